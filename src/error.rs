@@ -100,6 +100,8 @@ pub enum Error {
     PageTokenInvalid,
     /// The request is larger than the server accepts, or the answer is larger than it sends.
     MessageTooLarge,
+    /// The answer of a batch has no room for this item.
+    AnswerFull,
     /// The queue is full. Retry later.
     Overloaded {
         /// How long to wait before a retry.

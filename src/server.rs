@@ -183,9 +183,14 @@ impl Server {
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
-        let services =
-            Services::new(Arc::clone(&app), Arc::clone(&authenticator), streams, settings.limits.request_timeout());
-        services.add_to(&mut routes, settings.limits.message_bytes_max as usize);
+        let services = Services::new(
+            Arc::clone(&app),
+            Arc::clone(&authenticator),
+            streams,
+            settings.limits.request_timeout(),
+            settings.limits.message_bytes_max,
+        );
+        services.add_to(&mut routes);
         let layers = ServiceBuilder::new()
             .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
             .layer(LimitLayer::new(call_limits(settings, &draining)));

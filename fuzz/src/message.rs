@@ -55,7 +55,7 @@ impl Maker<'_> {
         let is_hostile = draw.happens(self.hostility);
         let (seconds, nanos) = if is_hostile {
             (hostile_number(draw), i32::try_from(hostile_number(draw)).unwrap_or(999_999_999))
-        } else if field.name() == "expire_time" {
+        } else if matches!(field.name(), "expire_time" | "end_time") {
             (self.now_seconds + 86_400 * *draw.of(&[1, 90]), 0)
         } else {
             let days_ago = draw.of(&[0, 0, 0, 1, 5, 31, 61, 400]);
@@ -115,11 +115,11 @@ impl Maker<'_> {
 
 /// The mask of an update, with some of the fields that it may change.
 fn mask(draw: &mut Draw<'_>, field: &FieldDescriptor, descriptor: &MessageDescriptor) -> DynamicMessage {
-    let resources = field.parent_message().fields().filter_map(|field| match field.kind() {
-        Kind::Message(inside) if inside.package_name() == "headwater.v1" => Some(inside),
-        _ => None,
-    });
-    let names: Vec<String> = resources.flat_map(|resource| changeable(&resource)).collect();
+    // The resource is the field with this number in the request of every update.
+    let names = match field.parent_message().get_field(2).map(|resource| resource.kind()) {
+        Some(Kind::Message(resource)) => changeable(&resource),
+        _ => Vec::new(),
+    };
     let chosen = names.into_iter().filter(|_| draw.happens(100)).map(Value::String).collect();
     let mut message = DynamicMessage::new(descriptor.clone());
     message.set_field_by_name("paths", Value::List(chosen));

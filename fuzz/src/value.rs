@@ -37,7 +37,7 @@ impl Pool {
     /// A pool with one id of each kind, for messages that are only parsed.
     pub(crate) fn of_samples() -> Self {
         let mut pool = Self::default();
-        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "key", "led", "lnk", "prg", "rwd"] {
+        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"] {
             pool.keep("id", &format!("{prefix}_{:032x}", 7));
         }
         pool
@@ -82,7 +82,12 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("Enrollment", "enr"),
         ("enrollment_id", "enr"),
         ("link_id", "lnk"),
+        ("Coupon", "cpn"),
         ("coupon_id", "cpn"),
+        ("Item", "itm"),
+        ("item_id", "itm"),
+        ("Offer", "ofr"),
+        ("offer_id", "ofr"),
         ("reward_id", "rwd"),
         ("api_key_id", "key"),
         ("tid", "clk"),
@@ -102,7 +107,10 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
     match field.name() {
         "email" if field.parent_message().name().contains("Affiliate") => format!("affiliate{number}@a.example"),
         "email" => format!("customer{number}@shop.example"),
+        "paypal_email" => format!("pay{number}@a.example"),
         "external_id" => format!("customer-{number}"),
+        // The keys of one list differ.
+        "key" => format!("key-{}", draw.below(1_000)),
         "event_id" | "sale_event_id" => format!("event-{}", draw.below(12)),
         // A repeated call is answered without its rule, so most calls have no request_id.
         "request_id" if number > 0 => String::new(),
@@ -111,6 +119,7 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "ref_id" => format!("ref-{number}"),
         "code" if field.parent_message().name().contains("Link") => format!("ref-{number}"),
         "code" | "coupon_code" => format!("CODE{number}"),
+        "sku" | "item_sku" => format!("item-{number}"),
         "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),
@@ -134,6 +143,15 @@ pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
         "commission_override",
         "email",
         "max_active_coupons_per_affiliate",
+        "external_id",
+        "first_name",
+        "profile",
+        "email_verified",
+        "metadata",
+        "note",
+        "about",
+        "end_time",
+        "max_claims",
     ];
     let names = resource.fields().map(|field| field.name().to_owned());
     names.filter(|name| NAMES.contains(&name.as_str())).collect()
@@ -210,6 +228,10 @@ pub(crate) fn usual_number(draw: &mut Draw<'_>, field: &FieldDescriptor) -> i64 
 pub(crate) fn enum_number(draw: &mut Draw<'_>, field: &FieldDescriptor, is_hostile: bool) -> i32 {
     if is_hostile {
         return i32::try_from(hostile_number(draw)).unwrap_or(99);
+    }
+    // Most affiliates begin as active ones, because others earn nothing.
+    if field.parent_message().name() == "CreateAffiliateRequest" && draw.happens(240) {
+        return *draw.of(&[0, 0, 0, 0, 1, 1]);
     }
     match field.kind() {
         Kind::Enum(values) => {

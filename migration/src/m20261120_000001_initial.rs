@@ -19,7 +19,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let narrow = [accounts(), programs(), tracking(), balances(), heads(), lists()];
+        let narrow = [accounts(), programs(), offers(), tracking(), balances(), heads(), lists()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
@@ -36,11 +36,26 @@ impl MigrationTrait for Migration {
         for statement in indexes() {
             manager.create_index(statement).await?;
         }
+        make_search(manager, is_sqlite).await?;
         if !is_sqlite {
             store_segments_as_they_are(manager).await?;
         }
         Ok(())
     }
+}
+
+/// Makes the index by which affiliates are found by a part of a name: see docs/adr/0023. Each database has one of its own.
+#[expect(clippy::disallowed_methods, reason = "the library has no word for either index")]
+async fn make_search(manager: &SchemaManager<'_>, is_sqlite: bool) -> Result<(), DbErr> {
+    // The grams themselves are not stored, nor how often each occurs. The index of prefixes serves texts of two characters: four
+    // digits of the account, and two for each.
+    const SQLITE: &str = "CREATE VIRTUAL TABLE affiliate_search USING fts5(account_id UNINDEXED, id UNINDEXED, grams, \
+        content='', contentless_delete=1, contentless_unindexed=1, detail=none, tokenize='ascii', prefix='8')";
+    const POSTGRES: &str = "CREATE TABLE affiliate_search (account_id uuid NOT NULL, id uuid NOT NULL, grams tsvector NOT NULL, \
+        PRIMARY KEY (account_id, id)); \
+        CREATE INDEX affiliate_search_by_gram ON affiliate_search USING gin (grams)";
+    let connection = manager.get_connection();
+    connection.execute_unprepared(if is_sqlite { SQLITE } else { POSTGRES }).await.map(|_| ())
 }
 
 /// Keeps PostgreSQL from compressing segments, because the server has compressed them already.
@@ -106,15 +121,33 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time("starts_at"))
             .col(json("rules"))
             .take(),
+        table("item", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text("sku"))
+            .col(text_null("active_sku"))
+            .col(text("display_name"))
+            .col(text("note"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("archived_at"))
+            .take(),
         table("affiliate", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
             .col(text_null("external_id"))
-            .col(text("email"))
+            .col(text_null("email"))
             .col(text("first_name"))
             .col(text("last_name"))
             .col(json("profile"))
             .col(hash("token_hash"))
+            .col(state("state"))
+            .col(text("state_reason"))
+            .col(time_null("state_changed_at"))
+            .col(state_null("pending_rewards"))
+            .col(flag("email_verified"))
+            .col(count("version"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
@@ -127,6 +160,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("landing_url"))
             .col(json_null("commission_override"))
             .col(state("state"))
+            .col(state("affiliate_state"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("ended_at"))
@@ -151,9 +185,46 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("code"))
             .col(text_null("active_code"))
             .col(text("note"))
+            .col(id_null("item_id"))
+            .col(id_null("offer_id"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("removed_at"))
+            .take(),
+    ]
+}
+
+/// Offers, and the numbers that limits are compared with: a limit is exact, and never found by a scan.
+fn offers() -> Vec<TableCreateStatement> {
+    vec![
+        table("coupon_count", &["account_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(count("active_count"))
+            .take(),
+        table("offer", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("program_id"))
+            .col(text("display_name"))
+            .col(text("about"))
+            .col(id_null("item_id"))
+            .col(text("code_prefix"))
+            .col(time_null("starts_at"))
+            .col(time_null("ends_at"))
+            .col(count("max_claims"))
+            .col(count("max_claims_per_affiliate"))
+            .col(count("claim_count"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("archived_at"))
+            .take(),
+        table("offer_claim", &["account_id", "offer_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("offer_id"))
+            .col(id("affiliate_id"))
+            .col(count("claim_count"))
             .take(),
     ]
 }
@@ -200,6 +271,9 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(time_null("first_sale_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .col(id_null("merged_into"))
+            .col(time_null("deleted_at"))
+            .col(json_null("details"))
             .take(),
         table("waiting_refund", &["account_id", "sale_event_id", "conversion_id"])
             .col(id("account_id"))
@@ -251,7 +325,7 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
         table("reward", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
-            .col(id("conversion_id"))
+            .col(id_null("conversion_id"))
             .col(id("affiliate_id"))
             .col(id("enrollment_id"))
             .col(id("program_id"))
@@ -261,7 +335,8 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(money("reversed_minor"))
             .col(id_null("reverses"))
             .col(state("state"))
-            .col(json("calculation"))
+            .col(json_null("calculation"))
+            .col(json_null("by_hand"))
             .col(time("auto_approve_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
@@ -363,9 +438,12 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "kind", "expires_at"],
             Expr::col("revoked_at").is_null(),
         ),
-        unique_index("affiliate_by_email", "affiliate", &["account_id", "email"]),
+        unique_index_of_named("item_by_active_sku", "item", &["account_id", "active_sku"], "active_sku"),
+        unique_index_of_named("affiliate_by_email", "affiliate", &["account_id", "email"], "email"),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
+        index("affiliate_by_state", "affiliate", &["account_id", "state", "id"]),
+        index("affiliate_by_email_verified", "affiliate", &["account_id", "email_verified", "id"]),
         unique_index("enrollment_by_pair", "enrollment", &["account_id", "affiliate_id", "program_id"]),
         unique_index("enrollment_by_ref_id", "enrollment", &["account_id", "ref_id"]),
         index("enrollment_by_program", "enrollment", &["account_id", "program_id", "affiliate_id"]),
@@ -375,6 +453,14 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index_of_named("coupon_by_active_code", "coupon", &["account_id", "active_code"], "active_code"),
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),
+        // Most coupons are tied to nothing.
+        partial_index("coupon_by_item", "coupon", &["account_id", "item_id", "id"], Expr::col("item_id").is_not_null()),
+        partial_index(
+            "coupon_by_offer",
+            "coupon",
+            &["account_id", "offer_id", "id"],
+            Expr::col("offer_id").is_not_null(),
+        ),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         // Only requests from a visitor's browser have a tracking id; renewals have none.

@@ -1,4 +1,4 @@
-//! Checks everything that one account has in a database: its books, its feed and its lists. For a person with a copy or a doubt, who has no
+//! Checks everything that one account has in a database: its books, its feed, its lists and its numbers of coupons. For a person with a copy or a doubt, who has no
 //! key. Changes nothing.
 
 use super::verify::{self, Report};
@@ -27,7 +27,7 @@ pub async fn accounts(store: &Store) -> Result<Vec<AccountId>, StoreError> {
     }
 }
 
-/// Recomputes the books of one account, and reads its whole feed and all of its lists.
+/// Recomputes the books of one account, and reads its whole feed, all of its lists and its coupons.
 ///
 /// # Errors
 /// [`StoreError`] when the database does not answer.
@@ -41,6 +41,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     };
     add(&mut report, "the feed", feed_differences(store, account_id).await)?;
     add(&mut report, "the lists", list_differences(store, account_id).await)?;
+    add(&mut report, "the numbers of coupons", count_differences(store, account_id).await)?;
     Ok(report)
 }
 
@@ -59,6 +60,11 @@ fn add(report: &mut Report, part: &str, found: Result<Vec<String>, StoreError>) 
 /// The differences in the lists by affiliate and by lead.
 async fn list_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::lists::check::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences in the numbers that the limits of coupons and claims are compared with.
+async fn count_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::counts::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The gaps in the feed, from the oldest kept event to the newest.

@@ -3,12 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
 use super::enrollment::EnrollmentWithLanding;
 use super::id::{AccountId, AffiliateId};
+use super::text_enum::text_enum;
 use super::time::Time;
 
-/// Contact details and online profiles of an affiliate. Unknown texts are empty.
+text_enum! {
+    /// What becomes of the pending rewards of an affiliate that is deactivated.
+    PendingRewards {
+        /// They stay pending.
+        Keep = "keep",
+        /// They are denied.
+        Deny = "deny",
+    }
+}
+
+/// Contact details and online profiles of an affiliate, and what the merchant adds. Unknown texts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Profile {
@@ -21,6 +33,21 @@ pub struct Profile {
     pub about: String,
     /// Pages or user names in social networks, by the name of the network.
     pub social_profiles: BTreeMap<String, String>,
+    /// The address of the affiliate's PayPal account.
+    pub paypal_email: String,
+    pub custom_fields: Vec<CustomField>,
+    /// The merchant's own texts by key. They are in events too.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A field of the merchant's own. Each key occurs once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CustomField {
+    pub key: String,
+    /// The field's name for people.
+    pub label: String,
+    pub value: String,
 }
 
 /// A postal address. Unknown texts are empty.
@@ -45,15 +72,33 @@ pub struct Affiliate {
     pub account_id: AccountId,
     /// The merchant's own id for the affiliate, unique in the account.
     pub external_id: Option<String>,
-    /// The email address in lower case, unique in the account.
+    /// The email address in lower case, unique in the account. Empty if it is not known.
     pub email: String,
     pub first_name: String,
     pub last_name: String,
     pub profile: Profile,
     /// SHA-256 of the affiliate's own token. Left out of the answers that are stored for repeated requests.
     pub token_hash: [u8; 32],
+    pub state: AffiliateState,
+    /// Why the affiliate was rejected or deactivated.
+    pub state_reason: String,
+    /// When the state last changed. `None`: never.
+    pub state_changed_at: Option<Time>,
+    /// What was said about the pending rewards at the deactivation. Set only while the affiliate is inactive.
+    pub pending_rewards: Option<PendingRewards>,
+    /// Whether the email address is known to be the affiliate's.
+    pub email_verified: bool,
+    /// Grows with every change. Shown as the etag.
+    pub version: i32,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+impl Affiliate {
+    /// The etag. It is different after every change of the affiliate.
+    pub fn etag(&self) -> String {
+        format!("v{}", self.version)
+    }
 }
 
 /// The identifiers by which an affiliate may be named.

@@ -12,6 +12,8 @@ text_enum! {
         Coupon = "coupon",
         /// A click through a link, or a ref_id that was sent.
         Click = "click",
+        /// A person bound the lead. Only in the credits of leads.
+        Manual = "manual",
     }
 }
 
@@ -38,6 +40,12 @@ text_enum! {
         CouponRemoved = "coupon_removed",
         /// The coupon was assigned, or the link made, after the conversion.
         NotYetMade = "not_yet_made",
+        /// The affiliate was not active then.
+        AffiliateNotActive = "affiliate_not_active",
+        /// The coupon is for another item than the sale's.
+        CouponOfOtherItem = "coupon_of_other_item",
+        /// The window of the coupon's offer had ended.
+        OfferOver = "offer_over",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

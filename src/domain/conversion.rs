@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::attribution::{AttributionSource, Candidate};
+use super::attribution::{AttributionSource, Candidate, CandidateResult};
 use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
@@ -22,6 +22,8 @@ text_enum! {
         Refund = "refund",
         /// A customer cancelled.
         Cancellation = "cancellation",
+        /// The amount of a sale was corrected.
+        Correction = "correction",
     }
 }
 
@@ -72,6 +74,8 @@ pub type Credits = SmallVec<[Credit; 1]>;
 pub struct OrderDetails {
     /// The coupon code, folded.
     pub coupon_code: String,
+    /// The SKU of the item that was sold.
+    pub item_sku: String,
     pub plan: String,
     pub quantity: i32,
     /// The merchant's id of the order.
@@ -80,6 +84,10 @@ pub struct OrderDetails {
     pub order_number: String,
     /// The merchant's id of the refund.
     pub refund_id: String,
+    /// Why the sale was corrected.
+    pub reason: String,
+    /// What the affiliate gets of a refund apart from what it takes back. Negative: what it takes back in addition.
+    pub commission_adjustment: Option<Money>,
 }
 
 /// The identifiers by which a conversion may be named.
@@ -122,15 +130,17 @@ pub struct Conversion {
     /// The merchant's own id for the event.
     pub event_id: String,
     pub outcome: ConversionOutcome,
-    /// The net amount: positive for a sale, negative for a refund, `None` for other kinds.
+    /// The net amount: positive for a sale, negative for a refund, the difference for a correction, `None` for other kinds. That of
+    /// a sale changes when it is corrected.
     pub amount: Option<Money>,
     /// For a sale: the refunded amount, in minor units, positive.
     pub refunded_minor: i64,
     /// For a sale: how many refunds were booked.
     pub refund_count: i32,
-    /// For a refund: the part that was more than the sale had left when the sale arrived. It takes nothing back.
+    /// For a refund: the part that was more than the sale had left. It takes nothing back, unless the refund has a commission
+    /// adjustment.
     pub excess_minor: i64,
-    /// For a refund: the refunded sale.
+    /// For a refund or a correction: the sale.
     pub sale_id: Option<ConversionId>,
     /// For a refund: the event_id of the sale. Empty when it was neither sent nor found.
     pub sale_event_id: String,
@@ -222,13 +232,15 @@ pub struct SaleOutcome {
     /// Empty when nobody referred it.
     pub credits: Credits,
     pub rewards: Vec<RewardSummary>,
+    /// Why the coupon of the request did not credit its affiliate. `None` if it did or could have, and without a coupon.
+    pub coupon_fault: Option<CandidateResult>,
 }
 
 impl SaleOutcome {
     /// The part that is kept for a repeat. The rest is in rows.
     pub fn to_keep(&self) -> KeptSale {
         let reward_ids = self.rewards.iter().map(|reward| reward.reward_id).collect();
-        KeptSale { other_lead_id: self.other_lead_id, reward_ids }
+        KeptSale { other_lead_id: self.other_lead_id, reward_ids, coupon_fault: self.coupon_fault }
     }
 }
 
@@ -240,17 +252,19 @@ pub struct KeptSale {
     pub other_lead_id: Option<LeadId>,
     /// The rewards that the sale had when it was answered. It may have got others since.
     pub reward_ids: Vec<RewardId>,
+    /// See [`SaleOutcome::coupon_fault`].
+    pub coupon_fault: Option<CandidateResult>,
 }
 
-/// The answer of RecordRefund.
+/// The answer of RecordRefund and of CorrectSale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundOutcome {
     pub outcome: ConversionOutcome,
-    /// The stored refund.
+    /// The stored refund or correction.
     pub conversion_id: ConversionId,
-    /// The refunded sale. `None` while the refund waits, and when the customer is unknown.
+    /// The sale. `None` while a refund waits, and when the customer is unknown.
     pub sale_id: Option<ConversionId>,
-    /// Negative rewards, which reverse the sale's rewards.
+    /// The new rewards. Those of a refund are negative, apart from a commission adjustment.
     pub rewards: Vec<RewardSummary>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use super::program::Commission;
@@ -25,6 +26,8 @@ pub struct EnrollmentStanding {
     pub state: EnrollmentState,
     /// The affiliate's own commission. It replaces the program's.
     pub commission_override: Option<Commission>,
+    /// The state of the affiliate.
+    pub affiliate_state: AffiliateState,
 }
 
 /// The standing of an enrollment until a change.
@@ -54,6 +57,8 @@ pub struct Enrollment {
     /// The affiliate's own commission. It replaces the program's.
     pub commission_override: Option<Commission>,
     pub state: EnrollmentState,
+    /// The affiliate's state. It is kept here too, because a sale reads the enrollment and not the affiliate.
+    pub affiliate_state: AffiliateState,
     pub created_at: Time,
     pub updated_at: Time,
     pub ended_at: Option<Time>,
@@ -64,7 +69,11 @@ pub struct Enrollment {
 impl Enrollment {
     /// The present standing.
     pub fn standing(&self) -> EnrollmentStanding {
-        EnrollmentStanding { state: self.state, commission_override: self.commission_override }
+        EnrollmentStanding {
+            state: self.state,
+            commission_override: self.commission_override,
+            affiliate_state: self.affiliate_state,
+        }
     }
 
     /// The standing at a time. The first one also applies to the time before the enrollment existed.

@@ -29,6 +29,10 @@ text_enum! {
         RefundExceededSale = "refund_exceeded_sale",
         /// A refund waits for its sale.
         RefundWaiting = "refund_waiting",
+        /// A correction of a sale was recorded.
+        CorrectionRecorded = "correction_recorded",
+        /// The amount of the sale was corrected.
+        SaleCorrected = "sale_corrected",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
         /// Rewards of a conversion changed state.
@@ -37,6 +41,12 @@ text_enum! {
         LeadCreated = "lead_created",
         /// A lead was changed.
         LeadUpdated = "lead_updated",
+        /// A lead was bound by hand.
+        LeadAttributed = "lead_attributed",
+        /// A lead was merged into another one.
+        LeadMerged = "lead_merged",
+        /// A lead was deleted.
+        LeadDeleted = "lead_deleted",
         /// A reward was approved.
         RewardApproved = "reward_approved",
         /// A reward was denied.
@@ -44,6 +54,10 @@ text_enum! {
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
+        /// A person created a reward.
+        RewardCreated = "reward_created",
+        /// An affiliate was given what is no cash.
+        RewardFulfilled = "reward_fulfilled",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -52,6 +66,16 @@ text_enum! {
         ProgramArchived = "program_archived",
         /// An affiliate was made.
         AffiliateCreated = "affiliate_created",
+        /// An affiliate was changed.
+        AffiliateUpdated = "affiliate_updated",
+        /// An affiliate became active.
+        AffiliateApproved = "affiliate_approved",
+        /// An affiliate's application was rejected.
+        AffiliateRejected = "affiliate_rejected",
+        /// An affiliate was deactivated.
+        AffiliateDeactivated = "affiliate_deactivated",
+        /// An affiliate got another token.
+        AffiliateTokenRotated = "affiliate_token_rotated",
         /// An affiliate was enrolled.
         EnrollmentCreated = "enrollment_created",
         /// An enrollment was changed.
@@ -66,6 +90,22 @@ text_enum! {
         CouponAssigned = "coupon_assigned",
         /// A coupon was removed.
         CouponRemoved = "coupon_removed",
+        /// An item was made.
+        ItemCreated = "item_created",
+        /// An item was changed.
+        ItemUpdated = "item_updated",
+        /// An item was archived.
+        ItemArchived = "item_archived",
+        /// A coupon was changed.
+        CouponUpdated = "coupon_updated",
+        /// An offer was made.
+        OfferCreated = "offer_created",
+        /// An offer was changed, or a claim was given back.
+        OfferUpdated = "offer_updated",
+        /// An offer was claimed.
+        OfferClaimed = "offer_claimed",
+        /// An offer was archived.
+        OfferArchived = "offer_archived",
         /// An API key was made.
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
@@ -88,15 +128,30 @@ impl EventKind {
             | Self::RefundRecorded
             | Self::RefundExceededSale
             | Self::RefundWaiting
+            | Self::CorrectionRecorded
+            | Self::SaleCorrected
             | Self::CancellationRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
-            Self::LeadCreated | Self::LeadUpdated => EventSubject::Lead,
-            Self::RewardApproved | Self::RewardDenied | Self::RewardReversed => EventSubject::Reward,
+            Self::LeadCreated | Self::LeadUpdated | Self::LeadAttributed | Self::LeadMerged | Self::LeadDeleted => {
+                EventSubject::Lead
+            }
+            Self::RewardApproved
+            | Self::RewardDenied
+            | Self::RewardReversed
+            | Self::RewardCreated
+            | Self::RewardFulfilled => EventSubject::Reward,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
-            Self::AffiliateCreated => EventSubject::Affiliate,
+            Self::AffiliateCreated
+            | Self::AffiliateUpdated
+            | Self::AffiliateApproved
+            | Self::AffiliateRejected
+            | Self::AffiliateDeactivated
+            | Self::AffiliateTokenRotated => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
             Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
-            Self::CouponAssigned | Self::CouponRemoved => EventSubject::Coupon,
+            Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
+            Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
+            Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
             Self::ApiKeyCreated | Self::ApiKeyRevoked => EventSubject::ApiKey,
             Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
         }
@@ -198,6 +253,10 @@ images! {
     Link(InProgram<super::link::Link>): |link| link.row.id, [link.program_id], [link.row.affiliate_id];
     /// A coupon.
     Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id, [coupon.program_id], [coupon.row.affiliate_id];
+    /// An item.
+    Item(Arc<super::item::Item>): |item| item.id, [], [];
+    /// An offer.
+    Offer(Arc<super::offer::Offer>): |offer| offer.id, [offer.program_id], [];
     /// A lead.
     Lead(Arc<super::lead::Lead>): |lead| lead.id,
         [..lead.credits().iter().map(|credit| credit.program_id)],

@@ -131,6 +131,10 @@ typed_ids! {
     LinkId = "lnk";
     /// A coupon.
     CouponId = "cpn";
+    /// An item.
+    ItemId = "itm";
+    /// An offer.
+    OfferId = "ofr";
     /// A click. A visitor's first click gives the visitor's tracking id (tid).
     ClickId = "clk";
     /// A lead.

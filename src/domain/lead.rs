@@ -1,5 +1,7 @@
 //! Leads: the people and customers of the merchant, and the affiliate each is bound to.
 
+use std::collections::BTreeMap;
+
 use super::conversion::{ConversionOutcome, Credit, Credits};
 use super::id::{AccountId, ConversionId, LeadId};
 use super::money::Money;
@@ -38,6 +40,64 @@ impl Binding {
     }
 }
 
+/// How many entries of the merchant's own data a lead may have.
+pub const METADATA_ENTRIES_MAX: usize = 50;
+
+/// How many former identifiers and merged leads a lead may have.
+pub const FORMER_IDENTIFIERS_MAX: usize = 100;
+
+/// How many bindings by hand are kept. When there are more, the oldest one is dropped.
+const MANUAL_BINDINGS_MAX: usize = 100;
+
+/// A binding that a person decided on. All of them are kept, because events that are told late are judged by the binding of their time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct ManualBinding {
+    pub binding: Binding,
+    pub made_at: Time,
+    /// Why, as AttributeLead was told. Empty for other calls.
+    pub reason: String,
+    /// The lead that was merged into this one and had the binding.
+    pub merged_id: Option<LeadId>,
+}
+
+impl ManualBinding {
+    /// Whether it counts for an event. Of the same moment, the one that was told first comes first.
+    pub fn precedes(&self, occurred_at: Time, told_at: Time) -> bool {
+        (self.binding.bound_at, self.made_at) <= (occurred_at, told_at)
+    }
+}
+
+/// What few leads have. It is in one column, because a new lead is written by a sale.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LeadDetails {
+    pub metadata: BTreeMap<String, String>,
+    /// In the order of their times.
+    pub manual_bindings: Vec<ManualBinding>,
+    /// The leads that were merged into this one. Their rows keep identifiers and histories.
+    pub merged_ids: Vec<LeadId>,
+    /// The rows that only keep a former identifier of this lead. They never were leads.
+    pub former_ids: Vec<LeadId>,
+}
+
+impl LeadDetails {
+    /// Keeps a binding by hand, in its place.
+    pub fn keep_manual_binding(&mut self, manual: ManualBinding) {
+        let at = |other: &ManualBinding| (other.binding.bound_at, other.made_at);
+        let place = self.manual_bindings.partition_point(|other| at(other) <= at(&manual));
+        self.manual_bindings.insert(place, manual);
+        if self.manual_bindings.len() > MANUAL_BINDINGS_MAX {
+            self.manual_bindings.remove(0);
+        }
+    }
+
+    /// The rows whose identifiers find this lead too.
+    pub fn alias_ids(&self) -> impl Iterator<Item = LeadId> {
+        self.merged_ids.iter().chain(&self.former_ids).copied()
+    }
+}
+
 /// A person or customer of the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -62,6 +122,11 @@ pub struct Lead {
     pub first_sale_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
+    /// The lead that this one was merged into, or whose former identifier this row keeps. The identifiers of this row find that lead.
+    pub merged_into: Option<LeadId>,
+    /// When the lead was deleted. The row has no personal data then. It stays, because conversions have its id.
+    pub deleted_at: Option<Time>,
+    pub details: LeadDetails,
 }
 
 /// The identifiers of a customer in a request: the merchant's own id, the email address, or both. The external_id takes
@@ -166,5 +231,20 @@ impl Lead {
     /// The lead's external_id and email address, if they are set.
     pub fn selectors(&self) -> Vec<LeadSelector> {
         selectors(self.external_id.as_ref(), self.email.as_ref())
+    }
+
+    /// The lead without identifiers, names and texts that people wrote about it.
+    pub fn without_personal_data(&self) -> Self {
+        let mut lead = Self {
+            email: None,
+            email_as_sent: String::new(),
+            external_id: None,
+            first_name: String::new(),
+            last_name: String::new(),
+            ..self.clone()
+        };
+        lead.details.metadata.clear();
+        lead.details.manual_bindings.iter_mut().for_each(|manual| manual.reason.clear());
+        lead
     }
 }

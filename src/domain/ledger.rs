@@ -7,6 +7,10 @@
 //! | denied | affiliate_pending | commission_expense |
 //! | refunded before approval | affiliate_pending | commission_expense |
 //! | refunded after approval or payment | affiliate_payable (may go below zero) | commission_expense |
+//! | fulfilled, for what is no cash | affiliate_payable | fulfilled |
+//!
+//! The difference that a correction makes is booked like a refund, or like what is earned if it is positive. It goes to the account that
+//! the reward is in. So does the adjustment of a refund.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -27,6 +31,8 @@ text_enum! {
         AffiliatePending = "affiliate_pending",
         /// Owed to an affiliate.
         AffiliatePayable = "affiliate_payable",
+        /// Given to an affiliate: rewards that are no cash and were fulfilled.
+        Fulfilled = "fulfilled",
     }
 }
 
@@ -43,6 +49,12 @@ text_enum! {
         Refunded = "refunded",
         /// An earlier event was told later and changed who earns, or how much.
         Reattributed = "reattributed",
+        /// The affiliate was given what is no cash.
+        Fulfilled = "fulfilled",
+        /// The amount of a sale was corrected.
+        Corrected = "corrected",
+        /// A refund came with a commission adjustment.
+        Adjusted = "adjusted",
     }
 }
 
@@ -224,6 +236,7 @@ impl Balance {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
+                LedgerAccount::Fulfilled => &mut self.paid_minor,
                 LedgerAccount::CommissionExpense => continue,
             };
             *sum = sum.checked_add(amount).ok_or(Overflow)?;

@@ -6,17 +6,21 @@
 
 pub mod account;
 pub mod affiliate;
+pub mod affiliate_state;
 pub mod attribution;
+pub mod claim;
 pub mod click;
 pub mod conversion;
 pub mod coupon;
 pub mod enrollment;
 pub mod event;
 pub mod id;
+pub mod item;
 pub mod lead;
 pub mod ledger;
 pub mod link;
 pub mod money;
+pub mod offer;
 pub mod outcome;
 pub mod program;
 pub mod refusal;

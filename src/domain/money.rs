@@ -117,6 +117,11 @@ struct Known {
     is_paid: bool,
 }
 
+/// Whether ISO 4217 gives the code to amounts without a currency.
+fn is_none(code: iso_currency::Currency) -> bool {
+    code == iso_currency::Currency::XXX
+}
+
 impl Known {
     fn find(code: &str) -> Result<Self, UnknownCurrency> {
         // The library compares a code with all others in turn, and each sale parses several.
@@ -134,13 +139,17 @@ impl Known {
     fn listed(code: iso_currency::Currency) -> Self {
         // Merchants in Chile bill rents, insurances and subscriptions in this fund's unit.
         let is_billed = code == iso_currency::Currency::CLF;
-        let is_countable = code.exponent().is_some();
+        let is_countable = code.exponent().is_some() || is_none(code);
         let is_paid = is_countable && (is_billed || !code.is_fund()) && !code.is_special();
         Self { currency: Currency(Code::Listed(code)), is_countable, is_paid }
     }
 }
 
 impl Currency {
+    /// The currency of what is counted and is no money, such as points: `XXX`, the code of ISO 4217 for no currency. One of them is
+    /// the minor unit.
+    pub const NONE: Self = Self(Code::Listed(iso_currency::Currency::XXX));
+
     /// The currency of a payment that a merchant tells us of.
     ///
     /// A currency that is no longer in use is taken whenever the payment was: old sales are imported, and refunds, disputes and
@@ -332,6 +341,9 @@ mod tests {
             assert_eq!(Currency::of_payment(code), Err(NoPayment::NotPaid), "{code}");
             assert!(code.parse::<Currency>().is_ok(), "{code}");
         }
+        assert_eq!(Currency::of_payment("XXX"), Err(NoPayment::NotPaid));
+        assert_eq!("XXX".parse(), Ok(Currency::NONE));
+        assert_eq!((Currency::NONE.code(), Currency::NONE.exponent()), ("XXX", 0));
         for code in ["XAU", "XAG", "XPT", "XBA", "XDR", "XSU", "XUA", "XTS"] {
             assert_eq!(Currency::of_payment(code), Err(NoPayment::NotPaid), "{code}");
             assert!(code.parse::<Currency>().is_err(), "{code}");

@@ -67,26 +67,38 @@ outcomes! {
     Program(Arc<super::program::ProgramWithTerms>): |answer| Some(&answer.program.id);
     /// CreateAffiliate.
     Affiliate(Arc<super::affiliate::AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
+    /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken.
+    ChangedAffiliate(Arc<super::affiliate::Affiliate>): |affiliate| Some(&affiliate.id);
     /// EnrollAffiliate, UpdateEnrollment, EndEnrollment.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
-    /// AssignCoupon, RemoveCoupon.
+    /// AssignCoupon, UpdateCoupon, RemoveCoupon.
     Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);
+    /// CreateItem, UpdateItem, ArchiveItem.
+    Item(Arc<super::item::Item>): |item| Some(&item.id);
+    /// CreateOffer, UpdateOffer, ArchiveOffer.
+    Offer(Arc<super::offer::Offer>): |offer| Some(&offer.id);
+    /// ClaimOffer.
+    Claim(Arc<super::claim::ClaimOutcome>): |claim| Some(&claim.coupon.id);
     /// RecordClick.
     Click(super::click::ClickOutcome): |click| Some(&click.click_id);
     /// RecordLead.
     Lead(super::lead::LeadOutcome): |lead| Some(lead.conversion_id.as_ref().map_or(&lead.lead_id as &dyn TypedId, |id| id));
+    /// CreateLead, UpdateLead, DeleteLead, MergeLeads, AttributeLead. Kept without personal data.
+    ChangedLead(Arc<super::lead::Lead>): |lead| Some(&lead.id);
     /// RecordSale.
     Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
     /// The kept part of a RecordSale's answer. Never an answer itself.
     KeptSale(super::conversion::KeptSale): |_sale| None;
-    /// RecordRefund.
+    /// RecordRefund, CorrectSale.
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
     Cancellation(super::lead::CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
     /// ApproveRewards, DenyRewards: the rewards in the order asked.
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
+    /// CreateReward, FulfillReward.
+    Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
 }
 
 /// The outcome belongs to another command.
@@ -99,6 +111,7 @@ impl Outcome {
     pub fn to_keep(&self) -> Self {
         match self {
             Self::Sale(sale) => Self::KeptSale(sale.to_keep()),
+            Self::ChangedLead(lead) => Self::ChangedLead(Arc::new(lead.without_personal_data())),
             other => other.clone(),
         }
     }

@@ -2,8 +2,10 @@
 //! `error.rs` maps refusals to them.
 
 use super::account::KeyKind;
-use super::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use super::affiliate_state::AffiliateState;
+use super::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
+use super::offer::OfferClosed;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
 
@@ -24,6 +26,10 @@ text_enum! {
         Link = "link",
         /// A coupon.
         Coupon = "coupon",
+        /// An item.
+        Item = "item",
+        /// An offer.
+        Offer = "offer",
         /// A lead.
         Lead = "lead",
         /// A conversion.
@@ -46,6 +52,8 @@ text_enum! {
         CouponCode = "coupon_code",
         /// The code of a link or a coupon.
         Code = "code",
+        /// The SKU of an item.
+        Sku = "sku",
         /// The currency of a flat commission.
         CommissionCurrency = "commission_currency",
         /// The account that is named.
@@ -62,8 +70,16 @@ text_enum! {
         LinkId = "link_id",
         /// The coupon that is named.
         CouponId = "coupon_id",
+        /// The item that is named.
+        Item = "item",
+        /// The offer that is named.
+        OfferId = "offer_id",
+        /// The end of an offer's window.
+        EndTime = "end_time",
         /// The lead that is named.
         Lead = "lead",
+        /// The lead that is merged into another one.
+        Duplicate = "duplicate",
         /// The conversion that is named.
         Conversion = "conversion",
         /// The rewards that are named.
@@ -90,6 +106,8 @@ impl Resource {
             Self::Enrollment => Field::EnrollmentId,
             Self::Link => Field::LinkId,
             Self::Coupon => Field::CouponId,
+            Self::Item => Field::Item,
+            Self::Offer => Field::OfferId,
             Self::Lead => Field::Lead,
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
@@ -177,6 +195,16 @@ pub enum Refusal {
         /// The state it was to take.
         to: RewardState,
     },
+    /// The affiliate's state does not allow the move.
+    #[error("affiliate {affiliate_id} is {from} and cannot become {to}")]
+    AffiliateState {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The state it is in.
+        from: AffiliateState,
+        /// The state it was to take.
+        to: AffiliateState,
+    },
     /// The program is archived.
     #[error("program {program_id} is archived")]
     ProgramArchived {
@@ -199,8 +227,8 @@ pub enum Refusal {
         /// Its currency.
         currency: Currency,
     },
-    /// The refund is not in the sale's currency.
-    #[error("sale {sale_id} is in {currency}; refund it in that currency")]
+    /// The refund or the correction is not in the sale's currency.
+    #[error("sale {sale_id} is in {currency}; send that currency")]
     CurrencyMismatch {
         /// The sale.
         sale_id: ConversionId,
@@ -216,11 +244,71 @@ pub enum Refusal {
         /// The account's limit.
         limit: i32,
     },
+    /// The lead has as many former identifiers and merged leads as it may have.
+    #[error("the lead has {limit} former identifiers and merged leads, as many as a lead may have")]
+    LeadIdentifierLimit {
+        /// The limit.
+        limit: usize,
+    },
+    /// The item is archived.
+    #[error("item {item_id} is archived")]
+    ItemArchived {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The offer cannot be claimed now.
+    #[error("offer {offer_id} cannot be claimed: it is {closed}")]
+    OfferClosed {
+        /// The offer.
+        offer_id: OfferId,
+        /// Why.
+        closed: OfferClosed,
+    },
+    /// The offer has as many claims as it allows.
+    #[error("offer {offer_id} has {limit} claims, as many as it allows")]
+    OfferLimit {
+        /// The offer.
+        offer_id: OfferId,
+        /// Its limit.
+        limit: i32,
+    },
+    /// The claimant has as many claims as the offer allows each.
+    #[error("the affiliate has {limit} claims of offer {offer_id}, as many as it allows each affiliate")]
+    ClaimantLimit {
+        /// The offer.
+        offer_id: OfferId,
+        /// Its limit for one affiliate.
+        limit: i32,
+    },
     /// The key is the last one that works of those that manage the account's keys.
     #[error("it is the last {kind} key that works; create another one first, then revoke this one with it")]
     LastKey {
         /// The kind of the key.
         kind: KeyKind,
+    },
+    /// The lead is not bound to an affiliate, so nobody can get a reward through it.
+    #[error("lead {lead_id} is not bound to an affiliate")]
+    LeadNotBound {
+        /// The lead.
+        lead_id: LeadId,
+    },
+    /// The reward is in cash, so a payout pays it.
+    #[error("reward {reward_id} is in cash")]
+    RewardInCash {
+        /// The reward.
+        reward_id: RewardId,
+    },
+    /// The corrected amount is less than what was refunded of the sale.
+    #[error(
+        "{refunded_minor} minor units of {currency} were refunded of sale {sale_id}, which is more than the amount"
+    )]
+    CorrectionBelowRefunds {
+        /// The sale.
+        sale_id: ConversionId,
+        /// The refunded amount in minor units.
+        refunded_minor: i64,
+        /// Its currency.
+        currency: Currency,
     },
     /// An amount does not fit into 64 bits.
     #[error(transparent)]

@@ -29,6 +29,8 @@ text_enum! {
         Refund = "refund",
         /// A customer cancelled.
         Cancellation = "cancellation",
+        /// The amount of a sale was corrected.
+        Correction = "correction",
     }
 }
 
@@ -39,6 +41,7 @@ impl From<ConversionKind> for RecordedKind {
             ConversionKind::Sale => Self::Sale,
             ConversionKind::Refund => Self::Refund,
             ConversionKind::Cancellation => Self::Cancellation,
+            ConversionKind::Correction => Self::Correction,
         }
     }
 }

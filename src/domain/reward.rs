@@ -1,4 +1,4 @@
-//! Rewards: the earnings of affiliates from conversions, and their states.
+//! Rewards: what affiliates get for conversions or by hand, and their states.
 //!
 //! | from | may become |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | approved | paid, reversed |
 //! | denied, paid, reversed | final |
 
-use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
 use super::text_enum::text_enum;
@@ -21,7 +21,7 @@ text_enum! {
         Approved = "approved",
         /// A person refused the reward.
         Denied = "denied",
-        /// The reward was paid.
+        /// The reward was paid, or the affiliate was given what is no cash.
         Paid = "paid",
         /// Refunds took the whole reward back before it was paid.
         Reversed = "reversed",
@@ -48,6 +48,10 @@ text_enum! {
         Enrollment = "enrollment",
         /// The reward reverses another one, in proportion to a refund.
         Reversal = "reversal",
+        /// The reward is the difference that the correction of a sale makes to another one.
+        Correction = "correction",
+        /// The reward is the commission adjustment of a refund.
+        Adjustment = "adjustment",
     }
 }
 
@@ -56,7 +60,39 @@ text_enum! {
     RewardUnit {
         /// Money, in minor units of a currency.
         Cash = "cash",
+        /// Points of the merchant's own scheme.
+        Points = "points",
+        /// Credits towards the affiliate's own purchases.
+        Credits = "credits",
+        /// Free months of a subscription.
+        FreeMonths = "free_months",
+        /// A discount in parts per million of a price.
+        DiscountPercent = "discount_percent",
+        /// A discount of an amount, in minor units of a currency.
+        DiscountMoney = "discount_money",
     }
+}
+
+impl RewardUnit {
+    /// An amount in this unit, for people to read.
+    pub fn describe(self, value: Money) -> String {
+        match self {
+            Self::Cash => value.to_string(),
+            Self::DiscountMoney => format!("{self} {value}"),
+            Self::Points | Self::Credits | Self::FreeMonths | Self::DiscountPercent => {
+                format!("{} {self}", value.amount_minor)
+            }
+        }
+    }
+}
+
+/// How a person created a reward. Texts that were not sent are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct ByHand {
+    pub reason: String,
+    /// The lead that was named. The reward goes to the affiliate that the lead was bound to.
+    pub lead_id: Option<LeadId>,
 }
 
 /// How a reward was computed. The fields suffice to compute it again.
@@ -75,30 +111,35 @@ pub struct Calculation {
     pub terms_version: i32,
     /// How the value was rounded. Reversals of the reward are rounded in the same way.
     pub rounding: Rounding,
+    /// The commission adjustment of a refund, which was added.
+    pub adjustment: Option<Money>,
 }
 
-/// The earnings of one affiliate from one conversion. The value never changes. A refund creates a second, negative reward.
+/// The value that one affiliate gets for one conversion, or by hand. The value never changes. A refund creates a second, negative reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Reward {
     pub id: RewardId,
     pub account_id: AccountId,
-    /// The conversion that the reward comes from.
-    pub conversion_id: ConversionId,
+    /// The conversion that the reward comes from. `None` if a person created it.
+    pub conversion_id: Option<ConversionId>,
     pub affiliate_id: AffiliateId,
     /// The enrollment through which the reward was earned.
     pub enrollment_id: EnrollmentId,
     /// The program in which the reward was earned.
     pub program_id: ProgramId,
     pub unit: RewardUnit,
-    /// Negative for a refund's reward.
+    /// Negative for a refund's reward. What is no money is counted in [`Currency::NONE`](super::money::Currency::NONE).
     pub value: Money,
-    /// How much refunds have taken back, in minor units, positive.
+    /// How much refunds and corrections have taken back, in minor units. Negative if a correction has raised the reward.
     pub reversed_minor: i64,
-    /// For the reward of a refund: the reward that it reverses.
+    /// For the reward of a refund or a correction: the reward that it changes.
     pub reverses: Option<RewardId>,
     pub state: RewardState,
-    pub calculation: Calculation,
+    /// `None` if a person created it.
+    pub calculation: Option<Calculation>,
+    /// Set if a person created it.
+    pub by_hand: Option<ByHand>,
     /// The end of the hold period. A worker approves the reward after this time.
     pub auto_approve_at: Time,
     pub created_at: Time,

@@ -188,6 +188,11 @@ impl Error {
                 Code::ResourceExhausted,
                 "the request is larger than the server takes; send fewer items, or shorter texts",
             ),
+            Self::AnswerFull => Answer::new(
+                ErrorReason::AnswerFull,
+                Code::ResourceExhausted,
+                "the answer has no room for this item; ask for it in another call",
+            ),
             Self::Overloaded { retry_after } => Answer::new(
                 ErrorReason::Overloaded,
                 Code::ResourceExhausted,
@@ -290,6 +295,13 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         )
         .with("reward_id", reward_id)
         .with("state", from),
+        Refusal::AffiliateState { affiliate_id, from, to: _ } => Answer::precondition(
+            ErrorReason::AffiliateState,
+            affiliate_id.to_string(),
+            format!("{}: {text}", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("state", from),
         Refusal::ProgramArchived { program_id } => Answer::precondition(
             ErrorReason::ProgramArchived,
             program_id.to_string(),
@@ -324,10 +336,63 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{text}; remove one, or raise the account's max_active_coupons_per_affiliate"),
         )
         .with("limit", limit),
+        Refusal::LeadIdentifierLimit { limit } => Answer::precondition(
+            ErrorReason::LeadIdentifierLimit,
+            "lead",
+            format!("{}: {text}; leave its identifiers as they are", path(&Field::Lead)),
+        )
+        .with("limit", limit),
+        Refusal::ItemArchived { item_id } => Answer::precondition(
+            ErrorReason::ItemArchived,
+            item_id.to_string(),
+            format!("{}: {text}; name an active item", path(&Field::Item)),
+        )
+        .with("item_id", item_id),
+        Refusal::OfferClosed { offer_id, closed } => Answer::precondition(
+            ErrorReason::OfferClosed,
+            offer_id.to_string(),
+            format!("{}: {text}; name an offer that is open", path(&Field::OfferId)),
+        )
+        .with("offer_id", offer_id)
+        .with("state", closed),
+        Refusal::OfferLimit { offer_id, limit } => Answer::precondition(
+            ErrorReason::OfferLimit,
+            "max_claims",
+            format!("{text}; remove the coupon of a claim, or raise the offer's max_claims"),
+        )
+        .with("offer_id", offer_id)
+        .with("limit", limit),
+        Refusal::ClaimantLimit { offer_id, limit } => Answer::precondition(
+            ErrorReason::ClaimantLimit,
+            "max_claims_per_affiliate",
+            format!("{text}; remove the coupon of a claim, or raise the offer's max_claims_per_affiliate"),
+        )
+        .with("offer_id", offer_id)
+        .with("limit", limit),
         Refusal::LastKey { kind } => {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
         }
+        Refusal::LeadNotBound { lead_id } => Answer::precondition(
+            ErrorReason::LeadNotBound,
+            lead_id.to_string(),
+            format!("{}: {text}; bind it first, or name an enrollment", path(&Field::Lead)),
+        )
+        .with("lead_id", lead_id),
+        Refusal::RewardInCash { reward_id } => Answer::precondition(
+            ErrorReason::RewardInCash,
+            reward_id.to_string(),
+            format!("{}: {text}, and payouts pay what is in cash", path(&Field::RewardIds)),
+        )
+        .with("reward_id", reward_id),
+        Refusal::CorrectionBelowRefunds { sale_id, refunded_minor, currency } => Answer::precondition(
+            ErrorReason::CorrectionBelowRefunds,
+            sale_id.to_string(),
+            format!("{}: {text}; send at least that much", path(&Field::Amount)),
+        )
+        .with("sale_conversion_id", sale_id)
+        .with("refunded_minor", refunded_minor)
+        .with("currency_code", currency),
         // Sums near 64 bits occur only with amounts that no customer ever paid.
         Refusal::Overflow(Overflow) => {
             Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send a smaller amount"))
@@ -346,6 +411,8 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Enrollment => (ErrorReason::EnrollmentNotFound, "headwater.v1.Enrollment"),
         Resource::Link => (ErrorReason::LinkNotFound, "headwater.v1.Link"),
         Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),
+        Resource::Item => (ErrorReason::ItemNotFound, "headwater.v1.Item"),
+        Resource::Offer => (ErrorReason::OfferNotFound, "headwater.v1.Offer"),
         Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),

@@ -1,21 +1,29 @@
 //! Affiliates on the wire.
 
+mod change;
+mod profile;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub(super) use change::{deactivate, update};
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
+use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::{coupon, enrollment};
+use super::{coupon, enrollment, ledger};
 use crate::clock;
-use crate::domain::affiliate::{Affiliate, AffiliateOutcome, PostalAddress, Profile};
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateState, Profile};
+use crate::domain::coupon::CouponState;
 use crate::domain::rule::CreateAffiliate;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
+use crate::store::affiliate::{AffiliateQuery, StateCount};
+use crate::store::coupon::CouponQuery;
 use crate::store::enrollment::EnrollmentQuery;
 use crate::store::list::Walk;
 
@@ -25,9 +33,14 @@ const TOKEN_LENGTH: usize = 43;
 /// The maximum number of enrollments shown with an affiliate: more than anybody has programs.
 const ENROLLMENTS_MAX: u64 = 1_000;
 
-/// The maximum number of social networks in a profile.
-const SOCIAL_PROFILES_MAX: usize = 20;
-const NETWORK_LENGTH_MAX: usize = 40;
+/// The maximum number of coupons shown with an affiliate.
+const COUPONS_MAX: u64 = 1_000;
+
+/// The maximum size of these coupons, so that the answer stays below 4 MiB.
+const COUPON_BYTES_MAX: usize = 512 << 10;
+
+/// The states that an affiliate may begin in. A rejection needs a reason, so it is a call of its own.
+const STATES_AT_FIRST: &[AffiliateState] = &[AffiliateState::Active, AffiliateState::Applied, AffiliateState::Inactive];
 
 impl Change for pb::CreateAffiliateRequest {
     type Rule = CreateAffiliate;
@@ -46,17 +59,19 @@ impl Change for pb::CreateAffiliateRequest {
             email: canonical::email(&self.email),
             first_name: canonical::trimmed(&self.first_name),
             last_name: canonical::trimmed(&self.last_name),
-            profile: canonical::inside(self.profile.as_ref(), canonical_profile),
+            profile: canonical::inside(self.profile.as_ref(), profile::canonical),
             ref_id: canonical::code(&self.ref_id),
             coupon_code: canonical::coupon_code(&self.coupon_code),
-            landing_url: canonical::url(&self.landing_url);
-            as_sent: request_id, external_id, program_id, commission_override,
+            landing_url: canonical::url(&self.landing_url),
+            state: canonical::default_number(self.state, AffiliateState::Active.number()),
+            metadata: canonical::trimmed_values(&self.metadata);
+            as_sent: request_id, external_id, program_id, commission_override, email_verified,
         )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(CreateAffiliate, String), Error> {
-        let token = clock::random_base62(TOKEN_LENGTH);
-        Ok((read_create(self, selector::token_hash(&token))?, token))
+        let (token, token_hash) = new_token();
+        Ok((read_create(self, token_hash)?, token))
     }
 
     fn render(
@@ -76,6 +91,13 @@ impl Change for pb::CreateAffiliateRequest {
     }
 }
 
+/// A new token of an affiliate, and its hash.
+fn new_token() -> (String, [u8; 32]) {
+    let token = clock::random_base62(TOKEN_LENGTH);
+    let hash = selector::token_hash(&token);
+    (token, hash)
+}
+
 fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Result<CreateAffiliate, Error> {
     let mut fields = Fields::default();
     fields.request_id(&message.request_id);
@@ -83,7 +105,8 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
     let external_id = fields.key("external_id", &message.external_id);
     let first_name = fields.line("first_name", &message.first_name, NAME_LENGTH_MAX);
     let last_name = fields.line("last_name", &message.last_name, NAME_LENGTH_MAX);
-    let profile = message.profile.as_ref().map(|sent| fields.within("profile", |fields| profile(fields, sent)));
+    let profile = message.profile.as_ref().map(|sent| fields.within("profile", |fields| profile::read(fields, sent)));
+    let metadata = fields.metadata("metadata", &message.metadata);
     let mut enrollment = enrollment::read_new(
         &mut fields,
         &message.program_id,
@@ -92,100 +115,22 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         &message.landing_url,
         message.commission_override.as_ref(),
     );
+    let state = fields.optional_value_of("state", message.state, STATES_AT_FIRST).unwrap_or(AffiliateState::Active);
     let email = fields.complete(email)?;
     enrollment.ref_id_stem = enrollment::ref_id_stem(&first_name, &email);
-    let profile = profile.unwrap_or_default();
-    Ok(CreateAffiliate { external_id, email, first_name, last_name, profile, token_hash, enrollment })
-}
-
-fn profile(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile {
-    let address = sent.address.as_ref();
-    Profile {
-        company: fields.line("company", &sent.company, NAME_LENGTH_MAX),
-        address: address
-            .map(|sent| fields.within("address", |fields| postal_address(fields, sent)))
-            .unwrap_or_default(),
-        phone: fields.line("phone", &sent.phone, NAME_LENGTH_MAX),
-        website_url: fields.optional_url("website_url", &sent.website_url),
-        avatar_url: fields.optional_url("avatar_url", &sent.avatar_url),
-        about: fields.paragraph("about", &sent.about),
-        social_profiles: social_profiles(fields, &sent.social_profiles),
-    }
-}
-
-fn canonical_profile(sent: &pb::AffiliateProfile) -> Cow<'_, pb::AffiliateProfile> {
-    canonical!(
-        pb::AffiliateProfile,
-        sent,
-        company: canonical::trimmed(&sent.company),
-        address: canonical::inside(sent.address.as_ref(), canonical_address),
-        phone: canonical::trimmed(&sent.phone),
-        website_url: canonical::url(&sent.website_url),
-        avatar_url: canonical::url(&sent.avatar_url),
-        about: canonical::trimmed(&sent.about),
-        social_profiles: canonical::trimmed_values(&sent.social_profiles);
-        as_sent:
-    )
-}
-
-fn canonical_address(sent: &pb::PostalAddress) -> Cow<'_, pb::PostalAddress> {
-    let country_code = sent.country_code.trim().to_ascii_uppercase();
-    canonical!(
-        pb::PostalAddress,
-        sent,
-        street: canonical::trimmed(&sent.street),
-        city: canonical::trimmed(&sent.city),
-        region: canonical::trimmed(&sent.region),
-        postal_code: canonical::trimmed(&sent.postal_code),
-        country_code: (country_code != sent.country_code).then_some(country_code);
-        as_sent:
-    )
-}
-
-fn postal_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddress {
-    let mut line = |field: &str, text: &str| fields.line(field, text, NAME_LENGTH_MAX);
-    PostalAddress {
-        street: line("street", &sent.street),
-        city: line("city", &sent.city),
-        region: line("region", &sent.region),
-        postal_code: line("postal_code", &sent.postal_code),
-        country_code: country_code(fields, &sent.country_code),
-    }
-}
-
-/// Reads pages or user names in social networks. Entries without text are left out.
-fn social_profiles(fields: &mut Fields, sent: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    if sent.len() > SOCIAL_PROFILES_MAX {
-        fields.wrong("social_profiles", format!("has {} entries; at most {SOCIAL_PROFILES_MAX} are taken", sent.len()));
-    }
-    let sorted: BTreeMap<&String, &String> = sent.iter().take(SOCIAL_PROFILES_MAX).collect();
-    let mut profiles = BTreeMap::new();
-    for (network, text) in sorted {
-        let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-        if !(1..=NETWORK_LENGTH_MAX).contains(&network.len()) || !network.bytes().all(is_fit) {
-            let name: String =
-                network.chars().filter(|character| !character.is_control()).take(NETWORK_LENGTH_MAX).collect();
-            let fault = format!(
-                "has the network `{name}`; name it by 1 to {NETWORK_LENGTH_MAX} small letters, digits, `-` or `_`"
-            );
-            fields.wrong("social_profiles", fault);
-            continue;
-        }
-        let text = fields.line(&format!("social_profiles[{network}]"), text, NAME_LENGTH_MAX);
-        if !text.is_empty() {
-            profiles.insert(network.clone(), text);
-        }
-    }
-    profiles
-}
-
-fn country_code(fields: &mut Fields, text: &str) -> String {
-    let code = text.trim().to_ascii_uppercase();
-    let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    if !code.is_empty() && !is_code {
-        fields.wrong("country_code", "must be an ISO 3166-1 code of two letters, such as US");
-    }
-    code
+    let profile = Profile { metadata, ..profile.unwrap_or_default() };
+    let email_verified = message.email_verified;
+    Ok(CreateAffiliate {
+        external_id,
+        email,
+        first_name,
+        last_name,
+        profile,
+        token_hash,
+        state,
+        email_verified,
+        enrollment,
+    })
 }
 
 pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<pb::GetAffiliateResponse, Error> {
@@ -197,30 +142,78 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
     let enrollments =
         store::enrollment::list(call.store(), call.account_id(), &query, Walk::first(ENROLLMENTS_MAX)).await?;
     let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, &enrollments).await?);
-    Ok(pb::GetAffiliateResponse { affiliate: Some(render(&affiliate)), enrollments })
+    let query =
+        CouponQuery { affiliate_id: Some(affiliate.id), states: vec![CouponState::Active], ..CouponQuery::default() };
+    let coupons = store::coupon::list(call.store(), call.account_id(), &query, Walk::first(COUPONS_MAX)).await?;
+    let coupons = page::up_to_bytes(COUPON_BYTES_MAX, coupons.iter().map(coupon::render));
+    let balances = ledger::balances(&call, affiliate.id).await?;
+    Ok(pb::GetAffiliateResponse { affiliate: Some(render(&affiliate)), enrollments, coupons, balances })
 }
 
 pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Result<pb::ListAffiliatesResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let program_id = fields.optional_id("program_id", &message.program_id);
+    let query = AffiliateQuery {
+        program_id: fields.optional_id("program_id", &message.program_id),
+        states: fields.values("states", &message.states),
+        email_verified: message.email_verified,
+        has_sales: message.has_sales,
+    };
     fields.finish()?;
     let filter = pb::ListAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
-    let affiliates = store::affiliate::list(call.store(), call.account_id(), program_id, page.walk()).await?;
+    let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(affiliates.len()).await;
     let (affiliates, next_page_token) = page.fill(affiliates, |row| row.id.uuid(), |row| render(&row));
     Ok(pb::ListAffiliatesResponse { affiliates, next_page_token })
 }
 
-fn render_address(address: &PostalAddress) -> pb::PostalAddress {
-    pb::PostalAddress {
-        street: address.street.clone(),
-        city: address.city.clone(),
-        region: address.region.clone(),
-        postal_code: address.postal_code.clone(),
-        country_code: address.country_code.clone(),
+pub(super) async fn search(
+    call: Call,
+    message: pb::SearchAffiliatesRequest,
+) -> Result<pb::SearchAffiliatesResponse, Error> {
+    let mut fields = Fields::default();
+    let shape = page::shape(&mut fields, message.page_size, message.order);
+    let text = fields.line("query", &message.query, NAME_LENGTH_MAX);
+    let is_too_short = !text.is_empty() && text.chars().count() < store::search::LENGTH_MIN;
+    if is_too_short {
+        fields.wrong("query", format!("is too short; send at least {} characters", store::search::LENGTH_MIN));
     }
+    fields.finish()?;
+    let filter = pb::SearchAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token).await?;
+    let (affiliates, next_page_token) = if text.is_empty() {
+        let query = AffiliateQuery::default();
+        let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
+        call.works_on(affiliates.len()).await;
+        page.fill(affiliates, |row| row.id.uuid(), |row| render(&row))
+    } else {
+        let matches = store::search::affiliates(call.store(), call.account_id(), &text, page.walk()).await?;
+        call.works_on(matches.len()).await;
+        page.fill(matches, |found| found.place, |found| render(&found.affiliate))
+    };
+    Ok(pb::SearchAffiliatesResponse { affiliates, next_page_token })
+}
+
+pub(super) async fn count(
+    call: Call,
+    message: pb::CountAffiliatesRequest,
+) -> Result<pb::CountAffiliatesResponse, Error> {
+    let mut fields = Fields::default();
+    let program_id = fields.optional_id("program_id", &message.program_id);
+    fields.finish()?;
+    let query = AffiliateQuery { program_id, email_verified: message.email_verified, ..AffiliateQuery::default() };
+    let counts = store::affiliate::count(call.store(), call.account_id(), &query).await?;
+    let in_state = |count: &StateCount| pb::AffiliateCount {
+        state: count.state.number(),
+        total_count: count.total,
+        with_sales_count: count.with_sales,
+    };
+    Ok(pb::CountAffiliatesResponse {
+        total_count: counts.iter().map(|count| count.total).sum(),
+        with_sales_count: counts.iter().map(|count| count.with_sales).sum(),
+        counts_by_state: counts.iter().map(in_state).collect(),
+    })
 }
 
 /// The affiliate as stored in the feed, without personal data.
@@ -229,30 +222,26 @@ pub(super) fn image(affiliate: &Affiliate) -> pb::Affiliate {
         id: affiliate.id.to_string(),
         create_time: Some(timestamp(affiliate.created_at)),
         update_time: Some(timestamp(affiliate.updated_at)),
+        etag: affiliate.etag(),
+        state: affiliate.state.number(),
+        state_time: Some(timestamp(affiliate.state_changed_at.unwrap_or(affiliate.created_at))),
+        pending_rewards: affiliate.pending_rewards.map_or(0, WireEnum::number),
+        email_verified: affiliate.email_verified,
+        metadata: affiliate.profile.metadata.clone(),
         ..pb::Affiliate::default()
     }
 }
 
 /// An affiliate as a message.
 pub(super) fn render(affiliate: &Affiliate) -> pb::Affiliate {
-    let profile = &affiliate.profile;
     pb::Affiliate {
-        id: affiliate.id.to_string(),
         external_id: affiliate.external_id.clone().unwrap_or_default(),
         email: affiliate.email.clone(),
         first_name: affiliate.first_name.clone(),
         last_name: affiliate.last_name.clone(),
-        profile: Some(pb::AffiliateProfile {
-            company: profile.company.clone(),
-            address: (profile.address != PostalAddress::default()).then(|| render_address(&profile.address)),
-            phone: profile.phone.clone(),
-            website_url: profile.website_url.clone(),
-            avatar_url: profile.avatar_url.clone(),
-            about: profile.about.clone(),
-            social_profiles: profile.social_profiles.clone().into_iter().collect(),
-        }),
-        create_time: Some(timestamp(affiliate.created_at)),
-        update_time: Some(timestamp(affiliate.updated_at)),
+        profile: Some(profile::render(&affiliate.profile)),
+        state_reason: affiliate.state_reason.clone(),
+        ..image(affiliate)
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 
-use super::call::Call;
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, Warnings};
+use super::call::render::timestamp;
+use super::call::{Call, page, selector};
 use crate::domain::account::KeyKind;
-use crate::domain::click::ClickOutcome;
+use crate::domain::click::{Click, ClickOutcome};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordClick;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
+use crate::store;
+use crate::store::click::ClickQuery;
 
 /// Records a click. The tracking id of a visitor is the id of the visitor's first click. A public page must therefore not get
 /// another visitor's tracking id by sending an event_id that is in use.
@@ -33,6 +36,39 @@ pub(super) async fn record(call: Call, mut message: pb::RecordClickRequest) -> R
         error => error,
     })?;
     Ok(pb::RecordClickRequest::render(click, replayed, warnings, &asking))
+}
+
+pub(super) async fn list(call: Call, message: pb::ListClicksRequest) -> Result<pb::ListClicksResponse, Error> {
+    let mut fields = Fields::default();
+    let shape = page::shape(&mut fields, message.page_size, message.order);
+    let program_id = fields.optional_id("program_id", &message.program_id);
+    let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let link_id = fields.optional_id("link_id", &message.link_id);
+    let tid = fields.optional_id("tid", &message.tid);
+    let occurred = fields.interval("occur_interval", message.occur_interval.as_ref());
+    fields.finish()?;
+    let filter = pb::ListClicksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page_of_scan(&filter, shape, &message.page_token).await?;
+    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let query = ClickQuery { program_id, affiliate_id, link_id, tid, occurred };
+    let clicks = store::click::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(clicks.len()).await;
+    let (clicks, next_page_token) = page.fill(clicks, |click| click.id.uuid(), |click| render(&click));
+    Ok(pb::ListClicksResponse { clicks, next_page_token })
+}
+
+fn render(click: &Click) -> pb::Click {
+    pb::Click {
+        id: click.id.to_string(),
+        tid: click.tid.to_string(),
+        link_id: click.link_id.to_string(),
+        enrollment_id: click.enrollment_id.to_string(),
+        affiliate_id: click.affiliate_id.to_string(),
+        program_id: click.program_id.to_string(),
+        referrer_url: click.referrer_url.clone(),
+        occur_time: Some(timestamp(click.occurred_at)),
+        create_time: Some(timestamp(click.created_at)),
+    }
 }
 
 impl Change for pb::RecordClickRequest {

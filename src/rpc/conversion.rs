@@ -1,16 +1,17 @@
 //! Conversions on the wire: reading them back, and their form in answers and in the feed.
 
-use super::call::parse::{Fields, KEY_LENGTH_MAX};
+use super::call::parse::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::reward;
 use crate::domain::attribution::{Candidate, Evidence};
-use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, Credit};
+use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, Credit};
 use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
 use crate::pb;
+use crate::pb::conversion_result::Answer as ConversionAnswer;
 use crate::store;
 use crate::store::conversion::ConversionQuery;
 
@@ -23,6 +24,42 @@ pub(super) async fn get(call: Call, message: pb::GetConversionRequest) -> Result
     let image = store::conversion::find(store, account_id, &selector).await?;
     let image = image.ok_or_else(|| Refusal::not_found(Resource::Conversion, &selector))?;
     Ok(pb::GetConversionResponse { conversion: Some(render(&image, view)) })
+}
+
+pub(super) async fn batch_get(
+    call: Call,
+    message: pb::BatchGetConversionsRequest,
+) -> Result<pb::BatchGetConversionsResponse, Error> {
+    let mut fields = Fields::default();
+    let view = fields.optional_value("view", message.view).unwrap_or(View::Basic);
+    let count = message.conversions.len();
+    if !(1..=LIST_LENGTH_MAX).contains(&count) {
+        fields.wrong("conversions", format!("has {count} selectors; send 1 to {LIST_LENGTH_MAX}"));
+    }
+    fields.finish()?;
+    let read = message.conversions.iter().map(|sent| {
+        let mut fields = Fields::default();
+        let selector = selector::conversion(&mut fields, "conversion", Some(sent));
+        fields.complete(selector)
+    });
+    let read: Vec<Result<ConversionSelector, Error>> = read.collect();
+    let selectors: Vec<ConversionSelector> = read.iter().flatten().cloned().collect();
+    let mut found = store::conversion::find_all(call.store(), call.account_id(), &selectors).await?.into_iter();
+    call.works_on(count).await;
+    let mut room = page::Room::default();
+    let results = read.into_iter().map(|selector| {
+        let conversion = selector.and_then(|selector| {
+            let image = found.next().flatten();
+            let image = image.ok_or_else(|| Refusal::not_found(Resource::Conversion, &selector))?;
+            room.take(render(&image, view)).ok_or(Error::AnswerFull)
+        });
+        let answer = match conversion {
+            Ok(conversion) => ConversionAnswer::Conversion(conversion),
+            Err(error) => ConversionAnswer::Error(error.into_rpc_status(&call.name)),
+        };
+        pb::ConversionResult { answer: Some(answer) }
+    });
+    Ok(pb::BatchGetConversionsResponse { results: results.collect() })
 }
 
 pub(super) async fn list(
@@ -49,7 +86,7 @@ pub(super) async fn list(
         outcomes: if outcomes.is_empty() { referred() } else { outcomes },
         affiliate_id: call.affiliate_id(affiliate.as_ref()).await?,
         program_id,
-        lead_id: call.lead_id(lead.as_ref()).await?,
+        lead_ids: call.lead_ids(lead.as_ref()).await?,
         occurred,
         order_id,
         order_number: order_number.filter(|number| !number.is_empty()),
@@ -97,6 +134,7 @@ pub(super) fn credits(credits: &[Credit]) -> Vec<pb::Credit> {
 pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
     pb::Conversion {
         coupon_code: String::new(),
+        correction_reason: String::new(),
         rewards: image.rewards.iter().map(|reward| reward::image(reward)).collect(),
         ..render(image, View::Basic)
     }
@@ -126,10 +164,13 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         channel: if is_sale { conversion.channel.number() } else { 0 },
         coupon_code: order.coupon_code.clone(),
         plan: order.plan.clone(),
+        item_sku: order.item_sku.clone(),
         quantity: order.quantity,
         order_id: order.order_id.clone(),
         order_number: order.order_number.clone(),
         refund_id: order.refund_id.clone(),
+        commission_adjustment: order.commission_adjustment.map(money),
+        correction_reason: order.reason.clone(),
         candidates: match view {
             View::Basic => Vec::new(),
             View::Full => conversion.candidates.iter().map(candidate).collect(),

@@ -3,17 +3,24 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::call::canonical::{self, canonical};
+use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
-use super::call::render::timestamp;
+use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use crate::domain::coupon::Coupon;
+use super::enrollment;
+use crate::clock;
+use crate::domain::affiliate::{AffiliateSelector, AffiliateState, Profile};
+use crate::domain::attribution::CandidateResult;
+use crate::domain::coupon::{Coupon, CouponTies};
+use crate::domain::item::ItemSelector;
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{AssignCoupon, RemoveCoupon};
+use crate::domain::rule::{
+    AssignCoupon, CodeHolder, CreateAffiliate, IfMissing, NewEnrollment, RemoveCoupon, UpdateCoupon, why_not_earning,
+};
 use crate::error::{Error, FieldPaths};
-use crate::pb;
+use crate::pb::{self, affiliate_selector::Selector};
 use crate::store;
 use crate::store::coupon::CouponQuery;
 
@@ -34,27 +41,83 @@ impl Change for pb::AssignCouponRequest {
             affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
             code: canonical::coupon_code(&self.code),
             note: canonical::trimmed(&self.note);
-            as_sent: request_id, program_id,
+            as_sent: request_id, program_id, item, create_affiliate_if_missing,
         )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(AssignCoupon, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
+        let absence = if self.create_affiliate_if_missing { Absence::MadeGoodOrWrong } else { Absence::Refused };
+        let recipient = recipient(&mut fields, self.affiliate.as_ref(), absence);
         let program_id = fields.optional_id("program_id", &self.program_id);
+        let item = selector::optional_item(&mut fields, "item", self.item.as_ref());
         let code = fields.new_coupon_code("code", &self.code);
         if self.code.trim().is_empty() {
             fields.wrong("code", "is required");
         }
         let note = fields.paragraph("note", &self.note);
-        let (affiliate, code) = fields.complete((affiliate, code))?;
-        Ok((AssignCoupon { affiliate, program_id, code, note }, ()))
+        let (recipient, code) = fields.complete((recipient, code))?;
+        Ok((AssignCoupon { recipient, program_id, item, code, note }, ()))
     }
 
     fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
         pb::AssignCouponResponse { coupon: Some(render(&coupon)), replayed }
     }
+}
+
+/// What a request says of an affiliate that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// It is refused.
+    Refused,
+    /// It is created if it is named by external_id or email, and enrolled.
+    MadeGood,
+    /// The same, and the request must name it in one of these ways.
+    MadeGoodOrWrong,
+}
+
+/// The affiliate that gets a coupon. It is required.
+pub(super) fn recipient(
+    fields: &mut Fields,
+    sent: Option<&pb::AffiliateSelector>,
+    absence: Absence,
+) -> Option<CodeHolder> {
+    let name = sent.and_then(|sent| sent.selector.as_ref());
+    let may_be_new = matches!(name, None | Some(Selector::ExternalId(_) | Selector::Email(_)));
+    if absence == Absence::MadeGoodOrWrong && !may_be_new {
+        fields.wrong("create_affiliate_if_missing", "needs an affiliate that is named by external_id or email");
+    }
+    let affiliate = selector::affiliate(fields, "affiliate", sent)?;
+    let if_missing = match (absence, &affiliate) {
+        (Absence::Refused, _) => IfMissing::Refuse,
+        (_, AffiliateSelector::ExternalId(external_id)) => newcomer(Some(external_id), ""),
+        (_, AffiliateSelector::Email(email)) => newcomer(None, email),
+        (Absence::MadeGood | Absence::MadeGoodOrWrong, _) => IfMissing::Enroll(plain_enrollment()),
+    };
+    Some(CodeHolder { affiliate, if_missing })
+}
+
+/// The affiliate to create. Nobody gets its token, so the token is random and forgotten.
+fn newcomer(external_id: Option<&String>, email: &str) -> IfMissing {
+    let mut enrollment = plain_enrollment();
+    enrollment.ref_id_stem = enrollment::ref_id_stem("", email);
+    IfMissing::Create(Box::new(CreateAffiliate {
+        external_id: external_id.cloned(),
+        email: email.to_owned(),
+        first_name: String::new(),
+        last_name: String::new(),
+        profile: Profile::default(),
+        token_hash: clock::random_bytes(),
+        state: AffiliateState::Active,
+        email_verified: false,
+        enrollment,
+    }))
+}
+
+/// An enrollment with a generated ref_id.
+fn plain_enrollment() -> NewEnrollment {
+    enrollment::read_new(&mut Fields::default(), "", "", "", "", None)
 }
 
 pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<pb::ListCouponsResponse, Error> {
@@ -63,11 +126,17 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let code = fields.wanted_coupon_code("code", &message.code);
     let states = fields.values("states", &message.states);
+    let item = selector::optional_item(&mut fields, "item", message.item.as_ref());
+    let offer_id = fields.optional_id("offer_id", &message.offer_id);
     fields.finish()?;
     let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = CouponQuery { affiliate_id, code, states };
+    let item_id = match &item {
+        Some(item) => Some(call.item(item).await?.id),
+        None => None,
+    };
+    let query = CouponQuery { affiliate_id, code, item_id, offer_id, states };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(coupons.len()).await;
     let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
@@ -81,6 +150,148 @@ pub(super) async fn get(call: Call, message: pb::GetCouponRequest) -> Result<pb:
     let found = store::coupon::find(call.store(), call.account_id(), id).await?;
     let found = found.ok_or_else(|| Refusal::not_found(Resource::Coupon, id))?;
     Ok(pb::GetCouponResponse { coupon: Some(render(&found)) })
+}
+
+/// Judges a code as RecordSale would judge it now.
+pub(super) async fn validate(
+    call: Call,
+    message: pb::ValidateCouponRequest,
+) -> Result<pb::ValidateCouponResponse, Error> {
+    let mut fields = Fields::default();
+    let code = fields.wanted_coupon_code("code", &message.code);
+    if code.is_none() {
+        fields.wrong("code", "is required");
+    }
+    let item_sku = fields.key("item_sku", &message.item_sku).unwrap_or_default();
+    let code = fields.complete(code)?;
+    let coupon = store::coupon::with_code(call.store(), call.account_id(), &code).await?;
+    let fault = match &coupon {
+        Some(coupon) => fault_of(&call, coupon, &item_sku).await?,
+        None => Some(CandidateResult::Unknown),
+    };
+    Ok(pb::ValidateCouponResponse {
+        valid: fault.is_none(),
+        fault: fault.map_or(pb::CouponFault::Unspecified, fault_value).into(),
+        coupon: coupon.as_ref().map(render),
+    })
+}
+
+/// Why a coupon would not credit its affiliate with a sale now, if so.
+async fn fault_of(call: &Call, coupon: &Coupon, item_sku: &str) -> Result<Option<CandidateResult>, Error> {
+    let (store, account_id, now) = (call.store(), call.account_id(), call.asking().now);
+    if coupon.is_removed_at(now) {
+        return Ok(Some(CandidateResult::CouponRemoved));
+    }
+    let missing = || Error::Internal(format!("coupon {} leads to a row that is missing", coupon.id));
+    let enrollment = store::enrollment::find(store, account_id, coupon.enrollment_id).await?.ok_or_else(missing)?;
+    let program = store::program::find(store, account_id, enrollment.program_id).await?.ok_or_else(missing)?;
+    if let Some(result) = why_not_earning(&enrollment, &program, now) {
+        return Ok(Some(result));
+    }
+    let item = match coupon.item_id {
+        Some(id) => store::item::find(store, account_id, &ItemSelector::Id(id)).await?,
+        None => None,
+    };
+    let offer = match coupon.offer_id {
+        Some(id) => store::offer::find(store, account_id, id).await?,
+        None => None,
+    };
+    Ok(CouponTies { item: item.as_ref(), offer: offer.as_ref() }.why_not_crediting(item_sku, now))
+}
+
+/// The fault with which a coupon lost. The other results are none of a coupon; they say that it is not good now.
+fn fault_value(result: CandidateResult) -> pb::CouponFault {
+    match result {
+        CandidateResult::CouponRemoved => pb::CouponFault::Removed,
+        CandidateResult::CouponOfOtherItem => pb::CouponFault::OtherItem,
+        CandidateResult::ProgramArchived => pb::CouponFault::ProgramArchived,
+        CandidateResult::EnrollmentEnded => pb::CouponFault::EnrollmentEnded,
+        CandidateResult::AffiliateNotActive => pb::CouponFault::AffiliateNotActive,
+        CandidateResult::OfferOver => pb::CouponFault::OfferOver,
+        CandidateResult::Unknown
+        | CandidateResult::NotYetMade
+        | CandidateResult::Won
+        | CandidateResult::LowerPrecedence
+        | CandidateResult::OtherClick
+        | CandidateResult::OutsideWindow
+        | CandidateResult::AfterConversion
+        | CandidateResult::LinkRevoked => pb::CouponFault::Unknown,
+    }
+}
+
+/// Why a coupon credits nobody with a sale, for people.
+pub(super) const fn fault_text(result: CandidateResult) -> &'static str {
+    match result {
+        CandidateResult::CouponRemoved => "credits nobody, because the coupon was removed before the sale",
+        CandidateResult::CouponOfOtherItem => "credits nobody, because the coupon is for another item than item_sku",
+        CandidateResult::ProgramArchived => "credits nobody, because the coupon's program was archived before the sale",
+        CandidateResult::EnrollmentEnded => "credits nobody, because the affiliate's enrollment ended before the sale",
+        CandidateResult::AffiliateNotActive => {
+            "credits nobody, because the affiliate was not active at the time of the sale"
+        }
+        CandidateResult::OfferOver => "credits nobody, because the coupon's offer was over before the sale",
+        CandidateResult::NotYetMade => "credits nobody, because the coupon was assigned after the sale",
+        _ => "credits nobody, because no coupon of the account has this code",
+    }
+}
+
+impl Change for pb::UpdateCouponRequest {
+    type Rule = UpdateCoupon;
+    type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::CouponId, "coupon.id")];
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        let mask = Mask::of(self.update_mask.as_ref());
+        canonical!(
+            pb::UpdateCouponRequest,
+            self,
+            coupon: canonical::inside(self.coupon.as_ref(), |coupon| canonical_update(coupon, mask)),
+            update_mask: mask.canonical();
+            as_sent: request_id,
+        )
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(UpdateCoupon, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        _ = fields.update_mask(self.update_mask.as_ref(), &["note"]);
+        let Some(values) = fields.required("coupon", self.coupon.as_ref()) else {
+            return Err(fields.into_error());
+        };
+        let rule = fields.within("coupon", |fields| {
+            let id = fields.id("id", &values.id);
+            let note = fields.paragraph("note", &values.note);
+            Some(UpdateCoupon { id: id?, note })
+        });
+        Ok((fields.complete(rule)?, ()))
+    }
+
+    fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateCouponResponse {
+        pb::UpdateCouponResponse { coupon: Some(render(&coupon)), replayed }
+    }
+}
+
+/// The values of an update. Fields outside the mask are not read.
+fn canonical_update<'message>(sent: &'message pb::Coupon, mask: Mask<'_>) -> Cow<'message, pb::Coupon> {
+    canonical!(
+        pb::Coupon,
+        sent,
+        enrollment_id: canonical::unread(&sent.enrollment_id),
+        affiliate_id: canonical::unread(&sent.affiliate_id),
+        code: canonical::unread(&sent.code),
+        note: mask.field("note", &sent.note, |text| canonical::trimmed(text)),
+        state: canonical::unread(&sent.state),
+        create_time: canonical::unread(&sent.create_time),
+        remove_time: canonical::unread(&sent.remove_time),
+        item_id: canonical::unread(&sent.item_id),
+        offer_id: canonical::unread(&sent.offer_id);
+        as_sent: id,
+    )
 }
 
 impl Change for pb::RemoveCouponRequest {
@@ -123,5 +334,7 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         state: coupon.state.number(),
         create_time: Some(timestamp(coupon.created_at)),
         remove_time: coupon.removed_at.map(timestamp),
+        item_id: id_or_empty(coupon.item_id),
+        offer_id: id_or_empty(coupon.offer_id),
     }
 }

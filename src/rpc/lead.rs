@@ -1,4 +1,8 @@
-//! Leads on the wire: sign-ups, cancellations, and reading leads back.
+//! Leads on the wire: sign-ups, cancellations, and reading leads back. The folder has the calls of people who change leads by hand.
+
+pub(super) mod attribution;
+mod change;
+mod merge;
 
 use std::borrow::Cow;
 
@@ -10,7 +14,7 @@ use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::{affiliate, conversion, enrollment};
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadState};
+use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
 use crate::domain::refusal::Field;
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordCancellation, RecordLead, Referral};
@@ -97,6 +101,7 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
         tid: fields.brought_tid("tid", tid),
         ref_id: fields.brought_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
         coupon_code: fields.brought_coupon_code("coupon_code", coupon_code),
+        item_sku: String::new(),
     }
 }
 
@@ -152,14 +157,29 @@ pub(super) async fn get(call: Call, message: pb::GetLeadRequest) -> Result<pb::G
     let wanted = selector::lead(&mut fields, "lead", message.lead.as_ref());
     let wanted = fields.complete(wanted)?;
     let lead = call.lead(&wanted).await?;
-    let mut answer = pb::GetLeadResponse { lead: Some(render(&lead)), ..Default::default() };
-    for credit in lead.credits() {
-        let enrollment = store::enrollment::find(call.store(), call.account_id(), credit.enrollment_id).await?;
-        answer.enrollments.extend(enrollment::render_all(&call, enrollment.as_slice()).await?);
-        let affiliate = call.affiliate(&AffiliateSelector::Id(credit.affiliate_id)).await?;
-        answer.affiliates.push(affiliate::render(&affiliate));
+    let (enrollments, affiliates) = referrers(&call, &lead).await?;
+    let mut answer =
+        pb::GetLeadResponse { lead: Some(render(&lead)), enrollments, affiliates, ..pb::GetLeadResponse::default() };
+    for name in store::lead::aliases(call.store(), &lead).await? {
+        match name {
+            LeadSelector::Email(email) => answer.former_emails.push(email),
+            LeadSelector::ExternalId(external_id) => answer.former_external_ids.push(external_id),
+            LeadSelector::Id(_) => {}
+        }
     }
     Ok(answer)
+}
+
+/// The enrollments and affiliates that a lead is bound to, in the order of its credits.
+async fn referrers(call: &Call, lead: &Lead) -> Result<(Vec<pb::Enrollment>, Vec<pb::Affiliate>), Error> {
+    let (mut enrollments, mut affiliates) = (Vec::new(), Vec::new());
+    for credit in lead.credits() {
+        let enrollment = store::enrollment::find(call.store(), call.account_id(), credit.enrollment_id).await?;
+        enrollments.extend(enrollment::render_all(call, enrollment.as_slice()).await?);
+        let affiliate = call.affiliate(&AffiliateSelector::Id(credit.affiliate_id)).await?;
+        affiliates.push(affiliate::render(&affiliate));
+    }
+    Ok((enrollments, affiliates))
 }
 
 pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb::ListLeadsResponse, Error> {
@@ -185,6 +205,7 @@ pub(super) fn image(lead: &Lead) -> pb::Lead {
         external_id: String::new(),
         first_name: String::new(),
         last_name: String::new(),
+        metadata: Default::default(),
         ..render(lead)
     }
 }
@@ -206,5 +227,9 @@ fn render(lead: &Lead) -> pb::Lead {
         create_time: Some(timestamp(lead.created_at)),
         update_time: Some(timestamp(lead.updated_at)),
         email_as_sent: lead.email_as_sent.clone(),
+        metadata: lead.details.metadata.clone(),
+        merged_lead_ids: lead.details.merged_ids.iter().map(ToString::to_string).collect(),
+        merged_into_lead_id: id_or_empty(lead.merged_into),
+        delete_time: lead.deleted_at.map(timestamp),
     }
 }

@@ -10,12 +10,13 @@ use super::call::render::{reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::app::verify;
-use crate::domain::id::{ConversionId, RewardId};
+use crate::domain::id::{AffiliateId, ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry};
 use crate::domain::money::Money;
 use crate::error::Error;
 use crate::pb;
 use crate::store;
+use crate::store::ledger::BalanceQuery;
 use crate::store::list::Walk;
 
 pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
@@ -23,10 +24,13 @@ pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Resul
     let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
-    let mut balances = store::ledger::balances(call.store(), call.account_id(), affiliate.id).await?;
-    balances.sort_by_key(|(key, _)| (key.unit, key.currency.code()));
-    let balances = balances.iter().map(|(key, balance)| render_balance(key, *balance)).collect();
+    let balances = balances(&call, affiliate.id).await?;
     Ok(pb::GetBalanceResponse { affiliate_id: affiliate.id.to_string(), balances })
+}
+
+/// The balances of an affiliate as messages, in order.
+pub(super) async fn balances(call: &Call, affiliate_id: AffiliateId) -> Result<Vec<pb::Balance>, Error> {
+    Ok(render_balances(store::ledger::balances(call.store(), call.account_id(), affiliate_id).await?))
 }
 
 fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {
@@ -37,6 +41,36 @@ fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {
         owed: value(balance.owed_minor),
         paid: value(balance.paid_minor),
     }
+}
+
+pub(super) async fn list_balances(
+    call: Call,
+    message: pb::ListBalancesRequest,
+) -> Result<pb::ListBalancesResponse, Error> {
+    let mut fields = Fields::default();
+    let shape = page::shape(&mut fields, message.page_size, message.order);
+    let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let units = fields.values("units", &message.units);
+    let currencies = fields.currencies("currencies", &message.currencies);
+    fields.finish()?;
+    let filter = pb::ListBalancesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token).await?;
+    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let query = BalanceQuery { affiliate_id, units, currencies, owed_only: message.owed_only };
+    let rows = store::ledger::list_balances(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(rows.len()).await;
+    let render = |(affiliate_id, balances): (AffiliateId, Vec<(BalanceKey, Balance)>)| pb::AffiliateBalances {
+        affiliate_id: affiliate_id.to_string(),
+        balances: render_balances(balances),
+    };
+    let (affiliates, next_page_token) = page.fill(rows, |(affiliate_id, _)| affiliate_id.uuid(), render);
+    Ok(pb::ListBalancesResponse { affiliates, next_page_token })
+}
+
+/// An affiliate's balances as messages, ordered by unit and currency.
+fn render_balances(mut balances: Vec<(BalanceKey, Balance)>) -> Vec<pb::Balance> {
+    balances.sort_by_key(|(key, _)| (key.unit, key.currency.code()));
+    balances.iter().map(|(key, balance)| render_balance(key, *balance)).collect()
 }
 
 pub(super) async fn list(

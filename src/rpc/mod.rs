@@ -8,15 +8,19 @@ mod batch;
 pub mod call;
 mod click;
 mod conversion;
+mod correction;
 mod coupon;
 mod enrollment;
 pub mod feed;
+mod item;
 mod lead;
 mod ledger;
 mod link;
+mod offer;
 mod program;
 mod reward;
 mod sale;
+mod server_info;
 mod service;
 
 use std::sync::Arc;
@@ -45,19 +49,21 @@ pub struct Services {
 
 impl Services {
     /// Services that read and write through this app. No call takes longer than `request_timeout`, except calls that wait for new
-    /// events.
+    /// events. Messages larger than `message_bytes_max` are refused.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
         streams: FeedStreams,
         request_timeout: Duration,
+        message_bytes_max: u32,
     ) -> Self {
-        Self { rpc: Arc::new(Rpc { app, authenticator, request_timeout }), streams: Arc::new(streams) }
+        let rpc = Rpc { app, authenticator, request_timeout, message_bytes_max };
+        Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
     }
 
-    /// Adds the services to the routes behind the [`crate::auth::layer::AuthLayer`]. Messages larger than `message_bytes_max` are
-    /// refused.
-    pub fn add_to(&self, routes: &mut RoutesBuilder, message_bytes_max: usize) {
+    /// Adds the services to the routes behind the [`crate::auth::layer::AuthLayer`].
+    pub fn add_to(&self, routes: &mut RoutesBuilder) {
+        let message_bytes_max = self.rpc.message_bytes_max as usize;
         macro_rules! tuned {
             ($server:ident, $handlers:expr) => {
                 $server::new($handlers)

@@ -8,10 +8,11 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::{conversion, reward};
+use super::{conversion, coupon, reward};
+use crate::domain::account::KeyKind;
 use crate::domain::conversion::{OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
-use crate::domain::rule::{RecordRefund, RecordSale, Referral};
+use crate::domain::rule::{RecordRefund, RecordSale};
 use crate::error::Error;
 use crate::pb;
 
@@ -40,15 +41,15 @@ impl Change for pb::RecordSaleRequest {
             plan: canonical::description(&self.plan),
             quantity: canonical::default_number(self.quantity, 1),
             order_number: canonical::description(&self.order_number);
-            as_sent: event_id, external_id, amount, mrr, order_id,
+            as_sent: event_id, external_id, amount, mrr, order_id, item_sku,
         )
     }
 
     fn read(&self, asking: &Asking) -> Result<(RecordSale, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
-        let has_other_name = !self.external_id.is_empty() || referral != Referral::default();
+        let mut referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
+        let has_other_name = !self.external_id.is_empty() || !referral.is_traceless();
         let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
         if !has_other_name && self.email.trim().is_empty() {
             fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
@@ -60,13 +61,15 @@ impl Change for pb::RecordSaleRequest {
         let last_name = fields.description("last_name", &self.last_name, NAME_LENGTH_MAX);
         let mrr = self.mrr.as_ref();
         let mrr = fields.or_without(|fields| fields.optional_money("mrr", mrr));
+        referral.item_sku = fields.or_without(|fields| fields.key("item_sku", &self.item_sku)).unwrap_or_default();
         let order = OrderDetails {
             coupon_code: referral.coupon_code.clone().unwrap_or_default(),
+            item_sku: referral.item_sku.clone(),
             plan: fields.description("plan", &self.plan, KEY_LENGTH_MAX),
             quantity: quantity(&mut fields, self.quantity),
             order_id: fields.or_without(|fields| fields.key("order_id", &self.order_id)).unwrap_or_default(),
             order_number: fields.description("order_number", &self.order_number, KEY_LENGTH_MAX),
-            refund_id: String::new(),
+            ..OrderDetails::default()
         };
         let warnings = fields.take_warnings();
         let amount = fields.complete(amount)?;
@@ -90,6 +93,10 @@ impl Change for pb::RecordSaleRequest {
             let explanation =
                 format!("is the address of another lead, {other}; the sale is that of the external_id's lead");
             warnings.push(pb::Warning { field: "email".to_owned(), explanation });
+        }
+        if let Some(fault) = sale.coupon_fault {
+            let explanation = coupon::fault_text(fault).to_owned();
+            warnings.push(pb::Warning { field: "coupon_code".to_owned(), explanation });
         }
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
@@ -126,7 +133,7 @@ impl Change for pb::RecordRefundRequest {
             self,
             email: canonical::email(&self.email),
             occur_time: canonical::time(self.occur_time.as_ref());
-            as_sent: event_id, sale_event_id, external_id, amount, refund_id,
+            as_sent: event_id, sale_event_id, external_id, amount, refund_id, commission_adjustment,
         )
     }
 
@@ -140,11 +147,24 @@ impl Change for pb::RecordRefundRequest {
             fields.wrong("sale_event_id", "is required, or one of email and external_id in its place");
         }
         let amount = fields.money("amount", self.amount.as_ref());
+        let adjustment = self.commission_adjustment.as_ref();
+        let commission_adjustment = fields.optional_difference("commission_adjustment", adjustment);
+        // A key in a shop's system records what happened. What is given beyond the terms is the owner's decision.
+        if adjustment.is_some() && asking.key_kind != KeyKind::Admin {
+            fields.wrong("commission_adjustment", "is taken from admin keys only; leave it out, or use such a key");
+        }
+        if let (Some(amount), Some(adjustment)) = (amount, commission_adjustment)
+            && amount.currency != adjustment.currency
+        {
+            fields.wrong("commission_adjustment.currency_code", format!("must be {}, as in amount", amount.currency));
+        }
         let refund_id = fields.or_without(|fields| fields.key("refund_id", &self.refund_id)).unwrap_or_default();
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
         let warnings = fields.take_warnings();
         let amount = fields.complete(amount)?;
-        Ok((RecordRefund { event_id, sale_event_id, customer, amount, refund_id, occurred_at }, warnings))
+        let rule =
+            RecordRefund { event_id, sale_event_id, customer, amount, refund_id, commission_adjustment, occurred_at };
+        Ok((rule, warnings))
     }
 
     fn render(refund: RefundOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordRefundResponse {
@@ -162,7 +182,6 @@ impl Change for pb::RecordRefundRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::KeyKind;
     use crate::domain::time::Time;
 
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
@@ -302,6 +321,31 @@ mod tests {
         assert_eq!(read(&message).unwrap().occurred_at, Some(Time::from_micros(1_700_000_599_999_999)));
         for wrong in [1_700_000_600, -1, i64::MAX, i64::MIN] {
             assert_eq!(wrong_fields(&pb::RecordSaleRequest { occur_time: at(wrong), ..sale() }), ["occur_time"]);
+        }
+    }
+
+    #[test]
+    fn only_an_owner_adjusts_the_commission_of_a_refund() {
+        let money = |amount_minor, code: &str| Some(pb::Money { amount_minor, currency_code: code.to_owned() });
+        let refund = |commission_adjustment| pb::RecordRefundRequest {
+            event_id: "refund-1".to_owned(),
+            sale_event_id: "order-1".to_owned(),
+            amount: money(500, "USD"),
+            commission_adjustment,
+            ..Default::default()
+        };
+        let asking = |key_kind| Asking { now: NOW, key_kind };
+        for (key_kind, adjustment, wrong) in [
+            (KeyKind::Admin, money(-800, "USD"), None),
+            (KeyKind::Tracking, None, None),
+            (KeyKind::Tracking, money(800, "USD"), Some("commission_adjustment")),
+            (KeyKind::Admin, money(800, "EUR"), Some("commission_adjustment.currency_code")),
+        ] {
+            match (refund(adjustment).read(&asking(key_kind)), wrong) {
+                (Ok((rule, _)), None) => assert_eq!(rule.event_id, "refund-1"),
+                (Err(Error::InvalidFields(violations)), Some(field)) => assert_eq!(violations[0].field, field),
+                (other, _) => panic!("{other:?}"),
+            }
         }
     }
 

@@ -1,17 +1,18 @@
 //! Affiliates: rows and reads.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use super::entity::enrollment as enrollment_table;
-use super::entity::{affiliate as table, enrollment};
+use super::entity::{affiliate as table, balance, enrollment};
 use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Store, StoreError};
-use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
+use crate::domain::coupon::CouponCount;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ProgramId};
 use crate::domain::set::Needs;
@@ -27,11 +28,18 @@ impl Stored for Affiliate {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
             external_id: self.external_id.clone(),
-            email: self.email.clone(),
+            // Null if it is not known, because the column is unique.
+            email: (!self.email.is_empty()).then(|| self.email.clone()),
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone(),
             profile: to_json(&self.profile)?,
             token_hash: self.token_hash.to_vec(),
+            state: self.state.as_str().to_owned(),
+            state_reason: self.state_reason.clone(),
+            state_changed_at: self.state_changed_at.map(Time::micros),
+            pending_rewards: self.pending_rewards.map(|choice| choice.as_str().to_owned()),
+            email_verified: self.email_verified,
+            version: self.version,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -43,11 +51,17 @@ impl Stored for Affiliate {
             id: AffiliateId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
             external_id: row.external_id,
-            email: row.email,
+            email: row.email.unwrap_or_default(),
             first_name: row.first_name,
             last_name: row.last_name,
             profile: name.json(&row.profile)?,
             token_hash: name.hash(row.token_hash)?,
+            state: name.parse(&row.state)?,
+            state_reason: row.state_reason,
+            state_changed_at: row.state_changed_at.map(Time::from_micros),
+            pending_rewards: row.pending_rewards.as_deref().map(|text| name.parse(text)).transpose()?,
+            email_verified: row.email_verified,
+            version: row.version,
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
@@ -91,7 +105,7 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let with_enrollments: Vec<_> = wanted.iter().filter_map(found).collect();
     let with_counts: Vec<_> = counted.iter().filter_map(found).collect();
     loading.needs.names.enrollments_of.extend(with_enrollments);
-    loading.needs.names.active_coupons_of.extend(with_counts);
+    with_counts.into_iter().for_each(|key| loading.needs.row::<CouponCount>(key));
     wanted.into_iter().chain(counted).for_each(|name| loading.set.names.affiliates.insert_absent(name));
     Ok(())
 }
@@ -124,26 +138,107 @@ pub async fn find(
     query.one(store.read()).await?.map(Affiliate::from_row).transpose()
 }
 
-/// One page of affiliates. If a program is given, only affiliates that were ever enrolled in it.
+/// A filter of affiliates. All fields that are set must match.
+#[derive(Debug, Clone, Default)]
+pub struct AffiliateQuery {
+    /// Only affiliates that were ever enrolled in this program.
+    pub program_id: Option<ProgramId>,
+    /// Only affiliates in one of these states.
+    pub states: Vec<AffiliateState>,
+    /// Only affiliates whose email address is verified, or is not.
+    pub email_verified: Option<bool>,
+    /// Only affiliates that a sale has earned something, or has not.
+    pub has_sales: Option<bool>,
+}
+
+/// The affiliates of an account that a sale has earned something. Such an affiliate has a balance, because every reward of today comes
+/// from a sale.
+fn affiliates_with_sales(account_id: AccountId) -> SelectStatement {
+    Query::select()
+        .distinct()
+        .column(balance::Column::AffiliateId)
+        .from(balance::Entity)
+        .and_where(balance::Column::AccountId.eq(account_id.uuid()))
+        .take()
+}
+
+fn filtered(query: Select<table::Entity>, account_id: AccountId, wanted: &AffiliateQuery) -> Select<table::Entity> {
+    let id = || Expr::col(table::Column::Id.as_column_ref());
+    let query = query
+        .apply_if(wanted.program_id, |query, program_id| {
+            let enrolled = Query::select()
+                .column(enrollment::Column::AffiliateId)
+                .from(enrollment::Entity)
+                .and_where(enrollment::Column::AccountId.eq(account_id.uuid()))
+                .and_where(enrollment::Column::ProgramId.eq(program_id.uuid()))
+                .take();
+            query.filter(id().in_subquery(enrolled))
+        })
+        .apply_if(wanted.email_verified, |query, is_verified| {
+            query.filter(table::Column::EmailVerified.eq(is_verified))
+        })
+        .apply_if(wanted.has_sales, |query, has_sales| {
+            let own = affiliates_with_sales(account_id)
+                .and_where(Expr::col(balance::Column::AffiliateId.as_column_ref()).eq(id()))
+                .take();
+            query.filter(if has_sales { Expr::exists(own) } else { Expr::exists(own).not() })
+        });
+    list::one_of(query, table::Column::State, &wanted.states)
+}
+
+/// One page of affiliates.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn list(
     store: &Store,
     account_id: AccountId,
-    program_id: Option<ProgramId>,
+    wanted: &AffiliateQuery,
     walk: Walk,
 ) -> Result<Vec<Affiliate>, StoreError> {
-    let query = list::page::<Affiliate>(account_id, walk).apply_if(program_id, |query, program_id| {
-        let enrolled = Query::select()
-            .column(enrollment::Column::AffiliateId)
-            .from(enrollment::Entity)
-            .and_where(enrollment::Column::AccountId.eq(account_id.uuid()))
-            .and_where(enrollment::Column::ProgramId.eq(program_id.uuid()))
-            .take();
-        query.filter(Expr::col(table::Column::Id.as_column_ref()).in_subquery(enrolled))
-    });
-    list::read(query, store.read()).await
+    list::read(filtered(list::page::<Affiliate>(account_id, walk), account_id, wanted), store.read()).await
+}
+
+/// How many affiliates there are in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateCount {
+    /// The state.
+    pub state: AffiliateState,
+    /// All affiliates in this state.
+    pub total: i64,
+    /// Those that a sale has earned something.
+    pub with_sales: i64,
+}
+
+/// Counts affiliates by state. States without an affiliate are left out.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(
+    store: &Store,
+    account_id: AccountId,
+    wanted: &AffiliateQuery,
+) -> Result<Vec<StateCount>, StoreError> {
+    const WITH_SALES: &str = "with_sales";
+    let with_sales = (WITH_SALES, balance::Column::AffiliateId);
+    let mut query =
+        filtered(table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())), account_id, wanted)
+            .select_only()
+            .column(table::Column::State)
+            .expr(Expr::col(table::Column::Id.as_column_ref()).count())
+            .expr(Expr::col(with_sales).count())
+            .group_by(table::Column::State)
+            .into_query();
+    let is_same = Expr::col(table::Column::Id.as_column_ref()).eq(Expr::col(with_sales));
+    query.join_subquery(JoinType::LeftJoin, affiliates_with_sales(account_id), WITH_SALES, is_same);
+    let mut counts = Vec::new();
+    for row in store.read().query_all(&query).await? {
+        let state: String = row.try_get_by_index(0)?;
+        let state = state.parse().map_err(|_| StoreError::Unexpected(format!("an affiliate has the state {state}")))?;
+        counts.push(StateCount { state, total: row.try_get_by_index(1)?, with_sales: row.try_get_by_index(2)? });
+    }
+    counts.sort_by_key(|count| count.state);
+    Ok(counts)
 }
 
 /// The affiliates with these ids, in no order.

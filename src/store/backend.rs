@@ -13,6 +13,7 @@ pub(super) mod lane;
 pub(super) mod postgres;
 pub(super) mod restore;
 mod schema;
+pub(super) mod search;
 mod sqlite;
 pub(super) mod table;
 pub(super) mod watched;
@@ -53,6 +54,17 @@ pub(super) fn bytes_contain(connection: &impl ConnectionTrait, column: impl Colu
     };
     let column = Expr::col(column.as_column_ref());
     Expr::from(Func::cust(place).arg(column).arg(part.to_vec())).gt(0)
+}
+
+/// Whether a column of bytes has one of these bytes at this place, counted from 0.
+pub(super) fn byte_is_one_of(
+    column: impl ColumnTrait,
+    place: usize,
+    bytes: impl IntoIterator<Item = u8>,
+) -> SimpleExpr {
+    let place = i32::try_from(place).unwrap_or(i32::MAX).saturating_add(1);
+    let byte = Func::cust("substr").arg(Expr::col(column.as_column_ref())).arg(place).arg(1);
+    Expr::from(byte).is_in(bytes.into_iter().map(|byte| vec![byte]))
 }
 
 /// Whether a column of text has this text anywhere.

@@ -1,16 +1,18 @@
 //! Conversions: rows and reads. A conversion is shown with its rewards.
 
+mod filter;
+
 use std::collections::HashMap;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select, Value};
 use uuid::Uuid;
 
-use super::backend::{bytes_contain, text_contains};
+use super::backend::bytes_contain;
 use super::credits;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::list::{self, Walk};
+use super::list::{self, ListOrder, Walk};
 use super::lists::{self, EntriesOfRow, Entry, List, Place, Rows, rows_in_order_of_ids, rows_of_list};
 use super::row::{RowName, to_json};
 use super::set::Loading;
@@ -18,7 +20,7 @@ use super::set::keyed::rows_by;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
-use super::{Store, StoreError, form, request};
+use super::{Store, StoreError, request};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
@@ -29,6 +31,8 @@ use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
 use crate::domain::set::{Kind, TIMELINE_LENGTH_MAX, VISITOR_CONVERSIONS_MAX};
 use crate::domain::time::{Interval, Time};
+pub use filter::ConversionFilter;
+use filter::has_order_field;
 use sea_orm::QueryTrait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -188,8 +192,12 @@ async fn load_newest(
 /// Reads the latest sales of leads, and returns the leads. The leads must be loaded already.
 async fn load_latest_sales(loading: &mut Loading<'_>) -> Result<BTreeSet<(AccountId, LeadId)>, StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.latest_sales);
-    let leads = wanted.iter().filter_map(|name| Some((name.0, loading.set.names.leads.get(name).flatten()?)));
-    let leads: BTreeSet<(AccountId, LeadId)> = leads.collect();
+    let named = wanted.iter().filter_map(|(account_id, name)| loading.set.loaded_lead(*account_id, name));
+    let mut leads = BTreeSet::new();
+    for lead in named {
+        let ids = [lead.id].into_iter().chain(lead.details.merged_ids.iter().copied());
+        leads.extend(ids.map(|id| (lead.account_id, id)));
+    }
     load_newest(loading, &leads, Some(ConversionKind::Sale), NEWEST_MAX as usize).await?;
     Ok(leads)
 }
@@ -229,8 +237,8 @@ pub struct ConversionQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only conversions credited in this program.
     pub program_id: Option<ProgramId>,
-    /// Only conversions of this lead.
-    pub lead_id: Option<LeadId>,
+    /// Only conversions of these leads, which were merged. Empty: of any customer.
+    pub lead_ids: Vec<LeadId>,
     /// Only conversions that occurred in this interval.
     pub occurred: Interval,
     /// Only conversions with this order id.
@@ -239,6 +247,22 @@ pub struct ConversionQuery {
     pub order_number: Option<String>,
     /// Whether to leave the candidates out. They are most of a row's bytes.
     pub without_candidates: bool,
+}
+
+/// The conversions with these ids, without their rewards.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_ids(
+    store: &Store,
+    account_id: AccountId,
+    ids: impl IntoIterator<Item = ConversionId>,
+) -> Result<HashMap<ConversionId, Conversion>, StoreError> {
+    let ids: BTreeSet<ConversionId> = ids.into_iter().collect();
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.into_iter().map(|id| (account_id.uuid(), id.uuid()));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
+    rows.into_iter().map(|row| Conversion::from_row(row).map(|conversion| (conversion.id, conversion))).collect()
 }
 
 /// The conversion with this identifier. `None` also for an event that made no conversion.
@@ -261,6 +285,37 @@ pub async fn find(
     Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
 }
 
+/// The conversions with these identifiers, in the same order. The same one may be named several times.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_all(
+    store: &Store,
+    account_id: AccountId,
+    selectors: &[ConversionSelector],
+) -> Result<Vec<Option<ConversionImage>>, StoreError> {
+    let key_of = |kind: ConversionKind, event_id: &str| RequestKey::event(account_id, kind.into(), event_id);
+    let keys: BTreeSet<RequestKey> = selectors
+        .iter()
+        .filter_map(|selector| match selector {
+            ConversionSelector::Id(_) => None,
+            ConversionSelector::RecordedEvent { kind, event_id } => Some(key_of(*kind, event_id)),
+        })
+        .collect();
+    let effects = request::find_effects(store, keys).await?;
+    let id_of = |selector: &ConversionSelector| match selector {
+        ConversionSelector::Id(id) => Some(id.uuid()),
+        ConversionSelector::RecordedEvent { kind, event_id } => effects.get(&key_of(*kind, event_id)).copied(),
+    };
+    let ids: BTreeSet<Uuid> = selectors.iter().filter_map(id_of).collect();
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.into_iter().map(|id| (account_id.uuid(), id));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
+    let images = with_rewards(store, rows).await?.into_iter();
+    let images: HashMap<Uuid, ConversionImage> = images.map(|image| (image.conversion.id.uuid(), image)).collect();
+    Ok(selectors.iter().map(|selector| images.get(&id_of(selector)?).cloned()).collect())
+}
+
 /// One page of conversions.
 ///
 /// # Errors
@@ -272,23 +327,24 @@ pub async fn list(
     walk: Walk,
 ) -> Result<Vec<ConversionImage>, StoreError> {
     let no_candidates = to_json(&Vec::<Candidate>::new())?;
-    let has_order_field =
-        |name, value| text_contains(store.read(), table::Column::OrderDetails, &form::text_field(name, value));
     let filter = |query: Select<table::Entity>| {
         let query = query
             // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
             .apply_if(wanted.program_id, |query, id| {
                 query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
             })
-            // Searches the text of the order. A value cannot look like a field, because its quotes are escaped. An index would cost
-            // every sale more than these rare look-ups save.
-            .apply_if(wanted.order_id.as_deref(), |query, id| query.filter(has_order_field("order_id", id)))
-            .apply_if(wanted.order_number.as_deref(), |query, number| {
-                query.filter(has_order_field("order_number", number))
+            .apply_if(wanted.order_id.as_deref(), |query, id| {
+                query.filter(has_order_field(store.read(), "order_id", id))
             })
-            .apply_if(wanted.lead_id, |query, id| query.filter(table::Column::LeadId.eq(id.uuid())))
+            .apply_if(wanted.order_number.as_deref(), |query, number| {
+                query.filter(has_order_field(store.read(), "order_number", number))
+            })
             .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
             .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
+        let query = match &wanted.lead_ids[..] {
+            [] => query,
+            ids => query.filter(table::Column::LeadId.is_in(ids.iter().map(|id| id.uuid()))),
+        };
         let query = list::one_of(query, table::Column::Kind, &wanted.kinds);
         let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
         if wanted.without_candidates { with_candidates(query, &no_candidates) } else { query }
@@ -302,17 +358,32 @@ pub async fn list(
     let connection = store.read();
     let key = [table::Column::AccountId, table::Column::Id];
     let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
-    let rows = match (wanted.lead_id, wanted.affiliate_id) {
-        (Some(lead_id), _) => {
-            let list = (account_id, List::conversions_of_lead(lead_id));
-            rows_in_order_of_ids(connection, list, &rows, walk).await?
-        }
-        (None, Some(affiliate_id)) => {
+    let rows = match (&wanted.lead_ids[..], wanted.affiliate_id) {
+        ([], Some(affiliate_id)) => {
             rows_of_list(connection, (account_id, List::conversions_of(affiliate_id)), &rows, walk).await?
         }
-        (None, None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
+        ([], None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
+        (lead_ids, _) => {
+            let mut found = Vec::new();
+            for lead_id in lead_ids {
+                let list = (account_id, List::conversions_of_lead(*lead_id));
+                found.extend(rows_in_order_of_ids(connection, list, &rows, walk).await?);
+            }
+            one_page(found, walk)
+        }
     };
     with_rewards(store, rows).await
+}
+
+/// The first rows of the pages of several lists, each once. A sale that moved to another lead is on the lists of both.
+fn one_page(mut rows: Vec<table::Model>, walk: Walk) -> Vec<table::Model> {
+    rows.sort_by_key(|row| row.id);
+    rows.dedup_by_key(|row| row.id);
+    if walk.order == ListOrder::NewestFirst {
+        rows.reverse();
+    }
+    rows.truncate(usize::try_from(walk.limit).unwrap_or(usize::MAX));
+    rows
 }
 
 /// Reads this text in place of the candidates of each row.
@@ -326,7 +397,8 @@ async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<Conv
     let keys = rows.iter().map(|row| (row.account_id, row.id));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
     for row in rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await? {
-        rewards.entry(row.conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
+        let Some(conversion_id) = row.conversion_id else { continue };
+        rewards.entry(conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
     }
     rows.into_iter()
         .map(|row| {

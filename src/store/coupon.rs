@@ -1,26 +1,21 @@
 //! Coupons: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
 
-use super::backend::keys::join;
-use super::backend::kind::Kind as ColumnKind;
-use super::backend::table::Reads;
 use super::entity::coupon as table;
+use super::entity::coupon_count as count_table;
 use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::Loading;
-use super::set::keyed::chunks;
-use super::set::stored::SqlKey;
-use super::set::stored::Stored;
+use super::set::stored::{SqlKey, Stored};
 use super::{Store, StoreError};
-use crate::domain::coupon::{Coupon, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponState};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
+use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
+use crate::domain::item::Item;
+use crate::domain::offer::Offer;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
-use sea_orm::QueryTrait;
-use sea_orm::Value;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
 impl Stored for Coupon {
     type Table = table::Entity;
@@ -37,6 +32,8 @@ impl Stored for Coupon {
             // Null for a removed coupon, because the column is unique and the code of a removed coupon is free again.
             active_code: (self.state == CouponState::Active).then(|| self.code.clone()),
             note: self.note.clone(),
+            item_id: self.item_id.map(ItemId::uuid),
+            offer_id: self.offer_id.map(OfferId::uuid),
             state: self.state.as_str().to_owned(),
             created_at: self.created_at.micros(),
             removed_at: self.removed_at.map(Time::micros),
@@ -52,6 +49,8 @@ impl Stored for Coupon {
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             code: row.code,
             note: row.note,
+            item_id: row.item_id.map(ItemId::from_uuid),
+            offer_id: row.offer_id.map(OfferId::from_uuid),
             state: name.parse(&row.state)?,
             created_at: Time::from_micros(row.created_at),
             removed_at: row.removed_at.map(Time::from_micros),
@@ -60,6 +59,12 @@ impl Stored for Coupon {
 
     fn leads_to(&self, needs: &mut Needs) {
         needs.row::<Enrollment>((self.account_id, self.enrollment_id));
+        if let Some(item_id) = self.item_id {
+            needs.row::<Item>((self.account_id, item_id));
+        }
+        if let Some(offer_id) = self.offer_id {
+            needs.row::<Offer>((self.account_id, offer_id));
+        }
     }
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
@@ -77,39 +82,32 @@ impl Stored for Coupon {
             loading.catalogues.keep_coupon_code(&coupon);
         }
         codes.into_iter().for_each(|code| loading.set.names.coupon_codes.insert_absent(code));
-        load_counts(loading).await?;
         loading.by_key::<Self>().await
     }
 }
 
-/// Counts the active coupons of affiliates.
-async fn load_counts(loading: &mut Loading<'_>) -> Result<(), StoreError> {
-    use table::{Column, Entity};
-    let mut affiliates = std::mem::take(&mut loading.needs.names.active_coupons_of);
-    affiliates.retain(|affiliate| loading.set.names.coupon_counts.get(affiliate).is_none());
-    // The query returns no group for an affiliate without active coupons. The count of such an affiliate stays 0.
-    affiliates.iter().for_each(|affiliate| loading.set.names.coupon_counts.insert(*affiliate, Some(0)));
-    let columns = [Column::AccountId, Column::AffiliateId];
-    for chunk in chunks(affiliates.iter().map(SqlKey::values)) {
-        let mut query = Query::select();
-        query
-            .columns(columns.map(|column| (Entity, column)))
-            .expr(Expr::col((Entity, Column::Id)).count())
-            .from(Entity)
-            .and_where(Expr::col((Entity, Column::State)).eq(CouponState::Active.as_str()))
-            .group_by_columns(columns.map(|column| (Entity, column)));
-        join::<Entity>(loading.connection.backend(), &mut query, &columns, chunk)?;
-        let kinds = [ColumnKind::Uuid, ColumnKind::Uuid, ColumnKind::BigInteger];
-        for row in loading.connection.values(&query, &kinds).await? {
-            let [Value::Uuid(Some(account_id)), Value::Uuid(Some(affiliate_id)), Value::BigInt(Some(count))] = row[..]
-            else {
-                return Err(StoreError::Unexpected("a count of coupons that is none".to_owned()));
-            };
-            let affiliate = (AccountId::from_uuid(account_id), AffiliateId::from_uuid(affiliate_id));
-            loading.set.names.coupon_counts.insert(affiliate, Some(count));
-        }
+impl Stored for CouponCount {
+    type Table = count_table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<count_table::Model, StoreError> {
+        Ok(count_table::Model {
+            account_id: self.account_id.uuid(),
+            affiliate_id: self.affiliate_id.uuid(),
+            active_count: self.active_count,
+        })
     }
-    Ok(())
+
+    fn from_row(row: count_table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            account_id: AccountId::from_uuid(row.account_id),
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            active_count: row.active_count,
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
 }
 
 /// A filter of coupons. All fields that are set must match.
@@ -119,6 +117,10 @@ pub struct CouponQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only coupons with this code, folded.
     pub code: Option<String>,
+    /// Only coupons that are tied to this item.
+    pub item_id: Option<ItemId>,
+    /// Only coupons that this offer was claimed with.
+    pub offer_id: Option<OfferId>,
     /// Only coupons in this state.
     pub states: Vec<CouponState>,
 }
@@ -130,6 +132,19 @@ pub struct CouponQuery {
 pub async fn find(store: &Store, account_id: AccountId, id: CouponId) -> Result<Option<Coupon>, StoreError> {
     let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
     row.map(Coupon::from_row).transpose()
+}
+
+/// The coupon that has a code now; or else the last one that had it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn with_code(store: &Store, account_id: AccountId, code: &str) -> Result<Option<Coupon>, StoreError> {
+    let with_code = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .filter(table::Column::Code.eq(code));
+    let mut coupons = list::read::<Coupon>(with_code, store.read()).await?;
+    coupons.sort_by_key(|coupon| (coupon.state == CouponState::Active, coupon.created_at, coupon.id));
+    Ok(coupons.pop())
 }
 
 /// One page of coupons.
@@ -144,6 +159,8 @@ pub async fn list(
 ) -> Result<Vec<Coupon>, StoreError> {
     let query = list::page::<Coupon>(account_id, walk)
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
-        .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)));
+        .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)))
+        .apply_if(wanted.item_id, |query, id| query.filter(table::Column::ItemId.eq(id.uuid())))
+        .apply_if(wanted.offer_id, |query, id| query.filter(table::Column::OfferId.eq(id.uuid())));
     list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
 }

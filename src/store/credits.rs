@@ -17,10 +17,13 @@
 //! Integers are little-endian. Stored bytes never change. Another layout gets another version, and this one is read for ever.
 //! `tests` below has the golden bytes.
 
+use sea_orm::ColumnTrait;
+use sea_orm::sea_query::SimpleExpr;
 use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::backend::byte_is_one_of;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{Credit, Credits};
 use crate::domain::id::{AffiliateId, EnrollmentId, ProgramId};
@@ -29,8 +32,12 @@ const VERSION: u8 = 1;
 const CREDIT_LENGTH: usize = 3 * 16 + 4 + 1 + 4;
 
 /// The stored codes of the sources. A code never changes its meaning.
-const SOURCES: [(u8, AttributionSource); 3] =
-    [(1, AttributionSource::LeadBinding), (2, AttributionSource::Coupon), (3, AttributionSource::Click)];
+const SOURCES: [(u8, AttributionSource); 4] = [
+    (1, AttributionSource::LeadBinding),
+    (2, AttributionSource::Coupon),
+    (3, AttributionSource::Click),
+    (4, AttributionSource::Manual),
+];
 
 /// Bytes that no version of this program has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +87,18 @@ fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
     })
 }
 
+/// Whether the first credit in a column has one of these sources. Today no conversion has more than one.
+pub(super) fn source_is_one_of(column: impl ColumnTrait, sources: &[AttributionSource]) -> SimpleExpr {
+    // After the version, the count, three ids and the version of the terms.
+    byte_is_one_of(column, 2 + 3 * 16 + 4, sources.iter().map(|source| code(*source)))
+}
+
 fn code(source: AttributionSource) -> u8 {
     match source {
         AttributionSource::LeadBinding => 1,
         AttributionSource::Coupon => 2,
         AttributionSource::Click => 3,
+        AttributionSource::Manual => 4,
     }
 }
 

@@ -9,15 +9,15 @@ use super::credits;
 use super::entity::{lead as table, unmatched_sale as unmatched_table};
 use super::list::{self, Walk};
 use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
-use super::row::RowName;
+use super::row::{RowName, to_json};
 use super::set::Loading;
-use super::set::keyed::Newest;
+use super::set::keyed::{Newest, rows_by};
 use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
-use crate::domain::lead::{Binding, Lead, LeadSelector, LeadState, UnmatchedSale};
+use crate::domain::lead::{Binding, Lead, LeadDetails, LeadSelector, LeadState, UnmatchedSale};
 use crate::domain::set::{Needs, TIMELINE_LENGTH_MAX, WorkingSet};
 use crate::domain::time::Time;
 use std::collections::BTreeSet;
@@ -46,6 +46,9 @@ impl Stored for Lead {
             first_sale_at: self.first_sale_at.map(Time::micros),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
+            merged_into: self.merged_into.map(LeadId::uuid),
+            deleted_at: self.deleted_at.map(Time::micros),
+            details: (self.details != LeadDetails::default()).then(|| to_json(&self.details)).transpose()?,
         })
     }
 
@@ -75,6 +78,9 @@ impl Stored for Lead {
             first_sale_at: row.first_sale_at.map(Time::from_micros),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
+            merged_into: row.merged_into.map(LeadId::from_uuid),
+            deleted_at: row.deleted_at.map(Time::from_micros),
+            details: row.details.map(|text| name.json(&text)).transpose()?.unwrap_or_default(),
         })
     }
 
@@ -88,6 +94,18 @@ impl Stored for Lead {
         for credit in self.credits() {
             needs.row::<Enrollment>((self.account_id, credit.enrollment_id));
         }
+        // The bindings before the present one judge events of their time.
+        for credit in self.details.manual_bindings.iter().flat_map(|manual| &manual.binding.credits) {
+            needs.row::<Enrollment>((self.account_id, credit.enrollment_id));
+        }
+        if let Some(id) = self.merged_into {
+            needs.row::<Self>((self.account_id, id));
+        }
+    }
+
+    fn is_written_first(&self) -> bool {
+        // Only the lead that it was merged into may take an identifier from it.
+        self.merged_into.is_some()
     }
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
@@ -100,6 +118,10 @@ impl Stored for Lead {
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::ExternalId], names.external_ids).await?;
         loading.by::<Self, _>(&[table::Column::AccountId, table::Column::Email], names.emails).await?;
         wanted.into_iter().for_each(|name| loading.set.names.leads.insert_absent(name));
+        // A former identifier leads to its lead. Runs once at most, because that lead leads to no other.
+        while !loading.needs.leads.is_empty() {
+            loading.by_key::<Self>().await?;
+        }
         Ok(())
     }
 }
@@ -194,10 +216,8 @@ fn without_bound(
     set: &WorkingSet,
     mut names: BTreeSet<(AccountId, LeadSelector)>,
 ) -> BTreeSet<(AccountId, LeadSelector)> {
-    let is_bound = |name: &(AccountId, LeadSelector)| {
-        let lead = set.names.leads.get(name).flatten().and_then(|id| set.leads.get(&(name.0, id)));
-        lead.is_some_and(|lead| lead.binding.is_some())
-    };
+    let is_bound =
+        |name: &(AccountId, LeadSelector)| set.loaded_lead(name.0, &name.1).is_some_and(|lead| lead.binding.is_some());
     names.retain(|name| !is_bound(name));
     names
 }
@@ -207,7 +227,7 @@ fn with_other_names(
     set: &WorkingSet,
     mut names: BTreeSet<(AccountId, LeadSelector)>,
 ) -> BTreeSet<(AccountId, LeadSelector)> {
-    let leads = names.iter().filter_map(|name| set.leads.get(&(name.0, set.names.leads.get(name).flatten()?)));
+    let leads = names.iter().filter_map(|(account_id, name)| set.loaded_lead(*account_id, name));
     let others = leads.flat_map(|lead| lead.selectors().into_iter().map(|name| (lead.account_id, name)));
     let others: Vec<_> = others.collect();
     names.extend(others);
@@ -223,11 +243,32 @@ pub struct LeadQuery {
     pub affiliate_id: Option<AffiliateId>,
 }
 
-/// The lead with this identifier.
+/// The lead with this identifier, present or former. A lead that was merged gives the one that it was merged into.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn find(store: &Store, account_id: AccountId, selector: &LeadSelector) -> Result<Option<Lead>, StoreError> {
+    let mut found = find_row(store, account_id, selector).await?;
+    if let Some(id) = found.as_ref().and_then(|row| row.merged_into) {
+        found = find_row(store, account_id, &LeadSelector::Id(id)).await?;
+    }
+    Ok(found.filter(|lead| lead.deleted_at.is_none()))
+}
+
+/// The former identifiers of a lead, and those of the leads that were merged into it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn aliases(store: &Store, lead: &Lead) -> Result<Vec<LeadSelector>, StoreError> {
+    let keys = lead.details.alias_ids().map(|id| (lead.account_id.uuid(), id.uuid()));
+    let mut rows =
+        rows_by::<table::Entity, _>(store.read(), &[table::Column::AccountId, table::Column::Id], keys).await?;
+    rows.sort_by_key(|row| row.id);
+    let rows = rows.into_iter().map(Lead::from_row).collect::<Result<Vec<_>, _>>()?;
+    Ok(rows.iter().flat_map(Lead::selectors).collect())
+}
+
+async fn find_row(store: &Store, account_id: AccountId, selector: &LeadSelector) -> Result<Option<Lead>, StoreError> {
     let named = match selector {
         LeadSelector::Id(id) => table::Column::Id.eq(id.uuid()),
         LeadSelector::ExternalId(external_id) => table::Column::ExternalId.eq(external_id),
@@ -251,7 +292,10 @@ pub async fn list(
     wanted: &LeadQuery,
     walk: Walk,
 ) -> Result<Vec<Lead>, StoreError> {
-    let filter = |query: Select<table::Entity>| list::one_of(query, table::Column::State, &wanted.states);
+    let filter = |query: Select<table::Entity>| {
+        let query = list::one_of(query, table::Column::State, &wanted.states);
+        query.filter(table::Column::MergedInto.is_null()).filter(table::Column::DeletedAt.is_null())
+    };
     let Some(affiliate_id) = wanted.affiliate_id else {
         return list::read(filter(list::page::<Lead>(account_id, walk)), store.read()).await;
     };

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 use uuid::Uuid;
 
 use super::entity::{balance as balance_table, ledger_entry as table, reward as reward_table};
-use super::list::Walk;
+use super::list::{self, Walk};
 use super::lists::{Entry, List, Place, Rows, id_of_sequence, rows_of_list, sequence_of_id};
 use super::row::RowName;
 use super::set::Loading;
@@ -14,6 +14,8 @@ use super::set::keyed::rows_by;
 use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry, LedgerSubject, Posting};
+use crate::domain::money::Currency;
+use crate::domain::reward::RewardUnit;
 use crate::domain::time::Time;
 
 pub(super) fn to_row(entry: &LedgerEntry) -> table::Model {
@@ -184,6 +186,50 @@ pub async fn balances_after(
     Ok(BalancePage { balances, last: last.map(AffiliateId::from_uuid) })
 }
 
+/// A filter of balances. All fields that are set must match.
+#[derive(Debug, Clone, Default)]
+pub struct BalanceQuery {
+    /// Only balances of this affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+    /// Only balances in these units. Empty: any unit.
+    pub units: Vec<RewardUnit>,
+    /// Only balances in these currencies. Empty: any currency.
+    pub currencies: Vec<Currency>,
+    /// Only balances of which something is owed.
+    pub owed_only: bool,
+}
+
+/// One page of affiliates with the balances that pass the filter.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list_balances(
+    source: &impl Source,
+    account_id: AccountId,
+    wanted: &BalanceQuery,
+    walk: Walk,
+) -> Result<Vec<(AffiliateId, Vec<(BalanceKey, Balance)>)>, StoreError> {
+    use balance_table::Column;
+    let query = balance_table::Entity::find()
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
+        .apply_if(wanted.owed_only.then_some(0), |query, zero| query.filter(Column::OwedMinor.gt(zero)));
+    let query = list::one_of(query, Column::Unit, &wanted.units);
+    let query = match wanted.currencies.as_slice() {
+        [] => query,
+        currencies => query.filter(Column::Currency.is_in(currencies.iter().map(|currency| currency.code()))),
+    };
+    let ids = walk.cut(query.clone().select_only().column(Column::AffiliateId).distinct(), Column::AffiliateId);
+    let ids: Vec<Uuid> = ids.into_tuple().all(source.connection()).await?;
+    let rows = query.filter(Column::AffiliateId.is_in(ids.iter().copied())).all(source.connection()).await?;
+    let mut balances: HashMap<Uuid, Vec<(BalanceKey, Balance)>> = HashMap::new();
+    for row in &rows {
+        balances.entry(row.affiliate_id).or_default().push(balance_from_row(row)?);
+    }
+    let page = ids.into_iter().map(|id| (AffiliateId::from_uuid(id), balances.remove(&id).unwrap_or_default()));
+    Ok(page.collect())
+}
+
 /// One page of ledger entries. If an affiliate is given, only the entries of that affiliate.
 ///
 /// # Errors
@@ -225,6 +271,6 @@ pub async fn conversions(
     let keys = rewards.iter().map(|id| (account_id.uuid(), id.uuid()));
     let rows = rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await?;
     let conversion =
-        |row: reward_table::Model| (RewardId::from_uuid(row.id), ConversionId::from_uuid(row.conversion_id));
-    Ok(rows.into_iter().map(conversion).collect())
+        |row: reward_table::Model| Some((RewardId::from_uuid(row.id), ConversionId::from_uuid(row.conversion_id?)));
+    Ok(rows.into_iter().filter_map(conversion).collect())
 }

@@ -1,5 +1,7 @@
 //! Answered requests: rows, the look-up of an event's effect, and the deletion of expired requests.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{LockBehavior, LockType, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
@@ -7,12 +9,14 @@ use uuid::Uuid;
 use super::backend::kind::Kind;
 use super::entity::request as table;
 use super::row::{RowName, to_json};
-use super::set::keyed::delete_by;
+use super::set::keyed::{delete_by, rows_by};
 use super::set::stored::Stored;
 use super::{Store, StoreError, WriteTransaction};
 use crate::domain::conversion::Conversion;
 use crate::domain::id::AccountId;
 use crate::domain::id::ConversionId;
+use crate::domain::lead::Lead;
+use crate::domain::outcome::Outcome;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -51,6 +55,9 @@ impl Stored for Request {
         if self.key.is_sale() {
             needs.row::<Conversion>((self.key.account_id, ConversionId::from_uuid(self.effect)));
         }
+        if let Outcome::ChangedLead(lead) = &self.outcome {
+            needs.row::<Lead>((lead.account_id, lead.id));
+        }
     }
 }
 
@@ -67,6 +74,24 @@ pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>
         .one(store.read())
         .await?;
     Ok(row)
+}
+
+/// The effects of those of these requests that exist. See [`find_effect`].
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_effects(
+    store: &Store,
+    keys: impl IntoIterator<Item = RequestKey>,
+) -> Result<HashMap<RequestKey, Uuid>, StoreError> {
+    let columns = [table::Column::AccountId, table::Column::Scope, table::Column::Key];
+    let keys = keys.into_iter().map(|key| (key.account_id.uuid(), key.scope, key.key));
+    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?.into_iter();
+    let key = |row: table::Model| {
+        let account_id = AccountId::from_uuid(row.account_id);
+        (RequestKey { account_id, scope: row.scope, key: row.key }, row.effect)
+    };
+    Ok(rows.map(key).collect())
 }
 
 /// Deletes expired requests of all accounts, at most `limit` of them. Returns how many.

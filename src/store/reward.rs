@@ -5,6 +5,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Se
 use smallvec::smallvec;
 use uuid::Uuid;
 
+use super::conversion::ConversionFilter;
 use super::entity::reward as table;
 use super::list::{self, Walk};
 use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
@@ -15,7 +16,7 @@ use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
-use crate::domain::reward::{Reward, RewardState};
+use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
 use crate::domain::time::{Interval, Time};
@@ -30,7 +31,7 @@ impl Stored for Reward {
         Ok(table::Model {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
-            conversion_id: self.conversion_id.uuid(),
+            conversion_id: self.conversion_id.map(ConversionId::uuid),
             affiliate_id: self.affiliate_id.uuid(),
             enrollment_id: self.enrollment_id.uuid(),
             program_id: self.program_id.uuid(),
@@ -40,7 +41,8 @@ impl Stored for Reward {
             reversed_minor: self.reversed_minor,
             reverses: self.reverses.map(RewardId::uuid),
             state: self.state.as_str().to_owned(),
-            calculation: to_json(&self.calculation)?,
+            calculation: self.calculation.as_ref().map(to_json).transpose()?,
+            by_hand: self.by_hand.as_ref().map(to_json).transpose()?,
             auto_approve_at: self.auto_approve_at.micros(),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
@@ -53,7 +55,7 @@ impl Stored for Reward {
         Ok(Self {
             id: RewardId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
-            conversion_id: ConversionId::from_uuid(row.conversion_id),
+            conversion_id: row.conversion_id.map(ConversionId::from_uuid),
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             enrollment_id: EnrollmentId::from_uuid(row.enrollment_id),
             program_id: ProgramId::from_uuid(row.program_id),
@@ -62,7 +64,8 @@ impl Stored for Reward {
             reversed_minor: row.reversed_minor,
             reverses: row.reverses.map(RewardId::from_uuid),
             state: name.parse(&row.state)?,
-            calculation: name.json(&row.calculation)?,
+            calculation: row.calculation.map(|text| name.json(&text)).transpose()?,
+            by_hand: row.by_hand.map(|text| name.json(&text)).transpose()?,
             auto_approve_at: Time::from_micros(row.auto_approve_at),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
@@ -76,9 +79,11 @@ impl Stored for Reward {
     }
 
     fn leads_to(&self, needs: &mut Needs) {
-        needs.row::<Conversion>((self.account_id, self.conversion_id));
+        if let Some(conversion_id) = self.conversion_id {
+            needs.row::<Conversion>((self.account_id, conversion_id));
+        }
         if self.reverses.is_none() {
-            needs.names.rewards_of.insert((self.account_id, self.conversion_id));
+            needs.names.rewards_of.extend(self.conversion_id.map(|id| (self.account_id, id)));
             needs.names.reversals_of.insert(self.key());
         }
     }
@@ -108,7 +113,9 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
     for reversal in loading.by::<Reward, _>(&columns, rewards.iter().map(SqlKey::values)).await? {
         // All rewards of this refund are loaded now. Each of them reverses a reward of the refund's sale, and all reversals of
         // those rewards were read.
-        loading.set.names.rewards_of.insert_absent((reversal.account_id, reversal.conversion_id));
+        if let Some(conversion_id) = reversal.conversion_id {
+            loading.set.names.rewards_of.insert_absent((reversal.account_id, conversion_id));
+        }
     }
     rewards.into_iter().for_each(|reward| loading.set.names.reversals_of.insert_absent(reward));
     Ok(())
@@ -117,14 +124,20 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
 /// A filter of rewards. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct RewardQuery {
-    /// Only rewards in this state.
+    /// Only rewards in these states. Empty: any state.
     pub states: Vec<RewardState>,
+    /// Only rewards in these units. Empty: any unit.
+    pub units: Vec<RewardUnit>,
     /// Only rewards of this affiliate.
     pub affiliate_id: Option<AffiliateId>,
     /// Only rewards earned in this program.
     pub program_id: Option<ProgramId>,
     /// Only rewards created in this interval.
     pub created: Interval,
+    /// Only rewards of conversions that pass this.
+    pub conversion: ConversionFilter,
+    /// Only rewards that a person created (true), or no such reward (false).
+    pub is_by_hand: Option<bool>,
 }
 
 /// The reward with this id.
@@ -146,11 +159,18 @@ pub async fn list(
     wanted: &RewardQuery,
     walk: Walk,
 ) -> Result<Vec<Reward>, StoreError> {
+    let conversions = wanted.conversion.ids(source.connection(), account_id);
     let filter = |query: Select<table::Entity>| {
         let query = query
             .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())))
+            .apply_if(wanted.is_by_hand, |query, is_by_hand| {
+                let by_hand = table::Column::ByHand;
+                query.filter(if is_by_hand { by_hand.is_not_null() } else { by_hand.is_null() })
+            })
+            .apply_if(conversions.clone(), |query, ids| query.filter(table::Column::ConversionId.in_subquery(ids)))
             .apply_if(wanted.created.start, |query, start| query.filter(table::Column::CreatedAt.gte(start.micros())))
             .apply_if(wanted.created.end, |query, end| query.filter(table::Column::CreatedAt.lt(end.micros())));
+        let query = list::one_of(query, table::Column::Unit, &wanted.units);
         list::one_of(query, table::Column::State, &wanted.states)
     };
     let Some(affiliate_id) = wanted.affiliate_id else {

@@ -20,6 +20,7 @@ mod proxy;
 mod race;
 mod restore;
 mod rig;
+mod search;
 mod seller;
 mod shop;
 mod side_by_side;
@@ -52,6 +53,8 @@ enum Command {
     Growth(growth::Options),
     /// How fast lists by affiliate and by lead answer, long and short ones. Compares two builds if `--server` is given twice.
     Lists(lists::Options),
+    /// How fast affiliates are found by a part of a name, and listed, among very many.
+    Search(search::Options),
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer(side_by_side::echo::Options),
@@ -82,6 +85,7 @@ async fn main() -> anyhow::Result<()> {
         Command::SideBySide(options) => side_by_side::run(options).await,
         Command::Growth(options) => growth::run(options).await,
         Command::Lists(options) => lists::run(options).await,
+        Command::Search(options) => search::run(options).await,
         Command::EchoServer(options) => side_by_side::echo::serve(options).await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use headwater::pb;
-use headwater::store::entity::{event_segment, ledger_entry, list_block, list_tail};
+use headwater::store::entity::offer as offer_table;
+use headwater::store::entity::{coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim};
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
 use tempfile::TempDir;
@@ -156,6 +157,53 @@ db_test!(a_list_that_lacks_a_row_is_found, empty, |database: TestDatabase| async
     assert_eq!(output.status.code(), Some(1), "{text}");
     for words in ["the tail of the lists ends with", "conversion ", " is missing in List"] {
         assert!(text.contains(words), "{words}: {text}");
+    }
+});
+
+db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    let request = pb::CreateOfferRequest { display_name: "Spring".to_owned(), ..Default::default() };
+    let offer = shop.client.affiliates.create_offer(request).await.unwrap().into_inner().offer.unwrap();
+    let claim = pb::ClaimOfferRequest {
+        offer_id: offer.id.clone(),
+        affiliate: Some(shop.affiliate()),
+        ..pb::ClaimOfferRequest::default()
+    };
+    for _ in 0..2 {
+        shop.client.affiliates.claim_offer(claim.clone()).await.unwrap();
+    }
+    let coupon = shop.client.affiliates.claim_offer(claim).await.unwrap().into_inner().coupon.unwrap();
+    let request = pb::RemoveCouponRequest { coupon_id: coupon.id, ..Default::default() };
+    shop.client.affiliates.remove_coupon(request).await.unwrap();
+    server.terminate().await.unwrap();
+    let sound = check(folder.path(), &database.url).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+
+    let console = Database::connect(&database.url).await.unwrap();
+    coupon_count::Entity::delete_many().exec(&console).await.unwrap();
+    offer_claim::Entity::update_many()
+        .col_expr(offer_claim::Column::ClaimCount, Expr::val(1))
+        .exec(&console)
+        .await
+        .unwrap();
+    offer_table::Entity::update_many()
+        .col_expr(offer_table::Column::ClaimCount, Expr::val(3))
+        .exec(&console)
+        .await
+        .unwrap();
+    console.close().await.unwrap();
+    let output = check(folder.path(), &database.url).await;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (affiliate_id, offer_id) = (shop.affiliate_id, offer.id);
+    for words in [
+        format!("the number of active coupons of {affiliate_id} is 0 and should be 3"),
+        format!("the number of claims that {affiliate_id} has of {offer_id} is 1 and should be 2"),
+        format!("the number of claims of {offer_id} is 3 and should be 2"),
+    ] {
+        assert!(text.contains(&words), "{words}: {text}");
     }
 });
 

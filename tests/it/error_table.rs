@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
-use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use headwater::domain::affiliate::AffiliateState;
+use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
 use headwater::domain::money::Overflow;
+use headwater::domain::offer::OfferClosed;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
 use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation};
@@ -65,7 +67,20 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CurrencyMismatch { sale_id, currency },
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
+        Refusal::LeadIdentifierLimit { limit: 100 },
+        Refusal::AffiliateState {
+            affiliate_id: AffiliateId::from_uuid(id()),
+            from: AffiliateState::Applied,
+            to: AffiliateState::Inactive,
+        },
+        Refusal::ItemArchived { item_id: ItemId::from_uuid(id()) },
+        Refusal::OfferClosed { offer_id: OfferId::from_uuid(id()), closed: OfferClosed::NotStarted },
+        Refusal::OfferLimit { offer_id: OfferId::from_uuid(id()), limit: 100 },
+        Refusal::ClaimantLimit { offer_id: OfferId::from_uuid(id()), limit: 1 },
         Refusal::LastKey { kind: KeyKind::Admin },
+        Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
+        Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
+        Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::Overflow(Overflow),
         Refusal::NotLoaded("terms"),
     ]);
@@ -99,6 +114,7 @@ fn samples() -> Vec<Error> {
         Error::TooManyStreams { limit: 10 },
         Error::PageTokenInvalid,
         Error::MessageTooLarge,
+        Error::AnswerFull,
         Error::Overloaded { retry_after: Duration::from_millis(250) },
         Error::DeadlineExceeded { is_unchanged: true },
         Error::DeadlineExceeded { is_unchanged: false },
@@ -217,7 +233,7 @@ fn details_fit_the_code() {
             Code::InvalidArgument => &["BadRequest"],
             Code::FailedPrecondition => &["PreconditionFailure"],
             Code::NotFound | Code::AlreadyExists => &["ResourceInfo"],
-            Code::ResourceExhausted if reason == "MESSAGE_TOO_LARGE" => &[],
+            Code::ResourceExhausted if ["MESSAGE_TOO_LARGE", "ANSWER_FULL"].contains(&reason.as_str()) => &[],
             Code::ResourceExhausted | Code::Unavailable => &["RetryInfo"],
             _ => &[],
         };

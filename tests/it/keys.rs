@@ -73,7 +73,7 @@ db_test!(a_key_says_what_it_is_and_what_it_may_do, |database: TestDatabase| asyn
     }
     let operator = check(&mut Client::connect(&server.address, &server.operator_key).await.unwrap()).await.unwrap();
     assert_eq!(operator.account_id, "");
-    assert_eq!(operator.allowed_methods.len(), 7);
+    assert_eq!(operator.allowed_methods.len(), 8);
     let refused = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::ServerOperator.into(), ..Default::default() };
     assert_eq!(said(admin.accounts.create_api_key(refused).await).1, "INVALID_FIELDS");
 });
@@ -193,7 +193,7 @@ db_test!(errors_of_the_grpc_library_have_our_reasons, |database: TestDatabase| a
         let codec = tonic_prost::ProstCodec::<pb::GetRewardRequest, pb::GetRewardResponse>::default();
         raw.unary(request, path.parse().unwrap(), codec).await
     };
-    let message = pb::GetRewardRequest { reward_id: "text".to_owned() };
+    let message = pb::GetRewardRequest { reward_id: "text".to_owned(), ..Default::default() };
     let listed = call("/headwater.v1.RewardService/ListRewards", message.clone()).await;
     assert_eq!(said(listed), (Code::InvalidArgument, "INVALID_FIELDS".to_owned()));
     let unknown = call("/headwater.v1.RewardService/Fly", message.clone()).await;

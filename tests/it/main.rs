@@ -46,6 +46,7 @@ mod protocol;
 mod resources;
 mod restore;
 mod restored;
+mod rows;
 mod scenario;
 mod schema;
 mod secrets;

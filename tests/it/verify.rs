@@ -70,6 +70,7 @@ enum Tampering {
     EntryOfAnotherVersion,
     HeadRewritten,
     BalanceRaised,
+    BalancePaid,
     BalanceInvented,
     RewardApproved,
     RewardRemoved,
@@ -77,7 +78,7 @@ enum Tampering {
 }
 
 impl Tampering {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::EntryRaised, "entry 2: the hash does not fit"),
         (Self::EntryRewritten, "entry 3: the hash does not fit"),
         (Self::EntryRemoved, "entry 3 stands in the place of 2"),
@@ -85,9 +86,10 @@ impl Tampering {
         (Self::EntryMovedToAnotherReward, "has entries and does not exist"),
         (Self::EntryOfAnotherVersion, "entry 2: its hash is of version 7, which this server does not know"),
         (Self::HeadRewritten, "the last entry's hash is not the head's"),
-        (Self::BalanceRaised, "101 pending and 200 owed are kept, the entries say 100 and 200"),
+        (Self::BalanceRaised, "101 pending, 200 owed and 0 paid are kept, the entries say 100, 200 and 0"),
+        (Self::BalancePaid, "200 owed and 1 paid are kept, the entries say 100, 200 and 0"),
         (Self::BalanceInvented, "has no entries"),
-        (Self::RewardApproved, "is approved with 2.00 USD, the entries say 200 pending and 0 payable"),
+        (Self::RewardApproved, "is approved with 2.00 USD, the entries say 200 pending, 0 payable and 0 fulfilled"),
         (Self::RewardRemoved, "has entries and does not exist"),
         (Self::EventRemoved, "the feed should hold"),
     ];
@@ -127,6 +129,10 @@ impl Tampering {
             Self::BalanceRaised => {
                 let raised = Expr::col(balance::Column::PendingMinor).add(1);
                 let update = balance::Entity::update_many().col_expr(balance::Column::PendingMinor, raised);
+                apply(update.filter(balances), database).await;
+            }
+            Self::BalancePaid => {
+                let update = balance::Entity::update_many().col_expr(balance::Column::PaidMinor, Expr::value(1));
                 apply(update.filter(balances), database).await;
             }
             Self::BalanceInvented => {
@@ -369,3 +375,45 @@ async fn verifying_without_a_pause_leaves_the_log_of_sqlite_short() {
     assert!(reports > 2, "only {reports} reports were made meanwhile");
     assert!(largest <= LOG_BYTES_MAX, "the log grew to {} MiB", largest >> 20);
 }
+
+db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let connection = Database::connect(database.url.as_str()).await.unwrap();
+    let (mut shop, account_id) = open_shop(&server, "shop").await;
+    let selector = pb::enrollment_selector::Selector::RefId("ann".to_owned());
+    let enrollment = pb::EnrollmentSelector { selector: Some(selector) };
+    let points = pb::RewardValue { amount: Some(pb::reward_value::Amount::Points(50)) };
+    let request = pb::CreateRewardRequest {
+        recipient: Some(pb::create_reward_request::Recipient::Enrollment(enrollment)),
+        value: Some(points),
+        ..Default::default()
+    };
+    let reward = shop.client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let request = pb::FulfillRewardRequest { reward_id: reward.id, ..Default::default() };
+    shop.client.rewards.fulfill_reward(request).await.unwrap();
+    assert!(verify(&mut shop).await.ok);
+    let in_points = reward::Column::AccountId.eq(account_id).and(reward::Column::Unit.eq("points"));
+    for (column, value, words) in [
+        (
+            reward::Column::State,
+            Expr::value("approved"),
+            "is approved with 50 points, the entries say 0 pending, 0 payable and 50 fulfilled",
+        ),
+        (reward::Column::State, Expr::value("paid"), ""),
+        (reward::Column::ValueMinor, Expr::value(51), "is paid with 51 points, the entries say"),
+        (reward::Column::ValueMinor, Expr::value(50), ""),
+    ] {
+        let update = reward::Entity::update_many().col_expr(column, value);
+        apply(update.filter(in_points.clone()), &connection).await;
+        let report = verify(&mut shop).await;
+        assert_eq!(report.ok, words.is_empty());
+        assert!(report.differences.iter().all(|text| text.contains(words)), "{:?}", report.differences);
+    }
+    let of_points = balance::Column::AccountId.eq(account_id).and(balance::Column::Unit.eq("points"));
+    let update = balance::Entity::update_many().col_expr(balance::Column::PaidMinor, Expr::value(49));
+    apply(update.filter(of_points), &connection).await;
+    let report = verify(&mut shop).await;
+    let words = "in points: 0 pending, 0 owed and 49 paid are kept, the entries say 0, 0 and 50";
+    assert!(report.differences.iter().all(|text| text.contains(words)) && !report.ok, "{:?}", report.differences);
+    connection.close().await.unwrap();
+});

@@ -15,8 +15,9 @@ use crate::value::Pool;
 /// A history does not get longer, because every step checks all that was recorded before.
 const STEPS_MAX: usize = 60;
 
-/// The first messages of most histories, so that later ones find a program and affiliates.
-const OPENING: [&str; 4] = ["CreateProgram", "CreateAffiliate", "CreateAffiliate", "RecordClick"];
+/// The first messages of most histories, so that later ones find a program, an item, affiliates and an offer.
+const OPENING: [&str; 6] =
+    ["CreateProgram", "CreateItem", "CreateAffiliate", "CreateAffiliate", "CreateOffer", "RecordClick"];
 
 /// How many bytes of choices a whole history takes.
 const CHOICES: usize = 4_096;

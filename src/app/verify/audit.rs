@@ -17,6 +17,7 @@ use crate::domain::reward::{Reward, RewardState, RewardUnit};
 struct Booked {
     pending: i64,
     payable: i64,
+    fulfilled: i64,
 }
 
 /// A reward, as the entries know it.
@@ -81,6 +82,7 @@ impl Audit {
             match account {
                 LedgerAccount::AffiliatePending => booked.pending = booked.pending.saturating_add(amount),
                 LedgerAccount::AffiliatePayable => booked.payable = booked.payable.saturating_add(amount),
+                LedgerAccount::Fulfilled => booked.fulfilled = booked.fulfilled.saturating_add(amount),
                 LedgerAccount::CommissionExpense => {}
             }
         }
@@ -116,21 +118,25 @@ impl Audit {
         let summed = self.balances.range(range);
         for (affiliate_id, (kind, sum)) in summed.flat_map(|(id, sums)| sums.iter().map(move |sum| (id, sum))) {
             let of_kept = kept.remove(&(*affiliate_id, *kind)).unwrap_or_default();
-            let currency = kind.1;
-            // Paid amounts are not compared, because no ledger account holds them.
-            if (of_kept.pending_minor, of_kept.owed_minor) != (sum.pending_minor, sum.owed_minor) {
+            let name = name_of(*kind);
+            if of_kept != *sum {
                 self.report.differs(format!(
-                    "balance of {affiliate_id} in {currency}: {} pending and {} owed are kept, the entries say {} and {}",
-                    of_kept.pending_minor, of_kept.owed_minor, sum.pending_minor, sum.owed_minor
+                    "balance of {affiliate_id} in {name}: {} pending, {} owed and {} paid are kept, the entries say {}, {} and {}",
+                    of_kept.pending_minor,
+                    of_kept.owed_minor,
+                    of_kept.paid_minor,
+                    sum.pending_minor,
+                    sum.owed_minor,
+                    sum.paid_minor,
                 ));
             }
             if sum.pending_minor < 0 {
-                self.report.differs(format!("balance of {affiliate_id} in {currency}: pending is below zero"));
+                self.report.differs(format!("balance of {affiliate_id} in {name}: pending is below zero"));
             }
         }
-        for ((affiliate_id, (_, currency)), balance) in kept {
+        for ((affiliate_id, kind), balance) in kept {
             if balance != Balance::default() {
-                self.report.differs(format!("balance of {affiliate_id} in {currency} has no entries"));
+                self.report.differs(format!("balance of {affiliate_id} in {} has no entries", name_of(kind)));
             }
         }
     }
@@ -147,8 +153,13 @@ impl Audit {
             *self.settled.entry(original).or_default() += i128::from(booked.pending) + i128::from(booked.payable);
         } else if !fits(reward, booked) {
             self.report.differs(format!(
-                "{} is {} with {}, the entries say {} pending and {} payable",
-                reward.id, reward.state, reward.value, booked.pending, booked.payable
+                "{} is {} with {}, the entries say {} pending, {} payable and {} fulfilled",
+                reward.id,
+                reward.state,
+                reward.unit.describe(reward.value),
+                booked.pending,
+                booked.payable,
+                booked.fulfilled,
             ));
         }
     }
@@ -200,20 +211,32 @@ impl Audit {
         for ((unit, currency, _), total) in &self.report.totals {
             *sums.entry((*unit, *currency)).or_default() += total;
         }
-        for ((_, currency), sum) in sums {
+        for (kind, sum) in sums {
             if sum != 0 {
-                self.report.differs(format!("the books in {currency} sum to {sum}, not to zero"));
+                self.report.differs(format!("the books in {} sum to {sum}, not to zero", name_of(kind)));
             }
         }
         self.report
     }
 }
 
+/// What a balance or the books are counted in, for people to read.
+fn name_of((unit, currency): (RewardUnit, Currency)) -> String {
+    match unit {
+        RewardUnit::Cash => currency.to_string(),
+        RewardUnit::DiscountMoney => format!("{unit} {currency}"),
+        RewardUnit::Points | RewardUnit::Credits | RewardUnit::FreeMonths | RewardUnit::DiscountPercent => {
+            unit.to_string()
+        }
+    }
+}
+
 fn fits(reward: &Reward, booked: Booked) -> bool {
     let value = reward.value.amount_minor;
     let expected = match reward.state {
-        RewardState::Pending => Booked { pending: value, payable: 0 },
-        RewardState::Approved | RewardState::Paid => Booked { pending: 0, payable: value },
+        RewardState::Pending => Booked { pending: value, ..Booked::default() },
+        RewardState::Paid if reward.unit != RewardUnit::Cash => Booked { fulfilled: value, ..Booked::default() },
+        RewardState::Approved | RewardState::Paid => Booked { payable: value, ..Booked::default() },
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     booked == expected

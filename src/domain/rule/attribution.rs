@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::program::applicable_terms;
+use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId};
@@ -23,9 +24,16 @@ pub struct Referral {
     pub ref_id: Option<String>,
     /// A coupon code, folded.
     pub coupon_code: Option<String>,
+    /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
+    pub item_sku: String,
 }
 
 impl Referral {
+    /// Whether nothing says who referred the conversion.
+    pub fn is_traceless(&self) -> bool {
+        self.tid.is_none() && self.ref_id.is_none() && self.coupon_code.is_none()
+    }
+
     /// Adds the rows that [`attribute`] needs, except those of the lead.
     pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
         if let Some(Ok(tid)) = &self.tid {
@@ -137,12 +145,11 @@ impl<'set> Runner<'set> {
 }
 
 /// Why an enrollment does not earn from an event at this time, if so.
-pub(super) fn why_not_earning(
-    enrollment: &Enrollment,
-    program: &Program,
-    occurred_at: Time,
-) -> Option<CandidateResult> {
-    if enrollment.standing_at(occurred_at).state == EnrollmentState::Ended {
+pub fn why_not_earning(enrollment: &Enrollment, program: &Program, occurred_at: Time) -> Option<CandidateResult> {
+    let standing = enrollment.standing_at(occurred_at);
+    if standing.affiliate_state != AffiliateState::Active {
+        Some(CandidateResult::AffiliateNotActive)
+    } else if standing.state == EnrollmentState::Ended {
         Some(CandidateResult::EnrollmentEnded)
     } else if program.is_archived_at(occurred_at) {
         Some(CandidateResult::ProgramArchived)
@@ -165,8 +172,8 @@ pub(super) fn arrival_time(
     Ok(latest.map_or(now, |latest| latest.max(now)))
 }
 
-/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an enrollment that was active in
-/// an active program when the conversion happened. Coupons and links, too, are judged as they were then. The binding of
+/// Finds who referred a conversion. The winner is the source of highest precedence that leads to an active affiliate's enrollment that
+/// was active in an active program when the conversion happened. Coupons and links, too, are judged as they were then. The binding of
 /// the first lead must be no later than the conversion. The second lead is another one that the request named too.
 ///
 /// The program's model chooses among the clicks inside the window. Candidates may belong to several programs. The model then
@@ -184,7 +191,7 @@ pub(super) fn attribute(
         binding_runners(set, lead, occurred_at, &mut runners)?;
     }
     if let Some(code) = &referral.coupon_code {
-        runners.push(coupon_runner(set, account_id, code, occurred_at)?);
+        runners.push(coupon_runner(set, account_id, code, &referral.item_sku, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
     choose_click(set, &mut runners, occurred_at)?;
@@ -264,6 +271,7 @@ fn coupon_runner<'set>(
     set: &'set WorkingSet,
     account_id: AccountId,
     code: &str,
+    item_sku: &str,
     occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
     let evidence = Evidence::Coupon(code.to_owned());
@@ -277,6 +285,9 @@ fn coupon_runner<'set>(
             || (last.is_none()
                 && runner.program.is_some_and(|program| program.has_begun(coupon.created_at, occurred_at)));
         if has_begun && !coupon.is_removed_at(occurred_at) {
+            if let Some(result) = set.ties_of(coupon)?.why_not_crediting(item_sku, occurred_at) {
+                runner.lose(result);
+            }
             return Ok(runner);
         }
         runner.result = Some(if has_begun { CandidateResult::CouponRemoved } else { CandidateResult::NotYetMade });

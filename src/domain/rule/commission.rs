@@ -28,17 +28,29 @@ fn price(
         None => (RewardRule::Program, terms.rules.commission),
     };
     let rounding = terms.rules.rounding;
-    let value = match commission {
+    let calculation = Calculation {
+        rule,
+        base_amount: amount,
+        sale_amount: amount,
+        commission,
+        share_ppm,
+        terms_version: terms.version,
+        rounding,
+        adjustment: None,
+    };
+    Ok((value_at(&calculation, amount)?, calculation))
+}
+
+/// The value that a sale of this amount earns by the rates of a calculation.
+pub(super) fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Refusal> {
+    let rounding = calculation.rounding;
+    let value = match calculation.commission {
         Commission::PercentPpm(ppm) => {
             Money::new(portion(amount.amount_minor, ppm.into(), PPM, rounding)?, amount.currency)
         }
         Commission::Flat(flat) => flat,
     };
-    let value = Money::new(portion(value.amount_minor, share_ppm.into(), PPM, rounding)?, value.currency);
-    let terms_version = terms.version;
-    let (base_amount, sale_amount) = (amount, amount);
-    let calculation = Calculation { rule, base_amount, sale_amount, commission, share_ppm, terms_version, rounding };
-    Ok((value, calculation))
+    Ok(Money::new(portion(value.amount_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
 }
 
 /// Prices a credited sale, and writes its reward and posting. `None` when the reward rounds to zero.
@@ -58,7 +70,7 @@ pub(super) fn earn(
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,
-        conversion_id: sale.id,
+        conversion_id: Some(sale.id),
         affiliate_id: credit.affiliate_id,
         enrollment_id: credit.enrollment_id,
         program_id: credit.program_id,
@@ -67,7 +79,8 @@ pub(super) fn earn(
         reversed_minor: 0,
         reverses: None,
         state: RewardState::Pending,
-        calculation,
+        calculation: Some(calculation),
+        by_hand: None,
         auto_approve_at: sale.occurred_at.plus_days(terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,

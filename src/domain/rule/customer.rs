@@ -6,11 +6,11 @@ use smallvec::smallvec;
 
 use super::context::Context;
 use crate::domain::attribution::AttributionSource;
-use crate::domain::conversion::{Credit, WHOLE_SHARE_PPM};
+use crate::domain::conversion::{Conversion, Credit, WHOLE_SHARE_PPM};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::LeadId;
-use crate::domain::lead::{Binding, Customer, Lead, LeadSelector, LeadState};
+use crate::domain::lead::{Binding, Customer, Lead, LeadDetails, LeadSelector, LeadState, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 
@@ -30,6 +30,9 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
         first_sale_at: None,
         created_at: context.now,
         updated_at: context.now,
+        merged_into: None,
+        deleted_at: None,
+        details: LeadDetails::default(),
     }
 }
 
@@ -95,8 +98,56 @@ pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<
     if before == Some(&lead) {
         return context.put(lead);
     }
-    let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
+    put_told(context, if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated }, lead, before)
+}
+
+/// Writes a lead with a new time of change, and adds an event of this kind.
+pub(super) fn put_told(context: &mut Context<'_>, kind: EventKind, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
     let lead = context.put(Lead { updated_at: context.now, ..lead });
     context.tell_moved(kind, EventImage::Lead(Arc::clone(&lead)), before.map_or(&[], Lead::credits));
     lead
+}
+
+/// The list entry of a sale that nobody referred, under the identifiers of its customer's request. If the lead has none of these, because
+/// it was found by a former one, the entry has the lead's own.
+pub(super) fn unmatched(sale: &Conversion, customer: &Customer, lead: Option<&Lead>) -> UnmatchedSale {
+    let own = lead.map(Lead::selectors).unwrap_or_default();
+    let lead = lead.filter(|_| !customer.selectors().iter().any(|name| own.contains(name)));
+    let (email, external_id) = match lead {
+        Some(lead) => (&lead.email, &lead.external_id),
+        None => (&customer.email, &customer.external_id),
+    };
+    UnmatchedSale {
+        account_id: sale.account_id,
+        conversion_id: sale.id,
+        email: email.clone(),
+        external_id: external_id.clone(),
+        occurred_at: sale.occurred_at,
+    }
+}
+
+/// Puts the sales of a lead that nobody referred under the identifiers of the lead that it becomes: the same lead after a change, or the
+/// one that it is merged into.
+pub(super) fn move_unmatched(context: &mut Context<'_>, from: &Lead, to: &Lead) -> Result<(), Refusal> {
+    let sales = context.set.unmatched_sales_of(from.account_id, Some(from), &Customer::default())?;
+    let sales: Vec<Arc<Conversion>> = sales.into_iter().cloned().collect();
+    for sale in sales {
+        let entry = context.set.existing::<UnmatchedSale>(&(sale.account_id, sale.id))?;
+        let entry = entry.as_ref().clone();
+        context.put(UnmatchedSale { email: to.email.clone(), external_id: to.external_id.clone(), ..entry });
+        if from.id == to.id || sale.lead_id != Some(from.id) {
+            continue;
+        }
+        let moved = context.put(Conversion {
+            lead_id: Some(to.id),
+            as_recorded: Some(Box::new(sale.as_recorded())),
+            version: sale.version.saturating_add(1),
+            ..sale.as_ref().clone()
+        });
+        if moved.is_told {
+            let image = context.set.image(moved.account_id, moved.id)?;
+            context.tell_conversion(EventKind::ConversionUpdated, moved.occurred_at, image);
+        }
+    }
+    Ok(())
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::link;
+use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
-use super::{coupon, link};
-use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
 use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
@@ -44,12 +45,17 @@ impl NewEnrollment {
     /// Adds the rows that [`make`] needs.
     pub(super) fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.program(account, self.program_id);
+        self.needs_of_codes(account, needs);
+    }
+
+    /// Adds the rows that [`make`] needs, except the program.
+    pub(super) fn needs_of_codes(&self, account: AccountId, needs: &mut Needs) {
         match &self.ref_id {
             Some(ref_id) => needs.link_code(account, ref_id),
             None => self.ref_id_choices().iter().for_each(|code| needs.link_code(account, code)),
         }
         if let Some(code) = &self.coupon_code {
-            coupon::needs_of_code(account, code, needs);
+            new_coupon::needs_of_code(account, code, needs);
         }
     }
 }
@@ -73,14 +79,15 @@ impl Rule for EnrollAffiliate {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
+        let affiliate = Arc::clone(context.set.affiliate(context.account_id, &self.affiliate)?);
+        let affiliate_id = affiliate.id;
         let program_id = context.set.active_program(context.account_id, self.enrollment.program_id)?.id;
         let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
             Some(other) if other.state == EnrollmentState::Active => {
                 return Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id });
             }
             Some(ended) => reopen(context, &ended, &self.enrollment)?,
-            None => make(context, affiliate_id, &self.enrollment)?,
+            None => make(context, &affiliate, &self.enrollment)?,
         };
         Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: made.coupon }))
     }
@@ -93,21 +100,18 @@ pub(super) struct Made {
 }
 
 /// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
-pub(super) fn make(
-    context: &mut Context<'_>,
-    affiliate_id: AffiliateId,
-    wanted: &NewEnrollment,
-) -> Result<Made, Refusal> {
+pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
     let enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
         account_id: context.account_id,
-        affiliate_id,
+        affiliate_id: affiliate.id,
         program_id,
         ref_id: free_ref_id(context, wanted)?,
         landing_url: wanted.landing_url.clone(),
         commission_override: wanted.commission_override,
         state: EnrollmentState::Active,
+        affiliate_state: affiliate.state,
         created_at: context.now,
         updated_at: context.now,
         ended_at: None,
@@ -126,7 +130,10 @@ fn with_coupon(
     wanted: &NewEnrollment,
 ) -> Result<Made, Refusal> {
     let coupon = match &wanted.coupon_code {
-        Some(code) => Some(coupon::make(context, &enrollment, Field::CouponCode, code, "")?),
+        Some(code) => {
+            let wanted = NewCoupon { field: Field::CouponCode, code, note: "", item_id: None, offer_id: None };
+            Some(new_coupon::make(context, &enrollment, wanted)?)
+        }
         None => None,
     };
     Ok(Made { enrollment: with_landing(context, enrollment)?, coupon })

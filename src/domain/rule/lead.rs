@@ -1,4 +1,18 @@
-//! The rules of leads: sign-ups and cancellations.
+//! The rules of leads: sign-ups and cancellations. The folder has the changes that people make by hand.
+
+mod attribute;
+mod create;
+mod delete;
+mod merge;
+mod referrer;
+mod update;
+
+pub use attribute::AttributeLead;
+pub use create::CreateLead;
+pub use delete::DeleteLead;
+pub use merge::MergeLeads;
+pub use referrer::Referrer;
+pub use update::UpdateLead;
 
 use std::sync::Arc;
 

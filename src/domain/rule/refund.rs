@@ -6,19 +6,20 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::reversal::{Cause, refunded_part, take_back, tell_settled};
+use super::reversal::{Cause, present_value, take_back, taken_part, tell_settled};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, SaleChannel,
-    WaitingRefund,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
+    SaleChannel, WaitingRefund,
 };
 use crate::domain::event::EventKind;
-use crate::domain::id::{AccountId, ConversionId};
+use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Customer;
-use crate::domain::ledger::LedgerReason;
-use crate::domain::money::Money;
+use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use crate::domain::money::{Money, Overflow, Rounding, portion};
+use crate::domain::program::Commission;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
-use crate::domain::reward::Reward;
+use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -35,6 +36,8 @@ pub struct RecordRefund {
     pub amount: Money,
     /// The merchant's id of the refund; may be empty.
     pub refund_id: String,
+    /// What the affiliate gets of it in addition. If it is set, the refund may be more than is left of the sale.
+    pub commission_adjustment: Option<Money>,
     /// When the refund happened; `None` for now.
     pub occurred_at: Option<Time>,
 }
@@ -60,8 +63,8 @@ impl Rule for RecordRefund {
         let refund = self.new_refund(context);
         let (refund, taken_back) = match sale {
             Some(sale) => {
-                check_fits(&sale, self.amount)?;
-                book(context, &sale, refund)?
+                let excess_minor = self.excess_of(&sale)?;
+                book(context, &sale, Conversion { excess_minor, ..refund })?
             }
             None => (leave_alone(context, refund), Vec::new()),
         };
@@ -75,6 +78,18 @@ impl Rule for RecordRefund {
 }
 
 impl RecordRefund {
+    /// By how much the refund exceeds what is left of the sale. Refuses a refund that does not fit, unless it exceeds the sale and
+    /// says what becomes of the commission.
+    fn excess_of(&self, sale: &Conversion) -> Result<i64, Refusal> {
+        match check_fits(sale, self.amount) {
+            Ok(()) => Ok(0),
+            Err(Refusal::RefundExceedsSale { left_minor, .. }) if self.commission_adjustment.is_some() => {
+                Ok(self.amount.amount_minor - left_minor)
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// The refunded sale: the named one, or the customer's latest sale before the refund that the refund fits, referred or not.
     /// `None` when the named sale has not arrived, and when the customer is unknown.
     fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
@@ -88,16 +103,18 @@ impl RecordRefund {
         // Sales that wait for their lead can be refunded too. When their lead arrives, the refunded part must not be priced.
         let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
         if let Some(lead) = lead {
-            sales.extend(set.latest_sales_of(account_id, lead.id)?);
+            sales.extend(set.latest_sales_of(lead)?);
         } else if sales.is_empty() {
             return Ok(None);
         }
         let refunded_at = self.occurred_at.unwrap_or(context.now).plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
-        let fitting = sales.into_iter().filter(|sale| check_fits(sale, self.amount).is_ok());
+        let fitting = sales.into_iter().filter_map(|sale| Some((self.excess_of(sale).ok()?, sale)));
         // A sale before the refund comes first. A later one is better than none, because some senders know only the day of a
         // refund.
-        let rank = |sale: &&Arc<Conversion>| (sale.occurred_at <= refunded_at, sale.occurred_at, sale.id);
-        fitting.max_by_key(rank).map(Some).ok_or(Refusal::NoSaleToRefund)
+        let rank = |(excess_minor, sale): &(i64, &Arc<Conversion>)| {
+            (*excess_minor == 0, sale.occurred_at <= refunded_at, sale.occurred_at, sale.id)
+        };
+        fitting.max_by_key(rank).map(|(_, sale)| sale).map(Some).ok_or(Refusal::NoSaleToRefund)
     }
 
     fn new_refund(&self, context: &mut Context<'_>) -> Conversion {
@@ -117,7 +134,11 @@ impl RecordRefund {
             tid: None,
             credits: Credits::new(),
             channel: SaleChannel::Online,
-            order: OrderDetails { refund_id: self.refund_id.clone(), ..OrderDetails::default() },
+            order: OrderDetails {
+                refund_id: self.refund_id.clone(),
+                commission_adjustment: self.commission_adjustment,
+                ..OrderDetails::default()
+            },
             candidates: Vec::new(),
             occurred_at: self.occurred_at.unwrap_or(context.now),
             created_at: context.now,
@@ -214,7 +235,11 @@ fn book(
         lead_id: sale.lead_id,
         credits: sale.credits.clone(),
         channel: sale.channel,
-        order: OrderDetails { refund_id: refund.order.refund_id.clone(), ..sale.order.clone() },
+        order: OrderDetails {
+            refund_id: refund.order.refund_id.clone(),
+            commission_adjustment: refund.order.commission_adjustment,
+            ..sale.order.clone()
+        },
         is_told: refund.is_told || sale.is_told,
         ..refund
     });
@@ -224,14 +249,17 @@ fn book(
     // The part that exceeds the sale takes nothing back.
     let base_amount =
         refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
-    let cause = Cause { conversion_id: refund.id, base_amount, reason: LedgerReason::Refunded };
-    for reward in rewards {
-        let target_minor = refunded_part(&sale, &reward)?;
-        taken_back.extend(take_back(context, &reward, target_minor, &cause, &mut settled)?);
+    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
+    let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
+    for reward in &rewards {
+        let target_minor = taken_part(&sale, reward)?;
+        taken_back.extend(take_back(context, reward, target_minor, &cause, &mut settled)?);
     }
+    taken_back.extend(adjust(context, &sale, &refund, &rewards)?);
     // Readers of a refund that waited must get an event about its outcome, even when nobody referred the sale.
     if refund.is_told {
-        let kind = if refund.excess_minor > 0 { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
+        let is_unexpected = refund.excess_minor > 0 && refund.order.commission_adjustment.is_none();
+        let kind = if is_unexpected { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
         let image = ConversionImage { conversion: Arc::clone(&refund), rewards: taken_back.clone() };
         context.tell_conversion(kind, refund.occurred_at, image);
     }
@@ -241,4 +269,91 @@ fn book(
     }
     tell_settled(context, settled, sale.id)?;
     Ok((refund, taken_back))
+}
+
+/// Gives the affiliate of a refund's sale the commission adjustment of the refund, less what the excess takes back. `None` if the refund
+/// has no adjustment, if nobody is credited, and if it comes to nothing.
+///
+/// It is a reward of its own. It waits with the reward of the sale only if that one waits and it is more than zero, because the amounts
+/// that wait are never negative in all.
+fn adjust(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    refund: &Conversion,
+    rewards: &[Arc<Reward>],
+) -> Result<Option<Arc<Reward>>, Refusal> {
+    let (Some(adjustment), Some(credit)) = (refund.order.commission_adjustment, sale.credits.first()) else {
+        return Ok(None);
+    };
+    let earned = earned_for(credit, rewards);
+    let (excess_minor, calculation) = excess_part(sale, refund, credit, earned)?;
+    let value_minor = adjustment.amount_minor.checked_sub(excess_minor).ok_or(Overflow)?;
+    if value_minor == 0 {
+        return Ok(None);
+    }
+    let waits = value_minor > 0 && earned.is_some_and(|reward| reward.state == RewardState::Pending);
+    let reward = Reward {
+        id: RewardId::new(context.ids),
+        account_id: context.account_id,
+        conversion_id: Some(refund.id),
+        affiliate_id: credit.affiliate_id,
+        enrollment_id: credit.enrollment_id,
+        program_id: credit.program_id,
+        unit: RewardUnit::Cash,
+        value: Money::new(value_minor, adjustment.currency),
+        reversed_minor: 0,
+        reverses: None,
+        state: if waits { RewardState::Pending } else { RewardState::Approved },
+        calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
+        by_hand: None,
+        auto_approve_at: earned.map_or(context.now, |reward| reward.auto_approve_at),
+        created_at: context.now,
+        updated_at: context.now,
+        deny_reason: String::new(),
+    };
+    let reward = context.put(reward);
+    let account = if waits { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };
+    let reason = LedgerReason::Adjusted;
+    context.post(Posting::for_reward(&reward, LedgerAccount::CommissionExpense, account, reason, context.now));
+    Ok(Some(reward))
+}
+
+/// The reward that a credit has earned last, unless a person denied it.
+fn earned_for<'rewards>(credit: &Credit, rewards: &'rewards [Arc<Reward>]) -> Option<&'rewards Reward> {
+    let is_of_credit = |reward: &&Arc<Reward>| {
+        let is_own = reward.reverses.is_none() && reward.enrollment_id == credit.enrollment_id;
+        is_own && reward.state != RewardState::Denied
+    };
+    rewards.iter().rfind(is_of_credit).map(AsRef::as_ref)
+}
+
+/// What the excess of a refund with an adjustment takes back, `round(reward x excess / sale)`, and the calculation of the adjustment's
+/// reward. Nothing, if the sale has earned nothing in the currency of the adjustment.
+fn excess_part(
+    sale: &Conversion,
+    refund: &Conversion,
+    credit: &Credit,
+    earned: Option<&Reward>,
+) -> Result<(i64, Calculation), Refusal> {
+    let (amount, adjustment) = (sale.amount, refund.order.commission_adjustment);
+    let amount = amount.or(adjustment).ok_or(Refusal::NoSaleToRefund)?;
+    let base_amount = Money::new(-refund.excess_minor, amount.currency);
+    let rule = RewardRule::Adjustment;
+    let earned = earned.filter(|reward| Some(reward.value.currency) == adjustment.map(|money| money.currency));
+    if let Some((reward, calculation)) = earned.and_then(|reward| Some((reward, reward.calculation.as_ref()?))) {
+        let present_minor = present_value(calculation, reward, amount)?;
+        let part = portion(present_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
+        return Ok((part, Calculation { rule, base_amount, sale_amount: amount, ..calculation.clone() }));
+    }
+    let nothing = Calculation {
+        rule,
+        base_amount,
+        sale_amount: amount,
+        commission: Commission::PercentPpm(0),
+        share_ppm: credit.share_ppm,
+        terms_version: credit.terms_version,
+        rounding: Rounding::HalfEven,
+        adjustment: None,
+    };
+    Ok((0, nothing))
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::commission;
 use super::context::Context;
 use super::reward::tell_updated;
 use crate::domain::conversion::Conversion;
@@ -16,25 +17,39 @@ use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
 
 /// Why rewards are taken back.
 pub(super) struct Cause {
-    /// The conversion that the negative rewards belong to: a refund, or the sale itself.
+    /// The conversion that the new rewards belong to: a refund, a correction, or the sale itself.
     pub(super) conversion_id: ConversionId,
-    /// The amount from which they are computed; negative.
+    /// The amount from which they are computed: the refunded amount, negative, or the difference of a correction.
     pub(super) base_amount: Option<Money>,
     pub(super) reason: LedgerReason,
+    /// The rule of the rewards that take back.
+    pub(super) rule: RewardRule,
 }
 
-/// How much of a reward the refunds of its sale have taken back: `round(reward x refunded / base)`.
-pub(super) fn refunded_part(sale: &Conversion, reward: &Reward) -> Result<i64, Refusal> {
-    let base_minor = reward.calculation.base_amount.amount_minor;
-    let value_minor = reward.value.amount_minor;
-    if base_minor == 0 {
+/// How much of a reward the corrections and the refunds of its sale have taken back: the difference to the value that the sale earns
+/// with its present amount, and `round(that value x refunded / amount)`. Negative if a correction has raised the reward.
+pub(super) fn taken_part(sale: &Conversion, reward: &Reward) -> Result<i64, Refusal> {
+    let (Some(calculation), Some(amount)) = (&reward.calculation, sale.amount) else { return Ok(0) };
+    let present_minor = present_value(calculation, reward, amount)?;
+    let refunded_minor = match amount.amount_minor {
         // A refund of a free order takes all of its flat commission back.
-        return Ok(if sale.refund_count > 0 { value_minor } else { 0 });
-    }
-    Ok(portion(value_minor, sale.refunded_minor, base_minor, reward.calculation.rounding)?)
+        0 if sale.refund_count > 0 => present_minor,
+        0 => 0,
+        amount_minor => portion(present_minor, sale.refunded_minor, amount_minor, calculation.rounding)?,
+    };
+    Ok(reward.value.amount_minor - present_minor + refunded_minor)
 }
 
-/// Takes so much of a reward back that `target_minor` of it is taken back in all. `None` when there is nothing more to take back.
+/// What the sale of a reward earns with this amount, before refunds.
+pub(super) fn present_value(calculation: &Calculation, reward: &Reward, amount: Money) -> Result<i64, Refusal> {
+    if amount == calculation.base_amount {
+        return Ok(reward.value.amount_minor);
+    }
+    Ok(commission::value_at(calculation, amount)?.amount_minor)
+}
+
+/// Takes so much of a reward back that `target_minor` of it is taken back in all, or gives the difference if more was taken back
+/// before. `None` when there is no difference.
 /// Adds the rewards that are settled by this to `settled`.
 pub(super) fn take_back(
     context: &mut Context<'_>,
@@ -69,15 +84,15 @@ pub(super) fn take_back(
     }
     let reversal = Reward {
         id: RewardId::new(context.ids),
-        conversion_id: cause.conversion_id,
+        conversion_id: Some(cause.conversion_id),
         value: Money::new(-difference_minor, reward.value.currency),
         reversed_minor: 0,
         reverses: Some(reward.id),
-        calculation: Calculation {
-            rule: RewardRule::Reversal,
-            base_amount: cause.base_amount.unwrap_or(reward.calculation.base_amount),
-            ..reward.calculation.clone()
-        },
+        calculation: reward.calculation.clone().map(|calculation| Calculation {
+            rule: cause.rule,
+            base_amount: cause.base_amount.unwrap_or(calculation.base_amount),
+            ..calculation
+        }),
         state: match reward.state {
             RewardState::Paid => RewardState::Approved,
             state => state,
@@ -118,7 +133,7 @@ pub(super) fn tell_settled(
     settled: Vec<Arc<Reward>>,
     sale_id: ConversionId,
 ) -> Result<(), Refusal> {
-    let conversions: BTreeSet<_> = settled.iter().map(|reward| reward.conversion_id).collect();
+    let conversions: BTreeSet<_> = settled.iter().filter_map(|reward| reward.conversion_id).collect();
     settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));
     for id in conversions.into_iter().filter(|id| *id != sale_id) {
         tell_updated(context, id)?;

@@ -1,15 +1,20 @@
-//! The rules of rewards: approval and denial.
+//! The rules of rewards: approval and denial, creation by hand, and fulfilment of what is no cash.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::program::applicable_terms;
+use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::conversion::Conversion;
+use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, ConversionId, RewardId};
+use crate::domain::id::{AccountId, ConversionId, EnrollmentId, LeadId, RewardId};
+use crate::domain::lead::LeadSelector;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::refusal::{Field, Refusal};
-use crate::domain::reward::{Reward, RewardState};
+use crate::domain::money::Money;
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::reward::{ByHand, Reward, RewardState, RewardUnit};
 use crate::domain::set::Needs;
 
 /// Approve rewards: all of them or none.
@@ -53,6 +58,8 @@ pub struct DenyRewards {
     pub ids: Vec<RewardId>,
     /// Why the rewards are denied; stored in each of them.
     pub reason: String,
+    /// Skip rewards that are no longer pending. Set if the list may be outdated when the command runs.
+    pub skip_others: bool,
 }
 
 impl Rule for DenyRewards {
@@ -74,10 +81,150 @@ impl Rule for DenyRewards {
             reason: LedgerReason::Denied,
             kind: EventKind::RewardDenied,
             deny_reason: &self.reason,
-            skip_others: false,
+            skip_others: self.skip_others,
         };
         move_on(context, &self.ids, &step)
     }
+}
+
+/// Who gets a reward that a person creates.
+#[derive(Debug, Clone)]
+pub enum Recipient {
+    /// The affiliate that the lead is bound to.
+    Lead(LeadSelector),
+    /// The affiliate of the enrollment with this id.
+    Enrollment(EnrollmentId),
+    /// The affiliate of the enrollment with this ref_id.
+    RefId(String),
+}
+
+/// Create a reward by hand. An ended enrollment can get one too, because the owner decides what is owed.
+#[derive(Debug, Clone)]
+pub struct CreateReward {
+    /// Who gets it.
+    pub recipient: Recipient,
+    /// What the value is counted in.
+    pub unit: RewardUnit,
+    /// The value, more than zero.
+    pub value: Money,
+    /// Pending, approved or denied.
+    pub state: RewardState,
+    /// Why it is created; may be empty.
+    pub reason: String,
+}
+
+impl Rule for CreateReward {
+    type Answer = Arc<Reward>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        match &self.recipient {
+            Recipient::Lead(selector) => needs.lead(account, selector.clone()),
+            Recipient::Enrollment(id) => needs.row::<Enrollment>((account, *id)),
+            Recipient::RefId(ref_id) => needs.affiliate(account, &AffiliateSelector::RefId(ref_id.clone())),
+        }
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let (enrollment, lead_id) = self.enrollment(context)?;
+        let program = context.set.program(context.account_id, enrollment.program_id)?;
+        let hold_period_days = applicable_terms(context.set, program, context.now, None)?.rules.hold_period_days;
+        let is_denied = self.state == RewardState::Denied;
+        let reward = Reward {
+            id: RewardId::new(context.ids),
+            account_id: context.account_id,
+            conversion_id: None,
+            affiliate_id: enrollment.affiliate_id,
+            enrollment_id: enrollment.id,
+            program_id: enrollment.program_id,
+            unit: self.unit,
+            value: self.value,
+            reversed_minor: 0,
+            reverses: None,
+            state: self.state,
+            calculation: None,
+            by_hand: Some(ByHand { reason: self.reason.clone(), lead_id }),
+            auto_approve_at: context.now.plus_days(hold_period_days),
+            created_at: context.now,
+            updated_at: context.now,
+            deny_reason: if is_denied { self.reason.clone() } else { String::new() },
+        };
+        let reward = context.put(reward);
+        if !is_denied {
+            post(
+                context,
+                &reward,
+                LedgerAccount::CommissionExpense,
+                LedgerAccount::AffiliatePending,
+                LedgerReason::Earned,
+            );
+        }
+        if self.state == RewardState::Approved {
+            post(
+                context,
+                &reward,
+                LedgerAccount::AffiliatePending,
+                LedgerAccount::AffiliatePayable,
+                LedgerReason::Approved,
+            );
+        }
+        context.tell(EventKind::RewardCreated, EventImage::Reward(Arc::clone(&reward)));
+        Ok(reward)
+    }
+}
+
+impl CreateReward {
+    /// The enrollment that gets the reward, and the lead that was named.
+    fn enrollment(&self, context: &Context<'_>) -> Result<(Arc<Enrollment>, Option<LeadId>), Refusal> {
+        let (set, account_id) = (&context.set, context.account_id);
+        match &self.recipient {
+            Recipient::Lead(selector) => {
+                let lead = set.find_lead(account_id, selector)?;
+                let lead = lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?;
+                let credit = lead.credits().first().ok_or(Refusal::LeadNotBound { lead_id: lead.id })?;
+                Ok((Arc::clone(set.enrollment(account_id, credit.enrollment_id)?), Some(lead.id)))
+            }
+            Recipient::Enrollment(id) => Ok((Arc::clone(set.enrollment(account_id, *id)?), None)),
+            Recipient::RefId(ref_id) => {
+                let enrollment = set.enrollment_with_ref_id(account_id, ref_id)?;
+                let enrollment = enrollment.ok_or_else(|| Refusal::not_found(Resource::Enrollment, ref_id))?;
+                Ok((Arc::clone(enrollment), None))
+            }
+        }
+    }
+}
+
+/// Fulfil a reward that is no cash: the affiliate was given what it is.
+#[derive(Debug, Clone)]
+pub struct FulfillReward {
+    /// The reward.
+    pub id: RewardId,
+}
+
+impl Rule for FulfillReward {
+    type Answer = Arc<Reward>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Reward>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let reward = Arc::clone(context.get::<Reward, _>(self.id)?);
+        if reward.unit == RewardUnit::Cash {
+            return Err(Refusal::RewardInCash { reward_id: self.id });
+        }
+        let to = RewardState::Paid;
+        if !reward.state.may_become(to) {
+            return Err(Refusal::RewardState { reward_id: self.id, from: reward.state, to });
+        }
+        let reward = context.put(Reward { state: to, updated_at: context.now, ..reward.as_ref().clone() });
+        post(context, &reward, LedgerAccount::AffiliatePayable, LedgerAccount::Fulfilled, LedgerReason::Fulfilled);
+        context.tell(EventKind::RewardFulfilled, EventImage::Reward(Arc::clone(&reward)));
+        Ok(reward)
+    }
+}
+
+fn post(context: &mut Context<'_>, reward: &Reward, debit: LedgerAccount, credit: LedgerAccount, reason: LedgerReason) {
+    context.post(Posting::for_reward(reward, debit, credit, reason, context.now));
 }
 
 /// A change of the state of rewards: the new state, the ledger accounts, and the event.
@@ -125,13 +272,13 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
             moved.insert(next.id, next);
         }
     }
-    let mut by_conversion: BTreeMap<ConversionId, Vec<Arc<Reward>>> = BTreeMap::new();
+    let mut by_conversion: BTreeMap<Option<ConversionId>, Vec<Arc<Reward>>> = BTreeMap::new();
     for reward in moved.values() {
         by_conversion.entry(reward.conversion_id).or_default().push(Arc::clone(reward));
     }
     for (conversion_id, rewards) in by_conversion {
         rewards.into_iter().for_each(|reward| context.tell(step.kind, EventImage::Reward(reward)));
-        tell_updated(context, conversion_id)?;
+        conversion_id.map_or(Ok(()), |id| tell_updated(context, id))?;
     }
     Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
 }

@@ -11,13 +11,14 @@ use super::customer;
 use super::refund;
 use super::timeline::{self, claim_of, gives_way};
 use super::verdict::Claim;
+use crate::domain::attribution::{CandidateResult, Evidence};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     SaleOutcome,
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Customer, Lead, LeadState, UnmatchedSale};
+use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::money::Money;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
@@ -45,7 +46,7 @@ pub struct RecordSale {
     pub last_name: String,
     /// The customer's monthly recurring revenue from now on. `None`: it stays.
     pub mrr: Option<Money>,
-    /// Details of the order. `coupon_code` is the same code as in `referral`.
+    /// Details of the order. `coupon_code` and `item_sku` are the same as in `referral`.
     pub order: OrderDetails,
 }
 
@@ -56,7 +57,7 @@ impl Rule for RecordSale {
         needs.customer(account, &self.customer);
         self.referral.needs(account, needs);
         // A sale without referral data seldom binds a customer. If it does, they are loaded then.
-        if self.referral != Referral::default() {
+        if !self.referral.is_traceless() {
             needs.unmatched_sales_of_unbound(account, &self.customer);
         }
         needs.names.waiting_refunds.insert((account, self.event_id.clone()));
@@ -82,6 +83,7 @@ impl Rule for RecordSale {
             other_lead_id: other.map(|lead| lead.id),
             credits: sale.credits.clone(),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
+            coupon_fault: coupon_fault(&sale),
         };
         refund::book_waiting(context, &sale)?;
         Ok(outcome)
@@ -111,7 +113,7 @@ impl RecordSale {
         sale.lead_id = lead.map(|lead| lead.id);
         sale.candidates = attribution.candidates;
         let Some(winner) = attribution.winner else {
-            return Ok((self.leave_unmatched(context, known, sale)?, Vec::new()));
+            return Ok((self.leave_unmatched(context, known.as_deref(), known.as_ref(), sale)?, Vec::new()));
         };
         if let Some(lead) = &known
             && lead.binding.is_some()
@@ -151,7 +153,7 @@ impl RecordSale {
         let leads = [None, other.map(AsRef::as_ref)];
         sale.candidates =
             attribution::attribute(context.set, context.account_id, leads, &self.referral, occurred_at)?.candidates;
-        self.leave_unmatched(context, None, sale)?;
+        self.leave_unmatched(context, Some(known), None, sale)?;
         let mut lead = known.as_ref().clone();
         self.mark_as_buyer(context, &mut lead, occurred_at)?;
         timeline::judge_again(context, lead, Some(known), Some(id))?;
@@ -225,30 +227,33 @@ impl RecordSale {
         Ok(())
     }
 
-    /// Stores a sale that nobody referred. It can then be explained, and it is credited if a later binding pays for it.
+    /// Stores a sale that nobody referred. It can then be explained, and it is credited if a later binding pays for it. The lead to
+    /// change gets the sale's data.
     fn leave_unmatched(
         &self,
         context: &mut Context<'_>,
-        known: Option<Arc<Lead>>,
+        known: Option<&Lead>,
+        to_change: Option<&Arc<Lead>>,
         sale: Conversion,
     ) -> Result<Arc<Conversion>, Refusal> {
         let sale = context.put(sale);
         if !self.customer.is_unnamed() {
-            context.put(UnmatchedSale {
-                account_id: sale.account_id,
-                conversion_id: sale.id,
-                email: self.customer.email.clone(),
-                external_id: self.customer.external_id.clone(),
-                occurred_at: sale.occurred_at,
-            });
+            context.put(customer::unmatched(&sale, &self.customer, known));
         }
-        if let Some(before) = known {
+        if let Some(before) = to_change {
             let mut lead = before.as_ref().clone();
             self.mark_as_buyer(context, &mut lead, sale.occurred_at)?;
-            customer::put_touched(context, lead, Some(&before));
+            customer::put_touched(context, lead, Some(before));
         }
         Ok(sale)
     }
+}
+
+/// Why the coupon that a sale was made with does not credit its affiliate, if so. A coupon that only had a lower precedence is good.
+fn coupon_fault(sale: &Conversion) -> Option<CandidateResult> {
+    let coupon = sale.candidates.iter().find(|candidate| matches!(candidate.evidence, Evidence::Coupon(_)))?;
+    let is_good = matches!(coupon.result, CandidateResult::Won | CandidateResult::LowerPrecedence);
+    (!is_good).then_some(coupon.result)
 }
 
 /// Credits a sale: prices the reward, writes the sale, and adds the event.

@@ -2,7 +2,8 @@
 //! in which they are told:
 //!
 //! - The first event that somebody referred binds the customer. A later sale that somebody referred binds the customer anew if
-//!   the binding leads to an ended enrollment or an archived program by then.
+//!   the binding leads to an ended enrollment, an archived program or an affiliate who is not active by then. A binding by hand counts
+//!   from its time on.
 //! - A sale that nobody referred is credited to the first later binding whose evidence (the click, or the use of the coupon or
 //!   ref_id) is earlier than the sale.
 //!
@@ -47,16 +48,19 @@ pub(super) fn claim_of(
     Ok(Claim { credit, enrollment, terms })
 }
 
-/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments and archived programs.
+/// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments, to archived programs and
+/// to affiliates who are not active.
 pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
-    let is_over = |result| matches!(result, CandidateResult::EnrollmentEnded | CandidateResult::ProgramArchived);
+    use CandidateResult::{AffiliateNotActive, EnrollmentEnded, ProgramArchived};
+    let is_over = |result| matches!(result, EnrollmentEnded | ProgramArchived | AffiliateNotActive);
     let bindings = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Lead(lead.id));
     bindings.map(|candidate| candidate.result).all(is_over)
 }
 
 /// The referral data that an event was recorded with.
 fn referral_of(event: &Conversion) -> Referral {
-    let mut referral = Referral { tid: event.tid.map(Ok), ..Referral::default() };
+    let item_sku = event.order.item_sku.clone();
+    let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
     for candidate in &event.candidates {
         match &candidate.evidence {
             Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),
@@ -216,7 +220,11 @@ fn judge_in_order(
     let mut verdicts: Verdicts = Vec::new();
     // The bindings, each with the number of events until it.
     let mut bindings: Vec<(usize, Binding)> = Vec::new();
+    let mut by_hand = lead.details.manual_bindings.iter().peekable();
     for event in events {
+        while let Some(manual) = by_hand.next_if(|manual| manual.precedes(event.occurred_at, event.created_at)) {
+            bindings.push((verdicts.len(), manual.binding.clone()));
+        }
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
         let (verdict, winner) = judge(set, &probe, event)?;
@@ -229,6 +237,7 @@ fn judge_in_order(
         }
         verdicts.push((Arc::clone(event), verdict));
     }
+    bindings.extend(by_hand.map(|manual| (verdicts.len(), manual.binding.clone())));
     for (place, (event, verdict)) in verdicts.iter_mut().enumerate() {
         let later = bindings.iter().filter(|(bound, _)| *bound > place);
         for (_, binding) in later {

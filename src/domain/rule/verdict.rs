@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::commission;
 use super::context::Context;
-use super::reversal::{Cause, refunded_part, take_back, tell_settled};
+use super::reversal::{Cause, take_back, taken_part, tell_settled};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
 use crate::domain::enrollment::Enrollment;
@@ -16,7 +16,7 @@ use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Reward, RewardState};
+use crate::domain::reward::{Reward, RewardRule, RewardState};
 
 /// Who earns from an event, and under which terms.
 #[derive(Clone)]
@@ -121,7 +121,8 @@ fn reprice(
     let earlier = context.set.rewards_of(context.account_id, sale.id)?;
     let earlier: Vec<_> = earlier.into_iter().filter(|reward| reward.reverses.is_none()).cloned().collect();
     let reason = LedgerReason::Reattributed;
-    let cause = Cause { conversion_id: sale.id, base_amount: sale.amount.map(Money::negated), reason };
+    let rule = RewardRule::Reversal;
+    let cause = Cause { conversion_id: sale.id, base_amount: sale.amount.map(Money::negated), reason, rule };
     for reward in &earlier {
         take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
     }
@@ -138,8 +139,9 @@ fn reprice(
         return Ok(());
     };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
-    let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason: LedgerReason::Refunded };
-    let target_minor = refunded_part(sale, &reward)?;
+    let reason = LedgerReason::Refunded;
+    let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason, rule };
+    let target_minor = taken_part(sale, &reward)?;
     take_back(context, &reward, target_minor, &cause, settled)?;
     Ok(())
 }

@@ -29,7 +29,6 @@ impl Kind for Affiliate {
     fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         if let (None, Some(new)) = (before, after) {
             names.enrollments_of.insert_absent(new.key());
-            names.coupon_counts.insert(new.key(), Some(0));
         }
     }
 }
@@ -43,7 +42,7 @@ impl Affiliate {
         let names = [
             Some(AffiliateSelector::Id(self.id)),
             self.external_id.clone().map(AffiliateSelector::ExternalId),
-            Some(AffiliateSelector::Email(self.email.clone())),
+            (!self.email.is_empty()).then(|| AffiliateSelector::Email(self.email.clone())),
             Some(AffiliateSelector::TokenHash(self.token_hash)),
         ];
         names.into_iter().flatten().map(|name| (self.account_id, name))

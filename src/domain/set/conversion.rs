@@ -129,7 +129,10 @@ impl WorkingSet {
         lead_id: LeadId,
     ) -> Result<(Vec<&Arc<Conversion>>, bool), Refusal> {
         let ids = known(self.names.timelines.get(&(account_id, lead_id)), "conversions of a lead")?;
-        Ok((self.earliest_first(account_id, ids)?, (ids.len() as u64) < TIMELINE_LENGTH_MAX))
+        let mut rows = self.earliest_first(account_id, ids)?;
+        // A sale that nobody referred may have moved to the lead that its own was merged into.
+        rows.retain(|row| row.lead_id == Some(lead_id));
+        Ok((rows, (ids.len() as u64) < TIMELINE_LENGTH_MAX))
     }
 
     /// The sign-ups and sales whose requests had this tracking id, earliest first, and whether these are all.
@@ -142,10 +145,16 @@ impl WorkingSet {
         Ok((self.earliest_first(account_id, ids)?, (ids.len() as u64) < VISITOR_CONVERSIONS_MAX))
     }
 
-    /// The latest sales of a lead, earliest first.
-    pub fn latest_sales_of(&self, account_id: AccountId, lead_id: LeadId) -> Result<Vec<&Arc<Conversion>>, Refusal> {
-        let ids = known(self.names.latest_sales.get(&(account_id, lead_id)), "latest sales")?;
-        self.earliest_first(account_id, ids)
+    /// The latest sales of a lead and of those that were merged into it, earliest first of each.
+    pub fn latest_sales_of(&self, lead: &Lead) -> Result<Vec<&Arc<Conversion>>, Refusal> {
+        let mut sales = Vec::new();
+        for lead_id in [lead.id].iter().chain(&lead.details.merged_ids) {
+            let ids = known(self.names.latest_sales.get(&(lead.account_id, *lead_id)), "latest sales")?;
+            let mut rows = self.earliest_first(lead.account_id, ids)?;
+            rows.retain(|row| row.lead_id == Some(*lead_id));
+            sales.append(&mut rows);
+        }
+        Ok(sales)
     }
 
     /// The refunds that wait for a sale with this event_id, earliest first.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
-use crate::domain::coupon::{Coupon, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponTies};
 use crate::domain::id::{AccountId, AffiliateId, CouponId};
+use crate::domain::item::Item;
+use crate::domain::offer::Offer;
 use crate::domain::refusal::{Refusal, Resource};
 
 impl Kind for Coupon {
@@ -24,19 +26,20 @@ impl Kind for Coupon {
             names.coupon_codes.add((new.account_id, new.code.clone()), new.id);
         }
     }
-
-    fn changed(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        let active = |row: Option<&Self>| i64::from(row.is_some_and(|row| row.state == CouponState::Active));
-        let Some(row) = after.or(before) else { return };
-        let key = (row.account_id, row.affiliate_id);
-        if let Some(Some(count)) = names.coupon_counts.get(&key) {
-            names.coupon_counts.insert(key, Some(count + active(after) - active(before)));
-        }
-    }
 }
 
 impl Named for Coupon {
     const RESOURCE: Resource = Resource::Coupon;
+}
+
+impl Kind for CouponCount {
+    type Key = (AccountId, AffiliateId);
+
+    const NAME: &'static str = "coupon count";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.affiliate_id)
+    }
 }
 
 impl WorkingSet {
@@ -49,9 +52,25 @@ impl WorkingSet {
         Ok(coupons)
     }
 
-    /// How many active coupons the affiliate has.
-    pub fn active_coupon_count(&self, account_id: AccountId, affiliate_id: AffiliateId) -> Result<i64, Refusal> {
-        let count = known(self.names.coupon_counts.get(&(account_id, affiliate_id)), "coupon count")?;
-        Ok(count.unwrap_or(0))
+    /// The item and the offer that a coupon is tied to.
+    pub fn ties_of(&self, coupon: &Coupon) -> Result<CouponTies<'_>, Refusal> {
+        let account_id = coupon.account_id;
+        let item = coupon.item_id.map(|id| self.existing::<Item>(&(account_id, id))).transpose()?;
+        let offer = coupon.offer_id.map(|id| self.existing::<Offer>(&(account_id, id))).transpose()?;
+        Ok(CouponTies { item: item.map(AsRef::as_ref), offer: offer.map(AsRef::as_ref) })
+    }
+
+    /// How many active coupons an affiliate has. If they were not looked up, they are wanted.
+    pub fn coupon_count(&mut self, account_id: AccountId, affiliate_id: AffiliateId) -> Result<CouponCount, Refusal> {
+        let key = (account_id, affiliate_id);
+        let none = CouponCount { account_id, affiliate_id, active_count: 0 };
+        if let Some(found) = self.coupon_counts.find(&key) {
+            return Ok(found.map_or(none, |count| **count));
+        }
+        if self.affiliates.is_new(&key) {
+            return Ok(none);
+        }
+        self.wanted().row::<CouponCount>(key);
+        Err(Refusal::NotLoaded(CouponCount::NAME))
     }
 }

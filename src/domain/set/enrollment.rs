@@ -53,6 +53,16 @@ impl WorkingSet {
         }
     }
 
+    /// The affiliate's enrollments, ended or not, in no order.
+    pub fn enrollments_of(
+        &self,
+        account_id: AccountId,
+        affiliate_id: AffiliateId,
+    ) -> Result<Vec<&Arc<Enrollment>>, Refusal> {
+        let ids = known(self.names.enrollments_of.get(&(account_id, affiliate_id)), "enrollments")?;
+        ids.iter().map(|id| self.existing(&(account_id, *id))).collect()
+    }
+
     /// The affiliate's enrollment in a program, ended or not.
     pub fn enrollment_in(
         &self,
@@ -63,6 +73,20 @@ impl WorkingSet {
         let ids = known(self.names.enrollments_of.get(&(account_id, affiliate_id)), "enrollments")?;
         let mut rows = ids.iter().filter_map(|id| self.enrollments.get(&(account_id, *id)));
         Ok(rows.find(|enrollment| enrollment.program_id == program_id))
+    }
+
+    /// The enrollment that has this ref_id now, active or ended. Its affiliate must have been looked up by the ref_id.
+    pub fn enrollment_with_ref_id(
+        &self,
+        account_id: AccountId,
+        ref_id: &str,
+    ) -> Result<Option<&Arc<Enrollment>>, Refusal> {
+        let Some(affiliate) = self.find_affiliate(account_id, &AffiliateSelector::RefId(ref_id.to_owned()))? else {
+            return Ok(None);
+        };
+        let ids = known(self.names.enrollments_of.get(&(account_id, affiliate.id)), "enrollments")?;
+        let mut rows = ids.iter().filter_map(|id| self.enrollments.get(&(account_id, *id)));
+        Ok(rows.find(|enrollment| enrollment.ref_id == ref_id))
     }
 
     /// The page that an enrollment's links lead to: its own, or else the program's.

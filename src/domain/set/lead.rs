@@ -7,7 +7,7 @@ use super::names::Names;
 use super::working_set::{WorkingSet, known};
 use crate::domain::id::{AccountId, ConversionId, LeadId};
 use crate::domain::lead::{Customer, Lead, LeadSelector, UnmatchedSale};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Refusal, Resource};
 
 impl Kind for Lead {
     type Key = (AccountId, LeadId);
@@ -51,24 +51,45 @@ impl Kind for UnmatchedSale {
     }
 
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        for row in after.into_iter() {
-            for name in row.selectors() {
-                names.unmatched_sales.add((row.account_id, name), row.conversion_id);
+        let present = after.map(Self::selectors).unwrap_or_default();
+        if let Some(gone) = before {
+            for name in gone.selectors().into_iter().filter(|name| !present.contains(name)) {
+                names.unmatched_sales.remove((gone.account_id, name), gone.conversion_id);
             }
         }
-        if let (Some(gone), None) = (before, after) {
-            for name in gone.selectors() {
-                names.unmatched_sales.remove((gone.account_id, name), gone.conversion_id);
+        if let Some(row) = after {
+            for name in present {
+                names.unmatched_sales.add((row.account_id, name), row.conversion_id);
             }
         }
     }
 }
 
 impl WorkingSet {
-    /// The lead with this identifier.
+    /// The lead with this identifier, present or former. A lead that was merged gives the one that it was merged into.
     pub fn find_lead(&self, account_id: AccountId, selector: &LeadSelector) -> Result<Option<&Arc<Lead>>, Refusal> {
+        let Some(row) = self.find_lead_row(account_id, selector)? else { return Ok(None) };
+        let lead = match row.merged_into {
+            Some(id) => self.existing::<Lead>(&(account_id, id))?,
+            None => row,
+        };
+        Ok(Some(lead).filter(|lead| lead.deleted_at.is_none()))
+    }
+
+    /// The lead with this identifier. A request names it, so a missing one is refused.
+    pub fn lead(&self, account_id: AccountId, selector: &LeadSelector) -> Result<&Arc<Lead>, Refusal> {
+        self.find_lead(account_id, selector)?.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))
+    }
+
+    /// The row that has this identifier. It may keep a former identifier of another lead.
+    pub fn find_lead_row(&self, account_id: AccountId, selector: &LeadSelector) -> Result<Option<&Arc<Lead>>, Refusal> {
         let id = known(self.names.leads.get(&(account_id, selector.clone())), "lead by name")?;
         id.map(|id| self.existing::<Lead>(&(account_id, id))).transpose()
+    }
+
+    /// The lead with this identifier, if its row is in the set.
+    pub fn loaded_lead(&self, account_id: AccountId, selector: &LeadSelector) -> Option<&Arc<Lead>> {
+        self.find_lead(account_id, selector).ok().flatten()
     }
 
     /// Another lead that a request names too: the email address is that of another lead than the external_id.

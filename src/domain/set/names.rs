@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId,
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId, ProgramId,
     RewardId,
 };
 use crate::domain::lead::LeadSelector;
@@ -220,8 +220,8 @@ names! {
     link_codes: Index<(AccountId, String), LinkId>,
     /// All coupons that ever had a code.
     coupon_codes: Lists<(AccountId, String), CouponId>,
-    /// How many active coupons an affiliate has.
-    coupon_counts: Index<(AccountId, AffiliateId), i64>,
+    /// Active items by SKU.
+    item_skus: Index<(AccountId, String), ItemId>,
     /// Leads by each of their names.
     leads: Index<(AccountId, LeadSelector), LeadId>,
     /// The clicks of a visitor.

@@ -18,16 +18,16 @@ pub struct NeededNames {
     pub default_programs: BTreeSet<AccountId>,
     /// Affiliates, with all their enrollments.
     pub affiliates: BTreeSet<(AccountId, AffiliateSelector)>,
-    /// Affiliates whose active coupons are to be counted.
+    /// Affiliates whose number of active coupons is needed.
     pub coupon_counts: BTreeSet<(AccountId, AffiliateSelector)>,
     /// Affiliates whose enrollments are needed. Filled once the affiliates are found.
     pub enrollments_of: BTreeSet<(AccountId, AffiliateId)>,
-    /// Affiliates whose active coupons are to be counted. Filled once the affiliates are found.
-    pub active_coupons_of: BTreeSet<(AccountId, AffiliateId)>,
     /// Links by code.
     pub link_codes: BTreeSet<(AccountId, String)>,
     /// Coupons by code, removed ones too.
     pub coupon_codes: BTreeSet<(AccountId, String)>,
+    /// Items by SKU.
+    pub item_skus: BTreeSet<(AccountId, String)>,
     /// Visitors whose clicks are needed, by tracking id.
     pub clicks_of: BTreeSet<(AccountId, ClickId)>,
     /// Visitors whose first clicks of each day are needed, by tracking id.

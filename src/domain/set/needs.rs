@@ -4,6 +4,7 @@
 use super::working_set::{InSet, Needs};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{AccountId, ProgramId};
+use crate::domain::item::{Item, ItemSelector};
 use crate::domain::lead::{Customer, LeadSelector};
 use crate::domain::program::Program;
 
@@ -39,6 +40,19 @@ impl Needs {
     /// A coupon, by code.
     pub fn coupon_code(&mut self, account: AccountId, code: &str) {
         self.names.coupon_codes.insert((account, code.to_owned()));
+    }
+
+    /// An active item, by SKU.
+    pub fn item_sku(&mut self, account: AccountId, sku: &str) {
+        self.names.item_skus.insert((account, sku.to_owned()));
+    }
+
+    /// An item, by any of its names.
+    pub fn item(&mut self, account: AccountId, selector: &ItemSelector) {
+        match selector {
+            ItemSelector::Id(id) => self.row::<Item>((account, *id)),
+            ItemSelector::Sku(sku) => self.item_sku(account, sku),
+        }
     }
 
     /// A lead, by any of its names.

@@ -20,7 +20,9 @@ impl Kind for Reward {
 
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
         let (None, Some(new)) = (before, after) else { return };
-        names.rewards_of.add((new.account_id, new.conversion_id), new.id);
+        if let Some(conversion_id) = new.conversion_id {
+            names.rewards_of.add((new.account_id, conversion_id), new.id);
+        }
         if let Some(original) = new.reverses {
             names.reversals_of.add((new.account_id, original), new.id);
         }

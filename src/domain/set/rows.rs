@@ -125,6 +125,11 @@ impl<K: Kind> Rows<K> {
         Some(row)
     }
 
+    /// Whether a command has made the row, so that the database does not have it yet.
+    pub(super) fn is_new(&self, key: &K::Key) -> bool {
+        matches!(self.slots.get(key), Some(Some(entry)) if entry.mark == Mark::New)
+    }
+
     fn marked(&self, wanted: Mark) -> impl Iterator<Item = &Entry<K>> {
         let slots = self.slots.iter().filter_map(|(key, slot)| Some((key, slot.as_ref()?)));
         let mut entries: Vec<_> = slots.filter(|(_, entry)| entry.mark == wanted).collect();

@@ -52,6 +52,7 @@ pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
     pub(in crate::rpc) request_timeout: Duration,
+    pub(in crate::rpc) message_bytes_max: u32,
 }
 
 impl Rpc {
@@ -246,6 +247,12 @@ impl Call {
         let answer = self.rpc.app.submit(self.envelope_in(account_id, message, rule), Some(self.deadline)).await;
         let answer = answer.map_err(|error| Error::from(error).with_paths(M::PATHS))?;
         Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
+    }
+
+    /// Submits a command that the call needs besides its own rule.
+    pub(in crate::rpc) async fn submit(&self, envelope: Envelope) -> Result<(), Error> {
+        self.rpc.app.submit(envelope, Some(self.deadline)).await?;
+        Ok(())
     }
 }
 

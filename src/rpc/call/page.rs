@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::store::LongRead;
 use crate::store::list::{ListOrder, Walk};
 
-const SIZE_DEFAULT: u64 = 50;
-const SIZE_MAX: u64 = 1_000;
+pub(in crate::rpc) const SIZE_DEFAULT: u64 = 50;
+pub(in crate::rpc) const SIZE_MAX: u64 = 1_000;
 
 const VERSION: u8 = 1;
 const HASH_LENGTH: usize = 12;
@@ -120,12 +120,36 @@ impl Page {
 
 /// As many messages of an unpaged list as fit into the bytes of a page.
 pub(in crate::rpc) fn up_to_bytes_max<M: Message>(messages: impl IntoIterator<Item = M>) -> Vec<M> {
+    up_to_bytes(BYTES_MAX, messages)
+}
+
+/// As many messages of an unpaged list as fit into this many bytes.
+pub(in crate::rpc) fn up_to_bytes<M: Message>(bytes_max: usize, messages: impl IntoIterator<Item = M>) -> Vec<M> {
     let mut bytes = 0;
     let fits = |message: &M| {
         bytes += entry_length(message);
-        bytes <= BYTES_MAX
+        bytes <= bytes_max
     };
     messages.into_iter().take_while(fits).collect()
+}
+
+/// The room for messages in an answer that is not paged.
+#[derive(Debug, Default)]
+pub(in crate::rpc) struct Room {
+    bytes: usize,
+}
+
+impl Room {
+    /// The message, if it fits. The first one always does.
+    pub(in crate::rpc) fn take<M: Message>(&mut self, message: M) -> Option<M> {
+        let is_first = self.bytes == 0;
+        let bytes = self.bytes + entry_length(&message);
+        if bytes > BYTES_MAX && !is_first {
+            return None;
+        }
+        self.bytes = bytes;
+        Some(message)
+    }
 }
 
 /// The bytes that a message takes in a list: the message, its tag and its length.
@@ -142,6 +166,18 @@ impl Call {
         if shape.size > LIGHT_COUNT_MAX {
             page.long_read = Some(self.store().long_read(self.account_id()).await);
         }
+        Ok(page)
+    }
+
+    /// Like `page`, for a list that goes through all rows of the account whatever the size of the page.
+    pub(in crate::rpc) async fn page_of_scan(
+        &self,
+        filter: &impl Message,
+        shape: Shape,
+        token: &str,
+    ) -> Result<Page, Error> {
+        let mut page = Page::new(self.account_id(), self.name.method, filter, shape, token)?;
+        page.long_read = Some(self.store().long_read(self.account_id()).await);
         Ok(page)
     }
 }

@@ -2,9 +2,10 @@
 //! caller gets all violations at once. Checks only that values are well-formed; the rules decide whether they are allowed.
 //!
 //! Texts are parsed here, `text.rs` cleans texts instead of refusing them, `name.rs` parses texts that name something,
-//! `coupon_code.rs` coupon codes, and `value.rs` money, times and values of closed sets.
+//! `coupon_code.rs` coupon codes, `metadata.rs` texts by key, and `value.rs` money, times and values of closed sets.
 
 pub(super) mod coupon_code;
+mod metadata;
 pub(super) mod name;
 pub(super) mod text;
 mod value;

@@ -26,11 +26,22 @@ pub(in crate::rpc) fn money(money: Money) -> pb::Money {
 
 /// A reward's value as a message.
 pub(in crate::rpc) fn reward_value(unit: RewardUnit, value: Money) -> pb::RewardValue {
+    let count = value.amount_minor;
     pb::RewardValue {
         amount: Some(match unit {
             RewardUnit::Cash => reward_value::Amount::Cash(money(value)),
+            RewardUnit::Points => reward_value::Amount::Points(count),
+            RewardUnit::Credits => reward_value::Amount::Credits(count),
+            RewardUnit::FreeMonths => reward_value::Amount::FreeMonths(nearest(count)),
+            RewardUnit::DiscountPercent => reward_value::Amount::DiscountPercentPpm(nearest(count)),
+            RewardUnit::DiscountMoney => reward_value::Amount::DiscountMoney(money(value)),
         }),
     }
+}
+
+/// The nearest number of 32 bits.
+fn nearest(count: i64) -> i32 {
+    i32::try_from(count).unwrap_or(if count < 0 { i32::MIN } else { i32::MAX })
 }
 
 /// An id as text; empty when it is missing.

@@ -1,4 +1,4 @@
-//! Selectors: the identifiers by which an account, affiliate, lead or conversion may be named.
+//! Selectors: the identifiers by which an account, affiliate, item, lead or conversion may be named.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,13 @@ use crate::domain::account::AccountSelector;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::conversion::{ConversionKind, ConversionSelector};
 use crate::domain::id::{AffiliateId, LeadId};
+use crate::domain::item::{Item, ItemSelector};
 use crate::domain::lead::{Lead, LeadSelector};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
-use crate::pb::{self, account_selector, affiliate_selector, conversion_selector, lead_selector};
+use crate::pb::{
+    self, account_selector, affiliate_selector, conversion_selector, enrollment_selector, item_selector, lead_selector,
+};
 use crate::store;
 
 /// SHA-256 of an affiliate's own token. The hash is stored instead of the token.
@@ -130,6 +133,54 @@ pub(in crate::rpc) fn lead(
     optional_lead(fields, field, selector)
 }
 
+/// The lead that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_lead(sent: &pb::LeadSelector) -> Cow<'_, pb::LeadSelector> {
+    use lead_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::Email(email)) => canonical::email(email).map(Selector::Email),
+        Some(Selector::Id(_) | Selector::ExternalId(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::LeadSelector { selector: Some(selector) }))
+}
+
+/// The enrollment that a request names, in the form that it is compared in.
+pub(in crate::rpc) fn canonical_enrollment(sent: &pb::EnrollmentSelector) -> Cow<'_, pb::EnrollmentSelector> {
+    use enrollment_selector::Selector;
+    let canonical = match sent.selector.as_ref() {
+        Some(Selector::RefId(ref_id)) => canonical::code(ref_id).map(Selector::RefId),
+        Some(Selector::Id(_)) | None => None,
+    };
+    canonical.map_or(Cow::Borrowed(sent), |selector| Cow::Owned(pb::EnrollmentSelector { selector: Some(selector) }))
+}
+
+/// The item that a request names; `None` if it names none.
+pub(in crate::rpc) fn optional_item(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::ItemSelector>,
+) -> Option<ItemSelector> {
+    use item_selector::Selector;
+    let selector = selector?;
+    let Some(selector) = &selector.selector else {
+        fields.wrong(field, "must have one of id and sku");
+        return None;
+    };
+    fields.within(field, |fields| match selector {
+        Selector::Id(id) => fields.id("id", id).map(ItemSelector::Id),
+        Selector::Sku(sku) => Some(ItemSelector::Sku(fields.required_key("sku", sku))),
+    })
+}
+
+/// The item that a request names. It is required.
+pub(in crate::rpc) fn item(
+    fields: &mut Fields,
+    field: &str,
+    selector: Option<&pb::ItemSelector>,
+) -> Option<ItemSelector> {
+    fields.required(field, selector)?;
+    optional_item(fields, field, selector)
+}
+
 /// The conversion that a request names. It is required.
 pub(in crate::rpc) fn conversion(
     fields: &mut Fields,
@@ -170,17 +221,22 @@ impl Call {
         }
     }
 
+    /// The item with this identifier.
+    pub(in crate::rpc) async fn item(&self, selector: &ItemSelector) -> Result<Item, Error> {
+        let item = store::item::find(self.store(), self.account_id(), selector).await?;
+        Ok(item.ok_or_else(|| Refusal::not_found(Resource::Item, selector))?)
+    }
+
     /// The lead with this identifier.
     pub(in crate::rpc) async fn lead(&self, selector: &LeadSelector) -> Result<Lead, Error> {
         let lead = store::lead::find(self.store(), self.account_id(), selector).await?;
         Ok(lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?)
     }
 
-    /// The id of the lead that a filter names; `None` if it names none.
-    pub(in crate::rpc) async fn lead_id(&self, selector: Option<&LeadSelector>) -> Result<Option<LeadId>, Error> {
-        match selector {
-            Some(selector) => Ok(Some(self.lead(selector).await?.id)),
-            None => Ok(None),
-        }
+    /// The ids of the lead that a filter names and of those that were merged into it; none if the filter names no lead.
+    pub(in crate::rpc) async fn lead_ids(&self, selector: Option<&LeadSelector>) -> Result<Vec<LeadId>, Error> {
+        let Some(selector) = selector else { return Ok(Vec::new()) };
+        let lead = self.lead(selector).await?;
+        Ok([lead.id].into_iter().chain(lead.details.merged_ids).collect())
     }
 }

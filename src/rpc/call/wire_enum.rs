@@ -1,20 +1,25 @@
 //! The values of the closed sets by their wire names. A value that only one side has is a compile error.
 
 use crate::domain::account::KeyKind;
+use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::event::EventKind;
+use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
+use crate::domain::offer::OfferState;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
-use crate::domain::reward::{RewardRule, RewardState};
+use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::pb;
 use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
+use crate::rpc::reward::{RewardOrigin, RewardView};
+use crate::rpc::server_info::ServerFeature;
 use crate::store::list::ListOrder;
 
 /// A closed set whose values occur in messages.
@@ -58,33 +63,44 @@ macro_rules! wire_enums {
 wire_enums! {
     KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
     AttributionModel = AttributionModel { FirstClick, LastClick }
-    AttributionSource = AttributionSource { LeadBinding, Coupon, Click }
+    AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     ProgramState = ProgramState { Active, Archived }
+    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected }
+    PendingRewards = PendingRewards { Keep, Deny }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
+    ItemState = ItemState { Active, Archived }
+    OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
-    RewardRule = RewardRule { Program, Enrollment, Reversal }
-    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable }
-    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed }
-    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation }
+    RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
+    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment }
+    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
+    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted }
+    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
-        Unknown, AfterConversion, NotYetMade,
+        Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
         ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,
-        AccountUpdated,
+        AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
+        LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
+        ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
+        OfferArchived,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }
     View = ConversionView { Basic, Full }
+    RewardView = RewardView { Basic, Full }
+    RewardOrigin = RewardOrigin { Conversion, ByHand }
+    ServerFeature = ServerFeature { SeveralServers, GzipRequests }
 }

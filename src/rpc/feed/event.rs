@@ -10,7 +10,8 @@ use super::message::write_entry;
 use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId,
+    RewardId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::{account, affiliate, conversion, coupon, enrollment, lead, link, program, reward};
+use crate::rpc::{account, affiliate, conversion, coupon, enrollment, item, lead, link, offer, program, reward};
 
 /// The default number of events in a message of a stream.
 const BATCH_EVENTS_DEFAULT: i64 = 100;
@@ -194,6 +195,8 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         EnrollmentId,
         LinkId,
         CouponId,
+        ItemId,
+        OfferId,
         LeadId,
         ApiKeyId,
         AccountId
@@ -277,6 +280,8 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),
         EventImage::Link(link) => Subject::Link(link::image(&link.row)),
         EventImage::Coupon(coupon) => Subject::Coupon(coupon::image(&coupon.row)),
+        EventImage::Item(row) => Subject::Item(item::image(row)),
+        EventImage::Offer(row) => Subject::Offer(offer::render(row)),
         EventImage::Lead(row) => Subject::Lead(lead::image(row)),
         EventImage::ApiKey(row) => Subject::ApiKey(account::api_key(row)),
         EventImage::Account(row) => Subject::Account(account::image(row)),

@@ -45,7 +45,7 @@ fn precedence(fields: &mut Fields, numbers: &[i32]) -> [AttributionSource; 3] {
         return PRECEDENCE_DEFAULT;
     }
     let sources: Vec<AttributionSource> = numbers.iter().filter_map(|number| WireEnum::from_number(*number)).collect();
-    let has_each = AttributionSource::ALL.iter().all(|source| sources.contains(source));
+    let has_each = PRECEDENCE_DEFAULT.iter().all(|source| sources.contains(source));
     match <[AttributionSource; 3]>::try_from(sources) {
         Ok(sources) if has_each && numbers.len() == sources.len() => sources,
         _ => {

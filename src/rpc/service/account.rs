@@ -23,5 +23,6 @@ service! {
         ListApiKeys = read rpc::account::list_keys, KEY_READING;
         RevokeApiKey = write rpc::account::revoke_key, KEY_ADMINISTRATION;
         CheckApiKey = read rpc::account::check_key, EVERY_KIND;
+        GetServerInfo = read rpc::server_info::get, EVERY_KIND;
     }
 }

@@ -7,7 +7,7 @@ use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
 
-/// Programs, affiliates, enrollments, links and coupons.
+/// Programs, items, affiliates, enrollments, links, coupons and offers.
 pub(in crate::rpc) struct AffiliateHandlers {
     pub(in crate::rpc) rpc: Arc<Rpc>,
 }
@@ -19,9 +19,21 @@ service! {
         ListPrograms = read rpc::program::list, READING;
         UpdateProgram = write change, ADMINISTRATION;
         ArchiveProgram = write change, ADMINISTRATION;
+        CreateItem = write change, ADMINISTRATION;
+        GetItem = read rpc::item::get, READING;
+        ListItems = read rpc::item::list, READING;
+        UpdateItem = write change, ADMINISTRATION;
+        ArchiveItem = write change, ADMINISTRATION;
         CreateAffiliate = write change, ADMINISTRATION;
         GetAffiliate = read rpc::affiliate::get, READING_MONEY;
         ListAffiliates = read rpc::affiliate::list, READING_MONEY;
+        SearchAffiliates = read rpc::affiliate::search, READING_MONEY;
+        CountAffiliates = read rpc::affiliate::count, READING_MONEY;
+        UpdateAffiliate = write rpc::affiliate::update, ADMINISTRATION;
+        ApproveAffiliate = write change, ADMINISTRATION;
+        RejectAffiliate = write change, ADMINISTRATION;
+        DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
+        RotateAffiliateToken = write change, ADMINISTRATION;
         EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
         GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;
@@ -34,6 +46,14 @@ service! {
         AssignCoupon = write change, ADMINISTRATION;
         GetCoupon = read rpc::coupon::get, READING;
         ListCoupons = read rpc::coupon::list, READING;
+        UpdateCoupon = write change, ADMINISTRATION;
+        ValidateCoupon = read rpc::coupon::validate, READING;
         RemoveCoupon = write change, ADMINISTRATION;
+        CreateOffer = write change, ADMINISTRATION;
+        GetOffer = read rpc::offer::get, READING;
+        ListOffers = read rpc::offer::list, READING;
+        UpdateOffer = write change, ADMINISTRATION;
+        ClaimOffer = write change, ADMINISTRATION;
+        ArchiveOffer = write change, ADMINISTRATION;
     }
 }

@@ -18,7 +18,10 @@ service! {
         ListRewards = read rpc::reward::list, READING_MONEY;
         ApproveRewards = write change, ADMINISTRATION;
         DenyRewards = write change, ADMINISTRATION;
+        CreateReward = write change, ADMINISTRATION;
+        FulfillReward = write change, ADMINISTRATION;
         GetBalance = read rpc::ledger::balance, READING_MONEY;
+        ListBalances = read rpc::ledger::list_balances, READING_MONEY;
         ListLedgerEntries = read rpc::ledger::list, READING_MONEY;
         VerifyLedger = write rpc::ledger::verify, READING_MONEY;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::auth::permission::{CLICKS, READING, RECORDING};
+use crate::auth::permission::{ADMINISTRATION, CLICKS, READING, RECORDING};
 use crate::pb;
 use crate::rpc;
 use crate::rpc::call::service::service;
@@ -20,14 +20,23 @@ pub(in crate::rpc) struct TrackingHandlers {
 service! {
     "headwater.v1" TrackingService(tracking_service_server) for TrackingHandlers {
         RecordClick = write rpc::click::record, CLICKS;
+        ListClicks = read rpc::click::list, READING;
         RecordLead = write change, RECORDING;
         RecordSale = write change, RECORDING;
         RecordRefund = write change, RECORDING;
         RecordCancellation = write change, RECORDING;
+        CorrectSale = write change, ADMINISTRATION;
         BatchRecordEvents = write rpc::batch::record, RECORDING;
+        CreateLead = write change, ADMINISTRATION;
+        UpdateLead = write change, ADMINISTRATION;
+        DeleteLead = write change, ADMINISTRATION;
+        MergeLeads = write change, ADMINISTRATION;
+        AttributeLead = write change, ADMINISTRATION;
+        GetAttribution = read rpc::lead::attribution::get, READING;
         GetLead = read rpc::lead::get, READING;
         ListLeads = read rpc::lead::list, READING;
         GetConversion = read rpc::conversion::get, READING;
+        BatchGetConversions = read rpc::conversion::batch_get, READING;
         ListConversions = read rpc::conversion::list, READING;
     }
     own {

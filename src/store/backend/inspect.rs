@@ -147,11 +147,12 @@ async fn parts(connection: &DatabaseConnection) -> Result<BTreeSet<String>, Stor
         "SELECT CASE i.indisunique WHEN TRUE THEN 'the unique index ' ELSE 'the index ' END || c.relname || ' of ' || t.relname \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
          JOIN pg_namespace n ON n.oid = t.relnamespace \
-         WHERE n.nspname = current_schema() AND NOT i.indisprimary AND i.indisvalid AND t.relname <> 'seaql_migrations'"
+         WHERE n.nspname = current_schema() AND NOT i.indisprimary AND i.indisvalid AND t.relname NOT IN ('seaql_migrations', 'affiliate_search')"
     } else {
         "SELECT CASE l.\"unique\" WHEN 1 THEN 'the unique index ' ELSE 'the index ' END || l.name || ' of ' || m.name \
          FROM sqlite_master m JOIN pragma_index_list(m.name) l \
-         WHERE m.type = 'table' AND l.origin = 'c' AND m.name <> 'seaql_migrations'"
+         WHERE m.type = 'table' AND l.origin = 'c' AND m.name <> 'seaql_migrations' \
+         AND m.name NOT LIKE 'affiliate_search%'"
     };
     let indexes = texts(connection, sql).await?;
     Ok(columns.chain(indexes).collect())

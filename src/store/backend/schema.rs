@@ -19,16 +19,16 @@ pub struct SchemaColumn {
     pub is_nullable: bool,
 }
 
-/// All columns, without the tables of the database itself and of the migrations.
+/// All columns, without the tables of the database itself, of the migrations, and of the index by parts of names, which differs.
 pub(in crate::store) async fn schema_columns(connection: &DatabaseConnection) -> Result<Vec<SchemaColumn>, StoreError> {
     let sql = if is_shared(connection) {
         "SELECT table_name, column_name, lower(data_type), is_nullable = 'YES' FROM information_schema.columns \
-         WHERE table_schema = current_schema() AND table_name <> 'seaql_migrations' \
+         WHERE table_schema = current_schema() AND table_name NOT IN ('seaql_migrations', 'affiliate_search') \
          ORDER BY table_name, ordinal_position"
     } else {
         "SELECT m.name, c.name, lower(c.type), c.\"notnull\" = 0 FROM sqlite_master m JOIN pragma_table_info(m.name) c \
          WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> 'seaql_migrations' \
-         ORDER BY m.name, c.cid"
+         AND m.name NOT LIKE 'affiliate_search%' ORDER BY m.name, c.cid"
     };
     let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await?;
     rows.iter()

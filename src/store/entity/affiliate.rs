@@ -10,11 +10,17 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub external_id: Option<String>,
-    pub email: String,
+    pub email: Option<String>,
     pub first_name: String,
     pub last_name: String,
     pub profile: String,
     pub token_hash: Vec<u8>,
+    pub state: String,
+    pub state_reason: String,
+    pub state_changed_at: Option<i64>,
+    pub pending_rewards: Option<String>,
+    pub email_verified: bool,
+    pub version: i32,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -14,6 +14,8 @@ pub struct Model {
     pub code: String,
     pub active_code: Option<String>,
     pub note: String,
+    pub item_id: Option<Uuid>,
+    pub offer_id: Option<Uuid>,
     pub state: String,
     pub created_at: i64,
     pub removed_at: Option<i64>,

@@ -15,6 +15,7 @@ pub struct Model {
     pub landing_url: String,
     pub commission_override: Option<String>,
     pub state: String,
+    pub affiliate_state: String,
     pub created_at: i64,
     pub updated_at: i64,
     pub ended_at: Option<i64>,

@@ -24,6 +24,9 @@ pub struct Model {
     pub first_sale_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
+    pub merged_into: Option<Uuid>,
+    pub deleted_at: Option<i64>,
+    pub details: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -9,14 +9,18 @@ pub mod balance;
 pub mod click;
 pub mod conversion;
 pub mod coupon;
+pub mod coupon_count;
 pub mod enrollment;
 pub mod event_segment;
 pub mod first_click;
+pub mod item;
 pub mod lead;
 pub mod ledger_entry;
 pub mod link;
 pub mod list_block;
 pub mod list_tail;
+pub mod offer;
+pub mod offer_claim;
 pub mod program;
 pub mod request;
 pub mod reward;
@@ -31,7 +35,7 @@ pub mod write_trial;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, program, terms, affiliate, enrollment, link, coupon, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, list_tail, list_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, program, terms, item, affiliate, enrollment, link, coupon, coupon_count, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, list_tail, list_block, event_segment, request, write_trial
         }
     };
 }

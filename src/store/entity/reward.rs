@@ -1,4 +1,4 @@
-//! Table `reward`: the earnings of affiliates from conversions. Columns alone; `migration` makes them.
+//! Table `reward`: what affiliates get for conversions or by hand. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 
@@ -9,7 +9,7 @@ pub struct Model {
     pub account_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    pub conversion_id: Uuid,
+    pub conversion_id: Option<Uuid>,
     pub affiliate_id: Uuid,
     pub enrollment_id: Uuid,
     pub program_id: Uuid,
@@ -19,7 +19,8 @@ pub struct Model {
     pub reversed_minor: i64,
     pub reverses: Option<Uuid>,
     pub state: String,
-    pub calculation: String,
+    pub calculation: Option<String>,
+    pub by_hand: Option<String>,
     pub auto_approve_at: i64,
     pub created_at: i64,
     pub updated_at: i64,

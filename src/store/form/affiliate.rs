@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::coupon::CouponForm;
 use super::enrollment::EnrollmentWithLandingForm;
 use super::field::Text;
-use crate::domain::affiliate::{Affiliate, AffiliateOutcome, PostalAddress, Profile};
+use crate::domain::affiliate::{
+    Affiliate, AffiliateOutcome, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile,
+};
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::time::Time;
 
@@ -23,6 +25,14 @@ form! {
         external_id: Option<Text<'a>>,
         first_name: Text<'a>,
         last_name: Text<'a>,
+        state_reason: Text<'a>,
+        state_changed_at: Option<Time>,
+        pending_rewards: Option<PendingRewards>,
+    }
+    unless_usual {
+        state: AffiliateState = AffiliateState::Active,
+        email_verified: bool = false,
+        version: i32 = 1,
     }
     left_out {
         token_hash: [0; 32],
@@ -41,6 +51,20 @@ form! {
         avatar_url: Text<'a>,
         about: Text<'a>,
         social_profiles: BTreeMap<Text<'a>, Text<'a>>,
+        paypal_email: Text<'a>,
+        custom_fields: Vec<CustomFieldForm<'a>>,
+        metadata: BTreeMap<Text<'a>, Text<'a>>,
+    }
+}
+
+form! {
+    /// A field of the merchant's own.
+    CustomFieldForm<'a> of CustomField {
+        key: Text<'a>,
+    }
+    unless_empty {
+        label: Text<'a>,
+        value: Text<'a>,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::field::Text;
 use super::reward::RewardSummaryForm;
-use crate::domain::attribution::AttributionSource;
+use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use crate::domain::money::Money;
 
 form! {
     /// A share of a conversion or of a lead.
@@ -30,6 +31,9 @@ form! {
         order_id: Text<'a>,
         order_number: Text<'a>,
         refund_id: Text<'a>,
+        reason: Text<'a>,
+        commission_adjustment: Option<Money>,
+        item_sku: Text<'a>,
     }
 }
 
@@ -43,6 +47,7 @@ form! {
         other_lead_id: Option<LeadId>,
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
+        coupon_fault: Option<CandidateResult>,
     }
 }
 
@@ -52,6 +57,7 @@ form! {
     unless_empty {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
+        coupon_fault: Option<CandidateResult>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::field::Text;
 use crate::domain::coupon::{Coupon, CouponState};
-use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId};
+use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
 use crate::domain::time::Time;
 
 form! {
@@ -19,5 +19,7 @@ form! {
     unless_empty {
         note: Text<'a>,
         removed_at: Option<Time>,
+        item_id: Option<ItemId>,
+        offer_id: Option<OfferId>,
     }
 }

@@ -3,6 +3,7 @@
 use super::coupon::CouponForm;
 use super::field::Text;
 use super::program::CommissionForm;
+use crate::domain::affiliate::AffiliateState;
 use crate::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, PastStanding,
 };
@@ -26,6 +27,9 @@ form! {
         commission_override: Option<CommissionForm>,
         ended_at: Option<Time>,
     }
+    unless_usual {
+        affiliate_state: AffiliateState = AffiliateState::Active,
+    }
     // Answers do not show the past. It is in a column of its own.
     left_out {
         past: Vec::new(),
@@ -47,6 +51,9 @@ form! {
     }
     unless_empty {
         commission_override: Option<CommissionForm>,
+    }
+    unless_usual {
+        affiliate_state: AffiliateState = AffiliateState::Active,
     }
 }
 

@@ -7,13 +7,17 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::domain::account::KeyKind;
+use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::id::TypedId;
+use crate::domain::item::ItemState;
+use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
+use crate::domain::offer::OfferState;
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::time::Time;
@@ -110,15 +114,20 @@ macro_rules! as_they_are {
 
 as_they_are!(bool, i32, i64, Time, Currency, Money);
 as_they_are!(
+    AffiliateState,
     AttributionModel,
     AttributionSource,
     [AttributionSource; 3],
     CandidateResult,
     ConversionOutcome,
     CouponState,
+    ItemState,
+    OfferState,
     EnrollmentState,
     KeyKind,
+    LeadState,
     LinkState,
+    PendingRewards,
     ProgramState,
     RewardRule,
     RewardState,

@@ -1,9 +1,14 @@
-//! Forms of the answers of RecordLead and RecordCancellation.
+//! Forms of leads, and of the answers of RecordLead and RecordCancellation.
+
+use std::collections::BTreeMap;
 
 use super::conversion::CreditForm;
+use super::field::Text;
 use crate::domain::conversion::ConversionOutcome;
-use crate::domain::id::{ConversionId, LeadId};
-use crate::domain::lead::{CancellationOutcome, LeadOutcome};
+use crate::domain::id::{AccountId, ConversionId, LeadId};
+use crate::domain::lead::{Binding, CancellationOutcome, Lead, LeadDetails, LeadOutcome, LeadState, ManualBinding};
+use crate::domain::money::Money;
+use crate::domain::time::Time;
 
 form! {
     /// The answer of RecordLead.
@@ -22,5 +27,64 @@ form! {
         lead_id: LeadId,
         outcome: ConversionOutcome,
         conversion_id: ConversionId,
+    }
+}
+
+form! {
+    /// A lead in an answer. It has no personal data, so that none is left when the lead is deleted.
+    LeadForm<'a> of Lead {
+        id: LeadId,
+        account_id: AccountId,
+        state: LeadState,
+        created_at: Time,
+        updated_at: Time,
+    }
+    unless_empty {
+        binding: Option<BindingForm>,
+        plan: Text<'a>,
+        mrr: Option<Money>,
+        first_sale_at: Option<Time>,
+        merged_into: Option<LeadId>,
+        deleted_at: Option<Time>,
+    }
+    left_out {
+        email: None,
+        email_as_sent: String::new(),
+        external_id: None,
+        first_name: String::new(),
+        last_name: String::new(),
+        details: LeadDetails::default(),
+    }
+}
+
+form! {
+    /// The affiliates that a lead is bound to.
+    BindingForm of Binding {
+        credits: Vec<CreditForm>,
+        bound_at: Time,
+        referred_at: Time,
+    }
+}
+
+form! {
+    /// What few leads have.
+    LeadDetailsForm<'a> of LeadDetails {}
+    unless_empty {
+        metadata: BTreeMap<Text<'a>, Text<'a>>,
+        manual_bindings: Vec<ManualBindingForm<'a>>,
+        merged_ids: Vec<LeadId>,
+        former_ids: Vec<LeadId>,
+    }
+}
+
+form! {
+    /// A binding that a person decided on.
+    ManualBindingForm<'a> of ManualBinding {
+        binding: BindingForm,
+        made_at: Time,
+    }
+    unless_empty {
+        reason: Text<'a>,
+        merged_id: Option<LeadId>,
     }
 }

@@ -40,9 +40,10 @@ use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
+use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
-use crate::domain::reward::Calculation;
+use crate::domain::reward::{ByHand, Calculation};
 
 #[macro_use]
 mod macros;
@@ -55,10 +56,12 @@ mod conversion;
 mod coupon;
 mod enrollment;
 mod field;
+mod item;
 #[cfg(test)]
 mod later;
 mod lead;
 mod link;
+mod offer;
 mod outcome;
 mod program;
 mod reward;
@@ -69,9 +72,10 @@ use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::PastStandingForm;
+use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
-use reward::CalculationForm;
+use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
 pub trait Kept: Sized {
@@ -99,6 +103,8 @@ kept! {
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
+    // lead.details
+    LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details
     OrderDetails: writes 1 OrderDetailsForm<'_>;
     // conversion.candidates
@@ -107,6 +113,8 @@ kept! {
     AsRecorded: writes 1 AsRecordedForm;
     // reward.calculation
     Calculation: writes 1 CalculationForm;
+    // reward.by_hand
+    ByHand: writes 1 ByHandForm<'_>;
 }
 
 /// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a

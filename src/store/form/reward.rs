@@ -3,9 +3,9 @@
 use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::conversion::WHOLE_SHARE_PPM;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit};
+use crate::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit};
 use crate::domain::time::Time;
 
 form! {
@@ -15,6 +15,9 @@ form! {
         base_amount: Money,
         commission: CommissionForm,
         terms_version: i32,
+    }
+    unless_empty {
+        adjustment: Option<Money>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,
@@ -30,14 +33,16 @@ form! {
     RewardForm<'a> of Reward {
         id: RewardId,
         account_id: AccountId,
-        conversion_id: ConversionId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        conversion_id: Option<ConversionId>,
         affiliate_id: AffiliateId,
         enrollment_id: EnrollmentId,
         program_id: ProgramId,
         unit: RewardUnit,
         value: Money,
         state: RewardState,
-        calculation: CalculationForm,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        calculation: Option<CalculationForm>,
         auto_approve_at: Time,
         created_at: Time,
         updated_at: Time,
@@ -46,6 +51,16 @@ form! {
         reversed_minor: i64,
         reverses: Option<RewardId>,
         deny_reason: Text<'a>,
+        by_hand: Option<ByHandForm<'a>>,
+    }
+}
+
+form! {
+    /// How a person created a reward.
+    ByHandForm<'a> of ByHand {}
+    unless_empty {
+        reason: Text<'a>,
+        lead_id: Option<LeadId>,
     }
 }
 

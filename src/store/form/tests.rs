@@ -9,10 +9,11 @@ use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
+use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
-use crate::domain::reward::Calculation;
+use crate::domain::reward::{ByHand, Calculation};
 
 /// The golden texts of version 1 with the names of their files.
 fn golden() -> Vec<(String, String)> {
@@ -63,6 +64,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
             }
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
+            "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {
                 read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));
             }
@@ -72,6 +74,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "conversion_as_recorded" => {
                 read.extend(pass_through!(AsRecorded, later::conversion::AsRecordedForm, &text));
             }
+            "reward_by_hand" => read.extend(pass_through!(ByHand, later::reward::ByHandForm<'_>, &text)),
             "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),
             name => {
                 assert!(name.starts_with("request_outcome_"), "{name}");

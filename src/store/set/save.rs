@@ -1,5 +1,5 @@
-//! Writes the changes of a batch. Each table takes a few statements, whatever the size of the batch. The heads are written after
-//! all other rows, and rows are deleted at the end. Knows the order of writing, not what the rows mean.
+//! Writes the changes of a batch. Each table takes a few statements, whatever the size of the batch. Rows are deleted first, because
+//! another row may take the name of one. The heads are written after all other rows. Knows the order of writing, not what the rows mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
-use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger};
+use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, search};
 
-/// Saves the set: writes its new and changed rows, numbers its events and ledger entries, writes the heads that changed, and
-/// deletes rows. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`.
-/// Returns the segments that this transaction adds to the feed.
+/// Saves the set: deletes rows, writes its new and changed rows, numbers its events and ledger entries, and writes the heads that
+/// changed. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`. Returns the
+/// segments that this transaction adds to the feed.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when another writer has taken a name that must be unique; else [`StoreError`].
@@ -52,8 +52,9 @@ pub async fn save(
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
     writes.replace::<entity::account_head::Entity>(moved.map(account_head::head_to_row).collect())?;
-    writes.run(connection).await?;
     delete_rows(connection, set).await?;
+    writes.run(connection).await?;
+    search::save(connection, set).await?;
     Ok(segments)
 }
 
@@ -76,7 +77,8 @@ crate::for_all_kinds!(every_kind);
 
 fn add<S: Stored>(writes: &mut Writes, listed: &mut Entries, set: &WorkingSet) -> Result<(), StoreError> {
     let rows = S::rows(set);
-    let (changed, new) = (rows.updated(), rows.inserted());
+    let (mut changed, new) = (rows.updated(), rows.inserted());
+    changed.sort_by_key(|row| !row.is_written_first());
     rows.written().for_each(|(row, loaded)| listed.add_row::<S>(row, loaded.map(AsRef::as_ref)));
     let changed = changed.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     let new = new.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;

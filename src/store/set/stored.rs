@@ -5,7 +5,7 @@ use sea_orm::sea_query::ValueTuple;
 use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
 
 use super::Loading;
-use crate::domain::id::{AccountId, ClickId, ConversionId, ProgramId, TypedId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, OfferId, ProgramId, TypedId};
 use crate::domain::request::RequestKey;
 use crate::domain::set::InSet;
 use crate::domain::set::Needs;
@@ -33,6 +33,11 @@ pub(in crate::store) trait Stored: InSet<Key: SqlKey> {
 
     /// Adds the rows that are always needed together with this one.
     fn leads_to(&self, needs: &mut Needs);
+
+    /// Whether a change of the row is written before changes of other rows of its kind, because it may give up a name to one of them.
+    fn is_written_first(&self) -> bool {
+        false
+    }
 
     /// Reads the needed rows of this kind, by each name that it is found by. Rows that were not found are entered as absent.
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
@@ -68,6 +73,12 @@ impl SqlKey for (AccountId, String) {
 impl SqlKey for (AccountId, ProgramId, i32) {
     fn values(&self) -> ValueTuple {
         ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), self.2.into())
+    }
+}
+
+impl SqlKey for (AccountId, OfferId, AffiliateId) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into())
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Command {
     CreateProgram(pb::CreateProgramRequest),
     UpdateProgram(pb::UpdateProgramRequest),
     ArchiveProgram(pb::ArchiveProgramRequest),
-    CreateAffiliate(pb::CreateAffiliateRequest),
+    CreateAffiliate(Box<pb::CreateAffiliateRequest>),
     EnrollAffiliate(pb::EnrollAffiliateRequest),
     UpdateEnrollment(pb::UpdateEnrollmentRequest),
     EndEnrollment(pb::EndEnrollmentRequest),

@@ -167,7 +167,9 @@ impl Player {
             Command::ArchiveProgram(request) => answer(affiliates.archive_program(request).await, |answer| {
                 Reply::Program(answer.program.unwrap_or_default(), Replayed(answer.replayed))
             }),
-            Command::CreateAffiliate(request) => answer(affiliates.create_affiliate(request).await, Reply::Affiliate),
+            Command::CreateAffiliate(request) => {
+                answer(affiliates.create_affiliate(*request).await, |made| Reply::Affiliate(Box::new(made)))
+            }
             Command::EnrollAffiliate(request) => answer(affiliates.enroll_affiliate(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), answer.coupon, Replayed(answer.replayed))
             }),

@@ -123,7 +123,7 @@ impl Generator {
             return Some(Command::CreateProgram(self.create_program(world, label)));
         }
         (world.affiliates.len() < 3 && label < 12)
-            .then(|| Command::CreateAffiliate(self.create_affiliate(world, label)))
+            .then(|| Command::CreateAffiliate(Box::new(self.create_affiliate(world, label))))
     }
 
     fn command(&mut self, world: &World, elapsed: i64, label: u32) -> Command {
@@ -204,7 +204,7 @@ impl Generator {
             }
             5 => {
                 let reward_id = some_id(&mut self.rng, "rwd", world.rewards.iter().map(|row| &row.id));
-                Command::GetReward(pb::GetRewardRequest { reward_id })
+                Command::GetReward(pb::GetRewardRequest { reward_id, view: pb::RewardView::Basic.into() })
             }
             _ => Command::GetAffiliate(pb::GetAffiliateRequest { affiliate: Some(self.affiliate(world)) }),
         }

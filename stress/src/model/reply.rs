@@ -9,13 +9,12 @@ use tonic::{Code, Status};
 use tonic_types::pb as rpc;
 
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there are some hundred answers at a time; they need not be small")]
 pub(super) enum Reply {
     /// For commands without an answer: steps of the clock.
     Nothing,
     Account(pb::Account, Replayed),
     Program(pb::Program, Replayed),
-    Affiliate(pb::CreateAffiliateResponse),
+    Affiliate(Box<pb::CreateAffiliateResponse>),
     Enrollment(pb::Enrollment, Option<pb::Coupon>, Replayed),
     Link(pb::Link, Replayed),
     Coupon(pb::Coupon, Replayed),

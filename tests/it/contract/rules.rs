@@ -302,15 +302,35 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 11] =
-        ["Create", "Update", "Assign", "Remove", "Revoke", "Archive", "Enroll", "End", "Approve", "Deny", "Register"];
+    const CHANGES: [&str; 19] = [
+        "Create",
+        "Update",
+        "Assign",
+        "Remove",
+        "Revoke",
+        "Archive",
+        "Enroll",
+        "End",
+        "Approve",
+        "Deny",
+        "Register",
+        "Delete",
+        "Merge",
+        "Attribute",
+        "Fulfill",
+        "Reject",
+        "Deactivate",
+        "Rotate",
+        "Claim",
+    ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 7] = ["Get", "List", "Check", "Read", "Verify", "Watch", "Batch"];
+    const OTHERS: [&str; 10] =
+        ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch", "Validate"];
     let mut found = Vec::new();
     for method in contract.methods() {
         let verb = verb(method.name());
         let id = match verb {
-            "Record" => Some("event_id"),
+            "Record" | "Correct" => Some("event_id"),
             verb if CHANGES.contains(&verb) => Some("request_id"),
             verb if OTHERS.contains(&verb) => None,
             verb => {

@@ -10,9 +10,11 @@ mod conversion;
 mod coupon;
 mod enrollment;
 mod feed;
+mod item;
 mod lead;
 mod ledger;
 mod link;
+mod offer;
 mod program;
 mod reward;
 mod sale;
@@ -164,6 +166,17 @@ impl Case {
         self.wrong_selectors("affiliate", &selectors, rest)
     }
 
+    /// An item, by each of its names.
+    fn item_reference(self) -> Self {
+        self.reference(json!({"item": {"id": "${item_id}"}})).reference(json!({"item": {"sku": "${item_sku}"}}))
+    }
+
+    /// The same for an item selector.
+    fn wrong_items(self, rest: &Json) -> Self {
+        let selectors = json!([{}, {"id": ""}, {"id": "itm_1"}, {"sku": ""}, {"sku": " "}, {"sku": long()}]);
+        self.wrong_selectors("item", &selectors, rest)
+    }
+
     /// The same for a lead selector.
     fn wrong_leads(self, rest: &Json) -> Self {
         let selectors = json!([
@@ -265,9 +278,11 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("coupon", coupon::cases()),
         ("enrollment", enrollment::cases()),
         ("feed", feed::cases()),
+        ("item", item::cases()),
         ("lead", lead::cases()),
         ("ledger", ledger::cases()),
         ("link", link::cases()),
+        ("offer", offer::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),

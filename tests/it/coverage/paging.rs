@@ -93,6 +93,8 @@ fn filters(list: &MethodDescriptor) -> Vec<Json> {
         let name = field.name();
         match field.kind() {
             Kind::Enum(_) => filters.push(json!({name: 1})),
+            Kind::Bool => filters.push(json!({name: true})),
+            Kind::String if field.is_list() => filters.push(json!({name: ["EUR"]})),
             Kind::Message(inside) if inside.full_name() == "headwater.v1.TimeInterval" => {
                 filters.push(json!({name: {"start_time": {"seconds": 1}}}));
             }

@@ -12,17 +12,18 @@ use crate::support::database::TestDatabase;
 use crate::support::golden::assert_golden_folder;
 
 /// The text fields of recorded events that may refuse the event, and why.
-const REFUSING: [(&str, &str); 6] = [
+const REFUSING: [(&str, &str); 7] = [
     ("event_id", "a repeat is recognised by it, so another text would count the event twice"),
     ("external_id", "it identifies the customer, so another text would be another person"),
     ("sale_event_id", "it names the sale, so another text would refund another one"),
     ("email", "it identifies the customer if no other field does"),
     ("ref_id", "a click without a link has nowhere to go"),
     ("amount.currency_code", "an amount in another currency is another amount"),
+    ("commission_adjustment.currency_code", "it is money that the affiliate gets"),
 ];
 
 /// The merchant's own ids are kept as sent, with whatever characters are no control characters.
-const KEPT_AS_SENT: [&str; 5] = ["event_id", "external_id", "sale_event_id", "order_id", "refund_id"];
+const KEPT_AS_SENT: [&str; 6] = ["event_id", "external_id", "sale_event_id", "order_id", "refund_id", "item_sku"];
 
 /// Texts that people and programs send.
 fn texts() -> Vec<(&'static str, String)> {

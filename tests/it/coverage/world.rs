@@ -154,6 +154,8 @@ impl Account {
         }
         self.name("affiliate_email", "ann@${tag}.example");
         self.name("affiliate_external_id", "crm-${tag}-1");
+        self.name("other_affiliate_email", "bea@${tag}.example");
+        self.name("other_affiliate_external_id", "crm-${tag}-2");
         self.name("affiliate_ref_id", "ann-${tag}");
         self.name("other_ref_id", "bea-${tag}");
         self.name("third_ref_id", "cid-${tag}");
@@ -175,8 +177,12 @@ impl Account {
             ("affiliate_auth_token", "/auth_token"),
         ];
         self.make(wire, "AffiliateService/CreateAffiliate", request, &kept).await;
-        let request =
-            json!({"email": "bea@${tag}.example", "ref_id": "${other_ref_id}", "coupon_code": "${other_coupon_code}"});
+        let request = json!({
+            "email": "${other_affiliate_email}",
+            "external_id": "${other_affiliate_external_id}",
+            "ref_id": "${other_ref_id}",
+            "coupon_code": "${other_coupon_code}",
+        });
         self.make(wire, "AffiliateService/CreateAffiliate", request, &[("other_affiliate_id", "/affiliate/id")]).await;
         let request = json!({
             "affiliate": {"id": "${affiliate_id}"},

@@ -22,17 +22,30 @@ CREATE UNIQUE INDEX account_head_pkey ON public.account_head USING btree (accoun
 affiliate.account_id uuid NOT NULL
 affiliate.id uuid NOT NULL
 affiliate.external_id text
-affiliate.email text NOT NULL
+affiliate.email text
 affiliate.first_name text NOT NULL
 affiliate.last_name text NOT NULL
 affiliate.profile text NOT NULL
 affiliate.token_hash bytea NOT NULL
+affiliate.state character varying(32) NOT NULL
+affiliate.state_reason text NOT NULL
+affiliate.state_changed_at bigint
+affiliate.pending_rewards character varying(32)
+affiliate.email_verified boolean NOT NULL
+affiliate.version integer NOT NULL
 affiliate.created_at bigint NOT NULL
 affiliate.updated_at bigint NOT NULL
-CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_id, email)
+CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_id, email) WHERE (email IS NOT NULL)
+CREATE INDEX affiliate_by_email_verified ON public.affiliate USING btree (account_id, email_verified, id)
 CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
+CREATE INDEX affiliate_by_state ON public.affiliate USING btree (account_id, state, id)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
+affiliate_search.account_id uuid NOT NULL
+affiliate_search.id uuid NOT NULL
+affiliate_search.grams tsvector NOT NULL
+CREATE INDEX affiliate_search_by_gram ON public.affiliate_search USING gin (grams)
+CREATE UNIQUE INDEX affiliate_search_pkey ON public.affiliate_search USING btree (account_id, id)
 api_key.account_id uuid NOT NULL
 api_key.id uuid NOT NULL
 api_key.text_prefix text NOT NULL
@@ -103,13 +116,21 @@ coupon.affiliate_id uuid NOT NULL
 coupon.code text NOT NULL
 coupon.active_code text
 coupon.note text NOT NULL
+coupon.item_id uuid
+coupon.offer_id uuid
 coupon.state character varying(32) NOT NULL
 coupon.created_at bigint NOT NULL
 coupon.removed_at bigint
 CREATE UNIQUE INDEX coupon_by_active_code ON public.coupon USING btree (account_id, active_code) WHERE (active_code IS NOT NULL)
 CREATE INDEX coupon_by_affiliate ON public.coupon USING btree (account_id, affiliate_id)
 CREATE INDEX coupon_by_code ON public.coupon USING btree (account_id, code)
+CREATE INDEX coupon_by_item ON public.coupon USING btree (account_id, item_id, id) WHERE (item_id IS NOT NULL)
+CREATE INDEX coupon_by_offer ON public.coupon USING btree (account_id, offer_id, id) WHERE (offer_id IS NOT NULL)
 CREATE UNIQUE INDEX coupon_pkey ON public.coupon USING btree (account_id, id)
+coupon_count.account_id uuid NOT NULL
+coupon_count.affiliate_id uuid NOT NULL
+coupon_count.active_count integer NOT NULL
+CREATE UNIQUE INDEX coupon_count_pkey ON public.coupon_count USING btree (account_id, affiliate_id)
 enrollment.account_id uuid NOT NULL
 enrollment.id uuid NOT NULL
 enrollment.affiliate_id uuid NOT NULL
@@ -118,6 +139,7 @@ enrollment.ref_id text NOT NULL
 enrollment.landing_url text NOT NULL
 enrollment.commission_override text
 enrollment.state character varying(32) NOT NULL
+enrollment.affiliate_state character varying(32) NOT NULL
 enrollment.created_at bigint NOT NULL
 enrollment.updated_at bigint NOT NULL
 enrollment.ended_at bigint
@@ -139,6 +161,18 @@ first_click.day integer NOT NULL
 first_click.click_id uuid NOT NULL
 first_click.occurred_at bigint NOT NULL
 CREATE UNIQUE INDEX first_click_pkey ON public.first_click USING btree (account_id, tid, program_id, day)
+item.account_id uuid NOT NULL
+item.id uuid NOT NULL
+item.sku text NOT NULL
+item.active_sku text
+item.display_name text NOT NULL
+item.note text NOT NULL
+item.state character varying(32) NOT NULL
+item.created_at bigint NOT NULL
+item.updated_at bigint NOT NULL
+item.archived_at bigint
+CREATE UNIQUE INDEX item_by_active_sku ON public.item USING btree (account_id, active_sku) WHERE (active_sku IS NOT NULL)
+CREATE UNIQUE INDEX item_pkey ON public.item USING btree (account_id, id)
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL
 lead.email text
@@ -156,6 +190,9 @@ lead.mrr_currency character varying(32)
 lead.first_sale_at bigint
 lead.created_at bigint NOT NULL
 lead.updated_at bigint NOT NULL
+lead.merged_into uuid
+lead.deleted_at bigint
+lead.details text
 CREATE UNIQUE INDEX lead_by_email ON public.lead USING btree (account_id, email) WHERE (email IS NOT NULL)
 CREATE UNIQUE INDEX lead_by_external_id ON public.lead USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
 CREATE UNIQUE INDEX lead_pkey ON public.lead USING btree (account_id, id)
@@ -195,6 +232,28 @@ list_tail.account_id uuid NOT NULL
 list_tail.last_number bigint NOT NULL
 list_tail.entries bytea NOT NULL
 CREATE UNIQUE INDEX list_tail_pkey ON public.list_tail USING btree (account_id, last_number)
+offer.account_id uuid NOT NULL
+offer.id uuid NOT NULL
+offer.program_id uuid NOT NULL
+offer.display_name text NOT NULL
+offer.about text NOT NULL
+offer.item_id uuid
+offer.code_prefix text NOT NULL
+offer.starts_at bigint
+offer.ends_at bigint
+offer.max_claims integer NOT NULL
+offer.max_claims_per_affiliate integer NOT NULL
+offer.claim_count integer NOT NULL
+offer.state character varying(32) NOT NULL
+offer.created_at bigint NOT NULL
+offer.updated_at bigint NOT NULL
+offer.archived_at bigint
+CREATE UNIQUE INDEX offer_pkey ON public.offer USING btree (account_id, id)
+offer_claim.account_id uuid NOT NULL
+offer_claim.offer_id uuid NOT NULL
+offer_claim.affiliate_id uuid NOT NULL
+offer_claim.claim_count integer NOT NULL
+CREATE UNIQUE INDEX offer_claim_pkey ON public.offer_claim USING btree (account_id, offer_id, affiliate_id)
 program.account_id uuid NOT NULL
 program.id uuid NOT NULL
 program.display_name text NOT NULL
@@ -220,7 +279,7 @@ CREATE INDEX request_by_expiry ON public.request USING btree (expires_at) WHERE 
 CREATE UNIQUE INDEX request_pkey ON public.request USING btree (account_id, scope, key)
 reward.account_id uuid NOT NULL
 reward.id uuid NOT NULL
-reward.conversion_id uuid NOT NULL
+reward.conversion_id uuid
 reward.affiliate_id uuid NOT NULL
 reward.enrollment_id uuid NOT NULL
 reward.program_id uuid NOT NULL
@@ -230,7 +289,8 @@ reward.currency character varying(32) NOT NULL
 reward.reversed_minor bigint NOT NULL
 reward.reverses uuid
 reward.state character varying(32) NOT NULL
-reward.calculation text NOT NULL
+reward.calculation text
+reward.by_hand text
 reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL

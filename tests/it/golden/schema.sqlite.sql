@@ -23,17 +23,31 @@ CREATE TABLE "affiliate" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
   "external_id" text NULL,
-  "email" text NOT NULL,
+  "email" text NULL,
   "first_name" text NOT NULL,
   "last_name" text NOT NULL,
   "profile" text NOT NULL,
   "token_hash" blob NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "state_reason" text NOT NULL,
+  "state_changed_at" integer NULL,
+  "pending_rewards" varchar(32) NULL,
+  "email_verified" boolean NOT NULL,
+  "version" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
-CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email")
+CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email") WHERE "email" IS NOT NULL
+CREATE INDEX "affiliate_by_email_verified" ON "affiliate" ("account_id", "email_verified", "id")
 CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
+CREATE INDEX "affiliate_by_state" ON "affiliate" ("account_id", "state", "id")
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
+CREATE VIRTUAL TABLE affiliate_search USING fts5(account_id UNINDEXED, id UNINDEXED, grams, content='', contentless_delete=1, contentless_unindexed=1, detail=none, tokenize='ascii', prefix='8')
+CREATE TABLE 'affiliate_search_config'(k PRIMARY KEY, v) WITHOUT ROWID
+CREATE TABLE 'affiliate_search_content'(id INTEGER PRIMARY KEY, c0, c1)
+CREATE TABLE 'affiliate_search_data'(id INTEGER PRIMARY KEY, block BLOB)
+CREATE TABLE 'affiliate_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER)
+CREATE TABLE 'affiliate_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID
 CREATE TABLE "api_key" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -110,6 +124,8 @@ CREATE TABLE "coupon" (
   "code" text NOT NULL,
   "active_code" text NULL,
   "note" text NOT NULL,
+  "item_id" uuid_text NULL,
+  "offer_id" uuid_text NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "removed_at" integer NULL, PRIMARY KEY ("account_id",
@@ -117,6 +133,13 @@ CREATE TABLE "coupon" (
 CREATE UNIQUE INDEX "coupon_by_active_code" ON "coupon" ("account_id", "active_code") WHERE "active_code" IS NOT NULL
 CREATE INDEX "coupon_by_affiliate" ON "coupon" ("account_id", "affiliate_id")
 CREATE INDEX "coupon_by_code" ON "coupon" ("account_id", "code")
+CREATE INDEX "coupon_by_item" ON "coupon" ("account_id", "item_id", "id") WHERE "item_id" IS NOT NULL
+CREATE INDEX "coupon_by_offer" ON "coupon" ("account_id", "offer_id", "id") WHERE "offer_id" IS NOT NULL
+CREATE TABLE "coupon_count" (
+  "account_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "active_count" integer NOT NULL, PRIMARY KEY ("account_id",
+  "affiliate_id") ) WITHOUT ROWID
 CREATE TABLE "enrollment" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -126,6 +149,7 @@ CREATE TABLE "enrollment" (
   "landing_url" text NOT NULL,
   "commission_override" text NULL,
   "state" varchar(32) NOT NULL,
+  "affiliate_state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "ended_at" integer NULL,
@@ -151,6 +175,19 @@ CREATE TABLE "first_click" (
   "tid",
   "program_id",
   "day") ) WITHOUT ROWID
+CREATE TABLE "item" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "sku" text NOT NULL,
+  "active_sku" text NULL,
+  "display_name" text NOT NULL,
+  "note" text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "archived_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE UNIQUE INDEX "item_by_active_sku" ON "item" ("account_id", "active_sku") WHERE "active_sku" IS NOT NULL
 CREATE TABLE "lead" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -168,7 +205,10 @@ CREATE TABLE "lead" (
   "mrr_currency" varchar(32) NULL,
   "first_sale_at" integer NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "updated_at" integer NOT NULL,
+  "merged_into" uuid_text NULL,
+  "deleted_at" integer NULL,
+  "details" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "lead_by_email" ON "lead" ("account_id", "email") WHERE "email" IS NOT NULL
 CREATE UNIQUE INDEX "lead_by_external_id" ON "lead" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
@@ -212,6 +252,31 @@ CREATE TABLE "list_tail" (
   "last_number" integer NOT NULL,
   "entries" blob NOT NULL, PRIMARY KEY ("account_id",
   "last_number") ) WITHOUT ROWID
+CREATE TABLE "offer" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "display_name" text NOT NULL,
+  "about" text NOT NULL,
+  "item_id" uuid_text NULL,
+  "code_prefix" text NOT NULL,
+  "starts_at" integer NULL,
+  "ends_at" integer NULL,
+  "max_claims" integer NOT NULL,
+  "max_claims_per_affiliate" integer NOT NULL,
+  "claim_count" integer NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "archived_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE TABLE "offer_claim" (
+  "account_id" uuid_text NOT NULL,
+  "offer_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "claim_count" integer NOT NULL, PRIMARY KEY ("account_id",
+  "offer_id",
+  "affiliate_id") ) WITHOUT ROWID
 CREATE TABLE "program" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -241,7 +306,7 @@ CREATE INDEX "request_by_expiry" ON "request" ("expires_at") WHERE "expires_at" 
 CREATE TABLE "reward" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
-  "conversion_id" uuid_text NOT NULL,
+  "conversion_id" uuid_text NULL,
   "affiliate_id" uuid_text NOT NULL,
   "enrollment_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
@@ -251,7 +316,8 @@ CREATE TABLE "reward" (
   "reversed_minor" integer NOT NULL,
   "reverses" uuid_text NULL,
   "state" varchar(32) NOT NULL,
-  "calculation" text NOT NULL,
+  "calculation" text NULL,
+  "by_hand" text NULL,
   "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,

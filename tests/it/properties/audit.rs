@@ -8,11 +8,11 @@ use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind,
 use headwater::domain::coupon::CouponState;
 use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
-use headwater::domain::lead::{Lead, UnmatchedSale};
+use headwater::domain::lead::{LeadSelector, UnmatchedSale};
 use headwater::domain::ledger::{Balance, BalanceKey, LedgerAccount};
-use headwater::domain::money::{Currency, portion};
-use headwater::domain::program::ProgramState;
-use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::money::{Currency, PPM, portion};
+use headwater::domain::program::{Commission, ProgramState};
+use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::{Kind, WorkingSet};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
@@ -22,6 +22,7 @@ use proptest::{prop_assert, prop_assert_eq};
 struct Booked {
     pending: i64,
     payable: i64,
+    fulfilled: i64,
 }
 
 /// The state seen so far.
@@ -36,7 +37,8 @@ pub(super) struct Audit {
     told: HashMap<ConversionId, ConversionImage>,
     /// Each conversion as of the last check.
     known: HashMap<ConversionId, ConversionImage>,
-    leads: HashMap<LeadId, Arc<Lead>>,
+    /// Every identifier that a lead ever had, with the lead.
+    lead_names: HashMap<LeadSelector, LeadId>,
     /// Sales that were waiting for their lead.
     unmatched: BTreeMap<(AccountId, ConversionId), Arc<UnmatchedSale>>,
 }
@@ -56,9 +58,13 @@ impl Audit {
         let by_original = reversals(set);
         for reward in set.rewards.iter() {
             let none = Vec::new();
-            match reward.reverses {
-                None => check_reward(set, reward, by_original.get(&reward.id).unwrap_or(&none), &self.booked)?,
-                Some(original) => check_reversal(set, reward, original)?,
+            let reversals = by_original.get(&reward.id).unwrap_or(&none);
+            match (reward.reverses, &reward.calculation) {
+                (Some(original), _) => check_reversal(set, reward, original)?,
+                (None, Some(calculation)) if calculation.rule != RewardRule::Adjustment => {
+                    check_reward(set, reward, calculation, reversals, &self.booked)?;
+                }
+                (None, _) => self.check_alone(set, reward, reversals)?,
             }
         }
         for conversion in set.conversions.iter() {
@@ -66,7 +72,7 @@ impl Audit {
             check_credit(conversion)?;
             check_refunded(set, conversion)?;
         }
-        self.check_leads(set)?;
+        self.check_leads(set, account_id)?;
         self.check_unmatched(set)?;
         check_waiting(set)?;
         check_names(set, account_id)
@@ -83,6 +89,7 @@ impl Audit {
                 match account {
                     LedgerAccount::AffiliatePending => booked.pending += amount,
                     LedgerAccount::AffiliatePayable => booked.payable += amount,
+                    LedgerAccount::Fulfilled => booked.fulfilled += amount,
                     LedgerAccount::CommissionExpense => {}
                 }
             }
@@ -109,7 +116,8 @@ impl Audit {
 
     fn check_balances(&self, set: &WorkingSet) -> Checked {
         let mut expected: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
-        for reward in set.rewards.iter() {
+        // A reward that was created as denied was never booked.
+        for reward in set.rewards.iter().filter(|reward| self.booked.contains_key(&reward.id)) {
             let key = BalanceKey {
                 account_id: reward.account_id,
                 affiliate_id: reward.affiliate_id,
@@ -120,13 +128,47 @@ impl Audit {
             match reward.state {
                 RewardState::Pending => balance.pending_minor += reward.value.amount_minor,
                 RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
-                RewardState::Denied | RewardState::Paid | RewardState::Reversed => {}
+                RewardState::Paid => balance.paid_minor += reward.value.amount_minor,
+                RewardState::Denied | RewardState::Reversed => {}
             }
-            prop_assert!(reward.state != RewardState::Paid, "nothing pays here");
+            let is_cash = reward.unit == RewardUnit::Cash;
+            prop_assert!(reward.state != RewardState::Paid || !is_cash, "nothing pays cash here");
         }
         prop_assert_eq!(&self.balances, &expected);
-        let negative = expected.values().find(|balance| balance.pending_minor < 0 || balance.owed_minor < 0);
+        let negative = expected.values().find(|balance| balance.pending_minor < 0);
         prop_assert_eq!(negative, None);
+        // Only an adjustment takes more than was earned.
+        let mut rewards = set.rewards.iter();
+        if !rewards.any(|reward| reward.reverses.is_none() && reward.value.amount_minor < 0) {
+            prop_assert_eq!(expected.values().find(|balance| balance.owed_minor < 0), None);
+        }
+        Ok(())
+    }
+
+    /// Checks a reward that a person created, or the adjustment of a refund: no refund changes it.
+    fn check_alone(&self, set: &WorkingSet, reward: &Reward, reversals: &[&Reward]) -> Checked {
+        prop_assert!(reversals.is_empty() && reward.reversed_minor == 0, "{:?} {:?}", reward, reversals);
+        let value = reward.value.amount_minor;
+        match (reward.conversion_id, &reward.calculation) {
+            (None, None) => prop_assert!(value > 0 && reward.by_hand.is_some(), "{:?}", reward),
+            (Some(id), Some(calculation)) => {
+                let refund = set.conversion(reward.account_id, id).unwrap();
+                prop_assert_eq!(refund.kind, ConversionKind::Refund);
+                prop_assert_eq!(calculation.adjustment, refund.order.commission_adjustment);
+                let adjustment = calculation.adjustment.unwrap().amount_minor;
+                let is_whole = calculation.base_amount.amount_minor == 0;
+                prop_assert!(value != 0 && value <= adjustment, "{:?}", reward);
+                prop_assert!(!is_whole || value == adjustment, "{:?}", reward);
+            }
+            _ => prop_assert!(false, "{:?}", reward),
+        }
+        let expected = match reward.state {
+            RewardState::Pending => Booked { pending: value, ..Booked::default() },
+            RewardState::Approved => Booked { payable: value, ..Booked::default() },
+            RewardState::Paid => Booked { fulfilled: value, ..Booked::default() },
+            RewardState::Denied | RewardState::Reversed => Booked::default(),
+        };
+        prop_assert_eq!(self.booked.get(&reward.id).copied().unwrap_or_default(), expected, "{:?}", reward);
         Ok(())
     }
 
@@ -146,31 +188,55 @@ impl Audit {
         Ok(())
     }
 
-    /// Checks that a lead keeps its names. Its binding may change or end whenever an earlier event is told. `order.rs` checks that
-    /// what comes out does not depend on the order of telling.
-    fn check_leads(&mut self, set: &WorkingSet) -> Checked {
-        fn stays<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
-            before.is_none() || before == now
+    /// Checks that every identifier that a lead ever had finds it, or the lead that it was merged into, until that one is deleted. The
+    /// binding may change or end whenever an earlier event is told. `order.rs` checks that what comes out does not depend on the order
+    /// of telling.
+    fn check_leads(&mut self, set: &WorkingSet, account_id: AccountId) -> Checked {
+        let row = |id: LeadId| set.leads.get(&(account_id, id)).unwrap();
+        let owner = |id: LeadId| row(row(id).merged_into.unwrap_or(id));
+        self.lead_names.retain(|_, id| owner(*id).deleted_at.is_none());
+        for (name, id) in &self.lead_names {
+            prop_assert_eq!(set.find_lead(account_id, name).unwrap(), Some(owner(*id)), "{:?} of {:?}", name, row(*id));
         }
         for lead in set.leads.iter() {
-            if let Some(before) = self.leads.insert(lead.id, Arc::clone(lead)) {
-                prop_assert!(stays(before.external_id.as_ref(), lead.external_id.as_ref()), "{:?} {:?}", before, lead);
-                prop_assert!(stays(before.email.as_ref(), lead.email.as_ref()), "{:?} {:?}", before, lead);
+            let is_gone = lead.deleted_at.is_some();
+            prop_assert!(!is_gone || **lead == lead.without_personal_data(), "{:?}", lead);
+            if lead.merged_into.is_some() {
+                continue;
             }
+            for id in lead.details.alias_ids() {
+                prop_assert_eq!(row(id).merged_into, Some(lead.id), "{:?}", lead);
+                prop_assert_eq!(row(id).deleted_at.is_some(), is_gone, "{:?}", lead);
+            }
+            if !is_gone {
+                prop_assert!(!lead.selectors().is_empty(), "{:?}", lead);
+                let names = lead.selectors().into_iter().chain([LeadSelector::Id(lead.id)]);
+                self.lead_names.extend(names.map(|name| (name, lead.id)));
+            }
+        }
+        let aliases = set.leads.iter().filter_map(|lead| Some((lead.id, lead.merged_into?)));
+        for (id, lead_id) in aliases {
+            prop_assert!(row(lead_id).details.alias_ids().any(|alias| alias == id), "{:?}", row(lead_id));
         }
         Ok(())
     }
 
-    /// Checks that a sale that nobody referred is listed under each name of its customer until it is credited, and not after
-    /// that.
+    /// Checks that a sale that nobody referred is listed under each name of its customer until it is credited or its customer deleted,
+    /// and not after that.
     fn check_unmatched(&mut self, set: &WorkingSet) -> Checked {
         self.unmatched.extend(set.unmatched_sales.iter().map(|row| (row.key(), Arc::clone(row))));
+        let has_deleted = set.leads.iter().any(|lead| lead.deleted_at.is_some());
         for (key, row) in &self.unmatched {
-            let is_referred = set.conversion(key.0, key.1).unwrap().outcome != ConversionOutcome::NotReferred;
-            prop_assert_eq!(set.unmatched_sales.get(key).is_none(), is_referred, "{:?}", row);
+            let sale = set.conversion(key.0, key.1).unwrap();
+            let lead = sale.lead_id.and_then(|id| set.leads.get(&(key.0, id)));
+            // A sale without a lead may have been that of a customer who was deleted.
+            let may_be_deleted = lead.map_or(has_deleted, |lead| lead.deleted_at.is_some());
+            let is_referred = sale.outcome != ConversionOutcome::NotReferred;
+            let is_gone = set.unmatched_sales.get(key).is_none();
+            prop_assert!(is_gone == is_referred || (is_gone && may_be_deleted), "{:?}", row);
             for name in row.selectors() {
                 let listed = set.names.unmatched_sales.get(&(key.0, name)).unwrap();
-                prop_assert_eq!(listed.contains(&key.1), !is_referred, "{:?}", row);
+                prop_assert_eq!(listed.contains(&key.1), !is_gone, "{:?}", row);
             }
         }
         Ok(())
@@ -199,14 +265,29 @@ fn reversals(set: &WorkingSet) -> BTreeMap<RewardId, Vec<&Reward>> {
     by_original
 }
 
+/// What a sale of this amount earns by the rates of a calculation.
+fn value_at(calculation: &Calculation, value: i64, amount: i64) -> i64 {
+    if amount == calculation.base_amount.amount_minor {
+        return value;
+    }
+    let whole = match calculation.commission {
+        Commission::PercentPpm(ppm) => portion(amount, ppm.into(), PPM, calculation.rounding).unwrap(),
+        Commission::Flat(flat) => flat.amount_minor,
+    };
+    portion(whole, calculation.share_ppm.into(), PPM, calculation.rounding).unwrap()
+}
+
 fn check_reward(
     set: &WorkingSet,
     reward: &Reward,
+    calculation: &Calculation,
     reversals: &[&Reward],
     booked: &BTreeMap<RewardId, Booked>,
 ) -> Checked {
     let value = reward.value.amount_minor;
-    prop_assert!(value > 0 && (0..=value).contains(&reward.reversed_minor), "{:?}", reward);
+    prop_assert!(value > 0 && reward.reversed_minor <= value, "{:?}", reward);
+    let is_corrected = reversals.iter().any(|other| other.value.amount_minor > 0);
+    prop_assert!(is_corrected || reward.reversed_minor >= 0, "{:?}", reward);
     let taken_back: i64 = reversals.iter().map(|reversal| -reversal.value.amount_minor).sum();
     prop_assert_eq!(taken_back, reward.reversed_minor);
     prop_assert!(reversals.iter().all(|reversal| reversal.state == reward.state), "{:?} {:?}", reward, reversals);
@@ -214,21 +295,22 @@ fn check_reward(
     if reward.state != RewardState::Denied {
         prop_assert_eq!(reward.state == RewardState::Reversed, nothing_is_left);
     }
-    // A reward of which something is left belongs to the sale's credit, and refunds have taken their share of it.
+    // A reward of which something is left belongs to the sale's credit. It is worth what the sale earns with its present amount, and
+    // refunds have taken their share of that.
     if !matches!(reward.state, RewardState::Denied | RewardState::Reversed) {
-        let sale = set.conversion(reward.account_id, reward.conversion_id).unwrap();
-        let base = reward.calculation.base_amount.amount_minor;
-        let refunded = sale.refunded_minor - (sale.amount.unwrap().amount_minor - base);
-        let expected = match base {
+        let sale = set.conversion(reward.account_id, reward.conversion_id.unwrap()).unwrap();
+        let amount = sale.amount.unwrap().amount_minor;
+        let present = value_at(calculation, value, amount);
+        let refunded = match amount {
             // A refund of a free order takes all of its flat commission back.
-            0 => value * i64::from(sale.refund_count > 0),
-            _ => portion(value, refunded, base, reward.calculation.rounding).unwrap(),
+            0 => present * i64::from(sale.refund_count > 0),
+            _ => portion(present, sale.refunded_minor, amount, calculation.rounding).unwrap(),
         };
-        prop_assert_eq!(reward.reversed_minor, expected, "{:?}", reward);
+        prop_assert_eq!(reward.reversed_minor, value - present + refunded, "{:?}", reward);
         let credit = sale.credits[0];
         prop_assert_eq!(
             (credit.affiliate_id, credit.enrollment_id, credit.program_id, credit.terms_version),
-            (reward.affiliate_id, reward.enrollment_id, reward.program_id, reward.calculation.terms_version)
+            (reward.affiliate_id, reward.enrollment_id, reward.program_id, calculation.terms_version)
         );
     }
     let mut entries = Booked::default();
@@ -239,20 +321,27 @@ fn check_reward(
     }
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
-        RewardState::Pending => Booked { pending: left, payable: 0 },
-        RewardState::Approved | RewardState::Paid => Booked { pending: 0, payable: left },
+        RewardState::Pending => Booked { pending: left, ..Booked::default() },
+        RewardState::Approved | RewardState::Paid => Booked { payable: left, ..Booked::default() },
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     prop_assert_eq!(entries, expected, "{:?}", reward);
     Ok(())
 }
 
+/// Whether a reward is that of a correction, which may raise another one.
+fn is_of_correction(set: &WorkingSet, reversal: &Reward) -> bool {
+    let id = reversal.conversion_id.unwrap();
+    set.conversion(reversal.account_id, id).unwrap().kind == ConversionKind::Correction
+}
+
 fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Checked {
-    prop_assert!(reversal.value.amount_minor < 0 && reversal.reversed_minor == 0, "{:?}", reversal);
+    let may_raise = reversal.value.amount_minor != 0 && is_of_correction(set, reversal);
+    prop_assert!((reversal.value.amount_minor < 0 || may_raise) && reversal.reversed_minor == 0, "{:?}", reversal);
     let original = set.reward(reversal.account_id, original).unwrap();
-    // A reward is taken back by a refund, or by the sale itself when its credit changed.
-    let cause = set.conversion(reversal.account_id, reversal.conversion_id).unwrap();
-    prop_assert_eq!(cause.sale_id.unwrap_or(cause.id), original.conversion_id);
+    // A reward is taken back by a refund or a correction, or by the sale itself when its credit changed.
+    let cause = set.conversion(reversal.account_id, reversal.conversion_id.unwrap()).unwrap();
+    prop_assert_eq!(Some(cause.sale_id.unwrap_or(cause.id)), original.conversion_id);
     prop_assert_eq!(original.affiliate_id, reversal.affiliate_id);
     prop_assert_eq!(original.value.currency, reversal.value.currency);
     Ok(())
@@ -271,7 +360,9 @@ fn check_credit(conversion: &Conversion) -> Checked {
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
             prop_assert_eq!(won, credited, "{:?}", conversion);
         }
-        ConversionKind::Refund | ConversionKind::Cancellation => prop_assert!(winners.is_empty()),
+        ConversionKind::Refund | ConversionKind::Cancellation | ConversionKind::Correction => {
+            prop_assert!(winners.is_empty());
+        }
     }
     Ok(())
 }
@@ -283,12 +374,13 @@ fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
             let booked: i64 = set
                 .conversions
                 .iter()
-                .filter(|row| row.sale_id == Some(conversion.id))
+                .filter(|row| row.sale_id == Some(conversion.id) && row.kind == ConversionKind::Refund)
                 .map(|refund| -refund.amount.unwrap().amount_minor - refund.excess_minor)
                 .sum();
             prop_assert_eq!(conversion.refunded_minor, booked);
             prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
         }
+        ConversionKind::Correction => prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion),
         _ => {
             // A free order is refunded with an amount of zero.
             prop_assert!(amount.amount_minor <= 0, "{:?}", conversion);
@@ -324,7 +416,17 @@ fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
     }
     for affiliate in set.affiliates.iter() {
         let count = active().filter(|coupon| coupon.affiliate_id == affiliate.id).count();
-        prop_assert_eq!(set.active_coupon_count(account_id, affiliate.id).unwrap(), i64::try_from(count).unwrap());
+        let counted = set.coupon_counts.get(&affiliate.key()).map_or(0, |row| row.active_count);
+        prop_assert_eq!(counted, i32::try_from(count).unwrap());
+    }
+    for offer in set.offers.iter() {
+        let claimed = active().filter(|coupon| coupon.offer_id == Some(offer.id));
+        prop_assert_eq!(offer.claim_count, i32::try_from(claimed.count()).unwrap());
+        prop_assert!(offer.max_claims == 0 || offer.claim_count <= offer.max_claims);
+        let claims: Vec<_> = set.offer_claims.iter().filter(|claims| claims.offer_id == offer.id).collect();
+        prop_assert_eq!(claims.iter().map(|claims| claims.claim_count).sum::<i32>(), offer.claim_count);
+        let limit = offer.max_claims_per_affiliate;
+        prop_assert!(limit == 0 || claims.iter().all(|claims| claims.claim_count <= limit));
     }
     for enrollment in set.enrollments.iter() {
         let link = set.link_with_code(account_id, &enrollment.ref_id).unwrap();

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use headwater::domain::conversion::ConversionKind;
-use headwater::domain::id::{AccountId, AffiliateId, ClickId, CouponId, EnrollmentId, LinkId, ProgramId, RewardId};
+use headwater::domain::id::{
+    AccountId, AffiliateId, ClickId, CouponId, EnrollmentId, LinkId, OfferId, ProgramId, RewardId,
+};
 use headwater::domain::money::Currency;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::rule::Envelope;
@@ -23,6 +25,7 @@ pub(super) struct Book {
     enrollments: Vec<(EnrollmentId, ProgramId)>,
     links: Vec<LinkId>,
     coupons: Vec<CouponId>,
+    offers: Vec<OfferId>,
     visitors: HashMap<u8, ClickId>,
 }
 
@@ -38,8 +41,8 @@ fn nth<T: Copy>(list: &[T], number: u8) -> Option<T> {
 
 impl Book {
     pub(super) fn new(account_id: AccountId) -> Self {
-        let (programs, affiliates, enrollments, links, coupons, visitors) = Default::default();
-        Self { account_id, programs, affiliates, enrollments, links, coupons, visitors }
+        let (programs, affiliates, enrollments, links, coupons, offers, visitors) = Default::default();
+        Self { account_id, programs, affiliates, enrollments, links, coupons, offers, visitors }
     }
 
     /// The events whose rewards the step is about.
@@ -83,6 +86,10 @@ impl Book {
         nth(&self.coupons, number)
     }
 
+    pub(super) fn offer(&self, number: u8) -> Option<OfferId> {
+        nth(&self.offers, number)
+    }
+
     pub(super) fn tid(&self, visitor: u8) -> Option<ClickId> {
         self.visitors.get(&visitor).copied()
     }
@@ -104,6 +111,8 @@ impl Book {
             }
             Outcome::Link(made) => add(&mut self.links, made.link.id),
             Outcome::Coupon(coupon) => add(&mut self.coupons, coupon.id),
+            Outcome::Offer(offer) => add(&mut self.offers, offer.id),
+            Outcome::Claim(claim) => add(&mut self.coupons, claim.coupon.id),
             Outcome::Click(click) => {
                 if let Step::Click { visitor, .. } = call.step {
                     self.visitors.insert(visitor, click.tid);

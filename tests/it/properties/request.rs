@@ -3,7 +3,7 @@
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::{AccountId, RewardId};
 use headwater::domain::money::Currency;
-use headwater::domain::rule::{ApproveRewards, Command, Envelope};
+use headwater::domain::rule::{ApproveRewards, AssignCoupon, CodeHolder, Command, Envelope, IfMissing, NewEnrollment};
 use headwater::domain::time::Time;
 use headwater::pb::{self, affiliate_selector, commission};
 use headwater::rpc::call::change::Change;
@@ -80,10 +80,41 @@ fn without_chance(command: &mut Command) {
             &mut rule.enrollment
         }
         Command::EnrollAffiliate(rule) => &mut rule.enrollment,
+        Command::AssignCoupon(AssignCoupon { recipient, .. }) => match new_enrollment(recipient) {
+            Some(enrollment) => enrollment,
+            None => return,
+        },
+        Command::ClaimOffer(rule) => {
+            "GENERATED".clone_into(&mut rule.code_suffix);
+            match new_enrollment(&mut rule.recipient) {
+                Some(enrollment) => enrollment,
+                None => return,
+            }
+        }
         _ => return,
     };
     "stem".clone_into(&mut enrollment.ref_id_stem);
     "xyz".clone_into(&mut enrollment.ref_id_suffix);
+}
+
+/// The enrollment that a recipient may get, with the same token in all worlds.
+fn new_enrollment(recipient: &mut CodeHolder) -> Option<&mut NewEnrollment> {
+    match &mut recipient.if_missing {
+        IfMissing::Refuse => None,
+        IfMissing::Enroll(enrollment) => Some(enrollment),
+        IfMissing::Create(newcomer) => {
+            newcomer.token_hash = Sha256::digest(recipient.affiliate.to_string()).into();
+            Some(&mut newcomer.enrollment)
+        }
+    }
+}
+
+fn sku(number: u8) -> String {
+    format!("item-{number}")
+}
+
+fn item_with(number: u8) -> pb::ItemSelector {
+    pb::ItemSelector { selector: Some(pb::item_selector::Selector::Sku(sku(number))) }
 }
 
 impl Asking<'_> {
@@ -235,16 +266,55 @@ impl Asking<'_> {
                 code: coupon_code(*code),
                 ..pb::AssignCouponRequest::default()
             }),
+            Step::RegisterCode { affiliate, program, code, item } => self.read(pb::AssignCouponRequest {
+                request_id,
+                affiliate: Some(self.affiliate(affiliate)?),
+                program_id: self.program(*program)?.0,
+                code: coupon_code(*code),
+                item: item.map(item_with),
+                create_affiliate_if_missing: true,
+                ..pb::AssignCouponRequest::default()
+            }),
             Step::RemoveCoupon { coupon } => {
                 let coupon_id = self.book.coupon(*coupon)?.to_string();
                 self.read(pb::RemoveCouponRequest { request_id, coupon_id })
             }
+            _ => self.offers(step, request_id),
+        }
+    }
+
+    fn offers(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        match step {
+            Step::CreateItem { item } => {
+                self.read(pb::CreateItemRequest { request_id, sku: sku(*item), ..pb::CreateItemRequest::default() })
+            }
+            Step::CreateOffer { program, item, days, max_claims, each } => self.read(pb::CreateOfferRequest {
+                request_id,
+                program_id: self.program(*program)?.0,
+                display_name: "Offer".to_owned(),
+                item: item.map(item_with),
+                end_time: days.and_then(|days| self.time_in(i32::from(days))),
+                max_claims: i32::from(*max_claims),
+                max_claims_per_affiliate: i32::from(*each),
+                ..pb::CreateOfferRequest::default()
+            }),
+            Step::ClaimOffer { offer, affiliate, code } => self.read(pb::ClaimOfferRequest {
+                request_id,
+                offer_id: self.book.offer(*offer)?.to_string(),
+                affiliate: Some(self.affiliate(affiliate)?),
+                code: or_empty(code.map(coupon_code)),
+                ..pb::ClaimOfferRequest::default()
+            }),
             _ => self.events(step, request_id),
         }
     }
 
     fn time(&self, days_ago: Option<u8>) -> Option<Timestamp> {
-        let micros = self.now.plus_days(-i32::from(days_ago?)).micros();
+        self.time_in(-i32::from(days_ago?))
+    }
+
+    fn time_in(&self, days: i32) -> Option<Timestamp> {
+        let micros = self.now.plus_days(days).micros();
         let nanos = i32::try_from(micros % 1_000_000).unwrap() * 1_000;
         Some(Timestamp { seconds: micros / 1_000_000, nanos })
     }
@@ -288,6 +358,7 @@ impl Asking<'_> {
                 occur_time: self.time(*days_ago),
                 first_name: "First".to_owned(),
                 mrr: (event % 2 == 0).then(|| money(*amount, currency)).flatten(),
+                item_sku: or_empty((event % 3 < 2).then(|| sku(event % 3))),
                 ..pb::RecordSaleRequest::default()
             }),
             Step::Refund { event, sale, who, amount, currency, days_ago } => self.read(pb::RecordRefundRequest {
@@ -298,6 +369,7 @@ impl Asking<'_> {
                 amount: money(*amount, currency),
                 refund_id: "refund".to_owned(),
                 occur_time: self.time(*days_ago),
+                ..pb::RecordRefundRequest::default()
             }),
             Step::Cancel { event, who } => self.read(pb::RecordCancellationRequest {
                 event_id: event_id(Cancellation, *event),

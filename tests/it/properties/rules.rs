@@ -89,7 +89,7 @@ impl Rules {
             return Vec::new();
         };
         let mut ids: Vec<_> =
-            self.set.rewards.iter().filter(|row| row.conversion_id == conversion.id).map(|row| row.id).collect();
+            self.set.rewards.iter().filter(|row| row.conversion_id == Some(conversion.id)).map(|row| row.id).collect();
         ids.sort();
         ids
     }

@@ -49,25 +49,114 @@ pub(super) struct Enrolling {
 /// One request before its ids are known. The terms of programs have no commission yet.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    UpdateAccount { coupons_max: u8 },
-    CreateProgram { currency: &'static str, is_default: bool, terms: pb::Terms, pay: Pay },
-    UpdateProgram { program: u8, make_default: bool, terms: Option<(pb::Terms, Pay)> },
-    ArchiveProgram { program: u8 },
-    CreateAffiliate { name: u8, enrolling: Enrolling },
-    EnrollAffiliate { affiliate: AffiliateName, enrolling: Enrolling },
-    UpdateEnrollment { enrollment: u8, ref_id: Option<u8>, pay: Option<Option<Pay>> },
-    EndEnrollment { enrollment: u8 },
-    CreateLink { enrollment: u8, code: u8 },
-    RevokeLink { link: u8 },
-    AssignCoupon { affiliate: AffiliateName, program: Option<u8>, code: u8 },
-    RemoveCoupon { coupon: u8 },
-    Click { visitor: u8, code: u8, days_ago: Option<u8> },
-    Lead { event: u8, who: Who, traces: Traces, days_ago: Option<u8> },
-    Sale { event: u8, who: Who, traces: Traces, amount: i64, currency: &'static str, days_ago: Option<u8> },
-    Refund { event: u8, sale: Option<u8>, who: Who, amount: i64, currency: &'static str, days_ago: Option<u8> },
-    Cancel { event: u8, who: Who },
-    Approve { of: Vec<(ConversionKind, u8)>, skip_others: bool },
-    Deny { of: Vec<(ConversionKind, u8)> },
+    UpdateAccount {
+        coupons_max: u8,
+    },
+    CreateProgram {
+        currency: &'static str,
+        is_default: bool,
+        terms: pb::Terms,
+        pay: Pay,
+    },
+    UpdateProgram {
+        program: u8,
+        make_default: bool,
+        terms: Option<(pb::Terms, Pay)>,
+    },
+    ArchiveProgram {
+        program: u8,
+    },
+    CreateAffiliate {
+        name: u8,
+        enrolling: Enrolling,
+    },
+    EnrollAffiliate {
+        affiliate: AffiliateName,
+        enrolling: Enrolling,
+    },
+    UpdateEnrollment {
+        enrollment: u8,
+        ref_id: Option<u8>,
+        pay: Option<Option<Pay>>,
+    },
+    EndEnrollment {
+        enrollment: u8,
+    },
+    CreateLink {
+        enrollment: u8,
+        code: u8,
+    },
+    RevokeLink {
+        link: u8,
+    },
+    AssignCoupon {
+        affiliate: AffiliateName,
+        program: Option<u8>,
+        code: u8,
+    },
+    /// A code for an item and an affiliate, who is created if they are missing.
+    RegisterCode {
+        affiliate: AffiliateName,
+        program: Option<u8>,
+        code: u8,
+        item: Option<u8>,
+    },
+    RemoveCoupon {
+        coupon: u8,
+    },
+    CreateItem {
+        item: u8,
+    },
+    CreateOffer {
+        program: Option<u8>,
+        item: Option<u8>,
+        days: Option<u8>,
+        max_claims: u8,
+        each: u8,
+    },
+    ClaimOffer {
+        offer: u8,
+        affiliate: AffiliateName,
+        code: Option<u8>,
+    },
+    Click {
+        visitor: u8,
+        code: u8,
+        days_ago: Option<u8>,
+    },
+    Lead {
+        event: u8,
+        who: Who,
+        traces: Traces,
+        days_ago: Option<u8>,
+    },
+    Sale {
+        event: u8,
+        who: Who,
+        traces: Traces,
+        amount: i64,
+        currency: &'static str,
+        days_ago: Option<u8>,
+    },
+    Refund {
+        event: u8,
+        sale: Option<u8>,
+        who: Who,
+        amount: i64,
+        currency: &'static str,
+        days_ago: Option<u8>,
+    },
+    Cancel {
+        event: u8,
+        who: Who,
+    },
+    Approve {
+        of: Vec<(ConversionKind, u8)>,
+        skip_others: bool,
+    },
+    Deny {
+        of: Vec<(ConversionKind, u8)>,
+    },
 }
 
 /// A step with an optional request_id (recorded events always have their event_id).
@@ -188,6 +277,11 @@ fn affiliate() -> impl Strategy<Value = AffiliateName> {
     ]
 }
 
+/// A name that an affiliate can be created with.
+fn newcomer() -> impl Strategy<Value = AffiliateName> {
+    prop_oneof![(0..6_u8).prop_map(AffiliateName::Email), (0..6_u8).prop_map(AffiliateName::ExternalId)]
+}
+
 fn of_conversions() -> impl Strategy<Value = Vec<(ConversionKind, u8)>> {
     let kind = prop_oneof![9 => Just(ConversionKind::Sale), 1 => Just(ConversionKind::Refund)];
     // Each reward is named at most once, as the wire requires.
@@ -212,6 +306,14 @@ fn owner_step() -> impl Strategy<Value = Step> {
         4 => (affiliate(), option::of(0..3_u8), 0..4_u8)
             .prop_map(|(affiliate, program, code)| Step::AssignCoupon { affiliate, program, code }),
         4 => (0..8_u8).prop_map(|coupon| Step::RemoveCoupon { coupon }),
+        2 => (newcomer(), option::of(0..3_u8), 0..4_u8, seldom(2))
+            .prop_map(|(affiliate, program, code, item)| Step::RegisterCode { affiliate, program, code, item }),
+        2 => (0..2_u8).prop_map(|item| Step::CreateItem { item }),
+        2 => (option::of(0..3_u8), seldom(2), option::of(1..30_u8), 0..4_u8, 0..3_u8).prop_map(
+            |(program, item, days, max_claims, each)| Step::CreateOffer { program, item, days, max_claims, each }
+        ),
+        4 => (0..3_u8, prop_oneof![affiliate(), newcomer()], seldom(4))
+            .prop_map(|(offer, affiliate, code)| Step::ClaimOffer { offer, affiliate, code }),
     ]
 }
 

@@ -3,6 +3,8 @@
 //!
 //! `play.rs` turns each step into a request; the worlds differ in how they execute it.
 
+mod leads;
+mod offer;
 mod play;
 mod pure;
 mod read;

@@ -19,13 +19,16 @@ pub(super) struct Player<'world, W> {
     programs: HashMap<String, (String, String)>,
     affiliates: HashMap<String, String>,
     visitors: HashMap<String, String>,
+    /// The ids of the newest items by SKU.
+    pub(super) items: HashMap<String, String>,
+    pub(super) offers: HashMap<String, String>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
-        let (programs, affiliates, visitors) = Default::default();
-        Self { world, programs, affiliates, visitors }
+        let (programs, affiliates, visitors, items, offers) = Default::default();
+        Self { world, programs, affiliates, visitors, items, offers }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -43,13 +46,18 @@ impl<'world, W: World> Player<'world, W> {
             }
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
+            "accept" | "reject" | "deactivate" => self.state_step(step).await,
             "override" | "ref" | "end" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
+            "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "click" => self.click_step(step).await,
             "lead" => self.lead_step(step).await,
             "sale" => self.sale_step(step).await,
             "refund" => self.refund_step(step).await,
             "cancel" => self.cancel_step(step).await,
+            "correct" => self.correct_step(step).await,
+            "give" => self.give_step(step).await,
+            "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }
@@ -60,7 +68,7 @@ impl<'world, W: World> Player<'world, W> {
     }
 
     /// The name of the affiliate that has the whole credit.
-    fn credited(&self, credits: &[pb::Credit]) -> String {
+    pub(super) fn credited(&self, credits: &[pb::Credit]) -> String {
         let [credit] = credits else { panic!("{credits:?}") };
         assert_eq!(credit.share_ppm, 1_000_000);
         self.name_of(&credit.affiliate_id)
@@ -70,11 +78,11 @@ impl<'world, W: World> Player<'world, W> {
         self.affiliates[name].clone()
     }
 
-    fn program_id(&self, step: &Step) -> String {
+    pub(super) fn program_id(&self, step: &Step) -> String {
         step.option("program").map(|name| self.programs[name].0.clone()).unwrap_or_default()
     }
 
-    fn selector(&self, affiliate: &str) -> Option<pb::AffiliateSelector> {
+    pub(super) fn selector(&self, affiliate: &str) -> Option<pb::AffiliateSelector> {
         let id = self.affiliate_id(affiliate);
         Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id)) })
     }
@@ -134,7 +142,13 @@ impl<'world, W: World> Player<'world, W> {
             };
             self.world.change(request).await?;
         } else {
+            let state = match step.option("state") {
+                Some("applied") => pb::AffiliateState::Applied,
+                Some("inactive") => pb::AffiliateState::Inactive,
+                _ => pb::AffiliateState::Unspecified,
+            };
             let request = pb::CreateAffiliateRequest {
+                state: state.into(),
                 email: format!("{name}@affiliates.example"),
                 first_name: name.clone(),
                 program_id,
@@ -147,6 +161,26 @@ impl<'world, W: World> Player<'world, W> {
             self.affiliates.insert(name, made.affiliate.unwrap().id);
         }
         Ok("ok".to_owned())
+    }
+
+    async fn state_step(&mut self, step: &Step) -> Result<String, Status> {
+        let affiliate = self.selector(step.word(0));
+        let reason = "no".to_owned();
+        let changed = match step.verb.as_str() {
+            "accept" => {
+                self.world.change(pb::ApproveAffiliateRequest { affiliate, ..Default::default() }).await?.affiliate
+            }
+            "reject" => {
+                let request = pb::RejectAffiliateRequest { affiliate, reason, ..Default::default() };
+                self.world.change(request).await?.affiliate
+            }
+            _ => {
+                let pending_rewards = pb::PendingRewards::Keep.into();
+                let request = pb::DeactivateAffiliateRequest { affiliate, pending_rewards, ..Default::default() };
+                self.world.change(request).await?.affiliate
+            }
+        };
+        Ok(short(changed.unwrap().state().as_str_name(), "AFFILIATE_STATE_"))
     }
 
     async fn enrollment_step(&mut self, step: &Step) -> Result<String, Status> {
@@ -186,7 +220,8 @@ impl<'world, W: World> Player<'world, W> {
             }
             "coupon" => {
                 let (affiliate, program_id) = (self.selector(step.word(1)), self.program_id(step));
-                let request = pb::AssignCouponRequest { affiliate, program_id, code, ..Default::default() };
+                let item = super::offer::item(step);
+                let request = pb::AssignCouponRequest { affiliate, program_id, code, item, ..Default::default() };
                 self.world.change(request).await?;
             }
             _ => {
@@ -263,6 +298,7 @@ impl<'world, W: World> Player<'world, W> {
             amount: Some(money(step.word(2), currency)),
             mrr: step.option("mrr").map(|mrr| money(mrr, currency)),
             channel: channel.into(),
+            item_sku: step.option("item").unwrap_or_default().to_owned(),
             occur_time: occur_time(step),
             ..Default::default()
         };
@@ -289,6 +325,24 @@ impl<'world, W: World> Player<'world, W> {
             external_id,
             amount: Some(money(step.word(1), step.word(2))),
             occur_time: occur_time(step),
+            commission_adjustment: step.option("adjustment").map(|text| money(text, step.word(2))),
+            ..Default::default()
+        };
+        let answer = self.world.change(request).await?;
+        let text = match answer.outcome() {
+            pb::ConversionOutcome::Attributed => format!("attributed{}", rewards_text(&answer.rewards)),
+            outcome => outcome_text(outcome),
+        };
+        Ok(replayed(answer.replayed, text))
+    }
+
+    /// `correct ID SALE AMOUNT CURRENCY`
+    async fn correct_step(&mut self, step: &Step) -> Result<String, Status> {
+        let request = pb::CorrectSaleRequest {
+            event_id: step.word(0).to_owned(),
+            sale_event_id: step.word(1).to_owned(),
+            amount: Some(money(step.word(2), step.word(3))),
+            occur_time: occur_time(step),
             ..Default::default()
         };
         let answer = self.world.change(request).await?;
@@ -309,6 +363,33 @@ impl<'world, W: World> Player<'world, W> {
         };
         let answer = self.world.change(request).await?;
         Ok(replayed(answer.replayed, outcome_text(answer.outcome())))
+    }
+
+    /// `give AFFILIATE AMOUNT CURRENCY`, or a customer in place of the affiliate.
+    async fn give_step(&mut self, step: &Step) -> Result<String, Status> {
+        use pb::create_reward_request::Recipient;
+        use pb::reward_value::Amount;
+        let recipient = if step.word(0).contains('@') {
+            let selector = pb::lead_selector::Selector::Email(step.word(0).to_owned());
+            Recipient::Lead(pb::LeadSelector { selector: Some(selector) })
+        } else {
+            let selector = pb::enrollment_selector::Selector::Id(self.enrollment_id(step.word(0), step).await);
+            Recipient::Enrollment(pb::EnrollmentSelector { selector: Some(selector) })
+        };
+        let state = step.option("state").map_or(pb::RewardState::Unspecified, |name| match name {
+            "pending" => pb::RewardState::Pending,
+            "denied" => pb::RewardState::Denied,
+            other => panic!("no such state: {other}"),
+        });
+        let request = pb::CreateRewardRequest {
+            recipient: Some(recipient),
+            value: Some(pb::RewardValue { amount: Some(Amount::Cash(money(step.word(1), step.word(2)))) }),
+            state: state.into(),
+            ..Default::default()
+        };
+        let reward = self.world.change(request).await?.reward.unwrap();
+        let state = short(reward.state().as_str_name(), "REWARD_STATE_");
+        Ok(format!("{state} {}", self.name_of(&reward.affiliate_id)))
     }
 
     async fn reward_step(&mut self, step: &Step) -> Result<String, Status> {

@@ -6,6 +6,7 @@ use headwater::domain::attribution::AttributionSource;
 use headwater::domain::conversion::{Conversion, ConversionKind};
 use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
+use headwater::domain::lead::LeadSelector;
 use headwater::domain::ledger::Balance;
 use headwater::domain::money::Currency;
 use headwater::domain::outcome::Outcome;
@@ -114,10 +115,11 @@ impl World for PureWorld {
                 AttributionSource::LeadBinding => "binding",
                 AttributionSource::Coupon => "coupon",
                 AttributionSource::Click => "click",
+                AttributionSource::Manual => "manual",
             };
             (source.to_owned(), candidate.result.to_string())
         });
-        let rewards = self.set.rewards.iter().filter(|row| row.conversion_id == sale.id);
+        let rewards = self.set.rewards.iter().filter(|row| row.conversion_id == Some(sale.id));
         SaleFacts {
             candidates: candidates.collect(),
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
@@ -126,11 +128,12 @@ impl World for PureWorld {
     }
 
     async fn lead(&mut self, email: &str, external_id: &str) -> Option<LeadFacts> {
-        let is_named = |name: &Option<String>, text: &str| !text.is_empty() && name.as_deref() == Some(text);
-        let mut leads = self.set.leads.iter();
-        let lead = leads.find(|lead| {
-            if external_id.is_empty() { is_named(&lead.email, email) } else { is_named(&lead.external_id, external_id) }
-        })?;
+        let selector = if external_id.is_empty() {
+            LeadSelector::Email(email.to_owned())
+        } else {
+            LeadSelector::ExternalId(external_id.to_owned())
+        };
+        let lead = self.set.find_lead(self.account_id, &selector).unwrap()?;
         Some(LeadFacts {
             state: lead.state.to_string(),
             affiliate_id: lead.credits().first().map(|credit| credit.affiliate_id.to_string()),

@@ -95,6 +95,7 @@ impl World for WireWorld {
                 pb::AttributionSource::LeadBinding => "binding",
                 pb::AttributionSource::Coupon => "coupon",
                 pb::AttributionSource::Click => "click",
+                pb::AttributionSource::Manual => "manual",
                 pb::AttributionSource::Unspecified => "unspecified",
             };
             (source.to_owned(), short(candidate.result().as_str_name(), "CANDIDATE_RESULT_"))

@@ -7,20 +7,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater::domain::account::ApiKey;
-use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, Profile};
-use headwater::domain::attribution::Candidate;
+use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
+use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::id::RewardId;
-use headwater::domain::lead::LeadOutcome;
+use headwater::domain::item::Item;
+use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::money::Rounding;
+use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::Commission;
-use headwater::domain::reward::Calculation;
+use headwater::domain::reward::{ByHand, Calculation, Reward};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -95,6 +97,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("affiliate_profile.v1", &rows::profile());
+    golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -107,6 +110,7 @@ fn stored_forms_are_the_golden_ones() {
             ..rows::calculation()
         },
     );
+    golden.holds("reward_by_hand.v1", &rows::by_hand());
     holds_forms_that_say_little(&mut golden);
 
     let files = std::fs::read_dir(&golden.folder).unwrap();
@@ -150,13 +154,41 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             destination_url: "https://shop.test/".to_owned(),
         })),
         Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
+        Outcome::Item(Arc::new(Item {
+            display_name: String::new(),
+            note: String::new(),
+            archived_at: None,
+            ..rows::item()
+        })),
+        Outcome::Offer(Arc::new(Offer {
+            about: String::new(),
+            item_id: None,
+            code_prefix: String::new(),
+            starts_at: None,
+            ends_at: None,
+            max_claims: 0,
+            max_claims_per_affiliate: 0,
+            claim_count: 0,
+            archived_at: None,
+            ..rows::offer()
+        })),
         Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: None }),
+        Outcome::ChangedLead(Arc::new(Lead {
+            binding: None,
+            plan: String::new(),
+            mrr: None,
+            first_sale_at: None,
+            merged_into: None,
+            deleted_at: None,
+            ..rows::kept_lead()
+        })),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             lead_id: None,
             other_lead_id: None,
             credits: Default::default(),
             rewards: Vec::new(),
+            coupon_fault: None,
         }),
         Outcome::KeptSale(KeptSale::default()),
         Outcome::Refund(RefundOutcome {
@@ -166,6 +198,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             rewards: Vec::new(),
         }),
         Outcome::Rewards(vec![Arc::new(reward.clone())]),
+        Outcome::Reward(Arc::new(Reward { by_hand: Some(ByHand::default()), ..rows::reward_by_hand(3) })),
     ];
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
@@ -176,21 +209,55 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         other_lead_id: Some(rows::lead().id),
         credits: Default::default(),
         rewards: Vec::new(),
+        coupon_fault: None,
     };
-    golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other));
+    let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
+    let applied = EnrollmentWithLanding { enrollment: Arc::new(applied), landing_url: "https://shop.test/".to_owned() };
+    let applied = Outcome::from(Arc::new(EnrollmentOutcome { enrollment: applied, coupon: None }));
+    golden.holds("request_outcome_enrollment.v1.with_affiliate_state", &applied);
+    let unchanged = Outcome::ChangedAffiliate(Arc::new(rows::without_secrets().0));
+    golden.holds("request_outcome_changed_affiliate.v1.short", &unchanged);
+    golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other.clone()));
+    let fault = Some(CandidateResult::CouponOfOtherItem);
+    let other = Outcome::Sale(SaleOutcome { coupon_fault: fault, ..other });
+    golden.holds("request_outcome_sale.v1.with_coupon_fault", &other);
+    let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });
+    golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
+    let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));
+    golden.holds("request_outcome_coupon.v1.with_item_id_and_offer_id", &tied);
+    let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
     let mut past = rows::past_standing();
     past.standing.commission_override = None;
     golden.holds("enrollment_past.v1.short", &vec![past]);
+    past.standing.affiliate_state = AffiliateState::Applied;
+    golden.holds("enrollment_past.v1.with_affiliate_state", &vec![past]);
     golden.holds("affiliate_profile.v1.short", &Profile::default());
+    let mut details = rows::lead_details();
+    (details.manual_bindings[0].reason, details.manual_bindings[0].merged_id) = (String::new(), None);
+    golden.holds(
+        "lead_details.v1.short",
+        &LeadDetails { manual_bindings: details.manual_bindings, ..LeadDetails::default() },
+    );
+    golden.holds("affiliate_profile.v1.with_custom_fields", &rows::profile_with_custom_fields());
     golden.holds("conversion_order_details.v1.short", &OrderDetails::default());
     golden.holds("conversion_candidates.v1.short", &Vec::<Candidate>::new());
     golden.holds("conversion_as_recorded.v1.short", &AsRecorded::default());
-    golden.holds("reward_calculation.v1.short", &reward.calculation);
+    golden.holds("reward_calculation.v1.short", &reward.calculation.unwrap());
+    golden.holds("reward_by_hand.v1.short", &ByHand::default());
+    let adjusted = Calculation { adjustment: Some(rows::usd(800)), ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_adjustment", &adjusted);
+    let reason = "typing error".to_owned();
+    let order = OrderDetails { reason, commission_adjustment: Some(rows::usd(800)), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_reason_and_adjustment", &order);
 }
 
 #[test]
 fn secrets_are_not_in_stored_forms() {
+    let lead = |lead: Lead| Outcome::ChangedLead(Arc::new(lead)).to_text().unwrap();
+    let personal = Lead { details: LeadDetails::default(), ..rows::lead() };
+    assert_eq!(lead(personal.clone()), lead(personal.without_personal_data()));
     let key = |key: ApiKey| Outcome::ApiKey(Arc::new(key)).to_text().unwrap();
     assert_eq!(key(rows::api_key()), key(rows::without_secrets().1));
     let affiliate = |affiliate: Affiliate| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::AffiliateSelector;
 use headwater::domain::conversion::{ConversionKind, ConversionOutcome};
-use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
 use headwater::domain::id::{AccountId, ClickId, CouponId, RewardId};
 use headwater::domain::lead::{Customer, LeadSelector};
 use headwater::domain::program::Program;
@@ -92,7 +92,7 @@ db_test!(saved_rows_load_back, |database: TestDatabase| async move {
 db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
-    let (affiliate, enrollment) = (Arc::new(rows::affiliate()), Arc::new(rows::enrollment()));
+    let (affiliate, enrollment) = (Arc::new(rows::inactive_affiliate()), Arc::new(rows::enrollment()));
     let (program, lead, sale) = (Arc::new(rows::program()), Arc::new(rows::lead()), Arc::new(rows::sale(1)));
 
     for selector in [
@@ -109,7 +109,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
         let set = read(&store, needs).await;
         assert_eq!(set.find_affiliate(ACCOUNT, &selector), Ok(Some(&affiliate)), "{selector:?}");
         assert_eq!(set.enrollment_in(ACCOUNT, affiliate.id, program.id), Ok(Some(&enrollment)));
-        assert_eq!(set.active_coupon_count(ACCOUNT, affiliate.id), Ok(1));
+        assert_eq!(set.find::<CouponCount>(&(ACCOUNT, affiliate.id)), Ok(Some(&Arc::new(rows::coupon_count()))));
         assert_eq!(set.program(ACCOUNT, program.id), Ok(&program));
         assert_eq!(set.terms(&program, 1), Ok(&Arc::new(rows::terms())));
     }
@@ -123,7 +123,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
         assert_eq!(set.find_lead(ACCOUNT, &selector), Ok(Some(&lead)));
         assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
         assert_eq!(set.program(ACCOUNT, program.id), Ok(&program));
-        let sales = set.latest_sales_of(ACCOUNT, lead.id).unwrap();
+        let sales = set.latest_sales_of(&lead).unwrap();
         assert_eq!(sales, [&sale]);
         assert_eq!(set.rewards_of(ACCOUNT, sales[0].id).unwrap().len(), 1);
     }
@@ -150,16 +150,27 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
     assert_eq!(set.refunds_waiting_for(ACCOUNT, "order-1").unwrap().len(), 1);
 });
 
-db_test!(coupons_count_up_from_none, |database: TestDatabase| async move {
+db_test!(numbers_that_limits_need_are_rows, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
     write(&store, Needs::default(), |set| _ = set.put(rows::affiliate()), NOW).await.unwrap();
-    let selector = AffiliateSelector::Id(rows::affiliate().id);
+    let affiliate_id = rows::affiliate().id;
+    let selector = AffiliateSelector::Id(affiliate_id);
+    // An affiliate without a row has no coupon and no claim.
     let mut set = read(&store, needs(|needs| needs.coupon_count(ACCOUNT, &selector))).await;
-    assert_eq!(set.active_coupon_count(ACCOUNT, rows::affiliate().id), Ok(0));
-    for number in 1..=2 {
-        set.put(rows::coupon(number, &format!("ADA{number}"), CouponState::Active));
-    }
-    assert_eq!(set.active_coupon_count(ACCOUNT, rows::affiliate().id), Ok(2));
+    let count = set.coupon_count(ACCOUNT, affiliate_id).unwrap();
+    assert_eq!(count.active_count, 0);
+    set.put(CouponCount { active_count: 2, ..count });
+    assert_eq!(set.coupon_count(ACCOUNT, affiliate_id).unwrap().active_count, 2);
+    // What was not looked up is wanted, so that the command is decided again with it.
+    let claims = set.offer_claims(ACCOUNT, rows::offer().id, affiliate_id);
+    assert!(matches!(claims, Err(Refusal::NotLoaded(_))), "{claims:?}");
+    let wanted = set.take_wanted().unwrap();
+    assert_eq!(wanted.offer_claims, [(ACCOUNT, rows::offer().id, affiliate_id)].into());
+    // A new affiliate has neither, and the database need not be asked.
+    let mut set = WorkingSet::default();
+    set.put(rows::affiliate());
+    assert_eq!(set.coupon_count(ACCOUNT, affiliate_id).unwrap().active_count, 0);
+    assert_eq!(set.offer_claims(ACCOUNT, rows::offer().id, affiliate_id).unwrap().claim_count, 0);
 });
 
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {
@@ -197,6 +208,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     absent.program(ACCOUNT, None);
     absent.link_code(ACCOUNT, "none");
     absent.coupon_code(ACCOUNT, "NONE");
+    absent.item_sku(ACCOUNT, "NONE");
     absent.names.latest_sales.insert((ACCOUNT, LeadSelector::ExternalId("u-1".to_owned())));
     absent.coupon_count(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned()));
     let some = read(&store, absent).await;
@@ -211,6 +223,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     is_absent!(account_with_email("nobody@shop.test"));
     is_absent!(default_program(ACCOUNT));
     is_absent!(link_with_code(ACCOUNT, "none"));
+    is_absent!(item_with_sku(ACCOUNT, "NONE"));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id)));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned())));
     is_absent!(find_lead(ACCOUNT, &LeadSelector::ExternalId("u-1".to_owned())));
@@ -302,7 +315,7 @@ db_test!(of_many_clicks_and_sales_the_newest_hundred_are_loaded, |database: Test
     let ids: Vec<_> = set.clicks_of(ACCOUNT, busy).unwrap().iter().map(|click| click.id.uuid()).collect();
     assert_eq!(ids, (151..=250).map(uuid).collect::<Vec<_>>());
     assert_eq!(set.clicks_of(ACCOUNT, calm).unwrap().len(), 1);
-    let sales = set.latest_sales_of(ACCOUNT, rows::lead().id).unwrap();
+    let sales = set.latest_sales_of(&rows::lead()).unwrap();
     assert_eq!((sales.len(), sales[0].id.uuid()), (100, uuid(51)));
     assert!(sales.iter().all(|sale| sale.kind == ConversionKind::Sale));
 });

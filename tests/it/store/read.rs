@@ -15,6 +15,7 @@ use headwater::domain::program::{Program, ProgramState, ProgramWithTerms, Terms}
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::time::{Interval, Time};
+use headwater::store::affiliate::AffiliateQuery;
 use headwater::store::conversion::ConversionQuery;
 use headwater::store::coupon::CouponQuery;
 use headwater::store::enrollment::EnrollmentQuery;
@@ -151,8 +152,9 @@ db_test!(affiliates_and_enrollments, |database: TestDatabase| async move {
     }
     let by_external_id = AffiliateSelector::ExternalId("partner-1".to_owned());
     assert_eq!(store::affiliate::find(&store, ACCOUNT, &by_external_id).await, Ok(Some(rows::affiliate())));
-    assert_lists!(store::affiliate::list, &store, (None), |row| row.id, [1, 2]);
-    assert_lists!(store::affiliate::list, &store, (Some(in_other_program.program_id)), |row| row.id, [2]);
+    assert_lists!(store::affiliate::list, &store, (&AffiliateQuery::default()), |row| row.id, [1, 2]);
+    let of_program = AffiliateQuery { program_id: Some(in_other_program.program_id), ..AffiliateQuery::default() };
+    assert_lists!(store::affiliate::list, &store, (&of_program), |row| row.id, [2]);
     assert_eq!(store::affiliate::by_ids(&store, ACCOUNT, &[second.id]).await, Ok(vec![second.clone()]));
 
     let found = store::enrollment::find(&store, ACCOUNT, in_other_program.id).await;
@@ -271,7 +273,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         ),
         (ConversionQuery { affiliate_id: Some(rows::affiliate().id), ..all() }, vec![1]),
         (ConversionQuery { program_id: Some(rows::program().id), ..all() }, vec![1]),
-        (ConversionQuery { lead_id: Some(rows::lead().id), ..all() }, vec![1]),
+        (ConversionQuery { lead_ids: vec![rows::lead().id], ..all() }, vec![1]),
         (ConversionQuery { occurred: from(refund.occurred_at), ..all() }, vec![2, 3]),
         (ConversionQuery { occurred: before(refund.occurred_at), ..all() }, vec![1]),
     ] {

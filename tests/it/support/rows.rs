@@ -5,8 +5,9 @@ use std::sync::Arc;
 use headwater::domain::account::RegistrationOutcome;
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
-use headwater::domain::affiliate::{Affiliate, PostalAddress, Profile};
+use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use headwater::domain::claim::{ClaimOutcome, OfferClaims};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
 use headwater::domain::conversion::{AsRecorded, KeptSale, RefundOutcome, SaleOutcome};
@@ -14,25 +15,27 @@ use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     WaitingRefund,
 };
-use headwater::domain::coupon::{Coupon, CouponState};
+use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, LeadId, LinkId,
-    ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
+    OfferId, ProgramId, RewardId,
 };
-use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
+use headwater::domain::item::{Item, ItemState};
+use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
 use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::link::{Link, LinkState};
-use headwater::domain::money::{Money, Rounding};
+use headwater::domain::money::{Currency, Money, Rounding};
+use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
-use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
 use smallvec::smallvec;
@@ -129,6 +132,24 @@ pub(crate) fn profile() -> Profile {
         social_profiles: [("mastodon", "@ada"), ("youtube", "@ada.y")]
             .map(|(network, name)| (network.to_owned(), name.to_owned()))
             .into(),
+        paypal_email: String::new(),
+        custom_fields: Vec::new(),
+        metadata: Default::default(),
+    }
+}
+
+/// A profile with the fields that the first form lacked.
+pub(crate) fn profile_with_custom_fields() -> Profile {
+    let custom_field = |key: &str, label: &str, value: &str| CustomField {
+        key: key.to_owned(),
+        label: label.to_owned(),
+        value: value.to_owned(),
+    };
+    Profile {
+        paypal_email: "ada@pay.test".to_owned(),
+        custom_fields: vec![custom_field("audience", "Who reads you?", "Engineers"), custom_field("since", "", "")],
+        metadata: [("tier".to_owned(), "gold".to_owned())].into(),
+        ..profile()
     }
 }
 
@@ -142,8 +163,28 @@ pub(crate) fn affiliate() -> Affiliate {
         last_name: "Lovelace".to_owned(),
         profile: profile(),
         token_hash: [9; 32],
+        state: AffiliateState::Active,
+        state_reason: String::new(),
+        state_changed_at: None,
+        pending_rewards: None,
+        email_verified: false,
+        version: 1,
         created_at: NOW,
         updated_at: NOW,
+    }
+}
+
+/// The affiliate after its deactivation, with every optional field set.
+pub(crate) fn inactive_affiliate() -> Affiliate {
+    Affiliate {
+        profile: profile_with_custom_fields(),
+        state: AffiliateState::Inactive,
+        state_reason: "left".to_owned(),
+        state_changed_at: Some(NOW.plus_days(1)),
+        pending_rewards: Some(PendingRewards::Deny),
+        email_verified: true,
+        version: 3,
+        ..affiliate()
     }
 }
 
@@ -157,6 +198,7 @@ pub(crate) fn enrollment() -> Enrollment {
         landing_url: "https://shop.test/ada".to_owned(),
         commission_override: Some(Commission::Flat(usd(500))),
         state: EnrollmentState::Ended,
+        affiliate_state: AffiliateState::Active,
         created_at: NOW,
         updated_at: NOW,
         ended_at: Some(NOW.plus_days(2)),
@@ -191,10 +233,61 @@ pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
         affiliate_id: affiliate().id,
         code: code.to_owned(),
         note: "ten off".to_owned(),
+        item_id: None,
+        offer_id: None,
         state,
         created_at: NOW,
         removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
     }
+}
+
+/// A coupon of the item that the offer was claimed with.
+pub(crate) fn tied_coupon(number: u128) -> Coupon {
+    let (item_id, offer_id) = (Some(item().id), Some(offer().id));
+    Coupon { item_id, offer_id, ..coupon(number, &format!("TIED{number}"), CouponState::Active) }
+}
+
+pub(crate) fn coupon_count() -> CouponCount {
+    CouponCount { account_id: ACCOUNT, affiliate_id: affiliate().id, active_count: 2 }
+}
+
+pub(crate) fn item() -> Item {
+    Item {
+        id: ItemId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        sku: "MUG-1".to_owned(),
+        display_name: "Mug".to_owned(),
+        note: "from Söhne".to_owned(),
+        state: ItemState::Archived,
+        created_at: NOW,
+        updated_at: NOW.plus_days(2),
+        archived_at: Some(NOW.plus_days(2)),
+    }
+}
+
+pub(crate) fn offer() -> Offer {
+    Offer {
+        id: OfferId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        program_id: program().id,
+        display_name: "Spring".to_owned(),
+        about: "A mug for each friend".to_owned(),
+        item_id: Some(item().id),
+        code_prefix: "SPRING-".to_owned(),
+        starts_at: Some(NOW),
+        ends_at: Some(NOW.plus_days(30)),
+        max_claims: 100,
+        max_claims_per_affiliate: 2,
+        claim_count: 1,
+        state: OfferState::Archived,
+        created_at: NOW,
+        updated_at: NOW.plus_days(3),
+        archived_at: Some(NOW.plus_days(3)),
+    }
+}
+
+pub(crate) fn offer_claims() -> OfferClaims {
+    OfferClaims { account_id: ACCOUNT, offer_id: offer().id, affiliate_id: affiliate().id, claim_count: 1 }
 }
 
 pub(crate) fn click(number: u128, tid: ClickId) -> Click {
@@ -228,6 +321,24 @@ pub(crate) fn lead() -> Lead {
         first_sale_at: Some(NOW),
         created_at: NOW,
         updated_at: NOW,
+        merged_into: None,
+        deleted_at: None,
+        details: lead_details(),
+    }
+}
+
+pub(crate) fn lead_details() -> LeadDetails {
+    let binding = Binding { credits: smallvec![credit()], bound_at: NOW, referred_at: NOW.plus_days(-1) };
+    LeadDetails {
+        metadata: [("crm".to_owned(), "\"17\"".to_owned())].into(),
+        manual_bindings: vec![ManualBinding {
+            binding,
+            made_at: NOW.plus_days(1),
+            reason: "asked to".to_owned(),
+            merged_id: Some(LeadId::from_uuid(uuid(8))),
+        }],
+        merged_ids: vec![LeadId::from_uuid(uuid(8))],
+        former_ids: vec![LeadId::from_uuid(uuid(9))],
     }
 }
 
@@ -250,6 +361,9 @@ pub(crate) fn order_details() -> OrderDetails {
         order_id: "o-1".to_owned(),
         order_number: "1001".to_owned(),
         refund_id: "r-1".to_owned(),
+        reason: String::new(),
+        commission_adjustment: None,
+        item_sku: String::new(),
     }
 }
 
@@ -323,6 +437,7 @@ pub(crate) fn calculation() -> Calculation {
         share_ppm: 1_000_000,
         terms_version: 1,
         rounding: Rounding::HalfEven,
+        adjustment: None,
     }
 }
 
@@ -330,7 +445,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
     Reward {
         id: RewardId::from_uuid(uuid(number)),
         account_id: ACCOUNT,
-        conversion_id: conversion.id,
+        conversion_id: Some(conversion.id),
         affiliate_id: affiliate().id,
         enrollment_id: enrollment().id,
         program_id: program().id,
@@ -339,11 +454,31 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         reversed_minor: 250,
         reverses,
         state: RewardState::Pending,
-        calculation: calculation(),
+        calculation: Some(calculation()),
+        by_hand: None,
         auto_approve_at: NOW.plus_days(30),
         created_at: NOW,
         updated_at: NOW,
         deny_reason: "none".to_owned(),
+    }
+}
+
+pub(crate) fn by_hand() -> ByHand {
+    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id) }
+}
+
+/// A reward that a person created.
+pub(crate) fn reward_by_hand(number: u128) -> Reward {
+    Reward {
+        conversion_id: None,
+        unit: RewardUnit::Points,
+        value: Money::new(500, Currency::NONE),
+        reversed_minor: 0,
+        state: RewardState::Approved,
+        calculation: None,
+        by_hand: Some(by_hand()),
+        deny_reason: String::new(),
+        ..reward(number, &sale(1), None)
     }
 }
 
@@ -404,10 +539,15 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(api_key());
     set.put(program());
     set.put(terms());
-    set.put(affiliate());
+    set.put(inactive_affiliate());
     set.put(enrollment());
     set.put(link());
     set.put(coupon(1, "ADA10", CouponState::Active));
+    set.put(tied_coupon(2));
+    set.put(coupon_count());
+    set.put(item());
+    set.put(offer());
+    set.put(offer_claims());
     set.put(click(1, ClickId::from_uuid(uuid(1))));
     set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
     set.put(lead());
@@ -415,6 +555,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(request("sale", "order-1", sold.id.uuid()));
     set.put(reward(2, &refunded, Some(earned.id)));
     set.put(earned);
+    set.put(reward_by_hand(3));
     set.put(sold);
     set.put(refunded);
     let waiting = refund(3, ConversionOutcome::Waiting);
@@ -426,6 +567,16 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
 pub(crate) fn without_secrets() -> (Affiliate, ApiKey) {
     let affiliate = Affiliate { token_hash: [0; 32], ..affiliate() };
     (affiliate, ApiKey { secret_hash: [0; 32], ..api_key() })
+}
+
+/// A lead as a stored answer has it, without personal data.
+pub(crate) fn kept_lead() -> Lead {
+    Lead {
+        merged_into: Some(LeadId::from_uuid(uuid(2))),
+        deleted_at: Some(NOW.plus_days(2)),
+        details: LeadDetails::default(),
+        ..lead().without_personal_data()
+    }
 }
 
 /// One answer of each kind.
@@ -450,9 +601,13 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             enrollment: enrollment.clone(),
             coupon: Some(Arc::new(coupon.clone())),
         })),
+        Outcome::ChangedAffiliate(Arc::new(Affiliate { token_hash: [0; 32], ..inactive_affiliate() })),
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
         Outcome::Link(Arc::new(link)),
         Outcome::Coupon(Arc::new(coupon)),
+        Outcome::Item(Arc::new(item())),
+        Outcome::Offer(Arc::new(offer())),
+        Outcome::from(Arc::new(ClaimOutcome { offer: Arc::new(offer()), coupon: Arc::new(tied_coupon(2)) })),
         Outcome::Click(ClickOutcome {
             click_id: ClickId::from_uuid(uuid(1)),
             tid: ClickId::from_uuid(uuid(2)),
@@ -460,14 +615,16 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             affiliate_id: affiliate().id,
         }),
         Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: smallvec![credit()], conversion_id: Some(sale.id) }),
+        Outcome::ChangedLead(Arc::new(kept_lead())),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,
             other_lead_id: None,
             lead_id: Some(lead().id),
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
+            coupon_fault: None,
         }),
-        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id] }),
+        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id], coupon_fault: None }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
             conversion_id: sale.id,
@@ -480,5 +637,6 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             conversion_id: sale.id,
         }),
         Outcome::Rewards(vec![Arc::new(reward)]),
+        Outcome::Reward(Arc::new(reward_by_hand(3))),
     ]
 }

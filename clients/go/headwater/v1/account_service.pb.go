@@ -26,7 +26,7 @@ var File_headwater_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_service_proto_rawDesc = "" +
 	"\n" +
-	"\"headwater/v1/account_service.proto\x12\fheadwater.v1\x1a\x1aheadwater/v1/account.proto\x1a\x1aheadwater/v1/api_key.proto2\xa5\x06\n" +
+	"\"headwater/v1/account_service.proto\x12\fheadwater.v1\x1a\x1aheadwater/v1/account.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x1eheadwater/v1/server_info.proto2\xff\x06\n" +
 	"\x0eAccountService\x12^\n" +
 	"\x0fRegisterAccount\x12$.headwater.v1.RegisterAccountRequest\x1a%.headwater.v1.RegisterAccountResponse\x12O\n" +
 	"\n" +
@@ -37,7 +37,8 @@ const file_headwater_v1_account_service_proto_rawDesc = "" +
 	"\vListApiKeys\x12 .headwater.v1.ListApiKeysRequest\x1a!.headwater.v1.ListApiKeysResponse\x12U\n" +
 	"\fRevokeApiKey\x12!.headwater.v1.RevokeApiKeyRequest\x1a\".headwater.v1.RevokeApiKeyResponse\x12d\n" +
 	"\x11CreateAdminApiKey\x12&.headwater.v1.CreateAdminApiKeyRequest\x1a'.headwater.v1.CreateAdminApiKeyResponse\x12R\n" +
-	"\vCheckApiKey\x12 .headwater.v1.CheckApiKeyRequest\x1a!.headwater.v1.CheckApiKeyResponseBU\n" +
+	"\vCheckApiKey\x12 .headwater.v1.CheckApiKeyRequest\x1a!.headwater.v1.CheckApiKeyResponse\x12X\n" +
+	"\rGetServerInfo\x12\".headwater.v1.GetServerInfoRequest\x1a#.headwater.v1.GetServerInfoResponseBU\n" +
 	"\x10dev.headwater.v1B\x13AccountServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_account_service_proto_goTypes = []any{
@@ -50,15 +51,17 @@ var file_headwater_v1_account_service_proto_goTypes = []any{
 	(*RevokeApiKeyRequest)(nil),       // 6: headwater.v1.RevokeApiKeyRequest
 	(*CreateAdminApiKeyRequest)(nil),  // 7: headwater.v1.CreateAdminApiKeyRequest
 	(*CheckApiKeyRequest)(nil),        // 8: headwater.v1.CheckApiKeyRequest
-	(*RegisterAccountResponse)(nil),   // 9: headwater.v1.RegisterAccountResponse
-	(*GetAccountResponse)(nil),        // 10: headwater.v1.GetAccountResponse
-	(*UpdateAccountResponse)(nil),     // 11: headwater.v1.UpdateAccountResponse
-	(*CreateApiKeyResponse)(nil),      // 12: headwater.v1.CreateApiKeyResponse
-	(*GetApiKeyResponse)(nil),         // 13: headwater.v1.GetApiKeyResponse
-	(*ListApiKeysResponse)(nil),       // 14: headwater.v1.ListApiKeysResponse
-	(*RevokeApiKeyResponse)(nil),      // 15: headwater.v1.RevokeApiKeyResponse
-	(*CreateAdminApiKeyResponse)(nil), // 16: headwater.v1.CreateAdminApiKeyResponse
-	(*CheckApiKeyResponse)(nil),       // 17: headwater.v1.CheckApiKeyResponse
+	(*GetServerInfoRequest)(nil),      // 9: headwater.v1.GetServerInfoRequest
+	(*RegisterAccountResponse)(nil),   // 10: headwater.v1.RegisterAccountResponse
+	(*GetAccountResponse)(nil),        // 11: headwater.v1.GetAccountResponse
+	(*UpdateAccountResponse)(nil),     // 12: headwater.v1.UpdateAccountResponse
+	(*CreateApiKeyResponse)(nil),      // 13: headwater.v1.CreateApiKeyResponse
+	(*GetApiKeyResponse)(nil),         // 14: headwater.v1.GetApiKeyResponse
+	(*ListApiKeysResponse)(nil),       // 15: headwater.v1.ListApiKeysResponse
+	(*RevokeApiKeyResponse)(nil),      // 16: headwater.v1.RevokeApiKeyResponse
+	(*CreateAdminApiKeyResponse)(nil), // 17: headwater.v1.CreateAdminApiKeyResponse
+	(*CheckApiKeyResponse)(nil),       // 18: headwater.v1.CheckApiKeyResponse
+	(*GetServerInfoResponse)(nil),     // 19: headwater.v1.GetServerInfoResponse
 }
 var file_headwater_v1_account_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.AccountService.RegisterAccount:input_type -> headwater.v1.RegisterAccountRequest
@@ -70,17 +73,19 @@ var file_headwater_v1_account_service_proto_depIdxs = []int32{
 	6,  // 6: headwater.v1.AccountService.RevokeApiKey:input_type -> headwater.v1.RevokeApiKeyRequest
 	7,  // 7: headwater.v1.AccountService.CreateAdminApiKey:input_type -> headwater.v1.CreateAdminApiKeyRequest
 	8,  // 8: headwater.v1.AccountService.CheckApiKey:input_type -> headwater.v1.CheckApiKeyRequest
-	9,  // 9: headwater.v1.AccountService.RegisterAccount:output_type -> headwater.v1.RegisterAccountResponse
-	10, // 10: headwater.v1.AccountService.GetAccount:output_type -> headwater.v1.GetAccountResponse
-	11, // 11: headwater.v1.AccountService.UpdateAccount:output_type -> headwater.v1.UpdateAccountResponse
-	12, // 12: headwater.v1.AccountService.CreateApiKey:output_type -> headwater.v1.CreateApiKeyResponse
-	13, // 13: headwater.v1.AccountService.GetApiKey:output_type -> headwater.v1.GetApiKeyResponse
-	14, // 14: headwater.v1.AccountService.ListApiKeys:output_type -> headwater.v1.ListApiKeysResponse
-	15, // 15: headwater.v1.AccountService.RevokeApiKey:output_type -> headwater.v1.RevokeApiKeyResponse
-	16, // 16: headwater.v1.AccountService.CreateAdminApiKey:output_type -> headwater.v1.CreateAdminApiKeyResponse
-	17, // 17: headwater.v1.AccountService.CheckApiKey:output_type -> headwater.v1.CheckApiKeyResponse
-	9,  // [9:18] is the sub-list for method output_type
-	0,  // [0:9] is the sub-list for method input_type
+	9,  // 9: headwater.v1.AccountService.GetServerInfo:input_type -> headwater.v1.GetServerInfoRequest
+	10, // 10: headwater.v1.AccountService.RegisterAccount:output_type -> headwater.v1.RegisterAccountResponse
+	11, // 11: headwater.v1.AccountService.GetAccount:output_type -> headwater.v1.GetAccountResponse
+	12, // 12: headwater.v1.AccountService.UpdateAccount:output_type -> headwater.v1.UpdateAccountResponse
+	13, // 13: headwater.v1.AccountService.CreateApiKey:output_type -> headwater.v1.CreateApiKeyResponse
+	14, // 14: headwater.v1.AccountService.GetApiKey:output_type -> headwater.v1.GetApiKeyResponse
+	15, // 15: headwater.v1.AccountService.ListApiKeys:output_type -> headwater.v1.ListApiKeysResponse
+	16, // 16: headwater.v1.AccountService.RevokeApiKey:output_type -> headwater.v1.RevokeApiKeyResponse
+	17, // 17: headwater.v1.AccountService.CreateAdminApiKey:output_type -> headwater.v1.CreateAdminApiKeyResponse
+	18, // 18: headwater.v1.AccountService.CheckApiKey:output_type -> headwater.v1.CheckApiKeyResponse
+	19, // 19: headwater.v1.AccountService.GetServerInfo:output_type -> headwater.v1.GetServerInfoResponse
+	10, // [10:20] is the sub-list for method output_type
+	0,  // [0:10] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -93,6 +98,7 @@ func file_headwater_v1_account_service_proto_init() {
 	}
 	file_headwater_v1_account_proto_init()
 	file_headwater_v1_api_key_proto_init()
+	file_headwater_v1_server_info_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

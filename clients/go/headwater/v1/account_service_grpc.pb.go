@@ -30,6 +30,7 @@ const (
 	AccountService_RevokeApiKey_FullMethodName      = "/headwater.v1.AccountService/RevokeApiKey"
 	AccountService_CreateAdminApiKey_FullMethodName = "/headwater.v1.AccountService/CreateAdminApiKey"
 	AccountService_CheckApiKey_FullMethodName       = "/headwater.v1.AccountService/CheckApiKey"
+	AccountService_GetServerInfo_FullMethodName     = "/headwater.v1.AccountService/GetServerInfo"
 )
 
 // AccountServiceClient is the client API for AccountService service.
@@ -69,6 +70,8 @@ type AccountServiceClient interface {
 	// Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
 	// Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
 	CheckApiKey(ctx context.Context, in *CheckApiKeyRequest, opts ...grpc.CallOption) (*CheckApiKeyResponse, error)
+	// Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
 }
 
 type accountServiceClient struct {
@@ -169,6 +172,16 @@ func (c *accountServiceClient) CheckApiKey(ctx context.Context, in *CheckApiKeyR
 	return out, nil
 }
 
+func (c *accountServiceClient) GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetServerInfoResponse)
+	err := c.cc.Invoke(ctx, AccountService_GetServerInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AccountServiceServer is the server API for AccountService service.
 // All implementations must embed UnimplementedAccountServiceServer
 // for forward compatibility.
@@ -206,6 +219,8 @@ type AccountServiceServer interface {
 	// Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
 	// Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
 	CheckApiKey(context.Context, *CheckApiKeyRequest) (*CheckApiKeyResponse, error)
+	// Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
 	mustEmbedUnimplementedAccountServiceServer()
 }
 
@@ -242,6 +257,9 @@ func (UnimplementedAccountServiceServer) CreateAdminApiKey(context.Context, *Cre
 }
 func (UnimplementedAccountServiceServer) CheckApiKey(context.Context, *CheckApiKeyRequest) (*CheckApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckApiKey not implemented")
+}
+func (UnimplementedAccountServiceServer) GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetServerInfo not implemented")
 }
 func (UnimplementedAccountServiceServer) mustEmbedUnimplementedAccountServiceServer() {}
 func (UnimplementedAccountServiceServer) testEmbeddedByValue()                        {}
@@ -426,6 +444,24 @@ func _AccountService_CheckApiKey_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_GetServerInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetServerInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).GetServerInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_GetServerInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).GetServerInfo(ctx, req.(*GetServerInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AccountService_ServiceDesc is the grpc.ServiceDesc for AccountService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -468,6 +504,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckApiKey",
 			Handler:    _AccountService_CheckApiKey_Handler,
+		},
+		{
+			MethodName: "GetServerInfo",
+			Handler:    _AccountService_GetServerInfo_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -11,6 +11,7 @@ package headwaterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -23,6 +24,121 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
+// state never changes what earlier events earn, however late they are told.
+type AffiliateState int32
+
+const (
+	// Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters.
+	AffiliateState_AFFILIATE_STATE_UNSPECIFIED AffiliateState = 0
+	// The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED.
+	AffiliateState_AFFILIATE_STATE_APPLIED AffiliateState = 1
+	// The affiliate earns. May become INACTIVE.
+	AffiliateState_AFFILIATE_STATE_ACTIVE AffiliateState = 2
+	// The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again.
+	AffiliateState_AFFILIATE_STATE_INACTIVE AffiliateState = 3
+	// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
+	AffiliateState_AFFILIATE_STATE_REJECTED AffiliateState = 4
+)
+
+// Enum value maps for AffiliateState.
+var (
+	AffiliateState_name = map[int32]string{
+		0: "AFFILIATE_STATE_UNSPECIFIED",
+		1: "AFFILIATE_STATE_APPLIED",
+		2: "AFFILIATE_STATE_ACTIVE",
+		3: "AFFILIATE_STATE_INACTIVE",
+		4: "AFFILIATE_STATE_REJECTED",
+	}
+	AffiliateState_value = map[string]int32{
+		"AFFILIATE_STATE_UNSPECIFIED": 0,
+		"AFFILIATE_STATE_APPLIED":     1,
+		"AFFILIATE_STATE_ACTIVE":      2,
+		"AFFILIATE_STATE_INACTIVE":    3,
+		"AFFILIATE_STATE_REJECTED":    4,
+	}
+)
+
+func (x AffiliateState) Enum() *AffiliateState {
+	p := new(AffiliateState)
+	*p = x
+	return p
+}
+
+func (x AffiliateState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AffiliateState) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_affiliate_proto_enumTypes[0].Descriptor()
+}
+
+func (AffiliateState) Type() protoreflect.EnumType {
+	return &file_headwater_v1_affiliate_proto_enumTypes[0]
+}
+
+func (x AffiliateState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AffiliateState.Descriptor instead.
+func (AffiliateState) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{0}
+}
+
+// What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+type PendingRewards int32
+
+const (
+	// Not set. Refused in requests.
+	PendingRewards_PENDING_REWARDS_UNSPECIFIED PendingRewards = 0
+	// They stay pending, and are approved when their hold period ends.
+	PendingRewards_PENDING_REWARDS_KEEP PendingRewards = 1
+	// They are denied.
+	PendingRewards_PENDING_REWARDS_DENY PendingRewards = 2
+)
+
+// Enum value maps for PendingRewards.
+var (
+	PendingRewards_name = map[int32]string{
+		0: "PENDING_REWARDS_UNSPECIFIED",
+		1: "PENDING_REWARDS_KEEP",
+		2: "PENDING_REWARDS_DENY",
+	}
+	PendingRewards_value = map[string]int32{
+		"PENDING_REWARDS_UNSPECIFIED": 0,
+		"PENDING_REWARDS_KEEP":        1,
+		"PENDING_REWARDS_DENY":        2,
+	}
+)
+
+func (x PendingRewards) Enum() *PendingRewards {
+	p := new(PendingRewards)
+	*p = x
+	return p
+}
+
+func (x PendingRewards) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PendingRewards) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_affiliate_proto_enumTypes[1].Descriptor()
+}
+
+func (PendingRewards) Type() protoreflect.EnumType {
+	return &file_headwater_v1_affiliate_proto_enumTypes[1]
+}
+
+func (x PendingRewards) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PendingRewards.Descriptor instead.
+func (PendingRewards) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{1}
+}
 
 // A postal address. Every field is optional, up to 200 characters.
 type PostalAddress struct {
@@ -124,8 +240,12 @@ type AffiliateProfile struct {
 	// Up to 20 pages or user names in social networks. The key is the network, such as `instagram`: 1 to 40 lower-case letters,
 	// digits, `-` or `_`. An entry with an empty value is not stored.
 	SocialProfiles map[string]string `protobuf:"bytes,7,rep,name=social_profiles,json=socialProfiles,proto3" json:"social_profiles,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`.
+	PaypalEmail string `protobuf:"bytes,8,opt,name=paypal_email,json=paypalEmail,proto3" json:"paypal_email,omitempty"`
+	// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
+	CustomFields  []*CustomField `protobuf:"bytes,9,rep,name=custom_fields,json=customFields,proto3" json:"custom_fields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AffiliateProfile) Reset() {
@@ -207,6 +327,84 @@ func (x *AffiliateProfile) GetSocialProfiles() map[string]string {
 	return nil
 }
 
+func (x *AffiliateProfile) GetPaypalEmail() string {
+	if x != nil {
+		return x.PaypalEmail
+	}
+	return ""
+}
+
+func (x *AffiliateProfile) GetCustomFields() []*CustomField {
+	if x != nil {
+		return x.CustomFields
+	}
+	return nil
+}
+
+// A field of the merchant's own about an affiliate.
+type CustomField struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the field for programs: 1 to 40 lower-case letters, digits, `-` or `_`. Required.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The name of the field for people, such as the question, up to 200 characters. Optional.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// The value, up to 2,000 characters. May be empty.
+	Value         string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomField) Reset() {
+	*x = CustomField{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomField) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomField) ProtoMessage() {}
+
+func (x *CustomField) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomField.ProtoReflect.Descriptor instead.
+func (*CustomField) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CustomField) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *CustomField) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *CustomField) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // A person or firm that refers customers to the merchant.
 type Affiliate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -214,7 +412,8 @@ type Affiliate struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
 	ExternalId string `protobuf:"bytes,2,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
-	// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
+	// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed, and if it is not known: an affiliate
+	// that is created with a coupon may be named by its `external_id` alone.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	// First name. May be empty. Empty in the feed.
 	FirstName string `protobuf:"bytes,4,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
@@ -225,14 +424,31 @@ type Affiliate struct {
 	// When the affiliate was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the affiliate last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Changes with every change of the affiliate. Send it in UpdateAffiliate and the calls that change the state to refuse the call if
+	// the affiliate changed since it was read.
+	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The state.
+	State AffiliateState `protobuf:"varint,10,opt,name=state,proto3,enum=headwater.v1.AffiliateState" json:"state,omitempty"`
+	// Why the affiliate was rejected or deactivated, as the call said. Empty in the feed.
+	StateReason string `protobuf:"bytes,11,opt,name=state_reason,json=stateReason,proto3" json:"state_reason,omitempty"`
+	// When the state last changed. The time of creation if it never did.
+	StateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=state_time,json=stateTime,proto3" json:"state_time,omitempty"`
+	// The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+	// affiliate that was created INACTIVE.
+	PendingRewards PendingRewards `protobuf:"varint,13,opt,name=pending_rewards,json=pendingRewards,proto3,enum=headwater.v1.PendingRewards" json:"pending_rewards,omitempty"`
+	// Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false.
+	EmailVerified bool `protobuf:"varint,14,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
+	// Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
+	// Events have them too, and events are never changed, so put no personal data into them.
+	Metadata      map[string]string `protobuf:"bytes,15,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Affiliate) Reset() {
 	*x = Affiliate{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[2]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -244,7 +460,7 @@ func (x *Affiliate) String() string {
 func (*Affiliate) ProtoMessage() {}
 
 func (x *Affiliate) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[2]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -257,7 +473,7 @@ func (x *Affiliate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Affiliate.ProtoReflect.Descriptor instead.
 func (*Affiliate) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Affiliate) GetId() string {
@@ -316,6 +532,55 @@ func (x *Affiliate) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Affiliate) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Affiliate) GetState() AffiliateState {
+	if x != nil {
+		return x.State
+	}
+	return AffiliateState_AFFILIATE_STATE_UNSPECIFIED
+}
+
+func (x *Affiliate) GetStateReason() string {
+	if x != nil {
+		return x.StateReason
+	}
+	return ""
+}
+
+func (x *Affiliate) GetStateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateTime
+	}
+	return nil
+}
+
+func (x *Affiliate) GetPendingRewards() PendingRewards {
+	if x != nil {
+		return x.PendingRewards
+	}
+	return PendingRewards_PENDING_REWARDS_UNSPECIFIED
+}
+
+func (x *Affiliate) GetEmailVerified() bool {
+	if x != nil {
+		return x.EmailVerified
+	}
+	return false
+}
+
+func (x *Affiliate) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The request of CreateAffiliate.
 type CreateAffiliateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -345,13 +610,19 @@ type CreateAffiliateRequest struct {
 	LandingUrl string `protobuf:"bytes,10,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms.
 	CommissionOverride *Commission `protobuf:"bytes,11,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+	State AffiliateState `protobuf:"varint,12,opt,name=state,proto3,enum=headwater.v1.AffiliateState" json:"state,omitempty"`
+	// Whether the email address is known to be the affiliate's.
+	EmailVerified bool `protobuf:"varint,13,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
+	// See `Affiliate.metadata`. Optional.
+	Metadata      map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAffiliateRequest) Reset() {
 	*x = CreateAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[3]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +634,7 @@ func (x *CreateAffiliateRequest) String() string {
 func (*CreateAffiliateRequest) ProtoMessage() {}
 
 func (x *CreateAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[3]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +647,7 @@ func (x *CreateAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*CreateAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateAffiliateRequest) GetRequestId() string {
@@ -456,6 +727,27 @@ func (x *CreateAffiliateRequest) GetCommissionOverride() *Commission {
 	return nil
 }
 
+func (x *CreateAffiliateRequest) GetState() AffiliateState {
+	if x != nil {
+		return x.State
+	}
+	return AffiliateState_AFFILIATE_STATE_UNSPECIFIED
+}
+
+func (x *CreateAffiliateRequest) GetEmailVerified() bool {
+	if x != nil {
+		return x.EmailVerified
+	}
+	return false
+}
+
+func (x *CreateAffiliateRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of CreateAffiliate.
 type CreateAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -465,7 +757,8 @@ type CreateAffiliateResponse struct {
 	Enrollment *Enrollment `protobuf:"bytes,2,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
 	// The assigned coupon. Not set when the request has no coupon_code.
 	Coupon *Coupon `protobuf:"bytes,3,opt,name=coupon,proto3" json:"coupon,omitempty"`
-	// A secret token that selects the affiliate, see AffiliateSelector. Returned by this call only. Empty when `replayed` is true.
+	// A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
+	// RotateAffiliateToken replaces it. Empty when `replayed` is true.
 	AuthToken string `protobuf:"bytes,4,opt,name=auth_token,json=authToken,proto3" json:"auth_token,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed      bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -475,7 +768,7 @@ type CreateAffiliateResponse struct {
 
 func (x *CreateAffiliateResponse) Reset() {
 	*x = CreateAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -487,7 +780,7 @@ func (x *CreateAffiliateResponse) String() string {
 func (*CreateAffiliateResponse) ProtoMessage() {}
 
 func (x *CreateAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -500,7 +793,7 @@ func (x *CreateAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*CreateAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateAffiliateResponse) GetAffiliate() *Affiliate {
@@ -549,7 +842,7 @@ type GetAffiliateRequest struct {
 
 func (x *GetAffiliateRequest) Reset() {
 	*x = GetAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +854,7 @@ func (x *GetAffiliateRequest) String() string {
 func (*GetAffiliateRequest) ProtoMessage() {}
 
 func (x *GetAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +867,7 @@ func (x *GetAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*GetAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetAffiliateRequest) GetAffiliate() *AffiliateSelector {
@@ -591,14 +884,18 @@ type GetAffiliateResponse struct {
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// The affiliate's enrollments, active and ended, the oldest first. At most 1,000, and at most 3 MiB.
 	// ListEnrollments has all of them.
-	Enrollments   []*Enrollment `protobuf:"bytes,2,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
+	Enrollments []*Enrollment `protobuf:"bytes,2,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
+	// The affiliate's active coupons, the oldest first. At most 1,000, and at most 512 KiB. ListCoupons has all coupons.
+	Coupons []*Coupon `protobuf:"bytes,3,rep,name=coupons,proto3" json:"coupons,omitempty"`
+	// The affiliate's balances, as GetBalance returns them.
+	Balances      []*Balance `protobuf:"bytes,4,rep,name=balances,proto3" json:"balances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetAffiliateResponse) Reset() {
 	*x = GetAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +907,7 @@ func (x *GetAffiliateResponse) String() string {
 func (*GetAffiliateResponse) ProtoMessage() {}
 
 func (x *GetAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +920,7 @@ func (x *GetAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*GetAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAffiliateResponse) GetAffiliate() *Affiliate {
@@ -640,6 +937,20 @@ func (x *GetAffiliateResponse) GetEnrollments() []*Enrollment {
 	return nil
 }
 
+func (x *GetAffiliateResponse) GetCoupons() []*Coupon {
+	if x != nil {
+		return x.Coupons
+	}
+	return nil
+}
+
+func (x *GetAffiliateResponse) GetBalances() []*Balance {
+	if x != nil {
+		return x.Balances
+	}
+	return nil
+}
+
 // The request of ListAffiliates.
 type ListAffiliatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -651,14 +962,21 @@ type ListAffiliatesRequest struct {
 	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only affiliates that are or were enrolled in this program. Optional.
-	ProgramId     string `protobuf:"bytes,4,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	ProgramId string `protobuf:"bytes,4,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	// Only affiliates in one of these states. Empty: affiliates in every state.
+	States []AffiliateState `protobuf:"varint,5,rep,packed,name=states,proto3,enum=headwater.v1.AffiliateState" json:"states,omitempty"`
+	// Only affiliates whose email address is verified, or is not. Not set: both.
+	EmailVerified *bool `protobuf:"varint,6,opt,name=email_verified,json=emailVerified,proto3,oneof" json:"email_verified,omitempty"`
+	// Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
+	// was denied. Not set: both.
+	HasSales      *bool `protobuf:"varint,7,opt,name=has_sales,json=hasSales,proto3,oneof" json:"has_sales,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListAffiliatesRequest) Reset() {
 	*x = ListAffiliatesRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +988,7 @@ func (x *ListAffiliatesRequest) String() string {
 func (*ListAffiliatesRequest) ProtoMessage() {}
 
 func (x *ListAffiliatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +1001,7 @@ func (x *ListAffiliatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAffiliatesRequest.ProtoReflect.Descriptor instead.
 func (*ListAffiliatesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListAffiliatesRequest) GetPageSize() int32 {
@@ -714,6 +1032,27 @@ func (x *ListAffiliatesRequest) GetProgramId() string {
 	return ""
 }
 
+func (x *ListAffiliatesRequest) GetStates() []AffiliateState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListAffiliatesRequest) GetEmailVerified() bool {
+	if x != nil && x.EmailVerified != nil {
+		return *x.EmailVerified
+	}
+	return false
+}
+
+func (x *ListAffiliatesRequest) GetHasSales() bool {
+	if x != nil && x.HasSales != nil {
+		return *x.HasSales
+	}
+	return false
+}
+
 // The answer of ListAffiliates.
 type ListAffiliatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -727,7 +1066,7 @@ type ListAffiliatesResponse struct {
 
 func (x *ListAffiliatesResponse) Reset() {
 	*x = ListAffiliatesResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +1078,7 @@ func (x *ListAffiliatesResponse) String() string {
 func (*ListAffiliatesResponse) ProtoMessage() {}
 
 func (x *ListAffiliatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +1091,7 @@ func (x *ListAffiliatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAffiliatesResponse.ProtoReflect.Descriptor instead.
 func (*ListAffiliatesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAffiliatesResponse) GetAffiliates() []*Affiliate {
@@ -769,18 +1108,964 @@ func (x *ListAffiliatesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// The request of SearchAffiliates.
+type SearchAffiliatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+	// holds at most 3 MiB, so it may have fewer entries.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page, sent with the same text and order. Empty: the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
+	// The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
+	// in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
+	Query         string `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchAffiliatesRequest) Reset() {
+	*x = SearchAffiliatesRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchAffiliatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchAffiliatesRequest) ProtoMessage() {}
+
+func (x *SearchAffiliatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchAffiliatesRequest.ProtoReflect.Descriptor instead.
+func (*SearchAffiliatesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SearchAffiliatesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchAffiliatesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *SearchAffiliatesRequest) GetOrder() ListOrder {
+	if x != nil {
+		return x.Order
+	}
+	return ListOrder_LIST_ORDER_UNSPECIFIED
+}
+
+func (x *SearchAffiliatesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+// The answer of SearchAffiliates.
+type SearchAffiliatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One page of affiliates.
+	Affiliates []*Affiliate `protobuf:"bytes,1,rep,name=affiliates,proto3" json:"affiliates,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchAffiliatesResponse) Reset() {
+	*x = SearchAffiliatesResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchAffiliatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchAffiliatesResponse) ProtoMessage() {}
+
+func (x *SearchAffiliatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchAffiliatesResponse.ProtoReflect.Descriptor instead.
+func (*SearchAffiliatesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SearchAffiliatesResponse) GetAffiliates() []*Affiliate {
+	if x != nil {
+		return x.Affiliates
+	}
+	return nil
+}
+
+func (x *SearchAffiliatesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// The request of UpdateAffiliate.
+type UpdateAffiliateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
+	Affiliate *Affiliate `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
+	// named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
+	// `affiliate.id`.
+	Selector      *AffiliateSelector `protobuf:"bytes,4,opt,name=selector,proto3" json:"selector,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAffiliateRequest) Reset() {
+	*x = UpdateAffiliateRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAffiliateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAffiliateRequest) ProtoMessage() {}
+
+func (x *UpdateAffiliateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAffiliateRequest.ProtoReflect.Descriptor instead.
+func (*UpdateAffiliateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateAffiliateRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateAffiliateRequest) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *UpdateAffiliateRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateAffiliateRequest) GetSelector() *AffiliateSelector {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+// The answer of UpdateAffiliate.
+type UpdateAffiliateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changed affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateAffiliateResponse) Reset() {
+	*x = UpdateAffiliateResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateAffiliateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateAffiliateResponse) ProtoMessage() {}
+
+func (x *UpdateAffiliateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateAffiliateResponse.ProtoReflect.Descriptor instead.
+func (*UpdateAffiliateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UpdateAffiliateResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *UpdateAffiliateResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of ApproveAffiliate.
+type ApproveAffiliateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate. Required.
+	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The `etag` that the affiliate must have. Optional.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveAffiliateRequest) Reset() {
+	*x = ApproveAffiliateRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveAffiliateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveAffiliateRequest) ProtoMessage() {}
+
+func (x *ApproveAffiliateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveAffiliateRequest.ProtoReflect.Descriptor instead.
+func (*ApproveAffiliateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ApproveAffiliateRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApproveAffiliateRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *ApproveAffiliateRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// The answer of ApproveAffiliate.
+type ApproveAffiliateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveAffiliateResponse) Reset() {
+	*x = ApproveAffiliateResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveAffiliateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveAffiliateResponse) ProtoMessage() {}
+
+func (x *ApproveAffiliateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveAffiliateResponse.ProtoReflect.Descriptor instead.
+func (*ApproveAffiliateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ApproveAffiliateResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *ApproveAffiliateResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of RejectAffiliate.
+type RejectAffiliateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate. Required.
+	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// Why, up to 500 characters. Required.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The `etag` that the affiliate must have. Optional.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectAffiliateRequest) Reset() {
+	*x = RejectAffiliateRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectAffiliateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectAffiliateRequest) ProtoMessage() {}
+
+func (x *RejectAffiliateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectAffiliateRequest.ProtoReflect.Descriptor instead.
+func (*RejectAffiliateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RejectAffiliateRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RejectAffiliateRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *RejectAffiliateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RejectAffiliateRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// The answer of RejectAffiliate.
+type RejectAffiliateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectAffiliateResponse) Reset() {
+	*x = RejectAffiliateResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectAffiliateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectAffiliateResponse) ProtoMessage() {}
+
+func (x *RejectAffiliateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectAffiliateResponse.ProtoReflect.Descriptor instead.
+func (*RejectAffiliateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RejectAffiliateResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *RejectAffiliateResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of DeactivateAffiliate.
+type DeactivateAffiliateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate. Required.
+	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The choice of what becomes of the rewards that are pending now. Required.
+	PendingRewards PendingRewards `protobuf:"varint,3,opt,name=pending_rewards,json=pendingRewards,proto3,enum=headwater.v1.PendingRewards" json:"pending_rewards,omitempty"`
+	// Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The `etag` that the affiliate must have. Optional.
+	Etag          string `protobuf:"bytes,5,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeactivateAffiliateRequest) Reset() {
+	*x = DeactivateAffiliateRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeactivateAffiliateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeactivateAffiliateRequest) ProtoMessage() {}
+
+func (x *DeactivateAffiliateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeactivateAffiliateRequest.ProtoReflect.Descriptor instead.
+func (*DeactivateAffiliateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DeactivateAffiliateRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DeactivateAffiliateRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *DeactivateAffiliateRequest) GetPendingRewards() PendingRewards {
+	if x != nil {
+		return x.PendingRewards
+	}
+	return PendingRewards_PENDING_REWARDS_UNSPECIFIED
+}
+
+func (x *DeactivateAffiliateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeactivateAffiliateRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// The answer of DeactivateAffiliate.
+type DeactivateAffiliateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeactivateAffiliateResponse) Reset() {
+	*x = DeactivateAffiliateResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeactivateAffiliateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeactivateAffiliateResponse) ProtoMessage() {}
+
+func (x *DeactivateAffiliateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeactivateAffiliateResponse.ProtoReflect.Descriptor instead.
+func (*DeactivateAffiliateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeactivateAffiliateResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *DeactivateAffiliateResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of RotateAffiliateToken.
+type RotateAffiliateTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate. Required.
+	Affiliate     *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAffiliateTokenRequest) Reset() {
+	*x = RotateAffiliateTokenRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAffiliateTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAffiliateTokenRequest) ProtoMessage() {}
+
+func (x *RotateAffiliateTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAffiliateTokenRequest.ProtoReflect.Descriptor instead.
+func (*RotateAffiliateTokenRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RotateAffiliateTokenRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RotateAffiliateTokenRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+// The answer of RotateAffiliateToken.
+type RotateAffiliateTokenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
+	AuthToken string `protobuf:"bytes,2,opt,name=auth_token,json=authToken,proto3" json:"auth_token,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateAffiliateTokenResponse) Reset() {
+	*x = RotateAffiliateTokenResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateAffiliateTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateAffiliateTokenResponse) ProtoMessage() {}
+
+func (x *RotateAffiliateTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateAffiliateTokenResponse.ProtoReflect.Descriptor instead.
+func (*RotateAffiliateTokenResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RotateAffiliateTokenResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *RotateAffiliateTokenResponse) GetAuthToken() string {
+	if x != nil {
+		return x.AuthToken
+	}
+	return ""
+}
+
+func (x *RotateAffiliateTokenResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
+type CountAffiliatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only affiliates that are or were enrolled in this program. Optional.
+	ProgramId string `protobuf:"bytes,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	// Only affiliates whose email address is verified, or is not. Not set: both.
+	EmailVerified *bool `protobuf:"varint,2,opt,name=email_verified,json=emailVerified,proto3,oneof" json:"email_verified,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountAffiliatesRequest) Reset() {
+	*x = CountAffiliatesRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountAffiliatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountAffiliatesRequest) ProtoMessage() {}
+
+func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountAffiliatesRequest.ProtoReflect.Descriptor instead.
+func (*CountAffiliatesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CountAffiliatesRequest) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
+func (x *CountAffiliatesRequest) GetEmailVerified() bool {
+	if x != nil && x.EmailVerified != nil {
+		return *x.EmailVerified
+	}
+	return false
+}
+
+// The number of affiliates in one state.
+type AffiliateCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state.
+	State AffiliateState `protobuf:"varint,1,opt,name=state,proto3,enum=headwater.v1.AffiliateState" json:"state,omitempty"`
+	// The number of affiliates in this state.
+	TotalCount int64 `protobuf:"varint,2,opt,name=total_count,json=totalCount,proto3" json:"total_count,omitempty"`
+	// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+	WithSalesCount int64 `protobuf:"varint,3,opt,name=with_sales_count,json=withSalesCount,proto3" json:"with_sales_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AffiliateCount) Reset() {
+	*x = AffiliateCount{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AffiliateCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AffiliateCount) ProtoMessage() {}
+
+func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AffiliateCount.ProtoReflect.Descriptor instead.
+func (*AffiliateCount) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *AffiliateCount) GetState() AffiliateState {
+	if x != nil {
+		return x.State
+	}
+	return AffiliateState_AFFILIATE_STATE_UNSPECIFIED
+}
+
+func (x *AffiliateCount) GetTotalCount() int64 {
+	if x != nil {
+		return x.TotalCount
+	}
+	return 0
+}
+
+func (x *AffiliateCount) GetWithSalesCount() int64 {
+	if x != nil {
+		return x.WithSalesCount
+	}
+	return 0
+}
+
+// The answer of CountAffiliates.
+type CountAffiliatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of affiliates that match.
+	TotalCount int64 `protobuf:"varint,1,opt,name=total_count,json=totalCount,proto3" json:"total_count,omitempty"`
+	// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+	WithSalesCount int64 `protobuf:"varint,2,opt,name=with_sales_count,json=withSalesCount,proto3" json:"with_sales_count,omitempty"`
+	// The same for each state that has an affiliate, in the order of AffiliateState.
+	CountsByState []*AffiliateCount `protobuf:"bytes,3,rep,name=counts_by_state,json=countsByState,proto3" json:"counts_by_state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountAffiliatesResponse) Reset() {
+	*x = CountAffiliatesResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountAffiliatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountAffiliatesResponse) ProtoMessage() {}
+
+func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountAffiliatesResponse.ProtoReflect.Descriptor instead.
+func (*CountAffiliatesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CountAffiliatesResponse) GetTotalCount() int64 {
+	if x != nil {
+		return x.TotalCount
+	}
+	return 0
+}
+
+func (x *CountAffiliatesResponse) GetWithSalesCount() int64 {
+	if x != nil {
+		return x.WithSalesCount
+	}
+	return 0
+}
+
+func (x *CountAffiliatesResponse) GetCountsByState() []*AffiliateCount {
+	if x != nil {
+		return x.CountsByState
+	}
+	return nil
+}
+
 var File_headwater_v1_affiliate_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\n" +
-	"\x1cheadwater/v1/affiliate.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x01\n" +
+	"\x1cheadwater/v1/affiliate.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/ledger.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x01\n" +
 	"\rPostalAddress\x12\x16\n" +
 	"\x06street\x18\x01 \x01(\tR\x06street\x12\x12\n" +
 	"\x04city\x18\x02 \x01(\tR\x04city\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x1f\n" +
 	"\vpostal_code\x18\x04 \x01(\tR\n" +
 	"postalCode\x12!\n" +
-	"\fcountry_code\x18\x05 \x01(\tR\vcountryCode\"\xef\x02\n" +
+	"\fcountry_code\x18\x05 \x01(\tR\vcountryCode\"\xd2\x03\n" +
 	"\x10AffiliateProfile\x12\x18\n" +
 	"\acompany\x18\x01 \x01(\tR\acompany\x125\n" +
 	"\aaddress\x18\x02 \x01(\v2\x1b.headwater.v1.PostalAddressR\aaddress\x12\x14\n" +
@@ -790,10 +2075,16 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\n" +
 	"avatar_url\x18\x05 \x01(\tR\tavatarUrl\x12\x14\n" +
 	"\x05about\x18\x06 \x01(\tR\x05about\x12[\n" +
-	"\x0fsocial_profiles\x18\a \x03(\v22.headwater.v1.AffiliateProfile.SocialProfilesEntryR\x0esocialProfiles\x1aA\n" +
+	"\x0fsocial_profiles\x18\a \x03(\v22.headwater.v1.AffiliateProfile.SocialProfilesEntryR\x0esocialProfiles\x12!\n" +
+	"\fpaypal_email\x18\b \x01(\tR\vpaypalEmail\x12>\n" +
+	"\rcustom_fields\x18\t \x03(\v2\x19.headwater.v1.CustomFieldR\fcustomFields\x1aA\n" +
 	"\x13SocialProfilesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc2\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"K\n" +
+	"\vCustomField\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xd6\x05\n" +
 	"\tAffiliate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
@@ -806,7 +2097,19 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xa7\x03\n" +
+	"updateTime\x12\x12\n" +
+	"\x04etag\x18\t \x01(\tR\x04etag\x122\n" +
+	"\x05state\x18\n" +
+	" \x01(\x0e2\x1c.headwater.v1.AffiliateStateR\x05state\x12!\n" +
+	"\fstate_reason\x18\v \x01(\tR\vstateReason\x129\n" +
+	"\n" +
+	"state_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstateTime\x12E\n" +
+	"\x0fpending_rewards\x18\r \x01(\x0e2\x1c.headwater.v1.PendingRewardsR\x0ependingRewards\x12%\n" +
+	"\x0eemail_verified\x18\x0e \x01(\bR\remailVerified\x12A\n" +
+	"\bmetadata\x18\x0f \x03(\v2%.headwater.v1.Affiliate.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8f\x05\n" +
 	"\x16CreateAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -825,7 +2128,13 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\vlanding_url\x18\n" +
 	" \x01(\tR\n" +
 	"landingUrl\x12I\n" +
-	"\x13commission_override\x18\v \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\"\xf3\x01\n" +
+	"\x13commission_override\x18\v \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\x122\n" +
+	"\x05state\x18\f \x01(\x0e2\x1c.headwater.v1.AffiliateStateR\x05state\x12%\n" +
+	"\x0eemail_verified\x18\r \x01(\bR\remailVerified\x12N\n" +
+	"\bmetadata\x18\x0e \x03(\v22.headwater.v1.CreateAffiliateRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x01\n" +
 	"\x17CreateAffiliateResponse\x125\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x128\n" +
 	"\n" +
@@ -836,22 +2145,112 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"auth_token\x18\x04 \x01(\tR\tauthToken\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\"T\n" +
 	"\x13GetAffiliateRequest\x12=\n" +
-	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\x89\x01\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\xec\x01\n" +
 	"\x14GetAffiliateResponse\x125\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12:\n" +
-	"\venrollments\x18\x02 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\"\xa1\x01\n" +
+	"\venrollments\x18\x02 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x12.\n" +
+	"\acoupons\x18\x03 \x03(\v2\x14.headwater.v1.CouponR\acoupons\x121\n" +
+	"\bbalances\x18\x04 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xc6\x02\n" +
 	"\x15ListAffiliatesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n" +
 	"\n" +
-	"program_id\x18\x04 \x01(\tR\tprogramId\"y\n" +
+	"program_id\x18\x04 \x01(\tR\tprogramId\x124\n" +
+	"\x06states\x18\x05 \x03(\x0e2\x1c.headwater.v1.AffiliateStateR\x06states\x12*\n" +
+	"\x0eemail_verified\x18\x06 \x01(\bH\x00R\remailVerified\x88\x01\x01\x12 \n" +
+	"\thas_sales\x18\a \x01(\bH\x01R\bhasSales\x88\x01\x01B\x11\n" +
+	"\x0f_email_verifiedB\f\n" +
+	"\n" +
+	"_has_sales\"y\n" +
 	"\x16ListAffiliatesResponse\x127\n" +
 	"\n" +
 	"affiliates\x18\x01 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
 	"affiliates\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBP\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n" +
+	"\x17SearchAffiliatesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12\x14\n" +
+	"\x05query\x18\x04 \x01(\tR\x05query\"{\n" +
+	"\x18SearchAffiliatesResponse\x127\n" +
+	"\n" +
+	"affiliates\x18\x01 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
+	"affiliates\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe8\x01\n" +
+	"\x16UpdateAffiliateRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x125\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12;\n" +
+	"\bselector\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\bselector\"l\n" +
+	"\x17UpdateAffiliateResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x8b\x01\n" +
+	"\x17ApproveAffiliateRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"m\n" +
+	"\x18ApproveAffiliateResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xa2\x01\n" +
+	"\x16RejectAffiliateRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\"l\n" +
+	"\x17RejectAffiliateResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xed\x01\n" +
+	"\x1aDeactivateAffiliateRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12E\n" +
+	"\x0fpending_rewards\x18\x03 \x01(\x0e2\x1c.headwater.v1.PendingRewardsR\x0ependingRewards\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04etag\x18\x05 \x01(\tR\x04etag\"p\n" +
+	"\x1bDeactivateAffiliateResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"{\n" +
+	"\x1bRotateAffiliateTokenRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\x90\x01\n" +
+	"\x1cRotateAffiliateTokenResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1d\n" +
+	"\n" +
+	"auth_token\x18\x02 \x01(\tR\tauthToken\x12\x1a\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"v\n" +
+	"\x16CountAffiliatesRequest\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x01 \x01(\tR\tprogramId\x12*\n" +
+	"\x0eemail_verified\x18\x02 \x01(\bH\x00R\remailVerified\x88\x01\x01B\x11\n" +
+	"\x0f_email_verified\"\x8f\x01\n" +
+	"\x0eAffiliateCount\x122\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x1c.headwater.v1.AffiliateStateR\x05state\x12\x1f\n" +
+	"\vtotal_count\x18\x02 \x01(\x03R\n" +
+	"totalCount\x12(\n" +
+	"\x10with_sales_count\x18\x03 \x01(\x03R\x0ewithSalesCount\"\xaa\x01\n" +
+	"\x17CountAffiliatesResponse\x12\x1f\n" +
+	"\vtotal_count\x18\x01 \x01(\x03R\n" +
+	"totalCount\x12(\n" +
+	"\x10with_sales_count\x18\x02 \x01(\x03R\x0ewithSalesCount\x12D\n" +
+	"\x0fcounts_by_state\x18\x03 \x03(\v2\x1c.headwater.v1.AffiliateCountR\rcountsByState*\xa6\x01\n" +
+	"\x0eAffiliateState\x12\x1f\n" +
+	"\x1bAFFILIATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17AFFILIATE_STATE_APPLIED\x10\x01\x12\x1a\n" +
+	"\x16AFFILIATE_STATE_ACTIVE\x10\x02\x12\x1c\n" +
+	"\x18AFFILIATE_STATE_INACTIVE\x10\x03\x12\x1c\n" +
+	"\x18AFFILIATE_STATE_REJECTED\x10\x04*e\n" +
+	"\x0ePendingRewards\x12\x1f\n" +
+	"\x1bPENDING_REWARDS_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PENDING_REWARDS_KEEP\x10\x01\x12\x18\n" +
+	"\x14PENDING_REWARDS_DENY\x10\x02BP\n" +
 	"\x10dev.headwater.v1B\x0eAffiliateProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -866,46 +2265,96 @@ func file_headwater_v1_affiliate_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_affiliate_proto_rawDescData
 }
 
-var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_headwater_v1_affiliate_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_headwater_v1_affiliate_proto_goTypes = []any{
-	(*PostalAddress)(nil),           // 0: headwater.v1.PostalAddress
-	(*AffiliateProfile)(nil),        // 1: headwater.v1.AffiliateProfile
-	(*Affiliate)(nil),               // 2: headwater.v1.Affiliate
-	(*CreateAffiliateRequest)(nil),  // 3: headwater.v1.CreateAffiliateRequest
-	(*CreateAffiliateResponse)(nil), // 4: headwater.v1.CreateAffiliateResponse
-	(*GetAffiliateRequest)(nil),     // 5: headwater.v1.GetAffiliateRequest
-	(*GetAffiliateResponse)(nil),    // 6: headwater.v1.GetAffiliateResponse
-	(*ListAffiliatesRequest)(nil),   // 7: headwater.v1.ListAffiliatesRequest
-	(*ListAffiliatesResponse)(nil),  // 8: headwater.v1.ListAffiliatesResponse
-	nil,                             // 9: headwater.v1.AffiliateProfile.SocialProfilesEntry
-	(*timestamppb.Timestamp)(nil),   // 10: google.protobuf.Timestamp
-	(*Commission)(nil),              // 11: headwater.v1.Commission
-	(*Enrollment)(nil),              // 12: headwater.v1.Enrollment
-	(*Coupon)(nil),                  // 13: headwater.v1.Coupon
-	(*AffiliateSelector)(nil),       // 14: headwater.v1.AffiliateSelector
-	(ListOrder)(0),                  // 15: headwater.v1.ListOrder
+	(AffiliateState)(0),                  // 0: headwater.v1.AffiliateState
+	(PendingRewards)(0),                  // 1: headwater.v1.PendingRewards
+	(*PostalAddress)(nil),                // 2: headwater.v1.PostalAddress
+	(*AffiliateProfile)(nil),             // 3: headwater.v1.AffiliateProfile
+	(*CustomField)(nil),                  // 4: headwater.v1.CustomField
+	(*Affiliate)(nil),                    // 5: headwater.v1.Affiliate
+	(*CreateAffiliateRequest)(nil),       // 6: headwater.v1.CreateAffiliateRequest
+	(*CreateAffiliateResponse)(nil),      // 7: headwater.v1.CreateAffiliateResponse
+	(*GetAffiliateRequest)(nil),          // 8: headwater.v1.GetAffiliateRequest
+	(*GetAffiliateResponse)(nil),         // 9: headwater.v1.GetAffiliateResponse
+	(*ListAffiliatesRequest)(nil),        // 10: headwater.v1.ListAffiliatesRequest
+	(*ListAffiliatesResponse)(nil),       // 11: headwater.v1.ListAffiliatesResponse
+	(*SearchAffiliatesRequest)(nil),      // 12: headwater.v1.SearchAffiliatesRequest
+	(*SearchAffiliatesResponse)(nil),     // 13: headwater.v1.SearchAffiliatesResponse
+	(*UpdateAffiliateRequest)(nil),       // 14: headwater.v1.UpdateAffiliateRequest
+	(*UpdateAffiliateResponse)(nil),      // 15: headwater.v1.UpdateAffiliateResponse
+	(*ApproveAffiliateRequest)(nil),      // 16: headwater.v1.ApproveAffiliateRequest
+	(*ApproveAffiliateResponse)(nil),     // 17: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateRequest)(nil),       // 18: headwater.v1.RejectAffiliateRequest
+	(*RejectAffiliateResponse)(nil),      // 19: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateRequest)(nil),   // 20: headwater.v1.DeactivateAffiliateRequest
+	(*DeactivateAffiliateResponse)(nil),  // 21: headwater.v1.DeactivateAffiliateResponse
+	(*RotateAffiliateTokenRequest)(nil),  // 22: headwater.v1.RotateAffiliateTokenRequest
+	(*RotateAffiliateTokenResponse)(nil), // 23: headwater.v1.RotateAffiliateTokenResponse
+	(*CountAffiliatesRequest)(nil),       // 24: headwater.v1.CountAffiliatesRequest
+	(*AffiliateCount)(nil),               // 25: headwater.v1.AffiliateCount
+	(*CountAffiliatesResponse)(nil),      // 26: headwater.v1.CountAffiliatesResponse
+	nil,                                  // 27: headwater.v1.AffiliateProfile.SocialProfilesEntry
+	nil,                                  // 28: headwater.v1.Affiliate.MetadataEntry
+	nil,                                  // 29: headwater.v1.CreateAffiliateRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),        // 30: google.protobuf.Timestamp
+	(*Commission)(nil),                   // 31: headwater.v1.Commission
+	(*Enrollment)(nil),                   // 32: headwater.v1.Enrollment
+	(*Coupon)(nil),                       // 33: headwater.v1.Coupon
+	(*AffiliateSelector)(nil),            // 34: headwater.v1.AffiliateSelector
+	(*Balance)(nil),                      // 35: headwater.v1.Balance
+	(ListOrder)(0),                       // 36: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),        // 37: google.protobuf.FieldMask
 }
 var file_headwater_v1_affiliate_proto_depIdxs = []int32{
-	0,  // 0: headwater.v1.AffiliateProfile.address:type_name -> headwater.v1.PostalAddress
-	9,  // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
-	1,  // 2: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
-	10, // 3: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
-	10, // 4: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
-	11, // 6: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
-	2,  // 7: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	12, // 8: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	13, // 9: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	14, // 10: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	2,  // 11: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	12, // 12: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
-	15, // 13: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
-	2,  // 14: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	2,  // 0: headwater.v1.AffiliateProfile.address:type_name -> headwater.v1.PostalAddress
+	27, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
+	4,  // 2: headwater.v1.AffiliateProfile.custom_fields:type_name -> headwater.v1.CustomField
+	3,  // 3: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
+	30, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
+	30, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: headwater.v1.Affiliate.state:type_name -> headwater.v1.AffiliateState
+	30, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: headwater.v1.Affiliate.pending_rewards:type_name -> headwater.v1.PendingRewards
+	28, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
+	3,  // 10: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
+	31, // 11: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	0,  // 12: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
+	29, // 13: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
+	5,  // 14: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	32, // 15: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	33, // 16: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	34, // 17: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 18: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	32, // 19: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
+	33, // 20: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
+	35, // 21: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
+	36, // 22: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 23: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
+	5,  // 24: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	36, // 25: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 26: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	5,  // 27: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 28: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 29: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
+	5,  // 30: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	34, // 31: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 32: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	34, // 33: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 34: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	34, // 35: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 36: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
+	5,  // 37: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	34, // 38: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 39: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
+	0,  // 40: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
+	25, // 41: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_proto_init() }
@@ -916,20 +2365,24 @@ func file_headwater_v1_affiliate_proto_init() {
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
+	file_headwater_v1_ledger_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_affiliate_proto_msgTypes[8].OneofWrappers = []any{}
+	file_headwater_v1_affiliate_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_affiliate_proto_rawDesc), len(file_headwater_v1_affiliate_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   10,
+			NumEnums:      2,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_headwater_v1_affiliate_proto_goTypes,
 		DependencyIndexes: file_headwater_v1_affiliate_proto_depIdxs,
+		EnumInfos:         file_headwater_v1_affiliate_proto_enumTypes,
 		MessageInfos:      file_headwater_v1_affiliate_proto_msgTypes,
 	}.Build()
 	File_headwater_v1_affiliate_proto = out.File

@@ -89,6 +89,8 @@ const (
 	AttributionSource_ATTRIBUTION_SOURCE_COUPON AttributionSource = 2
 	// The visitor clicked a link of the affiliate, or the request has a ref_id or link code of the affiliate.
 	AttributionSource_ATTRIBUTION_SOURCE_CLICK AttributionSource = 3
+	// A person bound the lead to the affiliate, with CreateLead or AttributeLead. Only in the credits of leads.
+	AttributionSource_ATTRIBUTION_SOURCE_MANUAL AttributionSource = 4
 )
 
 // Enum value maps for AttributionSource.
@@ -98,12 +100,14 @@ var (
 		1: "ATTRIBUTION_SOURCE_LEAD_BINDING",
 		2: "ATTRIBUTION_SOURCE_COUPON",
 		3: "ATTRIBUTION_SOURCE_CLICK",
+		4: "ATTRIBUTION_SOURCE_MANUAL",
 	}
 	AttributionSource_value = map[string]int32{
 		"ATTRIBUTION_SOURCE_UNSPECIFIED":  0,
 		"ATTRIBUTION_SOURCE_LEAD_BINDING": 1,
 		"ATTRIBUTION_SOURCE_COUPON":       2,
 		"ATTRIBUTION_SOURCE_CLICK":        3,
+		"ATTRIBUTION_SOURCE_MANUAL":       4,
 	}
 )
 
@@ -163,6 +167,12 @@ const (
 	// The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
 	// program was made, so that earlier sales can be imported.
 	CandidateResult_CANDIDATE_RESULT_NOT_YET_MADE CandidateResult = 11
+	// The affiliate was not ACTIVE when the conversion occurred.
+	CandidateResult_CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE CandidateResult = 12
+	// The coupon is tied to another item than the one that the sale names.
+	CandidateResult_CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM CandidateResult = 13
+	// The offer that was claimed with the coupon was over when the conversion occurred.
+	CandidateResult_CANDIDATE_RESULT_OFFER_OVER CandidateResult = 14
 )
 
 // Enum value maps for CandidateResult.
@@ -180,20 +190,26 @@ var (
 		9:  "CANDIDATE_RESULT_UNKNOWN",
 		10: "CANDIDATE_RESULT_AFTER_CONVERSION",
 		11: "CANDIDATE_RESULT_NOT_YET_MADE",
+		12: "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
+		13: "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
+		14: "CANDIDATE_RESULT_OFFER_OVER",
 	}
 	CandidateResult_value = map[string]int32{
-		"CANDIDATE_RESULT_UNSPECIFIED":      0,
-		"CANDIDATE_RESULT_WON":              1,
-		"CANDIDATE_RESULT_LOWER_PRECEDENCE": 2,
-		"CANDIDATE_RESULT_OTHER_CLICK":      3,
-		"CANDIDATE_RESULT_OUTSIDE_WINDOW":   4,
-		"CANDIDATE_RESULT_ENROLLMENT_ENDED": 5,
-		"CANDIDATE_RESULT_PROGRAM_ARCHIVED": 6,
-		"CANDIDATE_RESULT_LINK_REVOKED":     7,
-		"CANDIDATE_RESULT_COUPON_REMOVED":   8,
-		"CANDIDATE_RESULT_UNKNOWN":          9,
-		"CANDIDATE_RESULT_AFTER_CONVERSION": 10,
-		"CANDIDATE_RESULT_NOT_YET_MADE":     11,
+		"CANDIDATE_RESULT_UNSPECIFIED":          0,
+		"CANDIDATE_RESULT_WON":                  1,
+		"CANDIDATE_RESULT_LOWER_PRECEDENCE":     2,
+		"CANDIDATE_RESULT_OTHER_CLICK":          3,
+		"CANDIDATE_RESULT_OUTSIDE_WINDOW":       4,
+		"CANDIDATE_RESULT_ENROLLMENT_ENDED":     5,
+		"CANDIDATE_RESULT_PROGRAM_ARCHIVED":     6,
+		"CANDIDATE_RESULT_LINK_REVOKED":         7,
+		"CANDIDATE_RESULT_COUPON_REMOVED":       8,
+		"CANDIDATE_RESULT_UNKNOWN":              9,
+		"CANDIDATE_RESULT_AFTER_CONVERSION":     10,
+		"CANDIDATE_RESULT_NOT_YET_MADE":         11,
+		"CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE": 12,
+		"CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM": 13,
+		"CANDIDATE_RESULT_OFFER_OVER":           14,
 	}
 )
 
@@ -520,12 +536,13 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x10AttributionModel\x12!\n" +
 	"\x1dATTRIBUTION_MODEL_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dATTRIBUTION_MODEL_FIRST_CLICK\x10\x01\x12 \n" +
-	"\x1cATTRIBUTION_MODEL_LAST_CLICK\x10\x02*\x99\x01\n" +
+	"\x1cATTRIBUTION_MODEL_LAST_CLICK\x10\x02*\xb8\x01\n" +
 	"\x11AttributionSource\x12\"\n" +
 	"\x1eATTRIBUTION_SOURCE_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +
 	"\x19ATTRIBUTION_SOURCE_COUPON\x10\x02\x12\x1c\n" +
-	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03*\xb9\x03\n" +
+	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03\x12\x1d\n" +
+	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\xb0\x04\n" +
 	"\x0fCandidateResult\x12 \n" +
 	"\x1cCANDIDATE_RESULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CANDIDATE_RESULT_WON\x10\x01\x12%\n" +
@@ -539,7 +556,10 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x18CANDIDATE_RESULT_UNKNOWN\x10\t\x12%\n" +
 	"!CANDIDATE_RESULT_AFTER_CONVERSION\x10\n" +
 	"\x12!\n" +
-	"\x1dCANDIDATE_RESULT_NOT_YET_MADE\x10\vBR\n" +
+	"\x1dCANDIDATE_RESULT_NOT_YET_MADE\x10\v\x12)\n" +
+	"%CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE\x10\f\x12)\n" +
+	"%CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM\x10\r\x12\x1f\n" +
+	"\x1bCANDIDATE_RESULT_OFFER_OVER\x10\x0eBR\n" +
 	"\x10dev.headwater.v1B\x10AttributionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

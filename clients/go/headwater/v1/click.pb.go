@@ -199,11 +199,295 @@ func (x *RecordClickResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+// One visit through a link.
+type Click struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, `clk_` and 32 hexadecimal digits.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The visitor's tracking id: the id of the visitor's first click.
+	Tid string `protobuf:"bytes,2,opt,name=tid,proto3" json:"tid,omitempty"`
+	// The link's id.
+	LinkId string `protobuf:"bytes,3,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// The id of the link's enrollment.
+	EnrollmentId string `protobuf:"bytes,4,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
+	// The id of the affiliate whose link it is.
+	AffiliateId string `protobuf:"bytes,5,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
+	// The program's id.
+	ProgramId string `protobuf:"bytes,6,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	// The page that the visitor came from. May be empty.
+	ReferrerUrl string `protobuf:"bytes,7,opt,name=referrer_url,json=referrerUrl,proto3" json:"referrer_url,omitempty"`
+	// When the visitor clicked.
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// When the click was recorded.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Click) Reset() {
+	*x = Click{}
+	mi := &file_headwater_v1_click_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Click) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Click) ProtoMessage() {}
+
+func (x *Click) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_click_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Click.ProtoReflect.Descriptor instead.
+func (*Click) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_click_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Click) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Click) GetTid() string {
+	if x != nil {
+		return x.Tid
+	}
+	return ""
+}
+
+func (x *Click) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *Click) GetEnrollmentId() string {
+	if x != nil {
+		return x.EnrollmentId
+	}
+	return ""
+}
+
+func (x *Click) GetAffiliateId() string {
+	if x != nil {
+		return x.AffiliateId
+	}
+	return ""
+}
+
+func (x *Click) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
+func (x *Click) GetReferrerUrl() string {
+	if x != nil {
+		return x.ReferrerUrl
+	}
+	return ""
+}
+
+func (x *Click) GetOccurTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurTime
+	}
+	return nil
+}
+
+func (x *Click) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// The request of ListClicks.
+type ListClicksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+	// holds at most 3 MiB, so it may have fewer entries.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
+	// Only clicks through links of this program. Optional.
+	ProgramId string `protobuf:"bytes,4,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	// Only clicks through links of this affiliate. Optional.
+	Affiliate *AffiliateSelector `protobuf:"bytes,5,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// Only clicks through this link. Optional.
+	LinkId string `protobuf:"bytes,6,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
+	// because an index would cost every click more than this list saves: about a second per million.
+	Tid string `protobuf:"bytes,7,opt,name=tid,proto3" json:"tid,omitempty"`
+	// Only clicks that occurred in this interval. Optional.
+	OccurInterval *TimeInterval `protobuf:"bytes,8,opt,name=occur_interval,json=occurInterval,proto3" json:"occur_interval,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClicksRequest) Reset() {
+	*x = ListClicksRequest{}
+	mi := &file_headwater_v1_click_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClicksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClicksRequest) ProtoMessage() {}
+
+func (x *ListClicksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_click_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClicksRequest.ProtoReflect.Descriptor instead.
+func (*ListClicksRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_click_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListClicksRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListClicksRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListClicksRequest) GetOrder() ListOrder {
+	if x != nil {
+		return x.Order
+	}
+	return ListOrder_LIST_ORDER_UNSPECIFIED
+}
+
+func (x *ListClicksRequest) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
+func (x *ListClicksRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *ListClicksRequest) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *ListClicksRequest) GetTid() string {
+	if x != nil {
+		return x.Tid
+	}
+	return ""
+}
+
+func (x *ListClicksRequest) GetOccurInterval() *TimeInterval {
+	if x != nil {
+		return x.OccurInterval
+	}
+	return nil
+}
+
+// The answer of ListClicks.
+type ListClicksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One page of clicks.
+	Clicks []*Click `protobuf:"bytes,1,rep,name=clicks,proto3" json:"clicks,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClicksResponse) Reset() {
+	*x = ListClicksResponse{}
+	mi := &file_headwater_v1_click_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClicksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClicksResponse) ProtoMessage() {}
+
+func (x *ListClicksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_click_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClicksResponse.ProtoReflect.Descriptor instead.
+func (*ListClicksResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_click_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListClicksResponse) GetClicks() []*Click {
+	if x != nil {
+		return x.Clicks
+	}
+	return nil
+}
+
+func (x *ListClicksResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_headwater_v1_click_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_click_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xb6\x01\n" +
+	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xb6\x01\n" +
 	"\x12RecordClickRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x15\n" +
 	"\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n" +
@@ -217,7 +501,34 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\x0fdestination_url\x18\x03 \x01(\tR\x0edestinationUrl\x12!\n" +
 	"\faffiliate_id\x18\x04 \x01(\tR\vaffiliateId\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
-	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarningsBL\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"\xc4\x02\n" +
+	"\x05Click\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
+	"\x03tid\x18\x02 \x01(\tR\x03tid\x12\x17\n" +
+	"\alink_id\x18\x03 \x01(\tR\x06linkId\x12#\n" +
+	"\renrollment_id\x18\x04 \x01(\tR\fenrollmentId\x12!\n" +
+	"\faffiliate_id\x18\x05 \x01(\tR\vaffiliateId\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x06 \x01(\tR\tprogramId\x12!\n" +
+	"\freferrer_url\x18\a \x01(\tR\vreferrerUrl\x129\n" +
+	"\n" +
+	"occur_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12;\n" +
+	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xca\x02\n" +
+	"\x11ListClicksRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x04 \x01(\tR\tprogramId\x12=\n" +
+	"\taffiliate\x18\x05 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x17\n" +
+	"\alink_id\x18\x06 \x01(\tR\x06linkId\x12\x10\n" +
+	"\x03tid\x18\a \x01(\tR\x03tid\x12A\n" +
+	"\x0eoccur_interval\x18\b \x01(\v2\x1a.headwater.v1.TimeIntervalR\roccurInterval\"i\n" +
+	"\x12ListClicksResponse\x12+\n" +
+	"\x06clicks\x18\x01 \x03(\v2\x13.headwater.v1.ClickR\x06clicks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -233,21 +544,33 @@ func file_headwater_v1_click_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_click_proto_rawDescData
 }
 
-var file_headwater_v1_click_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_click_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_headwater_v1_click_proto_goTypes = []any{
 	(*RecordClickRequest)(nil),    // 0: headwater.v1.RecordClickRequest
 	(*RecordClickResponse)(nil),   // 1: headwater.v1.RecordClickResponse
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
-	(*Warning)(nil),               // 3: headwater.v1.Warning
+	(*Click)(nil),                 // 2: headwater.v1.Click
+	(*ListClicksRequest)(nil),     // 3: headwater.v1.ListClicksRequest
+	(*ListClicksResponse)(nil),    // 4: headwater.v1.ListClicksResponse
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Warning)(nil),               // 6: headwater.v1.Warning
+	(ListOrder)(0),                // 7: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),     // 8: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),          // 9: headwater.v1.TimeInterval
 }
 var file_headwater_v1_click_proto_depIdxs = []int32{
-	2, // 0: headwater.v1.RecordClickRequest.occur_time:type_name -> google.protobuf.Timestamp
-	3, // 1: headwater.v1.RecordClickResponse.warnings:type_name -> headwater.v1.Warning
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	5, // 0: headwater.v1.RecordClickRequest.occur_time:type_name -> google.protobuf.Timestamp
+	6, // 1: headwater.v1.RecordClickResponse.warnings:type_name -> headwater.v1.Warning
+	5, // 2: headwater.v1.Click.occur_time:type_name -> google.protobuf.Timestamp
+	5, // 3: headwater.v1.Click.create_time:type_name -> google.protobuf.Timestamp
+	7, // 4: headwater.v1.ListClicksRequest.order:type_name -> headwater.v1.ListOrder
+	8, // 5: headwater.v1.ListClicksRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	9, // 6: headwater.v1.ListClicksRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	2, // 7: headwater.v1.ListClicksResponse.clicks:type_name -> headwater.v1.Click
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_click_proto_init() }
@@ -256,13 +579,14 @@ func file_headwater_v1_click_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_click_proto_rawDesc), len(file_headwater_v1_click_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

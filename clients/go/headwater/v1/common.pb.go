@@ -85,7 +85,8 @@ func (ListOrder) EnumDescriptor() ([]byte, []int) {
 // commission 100 times too large. Compare the provider's list of currencies with the decimals of ISO 4217.
 type Money struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
+	// The amount in minor units. Amounts in requests must be zero or more, except where a comment says otherwise, and at most 10^15.
+	// Amounts in answers may be negative.
 	AmountMinor int64 `protobuf:"varint,1,opt,name=amount_minor,json=amountMinor,proto3" json:"amount_minor,omitempty"`
 	// The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
 	// are taken at any time. Codes that nobody pays in, such as those of funds and metals, are refused.

@@ -9,6 +9,7 @@
 package headwaterv1
 
 import (
+	status "google.golang.org/genproto/googleapis/rpc/status"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -38,6 +39,8 @@ const (
 	ConversionKind_CONVERSION_KIND_REFUND ConversionKind = 3
 	// A customer cancelled.
 	ConversionKind_CONVERSION_KIND_CANCELLATION ConversionKind = 4
+	// The amount of a sale was corrected.
+	ConversionKind_CONVERSION_KIND_CORRECTION ConversionKind = 5
 )
 
 // Enum value maps for ConversionKind.
@@ -48,6 +51,7 @@ var (
 		2: "CONVERSION_KIND_SALE",
 		3: "CONVERSION_KIND_REFUND",
 		4: "CONVERSION_KIND_CANCELLATION",
+		5: "CONVERSION_KIND_CORRECTION",
 	}
 	ConversionKind_value = map[string]int32{
 		"CONVERSION_KIND_UNSPECIFIED":  0,
@@ -55,6 +59,7 @@ var (
 		"CONVERSION_KIND_SALE":         2,
 		"CONVERSION_KIND_REFUND":       3,
 		"CONVERSION_KIND_CANCELLATION": 4,
+		"CONVERSION_KIND_CORRECTION":   5,
 	}
 )
 
@@ -259,13 +264,14 @@ type Conversion struct {
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The outcome.
 	Outcome ConversionOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=headwater.v1.ConversionOutcome" json:"outcome,omitempty"`
-	// The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
+	// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
+	// cancellations.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
 	RefundedAmount *Money `protobuf:"bytes,6,opt,name=refunded_amount,json=refundedAmount,proto3" json:"refunded_amount,omitempty"`
-	// The conversion id of a refund's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+	// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
 	SaleConversionId string `protobuf:"bytes,7,opt,name=sale_conversion_id,json=saleConversionId,proto3" json:"sale_conversion_id,omitempty"`
-	// The event_id of a refund's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+	// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
 	SaleEventId string `protobuf:"bytes,8,opt,name=sale_event_id,json=saleEventId,proto3" json:"sale_event_id,omitempty"`
 	// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
 	// unknown customer.
@@ -287,7 +293,7 @@ type Conversion struct {
 	OrderNumber string `protobuf:"bytes,16,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
 	// The merchant's id of the refund. Empty for other kinds, and if none was sent.
 	RefundId string `protobuf:"bytes,17,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
-	// The rewards that the conversion earned. The rewards of a refund are negative. The states of the rewards are those at this
+	// The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
 	// version of the conversion.
 	Rewards []*Reward `protobuf:"bytes,18,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// When the event happened.
@@ -301,9 +307,15 @@ type Conversion struct {
 	// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
 	// model chose.
 	Candidates []*AttributionCandidate `protobuf:"bytes,22,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
-	// there is none, and for other kinds.
-	ExcessAmount  *Money `protobuf:"bytes,23,opt,name=excess_amount,json=excessAmount,proto3" json:"excess_amount,omitempty"`
+	// The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
+	// `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
+	ExcessAmount *Money `protobuf:"bytes,23,opt,name=excess_amount,json=excessAmount,proto3" json:"excess_amount,omitempty"`
+	// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
+	CommissionAdjustment *Money `protobuf:"bytes,25,opt,name=commission_adjustment,json=commissionAdjustment,proto3" json:"commission_adjustment,omitempty"`
+	// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+	CorrectionReason string `protobuf:"bytes,26,opt,name=correction_reason,json=correctionReason,proto3" json:"correction_reason,omitempty"`
+	// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
+	ItemSku       string `protobuf:"bytes,24,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -497,6 +509,27 @@ func (x *Conversion) GetExcessAmount() *Money {
 		return x.ExcessAmount
 	}
 	return nil
+}
+
+func (x *Conversion) GetCommissionAdjustment() *Money {
+	if x != nil {
+		return x.CommissionAdjustment
+	}
+	return nil
+}
+
+func (x *Conversion) GetCorrectionReason() string {
+	if x != nil {
+		return x.CorrectionReason
+	}
+	return ""
+}
+
+func (x *Conversion) GetItemSku() string {
+	if x != nil {
+		return x.ItemSku
+	}
+	return ""
 }
 
 // A recorded event, identified by the merchant's id.
@@ -744,6 +777,195 @@ func (x *GetConversionResponse) GetConversion() *Conversion {
 	return nil
 }
 
+// The request of BatchGetConversions.
+type BatchGetConversionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The conversions, 1 to 1,000. The same one may be named several times.
+	Conversions []*ConversionSelector `protobuf:"bytes,1,rep,name=conversions,proto3" json:"conversions,omitempty"`
+	// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
+	View          ConversionView `protobuf:"varint,2,opt,name=view,proto3,enum=headwater.v1.ConversionView" json:"view,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetConversionsRequest) Reset() {
+	*x = BatchGetConversionsRequest{}
+	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetConversionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetConversionsRequest) ProtoMessage() {}
+
+func (x *BatchGetConversionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetConversionsRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetConversionsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BatchGetConversionsRequest) GetConversions() []*ConversionSelector {
+	if x != nil {
+		return x.Conversions
+	}
+	return nil
+}
+
+func (x *BatchGetConversionsRequest) GetView() ConversionView {
+	if x != nil {
+		return x.View
+	}
+	return ConversionView_CONVERSION_VIEW_UNSPECIFIED
+}
+
+// The result of one selector of BatchGetConversions.
+type ConversionResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The conversion or the error. Exactly one is set.
+	//
+	// Types that are valid to be assigned to Answer:
+	//
+	//	*ConversionResult_Conversion
+	//	*ConversionResult_Error
+	Answer        isConversionResult_Answer `protobuf_oneof:"answer"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConversionResult) Reset() {
+	*x = ConversionResult{}
+	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConversionResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConversionResult) ProtoMessage() {}
+
+func (x *ConversionResult) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConversionResult.ProtoReflect.Descriptor instead.
+func (*ConversionResult) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ConversionResult) GetAnswer() isConversionResult_Answer {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+func (x *ConversionResult) GetConversion() *Conversion {
+	if x != nil {
+		if x, ok := x.Answer.(*ConversionResult_Conversion); ok {
+			return x.Conversion
+		}
+	}
+	return nil
+}
+
+func (x *ConversionResult) GetError() *status.Status {
+	if x != nil {
+		if x, ok := x.Answer.(*ConversionResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isConversionResult_Answer interface {
+	isConversionResult_Answer()
+}
+
+type ConversionResult_Conversion struct {
+	// The conversion.
+	Conversion *Conversion `protobuf:"bytes,1,opt,name=conversion,proto3,oneof"`
+}
+
+type ConversionResult_Error struct {
+	// The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
+	// answer has 3 MiB already: ask for the rest in another call.
+	Error *status.Status `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*ConversionResult_Conversion) isConversionResult_Answer() {}
+
+func (*ConversionResult_Error) isConversionResult_Answer() {}
+
+// The answer of BatchGetConversions.
+type BatchGetConversionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One result per selector, in the order of the request.
+	Results       []*ConversionResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetConversionsResponse) Reset() {
+	*x = BatchGetConversionsResponse{}
+	mi := &file_headwater_v1_conversion_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetConversionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetConversionsResponse) ProtoMessage() {}
+
+func (x *BatchGetConversionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_conversion_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetConversionsResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetConversionsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *BatchGetConversionsResponse) GetResults() []*ConversionResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
 // The request of ListConversions.
 type ListConversionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -762,7 +984,7 @@ type ListConversionsRequest struct {
 	Affiliate *AffiliateSelector `protobuf:"bytes,6,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// Only conversions credited in this program. Optional.
 	ProgramId string `protobuf:"bytes,7,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// Only conversions of this lead. Optional.
+	// Only conversions of this lead, and of the leads that were merged into it. Optional.
 	Lead *LeadSelector `protobuf:"bytes,8,opt,name=lead,proto3" json:"lead,omitempty"`
 	// Only conversions that occurred in this interval. Optional.
 	OccurInterval *TimeInterval `protobuf:"bytes,9,opt,name=occur_interval,json=occurInterval,proto3" json:"occur_interval,omitempty"`
@@ -779,7 +1001,7 @@ type ListConversionsRequest struct {
 
 func (x *ListConversionsRequest) Reset() {
 	*x = ListConversionsRequest{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -791,7 +1013,7 @@ func (x *ListConversionsRequest) String() string {
 func (*ListConversionsRequest) ProtoMessage() {}
 
 func (x *ListConversionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -804,7 +1026,7 @@ func (x *ListConversionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConversionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConversionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListConversionsRequest) GetPageSize() int32 {
@@ -904,7 +1126,7 @@ type ListConversionsResponse struct {
 
 func (x *ListConversionsResponse) Reset() {
 	*x = ListConversionsResponse{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1138,7 @@ func (x *ListConversionsResponse) String() string {
 func (*ListConversionsResponse) ProtoMessage() {}
 
 func (x *ListConversionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1151,7 @@ func (x *ListConversionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConversionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConversionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListConversionsResponse) GetConversions() []*Conversion {
@@ -950,7 +1172,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xcb\a\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xdd\b\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
@@ -981,7 +1203,10 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
 	"candidates\x18\x16 \x03(\v2\".headwater.v1.AttributionCandidateR\n" +
 	"candidates\x128\n" +
-	"\rexcess_amount\x18\x17 \x01(\v2\x13.headwater.v1.MoneyR\fexcessAmount\"\\\n" +
+	"\rexcess_amount\x18\x17 \x01(\v2\x13.headwater.v1.MoneyR\fexcessAmount\x12H\n" +
+	"\x15commission_adjustment\x18\x19 \x01(\v2\x13.headwater.v1.MoneyR\x14commissionAdjustment\x12+\n" +
+	"\x11correction_reason\x18\x1a \x01(\tR\x10correctionReason\x12\x19\n" +
+	"\bitem_sku\x18\x18 \x01(\tR\aitemSku\"\\\n" +
 	"\rRecordedEvent\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\"x\n" +
@@ -998,7 +1223,18 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x15GetConversionResponse\x128\n" +
 	"\n" +
 	"conversion\x18\x01 \x01(\v2\x18.headwater.v1.ConversionR\n" +
-	"conversion\"\xb5\x04\n" +
+	"conversion\"\x92\x01\n" +
+	"\x1aBatchGetConversionsRequest\x12B\n" +
+	"\vconversions\x18\x01 \x03(\v2 .headwater.v1.ConversionSelectorR\vconversions\x120\n" +
+	"\x04view\x18\x02 \x01(\x0e2\x1c.headwater.v1.ConversionViewR\x04view\"\x84\x01\n" +
+	"\x10ConversionResult\x12:\n" +
+	"\n" +
+	"conversion\x18\x01 \x01(\v2\x18.headwater.v1.ConversionH\x00R\n" +
+	"conversion\x12*\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
+	"\x06answer\"W\n" +
+	"\x1bBatchGetConversionsResponse\x128\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.headwater.v1.ConversionResultR\aresults\"\xb5\x04\n" +
 	"\x16ListConversionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1017,13 +1253,14 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\forder_number\x18\f \x01(\tR\vorderNumber\"}\n" +
 	"\x17ListConversionsResponse\x12:\n" +
 	"\vconversions\x18\x01 \x03(\v2\x18.headwater.v1.ConversionR\vconversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xc3\x01\n" +
 	"\x0eConversionKind\x12\x1f\n" +
 	"\x1bCONVERSION_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONVERSION_KIND_LEAD\x10\x01\x12\x18\n" +
 	"\x14CONVERSION_KIND_SALE\x10\x02\x12\x1a\n" +
 	"\x16CONVERSION_KIND_REFUND\x10\x03\x12 \n" +
-	"\x1cCONVERSION_KIND_CANCELLATION\x10\x04*\x9f\x01\n" +
+	"\x1cCONVERSION_KIND_CANCELLATION\x10\x04\x12\x1e\n" +
+	"\x1aCONVERSION_KIND_CORRECTION\x10\x05*\x9f\x01\n" +
 	"\x11ConversionOutcome\x12\"\n" +
 	"\x1eCONVERSION_OUTCOME_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCONVERSION_OUTCOME_ATTRIBUTED\x10\x01\x12#\n" +
@@ -1052,59 +1289,69 @@ func file_headwater_v1_conversion_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_conversion_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headwater_v1_conversion_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_headwater_v1_conversion_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_headwater_v1_conversion_proto_goTypes = []any{
-	(ConversionKind)(0),             // 0: headwater.v1.ConversionKind
-	(ConversionOutcome)(0),          // 1: headwater.v1.ConversionOutcome
-	(SaleChannel)(0),                // 2: headwater.v1.SaleChannel
-	(ConversionView)(0),             // 3: headwater.v1.ConversionView
-	(*Conversion)(nil),              // 4: headwater.v1.Conversion
-	(*RecordedEvent)(nil),           // 5: headwater.v1.RecordedEvent
-	(*ConversionSelector)(nil),      // 6: headwater.v1.ConversionSelector
-	(*GetConversionRequest)(nil),    // 7: headwater.v1.GetConversionRequest
-	(*GetConversionResponse)(nil),   // 8: headwater.v1.GetConversionResponse
-	(*ListConversionsRequest)(nil),  // 9: headwater.v1.ListConversionsRequest
-	(*ListConversionsResponse)(nil), // 10: headwater.v1.ListConversionsResponse
-	(*Money)(nil),                   // 11: headwater.v1.Money
-	(*Credit)(nil),                  // 12: headwater.v1.Credit
-	(*Reward)(nil),                  // 13: headwater.v1.Reward
-	(*timestamppb.Timestamp)(nil),   // 14: google.protobuf.Timestamp
-	(*AttributionCandidate)(nil),    // 15: headwater.v1.AttributionCandidate
-	(ListOrder)(0),                  // 16: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),       // 17: headwater.v1.AffiliateSelector
-	(*LeadSelector)(nil),            // 18: headwater.v1.LeadSelector
-	(*TimeInterval)(nil),            // 19: headwater.v1.TimeInterval
+	(ConversionKind)(0),                 // 0: headwater.v1.ConversionKind
+	(ConversionOutcome)(0),              // 1: headwater.v1.ConversionOutcome
+	(SaleChannel)(0),                    // 2: headwater.v1.SaleChannel
+	(ConversionView)(0),                 // 3: headwater.v1.ConversionView
+	(*Conversion)(nil),                  // 4: headwater.v1.Conversion
+	(*RecordedEvent)(nil),               // 5: headwater.v1.RecordedEvent
+	(*ConversionSelector)(nil),          // 6: headwater.v1.ConversionSelector
+	(*GetConversionRequest)(nil),        // 7: headwater.v1.GetConversionRequest
+	(*GetConversionResponse)(nil),       // 8: headwater.v1.GetConversionResponse
+	(*BatchGetConversionsRequest)(nil),  // 9: headwater.v1.BatchGetConversionsRequest
+	(*ConversionResult)(nil),            // 10: headwater.v1.ConversionResult
+	(*BatchGetConversionsResponse)(nil), // 11: headwater.v1.BatchGetConversionsResponse
+	(*ListConversionsRequest)(nil),      // 12: headwater.v1.ListConversionsRequest
+	(*ListConversionsResponse)(nil),     // 13: headwater.v1.ListConversionsResponse
+	(*Money)(nil),                       // 14: headwater.v1.Money
+	(*Credit)(nil),                      // 15: headwater.v1.Credit
+	(*Reward)(nil),                      // 16: headwater.v1.Reward
+	(*timestamppb.Timestamp)(nil),       // 17: google.protobuf.Timestamp
+	(*AttributionCandidate)(nil),        // 18: headwater.v1.AttributionCandidate
+	(*status.Status)(nil),               // 19: google.rpc.Status
+	(ListOrder)(0),                      // 20: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),           // 21: headwater.v1.AffiliateSelector
+	(*LeadSelector)(nil),                // 22: headwater.v1.LeadSelector
+	(*TimeInterval)(nil),                // 23: headwater.v1.TimeInterval
 }
 var file_headwater_v1_conversion_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Conversion.kind:type_name -> headwater.v1.ConversionKind
 	1,  // 1: headwater.v1.Conversion.outcome:type_name -> headwater.v1.ConversionOutcome
-	11, // 2: headwater.v1.Conversion.amount:type_name -> headwater.v1.Money
-	11, // 3: headwater.v1.Conversion.refunded_amount:type_name -> headwater.v1.Money
-	12, // 4: headwater.v1.Conversion.credits:type_name -> headwater.v1.Credit
+	14, // 2: headwater.v1.Conversion.amount:type_name -> headwater.v1.Money
+	14, // 3: headwater.v1.Conversion.refunded_amount:type_name -> headwater.v1.Money
+	15, // 4: headwater.v1.Conversion.credits:type_name -> headwater.v1.Credit
 	2,  // 5: headwater.v1.Conversion.channel:type_name -> headwater.v1.SaleChannel
-	13, // 6: headwater.v1.Conversion.rewards:type_name -> headwater.v1.Reward
-	14, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
-	14, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
-	15, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
-	11, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
-	0,  // 11: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
-	5,  // 12: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
-	6,  // 13: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	3,  // 14: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 15: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	16, // 16: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 17: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
-	1,  // 18: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
-	17, // 19: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	18, // 20: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
-	19, // 21: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
-	3,  // 22: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 23: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 6: headwater.v1.Conversion.rewards:type_name -> headwater.v1.Reward
+	17, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
+	17, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
+	18, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
+	14, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
+	14, // 11: headwater.v1.Conversion.commission_adjustment:type_name -> headwater.v1.Money
+	0,  // 12: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
+	5,  // 13: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
+	6,  // 14: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	3,  // 15: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 16: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	6,  // 17: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
+	3,  // 18: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 19: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
+	19, // 20: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
+	10, // 21: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
+	20, // 22: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 23: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
+	1,  // 24: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
+	21, // 25: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	22, // 26: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
+	23, // 27: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	3,  // 28: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 29: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_conversion_proto_init() }
@@ -1120,13 +1367,17 @@ func file_headwater_v1_conversion_proto_init() {
 		(*ConversionSelector_Id)(nil),
 		(*ConversionSelector_RecordedEvent)(nil),
 	}
+	file_headwater_v1_conversion_proto_msgTypes[6].OneofWrappers = []any{
+		(*ConversionResult_Conversion)(nil),
+		(*ConversionResult_Error)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_conversion_proto_rawDesc), len(file_headwater_v1_conversion_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

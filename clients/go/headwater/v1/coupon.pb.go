@@ -11,6 +11,7 @@ package headwaterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -77,6 +78,79 @@ func (CouponState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{0}
 }
 
+// Why a coupon would not credit its affiliate with a sale.
+type CouponFault int32
+
+const (
+	// Not set: it would.
+	CouponFault_COUPON_FAULT_UNSPECIFIED CouponFault = 0
+	// No coupon of the account has or had this code.
+	CouponFault_COUPON_FAULT_UNKNOWN CouponFault = 1
+	// The coupon was removed.
+	CouponFault_COUPON_FAULT_REMOVED CouponFault = 2
+	// The coupon is tied to another item.
+	CouponFault_COUPON_FAULT_OTHER_ITEM CouponFault = 3
+	// The program of the coupon is archived.
+	CouponFault_COUPON_FAULT_PROGRAM_ARCHIVED CouponFault = 4
+	// The affiliate's enrollment has ended.
+	CouponFault_COUPON_FAULT_ENROLLMENT_ENDED CouponFault = 5
+	// The offer that was claimed with the coupon is over.
+	CouponFault_COUPON_FAULT_OFFER_OVER CouponFault = 6
+	// The affiliate is not ACTIVE.
+	CouponFault_COUPON_FAULT_AFFILIATE_NOT_ACTIVE CouponFault = 7
+)
+
+// Enum value maps for CouponFault.
+var (
+	CouponFault_name = map[int32]string{
+		0: "COUPON_FAULT_UNSPECIFIED",
+		1: "COUPON_FAULT_UNKNOWN",
+		2: "COUPON_FAULT_REMOVED",
+		3: "COUPON_FAULT_OTHER_ITEM",
+		4: "COUPON_FAULT_PROGRAM_ARCHIVED",
+		5: "COUPON_FAULT_ENROLLMENT_ENDED",
+		6: "COUPON_FAULT_OFFER_OVER",
+		7: "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+	}
+	CouponFault_value = map[string]int32{
+		"COUPON_FAULT_UNSPECIFIED":          0,
+		"COUPON_FAULT_UNKNOWN":              1,
+		"COUPON_FAULT_REMOVED":              2,
+		"COUPON_FAULT_OTHER_ITEM":           3,
+		"COUPON_FAULT_PROGRAM_ARCHIVED":     4,
+		"COUPON_FAULT_ENROLLMENT_ENDED":     5,
+		"COUPON_FAULT_OFFER_OVER":           6,
+		"COUPON_FAULT_AFFILIATE_NOT_ACTIVE": 7,
+	}
+)
+
+func (x CouponFault) Enum() *CouponFault {
+	p := new(CouponFault)
+	*p = x
+	return p
+}
+
+func (x CouponFault) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CouponFault) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_coupon_proto_enumTypes[1].Descriptor()
+}
+
+func (CouponFault) Type() protoreflect.EnumType {
+	return &file_headwater_v1_coupon_proto_enumTypes[1]
+}
+
+func (x CouponFault) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CouponFault.Descriptor instead.
+func (CouponFault) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{1}
+}
+
 // A code that credits an affiliate.
 type Coupon struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -96,7 +170,11 @@ type Coupon struct {
 	// When the coupon was assigned.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the coupon was removed. Not set while it is active.
-	RemoveTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=remove_time,json=removeTime,proto3" json:"remove_time,omitempty"`
+	RemoveTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=remove_time,json=removeTime,proto3" json:"remove_time,omitempty"`
+	// The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
+	ItemId string `protobuf:"bytes,9,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// The id of the offer that was claimed with the coupon. Empty: none.
+	OfferId       string `protobuf:"bytes,10,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -187,6 +265,20 @@ func (x *Coupon) GetRemoveTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Coupon) GetItemId() string {
+	if x != nil {
+		return x.ItemId
+	}
+	return ""
+}
+
+func (x *Coupon) GetOfferId() string {
+	if x != nil {
+		return x.OfferId
+	}
+	return ""
+}
+
 // The request of AssignCoupon.
 type AssignCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -194,7 +286,7 @@ type AssignCouponRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The affiliate. Required. It must have an active enrollment in the program.
+	// The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true.
 	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// The program's id. Empty: the account's default program.
 	ProgramId string `protobuf:"bytes,3,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
@@ -203,9 +295,14 @@ type AssignCouponRequest struct {
 	// allowed. Required.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
 	// Free text, up to 2,000 characters. Optional.
-	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Note string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	// An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional.
+	Item *ItemSelector `protobuf:"bytes,6,opt,name=item,proto3" json:"item,omitempty"`
+	// True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
+	// affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
+	CreateAffiliateIfMissing bool `protobuf:"varint,7,opt,name=create_affiliate_if_missing,json=createAffiliateIfMissing,proto3" json:"create_affiliate_if_missing,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *AssignCouponRequest) Reset() {
@@ -271,6 +368,20 @@ func (x *AssignCouponRequest) GetNote() string {
 		return x.Note
 	}
 	return ""
+}
+
+func (x *AssignCouponRequest) GetItem() *ItemSelector {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *AssignCouponRequest) GetCreateAffiliateIfMissing() bool {
+	if x != nil {
+		return x.CreateAffiliateIfMissing
+	}
+	return false
 }
 
 // The answer of AssignCoupon.
@@ -435,7 +546,11 @@ type ListCouponsRequest struct {
 	// Only coupons with this code, in any case, up to 128 characters. Optional.
 	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
 	// Only coupons in these states. Empty: all states.
-	States        []CouponState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.CouponState" json:"states,omitempty"`
+	States []CouponState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.CouponState" json:"states,omitempty"`
+	// Only coupons that are tied to this item. An archived item is named by its id. Optional.
+	Item *ItemSelector `protobuf:"bytes,7,opt,name=item,proto3" json:"item,omitempty"`
+	// Only coupons that this offer was claimed with. Optional.
+	OfferId       string `protobuf:"bytes,8,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -512,6 +627,20 @@ func (x *ListCouponsRequest) GetStates() []CouponState {
 	return nil
 }
 
+func (x *ListCouponsRequest) GetItem() *ItemSelector {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ListCouponsRequest) GetOfferId() string {
+	if x != nil {
+		return x.OfferId
+	}
+	return ""
+}
+
 // The answer of ListCoupons.
 type ListCouponsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -567,6 +696,248 @@ func (x *ListCouponsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// The request of UpdateCoupon.
+type UpdateCouponRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
+	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	// The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
+	// late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
+	// the code again.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCouponRequest) Reset() {
+	*x = UpdateCouponRequest{}
+	mi := &file_headwater_v1_coupon_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCouponRequest) ProtoMessage() {}
+
+func (x *UpdateCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_coupon_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCouponRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCouponRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateCouponRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateCouponRequest) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+func (x *UpdateCouponRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// The answer of UpdateCoupon.
+type UpdateCouponResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The coupon after the change.
+	Coupon *Coupon `protobuf:"bytes,1,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCouponResponse) Reset() {
+	*x = UpdateCouponResponse{}
+	mi := &file_headwater_v1_coupon_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCouponResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCouponResponse) ProtoMessage() {}
+
+func (x *UpdateCouponResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_coupon_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCouponResponse.ProtoReflect.Descriptor instead.
+func (*UpdateCouponResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateCouponResponse) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
+func (x *UpdateCouponResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of ValidateCoupon.
+type ValidateCouponRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code, in any case, up to 128 characters. Required.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
+	ItemSku       string `protobuf:"bytes,2,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateCouponRequest) Reset() {
+	*x = ValidateCouponRequest{}
+	mi := &file_headwater_v1_coupon_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateCouponRequest) ProtoMessage() {}
+
+func (x *ValidateCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_coupon_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateCouponRequest.ProtoReflect.Descriptor instead.
+func (*ValidateCouponRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ValidateCouponRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ValidateCouponRequest) GetItemSku() string {
+	if x != nil {
+		return x.ItemSku
+	}
+	return ""
+}
+
+// The answer of ValidateCoupon.
+type ValidateCouponResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the coupon would credit its affiliate with a sale now.
+	Valid bool `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`
+	// Why not. Not set when it would.
+	Fault CouponFault `protobuf:"varint,2,opt,name=fault,proto3,enum=headwater.v1.CouponFault" json:"fault,omitempty"`
+	// The coupon with this code, or the last one that had it. Not set when there was none.
+	Coupon        *Coupon `protobuf:"bytes,3,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ValidateCouponResponse) Reset() {
+	*x = ValidateCouponResponse{}
+	mi := &file_headwater_v1_coupon_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ValidateCouponResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ValidateCouponResponse) ProtoMessage() {}
+
+func (x *ValidateCouponResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_coupon_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ValidateCouponResponse.ProtoReflect.Descriptor instead.
+func (*ValidateCouponResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ValidateCouponResponse) GetValid() bool {
+	if x != nil {
+		return x.Valid
+	}
+	return false
+}
+
+func (x *ValidateCouponResponse) GetFault() CouponFault {
+	if x != nil {
+		return x.Fault
+	}
+	return CouponFault_COUPON_FAULT_UNSPECIFIED
+}
+
+func (x *ValidateCouponResponse) GetCoupon() *Coupon {
+	if x != nil {
+		return x.Coupon
+	}
+	return nil
+}
+
 // The request of RemoveCoupon.
 type RemoveCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -582,7 +953,7 @@ type RemoveCouponRequest struct {
 
 func (x *RemoveCouponRequest) Reset() {
 	*x = RemoveCouponRequest{}
-	mi := &file_headwater_v1_coupon_proto_msgTypes[7]
+	mi := &file_headwater_v1_coupon_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +965,7 @@ func (x *RemoveCouponRequest) String() string {
 func (*RemoveCouponRequest) ProtoMessage() {}
 
 func (x *RemoveCouponRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_coupon_proto_msgTypes[7]
+	mi := &file_headwater_v1_coupon_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +978,7 @@ func (x *RemoveCouponRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveCouponRequest.ProtoReflect.Descriptor instead.
 func (*RemoveCouponRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RemoveCouponRequest) GetRequestId() string {
@@ -637,7 +1008,7 @@ type RemoveCouponResponse struct {
 
 func (x *RemoveCouponResponse) Reset() {
 	*x = RemoveCouponResponse{}
-	mi := &file_headwater_v1_coupon_proto_msgTypes[8]
+	mi := &file_headwater_v1_coupon_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +1020,7 @@ func (x *RemoveCouponResponse) String() string {
 func (*RemoveCouponResponse) ProtoMessage() {}
 
 func (x *RemoveCouponResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_coupon_proto_msgTypes[8]
+	mi := &file_headwater_v1_coupon_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +1033,7 @@ func (x *RemoveCouponResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveCouponResponse.ProtoReflect.Descriptor instead.
 func (*RemoveCouponResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_coupon_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RemoveCouponResponse) GetCoupon() *Coupon {
@@ -683,7 +1054,7 @@ var File_headwater_v1_coupon_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xb3\x02\n" +
+	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe7\x02\n" +
 	"\x06Coupon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12!\n" +
@@ -694,7 +1065,10 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vremove_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"removeTime\"\xba\x01\n" +
+	"removeTime\x12\x17\n" +
+	"\aitem_id\x18\t \x01(\tR\x06itemId\x12\x19\n" +
+	"\boffer_id\x18\n" +
+	" \x01(\tR\aofferId\"\xa9\x02\n" +
 	"\x13AssignCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -702,14 +1076,16 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
 	"program_id\x18\x03 \x01(\tR\tprogramId\x12\x12\n" +
 	"\x04code\x18\x04 \x01(\tR\x04code\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\"`\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\x12.\n" +
+	"\x04item\x18\x06 \x01(\v2\x1a.headwater.v1.ItemSelectorR\x04item\x12=\n" +
+	"\x1bcreate_affiliate_if_missing\x18\a \x01(\bR\x18createAffiliateIfMissing\"`\n" +
 	"\x14AssignCouponResponse\x12,\n" +
 	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"/\n" +
 	"\x10GetCouponRequest\x12\x1b\n" +
 	"\tcoupon_id\x18\x01 \x01(\tR\bcouponId\"A\n" +
 	"\x11GetCouponResponse\x12,\n" +
-	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\"\x85\x02\n" +
+	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\"\xd0\x02\n" +
 	"\x12ListCouponsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -717,10 +1093,28 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12=\n" +
 	"\taffiliate\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n" +
 	"\x04code\x18\x05 \x01(\tR\x04code\x121\n" +
-	"\x06states\x18\x06 \x03(\x0e2\x19.headwater.v1.CouponStateR\x06states\"m\n" +
+	"\x06states\x18\x06 \x03(\x0e2\x19.headwater.v1.CouponStateR\x06states\x12.\n" +
+	"\x04item\x18\a \x01(\v2\x1a.headwater.v1.ItemSelectorR\x04item\x12\x19\n" +
+	"\boffer_id\x18\b \x01(\tR\aofferId\"m\n" +
 	"\x13ListCouponsResponse\x12.\n" +
 	"\acoupons\x18\x01 \x03(\v2\x14.headwater.v1.CouponR\acoupons\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n" +
+	"\x13UpdateCouponRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12,\n" +
+	"\x06coupon\x18\x02 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"`\n" +
+	"\x14UpdateCouponResponse\x12,\n" +
+	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"F\n" +
+	"\x15ValidateCouponRequest\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
+	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\"\x8d\x01\n" +
+	"\x16ValidateCouponResponse\x12\x14\n" +
+	"\x05valid\x18\x01 \x01(\bR\x05valid\x12/\n" +
+	"\x05fault\x18\x02 \x01(\x0e2\x19.headwater.v1.CouponFaultR\x05fault\x12,\n" +
+	"\x06coupon\x18\x03 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\"Q\n" +
 	"\x13RemoveCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n" +
@@ -731,7 +1125,16 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\vCouponState\x12\x1c\n" +
 	"\x18COUPON_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUPON_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14COUPON_STATE_REMOVED\x10\x02BM\n" +
+	"\x14COUPON_STATE_REMOVED\x10\x02*\x86\x02\n" +
+	"\vCouponFault\x12\x1c\n" +
+	"\x18COUPON_FAULT_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14COUPON_FAULT_UNKNOWN\x10\x01\x12\x18\n" +
+	"\x14COUPON_FAULT_REMOVED\x10\x02\x12\x1b\n" +
+	"\x17COUPON_FAULT_OTHER_ITEM\x10\x03\x12!\n" +
+	"\x1dCOUPON_FAULT_PROGRAM_ARCHIVED\x10\x04\x12!\n" +
+	"\x1dCOUPON_FAULT_ENROLLMENT_ENDED\x10\x05\x12\x1b\n" +
+	"\x17COUPON_FAULT_OFFER_OVER\x10\x06\x12%\n" +
+	"!COUPON_FAULT_AFFILIATE_NOT_ACTIVE\x10\aBM\n" +
 	"\x10dev.headwater.v1B\vCouponProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -746,40 +1149,54 @@ func file_headwater_v1_coupon_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_coupon_proto_rawDescData
 }
 
-var file_headwater_v1_coupon_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_coupon_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_headwater_v1_coupon_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_headwater_v1_coupon_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headwater_v1_coupon_proto_goTypes = []any{
-	(CouponState)(0),              // 0: headwater.v1.CouponState
-	(*Coupon)(nil),                // 1: headwater.v1.Coupon
-	(*AssignCouponRequest)(nil),   // 2: headwater.v1.AssignCouponRequest
-	(*AssignCouponResponse)(nil),  // 3: headwater.v1.AssignCouponResponse
-	(*GetCouponRequest)(nil),      // 4: headwater.v1.GetCouponRequest
-	(*GetCouponResponse)(nil),     // 5: headwater.v1.GetCouponResponse
-	(*ListCouponsRequest)(nil),    // 6: headwater.v1.ListCouponsRequest
-	(*ListCouponsResponse)(nil),   // 7: headwater.v1.ListCouponsResponse
-	(*RemoveCouponRequest)(nil),   // 8: headwater.v1.RemoveCouponRequest
-	(*RemoveCouponResponse)(nil),  // 9: headwater.v1.RemoveCouponResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*AffiliateSelector)(nil),     // 11: headwater.v1.AffiliateSelector
-	(ListOrder)(0),                // 12: headwater.v1.ListOrder
+	(CouponState)(0),               // 0: headwater.v1.CouponState
+	(CouponFault)(0),               // 1: headwater.v1.CouponFault
+	(*Coupon)(nil),                 // 2: headwater.v1.Coupon
+	(*AssignCouponRequest)(nil),    // 3: headwater.v1.AssignCouponRequest
+	(*AssignCouponResponse)(nil),   // 4: headwater.v1.AssignCouponResponse
+	(*GetCouponRequest)(nil),       // 5: headwater.v1.GetCouponRequest
+	(*GetCouponResponse)(nil),      // 6: headwater.v1.GetCouponResponse
+	(*ListCouponsRequest)(nil),     // 7: headwater.v1.ListCouponsRequest
+	(*ListCouponsResponse)(nil),    // 8: headwater.v1.ListCouponsResponse
+	(*UpdateCouponRequest)(nil),    // 9: headwater.v1.UpdateCouponRequest
+	(*UpdateCouponResponse)(nil),   // 10: headwater.v1.UpdateCouponResponse
+	(*ValidateCouponRequest)(nil),  // 11: headwater.v1.ValidateCouponRequest
+	(*ValidateCouponResponse)(nil), // 12: headwater.v1.ValidateCouponResponse
+	(*RemoveCouponRequest)(nil),    // 13: headwater.v1.RemoveCouponRequest
+	(*RemoveCouponResponse)(nil),   // 14: headwater.v1.RemoveCouponResponse
+	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
+	(*AffiliateSelector)(nil),      // 16: headwater.v1.AffiliateSelector
+	(*ItemSelector)(nil),           // 17: headwater.v1.ItemSelector
+	(ListOrder)(0),                 // 18: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 19: google.protobuf.FieldMask
 }
 var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Coupon.state:type_name -> headwater.v1.CouponState
-	10, // 1: headwater.v1.Coupon.create_time:type_name -> google.protobuf.Timestamp
-	10, // 2: headwater.v1.Coupon.remove_time:type_name -> google.protobuf.Timestamp
-	11, // 3: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 4: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	1,  // 5: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	12, // 6: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
-	11, // 7: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 8: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
-	1,  // 9: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
-	1,  // 10: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	15, // 1: headwater.v1.Coupon.create_time:type_name -> google.protobuf.Timestamp
+	15, // 2: headwater.v1.Coupon.remove_time:type_name -> google.protobuf.Timestamp
+	16, // 3: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	17, // 4: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
+	2,  // 5: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 6: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	18, // 7: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
+	16, // 8: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 9: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
+	17, // 10: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
+	2,  // 11: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
+	2,  // 12: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
+	19, // 13: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 14: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	1,  // 15: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
+	2,  // 16: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 17: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_coupon_proto_init() }
@@ -794,8 +1211,8 @@ func file_headwater_v1_coupon_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_coupon_proto_rawDesc), len(file_headwater_v1_coupon_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   9,
+			NumEnums:      2,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

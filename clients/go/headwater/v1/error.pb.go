@@ -61,7 +61,7 @@ const (
 	// [NOT_FOUND] The account has no such enrollment, or the affiliate was never enrolled in the program.
 	ErrorReason_ERROR_REASON_ENROLLMENT_NOT_FOUND ErrorReason = 9
 	// [NOT_FOUND] The account has no such link. RecordClick also returns this reason for a revoked link, and for a link of an ended
-	// enrollment or an archived program.
+	// enrollment, of an archived program or of an affiliate who is not ACTIVE.
 	ErrorReason_ERROR_REASON_LINK_NOT_FOUND ErrorReason = 10
 	// [NOT_FOUND] The account has no such coupon.
 	ErrorReason_ERROR_REASON_COUPON_NOT_FOUND ErrorReason = 11
@@ -91,7 +91,7 @@ const (
 	// [FAILED_PRECONDITION] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
 	// `currency_code`.
 	ErrorReason_ERROR_REASON_REFUND_EXCEEDS_SALE ErrorReason = 21
-	// [FAILED_PRECONDITION] The refund is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
+	// [FAILED_PRECONDITION] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
 	ErrorReason_ERROR_REASON_CURRENCY_MISMATCH ErrorReason = 22
 	// [FAILED_PRECONDITION] The customer has no sale in the refund's currency with enough left to refund. Send `sale_event_id`.
 	ErrorReason_ERROR_REASON_NO_SALE_TO_REFUND ErrorReason = 23
@@ -139,6 +139,33 @@ const (
 	// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
 	// `key_kind`.
 	ErrorReason_ERROR_REASON_LAST_KEY ErrorReason = 39
+	// [RESOURCE_EXHAUSTED] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
+	ErrorReason_ERROR_REASON_ANSWER_FULL ErrorReason = 40
+	// [FAILED_PRECONDITION] The lead is not bound to an affiliate, so nobody can get a reward through it. Metadata: `lead_id`.
+	ErrorReason_ERROR_REASON_LEAD_NOT_BOUND ErrorReason = 41
+	// [FAILED_PRECONDITION] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`.
+	ErrorReason_ERROR_REASON_REWARD_IN_CASH ErrorReason = 42
+	// [FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
+	// `refunded_minor`, `currency_code`.
+	ErrorReason_ERROR_REASON_CORRECTION_BELOW_REFUNDS ErrorReason = 43
+	// [FAILED_PRECONDITION] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
+	ErrorReason_ERROR_REASON_LEAD_IDENTIFIER_LIMIT ErrorReason = 44
+	// [FAILED_PRECONDITION] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
+	// `affiliate_id`, `state`.
+	ErrorReason_ERROR_REASON_AFFILIATE_STATE ErrorReason = 45
+	// [NOT_FOUND] The account has no such item. An archived item is not found by its SKU.
+	ErrorReason_ERROR_REASON_ITEM_NOT_FOUND ErrorReason = 46
+	// [FAILED_PRECONDITION] The item is archived. Metadata: `item_id`.
+	ErrorReason_ERROR_REASON_ITEM_ARCHIVED ErrorReason = 47
+	// [NOT_FOUND] The account has no such offer.
+	ErrorReason_ERROR_REASON_OFFER_NOT_FOUND ErrorReason = 48
+	// [FAILED_PRECONDITION] The offer cannot be claimed now. The state is not_started, over or archived. Metadata: `offer_id`, `state`.
+	ErrorReason_ERROR_REASON_OFFER_CLOSED ErrorReason = 49
+	// [FAILED_PRECONDITION] The offer has as many claims as it allows. One more fits when the coupon of a claim is removed. Metadata:
+	// `offer_id`, `limit`.
+	ErrorReason_ERROR_REASON_OFFER_LIMIT ErrorReason = 50
+	// [FAILED_PRECONDITION] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
+	ErrorReason_ERROR_REASON_CLAIMANT_LIMIT ErrorReason = 51
 )
 
 // Enum value maps for ErrorReason.
@@ -184,6 +211,18 @@ var (
 		37: "ERROR_REASON_MESSAGE_TOO_LARGE",
 		38: "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
 		39: "ERROR_REASON_LAST_KEY",
+		40: "ERROR_REASON_ANSWER_FULL",
+		41: "ERROR_REASON_LEAD_NOT_BOUND",
+		42: "ERROR_REASON_REWARD_IN_CASH",
+		43: "ERROR_REASON_CORRECTION_BELOW_REFUNDS",
+		44: "ERROR_REASON_LEAD_IDENTIFIER_LIMIT",
+		45: "ERROR_REASON_AFFILIATE_STATE",
+		46: "ERROR_REASON_ITEM_NOT_FOUND",
+		47: "ERROR_REASON_ITEM_ARCHIVED",
+		48: "ERROR_REASON_OFFER_NOT_FOUND",
+		49: "ERROR_REASON_OFFER_CLOSED",
+		50: "ERROR_REASON_OFFER_LIMIT",
+		51: "ERROR_REASON_CLAIMANT_LIMIT",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":               0,
@@ -226,6 +265,18 @@ var (
 		"ERROR_REASON_MESSAGE_TOO_LARGE":         37,
 		"ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY": 38,
 		"ERROR_REASON_LAST_KEY":                  39,
+		"ERROR_REASON_ANSWER_FULL":               40,
+		"ERROR_REASON_LEAD_NOT_BOUND":            41,
+		"ERROR_REASON_REWARD_IN_CASH":            42,
+		"ERROR_REASON_CORRECTION_BELOW_REFUNDS":  43,
+		"ERROR_REASON_LEAD_IDENTIFIER_LIMIT":     44,
+		"ERROR_REASON_AFFILIATE_STATE":           45,
+		"ERROR_REASON_ITEM_NOT_FOUND":            46,
+		"ERROR_REASON_ITEM_ARCHIVED":             47,
+		"ERROR_REASON_OFFER_NOT_FOUND":           48,
+		"ERROR_REASON_OFFER_CLOSED":              49,
+		"ERROR_REASON_OFFER_LIMIT":               50,
+		"ERROR_REASON_CLAIMANT_LIMIT":            51,
 	}
 )
 
@@ -260,8 +311,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xef\n" +
-	"\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\x85\x0e\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -303,7 +353,19 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1bERROR_REASON_METHOD_UNKNOWN\x10$\x12\"\n" +
 	"\x1eERROR_REASON_MESSAGE_TOO_LARGE\x10%\x12*\n" +
 	"&ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY\x10&\x12\x19\n" +
-	"\x15ERROR_REASON_LAST_KEY\x10'BL\n" +
+	"\x15ERROR_REASON_LAST_KEY\x10'\x12\x1c\n" +
+	"\x18ERROR_REASON_ANSWER_FULL\x10(\x12\x1f\n" +
+	"\x1bERROR_REASON_LEAD_NOT_BOUND\x10)\x12\x1f\n" +
+	"\x1bERROR_REASON_REWARD_IN_CASH\x10*\x12)\n" +
+	"%ERROR_REASON_CORRECTION_BELOW_REFUNDS\x10+\x12&\n" +
+	"\"ERROR_REASON_LEAD_IDENTIFIER_LIMIT\x10,\x12 \n" +
+	"\x1cERROR_REASON_AFFILIATE_STATE\x10-\x12\x1f\n" +
+	"\x1bERROR_REASON_ITEM_NOT_FOUND\x10.\x12\x1e\n" +
+	"\x1aERROR_REASON_ITEM_ARCHIVED\x10/\x12 \n" +
+	"\x1cERROR_REASON_OFFER_NOT_FOUND\x100\x12\x1d\n" +
+	"\x19ERROR_REASON_OFFER_CLOSED\x101\x12\x1c\n" +
+	"\x18ERROR_REASON_OFFER_LIMIT\x102\x12\x1f\n" +
+	"\x1bERROR_REASON_CLAIMANT_LIMIT\x103BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

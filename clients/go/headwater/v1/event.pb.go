@@ -27,7 +27,7 @@ const (
 // The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
 // ignore an event of a kind that you do not know, but keep its cursor.
 //
-// A new reward has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
+// The new reward of a conversion has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
 // REFUND_RECORDED. A partial refund changes `Reward.reversed` of the sale's rewards; the image in SALE_REFUNDED has the new
 // values.
 type EventKind int32
@@ -54,11 +54,13 @@ const (
 	// [conversion] A customer who is bound to an affiliate cancelled.
 	EventKind_EVENT_KIND_CANCELLATION_RECORDED EventKind = 7
 	// [conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
-	// sign-up changed, because an earlier event was recorded later.
+	// sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
 	EventKind_EVENT_KIND_CONVERSION_UPDATED EventKind = 8
-	// [lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion.
+	// [lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
+	// conversion.
 	EventKind_EVENT_KIND_LEAD_CREATED EventKind = 9
-	// [lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue or its first sale.
+	// [lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
+	// or the leads that were merged into it.
 	EventKind_EVENT_KIND_LEAD_UPDATED EventKind = 10
 	// [reward] A reward was approved. CONVERSION_UPDATED of its conversion follows.
 	EventKind_EVENT_KIND_REWARD_APPROVED EventKind = 11
@@ -102,6 +104,49 @@ const (
 	// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 	// takes the place of REFUND_RECORDED.
 	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 29
+	// [reward] CreateReward created a reward.
+	EventKind_EVENT_KIND_REWARD_CREATED EventKind = 30
+	// [reward] A reward that is not in cash was fulfilled.
+	EventKind_EVENT_KIND_REWARD_FULFILLED EventKind = 31
+	// [conversion] A correction of a sale was recorded.
+	EventKind_EVENT_KIND_CORRECTION_RECORDED EventKind = 32
+	// [conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
+	// sent for a NOT_REFERRED sale, unless it was credited before.
+	EventKind_EVENT_KIND_SALE_CORRECTED EventKind = 33
+	// [lead] A lead was bound to an affiliate by hand.
+	EventKind_EVENT_KIND_LEAD_ATTRIBUTED EventKind = 34
+	// [lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
+	EventKind_EVENT_KIND_LEAD_MERGED EventKind = 35
+	// [lead] The lead was deleted, with its personal data.
+	EventKind_EVENT_KIND_LEAD_DELETED EventKind = 36
+	// [affiliate] An affiliate was changed.
+	EventKind_EVENT_KIND_AFFILIATE_UPDATED EventKind = 37
+	// [affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
+	EventKind_EVENT_KIND_AFFILIATE_APPROVED EventKind = 38
+	// [affiliate] The application of an affiliate was rejected.
+	EventKind_EVENT_KIND_AFFILIATE_REJECTED EventKind = 39
+	// [affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+	// those that are denied follow, without a cause_id.
+	EventKind_EVENT_KIND_AFFILIATE_DEACTIVATED EventKind = 40
+	// [affiliate] An affiliate got another secret token.
+	EventKind_EVENT_KIND_AFFILIATE_TOKEN_ROTATED EventKind = 41
+	// [item] An item was created.
+	EventKind_EVENT_KIND_ITEM_CREATED EventKind = 42
+	// [item] An item was changed.
+	EventKind_EVENT_KIND_ITEM_UPDATED EventKind = 43
+	// [item] An item was archived.
+	EventKind_EVENT_KIND_ITEM_ARCHIVED EventKind = 44
+	// [coupon] A coupon was changed.
+	EventKind_EVENT_KIND_COUPON_UPDATED EventKind = 45
+	// [offer] An offer was created.
+	EventKind_EVENT_KIND_OFFER_CREATED EventKind = 46
+	// [offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
+	// the coupon's COUPON_REMOVED.
+	EventKind_EVENT_KIND_OFFER_UPDATED EventKind = 47
+	// [offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
+	EventKind_EVENT_KIND_OFFER_CLAIMED EventKind = 48
+	// [offer] An offer was archived.
+	EventKind_EVENT_KIND_OFFER_ARCHIVED EventKind = 49
 )
 
 // Enum value maps for EventKind.
@@ -137,38 +182,78 @@ var (
 		27: "EVENT_KIND_ACCOUNT_REGISTERED",
 		28: "EVENT_KIND_ACCOUNT_UPDATED",
 		29: "EVENT_KIND_REFUND_EXCEEDED_SALE",
+		30: "EVENT_KIND_REWARD_CREATED",
+		31: "EVENT_KIND_REWARD_FULFILLED",
+		32: "EVENT_KIND_CORRECTION_RECORDED",
+		33: "EVENT_KIND_SALE_CORRECTED",
+		34: "EVENT_KIND_LEAD_ATTRIBUTED",
+		35: "EVENT_KIND_LEAD_MERGED",
+		36: "EVENT_KIND_LEAD_DELETED",
+		37: "EVENT_KIND_AFFILIATE_UPDATED",
+		38: "EVENT_KIND_AFFILIATE_APPROVED",
+		39: "EVENT_KIND_AFFILIATE_REJECTED",
+		40: "EVENT_KIND_AFFILIATE_DEACTIVATED",
+		41: "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
+		42: "EVENT_KIND_ITEM_CREATED",
+		43: "EVENT_KIND_ITEM_UPDATED",
+		44: "EVENT_KIND_ITEM_ARCHIVED",
+		45: "EVENT_KIND_COUPON_UPDATED",
+		46: "EVENT_KIND_OFFER_CREATED",
+		47: "EVENT_KIND_OFFER_UPDATED",
+		48: "EVENT_KIND_OFFER_CLAIMED",
+		49: "EVENT_KIND_OFFER_ARCHIVED",
 	}
 	EventKind_value = map[string]int32{
-		"EVENT_KIND_UNSPECIFIED":           0,
-		"EVENT_KIND_LEAD_RECORDED":         1,
-		"EVENT_KIND_SALE_RECORDED":         2,
-		"EVENT_KIND_SALE_ATTRIBUTED":       3,
-		"EVENT_KIND_SALE_REFUNDED":         4,
-		"EVENT_KIND_REFUND_RECORDED":       5,
-		"EVENT_KIND_REFUND_WAITING":        6,
-		"EVENT_KIND_CANCELLATION_RECORDED": 7,
-		"EVENT_KIND_CONVERSION_UPDATED":    8,
-		"EVENT_KIND_LEAD_CREATED":          9,
-		"EVENT_KIND_LEAD_UPDATED":          10,
-		"EVENT_KIND_REWARD_APPROVED":       11,
-		"EVENT_KIND_REWARD_DENIED":         12,
-		"EVENT_KIND_REWARD_REVERSED":       13,
-		"EVENT_KIND_PROGRAM_CREATED":       14,
-		"EVENT_KIND_PROGRAM_UPDATED":       15,
-		"EVENT_KIND_PROGRAM_ARCHIVED":      16,
-		"EVENT_KIND_AFFILIATE_CREATED":     17,
-		"EVENT_KIND_ENROLLMENT_CREATED":    18,
-		"EVENT_KIND_ENROLLMENT_UPDATED":    19,
-		"EVENT_KIND_ENROLLMENT_ENDED":      20,
-		"EVENT_KIND_LINK_CREATED":          21,
-		"EVENT_KIND_LINK_REVOKED":          22,
-		"EVENT_KIND_COUPON_ASSIGNED":       23,
-		"EVENT_KIND_COUPON_REMOVED":        24,
-		"EVENT_KIND_API_KEY_CREATED":       25,
-		"EVENT_KIND_API_KEY_REVOKED":       26,
-		"EVENT_KIND_ACCOUNT_REGISTERED":    27,
-		"EVENT_KIND_ACCOUNT_UPDATED":       28,
-		"EVENT_KIND_REFUND_EXCEEDED_SALE":  29,
+		"EVENT_KIND_UNSPECIFIED":             0,
+		"EVENT_KIND_LEAD_RECORDED":           1,
+		"EVENT_KIND_SALE_RECORDED":           2,
+		"EVENT_KIND_SALE_ATTRIBUTED":         3,
+		"EVENT_KIND_SALE_REFUNDED":           4,
+		"EVENT_KIND_REFUND_RECORDED":         5,
+		"EVENT_KIND_REFUND_WAITING":          6,
+		"EVENT_KIND_CANCELLATION_RECORDED":   7,
+		"EVENT_KIND_CONVERSION_UPDATED":      8,
+		"EVENT_KIND_LEAD_CREATED":            9,
+		"EVENT_KIND_LEAD_UPDATED":            10,
+		"EVENT_KIND_REWARD_APPROVED":         11,
+		"EVENT_KIND_REWARD_DENIED":           12,
+		"EVENT_KIND_REWARD_REVERSED":         13,
+		"EVENT_KIND_PROGRAM_CREATED":         14,
+		"EVENT_KIND_PROGRAM_UPDATED":         15,
+		"EVENT_KIND_PROGRAM_ARCHIVED":        16,
+		"EVENT_KIND_AFFILIATE_CREATED":       17,
+		"EVENT_KIND_ENROLLMENT_CREATED":      18,
+		"EVENT_KIND_ENROLLMENT_UPDATED":      19,
+		"EVENT_KIND_ENROLLMENT_ENDED":        20,
+		"EVENT_KIND_LINK_CREATED":            21,
+		"EVENT_KIND_LINK_REVOKED":            22,
+		"EVENT_KIND_COUPON_ASSIGNED":         23,
+		"EVENT_KIND_COUPON_REMOVED":          24,
+		"EVENT_KIND_API_KEY_CREATED":         25,
+		"EVENT_KIND_API_KEY_REVOKED":         26,
+		"EVENT_KIND_ACCOUNT_REGISTERED":      27,
+		"EVENT_KIND_ACCOUNT_UPDATED":         28,
+		"EVENT_KIND_REFUND_EXCEEDED_SALE":    29,
+		"EVENT_KIND_REWARD_CREATED":          30,
+		"EVENT_KIND_REWARD_FULFILLED":        31,
+		"EVENT_KIND_CORRECTION_RECORDED":     32,
+		"EVENT_KIND_SALE_CORRECTED":          33,
+		"EVENT_KIND_LEAD_ATTRIBUTED":         34,
+		"EVENT_KIND_LEAD_MERGED":             35,
+		"EVENT_KIND_LEAD_DELETED":            36,
+		"EVENT_KIND_AFFILIATE_UPDATED":       37,
+		"EVENT_KIND_AFFILIATE_APPROVED":      38,
+		"EVENT_KIND_AFFILIATE_REJECTED":      39,
+		"EVENT_KIND_AFFILIATE_DEACTIVATED":   40,
+		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED": 41,
+		"EVENT_KIND_ITEM_CREATED":            42,
+		"EVENT_KIND_ITEM_UPDATED":            43,
+		"EVENT_KIND_ITEM_ARCHIVED":           44,
+		"EVENT_KIND_COUPON_UPDATED":          45,
+		"EVENT_KIND_OFFER_CREATED":           46,
+		"EVENT_KIND_OFFER_UPDATED":           47,
+		"EVENT_KIND_OFFER_CLAIMED":           48,
+		"EVENT_KIND_OFFER_ARCHIVED":          49,
 	}
 )
 
@@ -234,6 +319,8 @@ type Event struct {
 	//	*Event_Lead
 	//	*Event_ApiKey
 	//	*Event_Account
+	//	*Event_Item
+	//	*Event_Offer
 	Subject       isEvent_Subject `protobuf_oneof:"subject"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -415,18 +502,36 @@ func (x *Event) GetAccount() *Account {
 	return nil
 }
 
+func (x *Event) GetItem() *Item {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_Item); ok {
+			return x.Item
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOffer() *Offer {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_Offer); ok {
+			return x.Offer
+		}
+	}
+	return nil
+}
+
 type isEvent_Subject interface {
 	isEvent_Subject()
 }
 
 type Event_Conversion struct {
-	// A conversion with its rewards, without `candidates`, `coupon_code` and `deny_reason`. Readers that store images keep the
+	// A conversion with its rewards, without `candidates`, `coupon_code`, `deny_reason` and `correction_reason`. Readers that store images keep the
 	// one with the highest `version`.
 	Conversion *Conversion `protobuf:"bytes,8,opt,name=conversion,proto3,oneof"`
 }
 
 type Event_Reward struct {
-	// A reward, without `deny_reason`.
+	// A reward, without `deny_reason` and `create_reason`.
 	Reward *Reward `protobuf:"bytes,9,opt,name=reward,proto3,oneof"`
 }
 
@@ -436,7 +541,7 @@ type Event_Program struct {
 }
 
 type Event_Affiliate struct {
-	// An affiliate, without email, names, external_id and profile.
+	// An affiliate, without email, names, external_id, profile and state_reason.
 	Affiliate *Affiliate `protobuf:"bytes,11,opt,name=affiliate,proto3,oneof"`
 }
 
@@ -456,7 +561,7 @@ type Event_Coupon struct {
 }
 
 type Event_Lead struct {
-	// A lead, without email, names and external_id.
+	// A lead, without email, names, external_id and metadata.
 	Lead *Lead `protobuf:"bytes,15,opt,name=lead,proto3,oneof"`
 }
 
@@ -468,6 +573,16 @@ type Event_ApiKey struct {
 type Event_Account struct {
 	// The account, without email.
 	Account *Account `protobuf:"bytes,17,opt,name=account,proto3,oneof"`
+}
+
+type Event_Item struct {
+	// An item, without note.
+	Item *Item `protobuf:"bytes,18,opt,name=item,proto3,oneof"`
+}
+
+type Event_Offer struct {
+	// An offer.
+	Offer *Offer `protobuf:"bytes,19,opt,name=offer,proto3,oneof"`
 }
 
 func (*Event_Conversion) isEvent_Subject() {}
@@ -490,13 +605,18 @@ func (*Event_ApiKey) isEvent_Subject() {}
 
 func (*Event_Account) isEvent_Subject() {}
 
+func (*Event_Item) isEvent_Subject() {}
+
+func (*Event_Offer) isEvent_Subject() {}
+
 // Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
 // of the field's values. Each field takes up to 1,000 values. An empty filter selects all events.
 type EventFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only events of these kinds.
 	Kinds []EventKind `protobuf:"varint,1,rep,packed,name=kinds,proto3,enum=headwater.v1.EventKind" json:"kinds,omitempty"`
-	// Only events about these programs, or about something in them: enrollments, links, coupons, leads, conversions and rewards.
+	// Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
+	// rewards.
 	ProgramIds []string `protobuf:"bytes,2,rep,name=program_ids,json=programIds,proto3" json:"program_ids,omitempty"`
 	// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
 	// rewards. If a lead or conversion moves to another affiliate, both get the event.
@@ -569,7 +689,7 @@ var File_headwater_v1_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\"\x92\x06\n" +
+	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\"\xe9\x06\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1a\n" +
@@ -594,7 +714,9 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x06coupon\x18\x0e \x01(\v2\x14.headwater.v1.CouponH\x00R\x06coupon\x12(\n" +
 	"\x04lead\x18\x0f \x01(\v2\x12.headwater.v1.LeadH\x00R\x04lead\x12/\n" +
 	"\aapi_key\x18\x10 \x01(\v2\x14.headwater.v1.ApiKeyH\x00R\x06apiKey\x121\n" +
-	"\aaccount\x18\x11 \x01(\v2\x15.headwater.v1.AccountH\x00R\aaccountB\t\n" +
+	"\aaccount\x18\x11 \x01(\v2\x15.headwater.v1.AccountH\x00R\aaccount\x12(\n" +
+	"\x04item\x18\x12 \x01(\v2\x12.headwater.v1.ItemH\x00R\x04item\x12+\n" +
+	"\x05offer\x18\x13 \x01(\v2\x13.headwater.v1.OfferH\x00R\x05offerB\t\n" +
 	"\asubject\"\xa3\x01\n" +
 	"\vEventFilter\x12-\n" +
 	"\x05kinds\x18\x01 \x03(\x0e2\x17.headwater.v1.EventKindR\x05kinds\x12\x1f\n" +
@@ -602,7 +724,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xcc\a\n" +
+	"subjectIds*\xce\f\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -634,7 +756,27 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x1aEVENT_KIND_API_KEY_REVOKED\x10\x1a\x12!\n" +
 	"\x1dEVENT_KIND_ACCOUNT_REGISTERED\x10\x1b\x12\x1e\n" +
 	"\x1aEVENT_KIND_ACCOUNT_UPDATED\x10\x1c\x12#\n" +
-	"\x1fEVENT_KIND_REFUND_EXCEEDED_SALE\x10\x1dBL\n" +
+	"\x1fEVENT_KIND_REFUND_EXCEEDED_SALE\x10\x1d\x12\x1d\n" +
+	"\x19EVENT_KIND_REWARD_CREATED\x10\x1e\x12\x1f\n" +
+	"\x1bEVENT_KIND_REWARD_FULFILLED\x10\x1f\x12\"\n" +
+	"\x1eEVENT_KIND_CORRECTION_RECORDED\x10 \x12\x1d\n" +
+	"\x19EVENT_KIND_SALE_CORRECTED\x10!\x12\x1e\n" +
+	"\x1aEVENT_KIND_LEAD_ATTRIBUTED\x10\"\x12\x1a\n" +
+	"\x16EVENT_KIND_LEAD_MERGED\x10#\x12\x1b\n" +
+	"\x17EVENT_KIND_LEAD_DELETED\x10$\x12 \n" +
+	"\x1cEVENT_KIND_AFFILIATE_UPDATED\x10%\x12!\n" +
+	"\x1dEVENT_KIND_AFFILIATE_APPROVED\x10&\x12!\n" +
+	"\x1dEVENT_KIND_AFFILIATE_REJECTED\x10'\x12$\n" +
+	" EVENT_KIND_AFFILIATE_DEACTIVATED\x10(\x12&\n" +
+	"\"EVENT_KIND_AFFILIATE_TOKEN_ROTATED\x10)\x12\x1b\n" +
+	"\x17EVENT_KIND_ITEM_CREATED\x10*\x12\x1b\n" +
+	"\x17EVENT_KIND_ITEM_UPDATED\x10+\x12\x1c\n" +
+	"\x18EVENT_KIND_ITEM_ARCHIVED\x10,\x12\x1d\n" +
+	"\x19EVENT_KIND_COUPON_UPDATED\x10-\x12\x1c\n" +
+	"\x18EVENT_KIND_OFFER_CREATED\x10.\x12\x1c\n" +
+	"\x18EVENT_KIND_OFFER_UPDATED\x10/\x12\x1c\n" +
+	"\x18EVENT_KIND_OFFER_CLAIMED\x100\x12\x1d\n" +
+	"\x19EVENT_KIND_OFFER_ARCHIVED\x101BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -667,6 +809,8 @@ var file_headwater_v1_event_proto_goTypes = []any{
 	(*Lead)(nil),                  // 11: headwater.v1.Lead
 	(*ApiKey)(nil),                // 12: headwater.v1.ApiKey
 	(*Account)(nil),               // 13: headwater.v1.Account
+	(*Item)(nil),                  // 14: headwater.v1.Item
+	(*Offer)(nil),                 // 15: headwater.v1.Offer
 }
 var file_headwater_v1_event_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Event.kind:type_name -> headwater.v1.EventKind
@@ -682,12 +826,14 @@ var file_headwater_v1_event_proto_depIdxs = []int32{
 	11, // 10: headwater.v1.Event.lead:type_name -> headwater.v1.Lead
 	12, // 11: headwater.v1.Event.api_key:type_name -> headwater.v1.ApiKey
 	13, // 12: headwater.v1.Event.account:type_name -> headwater.v1.Account
-	0,  // 13: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	14, // 13: headwater.v1.Event.item:type_name -> headwater.v1.Item
+	15, // 14: headwater.v1.Event.offer:type_name -> headwater.v1.Offer
+	0,  // 15: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_event_proto_init() }
@@ -701,8 +847,10 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
+	file_headwater_v1_item_proto_init()
 	file_headwater_v1_lead_proto_init()
 	file_headwater_v1_link_proto_init()
+	file_headwater_v1_offer_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_event_proto_msgTypes[0].OneofWrappers = []any{
@@ -716,6 +864,8 @@ func file_headwater_v1_event_proto_init() {
 		(*Event_Lead)(nil),
 		(*Event_ApiKey)(nil),
 		(*Event_Account)(nil),
+		(*Event_Item)(nil),
+		(*Event_Offer)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

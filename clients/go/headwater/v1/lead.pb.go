@@ -11,6 +11,7 @@ package headwaterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -101,8 +102,8 @@ type Lead struct {
 	LastName string `protobuf:"bytes,5,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
 	// The state. A sale sets ACTIVE, and a cancellation sets CANCELLED.
 	State LeadState `protobuf:"varint,6,opt,name=state,proto3,enum=headwater.v1.LeadState" json:"state,omitempty"`
-	// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-	// way at the next sale that another affiliate referred.
+	// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
+	// an affiliate who is not ACTIVE gives way at the next sale that another affiliate referred, also if the lead was bound by hand.
 	Credits []*Credit `protobuf:"bytes,7,rep,name=credits,proto3" json:"credits,omitempty"`
 	// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.
 	BindTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=bind_time,json=bindTime,proto3" json:"bind_time,omitempty"`
@@ -122,7 +123,15 @@ type Lead struct {
 	// The email address for display, as the event wrote it that gave the lead its address: with its capitals and with its own host, but
 	// without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
 	// feed.
-	EmailAsSent   string `protobuf:"bytes,15,opt,name=email_as_sent,json=emailAsSent,proto3" json:"email_as_sent,omitempty"`
+	EmailAsSent string `protobuf:"bytes,15,opt,name=email_as_sent,json=emailAsSent,proto3" json:"email_as_sent,omitempty"`
+	// Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Empty in the feed.
+	Metadata map[string]string `protobuf:"bytes,16,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The ids of the leads that were merged into this one. Each of them identifies this lead too.
+	MergedLeadIds []string `protobuf:"bytes,17,rep,name=merged_lead_ids,json=mergedLeadIds,proto3" json:"merged_lead_ids,omitempty"`
+	// The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one.
+	MergedIntoLeadId string `protobuf:"bytes,18,opt,name=merged_into_lead_id,json=mergedIntoLeadId,proto3" json:"merged_into_lead_id,omitempty"`
+	// When the lead was deleted. Only set in the feed, because no call returns a deleted lead.
+	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -262,6 +271,1073 @@ func (x *Lead) GetEmailAsSent() string {
 	return ""
 }
 
+func (x *Lead) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Lead) GetMergedLeadIds() []string {
+	if x != nil {
+		return x.MergedLeadIds
+	}
+	return nil
+}
+
+func (x *Lead) GetMergedIntoLeadId() string {
+	if x != nil {
+		return x.MergedIntoLeadId
+	}
+	return ""
+}
+
+func (x *Lead) GetDeleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeleteTime
+	}
+	return nil
+}
+
+// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
+type Referrer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The referrer. Exactly one is required.
+	//
+	// Types that are valid to be assigned to Selector:
+	//
+	//	*Referrer_EnrollmentId
+	//	*Referrer_RefId
+	//	*Referrer_Affiliate
+	Selector isReferrer_Selector `protobuf_oneof:"selector"`
+	// The program, if `affiliate` is set. Empty: the account's default program. Refused beside the other two.
+	ProgramId     string `protobuf:"bytes,4,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Referrer) Reset() {
+	*x = Referrer{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Referrer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Referrer) ProtoMessage() {}
+
+func (x *Referrer) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Referrer.ProtoReflect.Descriptor instead.
+func (*Referrer) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Referrer) GetSelector() isReferrer_Selector {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+func (x *Referrer) GetEnrollmentId() string {
+	if x != nil {
+		if x, ok := x.Selector.(*Referrer_EnrollmentId); ok {
+			return x.EnrollmentId
+		}
+	}
+	return ""
+}
+
+func (x *Referrer) GetRefId() string {
+	if x != nil {
+		if x, ok := x.Selector.(*Referrer_RefId); ok {
+			return x.RefId
+		}
+	}
+	return ""
+}
+
+func (x *Referrer) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		if x, ok := x.Selector.(*Referrer_Affiliate); ok {
+			return x.Affiliate
+		}
+	}
+	return nil
+}
+
+func (x *Referrer) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
+type isReferrer_Selector interface {
+	isReferrer_Selector()
+}
+
+type Referrer_EnrollmentId struct {
+	// The enrollment's id, `enr_` and 32 hexadecimal digits.
+	EnrollmentId string `protobuf:"bytes,1,opt,name=enrollment_id,json=enrollmentId,proto3,oneof"`
+}
+
+type Referrer_RefId struct {
+	// The ref_id of an enrollment or the code of a link, in upper or lower case.
+	RefId string `protobuf:"bytes,2,opt,name=ref_id,json=refId,proto3,oneof"`
+}
+
+type Referrer_Affiliate struct {
+	// The affiliate. Its enrollment in `program_id` is meant.
+	Affiliate *AffiliateSelector `protobuf:"bytes,3,opt,name=affiliate,proto3,oneof"`
+}
+
+func (*Referrer_EnrollmentId) isReferrer_Selector() {}
+
+func (*Referrer_RefId) isReferrer_Selector() {}
+
+func (*Referrer_Affiliate) isReferrer_Selector() {}
+
+// The request of CreateLead.
+type CreateLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The lead's email address, up to 254 bytes. `email` or `external_id` is required. No other lead may have the address, now or formerly.
+	Email string `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// The merchant's own id for the customer, up to 128 characters. No other lead may have it, now or formerly.
+	ExternalId string `protobuf:"bytes,3,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
+	// First name, up to 200 characters. Optional.
+	FirstName string `protobuf:"bytes,4,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
+	// Last name, up to 200 characters. Optional.
+	LastName string `protobuf:"bytes,5,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
+	// The state. Default `LEAD_STATE_SIGNED_UP`.
+	State LeadState `protobuf:"varint,6,opt,name=state,proto3,enum=headwater.v1.LeadState" json:"state,omitempty"`
+	// The plan, up to 200 characters. Optional.
+	Plan string `protobuf:"bytes,7,opt,name=plan,proto3" json:"plan,omitempty"`
+	// When the customer first bought, at most 10 minutes ahead of the server's clock. Optional.
+	FirstSaleTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first_sale_time,json=firstSaleTime,proto3" json:"first_sale_time,omitempty"`
+	// Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Optional.
+	Metadata map[string]string `protobuf:"bytes,9,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Who referred the lead. Not set: the lead is not bound, and the first event that an affiliate referred binds it.
+	Referrer *Referrer `protobuf:"bytes,10,opt,name=referrer,proto3" json:"referrer,omitempty"`
+	// When the lead was referred, at most 10 minutes ahead of the server's clock. The lead is bound from this time on, and earlier sales are
+	// not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
+	ReferralTime  *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateLeadRequest) Reset() {
+	*x = CreateLeadRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateLeadRequest) ProtoMessage() {}
+
+func (x *CreateLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateLeadRequest.ProtoReflect.Descriptor instead.
+func (*CreateLeadRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CreateLeadRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateLeadRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *CreateLeadRequest) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+func (x *CreateLeadRequest) GetFirstName() string {
+	if x != nil {
+		return x.FirstName
+	}
+	return ""
+}
+
+func (x *CreateLeadRequest) GetLastName() string {
+	if x != nil {
+		return x.LastName
+	}
+	return ""
+}
+
+func (x *CreateLeadRequest) GetState() LeadState {
+	if x != nil {
+		return x.State
+	}
+	return LeadState_LEAD_STATE_UNSPECIFIED
+}
+
+func (x *CreateLeadRequest) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *CreateLeadRequest) GetFirstSaleTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstSaleTime
+	}
+	return nil
+}
+
+func (x *CreateLeadRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *CreateLeadRequest) GetReferrer() *Referrer {
+	if x != nil {
+		return x.Referrer
+	}
+	return nil
+}
+
+func (x *CreateLeadRequest) GetReferralTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReferralTime
+	}
+	return nil
+}
+
+// The answer of CreateLead.
+type CreateLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+	// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateLeadResponse) Reset() {
+	*x = CreateLeadResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateLeadResponse) ProtoMessage() {}
+
+func (x *CreateLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateLeadResponse.ProtoReflect.Descriptor instead.
+func (*CreateLeadResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CreateLeadResponse) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *CreateLeadResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of UpdateLead.
+type UpdateLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The new values. The server reads the fields that `update_mask` names, and ignores the others, `id` too. Not set: the named fields are
+	// emptied.
+	Lead *Lead `protobuf:"bytes,2,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+	// Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
+	// email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// The lead to change. Required.
+	Selector      *LeadSelector `protobuf:"bytes,4,opt,name=selector,proto3" json:"selector,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateLeadRequest) Reset() {
+	*x = UpdateLeadRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateLeadRequest) ProtoMessage() {}
+
+func (x *UpdateLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateLeadRequest.ProtoReflect.Descriptor instead.
+func (*UpdateLeadRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UpdateLeadRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateLeadRequest) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *UpdateLeadRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateLeadRequest) GetSelector() *LeadSelector {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+// The answer of UpdateLead.
+type UpdateLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead after the change.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+	// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateLeadResponse) Reset() {
+	*x = UpdateLeadResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateLeadResponse) ProtoMessage() {}
+
+func (x *UpdateLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateLeadResponse.ProtoReflect.Descriptor instead.
+func (*UpdateLeadResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpdateLeadResponse) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *UpdateLeadResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of DeleteLead.
+type DeleteLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The lead to delete. Required.
+	Lead          *LeadSelector `protobuf:"bytes,2,opt,name=lead,proto3" json:"lead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteLeadRequest) Reset() {
+	*x = DeleteLeadRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteLeadRequest) ProtoMessage() {}
+
+func (x *DeleteLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteLeadRequest.ProtoReflect.Descriptor instead.
+func (*DeleteLeadRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DeleteLeadRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DeleteLeadRequest) GetLead() *LeadSelector {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+// The answer of DeleteLead.
+type DeleteLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the lead that was deleted.
+	LeadId string `protobuf:"bytes,1,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteLeadResponse) Reset() {
+	*x = DeleteLeadResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteLeadResponse) ProtoMessage() {}
+
+func (x *DeleteLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteLeadResponse.ProtoReflect.Descriptor instead.
+func (*DeleteLeadResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DeleteLeadResponse) GetLeadId() string {
+	if x != nil {
+		return x.LeadId
+	}
+	return ""
+}
+
+func (x *DeleteLeadResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of MergeLeads.
+type MergeLeadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The lead that stays. Required.
+	Lead *LeadSelector `protobuf:"bytes,2,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The lead that is merged into it. Required. Another lead than `lead`.
+	Duplicate     *LeadSelector `protobuf:"bytes,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeLeadsRequest) Reset() {
+	*x = MergeLeadsRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeLeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeLeadsRequest) ProtoMessage() {}
+
+func (x *MergeLeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeLeadsRequest.ProtoReflect.Descriptor instead.
+func (*MergeLeadsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MergeLeadsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MergeLeadsRequest) GetLead() *LeadSelector {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *MergeLeadsRequest) GetDuplicate() *LeadSelector {
+	if x != nil {
+		return x.Duplicate
+	}
+	return nil
+}
+
+// The answer of MergeLeads.
+type MergeLeadsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead that stays, after the merge.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+	// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeLeadsResponse) Reset() {
+	*x = MergeLeadsResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeLeadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeLeadsResponse) ProtoMessage() {}
+
+func (x *MergeLeadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeLeadsResponse.ProtoReflect.Descriptor instead.
+func (*MergeLeadsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MergeLeadsResponse) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *MergeLeadsResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of AttributeLead.
+type AttributeLeadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The lead to bind. Required.
+	Lead *LeadSelector `protobuf:"bytes,2,opt,name=lead,proto3" json:"lead,omitempty"`
+	// Who referred the lead. Required.
+	Referrer *Referrer `protobuf:"bytes,3,opt,name=referrer,proto3" json:"referrer,omitempty"`
+	// Why the lead is bound by hand, for people to read later, up to 500 characters. Required.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When the lead was referred, at most 10 minutes ahead of the server's clock. Sales since then that nobody referred are credited to the
+	// referrer. Sales that are credited already stay as they are. Not set: now.
+	ReferralTime  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeLeadRequest) Reset() {
+	*x = AttributeLeadRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeLeadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeLeadRequest) ProtoMessage() {}
+
+func (x *AttributeLeadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeLeadRequest.ProtoReflect.Descriptor instead.
+func (*AttributeLeadRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AttributeLeadRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AttributeLeadRequest) GetLead() *LeadSelector {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *AttributeLeadRequest) GetReferrer() *Referrer {
+	if x != nil {
+		return x.Referrer
+	}
+	return nil
+}
+
+func (x *AttributeLeadRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AttributeLeadRequest) GetReferralTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReferralTime
+	}
+	return nil
+}
+
+// The answer of AttributeLead.
+type AttributeLeadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead after the change.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+	// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttributeLeadResponse) Reset() {
+	*x = AttributeLeadResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttributeLeadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttributeLeadResponse) ProtoMessage() {}
+
+func (x *AttributeLeadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttributeLeadResponse.ProtoReflect.Descriptor instead.
+func (*AttributeLeadResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AttributeLeadResponse) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *AttributeLeadResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of GetAttribution.
+type GetAttributionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead. Required.
+	Lead          *LeadSelector `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAttributionRequest) Reset() {
+	*x = GetAttributionRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAttributionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAttributionRequest) ProtoMessage() {}
+
+func (x *GetAttributionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAttributionRequest.ProtoReflect.Descriptor instead.
+func (*GetAttributionRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetAttributionRequest) GetLead() *LeadSelector {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+// The answer of GetAttribution.
+type GetAttributionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead. `credits` has who it is bound to and the evidence that won, `bind_time` and `referral_time` have since when.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The enrollments that the lead is bound to, in the order of its credits.
+	Enrollments []*Enrollment `protobuf:"bytes,2,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
+	// The affiliates that the lead is bound to, in the order of its credits.
+	Affiliates []*Affiliate `protobuf:"bytes,3,rep,name=affiliates,proto3" json:"affiliates,omitempty"`
+	// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
+	// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
+	// lead, and for a lead without such an event.
+	Conversion *Conversion `protobuf:"bytes,4,opt,name=conversion,proto3" json:"conversion,omitempty"`
+	// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
+	// is bound by the last one unless a later sale bound it anew.
+	ManualBindings []*ManualBinding `protobuf:"bytes,5,rep,name=manual_bindings,json=manualBindings,proto3" json:"manual_bindings,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetAttributionResponse) Reset() {
+	*x = GetAttributionResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAttributionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAttributionResponse) ProtoMessage() {}
+
+func (x *GetAttributionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAttributionResponse.ProtoReflect.Descriptor instead.
+func (*GetAttributionResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetAttributionResponse) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *GetAttributionResponse) GetEnrollments() []*Enrollment {
+	if x != nil {
+		return x.Enrollments
+	}
+	return nil
+}
+
+func (x *GetAttributionResponse) GetAffiliates() []*Affiliate {
+	if x != nil {
+		return x.Affiliates
+	}
+	return nil
+}
+
+func (x *GetAttributionResponse) GetConversion() *Conversion {
+	if x != nil {
+		return x.Conversion
+	}
+	return nil
+}
+
+func (x *GetAttributionResponse) GetManualBindings() []*ManualBinding {
+	if x != nil {
+		return x.ManualBindings
+	}
+	return nil
+}
+
+// A binding of a lead that a person decided on, not an event.
+type ManualBinding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliates that the lead was bound to.
+	Credits []*Credit `protobuf:"bytes,1,rep,name=credits,proto3" json:"credits,omitempty"`
+	// Since when the lead was bound.
+	BindTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=bind_time,json=bindTime,proto3" json:"bind_time,omitempty"`
+	// When the lead was referred. Nothing before it is paid for.
+	ReferralTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	// When the call was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The reason that AttributeLead was given. Empty for other calls.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The lead that was merged into this one and had the binding. Empty for other calls than MergeLeads.
+	MergedLeadId  string `protobuf:"bytes,6,opt,name=merged_lead_id,json=mergedLeadId,proto3" json:"merged_lead_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ManualBinding) Reset() {
+	*x = ManualBinding{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ManualBinding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ManualBinding) ProtoMessage() {}
+
+func (x *ManualBinding) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ManualBinding.ProtoReflect.Descriptor instead.
+func (*ManualBinding) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ManualBinding) GetCredits() []*Credit {
+	if x != nil {
+		return x.Credits
+	}
+	return nil
+}
+
+func (x *ManualBinding) GetBindTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BindTime
+	}
+	return nil
+}
+
+func (x *ManualBinding) GetReferralTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReferralTime
+	}
+	return nil
+}
+
+func (x *ManualBinding) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *ManualBinding) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ManualBinding) GetMergedLeadId() string {
+	if x != nil {
+		return x.MergedLeadId
+	}
+	return ""
+}
+
 // The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 // are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
 type RecordLeadRequest struct {
@@ -296,7 +1372,7 @@ type RecordLeadRequest struct {
 
 func (x *RecordLeadRequest) Reset() {
 	*x = RecordLeadRequest{}
-	mi := &file_headwater_v1_lead_proto_msgTypes[1]
+	mi := &file_headwater_v1_lead_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -308,7 +1384,7 @@ func (x *RecordLeadRequest) String() string {
 func (*RecordLeadRequest) ProtoMessage() {}
 
 func (x *RecordLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lead_proto_msgTypes[1]
+	mi := &file_headwater_v1_lead_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -321,7 +1397,7 @@ func (x *RecordLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordLeadRequest.ProtoReflect.Descriptor instead.
 func (*RecordLeadRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RecordLeadRequest) GetEventId() string {
@@ -415,7 +1491,7 @@ type RecordLeadResponse struct {
 
 func (x *RecordLeadResponse) Reset() {
 	*x = RecordLeadResponse{}
-	mi := &file_headwater_v1_lead_proto_msgTypes[2]
+	mi := &file_headwater_v1_lead_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +1503,7 @@ func (x *RecordLeadResponse) String() string {
 func (*RecordLeadResponse) ProtoMessage() {}
 
 func (x *RecordLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lead_proto_msgTypes[2]
+	mi := &file_headwater_v1_lead_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +1516,7 @@ func (x *RecordLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordLeadResponse.ProtoReflect.Descriptor instead.
 func (*RecordLeadResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RecordLeadResponse) GetOutcome() ConversionOutcome {
@@ -496,7 +1572,7 @@ type GetLeadRequest struct {
 
 func (x *GetLeadRequest) Reset() {
 	*x = GetLeadRequest{}
-	mi := &file_headwater_v1_lead_proto_msgTypes[3]
+	mi := &file_headwater_v1_lead_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +1584,7 @@ func (x *GetLeadRequest) String() string {
 func (*GetLeadRequest) ProtoMessage() {}
 
 func (x *GetLeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lead_proto_msgTypes[3]
+	mi := &file_headwater_v1_lead_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +1597,7 @@ func (x *GetLeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLeadRequest.ProtoReflect.Descriptor instead.
 func (*GetLeadRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetLeadRequest) GetLead() *LeadSelector {
@@ -539,14 +1615,18 @@ type GetLeadResponse struct {
 	// The enrollments that the lead is bound to, in the order of its credits.
 	Enrollments []*Enrollment `protobuf:"bytes,2,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
 	// The affiliates that the lead is bound to, in the order of its credits.
-	Affiliates    []*Affiliate `protobuf:"bytes,3,rep,name=affiliates,proto3" json:"affiliates,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Affiliates []*Affiliate `protobuf:"bytes,3,rep,name=affiliates,proto3" json:"affiliates,omitempty"`
+	// The email addresses that identify the lead too: those that it had before, and those of leads that were merged into it.
+	FormerEmails []string `protobuf:"bytes,4,rep,name=former_emails,json=formerEmails,proto3" json:"former_emails,omitempty"`
+	// The merchant's ids that identify the lead too: those that it had before, and those of leads that were merged into it.
+	FormerExternalIds []string `protobuf:"bytes,5,rep,name=former_external_ids,json=formerExternalIds,proto3" json:"former_external_ids,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *GetLeadResponse) Reset() {
 	*x = GetLeadResponse{}
-	mi := &file_headwater_v1_lead_proto_msgTypes[4]
+	mi := &file_headwater_v1_lead_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -558,7 +1638,7 @@ func (x *GetLeadResponse) String() string {
 func (*GetLeadResponse) ProtoMessage() {}
 
 func (x *GetLeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lead_proto_msgTypes[4]
+	mi := &file_headwater_v1_lead_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -571,7 +1651,7 @@ func (x *GetLeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLeadResponse.ProtoReflect.Descriptor instead.
 func (*GetLeadResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetLeadResponse) GetLead() *Lead {
@@ -591,6 +1671,20 @@ func (x *GetLeadResponse) GetEnrollments() []*Enrollment {
 func (x *GetLeadResponse) GetAffiliates() []*Affiliate {
 	if x != nil {
 		return x.Affiliates
+	}
+	return nil
+}
+
+func (x *GetLeadResponse) GetFormerEmails() []string {
+	if x != nil {
+		return x.FormerEmails
+	}
+	return nil
+}
+
+func (x *GetLeadResponse) GetFormerExternalIds() []string {
+	if x != nil {
+		return x.FormerExternalIds
 	}
 	return nil
 }
@@ -615,7 +1709,7 @@ type ListLeadsRequest struct {
 
 func (x *ListLeadsRequest) Reset() {
 	*x = ListLeadsRequest{}
-	mi := &file_headwater_v1_lead_proto_msgTypes[5]
+	mi := &file_headwater_v1_lead_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +1721,7 @@ func (x *ListLeadsRequest) String() string {
 func (*ListLeadsRequest) ProtoMessage() {}
 
 func (x *ListLeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lead_proto_msgTypes[5]
+	mi := &file_headwater_v1_lead_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +1734,7 @@ func (x *ListLeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadsRequest.ProtoReflect.Descriptor instead.
 func (*ListLeadsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListLeadsRequest) GetPageSize() int32 {
@@ -691,7 +1785,7 @@ type ListLeadsResponse struct {
 
 func (x *ListLeadsResponse) Reset() {
 	*x = ListLeadsResponse{}
-	mi := &file_headwater_v1_lead_proto_msgTypes[6]
+	mi := &file_headwater_v1_lead_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +1797,7 @@ func (x *ListLeadsResponse) String() string {
 func (*ListLeadsResponse) ProtoMessage() {}
 
 func (x *ListLeadsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_lead_proto_msgTypes[6]
+	mi := &file_headwater_v1_lead_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +1810,7 @@ func (x *ListLeadsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeadsResponse.ProtoReflect.Descriptor instead.
 func (*ListLeadsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListLeadsResponse) GetLeads() []*Lead {
@@ -737,7 +1831,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\xff\x04\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\x8e\a\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -758,7 +1852,100 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12?\n" +
 	"\rreferral_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\x12\"\n" +
-	"\remail_as_sent\x18\x0f \x01(\tR\vemailAsSent\"\xd5\x02\n" +
+	"\remail_as_sent\x18\x0f \x01(\tR\vemailAsSent\x12<\n" +
+	"\bmetadata\x18\x10 \x03(\v2 .headwater.v1.Lead.MetadataEntryR\bmetadata\x12&\n" +
+	"\x0fmerged_lead_ids\x18\x11 \x03(\tR\rmergedLeadIds\x12-\n" +
+	"\x13merged_into_lead_id\x18\x12 \x01(\tR\x10mergedIntoLeadId\x12;\n" +
+	"\vdelete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"deleteTime\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
+	"\bReferrer\x12%\n" +
+	"\renrollment_id\x18\x01 \x01(\tH\x00R\fenrollmentId\x12\x17\n" +
+	"\x06ref_id\x18\x02 \x01(\tH\x00R\x05refId\x12?\n" +
+	"\taffiliate\x18\x03 \x01(\v2\x1f.headwater.v1.AffiliateSelectorH\x00R\taffiliate\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x04 \x01(\tR\tprogramIdB\n" +
+	"\n" +
+	"\bselector\"\xa9\x04\n" +
+	"\x11CreateLeadRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
+	"\vexternal_id\x18\x03 \x01(\tR\n" +
+	"externalId\x12\x1d\n" +
+	"\n" +
+	"first_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n" +
+	"\tlast_name\x18\x05 \x01(\tR\blastName\x12-\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x17.headwater.v1.LeadStateR\x05state\x12\x12\n" +
+	"\x04plan\x18\a \x01(\tR\x04plan\x12B\n" +
+	"\x0ffirst_sale_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rfirstSaleTime\x12I\n" +
+	"\bmetadata\x18\t \x03(\v2-.headwater.v1.CreateLeadRequest.MetadataEntryR\bmetadata\x122\n" +
+	"\breferrer\x18\n" +
+	" \x01(\v2\x16.headwater.v1.ReferrerR\breferrer\x12?\n" +
+	"\rreferral_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
+	"\x12CreateLeadResponse\x12&\n" +
+	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xcf\x01\n" +
+	"\x11UpdateLeadRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12&\n" +
+	"\x04lead\x18\x02 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x126\n" +
+	"\bselector\x18\x04 \x01(\v2\x1a.headwater.v1.LeadSelectorR\bselector\"X\n" +
+	"\x12UpdateLeadResponse\x12&\n" +
+	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"b\n" +
+	"\x11DeleteLeadRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12.\n" +
+	"\x04lead\x18\x02 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"I\n" +
+	"\x12DeleteLeadResponse\x12\x17\n" +
+	"\alead_id\x18\x01 \x01(\tR\x06leadId\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x9c\x01\n" +
+	"\x11MergeLeadsRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12.\n" +
+	"\x04lead\x18\x02 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\x128\n" +
+	"\tduplicate\x18\x03 \x01(\v2\x1a.headwater.v1.LeadSelectorR\tduplicate\"X\n" +
+	"\x12MergeLeadsResponse\x12&\n" +
+	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xf2\x01\n" +
+	"\x14AttributeLeadRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12.\n" +
+	"\x04lead\x18\x02 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\x122\n" +
+	"\breferrer\x18\x03 \x01(\v2\x16.headwater.v1.ReferrerR\breferrer\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12?\n" +
+	"\rreferral_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\"[\n" +
+	"\x15AttributeLeadResponse\x12&\n" +
+	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"G\n" +
+	"\x15GetAttributionRequest\x12.\n" +
+	"\x04lead\x18\x01 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\xb5\x02\n" +
+	"\x16GetAttributionResponse\x12&\n" +
+	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12:\n" +
+	"\venrollments\x18\x02 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x127\n" +
+	"\n" +
+	"affiliates\x18\x03 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
+	"affiliates\x128\n" +
+	"\n" +
+	"conversion\x18\x04 \x01(\v2\x18.headwater.v1.ConversionR\n" +
+	"conversion\x12D\n" +
+	"\x0fmanual_bindings\x18\x05 \x03(\v2\x1b.headwater.v1.ManualBindingR\x0emanualBindings\"\xb4\x02\n" +
+	"\rManualBinding\x12.\n" +
+	"\acredits\x18\x01 \x03(\v2\x14.headwater.v1.CreditR\acredits\x127\n" +
+	"\tbind_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bbindTime\x12?\n" +
+	"\rreferral_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12$\n" +
+	"\x0emerged_lead_id\x18\x06 \x01(\tR\fmergedLeadId\"\xd5\x02\n" +
 	"\x11RecordLeadRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -783,13 +1970,15 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
 	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"@\n" +
 	"\x0eGetLeadRequest\x12.\n" +
-	"\x04lead\x18\x01 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\xae\x01\n" +
+	"\x04lead\x18\x01 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\x83\x02\n" +
 	"\x0fGetLeadResponse\x12&\n" +
 	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12:\n" +
 	"\venrollments\x18\x02 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x127\n" +
 	"\n" +
 	"affiliates\x18\x03 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
-	"affiliates\"\xed\x01\n" +
+	"affiliates\x12#\n" +
+	"\rformer_emails\x18\x04 \x03(\tR\fformerEmails\x12.\n" +
+	"\x13former_external_ids\x18\x05 \x03(\tR\x11formerExternalIds\"\xed\x01\n" +
 	"\x10ListLeadsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -821,54 +2010,103 @@ func file_headwater_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_headwater_v1_lead_proto_goTypes = []any{
-	(LeadState)(0),                // 0: headwater.v1.LeadState
-	(*Lead)(nil),                  // 1: headwater.v1.Lead
-	(*RecordLeadRequest)(nil),     // 2: headwater.v1.RecordLeadRequest
-	(*RecordLeadResponse)(nil),    // 3: headwater.v1.RecordLeadResponse
-	(*GetLeadRequest)(nil),        // 4: headwater.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),       // 5: headwater.v1.GetLeadResponse
-	(*ListLeadsRequest)(nil),      // 6: headwater.v1.ListLeadsRequest
-	(*ListLeadsResponse)(nil),     // 7: headwater.v1.ListLeadsResponse
-	(*Credit)(nil),                // 8: headwater.v1.Credit
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
-	(*Money)(nil),                 // 10: headwater.v1.Money
-	(ConversionOutcome)(0),        // 11: headwater.v1.ConversionOutcome
-	(*Warning)(nil),               // 12: headwater.v1.Warning
-	(*LeadSelector)(nil),          // 13: headwater.v1.LeadSelector
-	(*Enrollment)(nil),            // 14: headwater.v1.Enrollment
-	(*Affiliate)(nil),             // 15: headwater.v1.Affiliate
-	(ListOrder)(0),                // 16: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),     // 17: headwater.v1.AffiliateSelector
+	(LeadState)(0),                 // 0: headwater.v1.LeadState
+	(*Lead)(nil),                   // 1: headwater.v1.Lead
+	(*Referrer)(nil),               // 2: headwater.v1.Referrer
+	(*CreateLeadRequest)(nil),      // 3: headwater.v1.CreateLeadRequest
+	(*CreateLeadResponse)(nil),     // 4: headwater.v1.CreateLeadResponse
+	(*UpdateLeadRequest)(nil),      // 5: headwater.v1.UpdateLeadRequest
+	(*UpdateLeadResponse)(nil),     // 6: headwater.v1.UpdateLeadResponse
+	(*DeleteLeadRequest)(nil),      // 7: headwater.v1.DeleteLeadRequest
+	(*DeleteLeadResponse)(nil),     // 8: headwater.v1.DeleteLeadResponse
+	(*MergeLeadsRequest)(nil),      // 9: headwater.v1.MergeLeadsRequest
+	(*MergeLeadsResponse)(nil),     // 10: headwater.v1.MergeLeadsResponse
+	(*AttributeLeadRequest)(nil),   // 11: headwater.v1.AttributeLeadRequest
+	(*AttributeLeadResponse)(nil),  // 12: headwater.v1.AttributeLeadResponse
+	(*GetAttributionRequest)(nil),  // 13: headwater.v1.GetAttributionRequest
+	(*GetAttributionResponse)(nil), // 14: headwater.v1.GetAttributionResponse
+	(*ManualBinding)(nil),          // 15: headwater.v1.ManualBinding
+	(*RecordLeadRequest)(nil),      // 16: headwater.v1.RecordLeadRequest
+	(*RecordLeadResponse)(nil),     // 17: headwater.v1.RecordLeadResponse
+	(*GetLeadRequest)(nil),         // 18: headwater.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),        // 19: headwater.v1.GetLeadResponse
+	(*ListLeadsRequest)(nil),       // 20: headwater.v1.ListLeadsRequest
+	(*ListLeadsResponse)(nil),      // 21: headwater.v1.ListLeadsResponse
+	nil,                            // 22: headwater.v1.Lead.MetadataEntry
+	nil,                            // 23: headwater.v1.CreateLeadRequest.MetadataEntry
+	(*Credit)(nil),                 // 24: headwater.v1.Credit
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(*Money)(nil),                  // 26: headwater.v1.Money
+	(*AffiliateSelector)(nil),      // 27: headwater.v1.AffiliateSelector
+	(*fieldmaskpb.FieldMask)(nil),  // 28: google.protobuf.FieldMask
+	(*LeadSelector)(nil),           // 29: headwater.v1.LeadSelector
+	(*Enrollment)(nil),             // 30: headwater.v1.Enrollment
+	(*Affiliate)(nil),              // 31: headwater.v1.Affiliate
+	(*Conversion)(nil),             // 32: headwater.v1.Conversion
+	(ConversionOutcome)(0),         // 33: headwater.v1.ConversionOutcome
+	(*Warning)(nil),                // 34: headwater.v1.Warning
+	(ListOrder)(0),                 // 35: headwater.v1.ListOrder
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
-	8,  // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
-	9,  // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
-	10, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
-	9,  // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
-	0,  // 8: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
-	9,  // 9: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
-	11, // 10: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	8,  // 11: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	12, // 12: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	13, // 13: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 14: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	14, // 15: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	15, // 16: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	16, // 17: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 18: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	17, // 19: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 20: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	24, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
+	25, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
+	26, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
+	25, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
+	25, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
+	25, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
+	25, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
+	22, // 8: headwater.v1.Lead.metadata:type_name -> headwater.v1.Lead.MetadataEntry
+	25, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
+	27, // 10: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 11: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
+	25, // 12: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
+	23, // 13: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
+	2,  // 14: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
+	25, // 15: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	1,  // 16: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
+	1,  // 17: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
+	28, // 18: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	29, // 19: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
+	1,  // 20: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
+	29, // 21: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	29, // 22: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
+	29, // 23: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
+	1,  // 24: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
+	29, // 25: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	2,  // 26: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
+	25, // 27: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	1,  // 28: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
+	29, // 29: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 30: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
+	30, // 31: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
+	31, // 32: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
+	32, // 33: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
+	15, // 34: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
+	24, // 35: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
+	25, // 36: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
+	25, // 37: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
+	25, // 38: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 39: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
+	25, // 40: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
+	33, // 41: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	24, // 42: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
+	34, // 43: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	29, // 44: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 45: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	30, // 46: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	31, // 47: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	35, // 48: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 49: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	27, // 50: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 51: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }
@@ -882,13 +2120,18 @@ func file_headwater_v1_lead_proto_init() {
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_enrollment_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_lead_proto_msgTypes[1].OneofWrappers = []any{
+		(*Referrer_EnrollmentId)(nil),
+		(*Referrer_RefId)(nil),
+		(*Referrer_Affiliate)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lead_proto_rawDesc), len(file_headwater_v1_lead_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,6 +36,8 @@ const (
 	LedgerAccount_LEDGER_ACCOUNT_AFFILIATE_PENDING LedgerAccount = 2
 	// The rewards that the merchant owes to affiliates.
 	LedgerAccount_LEDGER_ACCOUNT_AFFILIATE_PAYABLE LedgerAccount = 3
+	// The fulfilled part of the rewards that are not in cash.
+	LedgerAccount_LEDGER_ACCOUNT_FULFILLED LedgerAccount = 4
 )
 
 // Enum value maps for LedgerAccount.
@@ -45,12 +47,14 @@ var (
 		1: "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
 		2: "LEDGER_ACCOUNT_AFFILIATE_PENDING",
 		3: "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
+		4: "LEDGER_ACCOUNT_FULFILLED",
 	}
 	LedgerAccount_value = map[string]int32{
 		"LEDGER_ACCOUNT_UNSPECIFIED":        0,
 		"LEDGER_ACCOUNT_COMMISSION_EXPENSE": 1,
 		"LEDGER_ACCOUNT_AFFILIATE_PENDING":  2,
 		"LEDGER_ACCOUNT_AFFILIATE_PAYABLE":  3,
+		"LEDGER_ACCOUNT_FULFILLED":          4,
 	}
 )
 
@@ -98,6 +102,12 @@ const (
 	// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
 	// is an entry with reason EARNED.
 	LedgerReason_LEDGER_REASON_REATTRIBUTED LedgerReason = 5
+	// A reward that is not in cash was fulfilled.
+	LedgerReason_LEDGER_REASON_FULFILLED LedgerReason = 6
+	// The amount of a sale was corrected.
+	LedgerReason_LEDGER_REASON_CORRECTED LedgerReason = 7
+	// A refund came with a commission adjustment.
+	LedgerReason_LEDGER_REASON_ADJUSTED LedgerReason = 8
 )
 
 // Enum value maps for LedgerReason.
@@ -109,6 +119,9 @@ var (
 		3: "LEDGER_REASON_DENIED",
 		4: "LEDGER_REASON_REFUNDED",
 		5: "LEDGER_REASON_REATTRIBUTED",
+		6: "LEDGER_REASON_FULFILLED",
+		7: "LEDGER_REASON_CORRECTED",
+		8: "LEDGER_REASON_ADJUSTED",
 	}
 	LedgerReason_value = map[string]int32{
 		"LEDGER_REASON_UNSPECIFIED":  0,
@@ -117,6 +130,9 @@ var (
 		"LEDGER_REASON_DENIED":       3,
 		"LEDGER_REASON_REFUNDED":     4,
 		"LEDGER_REASON_REATTRIBUTED": 5,
+		"LEDGER_REASON_FULFILLED":    6,
+		"LEDGER_REASON_CORRECTED":    7,
+		"LEDGER_REASON_ADJUSTED":     8,
 	}
 )
 
@@ -203,7 +219,7 @@ type Balance struct {
 	// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
 	// the negative amount.
 	Owed *RewardValue `protobuf:"bytes,3,opt,name=owed,proto3" json:"owed,omitempty"`
-	// The rewards that are paid. No call pays rewards today, so it is zero.
+	// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
 	Paid          *RewardValue `protobuf:"bytes,4,opt,name=paid,proto3" json:"paid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -323,6 +339,217 @@ func (x *GetBalanceResponse) GetBalances() []*Balance {
 	return nil
 }
 
+// The request of ListBalances.
+type ListBalancesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+	// holds at most 3 MiB, so it may have fewer entries.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
+	// Only the balances of this affiliate. Optional.
+	Affiliate *AffiliateSelector `protobuf:"bytes,4,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// Only balances in these units. Empty: all units.
+	Units []RewardUnit `protobuf:"varint,5,rep,packed,name=units,proto3,enum=headwater.v1.RewardUnit" json:"units,omitempty"`
+	// Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
+	Currencies []string `protobuf:"bytes,6,rep,name=currencies,proto3" json:"currencies,omitempty"`
+	// Only balances of which something is owed.
+	OwedOnly      bool `protobuf:"varint,7,opt,name=owed_only,json=owedOnly,proto3" json:"owed_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBalancesRequest) Reset() {
+	*x = ListBalancesRequest{}
+	mi := &file_headwater_v1_ledger_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBalancesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBalancesRequest) ProtoMessage() {}
+
+func (x *ListBalancesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_ledger_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBalancesRequest.ProtoReflect.Descriptor instead.
+func (*ListBalancesRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListBalancesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListBalancesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListBalancesRequest) GetOrder() ListOrder {
+	if x != nil {
+		return x.Order
+	}
+	return ListOrder_LIST_ORDER_UNSPECIFIED
+}
+
+func (x *ListBalancesRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *ListBalancesRequest) GetUnits() []RewardUnit {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+func (x *ListBalancesRequest) GetCurrencies() []string {
+	if x != nil {
+		return x.Currencies
+	}
+	return nil
+}
+
+func (x *ListBalancesRequest) GetOwedOnly() bool {
+	if x != nil {
+		return x.OwedOnly
+	}
+	return false
+}
+
+// The balances of one affiliate.
+type AffiliateBalances struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate's id.
+	AffiliateId string `protobuf:"bytes,1,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
+	// The affiliate's balances that pass the filter, ordered by unit, then by currency code.
+	Balances      []*Balance `protobuf:"bytes,2,rep,name=balances,proto3" json:"balances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AffiliateBalances) Reset() {
+	*x = AffiliateBalances{}
+	mi := &file_headwater_v1_ledger_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AffiliateBalances) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AffiliateBalances) ProtoMessage() {}
+
+func (x *AffiliateBalances) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_ledger_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AffiliateBalances.ProtoReflect.Descriptor instead.
+func (*AffiliateBalances) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AffiliateBalances) GetAffiliateId() string {
+	if x != nil {
+		return x.AffiliateId
+	}
+	return ""
+}
+
+func (x *AffiliateBalances) GetBalances() []*Balance {
+	if x != nil {
+		return x.Balances
+	}
+	return nil
+}
+
+// The answer of ListBalances.
+type ListBalancesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One page of affiliates. Each has at least one balance that passes the filter.
+	Affiliates []*AffiliateBalances `protobuf:"bytes,1,rep,name=affiliates,proto3" json:"affiliates,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBalancesResponse) Reset() {
+	*x = ListBalancesResponse{}
+	mi := &file_headwater_v1_ledger_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBalancesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBalancesResponse) ProtoMessage() {}
+
+func (x *ListBalancesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_ledger_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBalancesResponse.ProtoReflect.Descriptor instead.
+func (*ListBalancesResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListBalancesResponse) GetAffiliates() []*AffiliateBalances {
+	if x != nil {
+		return x.Affiliates
+	}
+	return nil
+}
+
+func (x *ListBalancesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
 // removed.
 type LedgerEntry struct {
@@ -353,7 +580,7 @@ type LedgerEntry struct {
 
 func (x *LedgerEntry) Reset() {
 	*x = LedgerEntry{}
-	mi := &file_headwater_v1_ledger_proto_msgTypes[3]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +592,7 @@ func (x *LedgerEntry) String() string {
 func (*LedgerEntry) ProtoMessage() {}
 
 func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ledger_proto_msgTypes[3]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +605,7 @@ func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerEntry.ProtoReflect.Descriptor instead.
 func (*LedgerEntry) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LedgerEntry) GetSequence() int64 {
@@ -469,7 +696,7 @@ type ListLedgerEntriesRequest struct {
 
 func (x *ListLedgerEntriesRequest) Reset() {
 	*x = ListLedgerEntriesRequest{}
-	mi := &file_headwater_v1_ledger_proto_msgTypes[4]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +708,7 @@ func (x *ListLedgerEntriesRequest) String() string {
 func (*ListLedgerEntriesRequest) ProtoMessage() {}
 
 func (x *ListLedgerEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ledger_proto_msgTypes[4]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +721,7 @@ func (x *ListLedgerEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLedgerEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListLedgerEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListLedgerEntriesRequest) GetPageSize() int32 {
@@ -538,7 +765,7 @@ type ListLedgerEntriesResponse struct {
 
 func (x *ListLedgerEntriesResponse) Reset() {
 	*x = ListLedgerEntriesResponse{}
-	mi := &file_headwater_v1_ledger_proto_msgTypes[5]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +777,7 @@ func (x *ListLedgerEntriesResponse) String() string {
 func (*ListLedgerEntriesResponse) ProtoMessage() {}
 
 func (x *ListLedgerEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ledger_proto_msgTypes[5]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +790,7 @@ func (x *ListLedgerEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLedgerEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListLedgerEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListLedgerEntriesResponse) GetEntries() []*LedgerEntry {
@@ -589,7 +816,7 @@ type VerifyLedgerRequest struct {
 
 func (x *VerifyLedgerRequest) Reset() {
 	*x = VerifyLedgerRequest{}
-	mi := &file_headwater_v1_ledger_proto_msgTypes[6]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +828,7 @@ func (x *VerifyLedgerRequest) String() string {
 func (*VerifyLedgerRequest) ProtoMessage() {}
 
 func (x *VerifyLedgerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ledger_proto_msgTypes[6]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +841,7 @@ func (x *VerifyLedgerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyLedgerRequest.ProtoReflect.Descriptor instead.
 func (*VerifyLedgerRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 // The sum over one ledger account in one unit and currency.
@@ -631,7 +858,7 @@ type LedgerTotal struct {
 
 func (x *LedgerTotal) Reset() {
 	*x = LedgerTotal{}
-	mi := &file_headwater_v1_ledger_proto_msgTypes[7]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +870,7 @@ func (x *LedgerTotal) String() string {
 func (*LedgerTotal) ProtoMessage() {}
 
 func (x *LedgerTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ledger_proto_msgTypes[7]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +883,7 @@ func (x *LedgerTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LedgerTotal.ProtoReflect.Descriptor instead.
 func (*LedgerTotal) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LedgerTotal) GetLedgerAccount() LedgerAccount {
@@ -694,7 +921,7 @@ type VerifyLedgerResponse struct {
 
 func (x *VerifyLedgerResponse) Reset() {
 	*x = VerifyLedgerResponse{}
-	mi := &file_headwater_v1_ledger_proto_msgTypes[8]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +933,7 @@ func (x *VerifyLedgerResponse) String() string {
 func (*VerifyLedgerResponse) ProtoMessage() {}
 
 func (x *VerifyLedgerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_ledger_proto_msgTypes[8]
+	mi := &file_headwater_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +946,7 @@ func (x *VerifyLedgerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyLedgerResponse.ProtoReflect.Descriptor instead.
 func (*VerifyLedgerResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *VerifyLedgerResponse) GetOk() bool {
@@ -778,7 +1005,26 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x04paid\x18\x04 \x01(\v2\x19.headwater.v1.RewardValueR\x04paid\"j\n" +
 	"\x12GetBalanceResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x121\n" +
-	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xb3\x03\n" +
+	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xac\x02\n" +
+	"\x13ListBalancesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12=\n" +
+	"\taffiliate\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12.\n" +
+	"\x05units\x18\x05 \x03(\x0e2\x18.headwater.v1.RewardUnitR\x05units\x12\x1e\n" +
+	"\n" +
+	"currencies\x18\x06 \x03(\tR\n" +
+	"currencies\x12\x1b\n" +
+	"\towed_only\x18\a \x01(\bR\bowedOnly\"i\n" +
+	"\x11AffiliateBalances\x12!\n" +
+	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x121\n" +
+	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\x7f\n" +
+	"\x14ListBalancesResponse\x12?\n" +
+	"\n" +
+	"affiliates\x18\x01 \x03(\v2\x1f.headwater.v1.AffiliateBalancesR\n" +
+	"affiliates\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb3\x03\n" +
 	"\vLedgerEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x121\n" +
 	"\x05debit\x18\x02 \x01(\x0e2\x1b.headwater.v1.LedgerAccountR\x05debit\x123\n" +
@@ -813,19 +1059,23 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\vevent_count\x18\x04 \x01(\x03R\n" +
 	"eventCount\x121\n" +
 	"\x06totals\x18\x05 \x03(\v2\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n" +
-	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xa2\x01\n" +
+	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xc0\x01\n" +
 	"\rLedgerAccount\x12\x1e\n" +
 	"\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n" +
 	"!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n" +
 	" LEDGER_ACCOUNT_AFFILIATE_PENDING\x10\x02\x12$\n" +
-	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03*\xb9\x01\n" +
+	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03\x12\x1c\n" +
+	"\x18LEDGER_ACCOUNT_FULFILLED\x10\x04*\x8f\x02\n" +
 	"\fLedgerReason\x12\x1d\n" +
 	"\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n" +
 	"\x16LEDGER_REASON_APPROVED\x10\x02\x12\x18\n" +
 	"\x14LEDGER_REASON_DENIED\x10\x03\x12\x1a\n" +
 	"\x16LEDGER_REASON_REFUNDED\x10\x04\x12\x1e\n" +
-	"\x1aLEDGER_REASON_REATTRIBUTED\x10\x05BM\n" +
+	"\x1aLEDGER_REASON_REATTRIBUTED\x10\x05\x12\x1b\n" +
+	"\x17LEDGER_REASON_FULFILLED\x10\x06\x12\x1b\n" +
+	"\x17LEDGER_REASON_CORRECTED\x10\a\x12\x1a\n" +
+	"\x16LEDGER_REASON_ADJUSTED\x10\bBM\n" +
 	"\x10dev.headwater.v1B\vLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -841,47 +1091,56 @@ func file_headwater_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_headwater_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_headwater_v1_ledger_proto_goTypes = []any{
 	(LedgerAccount)(0),                // 0: headwater.v1.LedgerAccount
 	(LedgerReason)(0),                 // 1: headwater.v1.LedgerReason
 	(*GetBalanceRequest)(nil),         // 2: headwater.v1.GetBalanceRequest
 	(*Balance)(nil),                   // 3: headwater.v1.Balance
 	(*GetBalanceResponse)(nil),        // 4: headwater.v1.GetBalanceResponse
-	(*LedgerEntry)(nil),               // 5: headwater.v1.LedgerEntry
-	(*ListLedgerEntriesRequest)(nil),  // 6: headwater.v1.ListLedgerEntriesRequest
-	(*ListLedgerEntriesResponse)(nil), // 7: headwater.v1.ListLedgerEntriesResponse
-	(*VerifyLedgerRequest)(nil),       // 8: headwater.v1.VerifyLedgerRequest
-	(*LedgerTotal)(nil),               // 9: headwater.v1.LedgerTotal
-	(*VerifyLedgerResponse)(nil),      // 10: headwater.v1.VerifyLedgerResponse
-	(*AffiliateSelector)(nil),         // 11: headwater.v1.AffiliateSelector
-	(*RewardValue)(nil),               // 12: headwater.v1.RewardValue
-	(*timestamppb.Timestamp)(nil),     // 13: google.protobuf.Timestamp
-	(ListOrder)(0),                    // 14: headwater.v1.ListOrder
+	(*ListBalancesRequest)(nil),       // 5: headwater.v1.ListBalancesRequest
+	(*AffiliateBalances)(nil),         // 6: headwater.v1.AffiliateBalances
+	(*ListBalancesResponse)(nil),      // 7: headwater.v1.ListBalancesResponse
+	(*LedgerEntry)(nil),               // 8: headwater.v1.LedgerEntry
+	(*ListLedgerEntriesRequest)(nil),  // 9: headwater.v1.ListLedgerEntriesRequest
+	(*ListLedgerEntriesResponse)(nil), // 10: headwater.v1.ListLedgerEntriesResponse
+	(*VerifyLedgerRequest)(nil),       // 11: headwater.v1.VerifyLedgerRequest
+	(*LedgerTotal)(nil),               // 12: headwater.v1.LedgerTotal
+	(*VerifyLedgerResponse)(nil),      // 13: headwater.v1.VerifyLedgerResponse
+	(*AffiliateSelector)(nil),         // 14: headwater.v1.AffiliateSelector
+	(*RewardValue)(nil),               // 15: headwater.v1.RewardValue
+	(ListOrder)(0),                    // 16: headwater.v1.ListOrder
+	(RewardUnit)(0),                   // 17: headwater.v1.RewardUnit
+	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
 }
 var file_headwater_v1_ledger_proto_depIdxs = []int32{
-	11, // 0: headwater.v1.GetBalanceRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	12, // 1: headwater.v1.Balance.earned:type_name -> headwater.v1.RewardValue
-	12, // 2: headwater.v1.Balance.pending:type_name -> headwater.v1.RewardValue
-	12, // 3: headwater.v1.Balance.owed:type_name -> headwater.v1.RewardValue
-	12, // 4: headwater.v1.Balance.paid:type_name -> headwater.v1.RewardValue
+	14, // 0: headwater.v1.GetBalanceRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	15, // 1: headwater.v1.Balance.earned:type_name -> headwater.v1.RewardValue
+	15, // 2: headwater.v1.Balance.pending:type_name -> headwater.v1.RewardValue
+	15, // 3: headwater.v1.Balance.owed:type_name -> headwater.v1.RewardValue
+	15, // 4: headwater.v1.Balance.paid:type_name -> headwater.v1.RewardValue
 	3,  // 5: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
-	0,  // 6: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
-	0,  // 7: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
-	12, // 8: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
-	1,  // 9: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
-	13, // 10: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
-	14, // 11: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
-	11, // 12: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 13: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
-	0,  // 14: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
-	12, // 15: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
-	9,  // 16: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 6: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 7: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	17, // 8: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
+	3,  // 9: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
+	6,  // 10: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
+	0,  // 11: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
+	0,  // 12: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
+	15, // 13: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
+	1,  // 14: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
+	18, // 15: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
+	16, // 16: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 17: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	8,  // 18: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
+	0,  // 19: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
+	15, // 20: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
+	12, // 21: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_ledger_proto_init() }
@@ -898,7 +1157,7 @@ func file_headwater_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_ledger_proto_rawDesc), len(file_headwater_v1_ledger_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -39,14 +39,22 @@ type RecordRefundRequest struct {
 	// used when `sale_event_id` is set.
 	ExternalId string `protobuf:"bytes,4,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
-	// free sale has earned. All refunds of a sale together may not exceed the sale's amount.
+	// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
+	// `commission_adjustment`.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	// The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event.
 	RefundId string `protobuf:"bytes,6,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
-	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
+	// addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+	// that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
+	// sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
+	// 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
+	// booked. Admin keys only. Optional.
+	CommissionAdjustment *Money `protobuf:"bytes,8,opt,name=commission_adjustment,json=commissionAdjustment,proto3" json:"commission_adjustment,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *RecordRefundRequest) Reset() {
@@ -128,6 +136,13 @@ func (x *RecordRefundRequest) GetOccurTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RecordRefundRequest) GetCommissionAdjustment() *Money {
+	if x != nil {
+		return x.CommissionAdjustment
+	}
+	return nil
+}
+
 // The answer of RecordRefund.
 type RecordRefundResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -138,7 +153,7 @@ type RecordRefundResponse struct {
 	ConversionId string `protobuf:"bytes,2,opt,name=conversion_id,json=conversionId,proto3" json:"conversion_id,omitempty"`
 	// The id of the sale's conversion. Empty for a waiting refund, and for a refund of an unknown customer.
 	SaleConversionId string `protobuf:"bytes,3,opt,name=sale_conversion_id,json=saleConversionId,proto3" json:"sale_conversion_id,omitempty"`
-	// The negative rewards, which take back all or part of the sale's rewards. Empty if nothing was earned, or if the amount to
+	// The negative rewards, which take back all or part of the sale's rewards, and that of the `commission_adjustment`. Empty if nothing was earned, or if the amount to
 	// take back rounds to zero.
 	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
@@ -225,7 +240,7 @@ var File_headwater_v1_refund_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/refund.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\x90\x02\n" +
+	"\x19headwater/v1/refund.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xda\x02\n" +
 	"\x13RecordRefundRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\"\n" +
 	"\rsale_event_id\x18\x02 \x01(\tR\vsaleEventId\x12\x14\n" +
@@ -235,7 +250,8 @@ const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\x06amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12\x1b\n" +
 	"\trefund_id\x18\x06 \x01(\tR\brefundId\x129\n" +
 	"\n" +
-	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xaa\x02\n" +
+	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12H\n" +
+	"\x15commission_adjustment\x18\b \x01(\v2\x13.headwater.v1.MoneyR\x14commissionAdjustment\"\xaa\x02\n" +
 	"\x14RecordRefundResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12,\n" +
@@ -270,14 +286,15 @@ var file_headwater_v1_refund_proto_goTypes = []any{
 var file_headwater_v1_refund_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordRefundRequest.amount:type_name -> headwater.v1.Money
 	3, // 1: headwater.v1.RecordRefundRequest.occur_time:type_name -> google.protobuf.Timestamp
-	4, // 2: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	5, // 3: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
-	6, // 4: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2, // 2: headwater.v1.RecordRefundRequest.commission_adjustment:type_name -> headwater.v1.Money
+	4, // 3: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	5, // 4: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
+	6, // 5: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_refund_proto_init() }

@@ -26,14 +26,17 @@ var File_headwater_v1_reward_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_reward_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/reward_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto2\xf0\x04\n" +
+	"!headwater/v1/reward_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto2\xf8\x06\n" +
 	"\rRewardService\x12L\n" +
 	"\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n" +
 	"\vListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n" +
 	"\x0eApproveRewards\x12#.headwater.v1.ApproveRewardsRequest\x1a$.headwater.v1.ApproveRewardsResponse\x12R\n" +
-	"\vDenyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12O\n" +
+	"\vDenyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12U\n" +
+	"\fCreateReward\x12!.headwater.v1.CreateRewardRequest\x1a\".headwater.v1.CreateRewardResponse\x12X\n" +
+	"\rFulfillReward\x12\".headwater.v1.FulfillRewardRequest\x1a#.headwater.v1.FulfillRewardResponse\x12O\n" +
 	"\n" +
-	"GetBalance\x12\x1f.headwater.v1.GetBalanceRequest\x1a .headwater.v1.GetBalanceResponse\x12d\n" +
+	"GetBalance\x12\x1f.headwater.v1.GetBalanceRequest\x1a .headwater.v1.GetBalanceResponse\x12U\n" +
+	"\fListBalances\x12!.headwater.v1.ListBalancesRequest\x1a\".headwater.v1.ListBalancesResponse\x12d\n" +
 	"\x11ListLedgerEntries\x12&.headwater.v1.ListLedgerEntriesRequest\x1a'.headwater.v1.ListLedgerEntriesResponse\x12U\n" +
 	"\fVerifyLedger\x12!.headwater.v1.VerifyLedgerRequest\x1a\".headwater.v1.VerifyLedgerResponseBT\n" +
 	"\x10dev.headwater.v1B\x12RewardServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
@@ -43,34 +46,46 @@ var file_headwater_v1_reward_service_proto_goTypes = []any{
 	(*ListRewardsRequest)(nil),        // 1: headwater.v1.ListRewardsRequest
 	(*ApproveRewardsRequest)(nil),     // 2: headwater.v1.ApproveRewardsRequest
 	(*DenyRewardsRequest)(nil),        // 3: headwater.v1.DenyRewardsRequest
-	(*GetBalanceRequest)(nil),         // 4: headwater.v1.GetBalanceRequest
-	(*ListLedgerEntriesRequest)(nil),  // 5: headwater.v1.ListLedgerEntriesRequest
-	(*VerifyLedgerRequest)(nil),       // 6: headwater.v1.VerifyLedgerRequest
-	(*GetRewardResponse)(nil),         // 7: headwater.v1.GetRewardResponse
-	(*ListRewardsResponse)(nil),       // 8: headwater.v1.ListRewardsResponse
-	(*ApproveRewardsResponse)(nil),    // 9: headwater.v1.ApproveRewardsResponse
-	(*DenyRewardsResponse)(nil),       // 10: headwater.v1.DenyRewardsResponse
-	(*GetBalanceResponse)(nil),        // 11: headwater.v1.GetBalanceResponse
-	(*ListLedgerEntriesResponse)(nil), // 12: headwater.v1.ListLedgerEntriesResponse
-	(*VerifyLedgerResponse)(nil),      // 13: headwater.v1.VerifyLedgerResponse
+	(*CreateRewardRequest)(nil),       // 4: headwater.v1.CreateRewardRequest
+	(*FulfillRewardRequest)(nil),      // 5: headwater.v1.FulfillRewardRequest
+	(*GetBalanceRequest)(nil),         // 6: headwater.v1.GetBalanceRequest
+	(*ListBalancesRequest)(nil),       // 7: headwater.v1.ListBalancesRequest
+	(*ListLedgerEntriesRequest)(nil),  // 8: headwater.v1.ListLedgerEntriesRequest
+	(*VerifyLedgerRequest)(nil),       // 9: headwater.v1.VerifyLedgerRequest
+	(*GetRewardResponse)(nil),         // 10: headwater.v1.GetRewardResponse
+	(*ListRewardsResponse)(nil),       // 11: headwater.v1.ListRewardsResponse
+	(*ApproveRewardsResponse)(nil),    // 12: headwater.v1.ApproveRewardsResponse
+	(*DenyRewardsResponse)(nil),       // 13: headwater.v1.DenyRewardsResponse
+	(*CreateRewardResponse)(nil),      // 14: headwater.v1.CreateRewardResponse
+	(*FulfillRewardResponse)(nil),     // 15: headwater.v1.FulfillRewardResponse
+	(*GetBalanceResponse)(nil),        // 16: headwater.v1.GetBalanceResponse
+	(*ListBalancesResponse)(nil),      // 17: headwater.v1.ListBalancesResponse
+	(*ListLedgerEntriesResponse)(nil), // 18: headwater.v1.ListLedgerEntriesResponse
+	(*VerifyLedgerResponse)(nil),      // 19: headwater.v1.VerifyLedgerResponse
 }
 var file_headwater_v1_reward_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.RewardService.GetReward:input_type -> headwater.v1.GetRewardRequest
 	1,  // 1: headwater.v1.RewardService.ListRewards:input_type -> headwater.v1.ListRewardsRequest
 	2,  // 2: headwater.v1.RewardService.ApproveRewards:input_type -> headwater.v1.ApproveRewardsRequest
 	3,  // 3: headwater.v1.RewardService.DenyRewards:input_type -> headwater.v1.DenyRewardsRequest
-	4,  // 4: headwater.v1.RewardService.GetBalance:input_type -> headwater.v1.GetBalanceRequest
-	5,  // 5: headwater.v1.RewardService.ListLedgerEntries:input_type -> headwater.v1.ListLedgerEntriesRequest
-	6,  // 6: headwater.v1.RewardService.VerifyLedger:input_type -> headwater.v1.VerifyLedgerRequest
-	7,  // 7: headwater.v1.RewardService.GetReward:output_type -> headwater.v1.GetRewardResponse
-	8,  // 8: headwater.v1.RewardService.ListRewards:output_type -> headwater.v1.ListRewardsResponse
-	9,  // 9: headwater.v1.RewardService.ApproveRewards:output_type -> headwater.v1.ApproveRewardsResponse
-	10, // 10: headwater.v1.RewardService.DenyRewards:output_type -> headwater.v1.DenyRewardsResponse
-	11, // 11: headwater.v1.RewardService.GetBalance:output_type -> headwater.v1.GetBalanceResponse
-	12, // 12: headwater.v1.RewardService.ListLedgerEntries:output_type -> headwater.v1.ListLedgerEntriesResponse
-	13, // 13: headwater.v1.RewardService.VerifyLedger:output_type -> headwater.v1.VerifyLedgerResponse
-	7,  // [7:14] is the sub-list for method output_type
-	0,  // [0:7] is the sub-list for method input_type
+	4,  // 4: headwater.v1.RewardService.CreateReward:input_type -> headwater.v1.CreateRewardRequest
+	5,  // 5: headwater.v1.RewardService.FulfillReward:input_type -> headwater.v1.FulfillRewardRequest
+	6,  // 6: headwater.v1.RewardService.GetBalance:input_type -> headwater.v1.GetBalanceRequest
+	7,  // 7: headwater.v1.RewardService.ListBalances:input_type -> headwater.v1.ListBalancesRequest
+	8,  // 8: headwater.v1.RewardService.ListLedgerEntries:input_type -> headwater.v1.ListLedgerEntriesRequest
+	9,  // 9: headwater.v1.RewardService.VerifyLedger:input_type -> headwater.v1.VerifyLedgerRequest
+	10, // 10: headwater.v1.RewardService.GetReward:output_type -> headwater.v1.GetRewardResponse
+	11, // 11: headwater.v1.RewardService.ListRewards:output_type -> headwater.v1.ListRewardsResponse
+	12, // 12: headwater.v1.RewardService.ApproveRewards:output_type -> headwater.v1.ApproveRewardsResponse
+	13, // 13: headwater.v1.RewardService.DenyRewards:output_type -> headwater.v1.DenyRewardsResponse
+	14, // 14: headwater.v1.RewardService.CreateReward:output_type -> headwater.v1.CreateRewardResponse
+	15, // 15: headwater.v1.RewardService.FulfillReward:output_type -> headwater.v1.FulfillRewardResponse
+	16, // 16: headwater.v1.RewardService.GetBalance:output_type -> headwater.v1.GetBalanceResponse
+	17, // 17: headwater.v1.RewardService.ListBalances:output_type -> headwater.v1.ListBalancesResponse
+	18, // 18: headwater.v1.RewardService.ListLedgerEntries:output_type -> headwater.v1.ListLedgerEntriesResponse
+	19, // 19: headwater.v1.RewardService.VerifyLedger:output_type -> headwater.v1.VerifyLedgerResponse
+	10, // [10:20] is the sub-list for method output_type
+	0,  // [0:10] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -25,7 +25,10 @@ const (
 	RewardService_ListRewards_FullMethodName       = "/headwater.v1.RewardService/ListRewards"
 	RewardService_ApproveRewards_FullMethodName    = "/headwater.v1.RewardService/ApproveRewards"
 	RewardService_DenyRewards_FullMethodName       = "/headwater.v1.RewardService/DenyRewards"
+	RewardService_CreateReward_FullMethodName      = "/headwater.v1.RewardService/CreateReward"
+	RewardService_FulfillReward_FullMethodName     = "/headwater.v1.RewardService/FulfillReward"
 	RewardService_GetBalance_FullMethodName        = "/headwater.v1.RewardService/GetBalance"
+	RewardService_ListBalances_FullMethodName      = "/headwater.v1.RewardService/ListBalances"
 	RewardService_ListLedgerEntries_FullMethodName = "/headwater.v1.RewardService/ListLedgerEntries"
 	RewardService_VerifyLedger_FullMethodName      = "/headwater.v1.RewardService/VerifyLedger"
 )
@@ -49,9 +52,19 @@ type RewardServiceClient interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
 	// pending.
 	DenyRewards(ctx context.Context, in *DenyRewardsRequest, opts ...grpc.CallOption) (*DenyRewardsResponse, error)
+	// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+	// booked like every other reward.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+	CreateReward(ctx context.Context, in *CreateRewardRequest, opts ...grpc.CallOption) (*CreateRewardResponse, error)
+	// Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+	// is not approved.
+	FulfillReward(ctx context.Context, in *FulfillRewardRequest, opts ...grpc.CallOption) (*FulfillRewardResponse, error)
 	// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	GetBalance(ctx context.Context, in *GetBalanceRequest, opts ...grpc.CallOption) (*GetBalanceResponse, error)
+	// Lists the balances of all affiliates that ever had a pending or approved reward.
+	ListBalances(ctx context.Context, in *ListBalancesRequest, opts ...grpc.CallOption) (*ListBalancesResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
@@ -110,10 +123,40 @@ func (c *rewardServiceClient) DenyRewards(ctx context.Context, in *DenyRewardsRe
 	return out, nil
 }
 
+func (c *rewardServiceClient) CreateReward(ctx context.Context, in *CreateRewardRequest, opts ...grpc.CallOption) (*CreateRewardResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateRewardResponse)
+	err := c.cc.Invoke(ctx, RewardService_CreateReward_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *rewardServiceClient) FulfillReward(ctx context.Context, in *FulfillRewardRequest, opts ...grpc.CallOption) (*FulfillRewardResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FulfillRewardResponse)
+	err := c.cc.Invoke(ctx, RewardService_FulfillReward_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *rewardServiceClient) GetBalance(ctx context.Context, in *GetBalanceRequest, opts ...grpc.CallOption) (*GetBalanceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetBalanceResponse)
 	err := c.cc.Invoke(ctx, RewardService_GetBalance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *rewardServiceClient) ListBalances(ctx context.Context, in *ListBalancesRequest, opts ...grpc.CallOption) (*ListBalancesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBalancesResponse)
+	err := c.cc.Invoke(ctx, RewardService_ListBalances_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -159,9 +202,19 @@ type RewardServiceServer interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
 	// pending.
 	DenyRewards(context.Context, *DenyRewardsRequest) (*DenyRewardsResponse, error)
+	// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+	// booked like every other reward.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+	CreateReward(context.Context, *CreateRewardRequest) (*CreateRewardResponse, error)
+	// Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+	// is not approved.
+	FulfillReward(context.Context, *FulfillRewardRequest) (*FulfillRewardResponse, error)
 	// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	GetBalance(context.Context, *GetBalanceRequest) (*GetBalanceResponse, error)
+	// Lists the balances of all affiliates that ever had a pending or approved reward.
+	ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
@@ -192,8 +245,17 @@ func (UnimplementedRewardServiceServer) ApproveRewards(context.Context, *Approve
 func (UnimplementedRewardServiceServer) DenyRewards(context.Context, *DenyRewardsRequest) (*DenyRewardsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DenyRewards not implemented")
 }
+func (UnimplementedRewardServiceServer) CreateReward(context.Context, *CreateRewardRequest) (*CreateRewardResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateReward not implemented")
+}
+func (UnimplementedRewardServiceServer) FulfillReward(context.Context, *FulfillRewardRequest) (*FulfillRewardResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FulfillReward not implemented")
+}
 func (UnimplementedRewardServiceServer) GetBalance(context.Context, *GetBalanceRequest) (*GetBalanceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBalance not implemented")
+}
+func (UnimplementedRewardServiceServer) ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListBalances not implemented")
 }
 func (UnimplementedRewardServiceServer) ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLedgerEntries not implemented")
@@ -294,6 +356,42 @@ func _RewardService_DenyRewards_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RewardService_CreateReward_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateRewardRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RewardServiceServer).CreateReward(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RewardService_CreateReward_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RewardServiceServer).CreateReward(ctx, req.(*CreateRewardRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RewardService_FulfillReward_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FulfillRewardRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RewardServiceServer).FulfillReward(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RewardService_FulfillReward_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RewardServiceServer).FulfillReward(ctx, req.(*FulfillRewardRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RewardService_GetBalance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetBalanceRequest)
 	if err := dec(in); err != nil {
@@ -308,6 +406,24 @@ func _RewardService_GetBalance_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RewardServiceServer).GetBalance(ctx, req.(*GetBalanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RewardService_ListBalances_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBalancesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RewardServiceServer).ListBalances(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RewardService_ListBalances_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RewardServiceServer).ListBalances(ctx, req.(*ListBalancesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -372,8 +488,20 @@ var RewardService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RewardService_DenyRewards_Handler,
 		},
 		{
+			MethodName: "CreateReward",
+			Handler:    _RewardService_CreateReward_Handler,
+		},
+		{
+			MethodName: "FulfillReward",
+			Handler:    _RewardService_FulfillReward_Handler,
+		},
+		{
 			MethodName: "GetBalance",
 			Handler:    _RewardService_GetBalance_Handler,
+		},
+		{
+			MethodName: "ListBalances",
+			Handler:    _RewardService_ListBalances_Handler,
 		},
 		{
 			MethodName: "ListLedgerEntries",

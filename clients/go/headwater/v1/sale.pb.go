@@ -46,7 +46,8 @@ type RecordSaleRequest struct {
 	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
 	// `occur_time`. An unknown code is not an error. Optional.
 	RefId string `protobuf:"bytes,5,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional.
+	// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
+	// removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
 	CouponCode string `protobuf:"bytes,6,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
 	// commission. Required.
@@ -70,7 +71,10 @@ type RecordSaleRequest struct {
 	// The merchant's id of the order, up to 128 characters. A longer one is left out with a warning. Optional.
 	OrderId string `protobuf:"bytes,15,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// The order number that people see, up to 128 characters. Optional.
-	OrderNumber   string `protobuf:"bytes,16,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
+	OrderNumber string `protobuf:"bytes,16,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
+	// The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
+	// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
+	ItemSku       string `protobuf:"bytes,17,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,6 +221,13 @@ func (x *RecordSaleRequest) GetOrderNumber() string {
 	return ""
 }
 
+func (x *RecordSaleRequest) GetItemSku() string {
+	if x != nil {
+		return x.ItemSku
+	}
+	return ""
+}
+
 // The answer of RecordSale.
 type RecordSaleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -232,7 +243,8 @@ type RecordSaleResponse struct {
 	Rewards []*RewardSummary `protobuf:"bytes,5,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	// What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
+	// request.
 	Warnings      []*Warning `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -321,7 +333,7 @@ var File_headwater_v1_sale_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\x9d\x04\n" +
+	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xb8\x04\n" +
 	"\x11RecordSaleRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -343,7 +355,8 @@ const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\x03mrr\x18\r \x01(\v2\x13.headwater.v1.MoneyR\x03mrr\x12\x1a\n" +
 	"\bquantity\x18\x0e \x01(\x05R\bquantity\x12\x19\n" +
 	"\border_id\x18\x0f \x01(\tR\aorderId\x12!\n" +
-	"\forder_number\x18\x10 \x01(\tR\vorderNumber\"\xc3\x02\n" +
+	"\forder_number\x18\x10 \x01(\tR\vorderNumber\x12\x19\n" +
+	"\bitem_sku\x18\x11 \x01(\tR\aitemSku\"\xc3\x02\n" +
 	"\x12RecordSaleResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +

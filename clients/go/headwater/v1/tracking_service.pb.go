@@ -26,72 +26,122 @@ var File_headwater_v1_tracking_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"\n" +
-	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\xe2\a\n" +
+	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\xee\r\n" +
 	"\x0fTrackingService\x12R\n" +
 	"\vRecordClick\x12 .headwater.v1.RecordClickRequest\x1a!.headwater.v1.RecordClickResponse\x12O\n" +
+	"\n" +
+	"ListClicks\x12\x1f.headwater.v1.ListClicksRequest\x1a .headwater.v1.ListClicksResponse\x12O\n" +
 	"\n" +
 	"RecordLead\x12\x1f.headwater.v1.RecordLeadRequest\x1a .headwater.v1.RecordLeadResponse\x12O\n" +
 	"\n" +
 	"RecordSale\x12\x1f.headwater.v1.RecordSaleRequest\x1a .headwater.v1.RecordSaleResponse\x12U\n" +
 	"\fRecordRefund\x12!.headwater.v1.RecordRefundRequest\x1a\".headwater.v1.RecordRefundResponse\x12g\n" +
-	"\x12RecordCancellation\x12'.headwater.v1.RecordCancellationRequest\x1a(.headwater.v1.RecordCancellationResponse\x12d\n" +
-	"\x11BatchRecordEvents\x12&.headwater.v1.BatchRecordEventsRequest\x1a'.headwater.v1.BatchRecordEventsResponse\x12F\n" +
+	"\x12RecordCancellation\x12'.headwater.v1.RecordCancellationRequest\x1a(.headwater.v1.RecordCancellationResponse\x12R\n" +
+	"\vCorrectSale\x12 .headwater.v1.CorrectSaleRequest\x1a!.headwater.v1.CorrectSaleResponse\x12d\n" +
+	"\x11BatchRecordEvents\x12&.headwater.v1.BatchRecordEventsRequest\x1a'.headwater.v1.BatchRecordEventsResponse\x12O\n" +
+	"\n" +
+	"CreateLead\x12\x1f.headwater.v1.CreateLeadRequest\x1a .headwater.v1.CreateLeadResponse\x12O\n" +
+	"\n" +
+	"UpdateLead\x12\x1f.headwater.v1.UpdateLeadRequest\x1a .headwater.v1.UpdateLeadResponse\x12O\n" +
+	"\n" +
+	"DeleteLead\x12\x1f.headwater.v1.DeleteLeadRequest\x1a .headwater.v1.DeleteLeadResponse\x12O\n" +
+	"\n" +
+	"MergeLeads\x12\x1f.headwater.v1.MergeLeadsRequest\x1a .headwater.v1.MergeLeadsResponse\x12X\n" +
+	"\rAttributeLead\x12\".headwater.v1.AttributeLeadRequest\x1a#.headwater.v1.AttributeLeadResponse\x12[\n" +
+	"\x0eGetAttribution\x12#.headwater.v1.GetAttributionRequest\x1a$.headwater.v1.GetAttributionResponse\x12F\n" +
 	"\aGetLead\x12\x1c.headwater.v1.GetLeadRequest\x1a\x1d.headwater.v1.GetLeadResponse\x12L\n" +
 	"\tListLeads\x12\x1e.headwater.v1.ListLeadsRequest\x1a\x1f.headwater.v1.ListLeadsResponse\x12X\n" +
-	"\rGetConversion\x12\".headwater.v1.GetConversionRequest\x1a#.headwater.v1.GetConversionResponse\x12^\n" +
+	"\rGetConversion\x12\".headwater.v1.GetConversionRequest\x1a#.headwater.v1.GetConversionResponse\x12j\n" +
+	"\x13BatchGetConversions\x12(.headwater.v1.BatchGetConversionsRequest\x1a).headwater.v1.BatchGetConversionsResponse\x12^\n" +
 	"\x0fListConversions\x12$.headwater.v1.ListConversionsRequest\x1a%.headwater.v1.ListConversionsResponse\x12c\n" +
 	"\x10WatchConversions\x12%.headwater.v1.WatchConversionsRequest\x1a&.headwater.v1.WatchConversionsResponse0\x01BV\n" +
 	"\x10dev.headwater.v1B\x14TrackingServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_tracking_service_proto_goTypes = []any{
-	(*RecordClickRequest)(nil),         // 0: headwater.v1.RecordClickRequest
-	(*RecordLeadRequest)(nil),          // 1: headwater.v1.RecordLeadRequest
-	(*RecordSaleRequest)(nil),          // 2: headwater.v1.RecordSaleRequest
-	(*RecordRefundRequest)(nil),        // 3: headwater.v1.RecordRefundRequest
-	(*RecordCancellationRequest)(nil),  // 4: headwater.v1.RecordCancellationRequest
-	(*BatchRecordEventsRequest)(nil),   // 5: headwater.v1.BatchRecordEventsRequest
-	(*GetLeadRequest)(nil),             // 6: headwater.v1.GetLeadRequest
-	(*ListLeadsRequest)(nil),           // 7: headwater.v1.ListLeadsRequest
-	(*GetConversionRequest)(nil),       // 8: headwater.v1.GetConversionRequest
-	(*ListConversionsRequest)(nil),     // 9: headwater.v1.ListConversionsRequest
-	(*WatchConversionsRequest)(nil),    // 10: headwater.v1.WatchConversionsRequest
-	(*RecordClickResponse)(nil),        // 11: headwater.v1.RecordClickResponse
-	(*RecordLeadResponse)(nil),         // 12: headwater.v1.RecordLeadResponse
-	(*RecordSaleResponse)(nil),         // 13: headwater.v1.RecordSaleResponse
-	(*RecordRefundResponse)(nil),       // 14: headwater.v1.RecordRefundResponse
-	(*RecordCancellationResponse)(nil), // 15: headwater.v1.RecordCancellationResponse
-	(*BatchRecordEventsResponse)(nil),  // 16: headwater.v1.BatchRecordEventsResponse
-	(*GetLeadResponse)(nil),            // 17: headwater.v1.GetLeadResponse
-	(*ListLeadsResponse)(nil),          // 18: headwater.v1.ListLeadsResponse
-	(*GetConversionResponse)(nil),      // 19: headwater.v1.GetConversionResponse
-	(*ListConversionsResponse)(nil),    // 20: headwater.v1.ListConversionsResponse
-	(*WatchConversionsResponse)(nil),   // 21: headwater.v1.WatchConversionsResponse
+	(*RecordClickRequest)(nil),          // 0: headwater.v1.RecordClickRequest
+	(*ListClicksRequest)(nil),           // 1: headwater.v1.ListClicksRequest
+	(*RecordLeadRequest)(nil),           // 2: headwater.v1.RecordLeadRequest
+	(*RecordSaleRequest)(nil),           // 3: headwater.v1.RecordSaleRequest
+	(*RecordRefundRequest)(nil),         // 4: headwater.v1.RecordRefundRequest
+	(*RecordCancellationRequest)(nil),   // 5: headwater.v1.RecordCancellationRequest
+	(*CorrectSaleRequest)(nil),          // 6: headwater.v1.CorrectSaleRequest
+	(*BatchRecordEventsRequest)(nil),    // 7: headwater.v1.BatchRecordEventsRequest
+	(*CreateLeadRequest)(nil),           // 8: headwater.v1.CreateLeadRequest
+	(*UpdateLeadRequest)(nil),           // 9: headwater.v1.UpdateLeadRequest
+	(*DeleteLeadRequest)(nil),           // 10: headwater.v1.DeleteLeadRequest
+	(*MergeLeadsRequest)(nil),           // 11: headwater.v1.MergeLeadsRequest
+	(*AttributeLeadRequest)(nil),        // 12: headwater.v1.AttributeLeadRequest
+	(*GetAttributionRequest)(nil),       // 13: headwater.v1.GetAttributionRequest
+	(*GetLeadRequest)(nil),              // 14: headwater.v1.GetLeadRequest
+	(*ListLeadsRequest)(nil),            // 15: headwater.v1.ListLeadsRequest
+	(*GetConversionRequest)(nil),        // 16: headwater.v1.GetConversionRequest
+	(*BatchGetConversionsRequest)(nil),  // 17: headwater.v1.BatchGetConversionsRequest
+	(*ListConversionsRequest)(nil),      // 18: headwater.v1.ListConversionsRequest
+	(*WatchConversionsRequest)(nil),     // 19: headwater.v1.WatchConversionsRequest
+	(*RecordClickResponse)(nil),         // 20: headwater.v1.RecordClickResponse
+	(*ListClicksResponse)(nil),          // 21: headwater.v1.ListClicksResponse
+	(*RecordLeadResponse)(nil),          // 22: headwater.v1.RecordLeadResponse
+	(*RecordSaleResponse)(nil),          // 23: headwater.v1.RecordSaleResponse
+	(*RecordRefundResponse)(nil),        // 24: headwater.v1.RecordRefundResponse
+	(*RecordCancellationResponse)(nil),  // 25: headwater.v1.RecordCancellationResponse
+	(*CorrectSaleResponse)(nil),         // 26: headwater.v1.CorrectSaleResponse
+	(*BatchRecordEventsResponse)(nil),   // 27: headwater.v1.BatchRecordEventsResponse
+	(*CreateLeadResponse)(nil),          // 28: headwater.v1.CreateLeadResponse
+	(*UpdateLeadResponse)(nil),          // 29: headwater.v1.UpdateLeadResponse
+	(*DeleteLeadResponse)(nil),          // 30: headwater.v1.DeleteLeadResponse
+	(*MergeLeadsResponse)(nil),          // 31: headwater.v1.MergeLeadsResponse
+	(*AttributeLeadResponse)(nil),       // 32: headwater.v1.AttributeLeadResponse
+	(*GetAttributionResponse)(nil),      // 33: headwater.v1.GetAttributionResponse
+	(*GetLeadResponse)(nil),             // 34: headwater.v1.GetLeadResponse
+	(*ListLeadsResponse)(nil),           // 35: headwater.v1.ListLeadsResponse
+	(*GetConversionResponse)(nil),       // 36: headwater.v1.GetConversionResponse
+	(*BatchGetConversionsResponse)(nil), // 37: headwater.v1.BatchGetConversionsResponse
+	(*ListConversionsResponse)(nil),     // 38: headwater.v1.ListConversionsResponse
+	(*WatchConversionsResponse)(nil),    // 39: headwater.v1.WatchConversionsResponse
 }
 var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.TrackingService.RecordClick:input_type -> headwater.v1.RecordClickRequest
-	1,  // 1: headwater.v1.TrackingService.RecordLead:input_type -> headwater.v1.RecordLeadRequest
-	2,  // 2: headwater.v1.TrackingService.RecordSale:input_type -> headwater.v1.RecordSaleRequest
-	3,  // 3: headwater.v1.TrackingService.RecordRefund:input_type -> headwater.v1.RecordRefundRequest
-	4,  // 4: headwater.v1.TrackingService.RecordCancellation:input_type -> headwater.v1.RecordCancellationRequest
-	5,  // 5: headwater.v1.TrackingService.BatchRecordEvents:input_type -> headwater.v1.BatchRecordEventsRequest
-	6,  // 6: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
-	7,  // 7: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
-	8,  // 8: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
-	9,  // 9: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
-	10, // 10: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
-	11, // 11: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
-	12, // 12: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
-	13, // 13: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
-	14, // 14: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
-	15, // 15: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
-	16, // 16: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
-	17, // 17: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
-	18, // 18: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
-	19, // 19: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
-	20, // 20: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
-	21, // 21: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
-	11, // [11:22] is the sub-list for method output_type
-	0,  // [0:11] is the sub-list for method input_type
+	1,  // 1: headwater.v1.TrackingService.ListClicks:input_type -> headwater.v1.ListClicksRequest
+	2,  // 2: headwater.v1.TrackingService.RecordLead:input_type -> headwater.v1.RecordLeadRequest
+	3,  // 3: headwater.v1.TrackingService.RecordSale:input_type -> headwater.v1.RecordSaleRequest
+	4,  // 4: headwater.v1.TrackingService.RecordRefund:input_type -> headwater.v1.RecordRefundRequest
+	5,  // 5: headwater.v1.TrackingService.RecordCancellation:input_type -> headwater.v1.RecordCancellationRequest
+	6,  // 6: headwater.v1.TrackingService.CorrectSale:input_type -> headwater.v1.CorrectSaleRequest
+	7,  // 7: headwater.v1.TrackingService.BatchRecordEvents:input_type -> headwater.v1.BatchRecordEventsRequest
+	8,  // 8: headwater.v1.TrackingService.CreateLead:input_type -> headwater.v1.CreateLeadRequest
+	9,  // 9: headwater.v1.TrackingService.UpdateLead:input_type -> headwater.v1.UpdateLeadRequest
+	10, // 10: headwater.v1.TrackingService.DeleteLead:input_type -> headwater.v1.DeleteLeadRequest
+	11, // 11: headwater.v1.TrackingService.MergeLeads:input_type -> headwater.v1.MergeLeadsRequest
+	12, // 12: headwater.v1.TrackingService.AttributeLead:input_type -> headwater.v1.AttributeLeadRequest
+	13, // 13: headwater.v1.TrackingService.GetAttribution:input_type -> headwater.v1.GetAttributionRequest
+	14, // 14: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
+	15, // 15: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
+	16, // 16: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
+	17, // 17: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
+	18, // 18: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
+	19, // 19: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
+	20, // 20: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
+	21, // 21: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
+	22, // 22: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
+	23, // 23: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
+	24, // 24: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
+	25, // 25: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
+	26, // 26: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
+	27, // 27: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
+	28, // 28: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
+	29, // 29: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
+	30, // 30: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
+	31, // 31: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
+	32, // 32: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
+	33, // 33: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
+	34, // 34: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
+	35, // 35: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
+	36, // 36: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
+	37, // 37: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
+	38, // 38: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
+	39, // 39: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
+	20, // [20:40] is the sub-list for method output_type
+	0,  // [0:20] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -106,6 +156,7 @@ func file_headwater_v1_tracking_service_proto_init() {
 	file_headwater_v1_cancellation_proto_init()
 	file_headwater_v1_click_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_correction_proto_init()
 	file_headwater_v1_feed_proto_init()
 	file_headwater_v1_lead_proto_init()
 	file_headwater_v1_refund_proto_init()

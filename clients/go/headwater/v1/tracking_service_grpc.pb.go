@@ -21,17 +21,26 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TrackingService_RecordClick_FullMethodName        = "/headwater.v1.TrackingService/RecordClick"
-	TrackingService_RecordLead_FullMethodName         = "/headwater.v1.TrackingService/RecordLead"
-	TrackingService_RecordSale_FullMethodName         = "/headwater.v1.TrackingService/RecordSale"
-	TrackingService_RecordRefund_FullMethodName       = "/headwater.v1.TrackingService/RecordRefund"
-	TrackingService_RecordCancellation_FullMethodName = "/headwater.v1.TrackingService/RecordCancellation"
-	TrackingService_BatchRecordEvents_FullMethodName  = "/headwater.v1.TrackingService/BatchRecordEvents"
-	TrackingService_GetLead_FullMethodName            = "/headwater.v1.TrackingService/GetLead"
-	TrackingService_ListLeads_FullMethodName          = "/headwater.v1.TrackingService/ListLeads"
-	TrackingService_GetConversion_FullMethodName      = "/headwater.v1.TrackingService/GetConversion"
-	TrackingService_ListConversions_FullMethodName    = "/headwater.v1.TrackingService/ListConversions"
-	TrackingService_WatchConversions_FullMethodName   = "/headwater.v1.TrackingService/WatchConversions"
+	TrackingService_RecordClick_FullMethodName         = "/headwater.v1.TrackingService/RecordClick"
+	TrackingService_ListClicks_FullMethodName          = "/headwater.v1.TrackingService/ListClicks"
+	TrackingService_RecordLead_FullMethodName          = "/headwater.v1.TrackingService/RecordLead"
+	TrackingService_RecordSale_FullMethodName          = "/headwater.v1.TrackingService/RecordSale"
+	TrackingService_RecordRefund_FullMethodName        = "/headwater.v1.TrackingService/RecordRefund"
+	TrackingService_RecordCancellation_FullMethodName  = "/headwater.v1.TrackingService/RecordCancellation"
+	TrackingService_CorrectSale_FullMethodName         = "/headwater.v1.TrackingService/CorrectSale"
+	TrackingService_BatchRecordEvents_FullMethodName   = "/headwater.v1.TrackingService/BatchRecordEvents"
+	TrackingService_CreateLead_FullMethodName          = "/headwater.v1.TrackingService/CreateLead"
+	TrackingService_UpdateLead_FullMethodName          = "/headwater.v1.TrackingService/UpdateLead"
+	TrackingService_DeleteLead_FullMethodName          = "/headwater.v1.TrackingService/DeleteLead"
+	TrackingService_MergeLeads_FullMethodName          = "/headwater.v1.TrackingService/MergeLeads"
+	TrackingService_AttributeLead_FullMethodName       = "/headwater.v1.TrackingService/AttributeLead"
+	TrackingService_GetAttribution_FullMethodName      = "/headwater.v1.TrackingService/GetAttribution"
+	TrackingService_GetLead_FullMethodName             = "/headwater.v1.TrackingService/GetLead"
+	TrackingService_ListLeads_FullMethodName           = "/headwater.v1.TrackingService/ListLeads"
+	TrackingService_GetConversion_FullMethodName       = "/headwater.v1.TrackingService/GetConversion"
+	TrackingService_BatchGetConversions_FullMethodName = "/headwater.v1.TrackingService/BatchGetConversions"
+	TrackingService_ListConversions_FullMethodName     = "/headwater.v1.TrackingService/ListConversions"
+	TrackingService_WatchConversions_FullMethodName    = "/headwater.v1.TrackingService/WatchConversions"
 )
 
 // TrackingServiceClient is the client API for TrackingService service.
@@ -49,9 +58,11 @@ const (
 type TrackingServiceClient interface {
 	// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
 	// lead or the sale. The feed has no events for clicks.
-	// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-	// archived program.
+	// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+	// an archived program or of an affiliate who is not ACTIVE.
 	RecordClick(ctx context.Context, in *RecordClickRequest, opts ...grpc.CallOption) (*RecordClickResponse, error)
+	// Lists clicks.
+	ListClicks(ctx context.Context, in *ListClicksRequest, opts ...grpc.CallOption) (*ListClicksResponse, error)
 	// Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
 	// affiliate. The lead's earlier NOT_REFERRED sales are credited to that affiliate now, if they occurred inside the attribution
 	// window before this sign-up.
@@ -67,10 +78,43 @@ type TrackingServiceClient interface {
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(ctx context.Context, in *RecordCancellationRequest, opts ...grpc.CallOption) (*RecordCancellationResponse, error)
+	// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+	// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+	CorrectSale(ctx context.Context, in *CorrectSaleRequest, opts ...grpc.CallOption) (*CorrectSaleResponse, error)
 	// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
 	// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
 	// are committed.
 	BatchRecordEvents(ctx context.Context, in *BatchRecordEventsRequest, opts ...grpc.CallOption) (*BatchRecordEventsResponse, error)
+	// Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+	// conversion. To record a sign-up, call RecordLead.
+	// Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+	// FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+	CreateLead(ctx context.Context, in *CreateLeadRequest, opts ...grpc.CallOption) (*CreateLeadResponse, error)
+	// Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+	// it, except that the lead may take it back.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+	UpdateLead(ctx context.Context, in *UpdateLeadRequest, opts ...grpc.CallOption) (*UpdateLeadResponse, error)
+	// Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+	// they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+	// person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+	// were recorded with.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+	DeleteLead(ctx context.Context, in *DeleteLeadRequest, opts ...grpc.CallOption) (*DeleteLeadResponse, error)
+	// Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+	// it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+	// revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+	// lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+	// if its binding pays for them. A merge cannot be undone.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+	MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error)
+	// Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+	// binding. Sales that are credited already stay as they are.
+	// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+	AttributeLead(ctx context.Context, in *AttributeLeadRequest, opts ...grpc.CallOption) (*AttributeLeadResponse, error)
+	// Returns who a lead is bound to and why, with the evidence that lost.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+	GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error)
 	// Returns a lead with its enrollments and affiliates.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	GetLead(ctx context.Context, in *GetLeadRequest, opts ...grpc.CallOption) (*GetLeadResponse, error)
@@ -79,6 +123,9 @@ type TrackingServiceClient interface {
 	// Returns a conversion with its rewards, and the evidence that was considered for its credit.
 	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
 	GetConversion(ctx context.Context, in *GetConversionRequest, opts ...grpc.CallOption) (*GetConversionResponse, error)
+	// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+	// the others.
+	BatchGetConversions(ctx context.Context, in *BatchGetConversionsRequest, opts ...grpc.CallOption) (*BatchGetConversionsResponse, error)
 	// Lists conversions with their rewards.
 	ListConversions(ctx context.Context, in *ListConversionsRequest, opts ...grpc.CallOption) (*ListConversionsResponse, error)
 	// Sends the events of the feed whose subject is a conversion as a stream, without gap or repeat. FeedService.WatchEvents sends
@@ -101,6 +148,16 @@ func (c *trackingServiceClient) RecordClick(ctx context.Context, in *RecordClick
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordClickResponse)
 	err := c.cc.Invoke(ctx, TrackingService_RecordClick_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) ListClicks(ctx context.Context, in *ListClicksRequest, opts ...grpc.CallOption) (*ListClicksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListClicksResponse)
+	err := c.cc.Invoke(ctx, TrackingService_ListClicks_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +204,80 @@ func (c *trackingServiceClient) RecordCancellation(ctx context.Context, in *Reco
 	return out, nil
 }
 
+func (c *trackingServiceClient) CorrectSale(ctx context.Context, in *CorrectSaleRequest, opts ...grpc.CallOption) (*CorrectSaleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CorrectSaleResponse)
+	err := c.cc.Invoke(ctx, TrackingService_CorrectSale_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *trackingServiceClient) BatchRecordEvents(ctx context.Context, in *BatchRecordEventsRequest, opts ...grpc.CallOption) (*BatchRecordEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchRecordEventsResponse)
 	err := c.cc.Invoke(ctx, TrackingService_BatchRecordEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) CreateLead(ctx context.Context, in *CreateLeadRequest, opts ...grpc.CallOption) (*CreateLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateLeadResponse)
+	err := c.cc.Invoke(ctx, TrackingService_CreateLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) UpdateLead(ctx context.Context, in *UpdateLeadRequest, opts ...grpc.CallOption) (*UpdateLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateLeadResponse)
+	err := c.cc.Invoke(ctx, TrackingService_UpdateLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) DeleteLead(ctx context.Context, in *DeleteLeadRequest, opts ...grpc.CallOption) (*DeleteLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteLeadResponse)
+	err := c.cc.Invoke(ctx, TrackingService_DeleteLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) MergeLeads(ctx context.Context, in *MergeLeadsRequest, opts ...grpc.CallOption) (*MergeLeadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MergeLeadsResponse)
+	err := c.cc.Invoke(ctx, TrackingService_MergeLeads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) AttributeLead(ctx context.Context, in *AttributeLeadRequest, opts ...grpc.CallOption) (*AttributeLeadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AttributeLeadResponse)
+	err := c.cc.Invoke(ctx, TrackingService_AttributeLead_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAttributionResponse)
+	err := c.cc.Invoke(ctx, TrackingService_GetAttribution_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +308,16 @@ func (c *trackingServiceClient) GetConversion(ctx context.Context, in *GetConver
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetConversionResponse)
 	err := c.cc.Invoke(ctx, TrackingService_GetConversion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) BatchGetConversions(ctx context.Context, in *BatchGetConversionsRequest, opts ...grpc.CallOption) (*BatchGetConversionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchGetConversionsResponse)
+	err := c.cc.Invoke(ctx, TrackingService_BatchGetConversions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -231,9 +368,11 @@ type TrackingService_WatchConversionsClient = grpc.ServerStreamingClient[WatchCo
 type TrackingServiceServer interface {
 	// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
 	// lead or the sale. The feed has no events for clicks.
-	// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-	// archived program.
+	// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+	// an archived program or of an affiliate who is not ACTIVE.
 	RecordClick(context.Context, *RecordClickRequest) (*RecordClickResponse, error)
+	// Lists clicks.
+	ListClicks(context.Context, *ListClicksRequest) (*ListClicksResponse, error)
 	// Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
 	// affiliate. The lead's earlier NOT_REFERRED sales are credited to that affiliate now, if they occurred inside the attribution
 	// window before this sign-up.
@@ -249,10 +388,43 @@ type TrackingServiceServer interface {
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(context.Context, *RecordCancellationRequest) (*RecordCancellationResponse, error)
+	// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+	// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+	CorrectSale(context.Context, *CorrectSaleRequest) (*CorrectSaleResponse, error)
 	// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
 	// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
 	// are committed.
 	BatchRecordEvents(context.Context, *BatchRecordEventsRequest) (*BatchRecordEventsResponse, error)
+	// Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+	// conversion. To record a sign-up, call RecordLead.
+	// Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+	// FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+	CreateLead(context.Context, *CreateLeadRequest) (*CreateLeadResponse, error)
+	// Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+	// it, except that the lead may take it back.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+	UpdateLead(context.Context, *UpdateLeadRequest) (*UpdateLeadResponse, error)
+	// Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+	// they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+	// person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+	// were recorded with.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+	DeleteLead(context.Context, *DeleteLeadRequest) (*DeleteLeadResponse, error)
+	// Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+	// it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+	// revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+	// lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+	// if its binding pays for them. A merge cannot be undone.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+	MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error)
+	// Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+	// binding. Sales that are credited already stay as they are.
+	// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+	AttributeLead(context.Context, *AttributeLeadRequest) (*AttributeLeadResponse, error)
+	// Returns who a lead is bound to and why, with the evidence that lost.
+	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+	GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error)
 	// Returns a lead with its enrollments and affiliates.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	GetLead(context.Context, *GetLeadRequest) (*GetLeadResponse, error)
@@ -261,6 +433,9 @@ type TrackingServiceServer interface {
 	// Returns a conversion with its rewards, and the evidence that was considered for its credit.
 	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
 	GetConversion(context.Context, *GetConversionRequest) (*GetConversionResponse, error)
+	// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+	// the others.
+	BatchGetConversions(context.Context, *BatchGetConversionsRequest) (*BatchGetConversionsResponse, error)
 	// Lists conversions with their rewards.
 	ListConversions(context.Context, *ListConversionsRequest) (*ListConversionsResponse, error)
 	// Sends the events of the feed whose subject is a conversion as a stream, without gap or repeat. FeedService.WatchEvents sends
@@ -282,6 +457,9 @@ type UnimplementedTrackingServiceServer struct{}
 func (UnimplementedTrackingServiceServer) RecordClick(context.Context, *RecordClickRequest) (*RecordClickResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordClick not implemented")
 }
+func (UnimplementedTrackingServiceServer) ListClicks(context.Context, *ListClicksRequest) (*ListClicksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListClicks not implemented")
+}
 func (UnimplementedTrackingServiceServer) RecordLead(context.Context, *RecordLeadRequest) (*RecordLeadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordLead not implemented")
 }
@@ -294,8 +472,29 @@ func (UnimplementedTrackingServiceServer) RecordRefund(context.Context, *RecordR
 func (UnimplementedTrackingServiceServer) RecordCancellation(context.Context, *RecordCancellationRequest) (*RecordCancellationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordCancellation not implemented")
 }
+func (UnimplementedTrackingServiceServer) CorrectSale(context.Context, *CorrectSaleRequest) (*CorrectSaleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CorrectSale not implemented")
+}
 func (UnimplementedTrackingServiceServer) BatchRecordEvents(context.Context, *BatchRecordEventsRequest) (*BatchRecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchRecordEvents not implemented")
+}
+func (UnimplementedTrackingServiceServer) CreateLead(context.Context, *CreateLeadRequest) (*CreateLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateLead not implemented")
+}
+func (UnimplementedTrackingServiceServer) UpdateLead(context.Context, *UpdateLeadRequest) (*UpdateLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateLead not implemented")
+}
+func (UnimplementedTrackingServiceServer) DeleteLead(context.Context, *DeleteLeadRequest) (*DeleteLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteLead not implemented")
+}
+func (UnimplementedTrackingServiceServer) MergeLeads(context.Context, *MergeLeadsRequest) (*MergeLeadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MergeLeads not implemented")
+}
+func (UnimplementedTrackingServiceServer) AttributeLead(context.Context, *AttributeLeadRequest) (*AttributeLeadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AttributeLead not implemented")
+}
+func (UnimplementedTrackingServiceServer) GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAttribution not implemented")
 }
 func (UnimplementedTrackingServiceServer) GetLead(context.Context, *GetLeadRequest) (*GetLeadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetLead not implemented")
@@ -305,6 +504,9 @@ func (UnimplementedTrackingServiceServer) ListLeads(context.Context, *ListLeadsR
 }
 func (UnimplementedTrackingServiceServer) GetConversion(context.Context, *GetConversionRequest) (*GetConversionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConversion not implemented")
+}
+func (UnimplementedTrackingServiceServer) BatchGetConversions(context.Context, *BatchGetConversionsRequest) (*BatchGetConversionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchGetConversions not implemented")
 }
 func (UnimplementedTrackingServiceServer) ListConversions(context.Context, *ListConversionsRequest) (*ListConversionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListConversions not implemented")
@@ -347,6 +549,24 @@ func _TrackingService_RecordClick_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TrackingServiceServer).RecordClick(ctx, req.(*RecordClickRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_ListClicks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListClicksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).ListClicks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_ListClicks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).ListClicks(ctx, req.(*ListClicksRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -423,6 +643,24 @@ func _TrackingService_RecordCancellation_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrackingService_CorrectSale_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CorrectSaleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).CorrectSale(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_CorrectSale_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).CorrectSale(ctx, req.(*CorrectSaleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrackingService_BatchRecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BatchRecordEventsRequest)
 	if err := dec(in); err != nil {
@@ -437,6 +675,114 @@ func _TrackingService_BatchRecordEvents_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TrackingServiceServer).BatchRecordEvents(ctx, req.(*BatchRecordEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_CreateLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).CreateLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_CreateLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).CreateLead(ctx, req.(*CreateLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_UpdateLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).UpdateLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_UpdateLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).UpdateLead(ctx, req.(*UpdateLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_DeleteLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).DeleteLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_DeleteLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).DeleteLead(ctx, req.(*DeleteLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_MergeLeads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MergeLeadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).MergeLeads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_MergeLeads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).MergeLeads(ctx, req.(*MergeLeadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_AttributeLead_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AttributeLeadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).AttributeLead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_AttributeLead_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).AttributeLead(ctx, req.(*AttributeLeadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_GetAttribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAttributionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).GetAttribution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_GetAttribution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).GetAttribution(ctx, req.(*GetAttributionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -495,6 +841,24 @@ func _TrackingService_GetConversion_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrackingService_BatchGetConversions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchGetConversionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).BatchGetConversions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_BatchGetConversions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).BatchGetConversions(ctx, req.(*BatchGetConversionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrackingService_ListConversions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListConversionsRequest)
 	if err := dec(in); err != nil {
@@ -536,6 +900,10 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TrackingService_RecordClick_Handler,
 		},
 		{
+			MethodName: "ListClicks",
+			Handler:    _TrackingService_ListClicks_Handler,
+		},
+		{
 			MethodName: "RecordLead",
 			Handler:    _TrackingService_RecordLead_Handler,
 		},
@@ -552,8 +920,36 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TrackingService_RecordCancellation_Handler,
 		},
 		{
+			MethodName: "CorrectSale",
+			Handler:    _TrackingService_CorrectSale_Handler,
+		},
+		{
 			MethodName: "BatchRecordEvents",
 			Handler:    _TrackingService_BatchRecordEvents_Handler,
+		},
+		{
+			MethodName: "CreateLead",
+			Handler:    _TrackingService_CreateLead_Handler,
+		},
+		{
+			MethodName: "UpdateLead",
+			Handler:    _TrackingService_UpdateLead_Handler,
+		},
+		{
+			MethodName: "DeleteLead",
+			Handler:    _TrackingService_DeleteLead_Handler,
+		},
+		{
+			MethodName: "MergeLeads",
+			Handler:    _TrackingService_MergeLeads_Handler,
+		},
+		{
+			MethodName: "AttributeLead",
+			Handler:    _TrackingService_AttributeLead_Handler,
+		},
+		{
+			MethodName: "GetAttribution",
+			Handler:    _TrackingService_GetAttribution_Handler,
 		},
 		{
 			MethodName: "GetLead",
@@ -566,6 +962,10 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetConversion",
 			Handler:    _TrackingService_GetConversion_Handler,
+		},
+		{
+			MethodName: "BatchGetConversions",
+			Handler:    _TrackingService_BatchGetConversions_Handler,
 		},
 		{
 			MethodName: "ListConversions",

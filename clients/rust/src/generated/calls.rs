@@ -42,6 +42,8 @@ impl Call for pb::CreateAdminApiKeyRequest {
 
 impl Call for pb::CheckApiKeyRequest {}
 
+impl Call for pb::GetServerInfoRequest {}
+
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
 /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
 /// RevokeApiKey are about the operator keys of the server.
@@ -155,6 +157,16 @@ impl AccountCalls {
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).check_api_key(request).await)
             .await
     }
+
+    /// Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_server_info(&self, request: pb::GetServerInfoRequest) -> Result<pb::GetServerInfoResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).get_server_info(request).await)
+            .await
+    }
 }
 
 impl Call for pb::CreateProgramRequest {
@@ -179,6 +191,28 @@ impl Call for pb::ArchiveProgramRequest {
     }
 }
 
+impl Call for pb::CreateItemRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetItemRequest {}
+
+impl Call for pb::ListItemsRequest {}
+
+impl Call for pb::UpdateItemRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchiveItemRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -188,6 +222,40 @@ impl Call for pb::CreateAffiliateRequest {
 impl Call for pb::GetAffiliateRequest {}
 
 impl Call for pb::ListAffiliatesRequest {}
+
+impl Call for pb::SearchAffiliatesRequest {}
+
+impl Call for pb::CountAffiliatesRequest {}
+
+impl Call for pb::UpdateAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ApproveAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RejectAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::DeactivateAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RotateAffiliateTokenRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
 
 impl Call for pb::EnrollAffiliateRequest {
     fn fill_ids(&mut self) {
@@ -237,13 +305,49 @@ impl Call for pb::GetCouponRequest {}
 
 impl Call for pb::ListCouponsRequest {}
 
+impl Call for pb::UpdateCouponRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ValidateCouponRequest {}
+
 impl Call for pb::RemoveCouponRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
     }
 }
 
-/// Programs, affiliates, enrollments, links and coupons of the calling key's account.
+impl Call for pb::CreateOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetOfferRequest {}
+
+impl Call for pb::ListOffersRequest {}
+
+impl Call for pb::UpdateOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ClaimOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchiveOfferRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+/// Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
 #[derive(Debug, Clone)]
 pub struct AffiliateCalls {
     caller: Caller,
@@ -312,6 +416,61 @@ impl AffiliateCalls {
             .await
     }
 
+    /// Creates an item. An account may have any number of items.
+    /// Errors: ALREADY_EXISTS when an active item has the SKU.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_item(&self, request: pb::CreateItemRequest) -> Result<pb::CreateItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).create_item(request).await)
+            .await
+    }
+
+    /// Returns an item, active or archived. An archived item is found by its id only.
+    /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_item(&self, request: pb::GetItemRequest) -> Result<pb::GetItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_item(request).await)
+            .await
+    }
+
+    /// Lists items, including archived ones.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_items(&self, request: pb::ListItemsRequest) -> Result<pb::ListItemsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_items(request).await)
+            .await
+    }
+
+    /// Changes an item's name or note.
+    /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_item(&self, request: pb::UpdateItemRequest) -> Result<pb::UpdateItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_item(request).await)
+            .await
+    }
+
+    /// Archives an item. No new coupon or offer may be tied to it, and another item may have its SKU. Its coupons still credit sales that
+    /// name the SKU. Archiving an archived item changes nothing.
+    /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_item(&self, request: pb::ArchiveItemRequest) -> Result<pb::ArchiveItemResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_item(request).await)
+            .await
+    }
+
     /// Creates an affiliate and enrolls it in a program.
     /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
     /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
@@ -325,7 +484,7 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Returns an affiliate, found by any of its identifiers, with its enrollments.
+    /// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -342,6 +501,88 @@ impl AffiliateCalls {
     pub async fn list_affiliates(&self, request: pb::ListAffiliatesRequest) -> Result<pb::ListAffiliatesResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_affiliates(request).await)
+            .await
+    }
+
+    /// Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn search_affiliates(&self, request: pb::SearchAffiliatesRequest) -> Result<pb::SearchAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).search_affiliates(request).await)
+            .await
+    }
+
+    /// Counts affiliates, by state and with or without sales.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn count_affiliates(&self, request: pb::CountAffiliatesRequest) -> Result<pb::CountAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).count_affiliates(request).await)
+            .await
+    }
+
+    /// Changes an affiliate's identifiers, names and details.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ALREADY_EXISTS for an email or external_id that another affiliate has; ABORTED
+    /// with reason ETAG_MISMATCH when the affiliate changed since the etag was read.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_affiliate(&self, request: pb::UpdateAffiliateRequest) -> Result<pb::UpdateAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_affiliate(request).await)
+            .await
+    }
+
+    /// Makes an affiliate ACTIVE: accepts an application, or takes a rejection or a deactivation back. What happens from now on is
+    /// credited to the affiliate. Approving an ACTIVE affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn approve_affiliate(&self, request: pb::ApproveAffiliateRequest) -> Result<pb::ApproveAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).approve_affiliate(request).await)
+            .await
+    }
+
+    /// Rejects the application of an affiliate. Rejecting a REJECTED affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is not
+    /// APPLIED; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reject_affiliate(&self, request: pb::RejectAffiliateRequest) -> Result<pb::RejectAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).reject_affiliate(request).await)
+            .await
+    }
+
+    /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
+    /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+    /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
+    /// Deactivating an INACTIVE affiliate changes nothing else.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
+    /// REJECTED; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn deactivate_affiliate(&self, request: pb::DeactivateAffiliateRequest) -> Result<pb::DeactivateAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).deactivate_affiliate(request).await)
+            .await
+    }
+
+    /// Gives an affiliate a new secret token. The former token selects nobody from then on.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn rotate_affiliate_token(&self, request: pb::RotateAffiliateTokenRequest) -> Result<pb::RotateAffiliateTokenResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).rotate_affiliate_token(request).await)
             .await
     }
 
@@ -451,10 +692,11 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
-    /// enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
-    /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+    /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate. The affiliate is created first if
+    /// the request says so.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, ITEM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was
+    /// never enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
+    /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED, ITEM_ARCHIVED or COUPON_LIMIT.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -485,7 +727,30 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
+    /// Changes a coupon's note.
+    /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_coupon(&self, request: pb::UpdateCouponRequest) -> Result<pb::UpdateCouponResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_coupon(request).await)
+            .await
+    }
+
+    /// Says whether a code would credit its affiliate with a sale now, and if not, why not. It judges as RecordSale does. An unknown code is
+    /// not an error.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn validate_coupon(&self, request: pb::ValidateCouponRequest) -> Result<pb::ValidateCouponResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).validate_coupon(request).await)
+            .await
+    }
+
+    /// Removes a coupon. Its code credits nobody from then on and may be assigned again. If an offer was claimed with the coupon, the claim
+    /// is given back: it no longer counts, and the offer can be claimed once more. Removing a removed coupon changes nothing.
     /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
     ///
     /// # Errors
@@ -493,6 +758,74 @@ impl AffiliateCalls {
     pub async fn remove_coupon(&self, request: pb::RemoveCouponRequest) -> Result<pb::RemoveCouponResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).remove_coupon(request).await)
+            .await
+    }
+
+    /// Creates an offer.
+    /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND or ITEM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or ITEM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_offer(&self, request: pb::CreateOfferRequest) -> Result<pb::CreateOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).create_offer(request).await)
+            .await
+    }
+
+    /// Returns an offer, active or archived.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_offer(&self, request: pb::GetOfferRequest) -> Result<pb::GetOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_offer(request).await)
+            .await
+    }
+
+    /// Lists offers, including archived ones and those whose window has not begun or has ended.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_offers(&self, request: pb::ListOffersRequest) -> Result<pb::ListOffersResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_offers(request).await)
+            .await
+    }
+
+    /// Changes an offer.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_offer(&self, request: pb::UpdateOfferRequest) -> Result<pb::UpdateOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_offer(request).await)
+            .await
+    }
+
+    /// Claims an offer: makes a coupon for the claimant, and an affiliate if the claimant is none yet. The limits are exact however many
+    /// claim at once. RemoveCoupon gives the claim back.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND or AFFILIATE_NOT_FOUND; ALREADY_EXISTS when the account has an active coupon with this
+    /// code; FAILED_PRECONDITION with reason OFFER_CLOSED, OFFER_LIMIT, CLAIMANT_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn claim_offer(&self, request: pb::ClaimOfferRequest) -> Result<pb::ClaimOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).claim_offer(request).await)
+            .await
+    }
+
+    /// Archives an offer. It cannot be claimed again. The coupons of its claims stay good until its end. Archiving an archived offer changes
+    /// nothing.
+    /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_offer(&self, request: pb::ArchiveOfferRequest) -> Result<pb::ArchiveOfferResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_offer(request).await)
             .await
     }
 }
@@ -539,7 +872,21 @@ impl Call for pb::DenyRewardsRequest {
     }
 }
 
+impl Call for pb::CreateRewardRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::FulfillRewardRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::GetBalanceRequest {}
+
+impl Call for pb::ListBalancesRequest {}
 
 impl Call for pb::ListLedgerEntriesRequest {}
 
@@ -599,6 +946,30 @@ impl RewardCalls {
             .await
     }
 
+    /// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+    /// booked like every other reward.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_reward(&self, request: pb::CreateRewardRequest) -> Result<pb::CreateRewardResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).create_reward(request).await)
+            .await
+    }
+
+    /// Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+    /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+    /// is not approved.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn fulfill_reward(&self, request: pb::FulfillRewardRequest) -> Result<pb::FulfillRewardResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).fulfill_reward(request).await)
+            .await
+    }
+
     /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     ///
@@ -607,6 +978,16 @@ impl RewardCalls {
     pub async fn get_balance(&self, request: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).get_balance(request).await)
+            .await
+    }
+
+    /// Lists the balances of all affiliates that ever had a pending or approved reward.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_balances(&self, request: pb::ListBalancesRequest) -> Result<pb::ListBalancesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).list_balances(request).await)
             .await
     }
 
@@ -635,6 +1016,8 @@ impl RewardCalls {
     }
 }
 
+impl Call for pb::ListClicksRequest {}
+
 impl Call for pb::RecordLeadRequest {}
 
 impl Call for pb::RecordSaleRequest {}
@@ -643,11 +1026,47 @@ impl Call for pb::RecordRefundRequest {}
 
 impl Call for pb::RecordCancellationRequest {}
 
+impl Call for pb::CorrectSaleRequest {}
+
+impl Call for pb::CreateLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::UpdateLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::DeleteLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::MergeLeadsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::AttributeLeadRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetAttributionRequest {}
+
 impl Call for pb::GetLeadRequest {}
 
 impl Call for pb::ListLeadsRequest {}
 
 impl Call for pb::GetConversionRequest {}
+
+impl Call for pb::BatchGetConversionsRequest {}
 
 impl Call for pb::ListConversionsRequest {}
 
@@ -671,14 +1090,24 @@ impl TrackingCalls {
 
     /// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
     /// lead or the sale. The feed has no events for clicks.
-    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-    /// archived program.
+    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+    /// an archived program or of an affiliate who is not ACTIVE.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
     pub async fn record_click(&self, request: pb::RecordClickRequest) -> Result<pb::RecordClickResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_click(request).await)
+            .await
+    }
+
+    /// Lists clicks.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_clicks(&self, request: pb::ListClicksRequest) -> Result<pb::ListClicksResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).list_clicks(request).await)
             .await
     }
 
@@ -729,6 +1158,18 @@ impl TrackingCalls {
             .await
     }
 
+    /// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+    /// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+    /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn correct_sale(&self, request: pb::CorrectSaleRequest) -> Result<pb::CorrectSaleResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).correct_sale(request).await)
+            .await
+    }
+
     /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
     /// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
     /// are committed.
@@ -738,6 +1179,83 @@ impl TrackingCalls {
     pub async fn batch_record_events(&self, request: pb::BatchRecordEventsRequest) -> Result<pb::BatchRecordEventsResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).batch_record_events(request).await)
+            .await
+    }
+
+    /// Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+    /// conversion. To record a sign-up, call RecordLead.
+    /// Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+    /// FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_lead(&self, request: pb::CreateLeadRequest) -> Result<pb::CreateLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).create_lead(request).await)
+            .await
+    }
+
+    /// Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+    /// it, except that the lead may take it back.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_lead(&self, request: pb::UpdateLeadRequest) -> Result<pb::UpdateLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).update_lead(request).await)
+            .await
+    }
+
+    /// Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+    /// they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+    /// person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+    /// were recorded with.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn delete_lead(&self, request: pb::DeleteLeadRequest) -> Result<pb::DeleteLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).delete_lead(request).await)
+            .await
+    }
+
+    /// Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+    /// it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+    /// revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+    /// lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+    /// if its binding pays for them. A merge cannot be undone.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn merge_leads(&self, request: pb::MergeLeadsRequest) -> Result<pb::MergeLeadsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).merge_leads(request).await)
+            .await
+    }
+
+    /// Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+    /// binding. Sales that are credited already stay as they are.
+    /// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn attribute_lead(&self, request: pb::AttributeLeadRequest) -> Result<pb::AttributeLeadResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).attribute_lead(request).await)
+            .await
+    }
+
+    /// Returns who a lead is bound to and why, with the evidence that lost.
+    /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_attribution(&self, request: pb::GetAttributionRequest) -> Result<pb::GetAttributionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).get_attribution(request).await)
             .await
     }
 
@@ -770,6 +1288,17 @@ impl TrackingCalls {
     pub async fn get_conversion(&self, request: pb::GetConversionRequest) -> Result<pb::GetConversionResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).get_conversion(request).await)
+            .await
+    }
+
+    /// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+    /// the others.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn batch_get_conversions(&self, request: pb::BatchGetConversionsRequest) -> Result<pb::BatchGetConversionsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).batch_get_conversions(request).await)
             .await
     }
 

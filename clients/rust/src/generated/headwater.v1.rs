@@ -7,7 +7,8 @@
 /// commission 100 times too large. Compare the provider's list of currencies with the decimals of ISO 4217.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Money {
-    /// The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
+    /// The amount in minor units. Amounts in requests must be zero or more, except where a comment says otherwise, and at most 10^15.
+    /// Amounts in answers may be negative.
     #[prost(int64, tag = "1")]
     pub amount_minor: i64,
     /// The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
@@ -116,9 +117,30 @@ pub mod affiliate_selector {
         /// link codes do not identify an affiliate.
         #[prost(string, tag = "4")]
         RefId(::prost::alloc::string::String),
-        /// The affiliate's secret token, which CreateAffiliate returned.
+        /// The affiliate's secret token, which CreateAffiliate or the latest RotateAffiliateToken returned.
         #[prost(string, tag = "5")]
         AuthToken(::prost::alloc::string::String),
+    }
+}
+/// Identifies one enrollment.
+/// If the enrollment does not exist or belongs to another account, the call fails with NOT_FOUND and reason ENROLLMENT_NOT_FOUND.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollmentSelector {
+    /// The identifier. Exactly one is required.
+    #[prost(oneof = "enrollment_selector::Selector", tags = "1, 2")]
+    pub selector: ::core::option::Option<enrollment_selector::Selector>,
+}
+/// Nested message and enum types in `EnrollmentSelector`.
+pub mod enrollment_selector {
+    /// The identifier. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The enrollment's id, `enr_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        Id(::prost::alloc::string::String),
+        /// The enrollment's current ref_id, in upper or lower case. Former ref_ids and other link codes do not identify an enrollment.
+        #[prost(string, tag = "2")]
+        RefId(::prost::alloc::string::String),
     }
 }
 /// Identifies one lead.
@@ -143,6 +165,27 @@ pub mod lead_selector {
         /// The email address, in upper or lower case.
         #[prost(string, tag = "3")]
         Email(::prost::alloc::string::String),
+    }
+}
+/// Identifies one item.
+/// If the item does not exist or belongs to another account, the call fails with NOT_FOUND and reason ITEM_NOT_FOUND.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ItemSelector {
+    /// The identifier. Exactly one is required.
+    #[prost(oneof = "item_selector::Selector", tags = "1, 2")]
+    pub selector: ::core::option::Option<item_selector::Selector>,
+}
+/// Nested message and enum types in `ItemSelector`.
+pub mod item_selector {
+    /// The identifier. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The item's id, `itm_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        Id(::prost::alloc::string::String),
+        /// The SKU or short name of an active item, exactly as it was created.
+        #[prost(string, tag = "2")]
+        Sku(::prost::alloc::string::String),
     }
 }
 /// An API key, without its secret text.
@@ -454,6 +497,84 @@ pub struct UpdateAccountResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+}
+/// The limits of a server. A request beyond one is refused, except where a comment says otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ServerLimits {
+    /// The largest `page_size` of a list. A larger one counts as this one.
+    #[prost(int32, tag = "1")]
+    pub max_page_size: i32,
+    /// The `page_size` of a list whose request has none.
+    #[prost(int32, tag = "2")]
+    pub default_page_size: i32,
+    /// The largest number of ids, selectors or events in one request.
+    #[prost(int32, tag = "3")]
+    pub max_batch_size: i32,
+    /// The largest request, in bytes. An administrator sets it.
+    #[prost(int32, tag = "4")]
+    pub max_request_bytes: i32,
+    /// How long a read may take, and how long a write may wait before it is begun, in seconds. An earlier deadline of the caller takes
+    /// precedence. An administrator sets it.
+    #[prost(int32, tag = "5")]
+    pub request_timeout_seconds: i32,
+    /// How long a request_id is kept, in days. An event_id is kept for ever.
+    #[prost(int32, tag = "6")]
+    pub request_id_retention_days: i32,
+}
+/// The request of GetServerInfo.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerInfoRequest {}
+/// The answer of GetServerInfo.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetServerInfoResponse {
+    /// The version of the server, such as `0.1.0`.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The id of the database that the feed is read from, 32 hexadecimal digits. All servers of one database have the same one. Cursors
+    /// are valid only at a server with the feed_id at which they were made; elsewhere they fail with CURSOR_FOREIGN. A database that was
+    /// restored from a backup keeps it.
+    #[prost(string, tag = "2")]
+    pub feed_id: ::prost::alloc::string::String,
+    /// The limits.
+    #[prost(message, optional, tag = "3")]
+    pub limits: ::core::option::Option<ServerLimits>,
+    /// The features that the server has.
+    #[prost(enumeration = "ServerFeature", repeated, tag = "4")]
+    pub features: ::prost::alloc::vec::Vec<i32>,
+}
+/// Something that not every server can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ServerFeature {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Several servers may work on the database at once, so an event may have been committed by another server. The database is
+    /// PostgreSQL.
+    SeveralServers = 1,
+    /// The server takes requests that are compressed with gzip.
+    GzipRequests = 2,
+}
+impl ServerFeature {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SERVER_FEATURE_UNSPECIFIED",
+            Self::SeveralServers => "SERVER_FEATURE_SEVERAL_SERVERS",
+            Self::GzipRequests => "SERVER_FEATURE_GZIP_REQUESTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SERVER_FEATURE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SERVER_FEATURE_SEVERAL_SERVERS" => Some(Self::SeveralServers),
+            "SERVER_FEATURE_GZIP_REQUESTS" => Some(Self::GzipRequests),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod account_service_client {
@@ -789,6 +910,31 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "CheckApiKey"));
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+        pub async fn get_server_info(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetServerInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetServerInfoResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/GetServerInfo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "GetServerInfo"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// A code that credits an affiliate.
@@ -819,6 +965,12 @@ pub struct Coupon {
     /// When the coupon was removed. Not set while it is active.
     #[prost(message, optional, tag = "8")]
     pub remove_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
+    #[prost(string, tag = "9")]
+    pub item_id: ::prost::alloc::string::String,
+    /// The id of the offer that was claimed with the coupon. Empty: none.
+    #[prost(string, tag = "10")]
+    pub offer_id: ::prost::alloc::string::String,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -828,7 +980,7 @@ pub struct AssignCouponRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The affiliate. Required. It must have an active enrollment in the program.
+    /// The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true.
     #[prost(message, optional, tag = "2")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
     /// The program's id. Empty: the account's default program.
@@ -842,6 +994,13 @@ pub struct AssignCouponRequest {
     /// Free text, up to 2,000 characters. Optional.
     #[prost(string, tag = "5")]
     pub note: ::prost::alloc::string::String,
+    /// An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
+    /// affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
+    #[prost(bool, tag = "7")]
+    pub create_affiliate_if_missing: bool,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -889,6 +1048,12 @@ pub struct ListCouponsRequest {
     /// Only coupons in these states. Empty: all states.
     #[prost(enumeration = "CouponState", repeated, tag = "6")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only coupons that are tied to this item. An archived item is named by its id. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// Only coupons that this offer was claimed with. Optional.
+    #[prost(string, tag = "8")]
+    pub offer_id: ::prost::alloc::string::String,
 }
 /// The answer of ListCoupons.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -899,6 +1064,56 @@ pub struct ListCouponsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateCouponRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
+    /// late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
+    /// the code again.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateCouponResponse {
+    /// The coupon after the change.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ValidateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ValidateCouponRequest {
+    /// The code, in any case, up to 128 characters. Required.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
+    #[prost(string, tag = "2")]
+    pub item_sku: ::prost::alloc::string::String,
+}
+/// The answer of ValidateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ValidateCouponResponse {
+    /// Whether the coupon would credit its affiliate with a sale now.
+    #[prost(bool, tag = "1")]
+    pub valid: bool,
+    /// Why not. Not set when it would.
+    #[prost(enumeration = "CouponFault", tag = "2")]
+    pub fault: i32,
+    /// The coupon with this code, or the last one that had it. Not set when there was none.
+    #[prost(message, optional, tag = "3")]
+    pub coupon: ::core::option::Option<Coupon>,
 }
 /// The request of RemoveCoupon.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -951,6 +1166,59 @@ impl CouponState {
             "COUPON_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "COUPON_STATE_ACTIVE" => Some(Self::Active),
             "COUPON_STATE_REMOVED" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+/// Why a coupon would not credit its affiliate with a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CouponFault {
+    /// Not set: it would.
+    Unspecified = 0,
+    /// No coupon of the account has or had this code.
+    Unknown = 1,
+    /// The coupon was removed.
+    Removed = 2,
+    /// The coupon is tied to another item.
+    OtherItem = 3,
+    /// The program of the coupon is archived.
+    ProgramArchived = 4,
+    /// The affiliate's enrollment has ended.
+    EnrollmentEnded = 5,
+    /// The offer that was claimed with the coupon is over.
+    OfferOver = 6,
+    /// The affiliate is not ACTIVE.
+    AffiliateNotActive = 7,
+}
+impl CouponFault {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COUPON_FAULT_UNSPECIFIED",
+            Self::Unknown => "COUPON_FAULT_UNKNOWN",
+            Self::Removed => "COUPON_FAULT_REMOVED",
+            Self::OtherItem => "COUPON_FAULT_OTHER_ITEM",
+            Self::ProgramArchived => "COUPON_FAULT_PROGRAM_ARCHIVED",
+            Self::EnrollmentEnded => "COUPON_FAULT_ENROLLMENT_ENDED",
+            Self::OfferOver => "COUPON_FAULT_OFFER_OVER",
+            Self::AffiliateNotActive => "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COUPON_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "COUPON_FAULT_UNKNOWN" => Some(Self::Unknown),
+            "COUPON_FAULT_REMOVED" => Some(Self::Removed),
+            "COUPON_FAULT_OTHER_ITEM" => Some(Self::OtherItem),
+            "COUPON_FAULT_PROGRAM_ARCHIVED" => Some(Self::ProgramArchived),
+            "COUPON_FAULT_ENROLLMENT_ENDED" => Some(Self::EnrollmentEnded),
+            "COUPON_FAULT_OFFER_OVER" => Some(Self::OfferOver),
+            "COUPON_FAULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             _ => None,
         }
     }
@@ -1066,6 +1334,8 @@ pub enum AttributionSource {
     Coupon = 2,
     /// The visitor clicked a link of the affiliate, or the request has a ref_id or link code of the affiliate.
     Click = 3,
+    /// A person bound the lead to the affiliate, with CreateLead or AttributeLead. Only in the credits of leads.
+    Manual = 4,
 }
 impl AttributionSource {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1078,6 +1348,7 @@ impl AttributionSource {
             Self::LeadBinding => "ATTRIBUTION_SOURCE_LEAD_BINDING",
             Self::Coupon => "ATTRIBUTION_SOURCE_COUPON",
             Self::Click => "ATTRIBUTION_SOURCE_CLICK",
+            Self::Manual => "ATTRIBUTION_SOURCE_MANUAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1087,6 +1358,7 @@ impl AttributionSource {
             "ATTRIBUTION_SOURCE_LEAD_BINDING" => Some(Self::LeadBinding),
             "ATTRIBUTION_SOURCE_COUPON" => Some(Self::Coupon),
             "ATTRIBUTION_SOURCE_CLICK" => Some(Self::Click),
+            "ATTRIBUTION_SOURCE_MANUAL" => Some(Self::Manual),
             _ => None,
         }
     }
@@ -1120,6 +1392,12 @@ pub enum CandidateResult {
     /// The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
     /// program was made, so that earlier sales can be imported.
     NotYetMade = 11,
+    /// The affiliate was not ACTIVE when the conversion occurred.
+    AffiliateNotActive = 12,
+    /// The coupon is tied to another item than the one that the sale names.
+    CouponOfOtherItem = 13,
+    /// The offer that was claimed with the coupon was over when the conversion occurred.
+    OfferOver = 14,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1140,6 +1418,9 @@ impl CandidateResult {
             Self::Unknown => "CANDIDATE_RESULT_UNKNOWN",
             Self::AfterConversion => "CANDIDATE_RESULT_AFTER_CONVERSION",
             Self::NotYetMade => "CANDIDATE_RESULT_NOT_YET_MADE",
+            Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
+            Self::CouponOfOtherItem => "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
+            Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1157,6 +1438,9 @@ impl CandidateResult {
             "CANDIDATE_RESULT_UNKNOWN" => Some(Self::Unknown),
             "CANDIDATE_RESULT_AFTER_CONVERSION" => Some(Self::AfterConversion),
             "CANDIDATE_RESULT_NOT_YET_MADE" => Some(Self::NotYetMade),
+            "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
+            "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM" => Some(Self::CouponOfOtherItem),
+            "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
             _ => None,
         }
     }
@@ -1702,6 +1986,871 @@ impl EnrollmentState {
         }
     }
 }
+/// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
+/// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
+/// given as the nearest one that does.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardValue {
+    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
+    #[prost(oneof = "reward_value::Amount", tags = "1, 2, 3, 4, 5, 6")]
+    pub amount: ::core::option::Option<reward_value::Amount>,
+}
+/// Nested message and enum types in `RewardValue`.
+pub mod reward_value {
+    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Amount {
+        /// Money that is paid out. A reward in cash is a commission.
+        #[prost(message, tag = "1")]
+        Cash(super::Money),
+        /// Points of the merchant's own scheme.
+        #[prost(int64, tag = "2")]
+        Points(i64),
+        /// Whole credits towards the affiliate's own purchases.
+        #[prost(int64, tag = "3")]
+        Credits(i64),
+        /// Free months of a subscription.
+        #[prost(int32, tag = "4")]
+        FreeMonths(i32),
+        /// A discount in parts per million of the price: 20 % is 200000.
+        #[prost(int32, tag = "5")]
+        DiscountPercentPpm(i32),
+        /// A discount of a fixed amount.
+        #[prost(message, tag = "6")]
+        DiscountMoney(super::Money),
+    }
+}
+/// The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardConversion {
+    /// The merchant's id for the event.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The net amount of the sale. Negative, or zero, for a refund.
+    #[prost(message, optional, tag = "2")]
+    pub amount: ::core::option::Option<Money>,
+    /// The lead's id. Empty for a sale without a customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// How the affiliate was found: by a click, a coupon, or the lead's binding.
+    #[prost(enumeration = "AttributionSource", tag = "4")]
+    pub source: i32,
+    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
+    #[prost(string, tag = "5")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The order number that people see. A refund has the order number of its sale. May be empty.
+    #[prost(string, tag = "6")]
+    pub order_number: ::prost::alloc::string::String,
+    /// The merchant's id of the refund. Empty unless the reward is that of a refund.
+    #[prost(string, tag = "7")]
+    pub refund_id: ::prost::alloc::string::String,
+    /// How many were bought. A refund has the quantity of its sale.
+    #[prost(int32, tag = "8")]
+    pub quantity: i32,
+    /// When the event happened.
+    #[prost(message, optional, tag = "9")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reward {
+    /// The id, `rwd_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the conversion that it comes from: a sale or a refund. Empty for a reward that CreateReward created.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the enrollment that the affiliate earns through.
+    #[prost(string, tag = "4")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The program's id.
+    #[prost(string, tag = "5")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The value, negative for the reward of a refund. It never changes, even if refunds take back part of it.
+    #[prost(message, optional, tag = "6")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The part of the value that refunds and corrections have taken back so far, in the same unit. Negative if a correction has raised the
+    /// reward. The rest of the reward is `value` less `reversed`.
+    #[prost(message, optional, tag = "7")]
+    pub reversed: ::core::option::Option<RewardValue>,
+    /// The id of the reward that this reward of a refund or a correction changes. Empty for all other rewards.
+    #[prost(string, tag = "8")]
+    pub reverses_reward_id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "RewardState", tag = "9")]
+    pub state: i32,
+    /// How the value was computed. Not set for a reward that CreateReward created.
+    #[prost(message, optional, tag = "10")]
+    pub calculation: ::core::option::Option<RewardCalculation>,
+    /// When the reward is approved automatically if it is still pending. The reward of a refund is approved together with the reward
+    /// that it reduces.
+    #[prost(message, optional, tag = "11")]
+    pub auto_approve_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the reward was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the state or `reversed` last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The reason in the call of DenyRewards, or of CreateReward if the reward was created as denied. Empty for other states. Empty in
+    /// the feed, because a person wrote it.
+    #[prost(string, tag = "14")]
+    pub deny_reason: ::prost::alloc::string::String,
+    /// The reason in the call of CreateReward. Empty for all other rewards. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "15")]
+    pub create_reason: ::prost::alloc::string::String,
+    /// The id of the lead that the call of CreateReward named. Empty for all other rewards.
+    #[prost(string, tag = "16")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The conversion in short. Only in `REWARD_VIEW_FULL`. Not set for a reward that CreateReward created.
+    #[prost(message, optional, tag = "17")]
+    pub conversion: ::core::option::Option<RewardConversion>,
+}
+/// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
+/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+/// commission (`share_ppm`). Today every share is the whole.
+///
+/// A refund takes back a part of a reward. All refunds of a sale together take back
+/// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
+/// back. For example, a reward is 20.00 on a sale of 99.00. A refund of 33.00 has a reward of -6.67. Another refund of 33.00 has a
+/// reward of -6.66, because together they take back 13.33.
+///
+/// The correction of a sale has a reward of the difference between what the sale earns with the right amount and what it earned before.
+/// Refunds then take back their part of what it earns with the right amount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardCalculation {
+    /// The origin of the rate.
+    #[prost(enumeration = "RewardRule", tag = "1")]
+    pub rule: i32,
+    /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then. For a correction it is the difference
+    /// of the amounts.
+    #[prost(message, optional, tag = "2")]
+    pub base_amount: ::core::option::Option<Money>,
+    /// The whole amount of the sale. The reward of a refund has the amount of its sale.
+    #[prost(message, optional, tag = "3")]
+    pub sale_amount: ::core::option::Option<Money>,
+    /// The affiliate's share of the sale in parts per million.
+    #[prost(int32, tag = "6")]
+    pub share_ppm: i32,
+    /// The version of the program's terms.
+    #[prost(int32, tag = "7")]
+    pub terms_version: i32,
+    /// How the reward was rounded, and how amounts that refunds take back from it are rounded.
+    #[prost(enumeration = "Rounding", tag = "8")]
+    pub rounding: i32,
+    /// The `commission_adjustment` of a refund. The reward is this, less what the sale's reward gives for `base_amount`: the part of the
+    /// refund that exceeds the sale, which is negative or zero. Not set for other rewards.
+    #[prost(message, optional, tag = "9")]
+    pub adjustment: ::core::option::Option<Money>,
+    /// The rate. The reward of a refund has the rate of the reward that it reduces.
+    #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
+    pub rate: ::core::option::Option<reward_calculation::Rate>,
+}
+/// Nested message and enum types in `RewardCalculation`.
+pub mod reward_calculation {
+    /// The rate. The reward of a refund has the rate of the reward that it reduces.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Rate {
+        /// Parts per million of `base_amount`.
+        #[prost(int32, tag = "4")]
+        PercentPpm(i32),
+        /// The fixed amount per sale.
+        #[prost(message, tag = "5")]
+        Flat(super::Money),
+    }
+}
+/// A reward as it was created. GetReward returns later changes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardSummary {
+    /// The reward's id.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The value.
+    #[prost(message, optional, tag = "3")]
+    pub value: ::core::option::Option<RewardValue>,
+}
+/// The request of GetReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRewardRequest {
+    /// The reward's id. Required.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// How much of the reward to return. Default `REWARD_VIEW_FULL`.
+    #[prost(enumeration = "RewardView", tag = "2")]
+    pub view: i32,
+}
+/// The answer of GetReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRewardResponse {
+    /// The reward.
+    #[prost(message, optional, tag = "1")]
+    pub reward: ::core::option::Option<Reward>,
+}
+/// The request of ListRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRewardsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only rewards in these states. Empty: all states.
+    #[prost(enumeration = "RewardState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only rewards of this affiliate. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only rewards of this program. Optional.
+    #[prost(string, tag = "6")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only rewards that were created in this interval. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub create_interval: ::core::option::Option<TimeInterval>,
+    /// Only rewards in these units. Empty: all units.
+    #[prost(enumeration = "RewardUnit", repeated, tag = "8")]
+    pub units: ::prost::alloc::vec::Vec<i32>,
+    /// Only rewards of conversions with exactly this order_id: those of the sale and of its refunds. Optional. The server reads all
+    /// conversions of the account to find the order: about a second per million.
+    #[prost(string, tag = "9")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Only rewards of conversions with exactly this order_number. Optional. See `order_id`.
+    #[prost(string, tag = "10")]
+    pub order_number: ::prost::alloc::string::String,
+    /// Only rewards of refunds with exactly this refund_id. Optional. See `order_id`.
+    #[prost(string, tag = "11")]
+    pub refund_id: ::prost::alloc::string::String,
+    /// Only rewards of conversions whose affiliate was found by one of these sources. Empty: all rewards.
+    #[prost(enumeration = "AttributionSource", repeated, tag = "12")]
+    pub sources: ::prost::alloc::vec::Vec<i32>,
+    /// Only rewards of this origin. Default: any.
+    #[prost(enumeration = "RewardOrigin", tag = "13")]
+    pub origin: i32,
+    /// How much of each reward to return. Default `REWARD_VIEW_BASIC`.
+    #[prost(enumeration = "RewardView", tag = "14")]
+    pub view: i32,
+}
+/// The answer of ListRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRewardsResponse {
+    /// One page of rewards.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of ApproveRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveRewardsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is approved together with the
+    /// reward that it reduces.
+    #[prost(string, repeated, tag = "2")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of ApproveRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveRewardsResponse {
+    /// The rewards after the change, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DenyRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DenyRewardsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is denied together with the
+    /// reward that it reduces.
+    #[prost(string, repeated, tag = "2")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why the rewards are denied, 1 to 500 characters, for the affiliate to read. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The answer of DenyRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DenyRewardsResponse {
+    /// The rewards after the change, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of CreateReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateRewardRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The value, more than zero. Required. At most 10^15 of the unit, 2^31 - 1 free months, or 1,000,000 parts per million.
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The state that the reward begins with. PENDING: it waits for ApproveRewards, DenyRewards or the end of the program's hold period.
+    /// DENIED: it is only recorded. Default `REWARD_STATE_APPROVED`; no other state is taken.
+    #[prost(enumeration = "RewardState", tag = "5")]
+    pub state: i32,
+    /// Why the reward is created, up to 500 characters, for the affiliate to read. Optional.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who gets the reward. Exactly one is required. An ended enrollment and an archived program are allowed.
+    #[prost(oneof = "create_reward_request::Recipient", tags = "2, 3")]
+    pub recipient: ::core::option::Option<create_reward_request::Recipient>,
+}
+/// Nested message and enum types in `CreateRewardRequest`.
+pub mod create_reward_request {
+    /// Who gets the reward. Exactly one is required. An ended enrollment and an archived program are allowed.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Recipient {
+        /// The affiliate that the lead is bound to.
+        #[prost(message, tag = "2")]
+        Lead(super::LeadSelector),
+        /// The affiliate of the enrollment.
+        #[prost(message, tag = "3")]
+        Enrollment(super::EnrollmentSelector),
+    }
+}
+/// The answer of CreateReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateRewardResponse {
+    /// The reward.
+    #[prost(message, optional, tag = "1")]
+    pub reward: ::core::option::Option<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of FulfillReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FulfillRewardRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of an approved reward that is not in cash. Required.
+    #[prost(string, tag = "2")]
+    pub reward_id: ::prost::alloc::string::String,
+}
+/// The answer of FulfillReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FulfillRewardResponse {
+    /// The reward after the change.
+    #[prost(message, optional, tag = "1")]
+    pub reward: ::core::option::Option<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The unit that a reward is counted in: the members of RewardValue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardUnit {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Money that is paid out.
+    Cash = 1,
+    /// Points of the merchant's own scheme.
+    Points = 2,
+    /// Credits towards the affiliate's own purchases.
+    Credits = 3,
+    /// Free months of a subscription.
+    FreeMonths = 4,
+    /// A discount in parts per million of the price.
+    DiscountPercent = 5,
+    /// A discount of a fixed amount.
+    DiscountMoney = 6,
+}
+impl RewardUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_UNIT_UNSPECIFIED",
+            Self::Cash => "REWARD_UNIT_CASH",
+            Self::Points => "REWARD_UNIT_POINTS",
+            Self::Credits => "REWARD_UNIT_CREDITS",
+            Self::FreeMonths => "REWARD_UNIT_FREE_MONTHS",
+            Self::DiscountPercent => "REWARD_UNIT_DISCOUNT_PERCENT",
+            Self::DiscountMoney => "REWARD_UNIT_DISCOUNT_MONEY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_UNIT_CASH" => Some(Self::Cash),
+            "REWARD_UNIT_POINTS" => Some(Self::Points),
+            "REWARD_UNIT_CREDITS" => Some(Self::Credits),
+            "REWARD_UNIT_FREE_MONTHS" => Some(Self::FreeMonths),
+            "REWARD_UNIT_DISCOUNT_PERCENT" => Some(Self::DiscountPercent),
+            "REWARD_UNIT_DISCOUNT_MONEY" => Some(Self::DiscountMoney),
+            _ => None,
+        }
+    }
+}
+/// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
+/// are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Waits for ApproveRewards, DenyRewards or the end of its hold period.
+    Pending = 1,
+    /// The merchant owes it to the affiliate.
+    Approved = 2,
+    /// DenyRewards denied it.
+    Denied = 3,
+    /// FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state.
+    Paid = 4,
+    /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
+    Reversed = 5,
+}
+impl RewardState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_STATE_UNSPECIFIED",
+            Self::Pending => "REWARD_STATE_PENDING",
+            Self::Approved => "REWARD_STATE_APPROVED",
+            Self::Denied => "REWARD_STATE_DENIED",
+            Self::Paid => "REWARD_STATE_PAID",
+            Self::Reversed => "REWARD_STATE_REVERSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_STATE_PENDING" => Some(Self::Pending),
+            "REWARD_STATE_APPROVED" => Some(Self::Approved),
+            "REWARD_STATE_DENIED" => Some(Self::Denied),
+            "REWARD_STATE_PAID" => Some(Self::Paid),
+            "REWARD_STATE_REVERSED" => Some(Self::Reversed),
+            _ => None,
+        }
+    }
+}
+/// How much of a reward to return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardView {
+    /// Not set. Means the default of the call.
+    Unspecified = 0,
+    /// All fields except `conversion`.
+    Basic = 1,
+    /// All fields.
+    Full = 2,
+}
+impl RewardView {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_VIEW_UNSPECIFIED",
+            Self::Basic => "REWARD_VIEW_BASIC",
+            Self::Full => "REWARD_VIEW_FULL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_VIEW_BASIC" => Some(Self::Basic),
+            "REWARD_VIEW_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// How rewards came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardOrigin {
+    /// Not set. Means any origin in a filter; never returned.
+    Unspecified = 0,
+    /// From a conversion.
+    Conversion = 1,
+    /// CreateReward created it.
+    ByHand = 2,
+}
+impl RewardOrigin {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_ORIGIN_UNSPECIFIED",
+            Self::Conversion => "REWARD_ORIGIN_CONVERSION",
+            Self::ByHand => "REWARD_ORIGIN_BY_HAND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_ORIGIN_CONVERSION" => Some(Self::Conversion),
+            "REWARD_ORIGIN_BY_HAND" => Some(Self::ByHand),
+            _ => None,
+        }
+    }
+}
+/// The origin of a reward's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardRule {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The commission in the program's terms.
+    Program = 1,
+    /// The enrollment's own commission.
+    Enrollment = 2,
+    /// The reward of a refund takes back part of a sale's reward.
+    Reversal = 3,
+    /// The reward is the difference that the correction of a sale makes to the sale's reward.
+    Correction = 4,
+    /// The reward is the commission adjustment of a refund.
+    Adjustment = 5,
+}
+impl RewardRule {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_RULE_UNSPECIFIED",
+            Self::Program => "REWARD_RULE_PROGRAM",
+            Self::Enrollment => "REWARD_RULE_ENROLLMENT",
+            Self::Reversal => "REWARD_RULE_REVERSAL",
+            Self::Correction => "REWARD_RULE_CORRECTION",
+            Self::Adjustment => "REWARD_RULE_ADJUSTMENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_RULE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_RULE_PROGRAM" => Some(Self::Program),
+            "REWARD_RULE_ENROLLMENT" => Some(Self::Enrollment),
+            "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
+            "REWARD_RULE_CORRECTION" => Some(Self::Correction),
+            "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
+            _ => None,
+        }
+    }
+}
+/// The request of GetBalance.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBalanceRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Balance {
+    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
+    #[prost(message, optional, tag = "1")]
+    pub earned: ::core::option::Option<RewardValue>,
+    /// The rewards that are not yet approved.
+    #[prost(message, optional, tag = "2")]
+    pub pending: ::core::option::Option<RewardValue>,
+    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+    /// the negative amount.
+    #[prost(message, optional, tag = "3")]
+    pub owed: ::core::option::Option<RewardValue>,
+    /// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
+    #[prost(message, optional, tag = "4")]
+    pub paid: ::core::option::Option<RewardValue>,
+}
+/// The answer of GetBalance.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBalanceResponse {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// One balance per unit and currency of the affiliate's rewards, ordered by unit, then by currency code. Empty before the first
+    /// reward.
+    #[prost(message, repeated, tag = "2")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The request of ListBalances.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBalancesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only the balances of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only balances in these units. Empty: all units.
+    #[prost(enumeration = "RewardUnit", repeated, tag = "5")]
+    pub units: ::prost::alloc::vec::Vec<i32>,
+    /// Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
+    #[prost(string, repeated, tag = "6")]
+    pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only balances of which something is owed.
+    #[prost(bool, tag = "7")]
+    pub owed_only: bool,
+}
+/// The balances of one affiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateBalances {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The affiliate's balances that pass the filter, ordered by unit, then by currency code.
+    #[prost(message, repeated, tag = "2")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
+}
+/// The answer of ListBalances.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBalancesResponse {
+    /// One page of affiliates. Each has at least one balance that passes the filter.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<AffiliateBalances>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
+/// removed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerEntry {
+    /// The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// The ledger account that is debited.
+    #[prost(enumeration = "LedgerAccount", tag = "2")]
+    pub debit: i32,
+    /// The ledger account that is credited.
+    #[prost(enumeration = "LedgerAccount", tag = "3")]
+    pub credit: i32,
+    /// The amount. Always more than zero.
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The affiliate's id.
+    #[prost(string, tag = "5")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the reward that the entry is about. Empty for an entry that is not about a reward.
+    #[prost(string, tag = "6")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The id of the reward's conversion. Empty for an entry that is not about a reward.
+    #[prost(string, tag = "7")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The reason.
+    #[prost(enumeration = "LedgerReason", tag = "8")]
+    pub reason: i32,
+    /// When the entry was posted.
+    #[prost(message, optional, tag = "9")]
+    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
+    #[prost(string, tag = "10")]
+    pub entry_hash: ::prost::alloc::string::String,
+}
+/// The request of ListLedgerEntries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLedgerEntriesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only entries of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of ListLedgerEntries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLedgerEntriesResponse {
+    /// One page of entries.
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<LedgerEntry>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of VerifyLedger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyLedgerRequest {}
+/// The sum over one ledger account in one unit and currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerTotal {
+    /// The ledger account.
+    #[prost(enumeration = "LedgerAccount", tag = "1")]
+    pub ledger_account: i32,
+    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
+    /// 64 bits is given as the nearest number that does.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<RewardValue>,
+}
+/// The answer of VerifyLedger.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyLedgerResponse {
+    /// True when no difference was found.
+    #[prost(bool, tag = "1")]
+    pub ok: bool,
+    /// How many ledger entries were read.
+    #[prost(int64, tag = "2")]
+    pub entry_count: i64,
+    /// How many rewards were compared with their entries.
+    #[prost(int64, tag = "3")]
+    pub reward_count: i64,
+    /// How many events the feed has.
+    #[prost(int64, tag = "4")]
+    pub event_count: i64,
+    /// The sums by ledger account, unit and currency.
+    #[prost(message, repeated, tag = "5")]
+    pub totals: ::prost::alloc::vec::Vec<LedgerTotal>,
+    /// A sentence for each difference, for people to read. At most 100.
+    #[prost(string, repeated, tag = "6")]
+    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// An account of the ledger. Every ledger entry debits one and credits another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerAccount {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The merchant's cost of commissions.
+    CommissionExpense = 1,
+    /// The rewards of affiliates that are not yet approved.
+    AffiliatePending = 2,
+    /// The rewards that the merchant owes to affiliates.
+    AffiliatePayable = 3,
+    /// The fulfilled part of the rewards that are not in cash.
+    Fulfilled = 4,
+}
+impl LedgerAccount {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_ACCOUNT_UNSPECIFIED",
+            Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
+            Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
+            Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
+            Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_ACCOUNT_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
+            "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
+            "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
+            "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
+            _ => None,
+        }
+    }
+}
+/// The reason of a ledger entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LedgerReason {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// A reward was earned.
+    Earned = 1,
+    /// A reward was approved.
+    Approved = 2,
+    /// A reward was denied.
+    Denied = 3,
+    /// A refund took back all or part of a reward.
+    Refunded = 4,
+    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
+    /// is an entry with reason EARNED.
+    Reattributed = 5,
+    /// A reward that is not in cash was fulfilled.
+    Fulfilled = 6,
+    /// The amount of a sale was corrected.
+    Corrected = 7,
+    /// A refund came with a commission adjustment.
+    Adjusted = 8,
+}
+impl LedgerReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEDGER_REASON_UNSPECIFIED",
+            Self::Earned => "LEDGER_REASON_EARNED",
+            Self::Approved => "LEDGER_REASON_APPROVED",
+            Self::Denied => "LEDGER_REASON_DENIED",
+            Self::Refunded => "LEDGER_REASON_REFUNDED",
+            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
+            Self::Fulfilled => "LEDGER_REASON_FULFILLED",
+            Self::Corrected => "LEDGER_REASON_CORRECTED",
+            Self::Adjusted => "LEDGER_REASON_ADJUSTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEDGER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEDGER_REASON_EARNED" => Some(Self::Earned),
+            "LEDGER_REASON_APPROVED" => Some(Self::Approved),
+            "LEDGER_REASON_DENIED" => Some(Self::Denied),
+            "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
+            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
+            "LEDGER_REASON_FULFILLED" => Some(Self::Fulfilled),
+            "LEDGER_REASON_CORRECTED" => Some(Self::Corrected),
+            "LEDGER_REASON_ADJUSTED" => Some(Self::Adjusted),
+            _ => None,
+        }
+    }
+}
 /// A postal address. Every field is optional, up to 200 characters.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PostalAddress {
@@ -1749,6 +2898,25 @@ pub struct AffiliateProfile {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`.
+    #[prost(string, tag = "8")]
+    pub paypal_email: ::prost::alloc::string::String,
+    /// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
+    #[prost(message, repeated, tag = "9")]
+    pub custom_fields: ::prost::alloc::vec::Vec<CustomField>,
+}
+/// A field of the merchant's own about an affiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomField {
+    /// The name of the field for programs: 1 to 40 lower-case letters, digits, `-` or `_`. Required.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The name of the field for people, such as the question, up to 200 characters. Optional.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// The value, up to 2,000 characters. May be empty.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
 }
 /// A person or firm that refers customers to the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1759,7 +2927,8 @@ pub struct Affiliate {
     /// The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed.
     #[prost(string, tag = "2")]
     pub external_id: ::prost::alloc::string::String,
-    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
+    /// The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed, and if it is not known: an affiliate
+    /// that is created with a coupon may be named by its `external_id` alone.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
     /// First name. May be empty. Empty in the feed.
@@ -1777,6 +2946,33 @@ pub struct Affiliate {
     /// When the affiliate last changed.
     #[prost(message, optional, tag = "8")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change of the affiliate. Send it in UpdateAffiliate and the calls that change the state to refuse the call if
+    /// the affiliate changed since it was read.
+    #[prost(string, tag = "9")]
+    pub etag: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "AffiliateState", tag = "10")]
+    pub state: i32,
+    /// Why the affiliate was rejected or deactivated, as the call said. Empty in the feed.
+    #[prost(string, tag = "11")]
+    pub state_reason: ::prost::alloc::string::String,
+    /// When the state last changed. The time of creation if it never did.
+    #[prost(message, optional, tag = "12")]
+    pub state_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+    /// affiliate that was created INACTIVE.
+    #[prost(enumeration = "PendingRewards", tag = "13")]
+    pub pending_rewards: i32,
+    /// Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false.
+    #[prost(bool, tag = "14")]
+    pub email_verified: bool,
+    /// Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
+    /// Events have them too, and events are never changed, so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "15")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The request of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1818,6 +3014,18 @@ pub struct CreateAffiliateRequest {
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+    #[prost(enumeration = "AffiliateState", tag = "12")]
+    pub state: i32,
+    /// Whether the email address is known to be the affiliate's.
+    #[prost(bool, tag = "13")]
+    pub email_verified: bool,
+    /// See `Affiliate.metadata`. Optional.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1831,7 +3039,8 @@ pub struct CreateAffiliateResponse {
     /// The assigned coupon. Not set when the request has no coupon_code.
     #[prost(message, optional, tag = "3")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// A secret token that selects the affiliate, see AffiliateSelector. Returned by this call only. Empty when `replayed` is true.
+    /// A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
+    /// RotateAffiliateToken replaces it. Empty when `replayed` is true.
     #[prost(string, tag = "4")]
     pub auth_token: ::prost::alloc::string::String,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -1855,6 +3064,12 @@ pub struct GetAffiliateResponse {
     /// ListEnrollments has all of them.
     #[prost(message, repeated, tag = "2")]
     pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
+    /// The affiliate's active coupons, the oldest first. At most 1,000, and at most 512 KiB. ListCoupons has all coupons.
+    #[prost(message, repeated, tag = "3")]
+    pub coupons: ::prost::alloc::vec::Vec<Coupon>,
+    /// The affiliate's balances, as GetBalance returns them.
+    #[prost(message, repeated, tag = "4")]
+    pub balances: ::prost::alloc::vec::Vec<Balance>,
 }
 /// The request of ListAffiliates.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1872,6 +3087,16 @@ pub struct ListAffiliatesRequest {
     /// Only affiliates that are or were enrolled in this program. Optional.
     #[prost(string, tag = "4")]
     pub program_id: ::prost::alloc::string::String,
+    /// Only affiliates in one of these states. Empty: affiliates in every state.
+    #[prost(enumeration = "AffiliateState", repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only affiliates whose email address is verified, or is not. Not set: both.
+    #[prost(bool, optional, tag = "6")]
+    pub email_verified: ::core::option::Option<bool>,
+    /// Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
+    /// was denied. Not set: both.
+    #[prost(bool, optional, tag = "7")]
+    pub has_sales: ::core::option::Option<bool>,
 }
 /// The answer of ListAffiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1882,6 +3107,452 @@ pub struct ListAffiliatesResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of SearchAffiliates.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchAffiliatesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same text and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
+    /// in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
+    #[prost(string, tag = "4")]
+    pub query: ::prost::alloc::string::String,
+}
+/// The answer of SearchAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchAffiliatesResponse {
+    /// One page of affiliates.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
+    /// named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
+    /// `affiliate.id`.
+    #[prost(message, optional, tag = "4")]
+    pub selector: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of UpdateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateAffiliateResponse {
+    /// The changed affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ApproveAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ApproveAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RejectAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Why, up to 500 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of RejectAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RejectAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DeactivateAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeactivateAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The choice of what becomes of the rewards that are pending now. Required.
+    #[prost(enumeration = "PendingRewards", tag = "3")]
+    pub pending_rewards: i32,
+    /// Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "5")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of DeactivateAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeactivateAffiliateResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RotateAffiliateToken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateAffiliateTokenRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of RotateAffiliateToken.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RotateAffiliateTokenResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
+    #[prost(string, tag = "2")]
+    pub auth_token: ::prost::alloc::string::String,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
+/// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CountAffiliatesRequest {
+    /// Only affiliates that are or were enrolled in this program. Optional.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only affiliates whose email address is verified, or is not. Not set: both.
+    #[prost(bool, optional, tag = "2")]
+    pub email_verified: ::core::option::Option<bool>,
+}
+/// The number of affiliates in one state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffiliateCount {
+    /// The state.
+    #[prost(enumeration = "AffiliateState", tag = "1")]
+    pub state: i32,
+    /// The number of affiliates in this state.
+    #[prost(int64, tag = "2")]
+    pub total_count: i64,
+    /// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+    #[prost(int64, tag = "3")]
+    pub with_sales_count: i64,
+}
+/// The answer of CountAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CountAffiliatesResponse {
+    /// The number of affiliates that match.
+    #[prost(int64, tag = "1")]
+    pub total_count: i64,
+    /// How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+    #[prost(int64, tag = "2")]
+    pub with_sales_count: i64,
+    /// The same for each state that has an affiliate, in the order of AffiliateState.
+    #[prost(message, repeated, tag = "3")]
+    pub counts_by_state: ::prost::alloc::vec::Vec<AffiliateCount>,
+}
+/// The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
+/// state never changes what earlier events earn, however late they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AffiliateState {
+    /// Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters.
+    Unspecified = 0,
+    /// The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED.
+    Applied = 1,
+    /// The affiliate earns. May become INACTIVE.
+    Active = 2,
+    /// The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again.
+    Inactive = 3,
+    /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
+    Rejected = 4,
+}
+impl AffiliateState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AFFILIATE_STATE_UNSPECIFIED",
+            Self::Applied => "AFFILIATE_STATE_APPLIED",
+            Self::Active => "AFFILIATE_STATE_ACTIVE",
+            Self::Inactive => "AFFILIATE_STATE_INACTIVE",
+            Self::Rejected => "AFFILIATE_STATE_REJECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AFFILIATE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AFFILIATE_STATE_APPLIED" => Some(Self::Applied),
+            "AFFILIATE_STATE_ACTIVE" => Some(Self::Active),
+            "AFFILIATE_STATE_INACTIVE" => Some(Self::Inactive),
+            "AFFILIATE_STATE_REJECTED" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+/// What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PendingRewards {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// They stay pending, and are approved when their hold period ends.
+    Keep = 1,
+    /// They are denied.
+    Deny = 2,
+}
+impl PendingRewards {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PENDING_REWARDS_UNSPECIFIED",
+            Self::Keep => "PENDING_REWARDS_KEEP",
+            Self::Deny => "PENDING_REWARDS_DENY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PENDING_REWARDS_UNSPECIFIED" => Some(Self::Unspecified),
+            "PENDING_REWARDS_KEEP" => Some(Self::Keep),
+            "PENDING_REWARDS_DENY" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+/// A product or service of the account. Coupons and offers may be tied to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Item {
+    /// The id, `itm_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The SKU or short name, unique among the account's active items. It never changes, because sales that are told late name it.
+    /// Upper and lower case differ, as in every id that you choose.
+    #[prost(string, tag = "2")]
+    pub sku: ::prost::alloc::string::String,
+    /// The name that people see. May be empty.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Free text. May be empty. Empty in the feed.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "ItemState", tag = "5")]
+    pub state: i32,
+    /// When the item was created.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the item last changed.
+    #[prost(message, optional, tag = "7")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the item was archived. Not set while it is active.
+    #[prost(message, optional, tag = "8")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateItemRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The SKU or short name, up to 128 characters, without control characters. Stored as sent. Required.
+    #[prost(string, tag = "2")]
+    pub sku: ::prost::alloc::string::String,
+    /// The name that people see, up to 200 characters. Optional.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Free text, up to 2,000 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+}
+/// The answer of CreateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateItemResponse {
+    /// The new item.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetItemRequest {
+    /// The item. Required.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<ItemSelector>,
+}
+/// The answer of GetItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetItemResponse {
+    /// The item.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+}
+/// The request of ListItems.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListItemsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only items in these states. Empty: all states.
+    #[prost(enumeration = "ItemState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListItems.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListItemsResponse {
+    /// One page of items.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Item>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateItemRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the item. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub item: ::core::option::Option<Item>,
+    /// The fields to change: any of `display_name` and `note`. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateItemResponse {
+    /// The item after the change.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ArchiveItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveItemRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The item's id. Required.
+    #[prost(string, tag = "2")]
+    pub item_id: ::prost::alloc::string::String,
+}
+/// The answer of ArchiveItem.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveItemResponse {
+    /// The item after the change.
+    #[prost(message, optional, tag = "1")]
+    pub item: ::core::option::Option<Item>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ItemState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// New coupons and offers may be tied to the item.
+    Active = 1,
+    /// No new coupon or offer may be tied to the item.
+    Archived = 2,
+}
+impl ItemState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ITEM_STATE_UNSPECIFIED",
+            Self::Active => "ITEM_STATE_ACTIVE",
+            Self::Archived => "ITEM_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ITEM_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ITEM_STATE_ACTIVE" => Some(Self::Active),
+            "ITEM_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
 }
 /// A referral link of an enrollment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2045,6 +3716,264 @@ impl LinkState {
         }
     }
 }
+/// A deal that people claim. A claim makes a coupon for the claimant, who becomes an affiliate if they are none yet.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Offer {
+    /// The id, `ofr_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the program that claimants are enrolled in.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The name that people see, 1 to 200 characters.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Text for the people who may claim the offer. May be empty.
+    #[prost(string, tag = "4")]
+    pub about: ::prost::alloc::string::String,
+    /// The id of the item that the coupons are tied to. Empty: none.
+    #[prost(string, tag = "5")]
+    pub item_id: ::prost::alloc::string::String,
+    /// The beginning of generated coupon codes, in the form of `Coupon.code`. May be empty.
+    #[prost(string, tag = "6")]
+    pub code_prefix: ::prost::alloc::string::String,
+    /// When the offer can first be claimed. Not set: from its creation on.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment when the offer can no longer be claimed and its coupons no longer credit anybody. Not set: never.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of claims in total. 0: no limit.
+    #[prost(int32, tag = "9")]
+    pub max_claims: i32,
+    /// The limit of claims of one affiliate. 0: no limit.
+    #[prost(int32, tag = "10")]
+    pub max_claims_per_affiliate: i32,
+    /// How many claims there are. A claim whose coupon was removed does not count.
+    #[prost(int64, tag = "11")]
+    pub claim_count: i64,
+    /// The state.
+    #[prost(enumeration = "OfferState", tag = "12")]
+    pub state: i32,
+    /// When the offer was created.
+    #[prost(message, optional, tag = "13")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the offer last changed or was last claimed.
+    #[prost(message, optional, tag = "14")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the offer was archived. Not set while it is active.
+    #[prost(message, optional, tag = "15")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The program's id. Empty: the account's default program.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The name that people see, 1 to 200 characters. Required.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Text for the people who may claim the offer, up to 2,000 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub about: ::prost::alloc::string::String,
+    /// An active item. The coupons then credit no sale that names another item. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// The beginning of generated coupon codes, such as `SUMMER-`, up to 32 characters in the form of `Coupon.code`. Optional.
+    #[prost(string, tag = "6")]
+    pub code_prefix: ::prost::alloc::string::String,
+    /// When the offer can first be claimed. Not set: now.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment when the offer can no longer be claimed and its coupons no longer credit anybody. It must be in the future and
+    /// later than `start_time`. Not set: never.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of claims in total, 1 to 1,000,000,000. 0: no limit.
+    #[prost(int32, tag = "9")]
+    pub max_claims: i32,
+    /// The limit of claims of one affiliate, 1 to 10,000. 0: no limit.
+    #[prost(int32, tag = "10")]
+    pub max_claims_per_affiliate: i32,
+}
+/// The answer of CreateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateOfferResponse {
+    /// The new offer.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOfferRequest {
+    /// The offer's id. Required.
+    #[prost(string, tag = "1")]
+    pub offer_id: ::prost::alloc::string::String,
+}
+/// The answer of GetOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetOfferResponse {
+    /// The offer.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+}
+/// The request of ListOffers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOffersRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only offers of this program. Optional.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only offers in these states. Empty: all states.
+    #[prost(enumeration = "OfferState", repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListOffers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOffersResponse {
+    /// One page of offers.
+    #[prost(message, repeated, tag = "1")]
+    pub offers: ::prost::alloc::vec::Vec<Offer>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the offer. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub offer: ::core::option::Option<Offer>,
+    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
+    /// that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
+    /// future, and one that has passed cannot be changed, because sales were judged by it. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateOfferResponse {
+    /// The offer after the change.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ClaimOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The offer's id. Required.
+    #[prost(string, tag = "2")]
+    pub offer_id: ::prost::alloc::string::String,
+    /// The claimant. Required. If no affiliate has this `external_id` or `email`, one is created with it. Only an affiliate that exists can
+    /// be named in another way. A claimant who was never enrolled in the offer's program is enrolled.
+    #[prost(message, optional, tag = "3")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The code of the coupon, as in AssignCoupon. Empty: the server makes one from the offer's `code_prefix` and eight random letters and
+    /// digits.
+    #[prost(string, tag = "4")]
+    pub code: ::prost::alloc::string::String,
+    /// Free text for the coupon, up to 2,000 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub note: ::prost::alloc::string::String,
+}
+/// The answer of ClaimOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimOfferResponse {
+    /// The claimant's coupon.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+    /// The offer after the claim.
+    #[prost(message, optional, tag = "3")]
+    pub offer: ::core::option::Option<Offer>,
+}
+/// The request of ArchiveOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveOfferRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The offer's id. Required.
+    #[prost(string, tag = "2")]
+    pub offer_id: ::prost::alloc::string::String,
+}
+/// The answer of ArchiveOffer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveOfferResponse {
+    /// The offer after the change.
+    #[prost(message, optional, tag = "1")]
+    pub offer: ::core::option::Option<Offer>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OfferState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The offer can be claimed inside its window.
+    Active = 1,
+    /// The offer cannot be claimed.
+    Archived = 2,
+}
+impl OfferState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OFFER_STATE_UNSPECIFIED",
+            Self::Active => "OFFER_STATE_ACTIVE",
+            Self::Archived => "OFFER_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OFFER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "OFFER_STATE_ACTIVE" => Some(Self::Active),
+            "OFFER_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod affiliate_service_client {
     #![allow(
@@ -2056,7 +3985,7 @@ pub mod affiliate_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Programs, affiliates, enrollments, links and coupons of the calling key's account.
+    /// Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
     #[derive(Debug, Clone)]
     pub struct AffiliateServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2278,6 +4207,136 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Creates an item. An account may have any number of items.
+        /// Errors: ALREADY_EXISTS when an active item has the SKU.
+        pub async fn create_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "CreateItem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns an item, active or archived. An archived item is found by its id only.
+        /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        pub async fn get_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetItem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists items, including archived ones.
+        pub async fn list_items(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListItemsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListItemsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListItems",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListItems"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an item's name or note.
+        /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        pub async fn update_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateItem"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives an item. No new coupon or offer may be tied to it, and another item may have its SKU. Its coupons still credit sales that
+        /// name the SKU. Archiving an archived item changes nothing.
+        /// Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        pub async fn archive_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveItem"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Creates an affiliate and enrolls it in a program.
         /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
         /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
@@ -2308,7 +4367,7 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns an affiliate, found by any of its identifiers, with its enrollments.
+        /// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
         pub async fn get_affiliate(
             &mut self,
             request: impl tonic::IntoRequest<super::GetAffiliateRequest>,
@@ -2359,6 +4418,213 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "ListAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+        pub async fn search_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/SearchAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "SearchAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts affiliates, by state and with or without sales.
+        pub async fn count_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CountAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CountAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CountAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "CountAffiliates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes an affiliate's identifiers, names and details.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ALREADY_EXISTS for an email or external_id that another affiliate has; ABORTED
+        /// with reason ETAG_MISMATCH when the affiliate changed since the etag was read.
+        pub async fn update_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes an affiliate ACTIVE: accepts an application, or takes a rejection or a deactivation back. What happens from now on is
+        /// credited to the affiliate. Approving an ACTIVE affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        pub async fn approve_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ApproveAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ApproveAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Rejects the application of an affiliate. Rejecting a REJECTED affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is not
+        /// APPLIED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn reject_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RejectAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RejectAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RejectAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "RejectAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
+        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
+        /// Deactivating an INACTIVE affiliate changes nothing else.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
+        /// REJECTED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn deactivate_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeactivateAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeactivateAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/DeactivateAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "DeactivateAffiliate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives an affiliate a new secret token. The former token selects nobody from then on.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn rotate_affiliate_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateAffiliateTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateAffiliateTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RotateAffiliateToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "RotateAffiliateToken",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -2613,10 +4879,11 @@ pub mod affiliate_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "RevokeLink"));
             self.inner.unary(req, path, codec).await
         }
-        /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
-        /// enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
-        /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        /// Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate. The affiliate is created first if
+        /// the request says so.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, ITEM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was
+        /// never enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
+        /// PROGRAM_ARCHIVED, ENROLLMENT_ENDED, ITEM_ARCHIVED or COUPON_LIMIT.
         pub async fn assign_coupon(
             &mut self,
             request: impl tonic::IntoRequest<super::AssignCouponRequest>,
@@ -2694,7 +4961,64 @@ pub mod affiliate_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListCoupons"));
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
+        /// Changes a coupon's note.
+        /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+        pub async fn update_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says whether a code would credit its affiliate with a sale now, and if not, why not. It judges as RecordSale does. An unknown code is
+        /// not an error.
+        pub async fn validate_coupon(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ValidateCouponRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ValidateCouponResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ValidateCoupon",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ValidateCoupon"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a coupon. Its code credits nobody from then on and may be assigned again. If an offer was claimed with the coupon, the claim
+        /// is given back: it no longer counts, and the offer can be claimed once more. Removing a removed coupon changes nothing.
         /// Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
         pub async fn remove_coupon(
             &mut self,
@@ -2722,327 +5046,165 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-    }
-}
-/// An amount in some unit: the value of a reward, a balance or a ledger entry. Today every reward is in cash. A client must be
-/// ready for a member that it does not know.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardValue {
-    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-    #[prost(oneof = "reward_value::Amount", tags = "1, 2, 3, 4, 5, 6")]
-    pub amount: ::core::option::Option<reward_value::Amount>,
-}
-/// Nested message and enum types in `RewardValue`.
-pub mod reward_value {
-    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Amount {
-        /// Money that is paid out. A reward in cash is a commission.
-        #[prost(message, tag = "1")]
-        Cash(super::Money),
-        /// Points of the merchant's own scheme.
-        #[prost(int64, tag = "2")]
-        Points(i64),
-        /// Whole credits towards the affiliate's own purchases.
-        #[prost(int64, tag = "3")]
-        Credits(i64),
-        /// Free months of a subscription.
-        #[prost(int32, tag = "4")]
-        FreeMonths(i32),
-        /// A discount in parts per million of the price: 20 % is 200000.
-        #[prost(int32, tag = "5")]
-        DiscountPercentPpm(i32),
-        /// A discount of a fixed amount.
-        #[prost(message, tag = "6")]
-        DiscountMoney(super::Money),
-    }
-}
-/// The earnings of one affiliate from one conversion. A refund has rewards of its own, with negative values.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Reward {
-    /// The id, `rwd_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The id of the conversion that it comes from: a sale or a refund.
-    #[prost(string, tag = "2")]
-    pub conversion_id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "3")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The id of the enrollment that the affiliate earns through.
-    #[prost(string, tag = "4")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The program's id.
-    #[prost(string, tag = "5")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The value, negative for the reward of a refund. It never changes, even if refunds take back part of it.
-    #[prost(message, optional, tag = "6")]
-    pub value: ::core::option::Option<RewardValue>,
-    /// The part of the value that refunds have taken back so far, zero or more, in the same unit. The rest of the reward is `value`
-    /// less `reversed`.
-    #[prost(message, optional, tag = "7")]
-    pub reversed: ::core::option::Option<RewardValue>,
-    /// The id of the reward that this reward of a refund reduces. Empty for all other rewards.
-    #[prost(string, tag = "8")]
-    pub reverses_reward_id: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "RewardState", tag = "9")]
-    pub state: i32,
-    /// How the value was computed.
-    #[prost(message, optional, tag = "10")]
-    pub calculation: ::core::option::Option<RewardCalculation>,
-    /// When the reward is approved automatically if it is still pending. The reward of a refund is approved together with the reward
-    /// that it reduces.
-    #[prost(message, optional, tag = "11")]
-    pub auto_approve_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the reward was created.
-    #[prost(message, optional, tag = "12")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the state or `reversed` last changed.
-    #[prost(message, optional, tag = "13")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The reason in the call of DenyRewards. Empty for other states. Empty in the feed, because a person wrote it.
-    #[prost(string, tag = "14")]
-    pub deny_reason: ::prost::alloc::string::String,
-}
-/// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
-/// commission (`share_ppm`). Today every share is the whole.
-///
-/// A refund takes back a part of a reward. All refunds of a sale together take back
-/// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
-/// back. For example, a reward is 20.00 on a sale of 99.00. A refund of 33.00 has a reward of -6.67. Another refund of 33.00 has a
-/// reward of -6.66, because together they take back 13.33.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardCalculation {
-    /// The origin of the rate.
-    #[prost(enumeration = "RewardRule", tag = "1")]
-    pub rule: i32,
-    /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
-    /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then.
-    #[prost(message, optional, tag = "2")]
-    pub base_amount: ::core::option::Option<Money>,
-    /// The whole amount of the sale. The reward of a refund has the amount of its sale.
-    #[prost(message, optional, tag = "3")]
-    pub sale_amount: ::core::option::Option<Money>,
-    /// The affiliate's share of the sale in parts per million.
-    #[prost(int32, tag = "6")]
-    pub share_ppm: i32,
-    /// The version of the program's terms.
-    #[prost(int32, tag = "7")]
-    pub terms_version: i32,
-    /// How the reward was rounded, and how amounts that refunds take back from it are rounded.
-    #[prost(enumeration = "Rounding", tag = "8")]
-    pub rounding: i32,
-    /// The rate. The reward of a refund has the rate of the reward that it reduces.
-    #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
-    pub rate: ::core::option::Option<reward_calculation::Rate>,
-}
-/// Nested message and enum types in `RewardCalculation`.
-pub mod reward_calculation {
-    /// The rate. The reward of a refund has the rate of the reward that it reduces.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Rate {
-        /// Parts per million of `base_amount`.
-        #[prost(int32, tag = "4")]
-        PercentPpm(i32),
-        /// The fixed amount per sale.
-        #[prost(message, tag = "5")]
-        Flat(super::Money),
-    }
-}
-/// A reward as it was created. GetReward returns later changes.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardSummary {
-    /// The reward's id.
-    #[prost(string, tag = "1")]
-    pub reward_id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "2")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The value.
-    #[prost(message, optional, tag = "3")]
-    pub value: ::core::option::Option<RewardValue>,
-}
-/// The request of GetReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetRewardRequest {
-    /// The reward's id. Required.
-    #[prost(string, tag = "1")]
-    pub reward_id: ::prost::alloc::string::String,
-}
-/// The answer of GetReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetRewardResponse {
-    /// The reward.
-    #[prost(message, optional, tag = "1")]
-    pub reward: ::core::option::Option<Reward>,
-}
-/// The request of ListRewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListRewardsRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only rewards in these states. Empty: all states.
-    #[prost(enumeration = "RewardState", repeated, tag = "4")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Only rewards of this affiliate. Optional.
-    #[prost(message, optional, tag = "5")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only rewards of this program. Optional.
-    #[prost(string, tag = "6")]
-    pub program_id: ::prost::alloc::string::String,
-    /// Only rewards that were created in this interval. Optional.
-    #[prost(message, optional, tag = "7")]
-    pub create_interval: ::core::option::Option<TimeInterval>,
-}
-/// The answer of ListRewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListRewardsResponse {
-    /// One page of rewards.
-    #[prost(message, repeated, tag = "1")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of ApproveRewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ApproveRewardsRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is approved together with the
-    /// reward that it reduces.
-    #[prost(string, repeated, tag = "2")]
-    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// The answer of ApproveRewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ApproveRewardsResponse {
-    /// The rewards after the change, in the order of the request.
-    #[prost(message, repeated, tag = "1")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of DenyRewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DenyRewardsRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is denied together with the
-    /// reward that it reduces.
-    #[prost(string, repeated, tag = "2")]
-    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Why the rewards are denied, 1 to 500 characters, for the affiliate to read. Required.
-    #[prost(string, tag = "3")]
-    pub reason: ::prost::alloc::string::String,
-}
-/// The answer of DenyRewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct DenyRewardsResponse {
-    /// The rewards after the change, in the order of the request.
-    #[prost(message, repeated, tag = "1")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
-/// are final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum RewardState {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// Waits for ApproveRewards, DenyRewards or the end of its hold period.
-    Pending = 1,
-    /// The merchant owes it to the affiliate.
-    Approved = 2,
-    /// DenyRewards denied it.
-    Denied = 3,
-    /// It was paid. No call pays rewards today, so no reward is in this state.
-    Paid = 4,
-    /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
-    Reversed = 5,
-}
-impl RewardState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REWARD_STATE_UNSPECIFIED",
-            Self::Pending => "REWARD_STATE_PENDING",
-            Self::Approved => "REWARD_STATE_APPROVED",
-            Self::Denied => "REWARD_STATE_DENIED",
-            Self::Paid => "REWARD_STATE_PAID",
-            Self::Reversed => "REWARD_STATE_REVERSED",
+        /// Creates an offer.
+        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND or ITEM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or ITEM_ARCHIVED.
+        pub async fn create_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "CreateOffer"));
+            self.inner.unary(req, path, codec).await
         }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REWARD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "REWARD_STATE_PENDING" => Some(Self::Pending),
-            "REWARD_STATE_APPROVED" => Some(Self::Approved),
-            "REWARD_STATE_DENIED" => Some(Self::Denied),
-            "REWARD_STATE_PAID" => Some(Self::Paid),
-            "REWARD_STATE_REVERSED" => Some(Self::Reversed),
-            _ => None,
+        /// Returns an offer, active or archived.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        pub async fn get_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetOffer"));
+            self.inner.unary(req, path, codec).await
         }
-    }
-}
-/// The origin of a reward's rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum RewardRule {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The commission in the program's terms.
-    Program = 1,
-    /// The enrollment's own commission.
-    Enrollment = 2,
-    /// The reward of a refund takes back part of a sale's reward.
-    Reversal = 3,
-}
-impl RewardRule {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REWARD_RULE_UNSPECIFIED",
-            Self::Program => "REWARD_RULE_PROGRAM",
-            Self::Enrollment => "REWARD_RULE_ENROLLMENT",
-            Self::Reversal => "REWARD_RULE_REVERSAL",
+        /// Lists offers, including archived ones and those whose window has not begun or has ended.
+        pub async fn list_offers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOffersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOffersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListOffers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListOffers"));
+            self.inner.unary(req, path, codec).await
         }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REWARD_RULE_UNSPECIFIED" => Some(Self::Unspecified),
-            "REWARD_RULE_PROGRAM" => Some(Self::Program),
-            "REWARD_RULE_ENROLLMENT" => Some(Self::Enrollment),
-            "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
-            _ => None,
+        /// Changes an offer.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        pub async fn update_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateOffer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Claims an offer: makes a coupon for the claimant, and an affiliate if the claimant is none yet. The limits are exact however many
+        /// claim at once. RemoveCoupon gives the claim back.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND or AFFILIATE_NOT_FOUND; ALREADY_EXISTS when the account has an active coupon with this
+        /// code; FAILED_PRECONDITION with reason OFFER_CLOSED, OFFER_LIMIT, CLAIMANT_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        pub async fn claim_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ClaimOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ClaimOffer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives an offer. It cannot be claimed again. The coupons of its claims stay good until its end. Archiving an archived offer changes
+        /// nothing.
+        /// Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        pub async fn archive_offer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveOfferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveOfferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveOffer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveOffer"),
+                );
+            self.inner.unary(req, path, codec).await
         }
     }
 }
@@ -3061,16 +5223,17 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
+    /// cancellations.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
     #[prost(message, optional, tag = "6")]
     pub refunded_amount: ::core::option::Option<Money>,
-    /// The conversion id of a refund's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+    /// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "7")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The event_id of a refund's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+    /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
     /// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
@@ -3102,7 +5265,7 @@ pub struct Conversion {
     /// The merchant's id of the refund. Empty for other kinds, and if none was sent.
     #[prost(string, tag = "17")]
     pub refund_id: ::prost::alloc::string::String,
-    /// The rewards that the conversion earned. The rewards of a refund are negative. The states of the rewards are those at this
+    /// The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
     /// version of the conversion.
     #[prost(message, repeated, tag = "18")]
     pub rewards: ::prost::alloc::vec::Vec<Reward>,
@@ -3121,10 +5284,19 @@ pub struct Conversion {
     /// model chose.
     #[prost(message, repeated, tag = "22")]
     pub candidates: ::prost::alloc::vec::Vec<AttributionCandidate>,
-    /// The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
-    /// there is none, and for other kinds.
+    /// The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
+    /// `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
     #[prost(message, optional, tag = "23")]
     pub excess_amount: ::core::option::Option<Money>,
+    /// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
+    #[prost(message, optional, tag = "25")]
+    pub commission_adjustment: ::core::option::Option<Money>,
+    /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "26")]
+    pub correction_reason: ::prost::alloc::string::String,
+    /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
+    #[prost(string, tag = "24")]
+    pub item_sku: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3175,6 +5347,44 @@ pub struct GetConversionResponse {
     #[prost(message, optional, tag = "1")]
     pub conversion: ::core::option::Option<Conversion>,
 }
+/// The request of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetConversionsRequest {
+    /// The conversions, 1 to 1,000. The same one may be named several times.
+    #[prost(message, repeated, tag = "1")]
+    pub conversions: ::prost::alloc::vec::Vec<ConversionSelector>,
+    /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
+    #[prost(enumeration = "ConversionView", tag = "2")]
+    pub view: i32,
+}
+/// The result of one selector of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConversionResult {
+    /// The conversion or the error. Exactly one is set.
+    #[prost(oneof = "conversion_result::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<conversion_result::Answer>,
+}
+/// Nested message and enum types in `ConversionResult`.
+pub mod conversion_result {
+    /// The conversion or the error. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        /// The conversion.
+        #[prost(message, tag = "1")]
+        Conversion(super::Conversion),
+        /// The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
+        /// answer has 3 MiB already: ask for the rest in another call.
+        #[prost(message, tag = "2")]
+        Error(::tonic_types::Status),
+    }
+}
+/// The answer of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetConversionsResponse {
+    /// One result per selector, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<ConversionResult>,
+}
 /// The request of ListConversions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListConversionsRequest {
@@ -3200,7 +5410,7 @@ pub struct ListConversionsRequest {
     /// Only conversions credited in this program. Optional.
     #[prost(string, tag = "7")]
     pub program_id: ::prost::alloc::string::String,
-    /// Only conversions of this lead. Optional.
+    /// Only conversions of this lead, and of the leads that were merged into it. Optional.
     #[prost(message, optional, tag = "8")]
     pub lead: ::core::option::Option<LeadSelector>,
     /// Only conversions that occurred in this interval. Optional.
@@ -3241,6 +5451,8 @@ pub enum ConversionKind {
     Refund = 3,
     /// A customer cancelled.
     Cancellation = 4,
+    /// The amount of a sale was corrected.
+    Correction = 5,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3254,6 +5466,7 @@ impl ConversionKind {
             Self::Sale => "CONVERSION_KIND_SALE",
             Self::Refund => "CONVERSION_KIND_REFUND",
             Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
+            Self::Correction => "CONVERSION_KIND_CORRECTION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3264,6 +5477,7 @@ impl ConversionKind {
             "CONVERSION_KIND_SALE" => Some(Self::Sale),
             "CONVERSION_KIND_REFUND" => Some(Self::Refund),
             "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
+            "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
             _ => None,
         }
     }
@@ -3450,6 +5664,77 @@ pub struct RecordClickResponse {
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
+/// One visit through a link.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Click {
+    /// The id, `clk_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The visitor's tracking id: the id of the visitor's first click.
+    #[prost(string, tag = "2")]
+    pub tid: ::prost::alloc::string::String,
+    /// The link's id.
+    #[prost(string, tag = "3")]
+    pub link_id: ::prost::alloc::string::String,
+    /// The id of the link's enrollment.
+    #[prost(string, tag = "4")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The id of the affiliate whose link it is.
+    #[prost(string, tag = "5")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The program's id.
+    #[prost(string, tag = "6")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The page that the visitor came from. May be empty.
+    #[prost(string, tag = "7")]
+    pub referrer_url: ::prost::alloc::string::String,
+    /// When the visitor clicked.
+    #[prost(message, optional, tag = "8")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the click was recorded.
+    #[prost(message, optional, tag = "9")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of ListClicks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListClicksRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only clicks through links of this program. Optional.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only clicks through links of this affiliate. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only clicks through this link. Optional.
+    #[prost(string, tag = "6")]
+    pub link_id: ::prost::alloc::string::String,
+    /// Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
+    /// because an index would cost every click more than this list saves: about a second per million.
+    #[prost(string, tag = "7")]
+    pub tid: ::prost::alloc::string::String,
+    /// Only clicks that occurred in this interval. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub occur_interval: ::core::option::Option<TimeInterval>,
+}
+/// The answer of ListClicks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListClicksResponse {
+    /// One page of clicks.
+    #[prost(message, repeated, tag = "1")]
+    pub clicks: ::prost::alloc::vec::Vec<Click>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Lead {
@@ -3472,8 +5757,8 @@ pub struct Lead {
     /// The state. A sale sets ACTIVE, and a cancellation sets CANCELLED.
     #[prost(enumeration = "LeadState", tag = "6")]
     pub state: i32,
-    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-    /// way at the next sale that another affiliate referred.
+    /// The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
+    /// an affiliate who is not ACTIVE gives way at the next sale that another affiliate referred, also if the lead was bound by hand.
     #[prost(message, repeated, tag = "7")]
     pub credits: ::prost::alloc::vec::Vec<Credit>,
     /// When the lead was bound: the `occur_time` of the event that bound it. Not set while it is not bound.
@@ -3503,6 +5788,265 @@ pub struct Lead {
     /// feed.
     #[prost(string, tag = "15")]
     pub email_as_sent: ::prost::alloc::string::String,
+    /// Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Empty in the feed.
+    #[prost(btree_map = "string, string", tag = "16")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The ids of the leads that were merged into this one. Each of them identifies this lead too.
+    #[prost(string, repeated, tag = "17")]
+    pub merged_lead_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one.
+    #[prost(string, tag = "18")]
+    pub merged_into_lead_id: ::prost::alloc::string::String,
+    /// When the lead was deleted. Only set in the feed, because no call returns a deleted lead.
+    #[prost(message, optional, tag = "19")]
+    pub delete_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Referrer {
+    /// The program, if `affiliate` is set. Empty: the account's default program. Refused beside the other two.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The referrer. Exactly one is required.
+    #[prost(oneof = "referrer::Selector", tags = "1, 2, 3")]
+    pub selector: ::core::option::Option<referrer::Selector>,
+}
+/// Nested message and enum types in `Referrer`.
+pub mod referrer {
+    /// The referrer. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The enrollment's id, `enr_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        EnrollmentId(::prost::alloc::string::String),
+        /// The ref_id of an enrollment or the code of a link, in upper or lower case.
+        #[prost(string, tag = "2")]
+        RefId(::prost::alloc::string::String),
+        /// The affiliate. Its enrollment in `program_id` is meant.
+        #[prost(message, tag = "3")]
+        Affiliate(super::AffiliateSelector),
+    }
+}
+/// The request of CreateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead's email address, up to 254 bytes. `email` or `external_id` is required. No other lead may have the address, now or formerly.
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. No other lead may have it, now or formerly.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub last_name: ::prost::alloc::string::String,
+    /// The state. Default `LEAD_STATE_SIGNED_UP`.
+    #[prost(enumeration = "LeadState", tag = "6")]
+    pub state: i32,
+    /// The plan, up to 200 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub plan: ::prost::alloc::string::String,
+    /// When the customer first bought, at most 10 minutes ahead of the server's clock. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub first_sale_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Optional.
+    #[prost(btree_map = "string, string", tag = "9")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Who referred the lead. Not set: the lead is not bound, and the first event that an affiliate referred binds it.
+    #[prost(message, optional, tag = "10")]
+    pub referrer: ::core::option::Option<Referrer>,
+    /// When the lead was referred, at most 10 minutes ahead of the server's clock. The lead is bound from this time on, and earlier sales are
+    /// not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
+    #[prost(message, optional, tag = "11")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of CreateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateLeadResponse {
+    /// The lead.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of UpdateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. The server reads the fields that `update_mask` names, and ignores the others, `id` too. Not set: the named fields are
+    /// emptied.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<Lead>,
+    /// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+    /// Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
+    /// email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// The lead to change. Required.
+    #[prost(message, optional, tag = "4")]
+    pub selector: ::core::option::Option<LeadSelector>,
+}
+/// The answer of UpdateLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateLeadResponse {
+    /// The lead after the change.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of DeleteLead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead to delete. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+}
+/// The answer of DeleteLead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteLeadResponse {
+    /// The id of the lead that was deleted.
+    #[prost(string, tag = "1")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of MergeLeads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MergeLeadsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead that stays. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+    /// The lead that is merged into it. Required. Another lead than `lead`.
+    #[prost(message, optional, tag = "3")]
+    pub duplicate: ::core::option::Option<LeadSelector>,
+}
+/// The answer of MergeLeads.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MergeLeadsResponse {
+    /// The lead that stays, after the merge.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of AttributeLead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttributeLeadRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The lead to bind. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+    /// Who referred the lead. Required.
+    #[prost(message, optional, tag = "3")]
+    pub referrer: ::core::option::Option<Referrer>,
+    /// Why the lead is bound by hand, for people to read later, up to 500 characters. Required.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When the lead was referred, at most 10 minutes ahead of the server's clock. Sales since then that nobody referred are credited to the
+    /// referrer. Sales that are credited already stay as they are. Not set: now.
+    #[prost(message, optional, tag = "5")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of AttributeLead.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AttributeLeadResponse {
+    /// The lead after the change.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetAttribution.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAttributionRequest {
+    /// The lead. Required.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<LeadSelector>,
+}
+/// The answer of GetAttribution.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetAttributionResponse {
+    /// The lead. `credits` has who it is bound to and the evidence that won, `bind_time` and `referral_time` have since when.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// The enrollments that the lead is bound to, in the order of its credits.
+    #[prost(message, repeated, tag = "2")]
+    pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
+    /// The affiliates that the lead is bound to, in the order of its credits.
+    #[prost(message, repeated, tag = "3")]
+    pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
+    /// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
+    /// lead, and for a lead without such an event.
+    #[prost(message, optional, tag = "4")]
+    pub conversion: ::core::option::Option<Conversion>,
+    /// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
+    /// is bound by the last one unless a later sale bound it anew.
+    #[prost(message, repeated, tag = "5")]
+    pub manual_bindings: ::prost::alloc::vec::Vec<ManualBinding>,
+}
+/// A binding of a lead that a person decided on, not an event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ManualBinding {
+    /// The affiliates that the lead was bound to.
+    #[prost(message, repeated, tag = "1")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// Since when the lead was bound.
+    #[prost(message, optional, tag = "2")]
+    pub bind_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the lead was referred. Nothing before it is paid for.
+    #[prost(message, optional, tag = "3")]
+    pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the call was made.
+    #[prost(message, optional, tag = "4")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The reason that AttributeLead was given. Empty for other calls.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// The lead that was merged into this one and had the binding. Empty for other calls than MergeLeads.
+    #[prost(string, tag = "6")]
+    pub merged_lead_id: ::prost::alloc::string::String,
 }
 /// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
 /// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
@@ -3584,6 +6128,12 @@ pub struct GetLeadResponse {
     /// The affiliates that the lead is bound to, in the order of its credits.
     #[prost(message, repeated, tag = "3")]
     pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
+    /// The email addresses that identify the lead too: those that it had before, and those of leads that were merged into it.
+    #[prost(string, repeated, tag = "4")]
+    pub former_emails: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The merchant's ids that identify the lead too: those that it had before, and those of leads that were merged into it.
+    #[prost(string, repeated, tag = "5")]
+    pub former_external_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of ListLeads.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3675,7 +6225,8 @@ pub struct RecordRefundRequest {
     #[prost(string, tag = "4")]
     pub external_id: ::prost::alloc::string::String,
     /// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
-    /// free sale has earned. All refunds of a sale together may not exceed the sale's amount.
+    /// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
+    /// `commission_adjustment`.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event.
@@ -3684,6 +6235,14 @@ pub struct RecordRefundRequest {
     /// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "7")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
+    /// addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+    /// that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
+    /// sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
+    /// 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
+    /// booked. Admin keys only. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub commission_adjustment: ::core::option::Option<Money>,
 }
 /// The answer of RecordRefund.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3698,7 +6257,7 @@ pub struct RecordRefundResponse {
     /// The id of the sale's conversion. Empty for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "3")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The negative rewards, which take back all or part of the sale's rewards. Empty if nothing was earned, or if the amount to
+    /// The negative rewards, which take back all or part of the sale's rewards, and that of the `commission_adjustment`. Empty if nothing was earned, or if the amount to
     /// take back rounds to zero.
     #[prost(message, repeated, tag = "4")]
     pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
@@ -3736,7 +6295,8 @@ pub struct RecordSaleRequest {
     /// `occur_time`. An unknown code is not an error. Optional.
     #[prost(string, tag = "5")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    /// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
+    /// removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
@@ -3772,6 +6332,10 @@ pub struct RecordSaleRequest {
     /// The order number that people see, up to 128 characters. Optional.
     #[prost(string, tag = "16")]
     pub order_number: ::prost::alloc::string::String,
+    /// The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
+    /// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
+    #[prost(string, tag = "17")]
+    pub item_sku: ::prost::alloc::string::String,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3794,7 +6358,8 @@ pub struct RecordSaleResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "6")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
+    /// request.
     #[prost(message, repeated, tag = "7")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -3874,6 +6439,46 @@ pub struct BatchRecordEventsResponse {
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchResult>,
 }
+/// The request of CorrectSale.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CorrectSaleRequest {
+    /// The merchant's id for the correction, up to 128 characters. Unique among the account's corrections, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the sale. Required.
+    #[prost(string, tag = "2")]
+    pub sale_event_id: ::prost::alloc::string::String,
+    /// The right net amount of the sale, in the sale's currency: not the difference. Required. It may be zero, and it may not be less than
+    /// what was refunded.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// Why the sale is corrected, up to 500 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "5")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of CorrectSale.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CorrectSaleResponse {
+    /// ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the correction's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The differences that the correction makes to the sale's rewards, negative if the sale earns less. A reward of which nothing was left
+    /// is final: a correction that makes the sale earn again gives a new reward. Empty if nothing changes.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+}
 /// The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
 /// names without the prefix `ERROR_REASON_`. The comment of each reason begins with its gRPC code in brackets, and names the keys
 /// in the ErrorInfo's metadata.
@@ -3912,7 +6517,7 @@ pub enum ErrorReason {
     /// \[NOT_FOUND\] The account has no such enrollment, or the affiliate was never enrolled in the program.
     EnrollmentNotFound = 9,
     /// \[NOT_FOUND\] The account has no such link. RecordClick also returns this reason for a revoked link, and for a link of an ended
-    /// enrollment or an archived program.
+    /// enrollment, of an archived program or of an affiliate who is not ACTIVE.
     LinkNotFound = 10,
     /// \[NOT_FOUND\] The account has no such coupon.
     CouponNotFound = 11,
@@ -3942,7 +6547,7 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
     /// `currency_code`.
     RefundExceedsSale = 21,
-    /// \[FAILED_PRECONDITION\] The refund is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
+    /// \[FAILED_PRECONDITION\] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
     CurrencyMismatch = 22,
     /// \[FAILED_PRECONDITION\] The customer has no sale in the refund's currency with enough left to refund. Send `sale_event_id`.
     NoSaleToRefund = 23,
@@ -3990,6 +6595,33 @@ pub enum ErrorReason {
     /// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
     /// `key_kind`.
     LastKey = 39,
+    /// \[RESOURCE_EXHAUSTED\] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
+    AnswerFull = 40,
+    /// \[FAILED_PRECONDITION\] The lead is not bound to an affiliate, so nobody can get a reward through it. Metadata: `lead_id`.
+    LeadNotBound = 41,
+    /// \[FAILED_PRECONDITION\] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`.
+    RewardInCash = 42,
+    /// \[FAILED_PRECONDITION\] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
+    /// `refunded_minor`, `currency_code`.
+    CorrectionBelowRefunds = 43,
+    /// \[FAILED_PRECONDITION\] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
+    LeadIdentifierLimit = 44,
+    /// \[FAILED_PRECONDITION\] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
+    /// `affiliate_id`, `state`.
+    AffiliateState = 45,
+    /// \[NOT_FOUND\] The account has no such item. An archived item is not found by its SKU.
+    ItemNotFound = 46,
+    /// \[FAILED_PRECONDITION\] The item is archived. Metadata: `item_id`.
+    ItemArchived = 47,
+    /// \[NOT_FOUND\] The account has no such offer.
+    OfferNotFound = 48,
+    /// \[FAILED_PRECONDITION\] The offer cannot be claimed now. The state is not_started, over or archived. Metadata: `offer_id`, `state`.
+    OfferClosed = 49,
+    /// \[FAILED_PRECONDITION\] The offer has as many claims as it allows. One more fits when the coupon of a claim is removed. Metadata:
+    /// `offer_id`, `limit`.
+    OfferLimit = 50,
+    /// \[FAILED_PRECONDITION\] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
+    ClaimantLimit = 51,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4038,6 +6670,18 @@ impl ErrorReason {
             Self::MessageTooLarge => "ERROR_REASON_MESSAGE_TOO_LARGE",
             Self::CursorOfAnotherHistory => "ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY",
             Self::LastKey => "ERROR_REASON_LAST_KEY",
+            Self::AnswerFull => "ERROR_REASON_ANSWER_FULL",
+            Self::LeadNotBound => "ERROR_REASON_LEAD_NOT_BOUND",
+            Self::RewardInCash => "ERROR_REASON_REWARD_IN_CASH",
+            Self::CorrectionBelowRefunds => "ERROR_REASON_CORRECTION_BELOW_REFUNDS",
+            Self::LeadIdentifierLimit => "ERROR_REASON_LEAD_IDENTIFIER_LIMIT",
+            Self::AffiliateState => "ERROR_REASON_AFFILIATE_STATE",
+            Self::ItemNotFound => "ERROR_REASON_ITEM_NOT_FOUND",
+            Self::ItemArchived => "ERROR_REASON_ITEM_ARCHIVED",
+            Self::OfferNotFound => "ERROR_REASON_OFFER_NOT_FOUND",
+            Self::OfferClosed => "ERROR_REASON_OFFER_CLOSED",
+            Self::OfferLimit => "ERROR_REASON_OFFER_LIMIT",
+            Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4085,6 +6729,18 @@ impl ErrorReason {
                 Some(Self::CursorOfAnotherHistory)
             }
             "ERROR_REASON_LAST_KEY" => Some(Self::LastKey),
+            "ERROR_REASON_ANSWER_FULL" => Some(Self::AnswerFull),
+            "ERROR_REASON_LEAD_NOT_BOUND" => Some(Self::LeadNotBound),
+            "ERROR_REASON_REWARD_IN_CASH" => Some(Self::RewardInCash),
+            "ERROR_REASON_CORRECTION_BELOW_REFUNDS" => Some(Self::CorrectionBelowRefunds),
+            "ERROR_REASON_LEAD_IDENTIFIER_LIMIT" => Some(Self::LeadIdentifierLimit),
+            "ERROR_REASON_AFFILIATE_STATE" => Some(Self::AffiliateState),
+            "ERROR_REASON_ITEM_NOT_FOUND" => Some(Self::ItemNotFound),
+            "ERROR_REASON_ITEM_ARCHIVED" => Some(Self::ItemArchived),
+            "ERROR_REASON_OFFER_NOT_FOUND" => Some(Self::OfferNotFound),
+            "ERROR_REASON_OFFER_CLOSED" => Some(Self::OfferClosed),
+            "ERROR_REASON_OFFER_LIMIT" => Some(Self::OfferLimit),
+            "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
             _ => None,
         }
     }
@@ -4118,7 +6774,10 @@ pub struct Event {
     /// The subject of the event, as it was right after the event. The feed is never changed, so its images have no personal data:
     /// the fields whose comments say "Empty in the feed" or "Not set in the feed" are left out. The subject's Get call returns them.
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
-    #[prost(oneof = "event::Subject", tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17")]
+    #[prost(
+        oneof = "event::Subject",
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
+    )]
     pub subject: ::core::option::Option<event::Subject>,
 }
 /// Nested message and enum types in `Event`.
@@ -4128,17 +6787,17 @@ pub mod event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Subject {
-        /// A conversion with its rewards, without `candidates`, `coupon_code` and `deny_reason`. Readers that store images keep the
+        /// A conversion with its rewards, without `candidates`, `coupon_code`, `deny_reason` and `correction_reason`. Readers that store images keep the
         /// one with the highest `version`.
         #[prost(message, tag = "8")]
         Conversion(super::Conversion),
-        /// A reward, without `deny_reason`.
+        /// A reward, without `deny_reason` and `create_reason`.
         #[prost(message, tag = "9")]
         Reward(super::Reward),
         /// A program with its newest terms.
         #[prost(message, tag = "10")]
         Program(super::Program),
-        /// An affiliate, without email, names, external_id and profile.
+        /// An affiliate, without email, names, external_id, profile and state_reason.
         #[prost(message, tag = "11")]
         Affiliate(super::Affiliate),
         /// An enrollment, without ref_id, landing_url and referral_link.
@@ -4150,7 +6809,7 @@ pub mod event {
         /// A coupon, without code and note.
         #[prost(message, tag = "14")]
         Coupon(super::Coupon),
-        /// A lead, without email, names and external_id.
+        /// A lead, without email, names, external_id and metadata.
         #[prost(message, tag = "15")]
         Lead(super::Lead),
         /// An API key.
@@ -4159,6 +6818,12 @@ pub mod event {
         /// The account, without email.
         #[prost(message, tag = "17")]
         Account(super::Account),
+        /// An item, without note.
+        #[prost(message, tag = "18")]
+        Item(super::Item),
+        /// An offer.
+        #[prost(message, tag = "19")]
+        Offer(super::Offer),
     }
 }
 /// Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
@@ -4168,7 +6833,8 @@ pub struct EventFilter {
     /// Only events of these kinds.
     #[prost(enumeration = "EventKind", repeated, tag = "1")]
     pub kinds: ::prost::alloc::vec::Vec<i32>,
-    /// Only events about these programs, or about something in them: enrollments, links, coupons, leads, conversions and rewards.
+    /// Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
+    /// rewards.
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
@@ -4182,7 +6848,7 @@ pub struct EventFilter {
 /// The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
 /// ignore an event of a kind that you do not know, but keep its cursor.
 ///
-/// A new reward has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
+/// The new reward of a conversion has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
 /// REFUND_RECORDED. A partial refund changes `Reward.reversed` of the sale's rewards; the image in SALE_REFUNDED has the new
 /// values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4209,11 +6875,13 @@ pub enum EventKind {
     /// \[conversion\] A customer who is bound to an affiliate cancelled.
     CancellationRecorded = 7,
     /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
-    /// sign-up changed, because an earlier event was recorded later.
+    /// sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
     ConversionUpdated = 8,
-    /// \[lead\] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion.
+    /// \[lead\] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
+    /// conversion.
     LeadCreated = 9,
-    /// \[lead\] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue or its first sale.
+    /// \[lead\] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
+    /// or the leads that were merged into it.
     LeadUpdated = 10,
     /// \[reward\] A reward was approved. CONVERSION_UPDATED of its conversion follows.
     RewardApproved = 11,
@@ -4257,6 +6925,49 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
+    /// \[reward\] CreateReward created a reward.
+    RewardCreated = 30,
+    /// \[reward\] A reward that is not in cash was fulfilled.
+    RewardFulfilled = 31,
+    /// \[conversion\] A correction of a sale was recorded.
+    CorrectionRecorded = 32,
+    /// \[conversion\] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
+    /// sent for a NOT_REFERRED sale, unless it was credited before.
+    SaleCorrected = 33,
+    /// \[lead\] A lead was bound to an affiliate by hand.
+    LeadAttributed = 34,
+    /// \[lead\] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
+    LeadMerged = 35,
+    /// \[lead\] The lead was deleted, with its personal data.
+    LeadDeleted = 36,
+    /// \[affiliate\] An affiliate was changed.
+    AffiliateUpdated = 37,
+    /// \[affiliate\] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
+    AffiliateApproved = 38,
+    /// \[affiliate\] The application of an affiliate was rejected.
+    AffiliateRejected = 39,
+    /// \[affiliate\] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+    /// those that are denied follow, without a cause_id.
+    AffiliateDeactivated = 40,
+    /// \[affiliate\] An affiliate got another secret token.
+    AffiliateTokenRotated = 41,
+    /// \[item\] An item was created.
+    ItemCreated = 42,
+    /// \[item\] An item was changed.
+    ItemUpdated = 43,
+    /// \[item\] An item was archived.
+    ItemArchived = 44,
+    /// \[coupon\] A coupon was changed.
+    CouponUpdated = 45,
+    /// \[offer\] An offer was created.
+    OfferCreated = 46,
+    /// \[offer\] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
+    /// the coupon's COUPON_REMOVED.
+    OfferUpdated = 47,
+    /// \[offer\] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
+    OfferClaimed = 48,
+    /// \[offer\] An offer was archived.
+    OfferArchived = 49,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4295,6 +7006,26 @@ impl EventKind {
             Self::AccountRegistered => "EVENT_KIND_ACCOUNT_REGISTERED",
             Self::AccountUpdated => "EVENT_KIND_ACCOUNT_UPDATED",
             Self::RefundExceededSale => "EVENT_KIND_REFUND_EXCEEDED_SALE",
+            Self::RewardCreated => "EVENT_KIND_REWARD_CREATED",
+            Self::RewardFulfilled => "EVENT_KIND_REWARD_FULFILLED",
+            Self::CorrectionRecorded => "EVENT_KIND_CORRECTION_RECORDED",
+            Self::SaleCorrected => "EVENT_KIND_SALE_CORRECTED",
+            Self::LeadAttributed => "EVENT_KIND_LEAD_ATTRIBUTED",
+            Self::LeadMerged => "EVENT_KIND_LEAD_MERGED",
+            Self::LeadDeleted => "EVENT_KIND_LEAD_DELETED",
+            Self::AffiliateUpdated => "EVENT_KIND_AFFILIATE_UPDATED",
+            Self::AffiliateApproved => "EVENT_KIND_AFFILIATE_APPROVED",
+            Self::AffiliateRejected => "EVENT_KIND_AFFILIATE_REJECTED",
+            Self::AffiliateDeactivated => "EVENT_KIND_AFFILIATE_DEACTIVATED",
+            Self::AffiliateTokenRotated => "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
+            Self::ItemCreated => "EVENT_KIND_ITEM_CREATED",
+            Self::ItemUpdated => "EVENT_KIND_ITEM_UPDATED",
+            Self::ItemArchived => "EVENT_KIND_ITEM_ARCHIVED",
+            Self::CouponUpdated => "EVENT_KIND_COUPON_UPDATED",
+            Self::OfferCreated => "EVENT_KIND_OFFER_CREATED",
+            Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
+            Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
+            Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4330,6 +7061,26 @@ impl EventKind {
             "EVENT_KIND_ACCOUNT_REGISTERED" => Some(Self::AccountRegistered),
             "EVENT_KIND_ACCOUNT_UPDATED" => Some(Self::AccountUpdated),
             "EVENT_KIND_REFUND_EXCEEDED_SALE" => Some(Self::RefundExceededSale),
+            "EVENT_KIND_REWARD_CREATED" => Some(Self::RewardCreated),
+            "EVENT_KIND_REWARD_FULFILLED" => Some(Self::RewardFulfilled),
+            "EVENT_KIND_CORRECTION_RECORDED" => Some(Self::CorrectionRecorded),
+            "EVENT_KIND_SALE_CORRECTED" => Some(Self::SaleCorrected),
+            "EVENT_KIND_LEAD_ATTRIBUTED" => Some(Self::LeadAttributed),
+            "EVENT_KIND_LEAD_MERGED" => Some(Self::LeadMerged),
+            "EVENT_KIND_LEAD_DELETED" => Some(Self::LeadDeleted),
+            "EVENT_KIND_AFFILIATE_UPDATED" => Some(Self::AffiliateUpdated),
+            "EVENT_KIND_AFFILIATE_APPROVED" => Some(Self::AffiliateApproved),
+            "EVENT_KIND_AFFILIATE_REJECTED" => Some(Self::AffiliateRejected),
+            "EVENT_KIND_AFFILIATE_DEACTIVATED" => Some(Self::AffiliateDeactivated),
+            "EVENT_KIND_AFFILIATE_TOKEN_ROTATED" => Some(Self::AffiliateTokenRotated),
+            "EVENT_KIND_ITEM_CREATED" => Some(Self::ItemCreated),
+            "EVENT_KIND_ITEM_UPDATED" => Some(Self::ItemUpdated),
+            "EVENT_KIND_ITEM_ARCHIVED" => Some(Self::ItemArchived),
+            "EVENT_KIND_COUPON_UPDATED" => Some(Self::CouponUpdated),
+            "EVENT_KIND_OFFER_CREATED" => Some(Self::OfferCreated),
+            "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
+            "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
+            "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
             _ => None,
         }
     }
@@ -4779,222 +7530,6 @@ pub mod feed_service_client {
         }
     }
 }
-/// The request of GetBalance.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetBalanceRequest {
-    /// The affiliate. Required.
-    #[prost(message, optional, tag = "1")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Balance {
-    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
-    #[prost(message, optional, tag = "1")]
-    pub earned: ::core::option::Option<RewardValue>,
-    /// The rewards that are not yet approved.
-    #[prost(message, optional, tag = "2")]
-    pub pending: ::core::option::Option<RewardValue>,
-    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
-    /// the negative amount.
-    #[prost(message, optional, tag = "3")]
-    pub owed: ::core::option::Option<RewardValue>,
-    /// The rewards that are paid. No call pays rewards today, so it is zero.
-    #[prost(message, optional, tag = "4")]
-    pub paid: ::core::option::Option<RewardValue>,
-}
-/// The answer of GetBalance.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetBalanceResponse {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// One balance per unit and currency of the affiliate's rewards, ordered by unit, then by currency code. Empty before the first
-    /// reward.
-    #[prost(message, repeated, tag = "2")]
-    pub balances: ::prost::alloc::vec::Vec<Balance>,
-}
-/// A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
-/// removed.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LedgerEntry {
-    /// The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap.
-    #[prost(int64, tag = "1")]
-    pub sequence: i64,
-    /// The ledger account that is debited.
-    #[prost(enumeration = "LedgerAccount", tag = "2")]
-    pub debit: i32,
-    /// The ledger account that is credited.
-    #[prost(enumeration = "LedgerAccount", tag = "3")]
-    pub credit: i32,
-    /// The amount. Always more than zero.
-    #[prost(message, optional, tag = "4")]
-    pub value: ::core::option::Option<RewardValue>,
-    /// The affiliate's id.
-    #[prost(string, tag = "5")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The id of the reward that the entry is about. Empty for an entry that is not about a reward.
-    #[prost(string, tag = "6")]
-    pub reward_id: ::prost::alloc::string::String,
-    /// The id of the reward's conversion. Empty for an entry that is not about a reward.
-    #[prost(string, tag = "7")]
-    pub conversion_id: ::prost::alloc::string::String,
-    /// The reason.
-    #[prost(enumeration = "LedgerReason", tag = "8")]
-    pub reason: i32,
-    /// When the entry was posted.
-    #[prost(message, optional, tag = "9")]
-    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
-    #[prost(string, tag = "10")]
-    pub entry_hash: ::prost::alloc::string::String,
-}
-/// The request of ListLedgerEntries.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListLedgerEntriesRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only entries of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-}
-/// The answer of ListLedgerEntries.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListLedgerEntriesResponse {
-    /// One page of entries.
-    #[prost(message, repeated, tag = "1")]
-    pub entries: ::prost::alloc::vec::Vec<LedgerEntry>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of VerifyLedger.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct VerifyLedgerRequest {}
-/// The sum over one ledger account in one unit and currency.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LedgerTotal {
-    /// The ledger account.
-    #[prost(enumeration = "LedgerAccount", tag = "1")]
-    pub ledger_account: i32,
-    /// Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
-    /// 64 bits is given as the nearest number that does.
-    #[prost(message, optional, tag = "2")]
-    pub value: ::core::option::Option<RewardValue>,
-}
-/// The answer of VerifyLedger.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct VerifyLedgerResponse {
-    /// True when no difference was found.
-    #[prost(bool, tag = "1")]
-    pub ok: bool,
-    /// How many ledger entries were read.
-    #[prost(int64, tag = "2")]
-    pub entry_count: i64,
-    /// How many rewards were compared with their entries.
-    #[prost(int64, tag = "3")]
-    pub reward_count: i64,
-    /// How many events the feed has.
-    #[prost(int64, tag = "4")]
-    pub event_count: i64,
-    /// The sums by ledger account, unit and currency.
-    #[prost(message, repeated, tag = "5")]
-    pub totals: ::prost::alloc::vec::Vec<LedgerTotal>,
-    /// A sentence for each difference, for people to read. At most 100.
-    #[prost(string, repeated, tag = "6")]
-    pub differences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// An account of the ledger. Every ledger entry debits one and credits another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LedgerAccount {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The merchant's cost of commissions.
-    CommissionExpense = 1,
-    /// The rewards of affiliates that are not yet approved.
-    AffiliatePending = 2,
-    /// The rewards that the merchant owes to affiliates.
-    AffiliatePayable = 3,
-}
-impl LedgerAccount {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LEDGER_ACCOUNT_UNSPECIFIED",
-            Self::CommissionExpense => "LEDGER_ACCOUNT_COMMISSION_EXPENSE",
-            Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
-            Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LEDGER_ACCOUNT_UNSPECIFIED" => Some(Self::Unspecified),
-            "LEDGER_ACCOUNT_COMMISSION_EXPENSE" => Some(Self::CommissionExpense),
-            "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
-            "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
-            _ => None,
-        }
-    }
-}
-/// The reason of a ledger entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LedgerReason {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// A reward was earned.
-    Earned = 1,
-    /// A reward was approved.
-    Approved = 2,
-    /// A reward was denied.
-    Denied = 3,
-    /// A refund took back all or part of a reward.
-    Refunded = 4,
-    /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
-    /// is an entry with reason EARNED.
-    Reattributed = 5,
-}
-impl LedgerReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LEDGER_REASON_UNSPECIFIED",
-            Self::Earned => "LEDGER_REASON_EARNED",
-            Self::Approved => "LEDGER_REASON_APPROVED",
-            Self::Denied => "LEDGER_REASON_DENIED",
-            Self::Refunded => "LEDGER_REASON_REFUNDED",
-            Self::Reattributed => "LEDGER_REASON_REATTRIBUTED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LEDGER_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "LEDGER_REASON_EARNED" => Some(Self::Earned),
-            "LEDGER_REASON_APPROVED" => Some(Self::Approved),
-            "LEDGER_REASON_DENIED" => Some(Self::Denied),
-            "LEDGER_REASON_REFUNDED" => Some(Self::Refunded),
-            "LEDGER_REASON_REATTRIBUTED" => Some(Self::Reattributed),
-            _ => None,
-        }
-    }
-}
 /// Generated client implementations.
 pub mod reward_service_client {
     #![allow(
@@ -5192,6 +7727,60 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "DenyRewards"));
             self.inner.unary(req, path, codec).await
         }
+        /// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+        /// booked like every other reward.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+        pub async fn create_reward(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateRewardRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateRewardResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/CreateReward",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "CreateReward"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+        /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+        /// is not approved.
+        pub async fn fulfill_reward(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FulfillRewardRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FulfillRewardResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/FulfillReward",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "FulfillReward"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         pub async fn get_balance(
@@ -5216,6 +7805,31 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "GetBalance"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the balances of all affiliates that ever had a pending or approved reward.
+        pub async fn list_balances(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBalancesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBalancesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/ListBalances",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "ListBalances"));
             self.inner.unary(req, path, codec).await
         }
         /// Lists ledger entries.
@@ -5377,8 +7991,8 @@ pub mod tracking_service_client {
         }
         /// Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
         /// lead or the sale. The feed has no events for clicks.
-        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-        /// archived program.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+        /// an archived program or of an affiliate who is not ACTIVE.
         pub async fn record_click(
             &mut self,
             request: impl tonic::IntoRequest<super::RecordClickRequest>,
@@ -5401,6 +8015,31 @@ pub mod tracking_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.TrackingService", "RecordClick"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists clicks.
+        pub async fn list_clicks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListClicksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListClicksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/ListClicks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "ListClicks"));
             self.inner.unary(req, path, codec).await
         }
         /// Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
@@ -5512,6 +8151,33 @@ pub mod tracking_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+        /// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+        pub async fn correct_sale(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CorrectSaleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CorrectSaleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/CorrectSale",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "CorrectSale"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
         /// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
         /// are committed.
@@ -5538,6 +8204,177 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "BatchRecordEvents"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+        /// conversion. To record a sign-up, call RecordLead.
+        /// Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+        /// FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        pub async fn create_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/CreateLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "CreateLead"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+        /// it, except that the lead may take it back.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        pub async fn update_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/UpdateLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "UpdateLead"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+        /// they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+        /// person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+        /// were recorded with.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        pub async fn delete_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/DeleteLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "DeleteLead"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+        /// it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+        /// revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+        /// lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+        /// if its binding pays for them. A merge cannot be undone.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        pub async fn merge_leads(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MergeLeadsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MergeLeadsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/MergeLeads",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "MergeLeads"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+        /// binding. Sales that are credited already stay as they are.
+        /// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        pub async fn attribute_lead(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AttributeLeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AttributeLeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/AttributeLead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "AttributeLead"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns who a lead is bound to and why, with the evidence that lost.
+        /// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        pub async fn get_attribution(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAttributionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAttributionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/GetAttribution",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "GetAttribution"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -5617,6 +8454,37 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "GetConversion"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+        /// the others.
+        pub async fn batch_get_conversions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchGetConversionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchGetConversionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/BatchGetConversions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.TrackingService",
+                        "BatchGetConversions",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -8,6 +8,7 @@ use super::{Fields, KEY_LENGTH_MAX};
 
 const LENGTH_MIN: usize = 2;
 const LENGTH_MAX: usize = 64;
+const PREFIX_LENGTH_MAX: usize = 32;
 
 /// The dot of a decomposed `İ`.
 const DOT_ABOVE: char = '\u{307}';
@@ -30,6 +31,20 @@ impl Fields {
             return None;
         }
         Some(code)
+    }
+
+    /// The beginning of generated coupon codes, folded; may be empty.
+    pub(in crate::rpc) fn coupon_code_prefix(&mut self, field: &str, text: &str) -> String {
+        let sent = text.trim();
+        if sent.chars().any(|character| character.is_control() || is_invisible(character)) {
+            self.wrong(field, "must not contain control characters or invisible characters");
+        }
+        let prefix = folded_coupon_code(sent);
+        let length = prefix.chars().count();
+        if length > PREFIX_LENGTH_MAX {
+            self.wrong(field, format!("has {length} characters; at most {PREFIX_LENGTH_MAX} are taken"));
+        }
+        prefix
     }
 
     /// A coupon code that a customer sent, folded. Any text is accepted, because an unknown code must not make the sale fail. `None`

@@ -1,7 +1,8 @@
 //! Parses money, numbers, times and values of closed sets.
 
 use super::{Fields, LIST_LENGTH_MAX, shortened};
-use crate::domain::money::{AMOUNT_MINOR_MAX, Currency, Money};
+use crate::domain::money::{AMOUNT_MINOR_MAX, Currency, Money, PPM};
+use crate::domain::reward::RewardUnit;
 use crate::domain::time::{Interval, Time};
 use crate::pb;
 use crate::rpc::call::wire_enum::WireEnum;
@@ -21,6 +22,16 @@ impl Fields {
         Currency::of_payment(code).map_err(|problem| self.wrong(field, problem.to_string())).ok()
     }
 
+    /// Currencies of a list filter.
+    pub(in crate::rpc) fn currencies(&mut self, field: &str, codes: &[String]) -> Vec<Currency> {
+        if codes.len() > LIST_LENGTH_MAX {
+            self.wrong(field, format!("has {} values; at most {LIST_LENGTH_MAX} are taken", codes.len()));
+            return Vec::new();
+        }
+        let places = codes.iter().enumerate();
+        places.filter_map(|(index, code)| self.currency(&format!("{field}[{index}]"), code)).collect()
+    }
+
     /// An amount of zero or more; `None` when it is not set.
     pub(in crate::rpc) fn optional_money(&mut self, field: &str, money: Option<&pb::Money>) -> Option<Money> {
         let money = money?;
@@ -35,10 +46,70 @@ impl Fields {
         })
     }
 
+    /// An amount that may be negative; `None` when it is not set.
+    pub(in crate::rpc) fn optional_difference(&mut self, field: &str, money: Option<&pb::Money>) -> Option<Money> {
+        let money = money?;
+        self.within(field, |fields| {
+            let currency = fields.currency("currency_code", &money.currency_code);
+            if !(-AMOUNT_MINOR_MAX..=AMOUNT_MINOR_MAX).contains(&money.amount_minor) {
+                fields.wrong("amount_minor", format!("must be {} to {AMOUNT_MINOR_MAX}", -AMOUNT_MINOR_MAX));
+            }
+            Some(Money::new(money.amount_minor, currency?))
+        })
+    }
+
     /// An amount of zero or more, required.
     pub(in crate::rpc) fn money(&mut self, field: &str, money: Option<&pb::Money>) -> Option<Money> {
         self.required(field, money)?;
         self.optional_money(field, money)
+    }
+
+    /// The value of a reward, more than zero and required: its unit, and how much of it.
+    pub(in crate::rpc) fn reward_value(
+        &mut self,
+        field: &str,
+        sent: Option<&pb::RewardValue>,
+    ) -> Option<(RewardUnit, Money)> {
+        use pb::reward_value::Amount;
+        let sent = self.required(field, sent)?;
+        let Some(amount) = &sent.amount else {
+            let units = "cash, points, credits, free_months, discount_percent_ppm and discount_money";
+            self.wrong(field, format!("must have one of {units}"));
+            return None;
+        };
+        self.within(field, |fields| match amount {
+            Amount::Cash(money) => Some((RewardUnit::Cash, fields.some_money("cash", money)?)),
+            Amount::DiscountMoney(money) => {
+                Some((RewardUnit::DiscountMoney, fields.some_money("discount_money", money)?))
+            }
+            Amount::Points(count) => Some((RewardUnit::Points, fields.counted("points", *count, AMOUNT_MINOR_MAX))),
+            Amount::Credits(count) => Some((RewardUnit::Credits, fields.counted("credits", *count, AMOUNT_MINOR_MAX))),
+            Amount::FreeMonths(count) => {
+                let months = fields.counted("free_months", (*count).into(), i32::MAX.into());
+                Some((RewardUnit::FreeMonths, months))
+            }
+            Amount::DiscountPercentPpm(ppm) => {
+                let part = fields.counted("discount_percent_ppm", (*ppm).into(), PPM);
+                Some((RewardUnit::DiscountPercent, part))
+            }
+        })
+    }
+
+    /// An amount of more than zero.
+    fn some_money(&mut self, field: &str, sent: &pb::Money) -> Option<Money> {
+        let money = self.optional_money(field, Some(sent));
+        if sent.amount_minor == 0 {
+            self.wrong(&format!("{field}.amount_minor"), "must be more than zero");
+        }
+        money
+    }
+
+    /// A number of more than zero of what is no money.
+    fn counted(&mut self, field: &str, count: i64, most: i64) -> Money {
+        if !(1..=most).contains(&count) {
+            self.wrong(field, format!("must be 1 to {most}"));
+        }
+        Money::new(count, Currency::NONE)
     }
 
     /// A number within a range.

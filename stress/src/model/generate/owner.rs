@@ -21,7 +21,7 @@ impl Generator {
             3..6 => Command::CreateProgram(self.create_program(world, label)),
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
             16..18 => Command::ArchiveProgram(self.archive_program(world, label)),
-            18..26 => Command::CreateAffiliate(self.create_affiliate(world, label)),
+            18..26 => Command::CreateAffiliate(Box::new(self.create_affiliate(world, label))),
             26..36 => Command::EnrollAffiliate(self.enroll(world, label)),
             36..43 => Command::UpdateEnrollment(self.update_enrollment(world, label)),
             43..50 => self.end_enrollment(world, label),
@@ -185,6 +185,7 @@ impl Generator {
             landing_url: self.seldom(15, |_| PAGES[1].to_owned()),
             commission_override: self.own_commission(&currency),
             program_id,
+            ..pb::CreateAffiliateRequest::default()
         }
     }
 
@@ -293,6 +294,7 @@ impl Generator {
             program_id: self.any_program_id(world),
             code: self.free_coupon_code(world),
             note: self.seldom(10, |_| "for the newsletter".to_owned()),
+            ..Default::default()
         }
     }
 

@@ -156,6 +156,7 @@ impl Generator {
             quantity: pick(&mut self.rng, &[0, 0, 0, 1, 3]),
             order_id: self.seldom(20, |_| format!("order-{label}")),
             order_number: self.seldom(10, |_| format!("#{label}")),
+            item_sku: self.seldom(10, |_| format!("item-{label}")),
         }
     }
 
@@ -205,6 +206,7 @@ impl Generator {
             amount: (self.rng.u32(0..150) > 0).then_some(amount),
             refund_id: self.seldom(30, |_| format!("refund-id-{label}")),
             occur_time: self.occur_time(world, elapsed),
+            ..Default::default()
         }
     }
 

@@ -58,7 +58,7 @@ impl World {
             note: note.to_owned(),
             state: CouponState::Active.into(),
             create_time: Some(stamp(self.now)),
-            remove_time: None,
+            ..Default::default()
         };
         self.tell(EventKind::CouponAssigned, coupon_image(&coupon));
         self.coupons.push(coupon.clone());

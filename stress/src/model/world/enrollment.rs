@@ -59,27 +59,34 @@ impl World {
             }),
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
+            etag: "v1".to_owned(),
+            state: pb::AffiliateState::Active.into(),
+            state_time: Some(stamp(self.now)),
+            ..pb::Affiliate::default()
         };
         let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
         self.tokens.push(token.clone());
+        let empty = String::new;
         let image = pb::Affiliate {
-            id: affiliate.id.clone(),
-            create_time: affiliate.create_time,
-            update_time: affiliate.update_time,
-            ..pb::Affiliate::default()
+            external_id: empty(),
+            email: empty(),
+            first_name: empty(),
+            last_name: empty(),
+            profile: None,
+            ..affiliate.clone()
         };
         self.tell(EventKind::AffiliateCreated, Subject::Affiliate(image));
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
         self.effect.clone_from(&affiliate.id);
-        Ok(Reply::Affiliate(pb::CreateAffiliateResponse {
+        Ok(Reply::Affiliate(Box::new(pb::CreateAffiliateResponse {
             affiliate: Some(affiliate),
             enrollment: Some(self.shown(&self.enrollments[enrollment])),
             coupon,
             auth_token: token,
             replayed: false,
-        }))
+        })))
     }
 
     /// The requested ref_id, or one made from the first name or the email address, if it is free.

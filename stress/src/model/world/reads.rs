@@ -89,7 +89,7 @@ impl World {
         let enrollments = places.map(|place| self.shown(&self.enrollments[place])).collect();
         let of_credit = |credit: &pb::Credit| self.affiliates.iter().find(|row| row.id == credit.affiliate_id);
         let affiliates = lead.credits.iter().filter_map(of_credit).cloned().collect();
-        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollments, affiliates }))
+        Ok(Reply::FoundLead(pb::GetLeadResponse { lead: Some(lead), enrollments, affiliates, ..Default::default() }))
     }
 
     pub(super) fn get_balance(&self, request: &pb::GetBalanceRequest) -> Ruling {
@@ -101,7 +101,12 @@ impl World {
     pub(super) fn get_affiliate(&self, request: &pb::GetAffiliateRequest) -> Ruling {
         let affiliate = self.affiliates[self.selected(request.affiliate.as_ref())?].clone();
         let enrollments = self.enrollments_of(&affiliate.id);
-        Ok(Reply::FoundAffiliate(pb::GetAffiliateResponse { affiliate: Some(affiliate), enrollments }))
+        let is_shown =
+            |coupon: &&pb::Coupon| coupon.affiliate_id == affiliate.id && coupon.state() == pb::CouponState::Active;
+        let coupons = self.coupons.iter().filter(is_shown).cloned().collect();
+        let balances = self.balances(&affiliate.id);
+        let affiliate = Some(affiliate);
+        Ok(Reply::FoundAffiliate(pb::GetAffiliateResponse { affiliate, enrollments, coupons, balances }))
     }
 
     /// A program, or the default one, with its newest terms or the requested version.

@@ -89,6 +89,7 @@ impl World {
             share_ppm: WHOLE_PPM,
             terms_version: terms.version,
             rounding: terms.rounding,
+            adjustment: None,
         };
         let nothing = pb::Money { amount_minor: 0, ..value.clone() };
         let reward = pb::Reward {
@@ -240,7 +241,7 @@ impl World {
                 match account {
                     LedgerAccount::AffiliatePending => *pending += amount,
                     LedgerAccount::AffiliatePayable => *owed += amount,
-                    LedgerAccount::CommissionExpense | LedgerAccount::Unspecified => {}
+                    LedgerAccount::CommissionExpense | LedgerAccount::Fulfilled | LedgerAccount::Unspecified => {}
                 }
             }
         }

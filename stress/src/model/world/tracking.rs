@@ -360,6 +360,7 @@ fn sale_row(request: &pb::RecordSaleRequest, row: pb::Conversion) -> pb::Convers
         quantity: request.quantity.max(1),
         order_id: request.order_id.clone(),
         order_number: request.order_number.clone(),
+        item_sku: request.item_sku.clone(),
         ..row
     }
 }

@@ -66,5 +66,6 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"request_id": long(), "api_key_id": "key_1"}))
             .wrong(json!({"api_key_id": ""})),
         case("AccountService/CheckApiKey", json!({})),
+        case("AccountService/GetServerInfo", json!({})),
     ]
 }

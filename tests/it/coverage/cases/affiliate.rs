@@ -2,7 +2,81 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Case, case, long, wrong_enrollment, wrong_flat};
+use super::{Case, case, long, patched, wrong_enrollment, wrong_flat};
+
+const FRESH_AFFILIATE: &[(&str, &str)] = &[
+    ("fresh_affiliate_id", "/affiliate/id"),
+    ("fresh_email", "/affiliate/email"),
+    ("fresh_ref_id", "/enrollment/ref_id"),
+];
+
+/// UpdateAffiliate. `profile` is one with every field wrong.
+fn update(fresh: &Json, profile: &Json) -> Case {
+    let values = |fields: Json| patched(&json!({"id": "${fresh_affiliate_id}"}), &fields);
+    let selected = |name: &str| {
+        json!({
+            "affiliate": {"first_name": "Ann"},
+            "selector": {name: format!("${{affiliate_{name}}}")},
+        })
+    };
+    let mut case = case(
+        "AffiliateService/UpdateAffiliate",
+        json!({"affiliate": values(json!({"first_name": "Bea"})), "update_mask": {"paths": ["first_name"]}}),
+    )
+    .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+    .other(json!({"affiliate": values(json!({"first_name": "Cid"}))}))
+    .reference(json!({"affiliate": {"id": "${affiliate_id}", "first_name": "Bea"}}))
+    .reference(json!({
+        "affiliate": values(json!({"email": "${other_affiliate_email}"})),
+        "update_mask": {"paths": ["email"]},
+    }))
+    .reference(json!({
+        "affiliate": values(json!({"external_id": "${other_affiliate_external_id}"})),
+        "update_mask": {"paths": ["external_id"]},
+    }));
+    for name in ["id", "external_id", "email", "ref_id", "auth_token"] {
+        case = case.reference(selected(name));
+    }
+    for selector in [
+        json!({}),
+        json!({"id": "aff_1"}),
+        json!({"external_id": " "}),
+        json!({"email": "ann"}),
+        json!({"ref_id": ""}),
+        json!({"auth_token": ""}),
+    ] {
+        let fields = json!({"affiliate": null, "selector": selector, "update_mask": {"paths": ["nope"]}});
+        case = case.wrong(fields);
+    }
+    case.wrong(json!({
+        "request_id": long(),
+        "affiliate": {
+            "id": "aff_1",
+            "email": "ann",
+            "external_id": " ",
+            "first_name": long(),
+            "last_name": long(),
+            "profile": profile,
+            "metadata": {"": "x"},
+        },
+        "update_mask": {"paths": ["email", "external_id", "first_name", "last_name", "profile", "metadata", "nope"]},
+    }))
+    .wrong(json!({"affiliate": {"id": "", "email": ""}, "update_mask": {"paths": ["email", "nope"]}}))
+    .wrong(json!({"affiliate": null, "update_mask": {"paths": []}}))
+    // Only fields that the mask allows are read. A stale etag is ABORTED.
+    .free(&[
+        "affiliate.profile.custom_fields",
+        "affiliate.create_time",
+        "affiliate.update_time",
+        "affiliate.etag",
+        "affiliate.state",
+        "affiliate.state_reason",
+        "affiliate.state_time",
+        "affiliate.pending_rewards",
+        "affiliate.email_verified",
+    ])
+    .not_references(&["affiliate.profile.paypal_email"])
+}
 
 pub(super) fn cases() -> Vec<Case> {
     let address_texts = ["street", "city", "region", "postal_code", "country_code"];
@@ -17,7 +91,12 @@ pub(super) fn cases() -> Vec<Case> {
     {
         all_wrong[field] = value;
     }
-    all_wrong["profile"] = profile;
+    profile["paypal_email"] = json!("ann");
+    all_wrong["profile"] = profile.clone();
+    all_wrong["state"] = json!("AFFILIATE_STATE_REJECTED");
+    all_wrong["metadata"] = json!({"": "x"});
+    let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});
+    let fresh_affiliate = json!({"affiliate": {"id": "${fresh_affiliate_id}"}});
     vec![
         case(
             "AffiliateService/CreateAffiliate",
@@ -37,7 +116,10 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"coupon_code": "${coupon_code}"}))
         .wrong(all_wrong)
         .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
-        .wrong(json!({"email": "", "commission_override": {}})),
+        .wrong(json!({"email": "", "commission_override": {}, "state": 99}))
+        // Each is named with its place in the list, see `u5_wrong_fields_of_an_affiliate_are_named`.
+        .free(&["profile.custom_fields", "email_verified"])
+        .not_references(&["profile.paypal_email"]),
         case("AffiliateService/GetAffiliate", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
             .wrong(json!({"affiliate": {"id": "aff_1"}}))
@@ -46,6 +128,58 @@ pub(super) fn cases() -> Vec<Case> {
         case("AffiliateService/ListAffiliates", json!({}))
             .list()
             .reference(json!({"program_id": "${program_id}"}))
-            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1"})),
+            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99]}))
+            .free(&["email_verified", "has_sales"]),
+        case("AffiliateService/SearchAffiliates", json!({}))
+            .list()
+            .wrong(json!({"page_size": -1, "order": 99, "query": "a"}))
+            .wrong(json!({"page_size": -1, "order": 99, "query": long()})),
+        case("AffiliateService/CountAffiliates", json!({}))
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({"program_id": "prg_1"}))
+            .free(&["email_verified"]),
+        update(&fresh, &profile),
+        case("AffiliateService/ApproveAffiliate", fresh_affiliate.clone())
+            .prepare(
+                "AffiliateService/CreateAffiliate",
+                patched(&fresh, &json!({"state": "AFFILIATE_STATE_APPLIED"})),
+                FRESH_AFFILIATE,
+            )
+            .other(json!({"etag": "v1"}))
+            .affiliate_reference()
+            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"affiliate": null}))
+            .wrong_affiliates(&json!({}))
+            .free(&["etag"]),
+        case("AffiliateService/RejectAffiliate", patched(&fresh_affiliate, &json!({"reason": "no site"})))
+            .prepare(
+                "AffiliateService/CreateAffiliate",
+                patched(&fresh, &json!({"state": "AFFILIATE_STATE_APPLIED"})),
+                FRESH_AFFILIATE,
+            )
+            .other(json!({"reason": "no shop"}))
+            .affiliate_reference()
+            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "reason": ""}))
+            .wrong(json!({"affiliate": null, "reason": long()}))
+            .wrong_affiliates(&json!({"reason": ""}))
+            .free(&["etag"]),
+        case(
+            "AffiliateService/DeactivateAffiliate",
+            patched(&fresh_affiliate, &json!({"pending_rewards": "PENDING_REWARDS_KEEP"})),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"reason": "left"}))
+        .affiliate_reference()
+        .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "pending_rewards": 0, "reason": long()}))
+        .wrong(json!({"affiliate": null, "pending_rewards": 99}))
+        .wrong_affiliates(&json!({"pending_rewards": 0}))
+        .free(&["etag"]),
+        case("AffiliateService/RotateAffiliateToken", fresh_affiliate)
+            .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
+            .other(json!({"affiliate": {"id": "${affiliate_id}"}}))
+            .affiliate_reference()
+            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"affiliate": null}))
+            .wrong_affiliates(&json!({})),
     ]
 }

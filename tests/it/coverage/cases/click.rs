@@ -5,7 +5,27 @@ use serde_json::json;
 use super::{Case, case, far_ahead, long, no_time};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![click()]
+    vec![click(), list()]
+}
+
+fn list() -> Case {
+    case("TrackingService/ListClicks", json!({}))
+        .furnish("TrackingService/RecordClick", json!({"ref_id": "${link_code}"}), &[])
+        .list()
+        .affiliate_reference()
+        .reference(json!({"program_id": "${program_id}"}))
+        .reference(json!({"link_id": "${link_id}"}))
+        .reference(json!({"tid": "${tid}"}))
+        .wrong(json!({
+            "page_size": -1,
+            "order": 99,
+            "program_id": "prg_1",
+            "affiliate": {"id": "aff_1"},
+            "link_id": "lnk_1",
+            "tid": "t",
+            "occur_interval": {"start_time": no_time(), "end_time": no_time()},
+        }))
+        .wrong_affiliates(&json!({}))
 }
 
 fn click() -> Case {

@@ -17,6 +17,11 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"conversion": null}))
             .wrong(json!({"conversion": {"recorded_event": {"kind": 0, "event_id": ""}}}))
             .wrong(json!({"conversion": {"recorded_event": {"kind": 99, "event_id": long()}}})),
+        case("TrackingService/BatchGetConversions", json!({"conversions": [{"id": "${conversion_id}"}]}))
+            .wrong(json!({"conversions": [], "view": 99}))
+            // Each selector has a result of its own, with the errors of GetConversion; `rows/conversion.rs` compares the two.
+            .free(&["conversions"])
+            .not_references(&["conversions"]),
         case("TrackingService/ListConversions", json!({}))
             .list()
             .not_references(&["order_id"])

@@ -1,8 +1,12 @@
 //! Coupons.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Case, case, long};
+
+fn update(note: &str) -> Json {
+    json!({"coupon": {"id": "${coupon_id}", "note": note}, "update_mask": {"paths": ["note"]}})
+}
 
 pub(super) fn cases() -> Vec<Case> {
     let fresh = json!({"affiliate": {"id": "${affiliate_id}"}, "program_id": "${program_id}", "code": "${unique}"});
@@ -12,15 +16,19 @@ pub(super) fn cases() -> Vec<Case> {
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))
             .reference(json!({"code": "${third_coupon_code}"}))
+            .item_reference()
             .wrong(json!({
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
                 "code": "LE\u{200b}NA",
                 "note": long(),
+                "item": {"id": "itm_1"},
+                "create_affiliate_if_missing": true,
             }))
             .wrong(json!({"affiliate": null, "code": ""}))
-            .wrong_affiliates(&json!({"code": "a"})),
+            .wrong_affiliates(&json!({"code": "a"}))
+            .wrong_items(&json!({"affiliate": null, "code": "a"})),
         case("AffiliateService/GetCoupon", json!({"coupon_id": "${coupon_id}"}))
             .reference(json!({"coupon_id": "${coupon_id}"}))
             .wrong(json!({"coupon_id": "cpn_1"}))
@@ -29,10 +37,50 @@ pub(super) fn cases() -> Vec<Case> {
             .list()
             .affiliate_reference()
             .reference(json!({"code": "${coupon_code}"}))
-            .wrong(
-                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "code": long(), "states": [0, 99]}),
-            )
-            .wrong_affiliates(&json!({})),
+            .item_reference()
+            .reference(json!({"offer_id": "${offer_id}"}))
+            .wrong(json!({
+                "page_size": -1,
+                "order": 99,
+                "affiliate": {"id": "aff_1"},
+                "code": long(),
+                "states": [0, 99],
+                "offer_id": "ofr_1",
+            }))
+            .wrong_affiliates(&json!({}))
+            .wrong_items(&json!({})),
+        case("AffiliateService/UpdateCoupon", update("better"))
+            .other(update("best"))
+            .reference(json!({"coupon": {"id": "${coupon_id}", "note": "taken over"}}))
+            .wrong(json!({
+                "request_id": long(),
+                "coupon": {"id": "cpn_1", "note": long()},
+                "update_mask": {"paths": ["note", "nope"]},
+            }))
+            .wrong(json!({"coupon": {"id": ""}, "update_mask": {"paths": []}}))
+            .wrong(json!({"coupon": null, "update_mask": {"paths": []}}))
+            // Only the note is read.
+            .free(&[
+                "coupon.enrollment_id",
+                "coupon.affiliate_id",
+                "coupon.code",
+                "coupon.state",
+                "coupon.create_time",
+                "coupon.remove_time",
+                "coupon.item_id",
+                "coupon.offer_id",
+            ])
+            .not_references(&[
+                "coupon.enrollment_id",
+                "coupon.affiliate_id",
+                "coupon.code",
+                "coupon.item_id",
+                "coupon.offer_id",
+            ]),
+        case("AffiliateService/ValidateCoupon", json!({"code": "${coupon_code}"}))
+            .reference(json!({"code": "${coupon_code}"}))
+            .wrong(json!({"code": long(), "item_sku": long()}))
+            .wrong(json!({"code": " "})),
         case("AffiliateService/RemoveCoupon", json!({"coupon_id": "${fresh_coupon_id}"}))
             .prepare("AffiliateService/AssignCoupon", fresh, &[("fresh_coupon_id", "/coupon/id")])
             .other(json!({"coupon_id": "${coupon_id}"}))

@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("RewardService/GetReward", json!({"reward_id": "${reward_id}"}))
             .reference(json!({"reward_id": "${reward_id}"}))
-            .wrong(json!({"reward_id": "rwd_1"}))
+            .wrong(json!({"reward_id": "rwd_1", "view": 99}))
             .wrong(json!({"reward_id": ""})),
         case("RewardService/ListRewards", json!({}))
             .list()
@@ -28,8 +28,17 @@ pub(super) fn cases() -> Vec<Case> {
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
                 "create_interval": {"start_time": no_time(), "end_time": no_time()},
+                "units": [0, 99],
+                "order_id": long(),
+                "order_number": long(),
+                "refund_id": long(),
+                "sources": [0, 99],
+                "origin": 99,
+                "view": 99,
             }))
-            .wrong_affiliates(&json!({})),
+            .wrong_affiliates(&json!({}))
+            // These are the merchant's own numbers.
+            .not_references(&["order_id", "refund_id"]),
         case("RewardService/ApproveRewards", json!({"reward_ids": ["${fresh_reward_id}"]}))
             .prepare("TrackingService/RecordSale", fresh_sale(), FRESH_REWARD)
             .other(json!({"reward_ids": ["${reward_id}"]}))
@@ -44,5 +53,51 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"reward_ids": ["${reward_id}"]}))
             .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""], "reason": ""}))
             .wrong(json!({"reward_ids": [], "reason": long()})),
+        create(),
+        fulfill(),
     ]
+}
+
+fn create() -> Case {
+    let points = json!({"points": 100});
+    let no_money = json!({"amount_minor": -1, "currency_code": "usd"});
+    let nothing = json!({"amount_minor": 0, "currency_code": "XXX"});
+    let valid = json!({"enrollment": {"id": "${enrollment_id}"}, "value": points});
+    case("RewardService/CreateReward", valid)
+        .other(json!({"value": {"points": 101}}))
+        .reference(json!({"enrollment": {"id": "${enrollment_id}"}}))
+        .reference(json!({"enrollment": {"ref_id": "${affiliate_ref_id}"}}))
+        .reference(json!({"enrollment": null, "lead": {"id": "${lead_id}"}}))
+        .reference(json!({"enrollment": null, "lead": {"external_id": "${lead_external_id}"}}))
+        .reference(json!({"enrollment": null, "lead": {"email": "${lead_email}"}}))
+        .wrong(json!({
+            "request_id": long(),
+            "enrollment": {"id": "enr_1"},
+            "value": {"cash": no_money},
+            "state": "REWARD_STATE_PAID",
+            "reason": long(),
+        }))
+        .wrong(json!({"enrollment": {}, "value": {"cash": nothing}, "state": 99}))
+        .wrong(json!({"enrollment": {"id": ""}, "value": {}}))
+        .wrong(json!({"enrollment": {"ref_id": ""}, "value": null}))
+        .wrong(json!({"enrollment": {"ref_id": long()}, "value": {"points": 0}}))
+        .wrong(json!({"lead": null, "value": {"credits": -1}}))
+        .wrong(json!({"lead": null, "value": {"free_months": 0}}))
+        .wrong(json!({"lead": null, "value": {"discount_percent_ppm": 1_000_001}}))
+        .wrong(json!({"lead": null, "value": {"discount_money": no_money}}))
+        .wrong_leads(&json!({"value": {"points": -1}}))
+        .wrong(json!({"lead": {"id": "led_1"}, "value": {"points": -1}}))
+}
+
+fn fulfill() -> Case {
+    case("RewardService/FulfillReward", json!({"reward_id": "${fresh_reward_id}"}))
+        .prepare(
+            "RewardService/CreateReward",
+            json!({"enrollment": {"id": "${enrollment_id}"}, "value": {"free_months": 2}}),
+            &[("fresh_reward_id", "/reward/id")],
+        )
+        .other(json!({"reward_id": "${reward_id}"}))
+        .reference(json!({"reward_id": "${reward_id}"}))
+        .wrong(json!({"request_id": long(), "reward_id": "rwd_1"}))
+        .wrong(json!({"reward_id": ""}))
 }

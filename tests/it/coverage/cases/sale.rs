@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Case, case, dollars, far_ahead, long, no_time};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![sale(), refund()]
+    vec![sale(), refund(), correction()]
 }
 
 fn no_money() -> Json {
@@ -48,6 +48,7 @@ fn sale() -> Case {
         "quantity": -1,
         "order_id": long(),
         "order_number": long(),
+        "item_sku": long(),
     }))
     .tolerated(json!({"mrr": too_much(), "quantity": 1_000_001}))
     .tolerated(json!({"mrr": not_paid()}))
@@ -82,9 +83,40 @@ fn refund() -> Case {
         "amount": no_money(),
         "occur_time": far_ahead(),
     }))
-    .wrong(json!({"email": "bob", "event_id": "", "amount": null}))
+    .wrong(json!({
+        "email": "bob",
+        "event_id": "",
+        "amount": null,
+        "commission_adjustment": {"amount_minor": i64::MIN, "currency_code": "usd"},
+    }))
     .tolerated(json!({"email": "bob", "refund_id": long()}))
     .wrong(json!({"event_id": "", "sale_event_id": "", "amount": null, "occur_time": no_time()}))
     .wrong(json!({"event_id": "", "sale_event_id": "", "amount": too_much()}))
     .not_references(&["refund_id"])
+}
+
+fn correction() -> Case {
+    let fresh = json!({"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)});
+    case(
+        "TrackingService/CorrectSale",
+        json!({"event_id": "${unique}", "sale_event_id": "${fresh_sale_event_id}", "amount": dollars(4_000)}),
+    )
+    .prepare("TrackingService/RecordSale", fresh, &[("fresh_conversion_id", "/conversion_id")])
+    .prepare(
+        "TrackingService/GetConversion",
+        json!({"conversion": {"id": "${fresh_conversion_id}"}}),
+        &[("fresh_sale_event_id", "/conversion/event_id")],
+    )
+    .other(json!({"amount": dollars(4_001)}))
+    .reference(json!({"event_id": "${sale_event_id}"}))
+    .reference(json!({"sale_event_id": "${sale_event_id}"}))
+    .wrong(json!({
+        "event_id": long(),
+        "sale_event_id": long(),
+        "amount": no_money(),
+        "reason": long(),
+        "occur_time": far_ahead(),
+    }))
+    .wrong(json!({"event_id": "", "sale_event_id": " ", "amount": null, "occur_time": no_time()}))
+    .wrong(json!({"event_id": " ", "sale_event_id": "", "amount": too_much()}))
 }

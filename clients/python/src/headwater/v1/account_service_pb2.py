@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from headwater.v1 import account_pb2 as headwater_dot_v1_dot_account__pb2
 from headwater.v1 import api_key_pb2 as headwater_dot_v1_dot_api__key__pb2
+from headwater.v1 import server_info_pb2 as headwater_dot_v1_dot_server__info__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/v1/account_service.proto\x12\x0cheadwater.v1\x1a\x1aheadwater/v1/account.proto\x1a\x1aheadwater/v1/api_key.proto2\xa5\x06\n\x0e\x41\x63\x63ountService\x12^\n\x0fRegisterAccount\x12$.headwater.v1.RegisterAccountRequest\x1a%.headwater.v1.RegisterAccountResponse\x12O\n\nGetAccount\x12\x1f.headwater.v1.GetAccountRequest\x1a .headwater.v1.GetAccountResponse\x12X\n\rUpdateAccount\x12\".headwater.v1.UpdateAccountRequest\x1a#.headwater.v1.UpdateAccountResponse\x12U\n\x0c\x43reateApiKey\x12!.headwater.v1.CreateApiKeyRequest\x1a\".headwater.v1.CreateApiKeyResponse\x12L\n\tGetApiKey\x12\x1e.headwater.v1.GetApiKeyRequest\x1a\x1f.headwater.v1.GetApiKeyResponse\x12R\n\x0bListApiKeys\x12 .headwater.v1.ListApiKeysRequest\x1a!.headwater.v1.ListApiKeysResponse\x12U\n\x0cRevokeApiKey\x12!.headwater.v1.RevokeApiKeyRequest\x1a\".headwater.v1.RevokeApiKeyResponse\x12\x64\n\x11\x43reateAdminApiKey\x12&.headwater.v1.CreateAdminApiKeyRequest\x1a\'.headwater.v1.CreateAdminApiKeyResponse\x12R\n\x0b\x43heckApiKey\x12 .headwater.v1.CheckApiKeyRequest\x1a!.headwater.v1.CheckApiKeyResponseBU\n\x10\x64\x65v.headwater.v1B\x13\x41\x63\x63ountServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/v1/account_service.proto\x12\x0cheadwater.v1\x1a\x1aheadwater/v1/account.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x1eheadwater/v1/server_info.proto2\xff\x06\n\x0e\x41\x63\x63ountService\x12^\n\x0fRegisterAccount\x12$.headwater.v1.RegisterAccountRequest\x1a%.headwater.v1.RegisterAccountResponse\x12O\n\nGetAccount\x12\x1f.headwater.v1.GetAccountRequest\x1a .headwater.v1.GetAccountResponse\x12X\n\rUpdateAccount\x12\".headwater.v1.UpdateAccountRequest\x1a#.headwater.v1.UpdateAccountResponse\x12U\n\x0c\x43reateApiKey\x12!.headwater.v1.CreateApiKeyRequest\x1a\".headwater.v1.CreateApiKeyResponse\x12L\n\tGetApiKey\x12\x1e.headwater.v1.GetApiKeyRequest\x1a\x1f.headwater.v1.GetApiKeyResponse\x12R\n\x0bListApiKeys\x12 .headwater.v1.ListApiKeysRequest\x1a!.headwater.v1.ListApiKeysResponse\x12U\n\x0cRevokeApiKey\x12!.headwater.v1.RevokeApiKeyRequest\x1a\".headwater.v1.RevokeApiKeyResponse\x12\x64\n\x11\x43reateAdminApiKey\x12&.headwater.v1.CreateAdminApiKeyRequest\x1a\'.headwater.v1.CreateAdminApiKeyResponse\x12R\n\x0b\x43heckApiKey\x12 .headwater.v1.CheckApiKeyRequest\x1a!.headwater.v1.CheckApiKeyResponse\x12X\n\rGetServerInfo\x12\".headwater.v1.GetServerInfoRequest\x1a#.headwater.v1.GetServerInfoResponseBU\n\x10\x64\x65v.headwater.v1B\x13\x41\x63\x63ountServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +35,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.account_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\023AccountServiceProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_ACCOUNTSERVICE']._serialized_start=109
-  _globals['_ACCOUNTSERVICE']._serialized_end=914
+  _globals['_ACCOUNTSERVICE']._serialized_start=141
+  _globals['_ACCOUNTSERVICE']._serialized_end=1036
 # @@protoc_insertion_point(module_scope)

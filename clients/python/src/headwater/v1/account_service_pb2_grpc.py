@@ -5,6 +5,7 @@ import warnings
 
 from headwater.v1 import account_pb2 as headwater_dot_v1_dot_account__pb2
 from headwater.v1 import api_key_pb2 as headwater_dot_v1_dot_api__key__pb2
+from headwater.v1 import server_info_pb2 as headwater_dot_v1_dot_server__info__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -82,6 +83,11 @@ class AccountServiceStub(object):
                 '/headwater.v1.AccountService/CheckApiKey',
                 request_serializer=headwater_dot_v1_dot_api__key__pb2.CheckApiKeyRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_api__key__pb2.CheckApiKeyResponse.FromString,
+                _registered_method=True)
+        self.GetServerInfo = channel.unary_unary(
+                '/headwater.v1.AccountService/GetServerInfo',
+                request_serializer=headwater_dot_v1_dot_server__info__pb2.GetServerInfoRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_server__info__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
 
 
@@ -165,6 +171,13 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServerInfo(self, request, context):
+        """Returns the version, the limits and the features of the server. Keys of every kind may make this call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -212,6 +225,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.CheckApiKey,
                     request_deserializer=headwater_dot_v1_dot_api__key__pb2.CheckApiKeyRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_api__key__pb2.CheckApiKeyResponse.SerializeToString,
+            ),
+            'GetServerInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerInfo,
+                    request_deserializer=headwater_dot_v1_dot_server__info__pb2.GetServerInfoRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_server__info__pb2.GetServerInfoResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -460,6 +478,33 @@ class AccountService(object):
             '/headwater.v1.AccountService/CheckApiKey',
             headwater_dot_v1_dot_api__key__pb2.CheckApiKeyRequest.SerializeToString,
             headwater_dot_v1_dot_api__key__pb2.CheckApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServerInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/GetServerInfo',
+            headwater_dot_v1_dot_server__info__pb2.GetServerInfoRequest.SerializeToString,
+            headwater_dot_v1_dot_server__info__pb2.GetServerInfoResponse.FromString,
             options,
             channel_credentials,
             insecure,

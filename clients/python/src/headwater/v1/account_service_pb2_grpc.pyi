@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import account_pb2 as _account_pb2
 from headwater.v1 import api_key_pb2 as _api_key_pb2
+from headwater.v1 import server_info_pb2 as _server_info_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -73,6 +74,8 @@ class AccountServiceStub:
     """Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
     Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
     """
+    GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_info_pb2.GetServerInfoRequest, _server_info_pb2.GetServerInfoResponse]
+    """Returns the version, the limits and the features of the server. Keys of every kind may make this call."""
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -118,6 +121,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
     Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
     """
+    GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_info_pb2.GetServerInfoRequest, _server_info_pb2.GetServerInfoResponse]  # type: ignore[assignment]
+    """Returns the version, the limits and the features of the server. Keys of every kind may make this call."""
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
@@ -214,5 +219,13 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
         Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
         """
+
+    @_abc_1.abstractmethod
+    def GetServerInfo(
+        self,
+        request: _server_info_pb2.GetServerInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_server_info_pb2.GetServerInfoResponse, _abc.Awaitable[_server_info_pb2.GetServerInfoResponse]]:
+        """Returns the version, the limits and the features of the server. Keys of every kind may make this call."""
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,15 +22,17 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
 from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
+from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import program_pb2 as headwater_dot_v1_dot_program__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheadwater/v1/affiliate.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x01\n\rPostalAddress\x12\x16\n\x06street\x18\x01 \x01(\tR\x06street\x12\x12\n\x04\x63ity\x18\x02 \x01(\tR\x04\x63ity\x12\x16\n\x06region\x18\x03 \x01(\tR\x06region\x12\x1f\n\x0bpostal_code\x18\x04 \x01(\tR\npostalCode\x12!\n\x0c\x63ountry_code\x18\x05 \x01(\tR\x0b\x63ountryCode\"\xef\x02\n\x10\x41\x66\x66iliateProfile\x12\x18\n\x07\x63ompany\x18\x01 \x01(\tR\x07\x63ompany\x12\x35\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0b\x32\x1b.headwater.v1.PostalAddressR\x07\x61\x64\x64ress\x12\x14\n\x05phone\x18\x03 \x01(\tR\x05phone\x12\x1f\n\x0bwebsite_url\x18\x04 \x01(\tR\nwebsiteUrl\x12\x1d\n\navatar_url\x18\x05 \x01(\tR\tavatarUrl\x12\x14\n\x05\x61\x62out\x18\x06 \x01(\tR\x05\x61\x62out\x12[\n\x0fsocial_profiles\x18\x07 \x03(\x0b\x32\x32.headwater.v1.AffiliateProfile.SocialProfilesEntryR\x0esocialProfiles\x1a\x41\n\x13SocialProfilesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xc2\x02\n\tAffiliate\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n\x0b\x65xternal_id\x18\x02 \x01(\tR\nexternalId\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12\x38\n\x07profile\x18\x06 \x01(\x0b\x32\x1e.headwater.v1.AffiliateProfileR\x07profile\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xa7\x03\n\x16\x43reateAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12\x38\n\x07profile\x18\x06 \x01(\x0b\x32\x1e.headwater.v1.AffiliateProfileR\x07profile\x12\x1d\n\nprogram_id\x18\x07 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x08 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\t \x01(\tR\ncouponCode\x12\x1f\n\x0blanding_url\x18\n \x01(\tR\nlandingUrl\x12I\n\x13\x63ommission_override\x18\x0b \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\"\xf3\x01\n\x17\x43reateAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x38\n\nenrollment\x18\x02 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12,\n\x06\x63oupon\x18\x03 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1d\n\nauth_token\x18\x04 \x01(\tR\tauthToken\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\"T\n\x13GetAffiliateRequest\x12=\n\taffiliate\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\x89\x01\n\x14GetAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12:\n\x0b\x65nrollments\x18\x02 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\"\xa1\x01\n\x15ListAffiliatesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramId\"y\n\x16ListAffiliatesResponse\x12\x37\n\naffiliates\x18\x01 \x03(\x0b\x32\x17.headwater.v1.AffiliateR\naffiliates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBP\n\x10\x64\x65v.headwater.v1B\x0e\x41\x66\x66iliateProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheadwater/v1/affiliate.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/ledger.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x01\n\rPostalAddress\x12\x16\n\x06street\x18\x01 \x01(\tR\x06street\x12\x12\n\x04\x63ity\x18\x02 \x01(\tR\x04\x63ity\x12\x16\n\x06region\x18\x03 \x01(\tR\x06region\x12\x1f\n\x0bpostal_code\x18\x04 \x01(\tR\npostalCode\x12!\n\x0c\x63ountry_code\x18\x05 \x01(\tR\x0b\x63ountryCode\"\xd2\x03\n\x10\x41\x66\x66iliateProfile\x12\x18\n\x07\x63ompany\x18\x01 \x01(\tR\x07\x63ompany\x12\x35\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0b\x32\x1b.headwater.v1.PostalAddressR\x07\x61\x64\x64ress\x12\x14\n\x05phone\x18\x03 \x01(\tR\x05phone\x12\x1f\n\x0bwebsite_url\x18\x04 \x01(\tR\nwebsiteUrl\x12\x1d\n\navatar_url\x18\x05 \x01(\tR\tavatarUrl\x12\x14\n\x05\x61\x62out\x18\x06 \x01(\tR\x05\x61\x62out\x12[\n\x0fsocial_profiles\x18\x07 \x03(\x0b\x32\x32.headwater.v1.AffiliateProfile.SocialProfilesEntryR\x0esocialProfiles\x12!\n\x0cpaypal_email\x18\x08 \x01(\tR\x0bpaypalEmail\x12>\n\rcustom_fields\x18\t \x03(\x0b\x32\x19.headwater.v1.CustomFieldR\x0c\x63ustomFields\x1a\x41\n\x13SocialProfilesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"K\n\x0b\x43ustomField\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n\x05value\x18\x03 \x01(\tR\x05value\"\xd6\x05\n\tAffiliate\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n\x0b\x65xternal_id\x18\x02 \x01(\tR\nexternalId\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12\x38\n\x07profile\x18\x06 \x01(\x0b\x32\x1e.headwater.v1.AffiliateProfileR\x07profile\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\t \x01(\tR\x04\x65tag\x12\x32\n\x05state\x18\n \x01(\x0e\x32\x1c.headwater.v1.AffiliateStateR\x05state\x12!\n\x0cstate_reason\x18\x0b \x01(\tR\x0bstateReason\x12\x39\n\nstate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstateTime\x12\x45\n\x0fpending_rewards\x18\r \x01(\x0e\x32\x1c.headwater.v1.PendingRewardsR\x0ependingRewards\x12%\n\x0e\x65mail_verified\x18\x0e \x01(\x08R\remailVerified\x12\x41\n\x08metadata\x18\x0f \x03(\x0b\x32%.headwater.v1.Affiliate.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x8f\x05\n\x16\x43reateAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12\x38\n\x07profile\x18\x06 \x01(\x0b\x32\x1e.headwater.v1.AffiliateProfileR\x07profile\x12\x1d\n\nprogram_id\x18\x07 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x08 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\t \x01(\tR\ncouponCode\x12\x1f\n\x0blanding_url\x18\n \x01(\tR\nlandingUrl\x12I\n\x13\x63ommission_override\x18\x0b \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12\x32\n\x05state\x18\x0c \x01(\x0e\x32\x1c.headwater.v1.AffiliateStateR\x05state\x12%\n\x0e\x65mail_verified\x18\r \x01(\x08R\remailVerified\x12N\n\x08metadata\x18\x0e \x03(\x0b\x32\x32.headwater.v1.CreateAffiliateRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xf3\x01\n\x17\x43reateAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x38\n\nenrollment\x18\x02 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12,\n\x06\x63oupon\x18\x03 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1d\n\nauth_token\x18\x04 \x01(\tR\tauthToken\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\"T\n\x13GetAffiliateRequest\x12=\n\taffiliate\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\xec\x01\n\x14GetAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12:\n\x0b\x65nrollments\x18\x02 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\x12.\n\x07\x63oupons\x18\x03 \x03(\x0b\x32\x14.headwater.v1.CouponR\x07\x63oupons\x12\x31\n\x08\x62\x61lances\x18\x04 \x03(\x0b\x32\x15.headwater.v1.BalanceR\x08\x62\x61lances\"\xc6\x02\n\x15ListAffiliatesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramId\x12\x34\n\x06states\x18\x05 \x03(\x0e\x32\x1c.headwater.v1.AffiliateStateR\x06states\x12*\n\x0e\x65mail_verified\x18\x06 \x01(\x08H\x00R\remailVerified\x88\x01\x01\x12 \n\thas_sales\x18\x07 \x01(\x08H\x01R\x08hasSales\x88\x01\x01\x42\x11\n\x0f_email_verifiedB\x0c\n\n_has_sales\"y\n\x16ListAffiliatesResponse\x12\x37\n\naffiliates\x18\x01 \x03(\x0b\x32\x17.headwater.v1.AffiliateR\naffiliates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n\x17SearchAffiliatesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x14\n\x05query\x18\x04 \x01(\tR\x05query\"{\n\x18SearchAffiliatesResponse\x12\x37\n\naffiliates\x18\x01 \x03(\x0b\x32\x17.headwater.v1.AffiliateR\naffiliates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe8\x01\n\x16UpdateAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x35\n\taffiliate\x18\x02 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12;\n\x08selector\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\x08selector\"l\n\x17UpdateAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x8b\x01\n\x17\x41pproveAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\"m\n\x18\x41pproveAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xa2\x01\n\x16RejectAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n\x04\x65tag\x18\x04 \x01(\tR\x04\x65tag\"l\n\x17RejectAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xed\x01\n\x1a\x44\x65\x61\x63tivateAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x45\n\x0fpending_rewards\x18\x03 \x01(\x0e\x32\x1c.headwater.v1.PendingRewardsR\x0ependingRewards\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n\x04\x65tag\x18\x05 \x01(\tR\x04\x65tag\"p\n\x1b\x44\x65\x61\x63tivateAffiliateResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"{\n\x1bRotateAffiliateTokenRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\x90\x01\n\x1cRotateAffiliateTokenResponse\x12\x35\n\taffiliate\x18\x01 \x01(\x0b\x32\x17.headwater.v1.AffiliateR\taffiliate\x12\x1d\n\nauth_token\x18\x02 \x01(\tR\tauthToken\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\"v\n\x16\x43ountAffiliatesRequest\x12\x1d\n\nprogram_id\x18\x01 \x01(\tR\tprogramId\x12*\n\x0e\x65mail_verified\x18\x02 \x01(\x08H\x00R\remailVerified\x88\x01\x01\x42\x11\n\x0f_email_verified\"\x8f\x01\n\x0e\x41\x66\x66iliateCount\x12\x32\n\x05state\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.AffiliateStateR\x05state\x12\x1f\n\x0btotal_count\x18\x02 \x01(\x03R\ntotalCount\x12(\n\x10with_sales_count\x18\x03 \x01(\x03R\x0ewithSalesCount\"\xaa\x01\n\x17\x43ountAffiliatesResponse\x12\x1f\n\x0btotal_count\x18\x01 \x01(\x03R\ntotalCount\x12(\n\x10with_sales_count\x18\x02 \x01(\x03R\x0ewithSalesCount\x12\x44\n\x0f\x63ounts_by_state\x18\x03 \x03(\x0b\x32\x1c.headwater.v1.AffiliateCountR\rcountsByState*\xa6\x01\n\x0e\x41\x66\x66iliateState\x12\x1f\n\x1b\x41\x46\x46ILIATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41\x46\x46ILIATE_STATE_APPLIED\x10\x01\x12\x1a\n\x16\x41\x46\x46ILIATE_STATE_ACTIVE\x10\x02\x12\x1c\n\x18\x41\x46\x46ILIATE_STATE_INACTIVE\x10\x03\x12\x1c\n\x18\x41\x46\x46ILIATE_STATE_REJECTED\x10\x04*e\n\x0ePendingRewards\x12\x1f\n\x1bPENDING_REWARDS_UNSPECIFIED\x10\x00\x12\x18\n\x14PENDING_REWARDS_KEEP\x10\x01\x12\x18\n\x14PENDING_REWARDS_DENY\x10\x02\x42P\n\x10\x64\x65v.headwater.v1B\x0e\x41\x66\x66iliateProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,24 +42,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\016AffiliateProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
   _globals['_AFFILIATEPROFILE_SOCIALPROFILESENTRY']._loaded_options = None
   _globals['_AFFILIATEPROFILE_SOCIALPROFILESENTRY']._serialized_options = b'8\001'
-  _globals['_POSTALADDRESS']._serialized_start=222
-  _globals['_POSTALADDRESS']._serialized_end=373
-  _globals['_AFFILIATEPROFILE']._serialized_start=376
-  _globals['_AFFILIATEPROFILE']._serialized_end=743
-  _globals['_AFFILIATEPROFILE_SOCIALPROFILESENTRY']._serialized_start=678
-  _globals['_AFFILIATEPROFILE_SOCIALPROFILESENTRY']._serialized_end=743
-  _globals['_AFFILIATE']._serialized_start=746
-  _globals['_AFFILIATE']._serialized_end=1068
-  _globals['_CREATEAFFILIATEREQUEST']._serialized_start=1071
-  _globals['_CREATEAFFILIATEREQUEST']._serialized_end=1494
-  _globals['_CREATEAFFILIATERESPONSE']._serialized_start=1497
-  _globals['_CREATEAFFILIATERESPONSE']._serialized_end=1740
-  _globals['_GETAFFILIATEREQUEST']._serialized_start=1742
-  _globals['_GETAFFILIATEREQUEST']._serialized_end=1826
-  _globals['_GETAFFILIATERESPONSE']._serialized_start=1829
-  _globals['_GETAFFILIATERESPONSE']._serialized_end=1966
-  _globals['_LISTAFFILIATESREQUEST']._serialized_start=1969
-  _globals['_LISTAFFILIATESREQUEST']._serialized_end=2130
-  _globals['_LISTAFFILIATESRESPONSE']._serialized_start=2132
-  _globals['_LISTAFFILIATESRESPONSE']._serialized_end=2253
+  _globals['_AFFILIATE_METADATAENTRY']._loaded_options = None
+  _globals['_AFFILIATE_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_CREATEAFFILIATEREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_CREATEAFFILIATEREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_AFFILIATESTATE']._serialized_start=5613
+  _globals['_AFFILIATESTATE']._serialized_end=5779
+  _globals['_PENDINGREWARDS']._serialized_start=5781
+  _globals['_PENDINGREWARDS']._serialized_end=5882
+  _globals['_POSTALADDRESS']._serialized_start=283
+  _globals['_POSTALADDRESS']._serialized_end=434
+  _globals['_AFFILIATEPROFILE']._serialized_start=437
+  _globals['_AFFILIATEPROFILE']._serialized_end=903
+  _globals['_AFFILIATEPROFILE_SOCIALPROFILESENTRY']._serialized_start=838
+  _globals['_AFFILIATEPROFILE_SOCIALPROFILESENTRY']._serialized_end=903
+  _globals['_CUSTOMFIELD']._serialized_start=905
+  _globals['_CUSTOMFIELD']._serialized_end=980
+  _globals['_AFFILIATE']._serialized_start=983
+  _globals['_AFFILIATE']._serialized_end=1709
+  _globals['_AFFILIATE_METADATAENTRY']._serialized_start=1650
+  _globals['_AFFILIATE_METADATAENTRY']._serialized_end=1709
+  _globals['_CREATEAFFILIATEREQUEST']._serialized_start=1712
+  _globals['_CREATEAFFILIATEREQUEST']._serialized_end=2367
+  _globals['_CREATEAFFILIATEREQUEST_METADATAENTRY']._serialized_start=1650
+  _globals['_CREATEAFFILIATEREQUEST_METADATAENTRY']._serialized_end=1709
+  _globals['_CREATEAFFILIATERESPONSE']._serialized_start=2370
+  _globals['_CREATEAFFILIATERESPONSE']._serialized_end=2613
+  _globals['_GETAFFILIATEREQUEST']._serialized_start=2615
+  _globals['_GETAFFILIATEREQUEST']._serialized_end=2699
+  _globals['_GETAFFILIATERESPONSE']._serialized_start=2702
+  _globals['_GETAFFILIATERESPONSE']._serialized_end=2938
+  _globals['_LISTAFFILIATESREQUEST']._serialized_start=2941
+  _globals['_LISTAFFILIATESREQUEST']._serialized_end=3267
+  _globals['_LISTAFFILIATESRESPONSE']._serialized_start=3269
+  _globals['_LISTAFFILIATESRESPONSE']._serialized_end=3390
+  _globals['_SEARCHAFFILIATESREQUEST']._serialized_start=3393
+  _globals['_SEARCHAFFILIATESREQUEST']._serialized_end=3547
+  _globals['_SEARCHAFFILIATESRESPONSE']._serialized_start=3549
+  _globals['_SEARCHAFFILIATESRESPONSE']._serialized_end=3672
+  _globals['_UPDATEAFFILIATEREQUEST']._serialized_start=3675
+  _globals['_UPDATEAFFILIATEREQUEST']._serialized_end=3907
+  _globals['_UPDATEAFFILIATERESPONSE']._serialized_start=3909
+  _globals['_UPDATEAFFILIATERESPONSE']._serialized_end=4017
+  _globals['_APPROVEAFFILIATEREQUEST']._serialized_start=4020
+  _globals['_APPROVEAFFILIATEREQUEST']._serialized_end=4159
+  _globals['_APPROVEAFFILIATERESPONSE']._serialized_start=4161
+  _globals['_APPROVEAFFILIATERESPONSE']._serialized_end=4270
+  _globals['_REJECTAFFILIATEREQUEST']._serialized_start=4273
+  _globals['_REJECTAFFILIATEREQUEST']._serialized_end=4435
+  _globals['_REJECTAFFILIATERESPONSE']._serialized_start=4437
+  _globals['_REJECTAFFILIATERESPONSE']._serialized_end=4545
+  _globals['_DEACTIVATEAFFILIATEREQUEST']._serialized_start=4548
+  _globals['_DEACTIVATEAFFILIATEREQUEST']._serialized_end=4785
+  _globals['_DEACTIVATEAFFILIATERESPONSE']._serialized_start=4787
+  _globals['_DEACTIVATEAFFILIATERESPONSE']._serialized_end=4899
+  _globals['_ROTATEAFFILIATETOKENREQUEST']._serialized_start=4901
+  _globals['_ROTATEAFFILIATETOKENREQUEST']._serialized_end=5024
+  _globals['_ROTATEAFFILIATETOKENRESPONSE']._serialized_start=5027
+  _globals['_ROTATEAFFILIATETOKENRESPONSE']._serialized_end=5171
+  _globals['_COUNTAFFILIATESREQUEST']._serialized_start=5173
+  _globals['_COUNTAFFILIATESREQUEST']._serialized_end=5291
+  _globals['_AFFILIATECOUNT']._serialized_start=5294
+  _globals['_AFFILIATECOUNT']._serialized_end=5437
+  _globals['_COUNTAFFILIATESRESPONSE']._serialized_start=5440
+  _globals['_COUNTAFFILIATESRESPONSE']._serialized_end=5610
 # @@protoc_insertion_point(module_scope)

@@ -5,12 +5,15 @@ Affiliates: the people and firms that refer customers."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
+from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
@@ -23,6 +26,64 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AffiliateState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AffiliateStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AffiliateState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AFFILIATE_STATE_UNSPECIFIED: _AffiliateState.ValueType  # 0
+    """Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters."""
+    AFFILIATE_STATE_APPLIED: _AffiliateState.ValueType  # 1
+    """The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED."""
+    AFFILIATE_STATE_ACTIVE: _AffiliateState.ValueType  # 2
+    """The affiliate earns. May become INACTIVE."""
+    AFFILIATE_STATE_INACTIVE: _AffiliateState.ValueType  # 3
+    """The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again."""
+    AFFILIATE_STATE_REJECTED: _AffiliateState.ValueType  # 4
+    """The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE."""
+
+class AffiliateState(_AffiliateState, metaclass=_AffiliateStateEnumTypeWrapper):
+    """The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
+    state never changes what earlier events earn, however late they are told.
+    """
+
+AFFILIATE_STATE_UNSPECIFIED: AffiliateState.ValueType  # 0
+"""Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters."""
+AFFILIATE_STATE_APPLIED: AffiliateState.ValueType  # 1
+"""The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED."""
+AFFILIATE_STATE_ACTIVE: AffiliateState.ValueType  # 2
+"""The affiliate earns. May become INACTIVE."""
+AFFILIATE_STATE_INACTIVE: AffiliateState.ValueType  # 3
+"""The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again."""
+AFFILIATE_STATE_REJECTED: AffiliateState.ValueType  # 4
+"""The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE."""
+Global___AffiliateState: _TypeAlias = AffiliateState  # noqa: Y015
+
+class _PendingRewards:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PendingRewardsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PendingRewards.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PENDING_REWARDS_UNSPECIFIED: _PendingRewards.ValueType  # 0
+    """Not set. Refused in requests."""
+    PENDING_REWARDS_KEEP: _PendingRewards.ValueType  # 1
+    """They stay pending, and are approved when their hold period ends."""
+    PENDING_REWARDS_DENY: _PendingRewards.ValueType  # 2
+    """They are denied."""
+
+class PendingRewards(_PendingRewards, metaclass=_PendingRewardsEnumTypeWrapper):
+    """What becomes of an affiliate's pending rewards when the affiliate is deactivated."""
+
+PENDING_REWARDS_UNSPECIFIED: PendingRewards.ValueType  # 0
+"""Not set. Refused in requests."""
+PENDING_REWARDS_KEEP: PendingRewards.ValueType  # 1
+"""They stay pending, and are approved when their hold period ends."""
+PENDING_REWARDS_DENY: PendingRewards.ValueType  # 2
+"""They are denied."""
+Global___PendingRewards: _TypeAlias = PendingRewards  # noqa: Y015
 
 @_typing.final
 class PostalAddress(_message.Message):
@@ -95,6 +156,8 @@ class AffiliateProfile(_message.Message):
     AVATAR_URL_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
     SOCIAL_PROFILES_FIELD_NUMBER: _builtins.int
+    PAYPAL_EMAIL_FIELD_NUMBER: _builtins.int
+    CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
     company: _builtins.str
     """Company."""
     phone: _builtins.str
@@ -105,6 +168,8 @@ class AffiliateProfile(_message.Message):
     """Picture: an http or https URL, up to 2,048 bytes."""
     about: _builtins.str
     """Free text, up to 2,000 characters."""
+    paypal_email: _builtins.str
+    """The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`."""
     @_builtins.property
     def address(self) -> Global___PostalAddress:
         """Postal address."""
@@ -114,6 +179,10 @@ class AffiliateProfile(_message.Message):
         """Up to 20 pages or user names in social networks. The key is the network, such as `instagram`: 1 to 40 lower-case letters,
         digits, `-` or `_`. An entry with an empty value is not stored.
         """
+
+    @_builtins.property
+    def custom_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomField]:
+        """Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once."""
 
     def __init__(
         self,
@@ -125,20 +194,72 @@ class AffiliateProfile(_message.Message):
         avatar_url: _builtins.str = ...,
         about: _builtins.str = ...,
         social_profiles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        paypal_email: _builtins.str = ...,
+        custom_fields: _abc.Iterable[Global___CustomField] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "address", b"address", "avatar_url", b"avatar_url", "company", b"company", "phone", b"phone", "social_profiles", b"social_profiles", "website_url", b"website_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "address", b"address", "avatar_url", b"avatar_url", "company", b"company", "custom_fields", b"custom_fields", "paypal_email", b"paypal_email", "phone", b"phone", "social_profiles", b"social_profiles", "website_url", b"website_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AffiliateProfile: _TypeAlias = AffiliateProfile  # noqa: Y015
 
 @_typing.final
+class CustomField(_message.Message):
+    """A field of the merchant's own about an affiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The name of the field for programs: 1 to 40 lower-case letters, digits, `-` or `_`. Required."""
+    label: _builtins.str
+    """The name of the field for people, such as the question, up to 200 characters. Optional."""
+    value: _builtins.str
+    """The value, up to 2,000 characters. May be empty."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        label: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "label", b"label", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomField: _TypeAlias = CustomField  # noqa: Y015
+
+@_typing.final
 class Affiliate(_message.Message):
     """A person or firm that refers customers to the merchant."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
@@ -148,16 +269,39 @@ class Affiliate(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_REASON_FIELD_NUMBER: _builtins.int
+    STATE_TIME_FIELD_NUMBER: _builtins.int
+    PENDING_REWARDS_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `aff_` and 32 hexadecimal digits."""
     external_id: _builtins.str
     """The merchant's own id for the affiliate, unique in the account. May be empty. Empty in the feed."""
     email: _builtins.str
-    """The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed."""
+    """The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed, and if it is not known: an affiliate
+    that is created with a coupon may be named by its `external_id` alone.
+    """
     first_name: _builtins.str
     """First name. May be empty. Empty in the feed."""
     last_name: _builtins.str
     """Last name. May be empty. Empty in the feed."""
+    etag: _builtins.str
+    """Changes with every change of the affiliate. Send it in UpdateAffiliate and the calls that change the state to refuse the call if
+    the affiliate changed since it was read.
+    """
+    state: Global___AffiliateState.ValueType
+    """The state."""
+    state_reason: _builtins.str
+    """Why the affiliate was rejected or deactivated, as the call said. Empty in the feed."""
+    pending_rewards: Global___PendingRewards.ValueType
+    """The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+    affiliate that was created INACTIVE.
+    """
+    email_verified: _builtins.bool
+    """Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false."""
     @_builtins.property
     def profile(self) -> Global___AffiliateProfile:
         """More details. Not set in the feed."""
@@ -170,6 +314,16 @@ class Affiliate(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the affiliate last changed."""
 
+    @_builtins.property
+    def state_time(self) -> _timestamp_pb2.Timestamp:
+        """When the state last changed. The time of creation if it never did."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
+        Events have them too, and events are never changed, so put no personal data into them.
+        """
+
     def __init__(
         self,
         *,
@@ -181,10 +335,17 @@ class Affiliate(_message.Message):
         profile: Global___AffiliateProfile | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+        state: Global___AffiliateState.ValueType = ...,
+        state_reason: _builtins.str = ...,
+        state_time: _timestamp_pb2.Timestamp | None = ...,
+        pending_rewards: Global___PendingRewards.ValueType = ...,
+        email_verified: _builtins.bool = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "state_time", b"state_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "external_id", b"external_id", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "profile", b"profile", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "external_id", b"external_id", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "metadata", b"metadata", "pending_rewards", b"pending_rewards", "profile", b"profile", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,6 +356,26 @@ class CreateAffiliateRequest(_message.Message):
     """The request of CreateAffiliate."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
@@ -207,6 +388,9 @@ class CreateAffiliateRequest(_message.Message):
     COUPON_CODE_FIELD_NUMBER: _builtins.int
     LANDING_URL_FIELD_NUMBER: _builtins.int
     COMMISSION_OVERRIDE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -231,6 +415,10 @@ class CreateAffiliateRequest(_message.Message):
     """The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional."""
     landing_url: _builtins.str
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's."""
+    state: Global___AffiliateState.ValueType
+    """The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused."""
+    email_verified: _builtins.bool
+    """Whether the email address is known to be the affiliate's."""
     @_builtins.property
     def profile(self) -> Global___AffiliateProfile:
         """More details. Optional."""
@@ -238,6 +426,10 @@ class CreateAffiliateRequest(_message.Message):
     @_builtins.property
     def commission_override(self) -> _program_pb2.Commission:
         """The affiliate's own commission in this program. Not set: the commission in the program's terms."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """See `Affiliate.metadata`. Optional."""
 
     def __init__(
         self,
@@ -253,10 +445,13 @@ class CreateAffiliateRequest(_message.Message):
         coupon_code: _builtins.str = ...,
         landing_url: _builtins.str = ...,
         commission_override: _program_pb2.Commission | None = ...,
+        state: Global___AffiliateState.ValueType = ...,
+        email_verified: _builtins.bool = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "coupon_code", b"coupon_code", "email", b"email", "external_id", b"external_id", "first_name", b"first_name", "landing_url", b"landing_url", "last_name", b"last_name", "profile", b"profile", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "coupon_code", b"coupon_code", "email", b"email", "email_verified", b"email_verified", "external_id", b"external_id", "first_name", b"first_name", "landing_url", b"landing_url", "last_name", b"last_name", "metadata", b"metadata", "profile", b"profile", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,7 +469,9 @@ class CreateAffiliateResponse(_message.Message):
     AUTH_TOKEN_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     auth_token: _builtins.str
-    """A secret token that selects the affiliate, see AffiliateSelector. Returned by this call only. Empty when `replayed` is true."""
+    """A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
+    RotateAffiliateToken replaces it. Empty when `replayed` is true.
+    """
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
@@ -338,6 +535,8 @@ class GetAffiliateResponse(_message.Message):
 
     AFFILIATE_FIELD_NUMBER: _builtins.int
     ENROLLMENTS_FIELD_NUMBER: _builtins.int
+    COUPONS_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate."""
@@ -348,15 +547,25 @@ class GetAffiliateResponse(_message.Message):
         ListEnrollments has all of them.
         """
 
+    @_builtins.property
+    def coupons(self) -> _containers.RepeatedCompositeFieldContainer[_coupon_pb2.Coupon]:
+        """The affiliate's active coupons, the oldest first. At most 1,000, and at most 512 KiB. ListCoupons has all coupons."""
+
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[_ledger_pb2.Balance]:
+        """The affiliate's balances, as GetBalance returns them."""
+
     def __init__(
         self,
         *,
         affiliate: Global___Affiliate | None = ...,
         enrollments: _abc.Iterable[_enrollment_pb2.Enrollment] | None = ...,
+        coupons: _abc.Iterable[_coupon_pb2.Coupon] | None = ...,
+        balances: _abc.Iterable[_ledger_pb2.Balance] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "enrollments", b"enrollments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "balances", b"balances", "coupons", b"coupons", "enrollments", b"enrollments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,6 +581,9 @@ class ListAffiliatesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    HAS_SALES_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -382,6 +594,16 @@ class ListAffiliatesRequest(_message.Message):
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     program_id: _builtins.str
     """Only affiliates that are or were enrolled in this program. Optional."""
+    email_verified: _builtins.bool
+    """Only affiliates whose email address is verified, or is not. Not set: both."""
+    has_sales: _builtins.bool
+    """Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
+    was denied. Not set: both.
+    """
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___AffiliateState.ValueType]:
+        """Only affiliates in one of these states. Empty: affiliates in every state."""
+
     def __init__(
         self,
         *,
@@ -389,12 +611,22 @@ class ListAffiliatesRequest(_message.Message):
         page_token: _builtins.str = ...,
         order: _common_pb2.ListOrder.ValueType = ...,
         program_id: _builtins.str = ...,
+        states: _abc.Iterable[Global___AffiliateState.ValueType] | None = ...,
+        email_verified: _builtins.bool | None = ...,
+        has_sales: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "has_sales", b"has_sales"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "has_sales", b"has_sales", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
+    _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015
+    _WhichOneofReturnType__has_sales: _TypeAlias = _typing.Literal["has_sales"]  # noqa: Y015
+    _WhichOneofArgType__has_sales: _TypeAlias = _typing.Literal["_has_sales", b"_has_sales"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email_verified) -> _WhichOneofReturnType__email_verified | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__has_sales) -> _WhichOneofReturnType__has_sales | None: ...
 
 Global___ListAffiliatesRequest: _TypeAlias = ListAffiliatesRequest  # noqa: Y015
 
@@ -425,3 +657,483 @@ class ListAffiliatesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAffiliatesResponse: _TypeAlias = ListAffiliatesResponse  # noqa: Y015
+
+@_typing.final
+class SearchAffiliatesRequest(_message.Message):
+    """The request of SearchAffiliates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    holds at most 3 MiB, so it may have fewer entries.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page, sent with the same text and order. Empty: the first page."""
+    order: _common_pb2.ListOrder.ValueType
+    """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
+    query: _builtins.str
+    """The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
+    in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
+    """
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order: _common_pb2.ListOrder.ValueType = ...,
+        query: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAffiliatesRequest: _TypeAlias = SearchAffiliatesRequest  # noqa: Y015
+
+@_typing.final
+class SearchAffiliatesResponse(_message.Message):
+    """The answer of SearchAffiliates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def affiliates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Affiliate]:
+        """One page of affiliates."""
+
+    def __init__(
+        self,
+        *,
+        affiliates: _abc.Iterable[Global___Affiliate] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliates", b"affiliates", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAffiliatesResponse: _TypeAlias = SearchAffiliatesResponse  # noqa: Y015
+
+@_typing.final
+class UpdateAffiliateRequest(_message.Message):
+    """The request of UpdateAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
+        named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+        """
+
+    @_builtins.property
+    def selector(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
+        `affiliate.id`.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: Global___Affiliate | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        selector: _selector_pb2.AffiliateSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "selector", b"selector", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "request_id", b"request_id", "selector", b"selector", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAffiliateRequest: _TypeAlias = UpdateAffiliateRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAffiliateResponse(_message.Message):
+    """The answer of UpdateAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The changed affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAffiliateResponse: _TypeAlias = UpdateAffiliateResponse  # noqa: Y015
+
+@_typing.final
+class ApproveAffiliateRequest(_message.Message):
+    """The request of ApproveAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    etag: _builtins.str
+    """The `etag` that the affiliate must have. Optional."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "etag", b"etag", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveAffiliateRequest: _TypeAlias = ApproveAffiliateRequest  # noqa: Y015
+
+@_typing.final
+class ApproveAffiliateResponse(_message.Message):
+    """The answer of ApproveAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveAffiliateResponse: _TypeAlias = ApproveAffiliateResponse  # noqa: Y015
+
+@_typing.final
+class RejectAffiliateRequest(_message.Message):
+    """The request of RejectAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    reason: _builtins.str
+    """Why, up to 500 characters. Required."""
+    etag: _builtins.str
+    """The `etag` that the affiliate must have. Optional."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "etag", b"etag", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectAffiliateRequest: _TypeAlias = RejectAffiliateRequest  # noqa: Y015
+
+@_typing.final
+class RejectAffiliateResponse(_message.Message):
+    """The answer of RejectAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectAffiliateResponse: _TypeAlias = RejectAffiliateResponse  # noqa: Y015
+
+@_typing.final
+class DeactivateAffiliateRequest(_message.Message):
+    """The request of DeactivateAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    PENDING_REWARDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    pending_rewards: Global___PendingRewards.ValueType
+    """The choice of what becomes of the rewards that are pending now. Required."""
+    reason: _builtins.str
+    """Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional."""
+    etag: _builtins.str
+    """The `etag` that the affiliate must have. Optional."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        pending_rewards: Global___PendingRewards.ValueType = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "etag", b"etag", "pending_rewards", b"pending_rewards", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeactivateAffiliateRequest: _TypeAlias = DeactivateAffiliateRequest  # noqa: Y015
+
+@_typing.final
+class DeactivateAffiliateResponse(_message.Message):
+    """The answer of DeactivateAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeactivateAffiliateResponse: _TypeAlias = DeactivateAffiliateResponse  # noqa: Y015
+
+@_typing.final
+class RotateAffiliateTokenRequest(_message.Message):
+    """The request of RotateAffiliateToken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateAffiliateTokenRequest: _TypeAlias = RotateAffiliateTokenRequest  # noqa: Y015
+
+@_typing.final
+class RotateAffiliateTokenResponse(_message.Message):
+    """The answer of RotateAffiliateToken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    AUTH_TOKEN_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    auth_token: _builtins.str
+    """The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true."""
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        auth_token: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "auth_token", b"auth_token", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateAffiliateTokenResponse: _TypeAlias = RotateAffiliateTokenResponse  # noqa: Y015
+
+@_typing.final
+class CountAffiliatesRequest(_message.Message):
+    """The request of CountAffiliates. An affiliate is counted when it matches every field that is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    program_id: _builtins.str
+    """Only affiliates that are or were enrolled in this program. Optional."""
+    email_verified: _builtins.bool
+    """Only affiliates whose email address is verified, or is not. Not set: both."""
+    def __init__(
+        self,
+        *,
+        program_id: _builtins.str = ...,
+        email_verified: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "email_verified", b"email_verified"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "email_verified", b"email_verified", "program_id", b"program_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
+    _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email_verified) -> _WhichOneofReturnType__email_verified | None: ...
+
+Global___CountAffiliatesRequest: _TypeAlias = CountAffiliatesRequest  # noqa: Y015
+
+@_typing.final
+class AffiliateCount(_message.Message):
+    """The number of affiliates in one state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    WITH_SALES_COUNT_FIELD_NUMBER: _builtins.int
+    state: Global___AffiliateState.ValueType
+    """The state."""
+    total_count: _builtins.int
+    """The number of affiliates in this state."""
+    with_sales_count: _builtins.int
+    """How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none."""
+    def __init__(
+        self,
+        *,
+        state: Global___AffiliateState.ValueType = ...,
+        total_count: _builtins.int = ...,
+        with_sales_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "total_count", b"total_count", "with_sales_count", b"with_sales_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AffiliateCount: _TypeAlias = AffiliateCount  # noqa: Y015
+
+@_typing.final
+class CountAffiliatesResponse(_message.Message):
+    """The answer of CountAffiliates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    WITH_SALES_COUNT_FIELD_NUMBER: _builtins.int
+    COUNTS_BY_STATE_FIELD_NUMBER: _builtins.int
+    total_count: _builtins.int
+    """The number of affiliates that match."""
+    with_sales_count: _builtins.int
+    """How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none."""
+    @_builtins.property
+    def counts_by_state(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffiliateCount]:
+        """The same for each state that has an affiliate, in the order of AffiliateState."""
+
+    def __init__(
+        self,
+        *,
+        total_count: _builtins.int = ...,
+        with_sales_count: _builtins.int = ...,
+        counts_by_state: _abc.Iterable[Global___AffiliateCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts_by_state", b"counts_by_state", "total_count", b"total_count", "with_sales_count", b"with_sales_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountAffiliatesResponse: _TypeAlias = CountAffiliatesResponse  # noqa: Y015

@@ -6,7 +6,9 @@ import warnings
 from headwater.v1 import affiliate_pb2 as headwater_dot_v1_dot_affiliate__pb2
 from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
 from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
+from headwater.v1 import item_pb2 as headwater_dot_v1_dot_item__pb2
 from headwater.v1 import link_pb2 as headwater_dot_v1_dot_link__pb2
+from headwater.v1 import offer_pb2 as headwater_dot_v1_dot_offer__pb2
 from headwater.v1 import program_pb2 as headwater_dot_v1_dot_program__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -30,7 +32,7 @@ if _version_not_supported:
 
 
 class AffiliateServiceStub(object):
-    """Programs, affiliates, enrollments, links and coupons of the calling key's account.
+    """Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
     """
 
     def __init__(self, channel):
@@ -64,6 +66,31 @@ class AffiliateServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_program__pb2.ArchiveProgramRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_program__pb2.ArchiveProgramResponse.FromString,
                 _registered_method=True)
+        self.CreateItem = channel.unary_unary(
+                '/headwater.v1.AffiliateService/CreateItem',
+                request_serializer=headwater_dot_v1_dot_item__pb2.CreateItemRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_item__pb2.CreateItemResponse.FromString,
+                _registered_method=True)
+        self.GetItem = channel.unary_unary(
+                '/headwater.v1.AffiliateService/GetItem',
+                request_serializer=headwater_dot_v1_dot_item__pb2.GetItemRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_item__pb2.GetItemResponse.FromString,
+                _registered_method=True)
+        self.ListItems = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ListItems',
+                request_serializer=headwater_dot_v1_dot_item__pb2.ListItemsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_item__pb2.ListItemsResponse.FromString,
+                _registered_method=True)
+        self.UpdateItem = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateItem',
+                request_serializer=headwater_dot_v1_dot_item__pb2.UpdateItemRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_item__pb2.UpdateItemResponse.FromString,
+                _registered_method=True)
+        self.ArchiveItem = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ArchiveItem',
+                request_serializer=headwater_dot_v1_dot_item__pb2.ArchiveItemRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_item__pb2.ArchiveItemResponse.FromString,
+                _registered_method=True)
         self.CreateAffiliate = channel.unary_unary(
                 '/headwater.v1.AffiliateService/CreateAffiliate',
                 request_serializer=headwater_dot_v1_dot_affiliate__pb2.CreateAffiliateRequest.SerializeToString,
@@ -78,6 +105,41 @@ class AffiliateServiceStub(object):
                 '/headwater.v1.AffiliateService/ListAffiliates',
                 request_serializer=headwater_dot_v1_dot_affiliate__pb2.ListAffiliatesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_affiliate__pb2.ListAffiliatesResponse.FromString,
+                _registered_method=True)
+        self.SearchAffiliates = channel.unary_unary(
+                '/headwater.v1.AffiliateService/SearchAffiliates',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.SearchAffiliatesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.SearchAffiliatesResponse.FromString,
+                _registered_method=True)
+        self.CountAffiliates = channel.unary_unary(
+                '/headwater.v1.AffiliateService/CountAffiliates',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.CountAffiliatesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.CountAffiliatesResponse.FromString,
+                _registered_method=True)
+        self.UpdateAffiliate = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateAffiliate',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.UpdateAffiliateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.UpdateAffiliateResponse.FromString,
+                _registered_method=True)
+        self.ApproveAffiliate = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ApproveAffiliate',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.ApproveAffiliateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.ApproveAffiliateResponse.FromString,
+                _registered_method=True)
+        self.RejectAffiliate = channel.unary_unary(
+                '/headwater.v1.AffiliateService/RejectAffiliate',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.RejectAffiliateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.RejectAffiliateResponse.FromString,
+                _registered_method=True)
+        self.DeactivateAffiliate = channel.unary_unary(
+                '/headwater.v1.AffiliateService/DeactivateAffiliate',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.DeactivateAffiliateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.DeactivateAffiliateResponse.FromString,
+                _registered_method=True)
+        self.RotateAffiliateToken = channel.unary_unary(
+                '/headwater.v1.AffiliateService/RotateAffiliateToken',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.FromString,
                 _registered_method=True)
         self.EnrollAffiliate = channel.unary_unary(
                 '/headwater.v1.AffiliateService/EnrollAffiliate',
@@ -139,15 +201,55 @@ class AffiliateServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_coupon__pb2.ListCouponsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_coupon__pb2.ListCouponsResponse.FromString,
                 _registered_method=True)
+        self.UpdateCoupon = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateCoupon',
+                request_serializer=headwater_dot_v1_dot_coupon__pb2.UpdateCouponRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_coupon__pb2.UpdateCouponResponse.FromString,
+                _registered_method=True)
+        self.ValidateCoupon = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ValidateCoupon',
+                request_serializer=headwater_dot_v1_dot_coupon__pb2.ValidateCouponRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_coupon__pb2.ValidateCouponResponse.FromString,
+                _registered_method=True)
         self.RemoveCoupon = channel.unary_unary(
                 '/headwater.v1.AffiliateService/RemoveCoupon',
                 request_serializer=headwater_dot_v1_dot_coupon__pb2.RemoveCouponRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_coupon__pb2.RemoveCouponResponse.FromString,
                 _registered_method=True)
+        self.CreateOffer = channel.unary_unary(
+                '/headwater.v1.AffiliateService/CreateOffer',
+                request_serializer=headwater_dot_v1_dot_offer__pb2.CreateOfferRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_offer__pb2.CreateOfferResponse.FromString,
+                _registered_method=True)
+        self.GetOffer = channel.unary_unary(
+                '/headwater.v1.AffiliateService/GetOffer',
+                request_serializer=headwater_dot_v1_dot_offer__pb2.GetOfferRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_offer__pb2.GetOfferResponse.FromString,
+                _registered_method=True)
+        self.ListOffers = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ListOffers',
+                request_serializer=headwater_dot_v1_dot_offer__pb2.ListOffersRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_offer__pb2.ListOffersResponse.FromString,
+                _registered_method=True)
+        self.UpdateOffer = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateOffer',
+                request_serializer=headwater_dot_v1_dot_offer__pb2.UpdateOfferRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_offer__pb2.UpdateOfferResponse.FromString,
+                _registered_method=True)
+        self.ClaimOffer = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ClaimOffer',
+                request_serializer=headwater_dot_v1_dot_offer__pb2.ClaimOfferRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_offer__pb2.ClaimOfferResponse.FromString,
+                _registered_method=True)
+        self.ArchiveOffer = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ArchiveOffer',
+                request_serializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferResponse.FromString,
+                _registered_method=True)
 
 
 class AffiliateServiceServicer(object):
-    """Programs, affiliates, enrollments, links and coupons of the calling key's account.
+    """Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
     """
 
     def CreateProgram(self, request, context):
@@ -193,6 +295,46 @@ class AffiliateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateItem(self, request, context):
+        """Creates an item. An account may have any number of items.
+        Errors: ALREADY_EXISTS when an active item has the SKU.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetItem(self, request, context):
+        """Returns an item, active or archived. An archived item is found by its id only.
+        Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListItems(self, request, context):
+        """Lists items, including archived ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateItem(self, request, context):
+        """Changes an item's name or note.
+        Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveItem(self, request, context):
+        """Archives an item. No new coupon or offer may be tied to it, and another item may have its SKU. Its coupons still credit sales that
+        name the SKU. Archiving an archived item changes nothing.
+        Errors: NOT_FOUND with reason ITEM_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateAffiliate(self, request, context):
         """Creates an affiliate and enrolls it in a program.
         Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
@@ -204,7 +346,7 @@ class AffiliateServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetAffiliate(self, request, context):
-        """Returns an affiliate, found by any of its identifiers, with its enrollments.
+        """Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,6 +354,67 @@ class AffiliateServiceServicer(object):
 
     def ListAffiliates(self, request, context):
         """Lists affiliates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchAffiliates(self, request, context):
+        """Finds affiliates by a part of a name, an email address, an external_id or a ref_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountAffiliates(self, request, context):
+        """Counts affiliates, by state and with or without sales.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAffiliate(self, request, context):
+        """Changes an affiliate's identifiers, names and details.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ALREADY_EXISTS for an email or external_id that another affiliate has; ABORTED
+        with reason ETAG_MISMATCH when the affiliate changed since the etag was read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveAffiliate(self, request, context):
+        """Makes an affiliate ACTIVE: accepts an application, or takes a rejection or a deactivation back. What happens from now on is
+        credited to the affiliate. Approving an ACTIVE affiliate changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectAffiliate(self, request, context):
+        """Rejects the application of an affiliate. Rejecting a REJECTED affiliate changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is not
+        APPLIED; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeactivateAffiliate(self, request, context):
+        """Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
+        ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
+        Deactivating an INACTIVE affiliate changes nothing else.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
+        REJECTED; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateAffiliateToken(self, request, context):
+        """Gives an affiliate a new secret token. The former token selects nobody from then on.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -297,10 +500,11 @@ class AffiliateServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AssignCoupon(self, request, context):
-        """Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was never
-        enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
-        PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        """Assigns a coupon to an affiliate. Sales with the coupon's code can be credited to the affiliate. The affiliate is created first if
+        the request says so.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, PROGRAM_NOT_FOUND, ITEM_NOT_FOUND, or ENROLLMENT_NOT_FOUND when the affiliate was
+        never enrolled in the program; ALREADY_EXISTS when the account has an active coupon with this code; FAILED_PRECONDITION with reason
+        PROGRAM_ARCHIVED, ENROLLMENT_ENDED, ITEM_ARCHIVED or COUPON_LIMIT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -321,9 +525,76 @@ class AffiliateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RemoveCoupon(self, request, context):
-        """Removes a coupon. Its code credits nobody from then on and may be assigned again. Removing a removed coupon changes nothing.
+    def UpdateCoupon(self, request, context):
+        """Changes a coupon's note.
         Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidateCoupon(self, request, context):
+        """Says whether a code would credit its affiliate with a sale now, and if not, why not. It judges as RecordSale does. An unknown code is
+        not an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveCoupon(self, request, context):
+        """Removes a coupon. Its code credits nobody from then on and may be assigned again. If an offer was claimed with the coupon, the claim
+        is given back: it no longer counts, and the offer can be claimed once more. Removing a removed coupon changes nothing.
+        Errors: NOT_FOUND with reason COUPON_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateOffer(self, request, context):
+        """Creates an offer.
+        Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND or ITEM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or ITEM_ARCHIVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOffer(self, request, context):
+        """Returns an offer, active or archived.
+        Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOffers(self, request, context):
+        """Lists offers, including archived ones and those whose window has not begun or has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateOffer(self, request, context):
+        """Changes an offer.
+        Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimOffer(self, request, context):
+        """Claims an offer: makes a coupon for the claimant, and an affiliate if the claimant is none yet. The limits are exact however many
+        claim at once. RemoveCoupon gives the claim back.
+        Errors: NOT_FOUND with reason OFFER_NOT_FOUND or AFFILIATE_NOT_FOUND; ALREADY_EXISTS when the account has an active coupon with this
+        code; FAILED_PRECONDITION with reason OFFER_CLOSED, OFFER_LIMIT, CLAIMANT_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED or COUPON_LIMIT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveOffer(self, request, context):
+        """Archives an offer. It cannot be claimed again. The coupons of its claims stay good until its end. Archiving an archived offer changes
+        nothing.
+        Errors: NOT_FOUND with reason OFFER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -357,6 +628,31 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_program__pb2.ArchiveProgramRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_program__pb2.ArchiveProgramResponse.SerializeToString,
             ),
+            'CreateItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateItem,
+                    request_deserializer=headwater_dot_v1_dot_item__pb2.CreateItemRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_item__pb2.CreateItemResponse.SerializeToString,
+            ),
+            'GetItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetItem,
+                    request_deserializer=headwater_dot_v1_dot_item__pb2.GetItemRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_item__pb2.GetItemResponse.SerializeToString,
+            ),
+            'ListItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListItems,
+                    request_deserializer=headwater_dot_v1_dot_item__pb2.ListItemsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_item__pb2.ListItemsResponse.SerializeToString,
+            ),
+            'UpdateItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateItem,
+                    request_deserializer=headwater_dot_v1_dot_item__pb2.UpdateItemRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_item__pb2.UpdateItemResponse.SerializeToString,
+            ),
+            'ArchiveItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveItem,
+                    request_deserializer=headwater_dot_v1_dot_item__pb2.ArchiveItemRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_item__pb2.ArchiveItemResponse.SerializeToString,
+            ),
             'CreateAffiliate': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateAffiliate,
                     request_deserializer=headwater_dot_v1_dot_affiliate__pb2.CreateAffiliateRequest.FromString,
@@ -371,6 +667,41 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     servicer.ListAffiliates,
                     request_deserializer=headwater_dot_v1_dot_affiliate__pb2.ListAffiliatesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_affiliate__pb2.ListAffiliatesResponse.SerializeToString,
+            ),
+            'SearchAffiliates': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchAffiliates,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.SearchAffiliatesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.SearchAffiliatesResponse.SerializeToString,
+            ),
+            'CountAffiliates': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountAffiliates,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.CountAffiliatesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.CountAffiliatesResponse.SerializeToString,
+            ),
+            'UpdateAffiliate': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAffiliate,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.UpdateAffiliateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.UpdateAffiliateResponse.SerializeToString,
+            ),
+            'ApproveAffiliate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveAffiliate,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.ApproveAffiliateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.ApproveAffiliateResponse.SerializeToString,
+            ),
+            'RejectAffiliate': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectAffiliate,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.RejectAffiliateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.RejectAffiliateResponse.SerializeToString,
+            ),
+            'DeactivateAffiliate': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeactivateAffiliate,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.DeactivateAffiliateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.DeactivateAffiliateResponse.SerializeToString,
+            ),
+            'RotateAffiliateToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateAffiliateToken,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.SerializeToString,
             ),
             'EnrollAffiliate': grpc.unary_unary_rpc_method_handler(
                     servicer.EnrollAffiliate,
@@ -432,10 +763,50 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_coupon__pb2.ListCouponsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_coupon__pb2.ListCouponsResponse.SerializeToString,
             ),
+            'UpdateCoupon': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCoupon,
+                    request_deserializer=headwater_dot_v1_dot_coupon__pb2.UpdateCouponRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_coupon__pb2.UpdateCouponResponse.SerializeToString,
+            ),
+            'ValidateCoupon': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidateCoupon,
+                    request_deserializer=headwater_dot_v1_dot_coupon__pb2.ValidateCouponRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_coupon__pb2.ValidateCouponResponse.SerializeToString,
+            ),
             'RemoveCoupon': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveCoupon,
                     request_deserializer=headwater_dot_v1_dot_coupon__pb2.RemoveCouponRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_coupon__pb2.RemoveCouponResponse.SerializeToString,
+            ),
+            'CreateOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateOffer,
+                    request_deserializer=headwater_dot_v1_dot_offer__pb2.CreateOfferRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_offer__pb2.CreateOfferResponse.SerializeToString,
+            ),
+            'GetOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOffer,
+                    request_deserializer=headwater_dot_v1_dot_offer__pb2.GetOfferRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_offer__pb2.GetOfferResponse.SerializeToString,
+            ),
+            'ListOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOffers,
+                    request_deserializer=headwater_dot_v1_dot_offer__pb2.ListOffersRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_offer__pb2.ListOffersResponse.SerializeToString,
+            ),
+            'UpdateOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOffer,
+                    request_deserializer=headwater_dot_v1_dot_offer__pb2.UpdateOfferRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_offer__pb2.UpdateOfferResponse.SerializeToString,
+            ),
+            'ClaimOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimOffer,
+                    request_deserializer=headwater_dot_v1_dot_offer__pb2.ClaimOfferRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_offer__pb2.ClaimOfferResponse.SerializeToString,
+            ),
+            'ArchiveOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveOffer,
+                    request_deserializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -446,7 +817,7 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AffiliateService(object):
-    """Programs, affiliates, enrollments, links and coupons of the calling key's account.
+    """Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
     """
 
     @staticmethod
@@ -585,6 +956,141 @@ class AffiliateService(object):
             _registered_method=True)
 
     @staticmethod
+    def CreateItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/CreateItem',
+            headwater_dot_v1_dot_item__pb2.CreateItemRequest.SerializeToString,
+            headwater_dot_v1_dot_item__pb2.CreateItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/GetItem',
+            headwater_dot_v1_dot_item__pb2.GetItemRequest.SerializeToString,
+            headwater_dot_v1_dot_item__pb2.GetItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ListItems',
+            headwater_dot_v1_dot_item__pb2.ListItemsRequest.SerializeToString,
+            headwater_dot_v1_dot_item__pb2.ListItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateItem',
+            headwater_dot_v1_dot_item__pb2.UpdateItemRequest.SerializeToString,
+            headwater_dot_v1_dot_item__pb2.UpdateItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ArchiveItem',
+            headwater_dot_v1_dot_item__pb2.ArchiveItemRequest.SerializeToString,
+            headwater_dot_v1_dot_item__pb2.ArchiveItemResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateAffiliate(request,
             target,
             options=(),
@@ -655,6 +1161,195 @@ class AffiliateService(object):
             '/headwater.v1.AffiliateService/ListAffiliates',
             headwater_dot_v1_dot_affiliate__pb2.ListAffiliatesRequest.SerializeToString,
             headwater_dot_v1_dot_affiliate__pb2.ListAffiliatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchAffiliates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/SearchAffiliates',
+            headwater_dot_v1_dot_affiliate__pb2.SearchAffiliatesRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.SearchAffiliatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountAffiliates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/CountAffiliates',
+            headwater_dot_v1_dot_affiliate__pb2.CountAffiliatesRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.CountAffiliatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAffiliate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateAffiliate',
+            headwater_dot_v1_dot_affiliate__pb2.UpdateAffiliateRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.UpdateAffiliateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveAffiliate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ApproveAffiliate',
+            headwater_dot_v1_dot_affiliate__pb2.ApproveAffiliateRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.ApproveAffiliateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectAffiliate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/RejectAffiliate',
+            headwater_dot_v1_dot_affiliate__pb2.RejectAffiliateRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.RejectAffiliateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeactivateAffiliate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/DeactivateAffiliate',
+            headwater_dot_v1_dot_affiliate__pb2.DeactivateAffiliateRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.DeactivateAffiliateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateAffiliateToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/RotateAffiliateToken',
+            headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -990,6 +1685,60 @@ class AffiliateService(object):
             _registered_method=True)
 
     @staticmethod
+    def UpdateCoupon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateCoupon',
+            headwater_dot_v1_dot_coupon__pb2.UpdateCouponRequest.SerializeToString,
+            headwater_dot_v1_dot_coupon__pb2.UpdateCouponResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidateCoupon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ValidateCoupon',
+            headwater_dot_v1_dot_coupon__pb2.ValidateCouponRequest.SerializeToString,
+            headwater_dot_v1_dot_coupon__pb2.ValidateCouponResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RemoveCoupon(request,
             target,
             options=(),
@@ -1006,6 +1755,168 @@ class AffiliateService(object):
             '/headwater.v1.AffiliateService/RemoveCoupon',
             headwater_dot_v1_dot_coupon__pb2.RemoveCouponRequest.SerializeToString,
             headwater_dot_v1_dot_coupon__pb2.RemoveCouponResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/CreateOffer',
+            headwater_dot_v1_dot_offer__pb2.CreateOfferRequest.SerializeToString,
+            headwater_dot_v1_dot_offer__pb2.CreateOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/GetOffer',
+            headwater_dot_v1_dot_offer__pb2.GetOfferRequest.SerializeToString,
+            headwater_dot_v1_dot_offer__pb2.GetOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ListOffers',
+            headwater_dot_v1_dot_offer__pb2.ListOffersRequest.SerializeToString,
+            headwater_dot_v1_dot_offer__pb2.ListOffersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateOffer',
+            headwater_dot_v1_dot_offer__pb2.UpdateOfferRequest.SerializeToString,
+            headwater_dot_v1_dot_offer__pb2.UpdateOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ClaimOffer',
+            headwater_dot_v1_dot_offer__pb2.ClaimOfferRequest.SerializeToString,
+            headwater_dot_v1_dot_offer__pb2.ClaimOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ArchiveOffer',
+            headwater_dot_v1_dot_offer__pb2.ArchiveOfferRequest.SerializeToString,
+            headwater_dot_v1_dot_offer__pb2.ArchiveOfferResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class _AttributionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Att
     """The coupon code in the request belongs to the affiliate."""
     ATTRIBUTION_SOURCE_CLICK: _AttributionSource.ValueType  # 3
     """The visitor clicked a link of the affiliate, or the request has a ref_id or link code of the affiliate."""
+    ATTRIBUTION_SOURCE_MANUAL: _AttributionSource.ValueType  # 4
+    """A person bound the lead to the affiliate, with CreateLead or AttributeLead. Only in the credits of leads."""
 
 class AttributionSource(_AttributionSource, metaclass=_AttributionSourceEnumTypeWrapper):
     """A kind of evidence that connects a conversion to an affiliate."""
@@ -71,6 +73,8 @@ ATTRIBUTION_SOURCE_COUPON: AttributionSource.ValueType  # 2
 """The coupon code in the request belongs to the affiliate."""
 ATTRIBUTION_SOURCE_CLICK: AttributionSource.ValueType  # 3
 """The visitor clicked a link of the affiliate, or the request has a ref_id or link code of the affiliate."""
+ATTRIBUTION_SOURCE_MANUAL: AttributionSource.ValueType  # 4
+"""A person bound the lead to the affiliate, with CreateLead or AttributeLead. Only in the credits of leads."""
 Global___AttributionSource: _TypeAlias = AttributionSource  # noqa: Y015
 
 class _CandidateResult:
@@ -105,6 +109,12 @@ class _CandidateResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     """The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
     program was made, so that earlier sales can be imported.
     """
+    CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE: _CandidateResult.ValueType  # 12
+    """The affiliate was not ACTIVE when the conversion occurred."""
+    CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM: _CandidateResult.ValueType  # 13
+    """The coupon is tied to another item than the one that the sale names."""
+    CANDIDATE_RESULT_OFFER_OVER: _CandidateResult.ValueType  # 14
+    """The offer that was claimed with the coupon was over when the conversion occurred."""
 
 class CandidateResult(_CandidateResult, metaclass=_CandidateResultEnumTypeWrapper):
     """The result of one candidate for a conversion's credit."""
@@ -135,6 +145,12 @@ CANDIDATE_RESULT_NOT_YET_MADE: CandidateResult.ValueType  # 11
 """The coupon was assigned after the conversion, or the link was made after the click. Everything counts for the time before its
 program was made, so that earlier sales can be imported.
 """
+CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE: CandidateResult.ValueType  # 12
+"""The affiliate was not ACTIVE when the conversion occurred."""
+CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM: CandidateResult.ValueType  # 13
+"""The coupon is tied to another item than the one that the sale names."""
+CANDIDATE_RESULT_OFFER_OVER: CandidateResult.ValueType  # 14
+"""The offer that was claimed with the coupon was over when the conversion occurred."""
 Global___CandidateResult: _TypeAlias = CandidateResult  # noqa: Y015
 
 @_typing.final

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -107,3 +108,147 @@ class RecordClickResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordClickResponse: _TypeAlias = RecordClickResponse  # noqa: Y015
+
+@_typing.final
+class Click(_message.Message):
+    """One visit through a link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TID_FIELD_NUMBER: _builtins.int
+    LINK_ID_FIELD_NUMBER: _builtins.int
+    ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_ID_FIELD_NUMBER: _builtins.int
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    REFERRER_URL_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id, `clk_` and 32 hexadecimal digits."""
+    tid: _builtins.str
+    """The visitor's tracking id: the id of the visitor's first click."""
+    link_id: _builtins.str
+    """The link's id."""
+    enrollment_id: _builtins.str
+    """The id of the link's enrollment."""
+    affiliate_id: _builtins.str
+    """The id of the affiliate whose link it is."""
+    program_id: _builtins.str
+    """The program's id."""
+    referrer_url: _builtins.str
+    """The page that the visitor came from. May be empty."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When the visitor clicked."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the click was recorded."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        tid: _builtins.str = ...,
+        link_id: _builtins.str = ...,
+        enrollment_id: _builtins.str = ...,
+        affiliate_id: _builtins.str = ...,
+        program_id: _builtins.str = ...,
+        referrer_url: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "link_id", b"link_id", "occur_time", b"occur_time", "program_id", b"program_id", "referrer_url", b"referrer_url", "tid", b"tid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Click: _TypeAlias = Click  # noqa: Y015
+
+@_typing.final
+class ListClicksRequest(_message.Message):
+    """The request of ListClicks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    LINK_ID_FIELD_NUMBER: _builtins.int
+    TID_FIELD_NUMBER: _builtins.int
+    OCCUR_INTERVAL_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    holds at most 3 MiB, so it may have fewer entries.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page."""
+    order: _common_pb2.ListOrder.ValueType
+    """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
+    program_id: _builtins.str
+    """Only clicks through links of this program. Optional."""
+    link_id: _builtins.str
+    """Only clicks through this link. Optional."""
+    tid: _builtins.str
+    """Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
+    because an index would cost every click more than this list saves: about a second per million.
+    """
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """Only clicks through links of this affiliate. Optional."""
+
+    @_builtins.property
+    def occur_interval(self) -> _common_pb2.TimeInterval:
+        """Only clicks that occurred in this interval. Optional."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order: _common_pb2.ListOrder.ValueType = ...,
+        program_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        link_id: _builtins.str = ...,
+        tid: _builtins.str = ...,
+        occur_interval: _common_pb2.TimeInterval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "occur_interval", b"occur_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "link_id", b"link_id", "occur_interval", b"occur_interval", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "tid", b"tid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClicksRequest: _TypeAlias = ListClicksRequest  # noqa: Y015
+
+@_typing.final
+class ListClicksResponse(_message.Message):
+    """The answer of ListClicks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLICKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def clicks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Click]:
+        """One page of clicks."""
+
+    def __init__(
+        self,
+        *,
+        clicks: _abc.Iterable[Global___Click] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clicks", b"clicks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListClicksResponse: _TypeAlias = ListClicksResponse  # noqa: Y015

@@ -57,7 +57,9 @@ class Money(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     amount_minor: _builtins.int
-    """The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative."""
+    """The amount in minor units. Amounts in requests must be zero or more, except where a comment says otherwise, and at most 10^15.
+    Amounts in answers may be negative.
+    """
     currency_code: _builtins.str
     """The three-letter ISO 4217 code in capitals, such as `USD`. Required. Currencies that are no longer in use, such as LTL,
     are taken at any time. Codes that nobody pays in, such as those of funds and metals, are refused.

@@ -23,13 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from headwater.v1 import attribution_pb2 as headwater_dot_v1_dot_attribution__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dheadwater/v1/conversion.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xcb\x07\n\nConversion\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n\x08\x65vent_id\x18\x03 \x01(\tR\x07\x65ventId\x12\x39\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12+\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12<\n\x0frefunded_amount\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0erefundedAmount\x12,\n\x12sale_conversion_id\x18\x07 \x01(\tR\x10saleConversionId\x12\"\n\rsale_event_id\x18\x08 \x01(\tR\x0bsaleEventId\x12\x17\n\x07lead_id\x18\t \x01(\tR\x06leadId\x12.\n\x07\x63redits\x18\n \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x33\n\x07\x63hannel\x18\x0b \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12\x1f\n\x0b\x63oupon_code\x18\x0c \x01(\tR\ncouponCode\x12\x12\n\x04plan\x18\r \x01(\tR\x04plan\x12\x1a\n\x08quantity\x18\x0e \x01(\x05R\x08quantity\x12\x19\n\x08order_id\x18\x0f \x01(\tR\x07orderId\x12!\n\x0corder_number\x18\x10 \x01(\tR\x0borderNumber\x12\x1b\n\trefund_id\x18\x11 \x01(\tR\x08refundId\x12.\n\x07rewards\x18\x12 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12\x39\n\noccur_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x18\n\x07version\x18\x15 \x01(\x05R\x07version\x12\x42\n\ncandidates\x18\x16 \x03(\x0b\x32\".headwater.v1.AttributionCandidateR\ncandidates\x12\x38\n\rexcess_amount\x18\x17 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0c\x65xcessAmount\"\\\n\rRecordedEvent\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n\x08\x65vent_id\x18\x02 \x01(\tR\x07\x65ventId\"x\n\x12\x43onversionSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x44\n\x0erecorded_event\x18\x02 \x01(\x0b\x32\x1b.headwater.v1.RecordedEventH\x00R\rrecordedEventB\n\n\x08selector\"\x8a\x01\n\x14GetConversionRequest\x12@\n\nconversion\x18\x01 \x01(\x0b\x32 .headwater.v1.ConversionSelectorR\nconversion\x12\x30\n\x04view\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.ConversionViewR\x04view\"Q\n\x15GetConversionResponse\x12\x38\n\nconversion\x18\x01 \x01(\x0b\x32\x18.headwater.v1.ConversionR\nconversion\"\xb5\x04\n\x16ListConversionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32\x1c.headwater.v1.ConversionKindR\x05kinds\x12;\n\x08outcomes\x18\x05 \x03(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x08outcomes\x12=\n\taffiliate\x18\x06 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x07 \x01(\tR\tprogramId\x12.\n\x04lead\x18\x08 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\x12\x41\n\x0eoccur_interval\x18\t \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\roccurInterval\x12\x30\n\x04view\x18\n \x01(\x0e\x32\x1c.headwater.v1.ConversionViewR\x04view\x12\x19\n\x08order_id\x18\x0b \x01(\tR\x07orderId\x12!\n\x0corder_number\x18\x0c \x01(\tR\x0borderNumber\"}\n\x17ListConversionsResponse\x12:\n\x0b\x63onversions\x18\x01 \x03(\x0b\x32\x18.headwater.v1.ConversionR\x0b\x63onversions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xa3\x01\n\x0e\x43onversionKind\x12\x1f\n\x1b\x43ONVERSION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONVERSION_KIND_LEAD\x10\x01\x12\x18\n\x14\x43ONVERSION_KIND_SALE\x10\x02\x12\x1a\n\x16\x43ONVERSION_KIND_REFUND\x10\x03\x12 \n\x1c\x43ONVERSION_KIND_CANCELLATION\x10\x04*\x9f\x01\n\x11\x43onversionOutcome\x12\"\n\x1e\x43ONVERSION_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1d\x43ONVERSION_OUTCOME_ATTRIBUTED\x10\x01\x12#\n\x1f\x43ONVERSION_OUTCOME_NOT_REFERRED\x10\x02\x12\x1e\n\x1a\x43ONVERSION_OUTCOME_WAITING\x10\x03*d\n\x0bSaleChannel\x12\x1c\n\x18SALE_CHANNEL_UNSPECIFIED\x10\x00\x12\x17\n\x13SALE_CHANNEL_ONLINE\x10\x01\x12\x1e\n\x1aSALE_CHANNEL_POINT_OF_SALE\x10\x02*f\n\x0e\x43onversionView\x12\x1f\n\x1b\x43ONVERSION_VIEW_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONVERSION_VIEW_BASIC\x10\x01\x12\x18\n\x14\x43ONVERSION_VIEW_FULL\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0f\x43onversionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dheadwater/v1/conversion.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xdd\x08\n\nConversion\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n\x08\x65vent_id\x18\x03 \x01(\tR\x07\x65ventId\x12\x39\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12+\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12<\n\x0frefunded_amount\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0erefundedAmount\x12,\n\x12sale_conversion_id\x18\x07 \x01(\tR\x10saleConversionId\x12\"\n\rsale_event_id\x18\x08 \x01(\tR\x0bsaleEventId\x12\x17\n\x07lead_id\x18\t \x01(\tR\x06leadId\x12.\n\x07\x63redits\x18\n \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x33\n\x07\x63hannel\x18\x0b \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12\x1f\n\x0b\x63oupon_code\x18\x0c \x01(\tR\ncouponCode\x12\x12\n\x04plan\x18\r \x01(\tR\x04plan\x12\x1a\n\x08quantity\x18\x0e \x01(\x05R\x08quantity\x12\x19\n\x08order_id\x18\x0f \x01(\tR\x07orderId\x12!\n\x0corder_number\x18\x10 \x01(\tR\x0borderNumber\x12\x1b\n\trefund_id\x18\x11 \x01(\tR\x08refundId\x12.\n\x07rewards\x18\x12 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12\x39\n\noccur_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0b\x63reate_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x18\n\x07version\x18\x15 \x01(\x05R\x07version\x12\x42\n\ncandidates\x18\x16 \x03(\x0b\x32\".headwater.v1.AttributionCandidateR\ncandidates\x12\x38\n\rexcess_amount\x18\x17 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0c\x65xcessAmount\x12H\n\x15\x63ommission_adjustment\x18\x19 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x14\x63ommissionAdjustment\x12+\n\x11\x63orrection_reason\x18\x1a \x01(\tR\x10\x63orrectionReason\x12\x19\n\x08item_sku\x18\x18 \x01(\tR\x07itemSku\"\\\n\rRecordedEvent\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n\x08\x65vent_id\x18\x02 \x01(\tR\x07\x65ventId\"x\n\x12\x43onversionSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x44\n\x0erecorded_event\x18\x02 \x01(\x0b\x32\x1b.headwater.v1.RecordedEventH\x00R\rrecordedEventB\n\n\x08selector\"\x8a\x01\n\x14GetConversionRequest\x12@\n\nconversion\x18\x01 \x01(\x0b\x32 .headwater.v1.ConversionSelectorR\nconversion\x12\x30\n\x04view\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.ConversionViewR\x04view\"Q\n\x15GetConversionResponse\x12\x38\n\nconversion\x18\x01 \x01(\x0b\x32\x18.headwater.v1.ConversionR\nconversion\"\x92\x01\n\x1a\x42\x61tchGetConversionsRequest\x12\x42\n\x0b\x63onversions\x18\x01 \x03(\x0b\x32 .headwater.v1.ConversionSelectorR\x0b\x63onversions\x12\x30\n\x04view\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.ConversionViewR\x04view\"\x84\x01\n\x10\x43onversionResult\x12:\n\nconversion\x18\x01 \x01(\x0b\x32\x18.headwater.v1.ConversionH\x00R\nconversion\x12*\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rrorB\x08\n\x06\x61nswer\"W\n\x1b\x42\x61tchGetConversionsResponse\x12\x38\n\x07results\x18\x01 \x03(\x0b\x32\x1e.headwater.v1.ConversionResultR\x07results\"\xb5\x04\n\x16ListConversionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32\x1c.headwater.v1.ConversionKindR\x05kinds\x12;\n\x08outcomes\x18\x05 \x03(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x08outcomes\x12=\n\taffiliate\x18\x06 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x07 \x01(\tR\tprogramId\x12.\n\x04lead\x18\x08 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\x12\x41\n\x0eoccur_interval\x18\t \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\roccurInterval\x12\x30\n\x04view\x18\n \x01(\x0e\x32\x1c.headwater.v1.ConversionViewR\x04view\x12\x19\n\x08order_id\x18\x0b \x01(\tR\x07orderId\x12!\n\x0corder_number\x18\x0c \x01(\tR\x0borderNumber\"}\n\x17ListConversionsResponse\x12:\n\x0b\x63onversions\x18\x01 \x03(\x0b\x32\x18.headwater.v1.ConversionR\x0b\x63onversions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xc3\x01\n\x0e\x43onversionKind\x12\x1f\n\x1b\x43ONVERSION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONVERSION_KIND_LEAD\x10\x01\x12\x18\n\x14\x43ONVERSION_KIND_SALE\x10\x02\x12\x1a\n\x16\x43ONVERSION_KIND_REFUND\x10\x03\x12 \n\x1c\x43ONVERSION_KIND_CANCELLATION\x10\x04\x12\x1e\n\x1a\x43ONVERSION_KIND_CORRECTION\x10\x05*\x9f\x01\n\x11\x43onversionOutcome\x12\"\n\x1e\x43ONVERSION_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1d\x43ONVERSION_OUTCOME_ATTRIBUTED\x10\x01\x12#\n\x1f\x43ONVERSION_OUTCOME_NOT_REFERRED\x10\x02\x12\x1e\n\x1a\x43ONVERSION_OUTCOME_WAITING\x10\x03*d\n\x0bSaleChannel\x12\x1c\n\x18SALE_CHANNEL_UNSPECIFIED\x10\x00\x12\x17\n\x13SALE_CHANNEL_ONLINE\x10\x01\x12\x1e\n\x1aSALE_CHANNEL_POINT_OF_SALE\x10\x02*f\n\x0e\x43onversionView\x12\x1f\n\x1b\x43ONVERSION_VIEW_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43ONVERSION_VIEW_BASIC\x10\x01\x12\x18\n\x14\x43ONVERSION_VIEW_FULL\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0f\x43onversionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +38,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.conversion_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\017ConversionProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_CONVERSIONKIND']._serialized_start=2305
-  _globals['_CONVERSIONKIND']._serialized_end=2468
-  _globals['_CONVERSIONOUTCOME']._serialized_start=2471
-  _globals['_CONVERSIONOUTCOME']._serialized_end=2630
-  _globals['_SALECHANNEL']._serialized_start=2632
-  _globals['_SALECHANNEL']._serialized_end=2732
-  _globals['_CONVERSIONVIEW']._serialized_start=2734
-  _globals['_CONVERSIONVIEW']._serialized_end=2836
-  _globals['_CONVERSION']._serialized_start=196
-  _globals['_CONVERSION']._serialized_end=1167
-  _globals['_RECORDEDEVENT']._serialized_start=1169
-  _globals['_RECORDEDEVENT']._serialized_end=1261
-  _globals['_CONVERSIONSELECTOR']._serialized_start=1263
-  _globals['_CONVERSIONSELECTOR']._serialized_end=1383
-  _globals['_GETCONVERSIONREQUEST']._serialized_start=1386
-  _globals['_GETCONVERSIONREQUEST']._serialized_end=1524
-  _globals['_GETCONVERSIONRESPONSE']._serialized_start=1526
-  _globals['_GETCONVERSIONRESPONSE']._serialized_end=1607
-  _globals['_LISTCONVERSIONSREQUEST']._serialized_start=1610
-  _globals['_LISTCONVERSIONSREQUEST']._serialized_end=2175
-  _globals['_LISTCONVERSIONSRESPONSE']._serialized_start=2177
-  _globals['_LISTCONVERSIONSRESPONSE']._serialized_end=2302
+  _globals['_CONVERSIONKIND']._serialized_start=2849
+  _globals['_CONVERSIONKIND']._serialized_end=3044
+  _globals['_CONVERSIONOUTCOME']._serialized_start=3047
+  _globals['_CONVERSIONOUTCOME']._serialized_end=3206
+  _globals['_SALECHANNEL']._serialized_start=3208
+  _globals['_SALECHANNEL']._serialized_end=3308
+  _globals['_CONVERSIONVIEW']._serialized_start=3310
+  _globals['_CONVERSIONVIEW']._serialized_end=3412
+  _globals['_CONVERSION']._serialized_start=221
+  _globals['_CONVERSION']._serialized_end=1338
+  _globals['_RECORDEDEVENT']._serialized_start=1340
+  _globals['_RECORDEDEVENT']._serialized_end=1432
+  _globals['_CONVERSIONSELECTOR']._serialized_start=1434
+  _globals['_CONVERSIONSELECTOR']._serialized_end=1554
+  _globals['_GETCONVERSIONREQUEST']._serialized_start=1557
+  _globals['_GETCONVERSIONREQUEST']._serialized_end=1695
+  _globals['_GETCONVERSIONRESPONSE']._serialized_start=1697
+  _globals['_GETCONVERSIONRESPONSE']._serialized_end=1778
+  _globals['_BATCHGETCONVERSIONSREQUEST']._serialized_start=1781
+  _globals['_BATCHGETCONVERSIONSREQUEST']._serialized_end=1927
+  _globals['_CONVERSIONRESULT']._serialized_start=1930
+  _globals['_CONVERSIONRESULT']._serialized_end=2062
+  _globals['_BATCHGETCONVERSIONSRESPONSE']._serialized_start=2064
+  _globals['_BATCHGETCONVERSIONSRESPONSE']._serialized_end=2151
+  _globals['_LISTCONVERSIONSREQUEST']._serialized_start=2154
+  _globals['_LISTCONVERSIONSREQUEST']._serialized_end=2719
+  _globals['_LISTCONVERSIONSRESPONSE']._serialized_start=2721
+  _globals['_LISTCONVERSIONSRESPONSE']._serialized_end=2846
 # @@protoc_insertion_point(module_scope)

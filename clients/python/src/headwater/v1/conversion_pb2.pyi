@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
@@ -40,6 +41,8 @@ class _ConversionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Conver
     """A refund of a sale."""
     CONVERSION_KIND_CANCELLATION: _ConversionKind.ValueType  # 4
     """A customer cancelled."""
+    CONVERSION_KIND_CORRECTION: _ConversionKind.ValueType  # 5
+    """The amount of a sale was corrected."""
 
 class ConversionKind(_ConversionKind, metaclass=_ConversionKindEnumTypeWrapper):
     """The kind of event that a conversion is."""
@@ -54,6 +57,8 @@ CONVERSION_KIND_REFUND: ConversionKind.ValueType  # 3
 """A refund of a sale."""
 CONVERSION_KIND_CANCELLATION: ConversionKind.ValueType  # 4
 """A customer cancelled."""
+CONVERSION_KIND_CORRECTION: ConversionKind.ValueType  # 5
+"""The amount of a sale was corrected."""
 Global___ConversionKind: _TypeAlias = ConversionKind  # noqa: Y015
 
 class _ConversionOutcome:
@@ -161,6 +166,9 @@ class Conversion(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     EXCESS_AMOUNT_FIELD_NUMBER: _builtins.int
+    COMMISSION_ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    CORRECTION_REASON_FIELD_NUMBER: _builtins.int
+    ITEM_SKU_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -170,9 +178,9 @@ class Conversion(_message.Message):
     outcome: Global___ConversionOutcome.ValueType
     """The outcome."""
     sale_conversion_id: _builtins.str
-    """The conversion id of a refund's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer."""
+    """The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer."""
     sale_event_id: _builtins.str
-    """The event_id of a refund's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer."""
+    """The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer."""
     lead_id: _builtins.str
     """The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
     unknown customer.
@@ -197,9 +205,15 @@ class Conversion(_message.Message):
     """A number that grows with every change of the conversion or its rewards. If you store images, keep the one with the highest
     version.
     """
+    correction_reason: _builtins.str
+    """The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it."""
+    item_sku: _builtins.str
+    """The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations."""
+        """The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
+        cancellations.
+        """
 
     @_builtins.property
     def refunded_amount(self) -> _common_pb2.Money:
@@ -211,7 +225,7 @@ class Conversion(_message.Message):
 
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.Reward]:
-        """The rewards that the conversion earned. The rewards of a refund are negative. The states of the rewards are those at this
+        """The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
         version of the conversion.
         """
 
@@ -232,9 +246,13 @@ class Conversion(_message.Message):
 
     @_builtins.property
     def excess_amount(self) -> _common_pb2.Money:
-        """The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
-        there is none, and for other kinds.
+        """The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
+        `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
         """
+
+    @_builtins.property
+    def commission_adjustment(self) -> _common_pb2.Money:
+        """The commission_adjustment of a refund. Not set if there is none, and for other kinds."""
 
     def __init__(
         self,
@@ -262,10 +280,13 @@ class Conversion(_message.Message):
         version: _builtins.int = ...,
         candidates: _abc.Iterable[_attribution_pb2.AttributionCandidate] | None = ...,
         excess_amount: _common_pb2.Money | None = ...,
+        commission_adjustment: _common_pb2.Money | None = ...,
+        correction_reason: _builtins.str = ...,
+        item_sku: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -384,6 +405,92 @@ class GetConversionResponse(_message.Message):
 Global___GetConversionResponse: _TypeAlias = GetConversionResponse  # noqa: Y015
 
 @_typing.final
+class BatchGetConversionsRequest(_message.Message):
+    """The request of BatchGetConversions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSIONS_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    view: Global___ConversionView.ValueType
+    """How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`."""
+    @_builtins.property
+    def conversions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversionSelector]:
+        """The conversions, 1 to 1,000. The same one may be named several times."""
+
+    def __init__(
+        self,
+        *,
+        conversions: _abc.Iterable[Global___ConversionSelector] | None = ...,
+        view: Global___ConversionView.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversions", b"conversions", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetConversionsRequest: _TypeAlias = BatchGetConversionsRequest  # noqa: Y015
+
+@_typing.final
+class ConversionResult(_message.Message):
+    """The result of one selector of BatchGetConversions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conversion(self) -> Global___Conversion:
+        """The conversion."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
+        answer has 3 MiB already: ask for the rest in another call.
+        """
+
+    def __init__(
+        self,
+        *,
+        conversion: Global___Conversion | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "conversion", b"conversion", "error", b"error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "conversion", b"conversion", "error", b"error"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["conversion", "error"]  # noqa: Y015
+    _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
+
+Global___ConversionResult: _TypeAlias = ConversionResult  # noqa: Y015
+
+@_typing.final
+class BatchGetConversionsResponse(_message.Message):
+    """The answer of BatchGetConversions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversionResult]:
+        """One result per selector, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ConversionResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetConversionsResponse: _TypeAlias = BatchGetConversionsResponse  # noqa: Y015
+
+@_typing.final
 class ListConversionsRequest(_message.Message):
     """The request of ListConversions."""
 
@@ -433,7 +540,7 @@ class ListConversionsRequest(_message.Message):
 
     @_builtins.property
     def lead(self) -> _selector_pb2.LeadSelector:
-        """Only conversions of this lead. Optional."""
+        """Only conversions of this lead, and of the leads that were merged into it. Optional."""
 
     @_builtins.property
     def occur_interval(self) -> _common_pb2.TimeInterval:

@@ -5,6 +5,7 @@ Coupons: codes that credit an affiliate."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -46,6 +47,50 @@ COUPON_STATE_REMOVED: CouponState.ValueType  # 2
 """The code credits nobody."""
 Global___CouponState: _TypeAlias = CouponState  # noqa: Y015
 
+class _CouponFault:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CouponFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CouponFault.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COUPON_FAULT_UNSPECIFIED: _CouponFault.ValueType  # 0
+    """Not set: it would."""
+    COUPON_FAULT_UNKNOWN: _CouponFault.ValueType  # 1
+    """No coupon of the account has or had this code."""
+    COUPON_FAULT_REMOVED: _CouponFault.ValueType  # 2
+    """The coupon was removed."""
+    COUPON_FAULT_OTHER_ITEM: _CouponFault.ValueType  # 3
+    """The coupon is tied to another item."""
+    COUPON_FAULT_PROGRAM_ARCHIVED: _CouponFault.ValueType  # 4
+    """The program of the coupon is archived."""
+    COUPON_FAULT_ENROLLMENT_ENDED: _CouponFault.ValueType  # 5
+    """The affiliate's enrollment has ended."""
+    COUPON_FAULT_OFFER_OVER: _CouponFault.ValueType  # 6
+    """The offer that was claimed with the coupon is over."""
+    COUPON_FAULT_AFFILIATE_NOT_ACTIVE: _CouponFault.ValueType  # 7
+    """The affiliate is not ACTIVE."""
+
+class CouponFault(_CouponFault, metaclass=_CouponFaultEnumTypeWrapper):
+    """Why a coupon would not credit its affiliate with a sale."""
+
+COUPON_FAULT_UNSPECIFIED: CouponFault.ValueType  # 0
+"""Not set: it would."""
+COUPON_FAULT_UNKNOWN: CouponFault.ValueType  # 1
+"""No coupon of the account has or had this code."""
+COUPON_FAULT_REMOVED: CouponFault.ValueType  # 2
+"""The coupon was removed."""
+COUPON_FAULT_OTHER_ITEM: CouponFault.ValueType  # 3
+"""The coupon is tied to another item."""
+COUPON_FAULT_PROGRAM_ARCHIVED: CouponFault.ValueType  # 4
+"""The program of the coupon is archived."""
+COUPON_FAULT_ENROLLMENT_ENDED: CouponFault.ValueType  # 5
+"""The affiliate's enrollment has ended."""
+COUPON_FAULT_OFFER_OVER: CouponFault.ValueType  # 6
+"""The offer that was claimed with the coupon is over."""
+COUPON_FAULT_AFFILIATE_NOT_ACTIVE: CouponFault.ValueType  # 7
+"""The affiliate is not ACTIVE."""
+Global___CouponFault: _TypeAlias = CouponFault  # noqa: Y015
+
 @_typing.final
 class Coupon(_message.Message):
     """A code that credits an affiliate."""
@@ -60,6 +105,8 @@ class Coupon(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REMOVE_TIME_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cpn_` and 32 hexadecimal digits."""
     enrollment_id: _builtins.str
@@ -74,6 +121,10 @@ class Coupon(_message.Message):
     """Free text. May be empty. Empty in the feed."""
     state: Global___CouponState.ValueType
     """The state."""
+    item_id: _builtins.str
+    """The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none."""
+    offer_id: _builtins.str
+    """The id of the offer that was claimed with the coupon. Empty: none."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the coupon was assigned."""
@@ -93,10 +144,12 @@ class Coupon(_message.Message):
         state: Global___CouponState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         remove_time: _timestamp_pb2.Timestamp | None = ...,
+        item_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "remove_time", b"remove_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "code", b"code", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "note", b"note", "remove_time", b"remove_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "code", b"code", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,6 +166,8 @@ class AssignCouponRequest(_message.Message):
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    CREATE_AFFILIATE_IF_MISSING_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -127,9 +182,17 @@ class AssignCouponRequest(_message.Message):
     """
     note: _builtins.str
     """Free text, up to 2,000 characters. Optional."""
+    create_affiliate_if_missing: _builtins.bool
+    """True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
+    affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
+    """
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
-        """The affiliate. Required. It must have an active enrollment in the program."""
+        """The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true."""
+
+    @_builtins.property
+    def item(self) -> _selector_pb2.ItemSelector:
+        """An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional."""
 
     def __init__(
         self,
@@ -139,10 +202,12 @@ class AssignCouponRequest(_message.Message):
         program_id: _builtins.str = ...,
         code: _builtins.str = ...,
         note: _builtins.str = ...,
+        item: _selector_pb2.ItemSelector | None = ...,
+        create_affiliate_if_missing: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "note", b"note", "program_id", b"program_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "create_affiliate_if_missing", b"create_affiliate_if_missing", "item", b"item", "note", b"note", "program_id", b"program_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +299,8 @@ class ListCouponsRequest(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -244,6 +311,8 @@ class ListCouponsRequest(_message.Message):
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     code: _builtins.str
     """Only coupons with this code, in any case, up to 128 characters. Optional."""
+    offer_id: _builtins.str
+    """Only coupons that this offer was claimed with. Optional."""
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only coupons of this affiliate. Optional."""
@@ -251,6 +320,10 @@ class ListCouponsRequest(_message.Message):
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___CouponState.ValueType]:
         """Only coupons in these states. Empty: all states."""
+
+    @_builtins.property
+    def item(self) -> _selector_pb2.ItemSelector:
+        """Only coupons that are tied to this item. An archived item is named by its id. Optional."""
 
     def __init__(
         self,
@@ -261,10 +334,12 @@ class ListCouponsRequest(_message.Message):
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
         code: _builtins.str = ...,
         states: _abc.Iterable[Global___CouponState.ValueType] | None = ...,
+        item: _selector_pb2.ItemSelector | None = ...,
+        offer_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "item", b"item", "offer_id", b"offer_id", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +372,132 @@ class ListCouponsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCouponsResponse: _TypeAlias = ListCouponsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateCouponRequest(_message.Message):
+    """The request of UpdateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    COUPON_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def coupon(self) -> Global___Coupon:
+        """The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
+        late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
+        the code again.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        coupon: Global___Coupon | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCouponRequest: _TypeAlias = UpdateCouponRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCouponResponse(_message.Message):
+    """The answer of UpdateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUPON_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def coupon(self) -> Global___Coupon:
+        """The coupon after the change."""
+
+    def __init__(
+        self,
+        *,
+        coupon: Global___Coupon | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCouponResponse: _TypeAlias = UpdateCouponResponse  # noqa: Y015
+
+@_typing.final
+class ValidateCouponRequest(_message.Message):
+    """The request of ValidateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    ITEM_SKU_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code, in any case, up to 128 characters. Required."""
+    item_sku: _builtins.str
+    """The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        item_sku: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "item_sku", b"item_sku"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateCouponRequest: _TypeAlias = ValidateCouponRequest  # noqa: Y015
+
+@_typing.final
+class ValidateCouponResponse(_message.Message):
+    """The answer of ValidateCoupon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALID_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    COUPON_FIELD_NUMBER: _builtins.int
+    valid: _builtins.bool
+    """Whether the coupon would credit its affiliate with a sale now."""
+    fault: Global___CouponFault.ValueType
+    """Why not. Not set when it would."""
+    @_builtins.property
+    def coupon(self) -> Global___Coupon:
+        """The coupon with this code, or the last one that had it. Not set when there was none."""
+
+    def __init__(
+        self,
+        *,
+        valid: _builtins.bool = ...,
+        fault: Global___CouponFault.ValueType = ...,
+        coupon: Global___Coupon | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "fault", b"fault", "valid", b"valid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidateCouponResponse: _TypeAlias = ValidateCouponResponse  # noqa: Y015
 
 @_typing.final
 class RemoveCouponRequest(_message.Message):

@@ -50,7 +50,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[NOT_FOUND] The account has no such enrollment, or the affiliate was never enrolled in the program."""
     ERROR_REASON_LINK_NOT_FOUND: _ErrorReason.ValueType  # 10
     """[NOT_FOUND] The account has no such link. RecordClick also returns this reason for a revoked link, and for a link of an ended
-    enrollment or an archived program.
+    enrollment, of an archived program or of an affiliate who is not ACTIVE.
     """
     ERROR_REASON_COUPON_NOT_FOUND: _ErrorReason.ValueType  # 11
     """[NOT_FOUND] The account has no such coupon."""
@@ -86,7 +86,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `currency_code`.
     """
     ERROR_REASON_CURRENCY_MISMATCH: _ErrorReason.ValueType  # 22
-    """[FAILED_PRECONDITION] The refund is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`."""
+    """[FAILED_PRECONDITION] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`."""
     ERROR_REASON_NO_SALE_TO_REFUND: _ErrorReason.ValueType  # 23
     """[FAILED_PRECONDITION] The customer has no sale in the refund's currency with enough left to refund. Send `sale_event_id`."""
     ERROR_REASON_COUPON_LIMIT: _ErrorReason.ValueType  # 24
@@ -142,6 +142,36 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
     `key_kind`.
     """
+    ERROR_REASON_ANSWER_FULL: _ErrorReason.ValueType  # 40
+    """[RESOURCE_EXHAUSTED] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call."""
+    ERROR_REASON_LEAD_NOT_BOUND: _ErrorReason.ValueType  # 41
+    """[FAILED_PRECONDITION] The lead is not bound to an affiliate, so nobody can get a reward through it. Metadata: `lead_id`."""
+    ERROR_REASON_REWARD_IN_CASH: _ErrorReason.ValueType  # 42
+    """[FAILED_PRECONDITION] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`."""
+    ERROR_REASON_CORRECTION_BELOW_REFUNDS: _ErrorReason.ValueType  # 43
+    """[FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
+    `refunded_minor`, `currency_code`.
+    """
+    ERROR_REASON_LEAD_IDENTIFIER_LIMIT: _ErrorReason.ValueType  # 44
+    """[FAILED_PRECONDITION] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`."""
+    ERROR_REASON_AFFILIATE_STATE: _ErrorReason.ValueType  # 45
+    """[FAILED_PRECONDITION] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
+    `affiliate_id`, `state`.
+    """
+    ERROR_REASON_ITEM_NOT_FOUND: _ErrorReason.ValueType  # 46
+    """[NOT_FOUND] The account has no such item. An archived item is not found by its SKU."""
+    ERROR_REASON_ITEM_ARCHIVED: _ErrorReason.ValueType  # 47
+    """[FAILED_PRECONDITION] The item is archived. Metadata: `item_id`."""
+    ERROR_REASON_OFFER_NOT_FOUND: _ErrorReason.ValueType  # 48
+    """[NOT_FOUND] The account has no such offer."""
+    ERROR_REASON_OFFER_CLOSED: _ErrorReason.ValueType  # 49
+    """[FAILED_PRECONDITION] The offer cannot be claimed now. The state is not_started, over or archived. Metadata: `offer_id`, `state`."""
+    ERROR_REASON_OFFER_LIMIT: _ErrorReason.ValueType  # 50
+    """[FAILED_PRECONDITION] The offer has as many claims as it allows. One more fits when the coupon of a claim is removed. Metadata:
+    `offer_id`, `limit`.
+    """
+    ERROR_REASON_CLAIMANT_LIMIT: _ErrorReason.ValueType  # 51
+    """[FAILED_PRECONDITION] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -185,7 +215,7 @@ ERROR_REASON_ENROLLMENT_NOT_FOUND: ErrorReason.ValueType  # 9
 """[NOT_FOUND] The account has no such enrollment, or the affiliate was never enrolled in the program."""
 ERROR_REASON_LINK_NOT_FOUND: ErrorReason.ValueType  # 10
 """[NOT_FOUND] The account has no such link. RecordClick also returns this reason for a revoked link, and for a link of an ended
-enrollment or an archived program.
+enrollment, of an archived program or of an affiliate who is not ACTIVE.
 """
 ERROR_REASON_COUPON_NOT_FOUND: ErrorReason.ValueType  # 11
 """[NOT_FOUND] The account has no such coupon."""
@@ -221,7 +251,7 @@ ERROR_REASON_REFUND_EXCEEDS_SALE: ErrorReason.ValueType  # 21
 `currency_code`.
 """
 ERROR_REASON_CURRENCY_MISMATCH: ErrorReason.ValueType  # 22
-"""[FAILED_PRECONDITION] The refund is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`."""
+"""[FAILED_PRECONDITION] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`."""
 ERROR_REASON_NO_SALE_TO_REFUND: ErrorReason.ValueType  # 23
 """[FAILED_PRECONDITION] The customer has no sale in the refund's currency with enough left to refund. Send `sale_event_id`."""
 ERROR_REASON_COUPON_LIMIT: ErrorReason.ValueType  # 24
@@ -277,4 +307,34 @@ ERROR_REASON_LAST_KEY: ErrorReason.ValueType  # 39
 nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
 `key_kind`.
 """
+ERROR_REASON_ANSWER_FULL: ErrorReason.ValueType  # 40
+"""[RESOURCE_EXHAUSTED] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call."""
+ERROR_REASON_LEAD_NOT_BOUND: ErrorReason.ValueType  # 41
+"""[FAILED_PRECONDITION] The lead is not bound to an affiliate, so nobody can get a reward through it. Metadata: `lead_id`."""
+ERROR_REASON_REWARD_IN_CASH: ErrorReason.ValueType  # 42
+"""[FAILED_PRECONDITION] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`."""
+ERROR_REASON_CORRECTION_BELOW_REFUNDS: ErrorReason.ValueType  # 43
+"""[FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
+`refunded_minor`, `currency_code`.
+"""
+ERROR_REASON_LEAD_IDENTIFIER_LIMIT: ErrorReason.ValueType  # 44
+"""[FAILED_PRECONDITION] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`."""
+ERROR_REASON_AFFILIATE_STATE: ErrorReason.ValueType  # 45
+"""[FAILED_PRECONDITION] The affiliate's state does not allow the change. The state is a lower-case word, such as applied. Metadata:
+`affiliate_id`, `state`.
+"""
+ERROR_REASON_ITEM_NOT_FOUND: ErrorReason.ValueType  # 46
+"""[NOT_FOUND] The account has no such item. An archived item is not found by its SKU."""
+ERROR_REASON_ITEM_ARCHIVED: ErrorReason.ValueType  # 47
+"""[FAILED_PRECONDITION] The item is archived. Metadata: `item_id`."""
+ERROR_REASON_OFFER_NOT_FOUND: ErrorReason.ValueType  # 48
+"""[NOT_FOUND] The account has no such offer."""
+ERROR_REASON_OFFER_CLOSED: ErrorReason.ValueType  # 49
+"""[FAILED_PRECONDITION] The offer cannot be claimed now. The state is not_started, over or archived. Metadata: `offer_id`, `state`."""
+ERROR_REASON_OFFER_LIMIT: ErrorReason.ValueType  # 50
+"""[FAILED_PRECONDITION] The offer has as many claims as it allows. One more fits when the coupon of a claim is removed. Metadata:
+`offer_id`, `limit`.
+"""
+ERROR_REASON_CLAIMANT_LIMIT: ErrorReason.ValueType  # 51
+"""[FAILED_PRECONDITION] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -15,8 +15,10 @@ from headwater.v1 import api_key_pb2 as _api_key_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
+from headwater.v1 import item_pb2 as _item_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import link_pb2 as _link_pb2
+from headwater.v1 import offer_pb2 as _offer_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 import builtins as _builtins
@@ -61,12 +63,16 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[conversion] A customer who is bound to an affiliate cancelled."""
     EVENT_KIND_CONVERSION_UPDATED: _EventKind.ValueType  # 8
     """[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
-    sign-up changed, because an earlier event was recorded later.
+    sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
     """
     EVENT_KIND_LEAD_CREATED: _EventKind.ValueType  # 9
-    """[lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion."""
+    """[lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
+    conversion.
+    """
     EVENT_KIND_LEAD_UPDATED: _EventKind.ValueType  # 10
-    """[lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue or its first sale."""
+    """[lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
+    or the leads that were merged into it.
+    """
     EVENT_KIND_REWARD_APPROVED: _EventKind.ValueType  # 11
     """[reward] A reward was approved. CONVERSION_UPDATED of its conversion follows."""
     EVENT_KIND_REWARD_DENIED: _EventKind.ValueType  # 12
@@ -111,12 +117,58 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     takes the place of REFUND_RECORDED.
     """
+    EVENT_KIND_REWARD_CREATED: _EventKind.ValueType  # 30
+    """[reward] CreateReward created a reward."""
+    EVENT_KIND_REWARD_FULFILLED: _EventKind.ValueType  # 31
+    """[reward] A reward that is not in cash was fulfilled."""
+    EVENT_KIND_CORRECTION_RECORDED: _EventKind.ValueType  # 32
+    """[conversion] A correction of a sale was recorded."""
+    EVENT_KIND_SALE_CORRECTED: _EventKind.ValueType  # 33
+    """[conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
+    sent for a NOT_REFERRED sale, unless it was credited before.
+    """
+    EVENT_KIND_LEAD_ATTRIBUTED: _EventKind.ValueType  # 34
+    """[lead] A lead was bound to an affiliate by hand."""
+    EVENT_KIND_LEAD_MERGED: _EventKind.ValueType  # 35
+    """[lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows."""
+    EVENT_KIND_LEAD_DELETED: _EventKind.ValueType  # 36
+    """[lead] The lead was deleted, with its personal data."""
+    EVENT_KIND_AFFILIATE_UPDATED: _EventKind.ValueType  # 37
+    """[affiliate] An affiliate was changed."""
+    EVENT_KIND_AFFILIATE_APPROVED: _EventKind.ValueType  # 38
+    """[affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back."""
+    EVENT_KIND_AFFILIATE_REJECTED: _EventKind.ValueType  # 39
+    """[affiliate] The application of an affiliate was rejected."""
+    EVENT_KIND_AFFILIATE_DEACTIVATED: _EventKind.ValueType  # 40
+    """[affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+    those that are denied follow, without a cause_id.
+    """
+    EVENT_KIND_AFFILIATE_TOKEN_ROTATED: _EventKind.ValueType  # 41
+    """[affiliate] An affiliate got another secret token."""
+    EVENT_KIND_ITEM_CREATED: _EventKind.ValueType  # 42
+    """[item] An item was created."""
+    EVENT_KIND_ITEM_UPDATED: _EventKind.ValueType  # 43
+    """[item] An item was changed."""
+    EVENT_KIND_ITEM_ARCHIVED: _EventKind.ValueType  # 44
+    """[item] An item was archived."""
+    EVENT_KIND_COUPON_UPDATED: _EventKind.ValueType  # 45
+    """[coupon] A coupon was changed."""
+    EVENT_KIND_OFFER_CREATED: _EventKind.ValueType  # 46
+    """[offer] An offer was created."""
+    EVENT_KIND_OFFER_UPDATED: _EventKind.ValueType  # 47
+    """[offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
+    the coupon's COUPON_REMOVED.
+    """
+    EVENT_KIND_OFFER_CLAIMED: _EventKind.ValueType  # 48
+    """[offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED."""
+    EVENT_KIND_OFFER_ARCHIVED: _EventKind.ValueType  # 49
+    """[offer] An offer was archived."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
     ignore an event of a kind that you do not know, but keep its cursor.
 
-    A new reward has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
+    The new reward of a conversion has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
     REFUND_RECORDED. A partial refund changes `Reward.reversed` of the sale's rewards; the image in SALE_REFUNDED has the new
     values.
     """
@@ -146,12 +198,16 @@ EVENT_KIND_CANCELLATION_RECORDED: EventKind.ValueType  # 7
 """[conversion] A customer who is bound to an affiliate cancelled."""
 EVENT_KIND_CONVERSION_UPDATED: EventKind.ValueType  # 8
 """[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
-sign-up changed, because an earlier event was recorded later.
+sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
 """
 EVENT_KIND_LEAD_CREATED: EventKind.ValueType  # 9
-"""[lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion."""
+"""[lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
+conversion.
+"""
 EVENT_KIND_LEAD_UPDATED: EventKind.ValueType  # 10
-"""[lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue or its first sale."""
+"""[lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
+or the leads that were merged into it.
+"""
 EVENT_KIND_REWARD_APPROVED: EventKind.ValueType  # 11
 """[reward] A reward was approved. CONVERSION_UPDATED of its conversion follows."""
 EVENT_KIND_REWARD_DENIED: EventKind.ValueType  # 12
@@ -196,6 +252,52 @@ EVENT_KIND_REFUND_EXCEEDED_SALE: EventKind.ValueType  # 29
 that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 takes the place of REFUND_RECORDED.
 """
+EVENT_KIND_REWARD_CREATED: EventKind.ValueType  # 30
+"""[reward] CreateReward created a reward."""
+EVENT_KIND_REWARD_FULFILLED: EventKind.ValueType  # 31
+"""[reward] A reward that is not in cash was fulfilled."""
+EVENT_KIND_CORRECTION_RECORDED: EventKind.ValueType  # 32
+"""[conversion] A correction of a sale was recorded."""
+EVENT_KIND_SALE_CORRECTED: EventKind.ValueType  # 33
+"""[conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
+sent for a NOT_REFERRED sale, unless it was credited before.
+"""
+EVENT_KIND_LEAD_ATTRIBUTED: EventKind.ValueType  # 34
+"""[lead] A lead was bound to an affiliate by hand."""
+EVENT_KIND_LEAD_MERGED: EventKind.ValueType  # 35
+"""[lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows."""
+EVENT_KIND_LEAD_DELETED: EventKind.ValueType  # 36
+"""[lead] The lead was deleted, with its personal data."""
+EVENT_KIND_AFFILIATE_UPDATED: EventKind.ValueType  # 37
+"""[affiliate] An affiliate was changed."""
+EVENT_KIND_AFFILIATE_APPROVED: EventKind.ValueType  # 38
+"""[affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back."""
+EVENT_KIND_AFFILIATE_REJECTED: EventKind.ValueType  # 39
+"""[affiliate] The application of an affiliate was rejected."""
+EVENT_KIND_AFFILIATE_DEACTIVATED: EventKind.ValueType  # 40
+"""[affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+those that are denied follow, without a cause_id.
+"""
+EVENT_KIND_AFFILIATE_TOKEN_ROTATED: EventKind.ValueType  # 41
+"""[affiliate] An affiliate got another secret token."""
+EVENT_KIND_ITEM_CREATED: EventKind.ValueType  # 42
+"""[item] An item was created."""
+EVENT_KIND_ITEM_UPDATED: EventKind.ValueType  # 43
+"""[item] An item was changed."""
+EVENT_KIND_ITEM_ARCHIVED: EventKind.ValueType  # 44
+"""[item] An item was archived."""
+EVENT_KIND_COUPON_UPDATED: EventKind.ValueType  # 45
+"""[coupon] A coupon was changed."""
+EVENT_KIND_OFFER_CREATED: EventKind.ValueType  # 46
+"""[offer] An offer was created."""
+EVENT_KIND_OFFER_UPDATED: EventKind.ValueType  # 47
+"""[offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
+the coupon's COUPON_REMOVED.
+"""
+EVENT_KIND_OFFER_CLAIMED: EventKind.ValueType  # 48
+"""[offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED."""
+EVENT_KIND_OFFER_ARCHIVED: EventKind.ValueType  # 49
+"""[offer] An offer was archived."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -221,6 +323,8 @@ class Event(_message.Message):
     LEAD_FIELD_NUMBER: _builtins.int
     API_KEY_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The event's id, `evt_` and 32 hexadecimal digits. It is the same in every read."""
     cursor: _builtins.str
@@ -245,13 +349,13 @@ class Event(_message.Message):
 
     @_builtins.property
     def conversion(self) -> _conversion_pb2.Conversion:
-        """A conversion with its rewards, without `candidates`, `coupon_code` and `deny_reason`. Readers that store images keep the
+        """A conversion with its rewards, without `candidates`, `coupon_code`, `deny_reason` and `correction_reason`. Readers that store images keep the
         one with the highest `version`.
         """
 
     @_builtins.property
     def reward(self) -> _reward_pb2.Reward:
-        """A reward, without `deny_reason`."""
+        """A reward, without `deny_reason` and `create_reason`."""
 
     @_builtins.property
     def program(self) -> _program_pb2.Program:
@@ -259,7 +363,7 @@ class Event(_message.Message):
 
     @_builtins.property
     def affiliate(self) -> _affiliate_pb2.Affiliate:
-        """An affiliate, without email, names, external_id and profile."""
+        """An affiliate, without email, names, external_id, profile and state_reason."""
 
     @_builtins.property
     def enrollment(self) -> _enrollment_pb2.Enrollment:
@@ -275,7 +379,7 @@ class Event(_message.Message):
 
     @_builtins.property
     def lead(self) -> _lead_pb2.Lead:
-        """A lead, without email, names and external_id."""
+        """A lead, without email, names, external_id and metadata."""
 
     @_builtins.property
     def api_key(self) -> _api_key_pb2.ApiKey:
@@ -284,6 +388,14 @@ class Event(_message.Message):
     @_builtins.property
     def account(self) -> _account_pb2.Account:
         """The account, without email."""
+
+    @_builtins.property
+    def item(self) -> _item_pb2.Item:
+        """An item, without note."""
+
+    @_builtins.property
+    def offer(self) -> _offer_pb2.Offer:
+        """An offer."""
 
     def __init__(
         self,
@@ -305,12 +417,14 @@ class Event(_message.Message):
         lead: _lead_pb2.Lead | None = ...,
         api_key: _api_key_pb2.ApiKey | None = ...,
         account: _account_pb2.Account | None = ...,
+        item: _item_pb2.Item | None = ...,
+        offer: _offer_pb2.Offer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "api_key", b"api_key", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "program", b"program", "reward", b"reward", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "api_key", b"api_key", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "api_key", b"api_key", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "api_key", b"api_key", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
@@ -334,7 +448,9 @@ class EventFilter(_message.Message):
 
     @_builtins.property
     def program_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only events about these programs, or about something in them: enrollments, links, coupons, leads, conversions and rewards."""
+        """Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
+        rewards.
+        """
 
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import affiliate_pb2 as headwater_dot_v1_dot_affiliate__pb2
 from headwater.v1 import attribution_pb2 as headwater_dot_v1_dot_attribution__pb2
@@ -31,7 +32,7 @@ from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/lead.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\xff\x04\n\x04Lead\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12-\n\x05state\x18\x06 \x01(\x0e\x32\x17.headwater.v1.LeadStateR\x05state\x12.\n\x07\x63redits\x18\x07 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x37\n\tbind_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x62indTime\x12\x12\n\x04plan\x18\t \x01(\tR\x04plan\x12%\n\x03mrr\x18\n \x01(\x0b\x32\x13.headwater.v1.MoneyR\x03mrr\x12\x42\n\x0f\x66irst_sale_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rfirstSaleTime\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12?\n\rreferral_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0creferralTime\x12\"\n\remail_as_sent\x18\x0f \x01(\tR\x0b\x65mailAsSent\"\xd5\x02\n\x11RecordLeadRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x10\n\x03tid\x18\x04 \x01(\tR\x03tid\x12\x15\n\x06ref_id\x18\x05 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\x06 \x01(\tR\ncouponCode\x12\x1d\n\nfirst_name\x18\x07 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x08 \x01(\tR\x08lastName\x12-\n\x05state\x18\t \x01(\x0e\x32\x17.headwater.v1.LeadStateR\x05state\x12\x39\n\noccur_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\"\x8c\x02\n\x12RecordLeadResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12\x17\n\x07lead_id\x18\x02 \x01(\tR\x06leadId\x12#\n\rconversion_id\x18\x03 \x01(\tR\x0c\x63onversionId\x12.\n\x07\x63redits\x18\x04 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warnings\"@\n\x0eGetLeadRequest\x12.\n\x04lead\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\"\xae\x01\n\x0fGetLeadResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12:\n\x0b\x65nrollments\x18\x02 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\x12\x37\n\naffiliates\x18\x03 \x03(\x0b\x32\x17.headwater.v1.AffiliateR\naffiliates\"\xed\x01\n\x10ListLeadsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12/\n\x06states\x18\x04 \x03(\x0e\x32\x17.headwater.v1.LeadStateR\x06states\x12=\n\taffiliate\x18\x05 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"e\n\x11ListLeadsResponse\x12(\n\x05leads\x18\x01 \x03(\x0b\x32\x12.headwater.v1.LeadR\x05leads\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x8d\x01\n\tLeadState\x12\x1a\n\x16LEAD_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15LEAD_STATE_SUBSCRIBED\x10\x01\x12\x18\n\x14LEAD_STATE_SIGNED_UP\x10\x02\x12\x15\n\x11LEAD_STATE_ACTIVE\x10\x03\x12\x18\n\x14LEAD_STATE_CANCELLED\x10\x04\x42K\n\x10\x64\x65v.headwater.v1B\tLeadProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/lead.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\x8e\x07\n\x04Lead\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12-\n\x05state\x18\x06 \x01(\x0e\x32\x17.headwater.v1.LeadStateR\x05state\x12.\n\x07\x63redits\x18\x07 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x37\n\tbind_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x62indTime\x12\x12\n\x04plan\x18\t \x01(\tR\x04plan\x12%\n\x03mrr\x18\n \x01(\x0b\x32\x13.headwater.v1.MoneyR\x03mrr\x12\x42\n\x0f\x66irst_sale_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rfirstSaleTime\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12?\n\rreferral_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0creferralTime\x12\"\n\remail_as_sent\x18\x0f \x01(\tR\x0b\x65mailAsSent\x12<\n\x08metadata\x18\x10 \x03(\x0b\x32 .headwater.v1.Lead.MetadataEntryR\x08metadata\x12&\n\x0fmerged_lead_ids\x18\x11 \x03(\tR\rmergedLeadIds\x12-\n\x13merged_into_lead_id\x18\x12 \x01(\tR\x10mergedIntoLeadId\x12;\n\x0b\x64\x65lete_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTime\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xb6\x01\n\x08Referrer\x12%\n\renrollment_id\x18\x01 \x01(\tH\x00R\x0c\x65nrollmentId\x12\x17\n\x06ref_id\x18\x02 \x01(\tH\x00R\x05refId\x12?\n\taffiliate\x18\x03 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorH\x00R\taffiliate\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramIdB\n\n\x08selector\"\xa9\x04\n\x11\x43reateLeadRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x1d\n\nfirst_name\x18\x04 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x05 \x01(\tR\x08lastName\x12-\n\x05state\x18\x06 \x01(\x0e\x32\x17.headwater.v1.LeadStateR\x05state\x12\x12\n\x04plan\x18\x07 \x01(\tR\x04plan\x12\x42\n\x0f\x66irst_sale_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rfirstSaleTime\x12I\n\x08metadata\x18\t \x03(\x0b\x32-.headwater.v1.CreateLeadRequest.MetadataEntryR\x08metadata\x12\x32\n\x08referrer\x18\n \x01(\x0b\x32\x16.headwater.v1.ReferrerR\x08referrer\x12?\n\rreferral_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0creferralTime\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"X\n\x12\x43reateLeadResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xcf\x01\n\x11UpdateLeadRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04lead\x18\x02 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x36\n\x08selector\x18\x04 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x08selector\"X\n\x12UpdateLeadResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"b\n\x11\x44\x65leteLeadRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12.\n\x04lead\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\"I\n\x12\x44\x65leteLeadResponse\x12\x17\n\x07lead_id\x18\x01 \x01(\tR\x06leadId\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x9c\x01\n\x11MergeLeadsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12.\n\x04lead\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\x12\x38\n\tduplicate\x18\x03 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\tduplicate\"X\n\x12MergeLeadsResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xf2\x01\n\x14\x41ttributeLeadRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12.\n\x04lead\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\x12\x32\n\x08referrer\x18\x03 \x01(\x0b\x32\x16.headwater.v1.ReferrerR\x08referrer\x12\x16\n\x06reason\x18\x04 \x01(\tR\x06reason\x12?\n\rreferral_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0creferralTime\"[\n\x15\x41ttributeLeadResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"G\n\x15GetAttributionRequest\x12.\n\x04lead\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\"\xb5\x02\n\x16GetAttributionResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12:\n\x0b\x65nrollments\x18\x02 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\x12\x37\n\naffiliates\x18\x03 \x03(\x0b\x32\x17.headwater.v1.AffiliateR\naffiliates\x12\x38\n\nconversion\x18\x04 \x01(\x0b\x32\x18.headwater.v1.ConversionR\nconversion\x12\x44\n\x0fmanual_bindings\x18\x05 \x03(\x0b\x32\x1b.headwater.v1.ManualBindingR\x0emanualBindings\"\xb4\x02\n\rManualBinding\x12.\n\x07\x63redits\x18\x01 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x37\n\tbind_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x62indTime\x12?\n\rreferral_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0creferralTime\x12;\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12$\n\x0emerged_lead_id\x18\x06 \x01(\tR\x0cmergedLeadId\"\xd5\x02\n\x11RecordLeadRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x10\n\x03tid\x18\x04 \x01(\tR\x03tid\x12\x15\n\x06ref_id\x18\x05 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\x06 \x01(\tR\ncouponCode\x12\x1d\n\nfirst_name\x18\x07 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x08 \x01(\tR\x08lastName\x12-\n\x05state\x18\t \x01(\x0e\x32\x17.headwater.v1.LeadStateR\x05state\x12\x39\n\noccur_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\"\x8c\x02\n\x12RecordLeadResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12\x17\n\x07lead_id\x18\x02 \x01(\tR\x06leadId\x12#\n\rconversion_id\x18\x03 \x01(\tR\x0c\x63onversionId\x12.\n\x07\x63redits\x18\x04 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warnings\"@\n\x0eGetLeadRequest\x12.\n\x04lead\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\"\x83\x02\n\x0fGetLeadResponse\x12&\n\x04lead\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LeadR\x04lead\x12:\n\x0b\x65nrollments\x18\x02 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\x12\x37\n\naffiliates\x18\x03 \x03(\x0b\x32\x17.headwater.v1.AffiliateR\naffiliates\x12#\n\rformer_emails\x18\x04 \x03(\tR\x0c\x66ormerEmails\x12.\n\x13\x66ormer_external_ids\x18\x05 \x03(\tR\x11\x66ormerExternalIds\"\xed\x01\n\x10ListLeadsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12/\n\x06states\x18\x04 \x03(\x0e\x32\x17.headwater.v1.LeadStateR\x06states\x12=\n\taffiliate\x18\x05 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"e\n\x11ListLeadsResponse\x12(\n\x05leads\x18\x01 \x03(\x0b\x32\x12.headwater.v1.LeadR\x05leads\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x8d\x01\n\tLeadState\x12\x1a\n\x16LEAD_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15LEAD_STATE_SUBSCRIBED\x10\x01\x12\x18\n\x14LEAD_STATE_SIGNED_UP\x10\x02\x12\x15\n\x11LEAD_STATE_ACTIVE\x10\x03\x12\x18\n\x14LEAD_STATE_CANCELLED\x10\x04\x42K\n\x10\x64\x65v.headwater.v1B\tLeadProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,20 +40,56 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.lead_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\tLeadProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_LEADSTATE']._serialized_start=2098
-  _globals['_LEADSTATE']._serialized_end=2239
-  _globals['_LEAD']._serialized_start=255
-  _globals['_LEAD']._serialized_end=894
-  _globals['_RECORDLEADREQUEST']._serialized_start=897
-  _globals['_RECORDLEADREQUEST']._serialized_end=1238
-  _globals['_RECORDLEADRESPONSE']._serialized_start=1241
-  _globals['_RECORDLEADRESPONSE']._serialized_end=1509
-  _globals['_GETLEADREQUEST']._serialized_start=1511
-  _globals['_GETLEADREQUEST']._serialized_end=1575
-  _globals['_GETLEADRESPONSE']._serialized_start=1578
-  _globals['_GETLEADRESPONSE']._serialized_end=1752
-  _globals['_LISTLEADSREQUEST']._serialized_start=1755
-  _globals['_LISTLEADSREQUEST']._serialized_end=1992
-  _globals['_LISTLEADSRESPONSE']._serialized_start=1994
-  _globals['_LISTLEADSRESPONSE']._serialized_end=2095
+  _globals['_LEAD_METADATAENTRY']._loaded_options = None
+  _globals['_LEAD_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_CREATELEADREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_CREATELEADREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_LEADSTATE']._serialized_start=5077
+  _globals['_LEADSTATE']._serialized_end=5218
+  _globals['_LEAD']._serialized_start=289
+  _globals['_LEAD']._serialized_end=1199
+  _globals['_LEAD_METADATAENTRY']._serialized_start=1140
+  _globals['_LEAD_METADATAENTRY']._serialized_end=1199
+  _globals['_REFERRER']._serialized_start=1202
+  _globals['_REFERRER']._serialized_end=1384
+  _globals['_CREATELEADREQUEST']._serialized_start=1387
+  _globals['_CREATELEADREQUEST']._serialized_end=1940
+  _globals['_CREATELEADREQUEST_METADATAENTRY']._serialized_start=1140
+  _globals['_CREATELEADREQUEST_METADATAENTRY']._serialized_end=1199
+  _globals['_CREATELEADRESPONSE']._serialized_start=1942
+  _globals['_CREATELEADRESPONSE']._serialized_end=2030
+  _globals['_UPDATELEADREQUEST']._serialized_start=2033
+  _globals['_UPDATELEADREQUEST']._serialized_end=2240
+  _globals['_UPDATELEADRESPONSE']._serialized_start=2242
+  _globals['_UPDATELEADRESPONSE']._serialized_end=2330
+  _globals['_DELETELEADREQUEST']._serialized_start=2332
+  _globals['_DELETELEADREQUEST']._serialized_end=2430
+  _globals['_DELETELEADRESPONSE']._serialized_start=2432
+  _globals['_DELETELEADRESPONSE']._serialized_end=2505
+  _globals['_MERGELEADSREQUEST']._serialized_start=2508
+  _globals['_MERGELEADSREQUEST']._serialized_end=2664
+  _globals['_MERGELEADSRESPONSE']._serialized_start=2666
+  _globals['_MERGELEADSRESPONSE']._serialized_end=2754
+  _globals['_ATTRIBUTELEADREQUEST']._serialized_start=2757
+  _globals['_ATTRIBUTELEADREQUEST']._serialized_end=2999
+  _globals['_ATTRIBUTELEADRESPONSE']._serialized_start=3001
+  _globals['_ATTRIBUTELEADRESPONSE']._serialized_end=3092
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_start=3094
+  _globals['_GETATTRIBUTIONREQUEST']._serialized_end=3165
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_start=3168
+  _globals['_GETATTRIBUTIONRESPONSE']._serialized_end=3477
+  _globals['_MANUALBINDING']._serialized_start=3480
+  _globals['_MANUALBINDING']._serialized_end=3788
+  _globals['_RECORDLEADREQUEST']._serialized_start=3791
+  _globals['_RECORDLEADREQUEST']._serialized_end=4132
+  _globals['_RECORDLEADRESPONSE']._serialized_start=4135
+  _globals['_RECORDLEADRESPONSE']._serialized_end=4403
+  _globals['_GETLEADREQUEST']._serialized_start=4405
+  _globals['_GETLEADREQUEST']._serialized_end=4469
+  _globals['_GETLEADRESPONSE']._serialized_start=4472
+  _globals['_GETLEADRESPONSE']._serialized_end=4731
+  _globals['_LISTLEADSREQUEST']._serialized_start=4734
+  _globals['_LISTLEADSREQUEST']._serialized_end=4971
+  _globals['_LISTLEADSRESPONSE']._serialized_start=4973
+  _globals['_LISTLEADSRESPONSE']._serialized_end=5074
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Leads: the people and customers of the merchant."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -64,6 +65,26 @@ class Lead(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     EXTERNAL_ID_FIELD_NUMBER: _builtins.int
@@ -79,6 +100,10 @@ class Lead(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     REFERRAL_TIME_FIELD_NUMBER: _builtins.int
     EMAIL_AS_SENT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    MERGED_LEAD_IDS_FIELD_NUMBER: _builtins.int
+    MERGED_INTO_LEAD_ID_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
@@ -100,10 +125,12 @@ class Lead(_message.Message):
     without invisible characters. Never compared. Empty when it equals `email`, and when it has more than 254 characters. Empty in the
     feed.
     """
+    merged_into_lead_id: _builtins.str
+    """The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one."""
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
-        """The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-        way at the next sale that another affiliate referred.
+        """The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
+        an affiliate who is not ACTIVE gives way at the next sale that another affiliate referred, also if the lead was bound by hand.
         """
 
     @_builtins.property
@@ -132,6 +159,18 @@ class Lead(_message.Message):
         set while the lead is not bound.
         """
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Empty in the feed."""
+
+    @_builtins.property
+    def merged_lead_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of the leads that were merged into this one. Each of them identifies this lead too."""
+
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When the lead was deleted. Only set in the feed, because no call returns a deleted lead."""
+
     def __init__(
         self,
         *,
@@ -150,14 +189,589 @@ class Lead(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         referral_time: _timestamp_pb2.Timestamp | None = ...,
         email_as_sent: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        merged_lead_ids: _abc.Iterable[_builtins.str] | None = ...,
+        merged_into_lead_id: _builtins.str = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "referral_time", b"referral_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "delete_time", b"delete_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "referral_time", b"referral_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Lead: _TypeAlias = Lead  # noqa: Y015
+
+@_typing.final
+class Referrer(_message.Message):
+    """Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    REF_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    enrollment_id: _builtins.str
+    """The enrollment's id, `enr_` and 32 hexadecimal digits."""
+    ref_id: _builtins.str
+    """The ref_id of an enrollment or the code of a link, in upper or lower case."""
+    program_id: _builtins.str
+    """The program, if `affiliate` is set. Empty: the account's default program. Refused beside the other two."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Its enrollment in `program_id` is meant."""
+
+    def __init__(
+        self,
+        *,
+        enrollment_id: _builtins.str = ...,
+        ref_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        program_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "enrollment_id", b"enrollment_id", "ref_id", b"ref_id", "selector", b"selector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "enrollment_id", b"enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "selector", b"selector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_selector: _TypeAlias = _typing.Literal["enrollment_id", "ref_id", "affiliate"]  # noqa: Y015
+    _WhichOneofArgType_selector: _TypeAlias = _typing.Literal["selector", b"selector"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_selector) -> _WhichOneofReturnType_selector | None: ...
+
+Global___Referrer: _TypeAlias = Referrer  # noqa: Y015
+
+@_typing.final
+class CreateLeadRequest(_message.Message):
+    """The request of CreateLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    LAST_NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    FIRST_SALE_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    REFERRER_FIELD_NUMBER: _builtins.int
+    REFERRAL_TIME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    email: _builtins.str
+    """The lead's email address, up to 254 bytes. `email` or `external_id` is required. No other lead may have the address, now or formerly."""
+    external_id: _builtins.str
+    """The merchant's own id for the customer, up to 128 characters. No other lead may have it, now or formerly."""
+    first_name: _builtins.str
+    """First name, up to 200 characters. Optional."""
+    last_name: _builtins.str
+    """Last name, up to 200 characters. Optional."""
+    state: Global___LeadState.ValueType
+    """The state. Default `LEAD_STATE_SIGNED_UP`."""
+    plan: _builtins.str
+    """The plan, up to 200 characters. Optional."""
+    @_builtins.property
+    def first_sale_time(self) -> _timestamp_pb2.Timestamp:
+        """When the customer first bought, at most 10 minutes ahead of the server's clock. Optional."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Optional."""
+
+    @_builtins.property
+    def referrer(self) -> Global___Referrer:
+        """Who referred the lead. Not set: the lead is not bound, and the first event that an affiliate referred binds it."""
+
+    @_builtins.property
+    def referral_time(self) -> _timestamp_pb2.Timestamp:
+        """When the lead was referred, at most 10 minutes ahead of the server's clock. The lead is bound from this time on, and earlier sales are
+        not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        external_id: _builtins.str = ...,
+        first_name: _builtins.str = ...,
+        last_name: _builtins.str = ...,
+        state: Global___LeadState.ValueType = ...,
+        plan: _builtins.str = ...,
+        first_sale_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        referrer: Global___Referrer | None = ...,
+        referral_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_sale_time", b"first_sale_time", "referral_time", b"referral_time", "referrer", b"referrer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "last_name", b"last_name", "metadata", b"metadata", "plan", b"plan", "referral_time", b"referral_time", "referrer", b"referrer", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateLeadRequest: _TypeAlias = CreateLeadRequest  # noqa: Y015
+
+@_typing.final
+class CreateLeadResponse(_message.Message):
+    """The answer of CreateLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    """
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The lead."""
+
+    def __init__(
+        self,
+        *,
+        lead: Global___Lead | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateLeadResponse: _TypeAlias = CreateLeadResponse  # noqa: Y015
+
+@_typing.final
+class UpdateLeadRequest(_message.Message):
+    """The request of UpdateLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The new values. The server reads the fields that `update_mask` names, and ignores the others, `id` too. Not set: the named fields are
+        emptied.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+        Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
+        email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
+        """
+
+    @_builtins.property
+    def selector(self) -> _selector_pb2.LeadSelector:
+        """The lead to change. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lead: Global___Lead | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        selector: _selector_pb2.LeadSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "selector", b"selector", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "request_id", b"request_id", "selector", b"selector", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateLeadRequest: _TypeAlias = UpdateLeadRequest  # noqa: Y015
+
+@_typing.final
+class UpdateLeadResponse(_message.Message):
+    """The answer of UpdateLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    """
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The lead after the change."""
+
+    def __init__(
+        self,
+        *,
+        lead: Global___Lead | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateLeadResponse: _TypeAlias = UpdateLeadResponse  # noqa: Y015
+
+@_typing.final
+class DeleteLeadRequest(_message.Message):
+    """The request of DeleteLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def lead(self) -> _selector_pb2.LeadSelector:
+        """The lead to delete. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lead: _selector_pb2.LeadSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteLeadRequest: _TypeAlias = DeleteLeadRequest  # noqa: Y015
+
+@_typing.final
+class DeleteLeadResponse(_message.Message):
+    """The answer of DeleteLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_ID_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    lead_id: _builtins.str
+    """The id of the lead that was deleted."""
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    def __init__(
+        self,
+        *,
+        lead_id: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead_id", b"lead_id", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteLeadResponse: _TypeAlias = DeleteLeadResponse  # noqa: Y015
+
+@_typing.final
+class MergeLeadsRequest(_message.Message):
+    """The request of MergeLeads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def lead(self) -> _selector_pb2.LeadSelector:
+        """The lead that stays. Required."""
+
+    @_builtins.property
+    def duplicate(self) -> _selector_pb2.LeadSelector:
+        """The lead that is merged into it. Required. Another lead than `lead`."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lead: _selector_pb2.LeadSelector | None = ...,
+        duplicate: _selector_pb2.LeadSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "lead", b"lead", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeLeadsRequest: _TypeAlias = MergeLeadsRequest  # noqa: Y015
+
+@_typing.final
+class MergeLeadsResponse(_message.Message):
+    """The answer of MergeLeads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    """
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The lead that stays, after the merge."""
+
+    def __init__(
+        self,
+        *,
+        lead: Global___Lead | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeLeadsResponse: _TypeAlias = MergeLeadsResponse  # noqa: Y015
+
+@_typing.final
+class AttributeLeadRequest(_message.Message):
+    """The request of AttributeLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    REFERRER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REFERRAL_TIME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    reason: _builtins.str
+    """Why the lead is bound by hand, for people to read later, up to 500 characters. Required."""
+    @_builtins.property
+    def lead(self) -> _selector_pb2.LeadSelector:
+        """The lead to bind. Required."""
+
+    @_builtins.property
+    def referrer(self) -> Global___Referrer:
+        """Who referred the lead. Required."""
+
+    @_builtins.property
+    def referral_time(self) -> _timestamp_pb2.Timestamp:
+        """When the lead was referred, at most 10 minutes ahead of the server's clock. Sales since then that nobody referred are credited to the
+        referrer. Sales that are credited already stay as they are. Not set: now.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lead: _selector_pb2.LeadSelector | None = ...,
+        referrer: Global___Referrer | None = ...,
+        reason: _builtins.str = ...,
+        referral_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "referral_time", b"referral_time", "referrer", b"referrer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "reason", b"reason", "referral_time", b"referral_time", "referrer", b"referrer", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeLeadRequest: _TypeAlias = AttributeLeadRequest  # noqa: Y015
+
+@_typing.final
+class AttributeLeadResponse(_message.Message):
+    """The answer of AttributeLead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+    """
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The lead after the change."""
+
+    def __init__(
+        self,
+        *,
+        lead: Global___Lead | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeLeadResponse: _TypeAlias = AttributeLeadResponse  # noqa: Y015
+
+@_typing.final
+class GetAttributionRequest(_message.Message):
+    """The request of GetAttribution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lead(self) -> _selector_pb2.LeadSelector:
+        """The lead. Required."""
+
+    def __init__(
+        self,
+        *,
+        lead: _selector_pb2.LeadSelector | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAttributionRequest: _TypeAlias = GetAttributionRequest  # noqa: Y015
+
+@_typing.final
+class GetAttributionResponse(_message.Message):
+    """The answer of GetAttribution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    ENROLLMENTS_FIELD_NUMBER: _builtins.int
+    AFFILIATES_FIELD_NUMBER: _builtins.int
+    CONVERSION_FIELD_NUMBER: _builtins.int
+    MANUAL_BINDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The lead. `credits` has who it is bound to and the evidence that won, `bind_time` and `referral_time` have since when."""
+
+    @_builtins.property
+    def enrollments(self) -> _containers.RepeatedCompositeFieldContainer[_enrollment_pb2.Enrollment]:
+        """The enrollments that the lead is bound to, in the order of its credits."""
+
+    @_builtins.property
+    def affiliates(self) -> _containers.RepeatedCompositeFieldContainer[_affiliate_pb2.Affiliate]:
+        """The affiliates that the lead is bound to, in the order of its credits."""
+
+    @_builtins.property
+    def conversion(self) -> _conversion_pb2.Conversion:
+        """The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
+        bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
+        lead, and for a lead without such an event.
+        """
+
+    @_builtins.property
+    def manual_bindings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ManualBinding]:
+        """The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
+        is bound by the last one unless a later sale bound it anew.
+        """
+
+    def __init__(
+        self,
+        *,
+        lead: Global___Lead | None = ...,
+        enrollments: _abc.Iterable[_enrollment_pb2.Enrollment] | None = ...,
+        affiliates: _abc.Iterable[_affiliate_pb2.Affiliate] | None = ...,
+        conversion: _conversion_pb2.Conversion | None = ...,
+        manual_bindings: _abc.Iterable[Global___ManualBinding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliates", b"affiliates", "conversion", b"conversion", "enrollments", b"enrollments", "lead", b"lead", "manual_bindings", b"manual_bindings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAttributionResponse: _TypeAlias = GetAttributionResponse  # noqa: Y015
+
+@_typing.final
+class ManualBinding(_message.Message):
+    """A binding of a lead that a person decided on, not an event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDITS_FIELD_NUMBER: _builtins.int
+    BIND_TIME_FIELD_NUMBER: _builtins.int
+    REFERRAL_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MERGED_LEAD_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """The reason that AttributeLead was given. Empty for other calls."""
+    merged_lead_id: _builtins.str
+    """The lead that was merged into this one and had the binding. Empty for other calls than MergeLeads."""
+    @_builtins.property
+    def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
+        """The affiliates that the lead was bound to."""
+
+    @_builtins.property
+    def bind_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when the lead was bound."""
+
+    @_builtins.property
+    def referral_time(self) -> _timestamp_pb2.Timestamp:
+        """When the lead was referred. Nothing before it is paid for."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the call was made."""
+
+    def __init__(
+        self,
+        *,
+        credits: _abc.Iterable[_attribution_pb2.Credit] | None = ...,
+        bind_time: _timestamp_pb2.Timestamp | None = ...,
+        referral_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        merged_lead_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "referral_time", b"referral_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "merged_lead_id", b"merged_lead_id", "reason", b"reason", "referral_time", b"referral_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManualBinding: _TypeAlias = ManualBinding  # noqa: Y015
 
 @_typing.final
 class RecordLeadRequest(_message.Message):
@@ -308,6 +922,8 @@ class GetLeadResponse(_message.Message):
     LEAD_FIELD_NUMBER: _builtins.int
     ENROLLMENTS_FIELD_NUMBER: _builtins.int
     AFFILIATES_FIELD_NUMBER: _builtins.int
+    FORMER_EMAILS_FIELD_NUMBER: _builtins.int
+    FORMER_EXTERNAL_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lead(self) -> Global___Lead:
         """The lead."""
@@ -320,16 +936,26 @@ class GetLeadResponse(_message.Message):
     def affiliates(self) -> _containers.RepeatedCompositeFieldContainer[_affiliate_pb2.Affiliate]:
         """The affiliates that the lead is bound to, in the order of its credits."""
 
+    @_builtins.property
+    def former_emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The email addresses that identify the lead too: those that it had before, and those of leads that were merged into it."""
+
+    @_builtins.property
+    def former_external_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The merchant's ids that identify the lead too: those that it had before, and those of leads that were merged into it."""
+
     def __init__(
         self,
         *,
         lead: Global___Lead | None = ...,
         enrollments: _abc.Iterable[_enrollment_pb2.Enrollment] | None = ...,
         affiliates: _abc.Iterable[_affiliate_pb2.Affiliate] | None = ...,
+        former_emails: _abc.Iterable[_builtins.str] | None = ...,
+        former_external_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliates", b"affiliates", "enrollments", b"enrollments", "lead", b"lead"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliates", b"affiliates", "enrollments", b"enrollments", "former_emails", b"former_emails", "former_external_ids", b"former_external_ids", "lead", b"lead"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,6 +37,8 @@ class _LedgerAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerA
     """The rewards of affiliates that are not yet approved."""
     LEDGER_ACCOUNT_AFFILIATE_PAYABLE: _LedgerAccount.ValueType  # 3
     """The rewards that the merchant owes to affiliates."""
+    LEDGER_ACCOUNT_FULFILLED: _LedgerAccount.ValueType  # 4
+    """The fulfilled part of the rewards that are not in cash."""
 
 class LedgerAccount(_LedgerAccount, metaclass=_LedgerAccountEnumTypeWrapper):
     """An account of the ledger. Every ledger entry debits one and credits another."""
@@ -49,6 +51,8 @@ LEDGER_ACCOUNT_AFFILIATE_PENDING: LedgerAccount.ValueType  # 2
 """The rewards of affiliates that are not yet approved."""
 LEDGER_ACCOUNT_AFFILIATE_PAYABLE: LedgerAccount.ValueType  # 3
 """The rewards that the merchant owes to affiliates."""
+LEDGER_ACCOUNT_FULFILLED: LedgerAccount.ValueType  # 4
+"""The fulfilled part of the rewards that are not in cash."""
 Global___LedgerAccount: _TypeAlias = LedgerAccount  # noqa: Y015
 
 class _LedgerReason:
@@ -71,6 +75,12 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     """A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
     is an entry with reason EARNED.
     """
+    LEDGER_REASON_FULFILLED: _LedgerReason.ValueType  # 6
+    """A reward that is not in cash was fulfilled."""
+    LEDGER_REASON_CORRECTED: _LedgerReason.ValueType  # 7
+    """The amount of a sale was corrected."""
+    LEDGER_REASON_ADJUSTED: _LedgerReason.ValueType  # 8
+    """A refund came with a commission adjustment."""
 
 class LedgerReason(_LedgerReason, metaclass=_LedgerReasonEnumTypeWrapper):
     """The reason of a ledger entry."""
@@ -89,6 +99,12 @@ LEDGER_REASON_REATTRIBUTED: LedgerReason.ValueType  # 5
 """A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
 is an entry with reason EARNED.
 """
+LEDGER_REASON_FULFILLED: LedgerReason.ValueType  # 6
+"""A reward that is not in cash was fulfilled."""
+LEDGER_REASON_CORRECTED: LedgerReason.ValueType  # 7
+"""The amount of a sale was corrected."""
+LEDGER_REASON_ADJUSTED: LedgerReason.ValueType  # 8
+"""A refund came with a commission adjustment."""
 Global___LedgerReason: _TypeAlias = LedgerReason  # noqa: Y015
 
 @_typing.final
@@ -141,7 +157,7 @@ class Balance(_message.Message):
 
     @_builtins.property
     def paid(self) -> _reward_pb2.RewardValue:
-        """The rewards that are paid. No call pays rewards today, so it is zero."""
+        """The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today."""
 
     def __init__(
         self,
@@ -188,6 +204,116 @@ class GetBalanceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBalanceResponse: _TypeAlias = GetBalanceResponse  # noqa: Y015
+
+@_typing.final
+class ListBalancesRequest(_message.Message):
+    """The request of ListBalances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    CURRENCIES_FIELD_NUMBER: _builtins.int
+    OWED_ONLY_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    holds at most 3 MiB, so it may have fewer entries.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page."""
+    order: _common_pb2.ListOrder.ValueType
+    """The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`."""
+    owed_only: _builtins.bool
+    """Only balances of which something is owed."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """Only the balances of this affiliate. Optional."""
+
+    @_builtins.property
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_reward_pb2.RewardUnit.ValueType]:
+        """Only balances in these units. Empty: all units."""
+
+    @_builtins.property
+    def currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order: _common_pb2.ListOrder.ValueType = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        units: _abc.Iterable[_reward_pb2.RewardUnit.ValueType] | None = ...,
+        currencies: _abc.Iterable[_builtins.str] | None = ...,
+        owed_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies", "order", b"order", "owed_only", b"owed_only", "page_size", b"page_size", "page_token", b"page_token", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalancesRequest: _TypeAlias = ListBalancesRequest  # noqa: Y015
+
+@_typing.final
+class AffiliateBalances(_message.Message):
+    """The balances of one affiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_ID_FIELD_NUMBER: _builtins.int
+    BALANCES_FIELD_NUMBER: _builtins.int
+    affiliate_id: _builtins.str
+    """The affiliate's id."""
+    @_builtins.property
+    def balances(self) -> _containers.RepeatedCompositeFieldContainer[Global___Balance]:
+        """The affiliate's balances that pass the filter, ordered by unit, then by currency code."""
+
+    def __init__(
+        self,
+        *,
+        affiliate_id: _builtins.str = ...,
+        balances: _abc.Iterable[Global___Balance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "balances", b"balances"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AffiliateBalances: _TypeAlias = AffiliateBalances  # noqa: Y015
+
+@_typing.final
+class ListBalancesResponse(_message.Message):
+    """The answer of ListBalances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def affiliates(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffiliateBalances]:
+        """One page of affiliates. Each has at least one balance that passes the filter."""
+
+    def __init__(
+        self,
+        *,
+        affiliates: _abc.Iterable[Global___AffiliateBalances] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliates", b"affiliates", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBalancesResponse: _TypeAlias = ListBalancesResponse  # noqa: Y015
 
 @_typing.final
 class LedgerEntry(_message.Message):

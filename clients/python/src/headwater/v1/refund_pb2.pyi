@@ -35,6 +35,7 @@ class RecordRefundRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REFUND_ID_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    COMMISSION_ADJUSTMENT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the refund event, up to 128 characters. Unique among the account's refund events, for ever. Required."""
     sale_event_id: _builtins.str
@@ -54,12 +55,23 @@ class RecordRefundRequest(_message.Message):
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
-        free sale has earned. All refunds of a sale together may not exceed the sale's amount.
+        free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
+        `commission_adjustment`.
         """
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now."""
+
+    @_builtins.property
+    def commission_adjustment(self) -> _common_pb2.Money:
+        """What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
+        addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+        that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
+        sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
+        4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
+        booked. Admin keys only. Optional.
+        """
 
     def __init__(
         self,
@@ -71,10 +83,11 @@ class RecordRefundRequest(_message.Message):
         amount: _common_pb2.Money | None = ...,
         refund_id: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        commission_adjustment: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "occur_time", b"occur_time", "refund_id", b"refund_id", "sale_event_id", b"sale_event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "occur_time", b"occur_time", "refund_id", b"refund_id", "sale_event_id", b"sale_event_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,7 +117,7 @@ class RecordRefundResponse(_message.Message):
     """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.RewardSummary]:
-        """The negative rewards, which take back all or part of the sale's rewards. Empty if nothing was earned, or if the amount to
+        """The negative rewards, which take back all or part of the sale's rewards, and that of the `commission_adjustment`. Empty if nothing was earned, or if the amount to
         take back rounds to zero.
         """
 

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import attribution_pb2 as headwater_dot_v1_dot_attribution__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import program_pb2 as headwater_dot_v1_dot_program__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/reward.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x8d\x02\n\x0bRewardValue\x12)\n\x04\x63\x61sh\x18\x01 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x04\x63\x61sh\x12\x18\n\x06points\x18\x02 \x01(\x03H\x00R\x06points\x12\x1a\n\x07\x63redits\x18\x03 \x01(\x03H\x00R\x07\x63redits\x12!\n\x0b\x66ree_months\x18\x04 \x01(\x05H\x00R\nfreeMonths\x12\x32\n\x14\x64iscount_percent_ppm\x18\x05 \x01(\x05H\x00R\x12\x64iscountPercentPpm\x12<\n\x0e\x64iscount_money\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\rdiscountMoneyB\x08\n\x06\x61mount\"\x91\x05\n\x06Reward\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12#\n\renrollment_id\x18\x04 \x01(\tR\x0c\x65nrollmentId\x12\x1d\n\nprogram_id\x18\x05 \x01(\tR\tprogramId\x12/\n\x05value\x18\x06 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\x12\x35\n\x08reversed\x18\x07 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x08reversed\x12,\n\x12reverses_reward_id\x18\x08 \x01(\tR\x10reversesRewardId\x12/\n\x05state\x18\t \x01(\x0e\x32\x19.headwater.v1.RewardStateR\x05state\x12\x41\n\x0b\x63\x61lculation\x18\n \x01(\x0b\x32\x1f.headwater.v1.RewardCalculationR\x0b\x63\x61lculation\x12\x46\n\x11\x61uto_approve_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x61utoApproveTime\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x1f\n\x0b\x64\x65ny_reason\x18\x0e \x01(\tR\ndenyReason\"\xf9\x02\n\x11RewardCalculation\x12,\n\x04rule\x18\x01 \x01(\x0e\x32\x18.headwater.v1.RewardRuleR\x04rule\x12\x34\n\x0b\x62\x61se_amount\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyR\nbaseAmount\x12\x34\n\x0bsale_amount\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\nsaleAmount\x12!\n\x0bpercent_ppm\x18\x04 \x01(\x05H\x00R\npercentPpm\x12)\n\x04\x66lat\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x04\x66lat\x12\x1b\n\tshare_ppm\x18\x06 \x01(\x05R\x08sharePpm\x12#\n\rterms_version\x18\x07 \x01(\x05R\x0ctermsVersion\x12\x32\n\x08rounding\x18\x08 \x01(\x0e\x32\x16.headwater.v1.RoundingR\x08roundingB\x06\n\x04rate\"\x80\x01\n\rRewardSummary\x12\x1b\n\treward_id\x18\x01 \x01(\tR\x08rewardId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x02 \x01(\tR\x0b\x61\x66\x66iliateId\x12/\n\x05value\x18\x03 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\"/\n\x10GetRewardRequest\x12\x1b\n\treward_id\x18\x01 \x01(\tR\x08rewardId\"A\n\x11GetRewardResponse\x12,\n\x06reward\x18\x01 \x01(\x0b\x32\x14.headwater.v1.RewardR\x06reward\"\xd5\x02\n\x12ListRewardsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x31\n\x06states\x18\x04 \x03(\x0e\x32\x19.headwater.v1.RewardStateR\x06states\x12=\n\taffiliate\x18\x05 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x06 \x01(\tR\tprogramId\x12\x43\n\x0f\x63reate_interval\x18\x07 \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\x0e\x63reateInterval\"m\n\x13ListRewardsResponse\x12.\n\x07rewards\x18\x01 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n\x15\x41pproveRewardsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nreward_ids\x18\x02 \x03(\tR\trewardIds\"d\n\x16\x41pproveRewardsResponse\x12.\n\x07rewards\x18\x01 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"j\n\x12\x44\x65nyRewardsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nreward_ids\x18\x02 \x03(\tR\trewardIds\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"a\n\x13\x44\x65nyRewardsResponse\x12.\n\x07rewards\x18\x01 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*\xab\x01\n\x0bRewardState\x12\x1c\n\x18REWARD_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REWARD_STATE_PENDING\x10\x01\x12\x19\n\x15REWARD_STATE_APPROVED\x10\x02\x12\x17\n\x13REWARD_STATE_DENIED\x10\x03\x12\x15\n\x11REWARD_STATE_PAID\x10\x04\x12\x19\n\x15REWARD_STATE_REVERSED\x10\x05*x\n\nRewardRule\x12\x1b\n\x17REWARD_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13REWARD_RULE_PROGRAM\x10\x01\x12\x1a\n\x16REWARD_RULE_ENROLLMENT\x10\x02\x12\x18\n\x14REWARD_RULE_REVERSAL\x10\x03\x42M\n\x10\x64\x65v.headwater.v1B\x0bRewardProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/reward.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x8d\x02\n\x0bRewardValue\x12)\n\x04\x63\x61sh\x18\x01 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x04\x63\x61sh\x12\x18\n\x06points\x18\x02 \x01(\x03H\x00R\x06points\x12\x1a\n\x07\x63redits\x18\x03 \x01(\x03H\x00R\x07\x63redits\x12!\n\x0b\x66ree_months\x18\x04 \x01(\x05H\x00R\nfreeMonths\x12\x32\n\x14\x64iscount_percent_ppm\x18\x05 \x01(\x05H\x00R\x12\x64iscountPercentPpm\x12<\n\x0e\x64iscount_money\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\rdiscountMoneyB\x08\n\x06\x61mount\"\xde\x02\n\x10RewardConversion\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12+\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x17\n\x07lead_id\x18\x03 \x01(\tR\x06leadId\x12\x37\n\x06source\x18\x04 \x01(\x0e\x32\x1f.headwater.v1.AttributionSourceR\x06source\x12\x19\n\x08order_id\x18\x05 \x01(\tR\x07orderId\x12!\n\x0corder_number\x18\x06 \x01(\tR\x0borderNumber\x12\x1b\n\trefund_id\x18\x07 \x01(\tR\x08refundId\x12\x1a\n\x08quantity\x18\x08 \x01(\x05R\x08quantity\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\"\x8f\x06\n\x06Reward\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12#\n\renrollment_id\x18\x04 \x01(\tR\x0c\x65nrollmentId\x12\x1d\n\nprogram_id\x18\x05 \x01(\tR\tprogramId\x12/\n\x05value\x18\x06 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\x12\x35\n\x08reversed\x18\x07 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x08reversed\x12,\n\x12reverses_reward_id\x18\x08 \x01(\tR\x10reversesRewardId\x12/\n\x05state\x18\t \x01(\x0e\x32\x19.headwater.v1.RewardStateR\x05state\x12\x41\n\x0b\x63\x61lculation\x18\n \x01(\x0b\x32\x1f.headwater.v1.RewardCalculationR\x0b\x63\x61lculation\x12\x46\n\x11\x61uto_approve_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x61utoApproveTime\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x1f\n\x0b\x64\x65ny_reason\x18\x0e \x01(\tR\ndenyReason\x12#\n\rcreate_reason\x18\x0f \x01(\tR\x0c\x63reateReason\x12\x17\n\x07lead_id\x18\x10 \x01(\tR\x06leadId\x12>\n\nconversion\x18\x11 \x01(\x0b\x32\x1e.headwater.v1.RewardConversionR\nconversion\"\xae\x03\n\x11RewardCalculation\x12,\n\x04rule\x18\x01 \x01(\x0e\x32\x18.headwater.v1.RewardRuleR\x04rule\x12\x34\n\x0b\x62\x61se_amount\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyR\nbaseAmount\x12\x34\n\x0bsale_amount\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\nsaleAmount\x12!\n\x0bpercent_ppm\x18\x04 \x01(\x05H\x00R\npercentPpm\x12)\n\x04\x66lat\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x04\x66lat\x12\x1b\n\tshare_ppm\x18\x06 \x01(\x05R\x08sharePpm\x12#\n\rterms_version\x18\x07 \x01(\x05R\x0ctermsVersion\x12\x32\n\x08rounding\x18\x08 \x01(\x0e\x32\x16.headwater.v1.RoundingR\x08rounding\x12\x33\n\nadjustment\x18\t \x01(\x0b\x32\x13.headwater.v1.MoneyR\nadjustmentB\x06\n\x04rate\"\x80\x01\n\rRewardSummary\x12\x1b\n\treward_id\x18\x01 \x01(\tR\x08rewardId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x02 \x01(\tR\x0b\x61\x66\x66iliateId\x12/\n\x05value\x18\x03 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\"]\n\x10GetRewardRequest\x12\x1b\n\treward_id\x18\x01 \x01(\tR\x08rewardId\x12,\n\x04view\x18\x02 \x01(\x0e\x32\x18.headwater.v1.RewardViewR\x04view\"A\n\x11GetRewardResponse\x12,\n\x06reward\x18\x01 \x01(\x0b\x32\x14.headwater.v1.RewardR\x06reward\"\xfd\x04\n\x12ListRewardsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x31\n\x06states\x18\x04 \x03(\x0e\x32\x19.headwater.v1.RewardStateR\x06states\x12=\n\taffiliate\x18\x05 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x06 \x01(\tR\tprogramId\x12\x43\n\x0f\x63reate_interval\x18\x07 \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\x0e\x63reateInterval\x12.\n\x05units\x18\x08 \x03(\x0e\x32\x18.headwater.v1.RewardUnitR\x05units\x12\x19\n\x08order_id\x18\t \x01(\tR\x07orderId\x12!\n\x0corder_number\x18\n \x01(\tR\x0borderNumber\x12\x1b\n\trefund_id\x18\x0b \x01(\tR\x08refundId\x12\x39\n\x07sources\x18\x0c \x03(\x0e\x32\x1f.headwater.v1.AttributionSourceR\x07sources\x12\x32\n\x06origin\x18\r \x01(\x0e\x32\x1a.headwater.v1.RewardOriginR\x06origin\x12,\n\x04view\x18\x0e \x01(\x0e\x32\x18.headwater.v1.RewardViewR\x04view\"m\n\x13ListRewardsResponse\x12.\n\x07rewards\x18\x01 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n\x15\x41pproveRewardsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nreward_ids\x18\x02 \x03(\tR\trewardIds\"d\n\x16\x41pproveRewardsResponse\x12.\n\x07rewards\x18\x01 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"j\n\x12\x44\x65nyRewardsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nreward_ids\x18\x02 \x03(\tR\trewardIds\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"a\n\x13\x44\x65nyRewardsResponse\x12.\n\x07rewards\x18\x01 \x03(\x0b\x32\x14.headwater.v1.RewardR\x07rewards\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb1\x02\n\x13\x43reateRewardRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x30\n\x04lead\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorH\x00R\x04lead\x12\x42\n\nenrollment\x18\x03 \x01(\x0b\x32 .headwater.v1.EnrollmentSelectorH\x00R\nenrollment\x12/\n\x05value\x18\x04 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\x12/\n\x05state\x18\x05 \x01(\x0e\x32\x19.headwater.v1.RewardStateR\x05state\x12\x16\n\x06reason\x18\x06 \x01(\tR\x06reasonB\x0b\n\trecipient\"`\n\x14\x43reateRewardResponse\x12,\n\x06reward\x18\x01 \x01(\x0b\x32\x14.headwater.v1.RewardR\x06reward\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"R\n\x14\x46ulfillRewardRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n\treward_id\x18\x02 \x01(\tR\x08rewardId\"a\n\x15\x46ulfillRewardResponse\x12,\n\x06reward\x18\x01 \x01(\x0b\x32\x14.headwater.v1.RewardR\x06reward\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*\xcf\x01\n\nRewardUnit\x12\x1b\n\x17REWARD_UNIT_UNSPECIFIED\x10\x00\x12\x14\n\x10REWARD_UNIT_CASH\x10\x01\x12\x16\n\x12REWARD_UNIT_POINTS\x10\x02\x12\x17\n\x13REWARD_UNIT_CREDITS\x10\x03\x12\x1b\n\x17REWARD_UNIT_FREE_MONTHS\x10\x04\x12 \n\x1cREWARD_UNIT_DISCOUNT_PERCENT\x10\x05\x12\x1e\n\x1aREWARD_UNIT_DISCOUNT_MONEY\x10\x06*\xab\x01\n\x0bRewardState\x12\x1c\n\x18REWARD_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REWARD_STATE_PENDING\x10\x01\x12\x19\n\x15REWARD_STATE_APPROVED\x10\x02\x12\x17\n\x13REWARD_STATE_DENIED\x10\x03\x12\x15\n\x11REWARD_STATE_PAID\x10\x04\x12\x19\n\x15REWARD_STATE_REVERSED\x10\x05*V\n\nRewardView\x12\x1b\n\x17REWARD_VIEW_UNSPECIFIED\x10\x00\x12\x15\n\x11REWARD_VIEW_BASIC\x10\x01\x12\x14\n\x10REWARD_VIEW_FULL\x10\x02*f\n\x0cRewardOrigin\x12\x1d\n\x19REWARD_ORIGIN_UNSPECIFIED\x10\x00\x12\x1c\n\x18REWARD_ORIGIN_CONVERSION\x10\x01\x12\x19\n\x15REWARD_ORIGIN_BY_HAND\x10\x02*\xb0\x01\n\nRewardRule\x12\x1b\n\x17REWARD_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13REWARD_RULE_PROGRAM\x10\x01\x12\x1a\n\x16REWARD_RULE_ENROLLMENT\x10\x02\x12\x18\n\x14REWARD_RULE_REVERSAL\x10\x03\x12\x1a\n\x16REWARD_RULE_CORRECTION\x10\x04\x12\x1a\n\x16REWARD_RULE_ADJUSTMENT\x10\x05\x42M\n\x10\x64\x65v.headwater.v1B\x0bRewardProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +37,48 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.reward_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\013RewardProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_REWARDSTATE']._serialized_start=2571
-  _globals['_REWARDSTATE']._serialized_end=2742
-  _globals['_REWARDRULE']._serialized_start=2744
-  _globals['_REWARDRULE']._serialized_end=2864
-  _globals['_REWARDVALUE']._serialized_start=161
-  _globals['_REWARDVALUE']._serialized_end=430
-  _globals['_REWARD']._serialized_start=433
-  _globals['_REWARD']._serialized_end=1090
-  _globals['_REWARDCALCULATION']._serialized_start=1093
-  _globals['_REWARDCALCULATION']._serialized_end=1470
-  _globals['_REWARDSUMMARY']._serialized_start=1473
-  _globals['_REWARDSUMMARY']._serialized_end=1601
-  _globals['_GETREWARDREQUEST']._serialized_start=1603
-  _globals['_GETREWARDREQUEST']._serialized_end=1650
-  _globals['_GETREWARDRESPONSE']._serialized_start=1652
-  _globals['_GETREWARDRESPONSE']._serialized_end=1717
-  _globals['_LISTREWARDSREQUEST']._serialized_start=1720
-  _globals['_LISTREWARDSREQUEST']._serialized_end=2061
-  _globals['_LISTREWARDSRESPONSE']._serialized_start=2063
-  _globals['_LISTREWARDSRESPONSE']._serialized_end=2172
-  _globals['_APPROVEREWARDSREQUEST']._serialized_start=2174
-  _globals['_APPROVEREWARDSREQUEST']._serialized_end=2259
-  _globals['_APPROVEREWARDSRESPONSE']._serialized_start=2261
-  _globals['_APPROVEREWARDSRESPONSE']._serialized_end=2361
-  _globals['_DENYREWARDSREQUEST']._serialized_start=2363
-  _globals['_DENYREWARDSREQUEST']._serialized_end=2469
-  _globals['_DENYREWARDSRESPONSE']._serialized_start=2471
-  _globals['_DENYREWARDSRESPONSE']._serialized_end=2568
+  _globals['_REWARDUNIT']._serialized_start=4066
+  _globals['_REWARDUNIT']._serialized_end=4273
+  _globals['_REWARDSTATE']._serialized_start=4276
+  _globals['_REWARDSTATE']._serialized_end=4447
+  _globals['_REWARDVIEW']._serialized_start=4449
+  _globals['_REWARDVIEW']._serialized_end=4535
+  _globals['_REWARDORIGIN']._serialized_start=4537
+  _globals['_REWARDORIGIN']._serialized_end=4639
+  _globals['_REWARDRULE']._serialized_start=4642
+  _globals['_REWARDRULE']._serialized_end=4818
+  _globals['_REWARDVALUE']._serialized_start=193
+  _globals['_REWARDVALUE']._serialized_end=462
+  _globals['_REWARDCONVERSION']._serialized_start=465
+  _globals['_REWARDCONVERSION']._serialized_end=815
+  _globals['_REWARD']._serialized_start=818
+  _globals['_REWARD']._serialized_end=1601
+  _globals['_REWARDCALCULATION']._serialized_start=1604
+  _globals['_REWARDCALCULATION']._serialized_end=2034
+  _globals['_REWARDSUMMARY']._serialized_start=2037
+  _globals['_REWARDSUMMARY']._serialized_end=2165
+  _globals['_GETREWARDREQUEST']._serialized_start=2167
+  _globals['_GETREWARDREQUEST']._serialized_end=2260
+  _globals['_GETREWARDRESPONSE']._serialized_start=2262
+  _globals['_GETREWARDRESPONSE']._serialized_end=2327
+  _globals['_LISTREWARDSREQUEST']._serialized_start=2330
+  _globals['_LISTREWARDSREQUEST']._serialized_end=2967
+  _globals['_LISTREWARDSRESPONSE']._serialized_start=2969
+  _globals['_LISTREWARDSRESPONSE']._serialized_end=3078
+  _globals['_APPROVEREWARDSREQUEST']._serialized_start=3080
+  _globals['_APPROVEREWARDSREQUEST']._serialized_end=3165
+  _globals['_APPROVEREWARDSRESPONSE']._serialized_start=3167
+  _globals['_APPROVEREWARDSRESPONSE']._serialized_end=3267
+  _globals['_DENYREWARDSREQUEST']._serialized_start=3269
+  _globals['_DENYREWARDSREQUEST']._serialized_end=3375
+  _globals['_DENYREWARDSRESPONSE']._serialized_start=3377
+  _globals['_DENYREWARDSRESPONSE']._serialized_end=3474
+  _globals['_CREATEREWARDREQUEST']._serialized_start=3477
+  _globals['_CREATEREWARDREQUEST']._serialized_end=3782
+  _globals['_CREATEREWARDRESPONSE']._serialized_start=3784
+  _globals['_CREATEREWARDRESPONSE']._serialized_end=3880
+  _globals['_FULFILLREWARDREQUEST']._serialized_start=3882
+  _globals['_FULFILLREWARDREQUEST']._serialized_end=3964
+  _globals['_FULFILLREWARDRESPONSE']._serialized_start=3966
+  _globals['_FULFILLREWARDRESPONSE']._serialized_end=4063
 # @@protoc_insertion_point(module_scope)

@@ -56,10 +56,25 @@ class RewardServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsResponse.FromString,
                 _registered_method=True)
+        self.CreateReward = channel.unary_unary(
+                '/headwater.v1.RewardService/CreateReward',
+                request_serializer=headwater_dot_v1_dot_reward__pb2.CreateRewardRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_reward__pb2.CreateRewardResponse.FromString,
+                _registered_method=True)
+        self.FulfillReward = channel.unary_unary(
+                '/headwater.v1.RewardService/FulfillReward',
+                request_serializer=headwater_dot_v1_dot_reward__pb2.FulfillRewardRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_reward__pb2.FulfillRewardResponse.FromString,
+                _registered_method=True)
         self.GetBalance = channel.unary_unary(
                 '/headwater.v1.RewardService/GetBalance',
                 request_serializer=headwater_dot_v1_dot_ledger__pb2.GetBalanceRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_ledger__pb2.GetBalanceResponse.FromString,
+                _registered_method=True)
+        self.ListBalances = channel.unary_unary(
+                '/headwater.v1.RewardService/ListBalances',
+                request_serializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesResponse.FromString,
                 _registered_method=True)
         self.ListLedgerEntries = channel.unary_unary(
                 '/headwater.v1.RewardService/ListLedgerEntries',
@@ -110,9 +125,34 @@ class RewardServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateReward(self, request, context):
+        """Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+        booked like every other reward.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FulfillReward(self, request, context):
+        """Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+        Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+        is not approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBalance(self, request, context):
         """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBalances(self, request, context):
+        """Lists the balances of all affiliates that ever had a pending or approved reward.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,10 +199,25 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsResponse.SerializeToString,
             ),
+            'CreateReward': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateReward,
+                    request_deserializer=headwater_dot_v1_dot_reward__pb2.CreateRewardRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_reward__pb2.CreateRewardResponse.SerializeToString,
+            ),
+            'FulfillReward': grpc.unary_unary_rpc_method_handler(
+                    servicer.FulfillReward,
+                    request_deserializer=headwater_dot_v1_dot_reward__pb2.FulfillRewardRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_reward__pb2.FulfillRewardResponse.SerializeToString,
+            ),
             'GetBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBalance,
                     request_deserializer=headwater_dot_v1_dot_ledger__pb2.GetBalanceRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_ledger__pb2.GetBalanceResponse.SerializeToString,
+            ),
+            'ListBalances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBalances,
+                    request_deserializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesResponse.SerializeToString,
             ),
             'ListLedgerEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLedgerEntries,
@@ -295,6 +350,60 @@ class RewardService(object):
             _registered_method=True)
 
     @staticmethod
+    def CreateReward(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.RewardService/CreateReward',
+            headwater_dot_v1_dot_reward__pb2.CreateRewardRequest.SerializeToString,
+            headwater_dot_v1_dot_reward__pb2.CreateRewardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FulfillReward(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.RewardService/FulfillReward',
+            headwater_dot_v1_dot_reward__pb2.FulfillRewardRequest.SerializeToString,
+            headwater_dot_v1_dot_reward__pb2.FulfillRewardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetBalance(request,
             target,
             options=(),
@@ -311,6 +420,33 @@ class RewardService(object):
             '/headwater.v1.RewardService/GetBalance',
             headwater_dot_v1_dot_ledger__pb2.GetBalanceRequest.SerializeToString,
             headwater_dot_v1_dot_ledger__pb2.GetBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBalances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.RewardService/ListBalances',
+            headwater_dot_v1_dot_ledger__pb2.ListBalancesRequest.SerializeToString,
+            headwater_dot_v1_dot_ledger__pb2.ListBalancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

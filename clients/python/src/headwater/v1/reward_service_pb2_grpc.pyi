@@ -50,10 +50,22 @@ class RewardServiceStub:
     Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
     pending.
     """
+    CreateReward: _grpc.UnaryUnaryMultiCallable[_reward_pb2.CreateRewardRequest, _reward_pb2.CreateRewardResponse]
+    """Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+    booked like every other reward.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+    """
+    FulfillReward: _grpc.UnaryUnaryMultiCallable[_reward_pb2.FulfillRewardRequest, _reward_pb2.FulfillRewardResponse]
+    """Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+    Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+    is not approved.
+    """
     GetBalance: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetBalanceRequest, _ledger_pb2.GetBalanceResponse]
     """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
+    ListBalances: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListBalancesRequest, _ledger_pb2.ListBalancesResponse]
+    """Lists the balances of all affiliates that ever had a pending or approved reward."""
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]
     """Lists ledger entries."""
     VerifyLedger: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]
@@ -85,10 +97,22 @@ class RewardServiceAsyncStub(RewardServiceStub):
     Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
     pending.
     """
+    CreateReward: _aio.UnaryUnaryMultiCallable[_reward_pb2.CreateRewardRequest, _reward_pb2.CreateRewardResponse]  # type: ignore[assignment]
+    """Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+    booked like every other reward.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+    """
+    FulfillReward: _aio.UnaryUnaryMultiCallable[_reward_pb2.FulfillRewardRequest, _reward_pb2.FulfillRewardResponse]  # type: ignore[assignment]
+    """Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+    Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+    is not approved.
+    """
     GetBalance: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetBalanceRequest, _ledger_pb2.GetBalanceResponse]  # type: ignore[assignment]
     """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
+    ListBalances: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListBalancesRequest, _ledger_pb2.ListBalancesResponse]  # type: ignore[assignment]
+    """Lists the balances of all affiliates that ever had a pending or approved reward."""
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists ledger entries."""
     VerifyLedger: _aio.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]  # type: ignore[assignment]
@@ -143,6 +167,28 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CreateReward(
+        self,
+        request: _reward_pb2.CreateRewardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reward_pb2.CreateRewardResponse, _abc.Awaitable[_reward_pb2.CreateRewardResponse]]:
+        """Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+        booked like every other reward.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def FulfillReward(
+        self,
+        request: _reward_pb2.FulfillRewardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reward_pb2.FulfillRewardResponse, _abc.Awaitable[_reward_pb2.FulfillRewardResponse]]:
+        """Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+        Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+        is not approved.
+        """
+
+    @_abc_1.abstractmethod
     def GetBalance(
         self,
         request: _ledger_pb2.GetBalanceRequest,
@@ -151,6 +197,14 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def ListBalances(
+        self,
+        request: _ledger_pb2.ListBalancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.ListBalancesResponse, _abc.Awaitable[_ledger_pb2.ListBalancesResponse]]:
+        """Lists the balances of all affiliates that ever had a pending or approved reward."""
 
     @_abc_1.abstractmethod
     def ListLedgerEntries(

@@ -48,6 +48,7 @@ class RecordSaleRequest(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    ITEM_SKU_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     Required.
@@ -70,7 +71,9 @@ class RecordSaleRequest(_message.Message):
     `occur_time`. An unknown code is not an error. Optional.
     """
     coupon_code: _builtins.str
-    """The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional."""
+    """The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
+    removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
+    """
     channel: _conversion_pb2.SaleChannel.ValueType
     """The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value."""
     first_name: _builtins.str
@@ -87,6 +90,10 @@ class RecordSaleRequest(_message.Message):
     """The merchant's id of the order, up to 128 characters. A longer one is left out with a warning. Optional."""
     order_number: _builtins.str
     """The order number that people see, up to 128 characters. Optional."""
+    item_sku: _builtins.str
+    """The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
+    nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
+    """
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
@@ -122,10 +129,11 @@ class RecordSaleRequest(_message.Message):
         quantity: _builtins.int = ...,
         order_id: _builtins.str = ...,
         order_number: _builtins.str = ...,
+        item_sku: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "mrr", b"mrr", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,7 +170,9 @@ class RecordSaleResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+        """What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
+        request.
+        """
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheadwater/v1/selector.proto\x12\x0cheadwater.v1\"G\n\x0f\x41\x63\x63ountSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x16\n\x05\x65mail\x18\x02 \x01(\tH\x00R\x05\x65mailB\n\n\x08selector\"\xa6\x01\n\x11\x41\x66\x66iliateSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12!\n\x0b\x65xternal_id\x18\x02 \x01(\tH\x00R\nexternalId\x12\x16\n\x05\x65mail\x18\x03 \x01(\tH\x00R\x05\x65mail\x12\x17\n\x06ref_id\x18\x04 \x01(\tH\x00R\x05refId\x12\x1f\n\nauth_token\x18\x05 \x01(\tH\x00R\tauthTokenB\n\n\x08selector\"g\n\x0cLeadSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12!\n\x0b\x65xternal_id\x18\x02 \x01(\tH\x00R\nexternalId\x12\x16\n\x05\x65mail\x18\x03 \x01(\tH\x00R\x05\x65mailB\n\n\x08selectorBO\n\x10\x64\x65v.headwater.v1B\rSelectorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheadwater/v1/selector.proto\x12\x0cheadwater.v1\"G\n\x0f\x41\x63\x63ountSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x16\n\x05\x65mail\x18\x02 \x01(\tH\x00R\x05\x65mailB\n\n\x08selector\"\xa6\x01\n\x11\x41\x66\x66iliateSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12!\n\x0b\x65xternal_id\x18\x02 \x01(\tH\x00R\nexternalId\x12\x16\n\x05\x65mail\x18\x03 \x01(\tH\x00R\x05\x65mail\x12\x17\n\x06ref_id\x18\x04 \x01(\tH\x00R\x05refId\x12\x1f\n\nauth_token\x18\x05 \x01(\tH\x00R\tauthTokenB\n\n\x08selector\"K\n\x12\x45nrollmentSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x17\n\x06ref_id\x18\x02 \x01(\tH\x00R\x05refIdB\n\n\x08selector\"g\n\x0cLeadSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12!\n\x0b\x65xternal_id\x18\x02 \x01(\tH\x00R\nexternalId\x12\x16\n\x05\x65mail\x18\x03 \x01(\tH\x00R\x05\x65mailB\n\n\x08selector\"@\n\x0cItemSelector\x12\x10\n\x02id\x18\x01 \x01(\tH\x00R\x02id\x12\x12\n\x03sku\x18\x02 \x01(\tH\x00R\x03skuB\n\n\x08selectorBO\n\x10\x64\x65v.headwater.v1B\rSelectorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSELECTOR']._serialized_end=116
   _globals['_AFFILIATESELECTOR']._serialized_start=119
   _globals['_AFFILIATESELECTOR']._serialized_end=285
-  _globals['_LEADSELECTOR']._serialized_start=287
-  _globals['_LEADSELECTOR']._serialized_end=390
+  _globals['_ENROLLMENTSELECTOR']._serialized_start=287
+  _globals['_ENROLLMENTSELECTOR']._serialized_end=362
+  _globals['_LEADSELECTOR']._serialized_start=364
+  _globals['_LEADSELECTOR']._serialized_end=467
+  _globals['_ITEMSELECTOR']._serialized_start=469
+  _globals['_ITEMSELECTOR']._serialized_end=533
 # @@protoc_insertion_point(module_scope)

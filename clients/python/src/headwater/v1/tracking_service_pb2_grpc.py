@@ -7,6 +7,7 @@ from headwater.v1 import batch_pb2 as headwater_dot_v1_dot_batch__pb2
 from headwater.v1 import cancellation_pb2 as headwater_dot_v1_dot_cancellation__pb2
 from headwater.v1 import click_pb2 as headwater_dot_v1_dot_click__pb2
 from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
+from headwater.v1 import correction_pb2 as headwater_dot_v1_dot_correction__pb2
 from headwater.v1 import feed_pb2 as headwater_dot_v1_dot_feed__pb2
 from headwater.v1 import lead_pb2 as headwater_dot_v1_dot_lead__pb2
 from headwater.v1 import refund_pb2 as headwater_dot_v1_dot_refund__pb2
@@ -54,6 +55,11 @@ class TrackingServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_click__pb2.RecordClickRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_click__pb2.RecordClickResponse.FromString,
                 _registered_method=True)
+        self.ListClicks = channel.unary_unary(
+                '/headwater.v1.TrackingService/ListClicks',
+                request_serializer=headwater_dot_v1_dot_click__pb2.ListClicksRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_click__pb2.ListClicksResponse.FromString,
+                _registered_method=True)
         self.RecordLead = channel.unary_unary(
                 '/headwater.v1.TrackingService/RecordLead',
                 request_serializer=headwater_dot_v1_dot_lead__pb2.RecordLeadRequest.SerializeToString,
@@ -74,10 +80,45 @@ class TrackingServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationResponse.FromString,
                 _registered_method=True)
+        self.CorrectSale = channel.unary_unary(
+                '/headwater.v1.TrackingService/CorrectSale',
+                request_serializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleResponse.FromString,
+                _registered_method=True)
         self.BatchRecordEvents = channel.unary_unary(
                 '/headwater.v1.TrackingService/BatchRecordEvents',
                 request_serializer=headwater_dot_v1_dot_batch__pb2.BatchRecordEventsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_batch__pb2.BatchRecordEventsResponse.FromString,
+                _registered_method=True)
+        self.CreateLead = channel.unary_unary(
+                '/headwater.v1.TrackingService/CreateLead',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.CreateLeadRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.CreateLeadResponse.FromString,
+                _registered_method=True)
+        self.UpdateLead = channel.unary_unary(
+                '/headwater.v1.TrackingService/UpdateLead',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.UpdateLeadRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.UpdateLeadResponse.FromString,
+                _registered_method=True)
+        self.DeleteLead = channel.unary_unary(
+                '/headwater.v1.TrackingService/DeleteLead',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.DeleteLeadRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.DeleteLeadResponse.FromString,
+                _registered_method=True)
+        self.MergeLeads = channel.unary_unary(
+                '/headwater.v1.TrackingService/MergeLeads',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.MergeLeadsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.MergeLeadsResponse.FromString,
+                _registered_method=True)
+        self.AttributeLead = channel.unary_unary(
+                '/headwater.v1.TrackingService/AttributeLead',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadResponse.FromString,
+                _registered_method=True)
+        self.GetAttribution = channel.unary_unary(
+                '/headwater.v1.TrackingService/GetAttribution',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.GetAttributionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.GetAttributionResponse.FromString,
                 _registered_method=True)
         self.GetLead = channel.unary_unary(
                 '/headwater.v1.TrackingService/GetLead',
@@ -93,6 +134,11 @@ class TrackingServiceStub(object):
                 '/headwater.v1.TrackingService/GetConversion',
                 request_serializer=headwater_dot_v1_dot_conversion__pb2.GetConversionRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_conversion__pb2.GetConversionResponse.FromString,
+                _registered_method=True)
+        self.BatchGetConversions = channel.unary_unary(
+                '/headwater.v1.TrackingService/BatchGetConversions',
+                request_serializer=headwater_dot_v1_dot_conversion__pb2.BatchGetConversionsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_conversion__pb2.BatchGetConversionsResponse.FromString,
                 _registered_method=True)
         self.ListConversions = channel.unary_unary(
                 '/headwater.v1.TrackingService/ListConversions',
@@ -120,8 +166,15 @@ class TrackingServiceServicer(object):
     def RecordClick(self, request, context):
         """Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
         lead or the sale. The feed has no events for clicks.
-        Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-        archived program.
+        Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+        an archived program or of an affiliate who is not ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClicks(self, request, context):
+        """Lists clicks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,10 +215,78 @@ class TrackingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CorrectSale(self, request, context):
+        """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+        the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchRecordEvents(self, request, context):
         """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
         others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
         are committed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateLead(self, request, context):
+        """Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+        conversion. To record a sign-up, call RecordLead.
+        Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+        FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateLead(self, request, context):
+        """Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+        it, except that the lead may take it back.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteLead(self, request, context):
+        """Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+        they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+        person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+        were recorded with.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeLeads(self, request, context):
+        """Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+        it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+        revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+        lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+        if its binding pays for them. A merge cannot be undone.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AttributeLead(self, request, context):
+        """Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+        binding. Sales that are credited already stay as they are.
+        Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAttribution(self, request, context):
+        """Returns who a lead is bound to and why, with the evidence that lost.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,6 +310,14 @@ class TrackingServiceServicer(object):
     def GetConversion(self, request, context):
         """Returns a conversion with its rewards, and the evidence that was considered for its credit.
         Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetConversions(self, request, context):
+        """Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+        the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,6 +349,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_click__pb2.RecordClickRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_click__pb2.RecordClickResponse.SerializeToString,
             ),
+            'ListClicks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClicks,
+                    request_deserializer=headwater_dot_v1_dot_click__pb2.ListClicksRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_click__pb2.ListClicksResponse.SerializeToString,
+            ),
             'RecordLead': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordLead,
                     request_deserializer=headwater_dot_v1_dot_lead__pb2.RecordLeadRequest.FromString,
@@ -240,10 +374,45 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationResponse.SerializeToString,
             ),
+            'CorrectSale': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectSale,
+                    request_deserializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleResponse.SerializeToString,
+            ),
             'BatchRecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchRecordEvents,
                     request_deserializer=headwater_dot_v1_dot_batch__pb2.BatchRecordEventsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_batch__pb2.BatchRecordEventsResponse.SerializeToString,
+            ),
+            'CreateLead': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLead,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.CreateLeadRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.CreateLeadResponse.SerializeToString,
+            ),
+            'UpdateLead': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateLead,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.UpdateLeadRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.UpdateLeadResponse.SerializeToString,
+            ),
+            'DeleteLead': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteLead,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.DeleteLeadRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.DeleteLeadResponse.SerializeToString,
+            ),
+            'MergeLeads': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeLeads,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.MergeLeadsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.MergeLeadsResponse.SerializeToString,
+            ),
+            'AttributeLead': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttributeLead,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadResponse.SerializeToString,
+            ),
+            'GetAttribution': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAttribution,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.GetAttributionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.GetAttributionResponse.SerializeToString,
             ),
             'GetLead': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLead,
@@ -259,6 +428,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.GetConversion,
                     request_deserializer=headwater_dot_v1_dot_conversion__pb2.GetConversionRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_conversion__pb2.GetConversionResponse.SerializeToString,
+            ),
+            'BatchGetConversions': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetConversions,
+                    request_deserializer=headwater_dot_v1_dot_conversion__pb2.BatchGetConversionsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_conversion__pb2.BatchGetConversionsResponse.SerializeToString,
             ),
             'ListConversions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConversions,
@@ -306,6 +480,33 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/RecordClick',
             headwater_dot_v1_dot_click__pb2.RecordClickRequest.SerializeToString,
             headwater_dot_v1_dot_click__pb2.RecordClickResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClicks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/ListClicks',
+            headwater_dot_v1_dot_click__pb2.ListClicksRequest.SerializeToString,
+            headwater_dot_v1_dot_click__pb2.ListClicksResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -425,6 +626,33 @@ class TrackingService(object):
             _registered_method=True)
 
     @staticmethod
+    def CorrectSale(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/CorrectSale',
+            headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.SerializeToString,
+            headwater_dot_v1_dot_correction__pb2.CorrectSaleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def BatchRecordEvents(request,
             target,
             options=(),
@@ -441,6 +669,168 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/BatchRecordEvents',
             headwater_dot_v1_dot_batch__pb2.BatchRecordEventsRequest.SerializeToString,
             headwater_dot_v1_dot_batch__pb2.BatchRecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/CreateLead',
+            headwater_dot_v1_dot_lead__pb2.CreateLeadRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.CreateLeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateLead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/UpdateLead',
+            headwater_dot_v1_dot_lead__pb2.UpdateLeadRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.UpdateLeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteLead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/DeleteLead',
+            headwater_dot_v1_dot_lead__pb2.DeleteLeadRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.DeleteLeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeLeads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/MergeLeads',
+            headwater_dot_v1_dot_lead__pb2.MergeLeadsRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.MergeLeadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttributeLead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/AttributeLead',
+            headwater_dot_v1_dot_lead__pb2.AttributeLeadRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.AttributeLeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAttribution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/GetAttribution',
+            headwater_dot_v1_dot_lead__pb2.GetAttributionRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.GetAttributionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -522,6 +912,33 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/GetConversion',
             headwater_dot_v1_dot_conversion__pb2.GetConversionRequest.SerializeToString,
             headwater_dot_v1_dot_conversion__pb2.GetConversionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetConversions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/BatchGetConversions',
+            headwater_dot_v1_dot_conversion__pb2.BatchGetConversionsRequest.SerializeToString,
+            headwater_dot_v1_dot_conversion__pb2.BatchGetConversionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,6 +9,7 @@ from headwater.v1 import batch_pb2 as _batch_pb2
 from headwater.v1 import cancellation_pb2 as _cancellation_pb2
 from headwater.v1 import click_pb2 as _click_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import correction_pb2 as _correction_pb2
 from headwater.v1 import feed_pb2 as _feed_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import refund_pb2 as _refund_pb2
@@ -51,9 +52,11 @@ class TrackingServiceStub:
     RecordClick: _grpc.UnaryUnaryMultiCallable[_click_pb2.RecordClickRequest, _click_pb2.RecordClickResponse]
     """Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
     lead or the sale. The feed has no events for clicks.
-    Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-    archived program.
+    Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+    an archived program or of an affiliate who is not ACTIVE.
     """
+    ListClicks: _grpc.UnaryUnaryMultiCallable[_click_pb2.ListClicksRequest, _click_pb2.ListClicksResponse]
+    """Lists clicks."""
     RecordLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.RecordLeadRequest, _lead_pb2.RecordLeadResponse]
     """Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
     affiliate. The lead's earlier NOT_REFERRED sales are credited to that affiliate now, if they occurred inside the attribution
@@ -73,10 +76,50 @@ class TrackingServiceStub:
     """Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
+    CorrectSale: _grpc.UnaryUnaryMultiCallable[_correction_pb2.CorrectSaleRequest, _correction_pb2.CorrectSaleResponse]
+    """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+    the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+    """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchRecordEventsRequest, _batch_pb2.BatchRecordEventsResponse]
     """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
     others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
     are committed.
+    """
+    CreateLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.CreateLeadRequest, _lead_pb2.CreateLeadResponse]
+    """Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+    conversion. To record a sign-up, call RecordLead.
+    Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+    FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    """
+    UpdateLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.UpdateLeadRequest, _lead_pb2.UpdateLeadResponse]
+    """Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+    it, except that the lead may take it back.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    """
+    DeleteLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.DeleteLeadRequest, _lead_pb2.DeleteLeadResponse]
+    """Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+    they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+    person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+    were recorded with.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+    """
+    MergeLeads: _grpc.UnaryUnaryMultiCallable[_lead_pb2.MergeLeadsRequest, _lead_pb2.MergeLeadsResponse]
+    """Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+    it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+    revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+    lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+    if its binding pays for them. A merge cannot be undone.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    """
+    AttributeLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.AttributeLeadRequest, _lead_pb2.AttributeLeadResponse]
+    """Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+    binding. Sales that are credited already stay as they are.
+    Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    """
+    GetAttribution: _grpc.UnaryUnaryMultiCallable[_lead_pb2.GetAttributionRequest, _lead_pb2.GetAttributionResponse]
+    """Returns who a lead is bound to and why, with the evidence that lost.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
     GetLead: _grpc.UnaryUnaryMultiCallable[_lead_pb2.GetLeadRequest, _lead_pb2.GetLeadResponse]
     """Returns a lead with its enrollments and affiliates.
@@ -87,6 +130,10 @@ class TrackingServiceStub:
     GetConversion: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.GetConversionRequest, _conversion_pb2.GetConversionResponse]
     """Returns a conversion with its rewards, and the evidence that was considered for its credit.
     Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+    """
+    BatchGetConversions: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.BatchGetConversionsRequest, _conversion_pb2.BatchGetConversionsResponse]
+    """Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+    the others.
     """
     ListConversions: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.ListConversionsRequest, _conversion_pb2.ListConversionsResponse]
     """Lists conversions with their rewards."""
@@ -114,9 +161,11 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     RecordClick: _aio.UnaryUnaryMultiCallable[_click_pb2.RecordClickRequest, _click_pb2.RecordClickResponse]  # type: ignore[assignment]
     """Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
     lead or the sale. The feed has no events for clicks.
-    Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-    archived program.
+    Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+    an archived program or of an affiliate who is not ACTIVE.
     """
+    ListClicks: _aio.UnaryUnaryMultiCallable[_click_pb2.ListClicksRequest, _click_pb2.ListClicksResponse]  # type: ignore[assignment]
+    """Lists clicks."""
     RecordLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.RecordLeadRequest, _lead_pb2.RecordLeadResponse]  # type: ignore[assignment]
     """Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
     affiliate. The lead's earlier NOT_REFERRED sales are credited to that affiliate now, if they occurred inside the attribution
@@ -136,10 +185,50 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
+    CorrectSale: _aio.UnaryUnaryMultiCallable[_correction_pb2.CorrectSaleRequest, _correction_pb2.CorrectSaleResponse]  # type: ignore[assignment]
+    """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+    the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+    """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchRecordEventsRequest, _batch_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
     """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
     others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
     are committed.
+    """
+    CreateLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.CreateLeadRequest, _lead_pb2.CreateLeadResponse]  # type: ignore[assignment]
+    """Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+    conversion. To record a sign-up, call RecordLead.
+    Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+    FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    """
+    UpdateLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.UpdateLeadRequest, _lead_pb2.UpdateLeadResponse]  # type: ignore[assignment]
+    """Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+    it, except that the lead may take it back.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    """
+    DeleteLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.DeleteLeadRequest, _lead_pb2.DeleteLeadResponse]  # type: ignore[assignment]
+    """Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+    they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+    person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+    were recorded with.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+    """
+    MergeLeads: _aio.UnaryUnaryMultiCallable[_lead_pb2.MergeLeadsRequest, _lead_pb2.MergeLeadsResponse]  # type: ignore[assignment]
+    """Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+    it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+    revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+    lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+    if its binding pays for them. A merge cannot be undone.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+    """
+    AttributeLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.AttributeLeadRequest, _lead_pb2.AttributeLeadResponse]  # type: ignore[assignment]
+    """Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+    binding. Sales that are credited already stay as they are.
+    Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    """
+    GetAttribution: _aio.UnaryUnaryMultiCallable[_lead_pb2.GetAttributionRequest, _lead_pb2.GetAttributionResponse]  # type: ignore[assignment]
+    """Returns who a lead is bound to and why, with the evidence that lost.
+    Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
     GetLead: _aio.UnaryUnaryMultiCallable[_lead_pb2.GetLeadRequest, _lead_pb2.GetLeadResponse]  # type: ignore[assignment]
     """Returns a lead with its enrollments and affiliates.
@@ -150,6 +239,10 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     GetConversion: _aio.UnaryUnaryMultiCallable[_conversion_pb2.GetConversionRequest, _conversion_pb2.GetConversionResponse]  # type: ignore[assignment]
     """Returns a conversion with its rewards, and the evidence that was considered for its credit.
     Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+    """
+    BatchGetConversions: _aio.UnaryUnaryMultiCallable[_conversion_pb2.BatchGetConversionsRequest, _conversion_pb2.BatchGetConversionsResponse]  # type: ignore[assignment]
+    """Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+    the others.
     """
     ListConversions: _aio.UnaryUnaryMultiCallable[_conversion_pb2.ListConversionsRequest, _conversion_pb2.ListConversionsResponse]  # type: ignore[assignment]
     """Lists conversions with their rewards."""
@@ -180,9 +273,17 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_click_pb2.RecordClickResponse, _abc.Awaitable[_click_pb2.RecordClickResponse]]:
         """Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
         lead or the sale. The feed has no events for clicks.
-        Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-        archived program.
+        Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+        an archived program or of an affiliate who is not ACTIVE.
         """
+
+    @_abc_1.abstractmethod
+    def ListClicks(
+        self,
+        request: _click_pb2.ListClicksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_click_pb2.ListClicksResponse, _abc.Awaitable[_click_pb2.ListClicksResponse]]:
+        """Lists clicks."""
 
     @_abc_1.abstractmethod
     def RecordLead(
@@ -228,6 +329,17 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CorrectSale(
+        self,
+        request: _correction_pb2.CorrectSaleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_correction_pb2.CorrectSaleResponse, _abc.Awaitable[_correction_pb2.CorrectSaleResponse]]:
+        """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+        the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+        """
+
+    @_abc_1.abstractmethod
     def BatchRecordEvents(
         self,
         request: _batch_pb2.BatchRecordEventsRequest,
@@ -236,6 +348,77 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
         others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
         are committed.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateLead(
+        self,
+        request: _lead_pb2.CreateLeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.CreateLeadResponse, _abc.Awaitable[_lead_pb2.CreateLeadResponse]]:
+        """Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+        conversion. To record a sign-up, call RecordLead.
+        Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+        FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateLead(
+        self,
+        request: _lead_pb2.UpdateLeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.UpdateLeadResponse, _abc.Awaitable[_lead_pb2.UpdateLeadResponse]]:
+        """Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+        it, except that the lead may take it back.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteLead(
+        self,
+        request: _lead_pb2.DeleteLeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.DeleteLeadResponse, _abc.Awaitable[_lead_pb2.DeleteLeadResponse]]:
+        """Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+        they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+        person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+        were recorded with.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def MergeLeads(
+        self,
+        request: _lead_pb2.MergeLeadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.MergeLeadsResponse, _abc.Awaitable[_lead_pb2.MergeLeadsResponse]]:
+        """Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+        it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+        revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+        lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+        if its binding pays for them. A merge cannot be undone.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+        """
+
+    @_abc_1.abstractmethod
+    def AttributeLead(
+        self,
+        request: _lead_pb2.AttributeLeadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.AttributeLeadResponse, _abc.Awaitable[_lead_pb2.AttributeLeadResponse]]:
+        """Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+        binding. Sales that are credited already stay as they are.
+        Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAttribution(
+        self,
+        request: _lead_pb2.GetAttributionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.GetAttributionResponse, _abc.Awaitable[_lead_pb2.GetAttributionResponse]]:
+        """Returns who a lead is bound to and why, with the evidence that lost.
+        Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -264,6 +447,16 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_conversion_pb2.GetConversionResponse, _abc.Awaitable[_conversion_pb2.GetConversionResponse]]:
         """Returns a conversion with its rewards, and the evidence that was considered for its credit.
         Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetConversions(
+        self,
+        request: _conversion_pb2.BatchGetConversionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversion_pb2.BatchGetConversionsResponse, _abc.Awaitable[_conversion_pb2.BatchGetConversionsResponse]]:
+        """Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+        the others.
         """
 
     @_abc_1.abstractmethod

@@ -4,16 +4,18 @@
 // @generated from file headwater/v1/affiliate.proto (package headwater.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { Coupon } from "./coupon_pb.js";
 import { file_headwater_v1_coupon } from "./coupon_pb.js";
 import type { Enrollment } from "./enrollment_pb.js";
 import { file_headwater_v1_enrollment } from "./enrollment_pb.js";
+import type { Balance } from "./ledger_pb.js";
+import { file_headwater_v1_ledger } from "./ledger_pb.js";
 import type { Commission } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
 import type { AffiliateSelector } from "./selector_pb.js";
@@ -24,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/affiliate.proto.
  */
 export const file_headwater_v1_affiliate: GenFile = /*@__PURE__*/
-  fileDesc("ChxoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlLnByb3RvEgxoZWFkd2F0ZXIudjEiaAoNUG9zdGFsQWRkcmVzcxIOCgZzdHJlZXQYASABKAkSDAoEY2l0eRgCIAEoCRIOCgZyZWdpb24YAyABKAkSEwoLcG9zdGFsX2NvZGUYBCABKAkSFAoMY291bnRyeV9jb2RlGAUgASgJIpwCChBBZmZpbGlhdGVQcm9maWxlEg8KB2NvbXBhbnkYASABKAkSLAoHYWRkcmVzcxgCIAEoCzIbLmhlYWR3YXRlci52MS5Qb3N0YWxBZGRyZXNzEg0KBXBob25lGAMgASgJEhMKC3dlYnNpdGVfdXJsGAQgASgJEhIKCmF2YXRhcl91cmwYBSABKAkSDQoFYWJvdXQYBiABKAkSSwoPc29jaWFsX3Byb2ZpbGVzGAcgAygLMjIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUuU29jaWFsUHJvZmlsZXNFbnRyeRo1ChNTb2NpYWxQcm9maWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi9QEKCUFmZmlsaWF0ZRIKCgJpZBgBIAEoCRITCgtleHRlcm5hbF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRISCgpmaXJzdF9uYW1lGAQgASgJEhEKCWxhc3RfbmFtZRgFIAEoCRIvCgdwcm9maWxlGAYgASgLMh4uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKtAgoWQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEi8KB3Byb2ZpbGUYBiABKAsyHi5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlUHJvZmlsZRISCgpwcm9ncmFtX2lkGAcgASgJEg4KBnJlZl9pZBgIIAEoCRITCgtjb3Vwb25fY29kZRgJIAEoCRITCgtsYW5kaW5nX3VybBgKIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAsgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24ivwEKF0NyZWF0ZUFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSLAoKZW5yb2xsbWVudBgCIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EiQKBmNvdXBvbhgDIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEgoKYXV0aF90b2tlbhgEIAEoCRIQCghyZXBsYXllZBgFIAEoCCJJChNHZXRBZmZpbGlhdGVSZXF1ZXN0EjIKCWFmZmlsaWF0ZRgBIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJxChRHZXRBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQiegoVTGlzdEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchISCgpwcm9ncmFtX2lkGAQgASgJIl4KFkxpc3RBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQlAKEGRldi5oZWFkd2F0ZXIudjFCDkFmZmlsaWF0ZVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("ChxoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlLnByb3RvEgxoZWFkd2F0ZXIudjEiaAoNUG9zdGFsQWRkcmVzcxIOCgZzdHJlZXQYASABKAkSDAoEY2l0eRgCIAEoCRIOCgZyZWdpb24YAyABKAkSEwoLcG9zdGFsX2NvZGUYBCABKAkSFAoMY291bnRyeV9jb2RlGAUgASgJIuQCChBBZmZpbGlhdGVQcm9maWxlEg8KB2NvbXBhbnkYASABKAkSLAoHYWRkcmVzcxgCIAEoCzIbLmhlYWR3YXRlci52MS5Qb3N0YWxBZGRyZXNzEg0KBXBob25lGAMgASgJEhMKC3dlYnNpdGVfdXJsGAQgASgJEhIKCmF2YXRhcl91cmwYBSABKAkSDQoFYWJvdXQYBiABKAkSSwoPc29jaWFsX3Byb2ZpbGVzGAcgAygLMjIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUuU29jaWFsUHJvZmlsZXNFbnRyeRIUCgxwYXlwYWxfZW1haWwYCCABKAkSMAoNY3VzdG9tX2ZpZWxkcxgJIAMoCzIZLmhlYWR3YXRlci52MS5DdXN0b21GaWVsZBo1ChNTb2NpYWxQcm9maWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOAoLQ3VzdG9tRmllbGQSCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXZhbHVlGAMgASgJIq8ECglBZmZpbGlhdGUSCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSDQoFZW1haWwYAyABKAkSEgoKZmlyc3RfbmFtZRgEIAEoCRIRCglsYXN0X25hbWUYBSABKAkSLwoHcHJvZmlsZRgGIAEoCzIeLmhlYWR3YXRlci52MS5BZmZpbGlhdGVQcm9maWxlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCRIrCgVzdGF0ZRgKIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIUCgxzdGF0ZV9yZWFzb24YCyABKAkSLgoKc3RhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoPcGVuZGluZ19yZXdhcmRzGA0gASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEhYKDmVtYWlsX3ZlcmlmaWVkGA4gASgIEjcKCG1ldGFkYXRhGA8gAygLMiUuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLpAwoWQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEi8KB3Byb2ZpbGUYBiABKAsyHi5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlUHJvZmlsZRISCgpwcm9ncmFtX2lkGAcgASgJEg4KBnJlZl9pZBgIIAEoCRITCgtjb3Vwb25fY29kZRgJIAEoCRITCgtsYW5kaW5nX3VybBgKIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAsgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SKwoFc3RhdGUYDCABKA4yHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU3RhdGUSFgoOZW1haWxfdmVyaWZpZWQYDSABKAgSRAoIbWV0YWRhdGEYDiADKAsyMi5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK/AQoXQ3JlYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIsCgplbnJvbGxtZW50GAIgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJAoGY291cG9uGAMgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhISCgphdXRoX3Rva2VuGAQgASgJEhAKCHJlcGxheWVkGAUgASgIIkkKE0dldEFmZmlsaWF0ZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yIsEBChRHZXRBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJQoHY291cG9ucxgDIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SJwoIYmFsYW5jZXMYBCADKAsyFS5oZWFkd2F0ZXIudjEuQmFsYW5jZSL+AQoVTGlzdEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchISCgpwcm9ncmFtX2lkGAQgASgJEiwKBnN0YXRlcxgFIAMoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIbCg5lbWFpbF92ZXJpZmllZBgGIAEoCEgAiAEBEhYKCWhhc19zYWxlcxgHIAEoCEgBiAEBQhEKD19lbWFpbF92ZXJpZmllZEIMCgpfaGFzX3NhbGVzIl4KFkxpc3RBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKF1NlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchINCgVxdWVyeRgEIAEoCSJgChhTZWFyY2hBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrwBChZVcGRhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSKgoJYWZmaWxpYXRlGAIgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSMQoIc2VsZWN0b3IYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiVwoXVXBkYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCJvChdBcHByb3ZlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIMCgRldGFnGAMgASgJIlgKGEFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIIn4KFlJlamVjdEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDgoGcmVhc29uGAMgASgJEgwKBGV0YWcYBCABKAkiVwoXUmVqZWN0QWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCK5AQoaRGVhY3RpdmF0ZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISNQoPcGVuZGluZ19yZXdhcmRzGAMgASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEg4KBnJlYXNvbhgEIAEoCRIMCgRldGFnGAUgASgJIlsKG0RlYWN0aXZhdGVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIImUKG1JvdGF0ZUFmZmlsaWF0ZVRva2VuUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJwChxSb3RhdGVBZmZpbGlhdGVUb2tlblJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEgoKYXV0aF90b2tlbhgCIAEoCRIQCghyZXBsYXllZBgDIAEoCCJcChZDb3VudEFmZmlsaWF0ZXNSZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSGwoOZW1haWxfdmVyaWZpZWQYAiABKAhIAIgBAUIRCg9fZW1haWxfdmVyaWZpZWQibAoOQWZmaWxpYXRlQ291bnQSKwoFc3RhdGUYASABKA4yHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU3RhdGUSEwoLdG90YWxfY291bnQYAiABKAMSGAoQd2l0aF9zYWxlc19jb3VudBgDIAEoAyJ/ChdDb3VudEFmZmlsaWF0ZXNSZXNwb25zZRITCgt0b3RhbF9jb3VudBgBIAEoAxIYChB3aXRoX3NhbGVzX2NvdW50GAIgASgDEjUKD2NvdW50c19ieV9zdGF0ZRgDIAMoCzIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVDb3VudCqmAQoOQWZmaWxpYXRlU3RhdGUSHwobQUZGSUxJQVRFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXQUZGSUxJQVRFX1NUQVRFX0FQUExJRUQQARIaChZBRkZJTElBVEVfU1RBVEVfQUNUSVZFEAISHAoYQUZGSUxJQVRFX1NUQVRFX0lOQUNUSVZFEAMSHAoYQUZGSUxJQVRFX1NUQVRFX1JFSkVDVEVEEAQqZQoOUGVuZGluZ1Jld2FyZHMSHwobUEVORElOR19SRVdBUkRTX1VOU1BFQ0lGSUVEEAASGAoUUEVORElOR19SRVdBUkRTX0tFRVAQARIYChRQRU5ESU5HX1JFV0FSRFNfREVOWRACQlAKEGRldi5oZWFkd2F0ZXIudjFCDkFmZmlsaWF0ZVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_ledger, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * A postal address. Every field is optional, up to 200 characters.
@@ -130,6 +132,20 @@ export type AffiliateProfile = Message<"headwater.v1.AffiliateProfile"> & {
    * @generated from field: map<string, string> social_profiles = 7;
    */
   socialProfiles: { [key: string]: string };
+
+  /**
+   * The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`.
+   *
+   * @generated from field: string paypal_email = 8;
+   */
+  paypalEmail: string;
+
+  /**
+   * Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
+   *
+   * @generated from field: repeated headwater.v1.CustomField custom_fields = 9;
+   */
+  customFields: CustomField[];
 };
 
 /**
@@ -138,6 +154,41 @@ export type AffiliateProfile = Message<"headwater.v1.AffiliateProfile"> & {
  */
 export const AffiliateProfileSchema: GenMessage<AffiliateProfile> = /*@__PURE__*/
   messageDesc(file_headwater_v1_affiliate, 1);
+
+/**
+ * A field of the merchant's own about an affiliate.
+ *
+ * @generated from message headwater.v1.CustomField
+ */
+export type CustomField = Message<"headwater.v1.CustomField"> & {
+  /**
+   * The name of the field for programs: 1 to 40 lower-case letters, digits, `-` or `_`. Required.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The name of the field for people, such as the question, up to 200 characters. Optional.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * The value, up to 2,000 characters. May be empty.
+   *
+   * @generated from field: string value = 3;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message headwater.v1.CustomField.
+ * Use `create(CustomFieldSchema)` to create a new message.
+ */
+export const CustomFieldSchema: GenMessage<CustomField> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 2);
 
 /**
  * A person or firm that refers customers to the merchant.
@@ -160,7 +211,8 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
   externalId: string;
 
   /**
-   * The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed.
+   * The email address as it is compared, see `Lead.email`, unique in the account. Empty in the feed, and if it is not known: an affiliate
+   * that is created with a coupon may be named by its `external_id` alone.
    *
    * @generated from field: string email = 3;
    */
@@ -200,6 +252,58 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 8;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Changes with every change of the affiliate. Send it in UpdateAffiliate and the calls that change the state to refuse the call if
+   * the affiliate changed since it was read.
+   *
+   * @generated from field: string etag = 9;
+   */
+  etag: string;
+
+  /**
+   * The state.
+   *
+   * @generated from field: headwater.v1.AffiliateState state = 10;
+   */
+  state: AffiliateState;
+
+  /**
+   * Why the affiliate was rejected or deactivated, as the call said. Empty in the feed.
+   *
+   * @generated from field: string state_reason = 11;
+   */
+  stateReason: string;
+
+  /**
+   * When the state last changed. The time of creation if it never did.
+   *
+   * @generated from field: google.protobuf.Timestamp state_time = 12;
+   */
+  stateTime?: Timestamp | undefined;
+
+  /**
+   * The choice that DeactivateAffiliate got about the pending rewards. Set only while the affiliate is INACTIVE. Unspecified for an
+   * affiliate that was created INACTIVE.
+   *
+   * @generated from field: headwater.v1.PendingRewards pending_rewards = 13;
+   */
+  pendingRewards: PendingRewards;
+
+  /**
+   * Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false.
+   *
+   * @generated from field: bool email_verified = 14;
+   */
+  emailVerified: boolean;
+
+  /**
+   * Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
+   * Events have them too, and events are never changed, so put no personal data into them.
+   *
+   * @generated from field: map<string, string> metadata = 15;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -207,7 +311,7 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
  * Use `create(AffiliateSchema)` to create a new message.
  */
 export const AffiliateSchema: GenMessage<Affiliate> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 2);
+  messageDesc(file_headwater_v1_affiliate, 3);
 
 /**
  * The request of CreateAffiliate.
@@ -295,6 +399,27 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
    * @generated from field: headwater.v1.Commission commission_override = 11;
    */
   commissionOverride?: Commission | undefined;
+
+  /**
+   * The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+   *
+   * @generated from field: headwater.v1.AffiliateState state = 12;
+   */
+  state: AffiliateState;
+
+  /**
+   * Whether the email address is known to be the affiliate's.
+   *
+   * @generated from field: bool email_verified = 13;
+   */
+  emailVerified: boolean;
+
+  /**
+   * See `Affiliate.metadata`. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 14;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -302,7 +427,7 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
  * Use `create(CreateAffiliateRequestSchema)` to create a new message.
  */
 export const CreateAffiliateRequestSchema: GenMessage<CreateAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 3);
+  messageDesc(file_headwater_v1_affiliate, 4);
 
 /**
  * The answer of CreateAffiliate.
@@ -332,7 +457,8 @@ export type CreateAffiliateResponse = Message<"headwater.v1.CreateAffiliateRespo
   coupon?: Coupon | undefined;
 
   /**
-   * A secret token that selects the affiliate, see AffiliateSelector. Returned by this call only. Empty when `replayed` is true.
+   * A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
+   * RotateAffiliateToken replaces it. Empty when `replayed` is true.
    *
    * @generated from field: string auth_token = 4;
    */
@@ -351,7 +477,7 @@ export type CreateAffiliateResponse = Message<"headwater.v1.CreateAffiliateRespo
  * Use `create(CreateAffiliateResponseSchema)` to create a new message.
  */
 export const CreateAffiliateResponseSchema: GenMessage<CreateAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 4);
+  messageDesc(file_headwater_v1_affiliate, 5);
 
 /**
  * The request of GetAffiliate.
@@ -372,7 +498,7 @@ export type GetAffiliateRequest = Message<"headwater.v1.GetAffiliateRequest"> & 
  * Use `create(GetAffiliateRequestSchema)` to create a new message.
  */
 export const GetAffiliateRequestSchema: GenMessage<GetAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 5);
+  messageDesc(file_headwater_v1_affiliate, 6);
 
 /**
  * The answer of GetAffiliate.
@@ -394,6 +520,20 @@ export type GetAffiliateResponse = Message<"headwater.v1.GetAffiliateResponse"> 
    * @generated from field: repeated headwater.v1.Enrollment enrollments = 2;
    */
   enrollments: Enrollment[];
+
+  /**
+   * The affiliate's active coupons, the oldest first. At most 1,000, and at most 512 KiB. ListCoupons has all coupons.
+   *
+   * @generated from field: repeated headwater.v1.Coupon coupons = 3;
+   */
+  coupons: Coupon[];
+
+  /**
+   * The affiliate's balances, as GetBalance returns them.
+   *
+   * @generated from field: repeated headwater.v1.Balance balances = 4;
+   */
+  balances: Balance[];
 };
 
 /**
@@ -401,7 +541,7 @@ export type GetAffiliateResponse = Message<"headwater.v1.GetAffiliateResponse"> 
  * Use `create(GetAffiliateResponseSchema)` to create a new message.
  */
 export const GetAffiliateResponseSchema: GenMessage<GetAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 6);
+  messageDesc(file_headwater_v1_affiliate, 7);
 
 /**
  * The request of ListAffiliates.
@@ -437,6 +577,28 @@ export type ListAffiliatesRequest = Message<"headwater.v1.ListAffiliatesRequest"
    * @generated from field: string program_id = 4;
    */
   programId: string;
+
+  /**
+   * Only affiliates in one of these states. Empty: affiliates in every state.
+   *
+   * @generated from field: repeated headwater.v1.AffiliateState states = 5;
+   */
+  states: AffiliateState[];
+
+  /**
+   * Only affiliates whose email address is verified, or is not. Not set: both.
+   *
+   * @generated from field: optional bool email_verified = 6;
+   */
+  emailVerified?: boolean | undefined;
+
+  /**
+   * Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
+   * was denied. Not set: both.
+   *
+   * @generated from field: optional bool has_sales = 7;
+   */
+  hasSales?: boolean | undefined;
 };
 
 /**
@@ -444,7 +606,7 @@ export type ListAffiliatesRequest = Message<"headwater.v1.ListAffiliatesRequest"
  * Use `create(ListAffiliatesRequestSchema)` to create a new message.
  */
 export const ListAffiliatesRequestSchema: GenMessage<ListAffiliatesRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 7);
+  messageDesc(file_headwater_v1_affiliate, 8);
 
 /**
  * The answer of ListAffiliates.
@@ -472,5 +634,603 @@ export type ListAffiliatesResponse = Message<"headwater.v1.ListAffiliatesRespons
  * Use `create(ListAffiliatesResponseSchema)` to create a new message.
  */
 export const ListAffiliatesResponseSchema: GenMessage<ListAffiliatesResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 8);
+  messageDesc(file_headwater_v1_affiliate, 9);
+
+/**
+ * The request of SearchAffiliates.
+ *
+ * @generated from message headwater.v1.SearchAffiliatesRequest
+ */
+export type SearchAffiliatesRequest = Message<"headwater.v1.SearchAffiliatesRequest"> & {
+  /**
+   * The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+   * holds at most 3 MiB, so it may have fewer entries.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page, sent with the same text and order. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+   *
+   * @generated from field: headwater.v1.ListOrder order = 3;
+   */
+  order: ListOrder;
+
+  /**
+   * The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
+   * in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
+   *
+   * @generated from field: string query = 4;
+   */
+  query: string;
+};
+
+/**
+ * Describes the message headwater.v1.SearchAffiliatesRequest.
+ * Use `create(SearchAffiliatesRequestSchema)` to create a new message.
+ */
+export const SearchAffiliatesRequestSchema: GenMessage<SearchAffiliatesRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 10);
+
+/**
+ * The answer of SearchAffiliates.
+ *
+ * @generated from message headwater.v1.SearchAffiliatesResponse
+ */
+export type SearchAffiliatesResponse = Message<"headwater.v1.SearchAffiliatesResponse"> & {
+  /**
+   * One page of affiliates.
+   *
+   * @generated from field: repeated headwater.v1.Affiliate affiliates = 1;
+   */
+  affiliates: Affiliate[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message headwater.v1.SearchAffiliatesResponse.
+ * Use `create(SearchAffiliatesResponseSchema)` to create a new message.
+ */
+export const SearchAffiliatesResponseSchema: GenMessage<SearchAffiliatesResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 11);
+
+/**
+ * The request of UpdateAffiliate.
+ *
+ * @generated from message headwater.v1.UpdateAffiliateRequest
+ */
+export type UpdateAffiliateRequest = Message<"headwater.v1.UpdateAffiliateRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 2;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
+   * named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
+   * `affiliate.id`.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector selector = 4;
+   */
+  selector?: AffiliateSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateAffiliateRequest.
+ * Use `create(UpdateAffiliateRequestSchema)` to create a new message.
+ */
+export const UpdateAffiliateRequestSchema: GenMessage<UpdateAffiliateRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 12);
+
+/**
+ * The answer of UpdateAffiliate.
+ *
+ * @generated from message headwater.v1.UpdateAffiliateResponse
+ */
+export type UpdateAffiliateResponse = Message<"headwater.v1.UpdateAffiliateResponse"> & {
+  /**
+   * The changed affiliate.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 1;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateAffiliateResponse.
+ * Use `create(UpdateAffiliateResponseSchema)` to create a new message.
+ */
+export const UpdateAffiliateResponseSchema: GenMessage<UpdateAffiliateResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 13);
+
+/**
+ * The request of ApproveAffiliate.
+ *
+ * @generated from message headwater.v1.ApproveAffiliateRequest
+ */
+export type ApproveAffiliateRequest = Message<"headwater.v1.ApproveAffiliateRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The affiliate. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * The `etag` that the affiliate must have. Optional.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message headwater.v1.ApproveAffiliateRequest.
+ * Use `create(ApproveAffiliateRequestSchema)` to create a new message.
+ */
+export const ApproveAffiliateRequestSchema: GenMessage<ApproveAffiliateRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 14);
+
+/**
+ * The answer of ApproveAffiliate.
+ *
+ * @generated from message headwater.v1.ApproveAffiliateResponse
+ */
+export type ApproveAffiliateResponse = Message<"headwater.v1.ApproveAffiliateResponse"> & {
+  /**
+   * The affiliate.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 1;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ApproveAffiliateResponse.
+ * Use `create(ApproveAffiliateResponseSchema)` to create a new message.
+ */
+export const ApproveAffiliateResponseSchema: GenMessage<ApproveAffiliateResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 15);
+
+/**
+ * The request of RejectAffiliate.
+ *
+ * @generated from message headwater.v1.RejectAffiliateRequest
+ */
+export type RejectAffiliateRequest = Message<"headwater.v1.RejectAffiliateRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The affiliate. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * Why, up to 500 characters. Required.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The `etag` that the affiliate must have. Optional.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message headwater.v1.RejectAffiliateRequest.
+ * Use `create(RejectAffiliateRequestSchema)` to create a new message.
+ */
+export const RejectAffiliateRequestSchema: GenMessage<RejectAffiliateRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 16);
+
+/**
+ * The answer of RejectAffiliate.
+ *
+ * @generated from message headwater.v1.RejectAffiliateResponse
+ */
+export type RejectAffiliateResponse = Message<"headwater.v1.RejectAffiliateResponse"> & {
+  /**
+   * The affiliate.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 1;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.RejectAffiliateResponse.
+ * Use `create(RejectAffiliateResponseSchema)` to create a new message.
+ */
+export const RejectAffiliateResponseSchema: GenMessage<RejectAffiliateResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 17);
+
+/**
+ * The request of DeactivateAffiliate.
+ *
+ * @generated from message headwater.v1.DeactivateAffiliateRequest
+ */
+export type DeactivateAffiliateRequest = Message<"headwater.v1.DeactivateAffiliateRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The affiliate. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * The choice of what becomes of the rewards that are pending now. Required.
+   *
+   * @generated from field: headwater.v1.PendingRewards pending_rewards = 3;
+   */
+  pendingRewards: PendingRewards;
+
+  /**
+   * Why, up to 500 characters. Also the reason of the denied rewards. Required with `PENDING_REWARDS_DENY`, else optional.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * The `etag` that the affiliate must have. Optional.
+   *
+   * @generated from field: string etag = 5;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message headwater.v1.DeactivateAffiliateRequest.
+ * Use `create(DeactivateAffiliateRequestSchema)` to create a new message.
+ */
+export const DeactivateAffiliateRequestSchema: GenMessage<DeactivateAffiliateRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 18);
+
+/**
+ * The answer of DeactivateAffiliate.
+ *
+ * @generated from message headwater.v1.DeactivateAffiliateResponse
+ */
+export type DeactivateAffiliateResponse = Message<"headwater.v1.DeactivateAffiliateResponse"> & {
+  /**
+   * The affiliate.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 1;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.DeactivateAffiliateResponse.
+ * Use `create(DeactivateAffiliateResponseSchema)` to create a new message.
+ */
+export const DeactivateAffiliateResponseSchema: GenMessage<DeactivateAffiliateResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 19);
+
+/**
+ * The request of RotateAffiliateToken.
+ *
+ * @generated from message headwater.v1.RotateAffiliateTokenRequest
+ */
+export type RotateAffiliateTokenRequest = Message<"headwater.v1.RotateAffiliateTokenRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The affiliate. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
+   */
+  affiliate?: AffiliateSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.RotateAffiliateTokenRequest.
+ * Use `create(RotateAffiliateTokenRequestSchema)` to create a new message.
+ */
+export const RotateAffiliateTokenRequestSchema: GenMessage<RotateAffiliateTokenRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 20);
+
+/**
+ * The answer of RotateAffiliateToken.
+ *
+ * @generated from message headwater.v1.RotateAffiliateTokenResponse
+ */
+export type RotateAffiliateTokenResponse = Message<"headwater.v1.RotateAffiliateTokenResponse"> & {
+  /**
+   * The affiliate.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 1;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
+   *
+   * @generated from field: string auth_token = 2;
+   */
+  authToken: string;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 3;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.RotateAffiliateTokenResponse.
+ * Use `create(RotateAffiliateTokenResponseSchema)` to create a new message.
+ */
+export const RotateAffiliateTokenResponseSchema: GenMessage<RotateAffiliateTokenResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 21);
+
+/**
+ * The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
+ *
+ * @generated from message headwater.v1.CountAffiliatesRequest
+ */
+export type CountAffiliatesRequest = Message<"headwater.v1.CountAffiliatesRequest"> & {
+  /**
+   * Only affiliates that are or were enrolled in this program. Optional.
+   *
+   * @generated from field: string program_id = 1;
+   */
+  programId: string;
+
+  /**
+   * Only affiliates whose email address is verified, or is not. Not set: both.
+   *
+   * @generated from field: optional bool email_verified = 2;
+   */
+  emailVerified?: boolean | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.CountAffiliatesRequest.
+ * Use `create(CountAffiliatesRequestSchema)` to create a new message.
+ */
+export const CountAffiliatesRequestSchema: GenMessage<CountAffiliatesRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 22);
+
+/**
+ * The number of affiliates in one state.
+ *
+ * @generated from message headwater.v1.AffiliateCount
+ */
+export type AffiliateCount = Message<"headwater.v1.AffiliateCount"> & {
+  /**
+   * The state.
+   *
+   * @generated from field: headwater.v1.AffiliateState state = 1;
+   */
+  state: AffiliateState;
+
+  /**
+   * The number of affiliates in this state.
+   *
+   * @generated from field: int64 total_count = 2;
+   */
+  totalCount: bigint;
+
+  /**
+   * How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+   *
+   * @generated from field: int64 with_sales_count = 3;
+   */
+  withSalesCount: bigint;
+};
+
+/**
+ * Describes the message headwater.v1.AffiliateCount.
+ * Use `create(AffiliateCountSchema)` to create a new message.
+ */
+export const AffiliateCountSchema: GenMessage<AffiliateCount> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 23);
+
+/**
+ * The answer of CountAffiliates.
+ *
+ * @generated from message headwater.v1.CountAffiliatesResponse
+ */
+export type CountAffiliatesResponse = Message<"headwater.v1.CountAffiliatesResponse"> & {
+  /**
+   * The number of affiliates that match.
+   *
+   * @generated from field: int64 total_count = 1;
+   */
+  totalCount: bigint;
+
+  /**
+   * How many of them have sales, see `ListAffiliatesRequest.has_sales`. The others have none.
+   *
+   * @generated from field: int64 with_sales_count = 2;
+   */
+  withSalesCount: bigint;
+
+  /**
+   * The same for each state that has an affiliate, in the order of AffiliateState.
+   *
+   * @generated from field: repeated headwater.v1.AffiliateCount counts_by_state = 3;
+   */
+  countsByState: AffiliateCount[];
+};
+
+/**
+ * Describes the message headwater.v1.CountAffiliatesResponse.
+ * Use `create(CountAffiliatesResponseSchema)` to create a new message.
+ */
+export const CountAffiliatesResponseSchema: GenMessage<CountAffiliatesResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 24);
+
+/**
+ * The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
+ * state never changes what earlier events earn, however late they are told.
+ *
+ * @generated from enum headwater.v1.AffiliateState
+ */
+export enum AffiliateState {
+  /**
+   * Not set. CreateAffiliate takes it for `AFFILIATE_STATE_ACTIVE`. Refused in filters.
+   *
+   * @generated from enum value: AFFILIATE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The affiliate has applied, and nobody has decided yet. May become ACTIVE or REJECTED.
+   *
+   * @generated from enum value: AFFILIATE_STATE_APPLIED = 1;
+   */
+  APPLIED = 1,
+
+  /**
+   * The affiliate earns. May become INACTIVE.
+   *
+   * @generated from enum value: AFFILIATE_STATE_ACTIVE = 2;
+   */
+  ACTIVE = 2,
+
+  /**
+   * The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again.
+   *
+   * @generated from enum value: AFFILIATE_STATE_INACTIVE = 3;
+   */
+  INACTIVE = 3,
+
+  /**
+   * The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
+   *
+   * @generated from enum value: AFFILIATE_STATE_REJECTED = 4;
+   */
+  REJECTED = 4,
+}
+
+/**
+ * Describes the enum headwater.v1.AffiliateState.
+ */
+export const AffiliateStateSchema: GenEnum<AffiliateState> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_affiliate, 0);
+
+/**
+ * What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+ *
+ * @generated from enum headwater.v1.PendingRewards
+ */
+export enum PendingRewards {
+  /**
+   * Not set. Refused in requests.
+   *
+   * @generated from enum value: PENDING_REWARDS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They stay pending, and are approved when their hold period ends.
+   *
+   * @generated from enum value: PENDING_REWARDS_KEEP = 1;
+   */
+  KEEP = 1,
+
+  /**
+   * They are denied.
+   *
+   * @generated from enum value: PENDING_REWARDS_DENY = 2;
+   */
+  DENY = 2,
+}
+
+/**
+ * Describes the enum headwater.v1.PendingRewards.
+ */
+export const PendingRewardsSchema: GenEnum<PendingRewards> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_affiliate, 1);
 

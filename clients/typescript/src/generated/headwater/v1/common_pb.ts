@@ -28,7 +28,8 @@ export const file_headwater_v1_common: GenFile = /*@__PURE__*/
  */
 export type Money = Message<"headwater.v1.Money"> & {
   /**
-   * The amount in minor units. Amounts in requests must be zero or more, and at most 10^15. Amounts in answers may be negative.
+   * The amount in minor units. Amounts in requests must be zero or more, except where a comment says otherwise, and at most 10^15.
+   * Amounts in answers may be negative.
    *
    * @generated from field: int64 amount_minor = 1;
    */

@@ -8,6 +8,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
 import type { AttributionCandidate, Credit } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
 import type { ListOrder, Money, TimeInterval } from "./common_pb.js";
@@ -22,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/conversion.proto.
  */
 export const file_headwater_v1_conversion: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29udmVyc2lvbi5wcm90bxIMaGVhZHdhdGVyLnYxIt8FCgpDb252ZXJzaW9uEgoKAmlkGAEgASgJEioKBGtpbmQYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAyABKAkSMAoHb3V0Y29tZRgEIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhoKEnNhbGVfY29udmVyc2lvbl9pZBgHIAEoCRIVCg1zYWxlX2V2ZW50X2lkGAggASgJEg8KB2xlYWRfaWQYCSABKAkSJQoHY3JlZGl0cxgKIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSKgoHY2hhbm5lbBgLIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBITCgtjb3Vwb25fY29kZRgMIAEoCRIMCgRwbGFuGA0gASgJEhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIRCglyZWZ1bmRfaWQYESABKAkSJQoHcmV3YXJkcxgSIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSLgoKb2NjdXJfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YFSABKAUSNgoKY2FuZGlkYXRlcxgWIAMoCzIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbkNhbmRpZGF0ZRIqCg1leGNlc3NfYW1vdW50GBcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ik0KDVJlY29yZGVkRXZlbnQSKgoEa2luZBgBIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uS2luZBIQCghldmVudF9pZBgCIAEoCSJlChJDb252ZXJzaW9uU2VsZWN0b3ISDAoCaWQYASABKAlIABI1Cg5yZWNvcmRlZF9ldmVudBgCIAEoCzIbLmhlYWR3YXRlci52MS5SZWNvcmRlZEV2ZW50SABCCgoIc2VsZWN0b3IieAoUR2V0Q29udmVyc2lvblJlcXVlc3QSNAoKY29udmVyc2lvbhgBIAEoCzIgLmhlYWR3YXRlci52MS5Db252ZXJzaW9uU2VsZWN0b3ISKgoEdmlldxgCIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldyJFChVHZXRDb252ZXJzaW9uUmVzcG9uc2USLAoKY29udmVyc2lvbhgBIAEoCzIYLmhlYWR3YXRlci52MS5Db252ZXJzaW9uIsEDChZMaXN0Q29udmVyc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIrCgVraW5kcxgEIAMoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uS2luZBIxCghvdXRjb21lcxgFIAMoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIyCglhZmZpbGlhdGUYBiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgHIAEoCRIoCgRsZWFkGAggASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvchIyCg5vY2N1cl9pbnRlcnZhbBgJIAEoCzIaLmhlYWR3YXRlci52MS5UaW1lSW50ZXJ2YWwSKgoEdmlldxgKIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldxIQCghvcmRlcl9pZBgLIAEoCRIUCgxvcmRlcl9udW1iZXIYDCABKAkiYQoXTGlzdENvbnZlcnNpb25zUmVzcG9uc2USLQoLY29udmVyc2lvbnMYASADKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqowEKDkNvbnZlcnNpb25LaW5kEh8KG0NPTlZFUlNJT05fS0lORF9VTlNQRUNJRklFRBAAEhgKFENPTlZFUlNJT05fS0lORF9MRUFEEAESGAoUQ09OVkVSU0lPTl9LSU5EX1NBTEUQAhIaChZDT05WRVJTSU9OX0tJTkRfUkVGVU5EEAMSIAocQ09OVkVSU0lPTl9LSU5EX0NBTkNFTExBVElPThAEKp8BChFDb252ZXJzaW9uT3V0Y29tZRIiCh5DT05WRVJTSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIhCh1DT05WRVJTSU9OX09VVENPTUVfQVRUUklCVVRFRBABEiMKH0NPTlZFUlNJT05fT1VUQ09NRV9OT1RfUkVGRVJSRUQQAhIeChpDT05WRVJTSU9OX09VVENPTUVfV0FJVElORxADKmQKC1NhbGVDaGFubmVsEhwKGFNBTEVfQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhcKE1NBTEVfQ0hBTk5FTF9PTkxJTkUQARIeChpTQUxFX0NIQU5ORUxfUE9JTlRfT0ZfU0FMRRACKmYKDkNvbnZlcnNpb25WaWV3Eh8KG0NPTlZFUlNJT05fVklFV19VTlNQRUNJRklFRBAAEhkKFUNPTlZFUlNJT05fVklFV19CQVNJQxABEhgKFENPTlZFUlNJT05fVklFV19GVUxMEAJCUQoQZGV2LmhlYWR3YXRlci52MUIPQ29udmVyc2lvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29udmVyc2lvbi5wcm90bxIMaGVhZHdhdGVyLnYxIsAGCgpDb252ZXJzaW9uEgoKAmlkGAEgASgJEioKBGtpbmQYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAyABKAkSMAoHb3V0Y29tZRgEIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhoKEnNhbGVfY29udmVyc2lvbl9pZBgHIAEoCRIVCg1zYWxlX2V2ZW50X2lkGAggASgJEg8KB2xlYWRfaWQYCSABKAkSJQoHY3JlZGl0cxgKIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSKgoHY2hhbm5lbBgLIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBITCgtjb3Vwb25fY29kZRgMIAEoCRIMCgRwbGFuGA0gASgJEhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIRCglyZWZ1bmRfaWQYESABKAkSJQoHcmV3YXJkcxgSIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSLgoKb2NjdXJfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YFSABKAUSNgoKY2FuZGlkYXRlcxgWIAMoCzIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbkNhbmRpZGF0ZRIqCg1leGNlc3NfYW1vdW50GBcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgZIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIZChFjb3JyZWN0aW9uX3JlYXNvbhgaIAEoCRIQCghpdGVtX3NrdRgYIAEoCSJNCg1SZWNvcmRlZEV2ZW50EioKBGtpbmQYASABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAiABKAkiZQoSQ29udmVyc2lvblNlbGVjdG9yEgwKAmlkGAEgASgJSAASNQoOcmVjb3JkZWRfZXZlbnQYAiABKAsyGy5oZWFkd2F0ZXIudjEuUmVjb3JkZWRFdmVudEgAQgoKCHNlbGVjdG9yIngKFEdldENvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yEioKBHZpZXcYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXciRQoVR2V0Q29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbiJ/ChpCYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBI1Cgtjb252ZXJzaW9ucxgBIAMoCzIgLmhlYWR3YXRlci52MS5Db252ZXJzaW9uU2VsZWN0b3ISKgoEdmlldxgCIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldyJxChBDb252ZXJzaW9uUmVzdWx0Ei4KCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZhbnN3ZXIiTgobQmF0Y2hHZXRDb252ZXJzaW9uc1Jlc3BvbnNlEi8KB3Jlc3VsdHMYASADKAsyHi5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblJlc3VsdCLBAwoWTGlzdENvbnZlcnNpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKwoFa2luZHMYBCADKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSMQoIb3V0Y29tZXMYBSADKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSMgoJYWZmaWxpYXRlGAYgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYByABKAkSKAoEbGVhZBgIIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3ISMgoOb2NjdXJfaW50ZXJ2YWwYCSABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEioKBHZpZXcYCiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXcSEAoIb3JkZXJfaWQYCyABKAkSFAoMb3JkZXJfbnVtYmVyGAwgASgJImEKF0xpc3RDb252ZXJzaW9uc1Jlc3BvbnNlEi0KC2NvbnZlcnNpb25zGAEgAygLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKsMBCg5Db252ZXJzaW9uS2luZBIfChtDT05WRVJTSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIYChRDT05WRVJTSU9OX0tJTkRfTEVBRBABEhgKFENPTlZFUlNJT05fS0lORF9TQUxFEAISGgoWQ09OVkVSU0lPTl9LSU5EX1JFRlVORBADEiAKHENPTlZFUlNJT05fS0lORF9DQU5DRUxMQVRJT04QBBIeChpDT05WRVJTSU9OX0tJTkRfQ09SUkVDVElPThAFKp8BChFDb252ZXJzaW9uT3V0Y29tZRIiCh5DT05WRVJTSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIhCh1DT05WRVJTSU9OX09VVENPTUVfQVRUUklCVVRFRBABEiMKH0NPTlZFUlNJT05fT1VUQ09NRV9OT1RfUkVGRVJSRUQQAhIeChpDT05WRVJTSU9OX09VVENPTUVfV0FJVElORxADKmQKC1NhbGVDaGFubmVsEhwKGFNBTEVfQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhcKE1NBTEVfQ0hBTk5FTF9PTkxJTkUQARIeChpTQUxFX0NIQU5ORUxfUE9JTlRfT0ZfU0FMRRACKmYKDkNvbnZlcnNpb25WaWV3Eh8KG0NPTlZFUlNJT05fVklFV19VTlNQRUNJRklFRBAAEhkKFUNPTlZFUlNJT05fVklFV19CQVNJQxABEhgKFENPTlZFUlNJT05fVklFV19GVUxMEAJCUQoQZGV2LmhlYWR3YXRlci52MUIPQ29udmVyc2lvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_rpc_status, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
 
 /**
  * One recorded event, with its credits and rewards.
@@ -59,7 +61,8 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   outcome: ConversionOutcome;
 
   /**
-   * The net amount of a sale. Negative, or zero, for a refund. Not set for leads and cancellations.
+   * The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
+   * cancellations.
    *
    * @generated from field: headwater.v1.Money amount = 5;
    */
@@ -73,14 +76,14 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   refundedAmount?: Money | undefined;
 
   /**
-   * The conversion id of a refund's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+   * The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
    *
    * @generated from field: string sale_conversion_id = 7;
    */
   saleConversionId: string;
 
   /**
-   * The event_id of a refund's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+   * The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
    *
    * @generated from field: string sale_event_id = 8;
    */
@@ -152,7 +155,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   refundId: string;
 
   /**
-   * The rewards that the conversion earned. The rewards of a refund are negative. The states of the rewards are those at this
+   * The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
    * version of the conversion.
    *
    * @generated from field: repeated headwater.v1.Reward rewards = 18;
@@ -191,12 +194,33 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   candidates: AttributionCandidate[];
 
   /**
-   * The part of a refund that was more than its sale had left when the sale was recorded after it. It takes nothing back. Not set if
-   * there is none, and for other kinds.
+   * The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
+   * `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
    *
    * @generated from field: headwater.v1.Money excess_amount = 23;
    */
   excessAmount?: Money | undefined;
+
+  /**
+   * The commission_adjustment of a refund. Not set if there is none, and for other kinds.
+   *
+   * @generated from field: headwater.v1.Money commission_adjustment = 25;
+   */
+  commissionAdjustment?: Money | undefined;
+
+  /**
+   * The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+   *
+   * @generated from field: string correction_reason = 26;
+   */
+  correctionReason: string;
+
+  /**
+   * The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
+   *
+   * @generated from field: string item_sku = 24;
+   */
+  itemSku: string;
 };
 
 /**
@@ -323,6 +347,93 @@ export const GetConversionResponseSchema: GenMessage<GetConversionResponse> = /*
   messageDesc(file_headwater_v1_conversion, 4);
 
 /**
+ * The request of BatchGetConversions.
+ *
+ * @generated from message headwater.v1.BatchGetConversionsRequest
+ */
+export type BatchGetConversionsRequest = Message<"headwater.v1.BatchGetConversionsRequest"> & {
+  /**
+   * The conversions, 1 to 1,000. The same one may be named several times.
+   *
+   * @generated from field: repeated headwater.v1.ConversionSelector conversions = 1;
+   */
+  conversions: ConversionSelector[];
+
+  /**
+   * How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
+   *
+   * @generated from field: headwater.v1.ConversionView view = 2;
+   */
+  view: ConversionView;
+};
+
+/**
+ * Describes the message headwater.v1.BatchGetConversionsRequest.
+ * Use `create(BatchGetConversionsRequestSchema)` to create a new message.
+ */
+export const BatchGetConversionsRequestSchema: GenMessage<BatchGetConversionsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_conversion, 5);
+
+/**
+ * The result of one selector of BatchGetConversions.
+ *
+ * @generated from message headwater.v1.ConversionResult
+ */
+export type ConversionResult = Message<"headwater.v1.ConversionResult"> & {
+  /**
+   * The conversion or the error. Exactly one is set.
+   *
+   * @generated from oneof headwater.v1.ConversionResult.answer
+   */
+  answer: {
+    /**
+     * The conversion.
+     *
+     * @generated from field: headwater.v1.Conversion conversion = 1;
+     */
+    value: Conversion;
+    case: "conversion";
+  } | {
+    /**
+     * The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
+     * answer has 3 MiB already: ask for the rest in another call.
+     *
+     * @generated from field: google.rpc.Status error = 2;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message headwater.v1.ConversionResult.
+ * Use `create(ConversionResultSchema)` to create a new message.
+ */
+export const ConversionResultSchema: GenMessage<ConversionResult> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_conversion, 6);
+
+/**
+ * The answer of BatchGetConversions.
+ *
+ * @generated from message headwater.v1.BatchGetConversionsResponse
+ */
+export type BatchGetConversionsResponse = Message<"headwater.v1.BatchGetConversionsResponse"> & {
+  /**
+   * One result per selector, in the order of the request.
+   *
+   * @generated from field: repeated headwater.v1.ConversionResult results = 1;
+   */
+  results: ConversionResult[];
+};
+
+/**
+ * Describes the message headwater.v1.BatchGetConversionsResponse.
+ * Use `create(BatchGetConversionsResponseSchema)` to create a new message.
+ */
+export const BatchGetConversionsResponseSchema: GenMessage<BatchGetConversionsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_conversion, 7);
+
+/**
  * The request of ListConversions.
  *
  * @generated from message headwater.v1.ListConversionsRequest
@@ -379,7 +490,7 @@ export type ListConversionsRequest = Message<"headwater.v1.ListConversionsReques
   programId: string;
 
   /**
-   * Only conversions of this lead. Optional.
+   * Only conversions of this lead, and of the leads that were merged into it. Optional.
    *
    * @generated from field: headwater.v1.LeadSelector lead = 8;
    */
@@ -420,7 +531,7 @@ export type ListConversionsRequest = Message<"headwater.v1.ListConversionsReques
  * Use `create(ListConversionsRequestSchema)` to create a new message.
  */
 export const ListConversionsRequestSchema: GenMessage<ListConversionsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 5);
+  messageDesc(file_headwater_v1_conversion, 8);
 
 /**
  * The answer of ListConversions.
@@ -448,7 +559,7 @@ export type ListConversionsResponse = Message<"headwater.v1.ListConversionsRespo
  * Use `create(ListConversionsResponseSchema)` to create a new message.
  */
 export const ListConversionsResponseSchema: GenMessage<ListConversionsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 6);
+  messageDesc(file_headwater_v1_conversion, 9);
 
 /**
  * The kind of event that a conversion is.
@@ -490,6 +601,13 @@ export enum ConversionKind {
    * @generated from enum value: CONVERSION_KIND_CANCELLATION = 4;
    */
   CANCELLATION = 4,
+
+  /**
+   * The amount of a sale was corrected.
+   *
+   * @generated from enum value: CONVERSION_KIND_CORRECTION = 5;
+   */
+  CORRECTION = 5,
 }
 
 /**

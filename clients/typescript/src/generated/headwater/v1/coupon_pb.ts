@@ -6,11 +6,11 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
-import type { AffiliateSelector } from "./selector_pb.js";
+import type { AffiliateSelector, ItemSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/coupon.proto.
  */
 export const file_headwater_v1_coupon: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvY291cG9uLnByb3RvEgxoZWFkd2F0ZXIudjEi6QEKBkNvdXBvbhIKCgJpZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoFc3RhdGUYBiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uU3RhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKNAQoTQXNzaWduQ291cG9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpwcm9ncmFtX2lkGAMgASgJEgwKBGNvZGUYBCABKAkSDAoEbm90ZRgFIAEoCSJOChRBc3NpZ25Db3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIIiUKEEdldENvdXBvblJlcXVlc3QSEQoJY291cG9uX2lkGAEgASgJIjkKEUdldENvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24i0AEKEkxpc3RDb3Vwb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGNvZGUYBSABKAkSKQoGc3RhdGVzGAYgAygOMhkuaGVhZHdhdGVyLnYxLkNvdXBvblN0YXRlIlUKE0xpc3RDb3Vwb25zUmVzcG9uc2USJQoHY291cG9ucxgBIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjwKE1JlbW92ZUNvdXBvblJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCgljb3Vwb25faWQYAiABKAkiTgoUUmVtb3ZlQ291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgCIAEoCCpeCgtDb3Vwb25TdGF0ZRIcChhDT1VQT05fU1RBVEVfVU5TUEVDSUZJRUQQABIXChNDT1VQT05fU1RBVEVfQUNUSVZFEAESGAoUQ09VUE9OX1NUQVRFX1JFTU9WRUQQAkJNChBkZXYuaGVhZHdhdGVyLnYxQgtDb3Vwb25Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvY291cG9uLnByb3RvEgxoZWFkd2F0ZXIudjEijAIKBkNvdXBvbhIKCgJpZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoFc3RhdGUYBiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uU3RhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpdGVtX2lkGAkgASgJEhAKCG9mZmVyX2lkGAogASgJItwBChNBc3NpZ25Db3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYAyABKAkSDAoEY29kZRgEIAEoCRIMCgRub3RlGAUgASgJEigKBGl0ZW0YBiABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEiMKG2NyZWF0ZV9hZmZpbGlhdGVfaWZfbWlzc2luZxgHIAEoCCJOChRBc3NpZ25Db3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIIiUKEEdldENvdXBvblJlcXVlc3QSEQoJY291cG9uX2lkGAEgASgJIjkKEUdldENvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24ijAIKEkxpc3RDb3Vwb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGNvZGUYBSABKAkSKQoGc3RhdGVzGAYgAygOMhkuaGVhZHdhdGVyLnYxLkNvdXBvblN0YXRlEigKBGl0ZW0YByABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEhAKCG9mZmVyX2lkGAggASgJIlUKE0xpc3RDb3Vwb25zUmVzcG9uc2USJQoHY291cG9ucxgBIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoABChNVcGRhdGVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTgoUVXBkYXRlQ291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgCIAEoCCI3ChVWYWxpZGF0ZUNvdXBvblJlcXVlc3QSDAoEY29kZRgBIAEoCRIQCghpdGVtX3NrdRgCIAEoCSJ3ChZWYWxpZGF0ZUNvdXBvblJlc3BvbnNlEg0KBXZhbGlkGAEgASgIEigKBWZhdWx0GAIgASgOMhkuaGVhZHdhdGVyLnYxLkNvdXBvbkZhdWx0EiQKBmNvdXBvbhgDIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24iPAoTUmVtb3ZlQ291cG9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCWNvdXBvbl9pZBgCIAEoCSJOChRSZW1vdmVDb3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIKl4KC0NvdXBvblN0YXRlEhwKGENPVVBPTl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0NPVVBPTl9TVEFURV9BQ1RJVkUQARIYChRDT1VQT05fU1RBVEVfUkVNT1ZFRBACKoYCCgtDb3Vwb25GYXVsdBIcChhDT1VQT05fRkFVTFRfVU5TUEVDSUZJRUQQABIYChRDT1VQT05fRkFVTFRfVU5LTk9XThABEhgKFENPVVBPTl9GQVVMVF9SRU1PVkVEEAISGwoXQ09VUE9OX0ZBVUxUX09USEVSX0lURU0QAxIhCh1DT1VQT05fRkFVTFRfUFJPR1JBTV9BUkNISVZFRBAEEiEKHUNPVVBPTl9GQVVMVF9FTlJPTExNRU5UX0VOREVEEAUSGwoXQ09VUE9OX0ZBVUxUX09GRkVSX09WRVIQBhIlCiFDT1VQT05fRkFVTFRfQUZGSUxJQVRFX05PVF9BQ1RJVkUQB0JNChBkZXYuaGVhZHdhdGVyLnYxQgtDb3Vwb25Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * A code that credits an affiliate.
@@ -82,6 +82,20 @@ export type Coupon = Message<"headwater.v1.Coupon"> & {
    * @generated from field: google.protobuf.Timestamp remove_time = 8;
    */
   removeTime?: Timestamp | undefined;
+
+  /**
+   * The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
+   *
+   * @generated from field: string item_id = 9;
+   */
+  itemId: string;
+
+  /**
+   * The id of the offer that was claimed with the coupon. Empty: none.
+   *
+   * @generated from field: string offer_id = 10;
+   */
+  offerId: string;
 };
 
 /**
@@ -107,7 +121,7 @@ export type AssignCouponRequest = Message<"headwater.v1.AssignCouponRequest"> & 
   requestId: string;
 
   /**
-   * The affiliate. Required. It must have an active enrollment in the program.
+   * The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true.
    *
    * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
    */
@@ -135,6 +149,21 @@ export type AssignCouponRequest = Message<"headwater.v1.AssignCouponRequest"> & 
    * @generated from field: string note = 5;
    */
   note: string;
+
+  /**
+   * An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional.
+   *
+   * @generated from field: headwater.v1.ItemSelector item = 6;
+   */
+  item?: ItemSelector | undefined;
+
+  /**
+   * True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
+   * affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
+   *
+   * @generated from field: bool create_affiliate_if_missing = 7;
+   */
+  createAffiliateIfMissing: boolean;
 };
 
 /**
@@ -262,6 +291,20 @@ export type ListCouponsRequest = Message<"headwater.v1.ListCouponsRequest"> & {
    * @generated from field: repeated headwater.v1.CouponState states = 6;
    */
   states: CouponState[];
+
+  /**
+   * Only coupons that are tied to this item. An archived item is named by its id. Optional.
+   *
+   * @generated from field: headwater.v1.ItemSelector item = 7;
+   */
+  item?: ItemSelector | undefined;
+
+  /**
+   * Only coupons that this offer was claimed with. Optional.
+   *
+   * @generated from field: string offer_id = 8;
+   */
+  offerId: string;
 };
 
 /**
@@ -300,6 +343,136 @@ export const ListCouponsResponseSchema: GenMessage<ListCouponsResponse> = /*@__P
   messageDesc(file_headwater_v1_coupon, 6);
 
 /**
+ * The request of UpdateCoupon.
+ *
+ * @generated from message headwater.v1.UpdateCouponRequest
+ */
+export type UpdateCouponRequest = Message<"headwater.v1.UpdateCouponRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
+   *
+   * @generated from field: headwater.v1.Coupon coupon = 2;
+   */
+  coupon?: Coupon | undefined;
+
+  /**
+   * The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
+   * late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
+   * the code again.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateCouponRequest.
+ * Use `create(UpdateCouponRequestSchema)` to create a new message.
+ */
+export const UpdateCouponRequestSchema: GenMessage<UpdateCouponRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_coupon, 7);
+
+/**
+ * The answer of UpdateCoupon.
+ *
+ * @generated from message headwater.v1.UpdateCouponResponse
+ */
+export type UpdateCouponResponse = Message<"headwater.v1.UpdateCouponResponse"> & {
+  /**
+   * The coupon after the change.
+   *
+   * @generated from field: headwater.v1.Coupon coupon = 1;
+   */
+  coupon?: Coupon | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateCouponResponse.
+ * Use `create(UpdateCouponResponseSchema)` to create a new message.
+ */
+export const UpdateCouponResponseSchema: GenMessage<UpdateCouponResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_coupon, 8);
+
+/**
+ * The request of ValidateCoupon.
+ *
+ * @generated from message headwater.v1.ValidateCouponRequest
+ */
+export type ValidateCouponRequest = Message<"headwater.v1.ValidateCouponRequest"> & {
+  /**
+   * The code, in any case, up to 128 characters. Required.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
+   *
+   * @generated from field: string item_sku = 2;
+   */
+  itemSku: string;
+};
+
+/**
+ * Describes the message headwater.v1.ValidateCouponRequest.
+ * Use `create(ValidateCouponRequestSchema)` to create a new message.
+ */
+export const ValidateCouponRequestSchema: GenMessage<ValidateCouponRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_coupon, 9);
+
+/**
+ * The answer of ValidateCoupon.
+ *
+ * @generated from message headwater.v1.ValidateCouponResponse
+ */
+export type ValidateCouponResponse = Message<"headwater.v1.ValidateCouponResponse"> & {
+  /**
+   * Whether the coupon would credit its affiliate with a sale now.
+   *
+   * @generated from field: bool valid = 1;
+   */
+  valid: boolean;
+
+  /**
+   * Why not. Not set when it would.
+   *
+   * @generated from field: headwater.v1.CouponFault fault = 2;
+   */
+  fault: CouponFault;
+
+  /**
+   * The coupon with this code, or the last one that had it. Not set when there was none.
+   *
+   * @generated from field: headwater.v1.Coupon coupon = 3;
+   */
+  coupon?: Coupon | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.ValidateCouponResponse.
+ * Use `create(ValidateCouponResponseSchema)` to create a new message.
+ */
+export const ValidateCouponResponseSchema: GenMessage<ValidateCouponResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_coupon, 10);
+
+/**
  * The request of RemoveCoupon.
  *
  * @generated from message headwater.v1.RemoveCouponRequest
@@ -327,7 +500,7 @@ export type RemoveCouponRequest = Message<"headwater.v1.RemoveCouponRequest"> & 
  * Use `create(RemoveCouponRequestSchema)` to create a new message.
  */
 export const RemoveCouponRequestSchema: GenMessage<RemoveCouponRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_coupon, 7);
+  messageDesc(file_headwater_v1_coupon, 11);
 
 /**
  * The answer of RemoveCoupon.
@@ -355,7 +528,7 @@ export type RemoveCouponResponse = Message<"headwater.v1.RemoveCouponResponse"> 
  * Use `create(RemoveCouponResponseSchema)` to create a new message.
  */
 export const RemoveCouponResponseSchema: GenMessage<RemoveCouponResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_coupon, 8);
+  messageDesc(file_headwater_v1_coupon, 12);
 
 /**
  * The state of a coupon.
@@ -390,4 +563,73 @@ export enum CouponState {
  */
 export const CouponStateSchema: GenEnum<CouponState> = /*@__PURE__*/
   enumDesc(file_headwater_v1_coupon, 0);
+
+/**
+ * Why a coupon would not credit its affiliate with a sale.
+ *
+ * @generated from enum headwater.v1.CouponFault
+ */
+export enum CouponFault {
+  /**
+   * Not set: it would.
+   *
+   * @generated from enum value: COUPON_FAULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No coupon of the account has or had this code.
+   *
+   * @generated from enum value: COUPON_FAULT_UNKNOWN = 1;
+   */
+  UNKNOWN = 1,
+
+  /**
+   * The coupon was removed.
+   *
+   * @generated from enum value: COUPON_FAULT_REMOVED = 2;
+   */
+  REMOVED = 2,
+
+  /**
+   * The coupon is tied to another item.
+   *
+   * @generated from enum value: COUPON_FAULT_OTHER_ITEM = 3;
+   */
+  OTHER_ITEM = 3,
+
+  /**
+   * The program of the coupon is archived.
+   *
+   * @generated from enum value: COUPON_FAULT_PROGRAM_ARCHIVED = 4;
+   */
+  PROGRAM_ARCHIVED = 4,
+
+  /**
+   * The affiliate's enrollment has ended.
+   *
+   * @generated from enum value: COUPON_FAULT_ENROLLMENT_ENDED = 5;
+   */
+  ENROLLMENT_ENDED = 5,
+
+  /**
+   * The offer that was claimed with the coupon is over.
+   *
+   * @generated from enum value: COUPON_FAULT_OFFER_OVER = 6;
+   */
+  OFFER_OVER = 6,
+
+  /**
+   * The affiliate is not ACTIVE.
+   *
+   * @generated from enum value: COUPON_FAULT_AFFILIATE_NOT_ACTIVE = 7;
+   */
+  AFFILIATE_NOT_ACTIVE = 7,
+}
+
+/**
+ * Describes the enum headwater.v1.CouponFault.
+ */
+export const CouponFaultSchema: GenEnum<CouponFault> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_coupon, 1);
 

@@ -20,10 +20,14 @@ import type { Coupon } from "./coupon_pb.js";
 import { file_headwater_v1_coupon } from "./coupon_pb.js";
 import type { Enrollment } from "./enrollment_pb.js";
 import { file_headwater_v1_enrollment } from "./enrollment_pb.js";
+import type { Item } from "./item_pb.js";
+import { file_headwater_v1_item } from "./item_pb.js";
 import type { Lead } from "./lead_pb.js";
 import { file_headwater_v1_lead } from "./lead_pb.js";
 import type { Link } from "./link_pb.js";
 import { file_headwater_v1_link } from "./link_pb.js";
+import type { Offer } from "./offer_pb.js";
+import { file_headwater_v1_offer } from "./offer_pb.js";
 import type { Program } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
 import type { Reward } from "./reward_pb.js";
@@ -34,7 +38,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/event.proto.
  */
 export const file_headwater_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSL9BAoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAQgkKB3N1YmplY3QidgoLRXZlbnRGaWx0ZXISJgoFa2luZHMYASADKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEhMKC3Byb2dyYW1faWRzGAIgAygJEhUKDWFmZmlsaWF0ZV9pZHMYAyADKAkSEwoLc3ViamVjdF9pZHMYBCADKAkqzAcKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRVZFTlRfS0lORF9MRUFEX1JFQ09SREVEEAESHAoYRVZFTlRfS0lORF9TQUxFX1JFQ09SREVEEAISHgoaRVZFTlRfS0lORF9TQUxFX0FUVFJJQlVURUQQAxIcChhFVkVOVF9LSU5EX1NBTEVfUkVGVU5ERUQQBBIeChpFVkVOVF9LSU5EX1JFRlVORF9SRUNPUkRFRBAFEh0KGUVWRU5UX0tJTkRfUkVGVU5EX1dBSVRJTkcQBhIkCiBFVkVOVF9LSU5EX0NBTkNFTExBVElPTl9SRUNPUkRFRBAHEiEKHUVWRU5UX0tJTkRfQ09OVkVSU0lPTl9VUERBVEVEEAgSGwoXRVZFTlRfS0lORF9MRUFEX0NSRUFURUQQCRIbChdFVkVOVF9LSU5EX0xFQURfVVBEQVRFRBAKEh4KGkVWRU5UX0tJTkRfUkVXQVJEX0FQUFJPVkVEEAsSHAoYRVZFTlRfS0lORF9SRVdBUkRfREVOSUVEEAwSHgoaRVZFTlRfS0lORF9SRVdBUkRfUkVWRVJTRUQQDRIeChpFVkVOVF9LSU5EX1BST0dSQU1fQ1JFQVRFRBAOEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9VUERBVEVEEA8SHwobRVZFTlRfS0lORF9QUk9HUkFNX0FSQ0hJVkVEEBASIAocRVZFTlRfS0lORF9BRkZJTElBVEVfQ1JFQVRFRBAREiEKHUVWRU5UX0tJTkRfRU5ST0xMTUVOVF9DUkVBVEVEEBISIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX1VQREFURUQQExIfChtFVkVOVF9LSU5EX0VOUk9MTE1FTlRfRU5ERUQQFBIbChdFVkVOVF9LSU5EX0xJTktfQ1JFQVRFRBAVEhsKF0VWRU5UX0tJTkRfTElOS19SRVZPS0VEEBYSHgoaRVZFTlRfS0lORF9DT1VQT05fQVNTSUdORUQQFxIdChlFVkVOVF9LSU5EX0NPVVBPTl9SRU1PVkVEEBgSHgoaRVZFTlRfS0lORF9BUElfS0VZX0NSRUFURUQQGRIeChpFVkVOVF9LSU5EX0FQSV9LRVlfUkVWT0tFRBAaEiEKHUVWRU5UX0tJTkRfQUNDT1VOVF9SRUdJU1RFUkVEEBsSHgoaRVZFTlRfS0lORF9BQ0NPVU5UX1VQREFURUQQHBIjCh9FVkVOVF9LSU5EX1JFRlVORF9FWENFRURFRF9TQUxFEB1CTAoQZGV2LmhlYWR3YXRlci52MUIKRXZlbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_api_key, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_program, file_headwater_v1_reward]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSLHBQoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySABCCQoHc3ViamVjdCJ2CgtFdmVudEZpbHRlchImCgVraW5kcxgBIAMoDjIXLmhlYWR3YXRlci52MS5FdmVudEtpbmQSEwoLcHJvZ3JhbV9pZHMYAiADKAkSFQoNYWZmaWxpYXRlX2lkcxgDIAMoCRITCgtzdWJqZWN0X2lkcxgEIAMoCSrODAoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIcChhFVkVOVF9LSU5EX0xFQURfUkVDT1JERUQQARIcChhFVkVOVF9LSU5EX1NBTEVfUkVDT1JERUQQAhIeChpFVkVOVF9LSU5EX1NBTEVfQVRUUklCVVRFRBADEhwKGEVWRU5UX0tJTkRfU0FMRV9SRUZVTkRFRBAEEh4KGkVWRU5UX0tJTkRfUkVGVU5EX1JFQ09SREVEEAUSHQoZRVZFTlRfS0lORF9SRUZVTkRfV0FJVElORxAGEiQKIEVWRU5UX0tJTkRfQ0FOQ0VMTEFUSU9OX1JFQ09SREVEEAcSIQodRVZFTlRfS0lORF9DT05WRVJTSU9OX1VQREFURUQQCBIbChdFVkVOVF9LSU5EX0xFQURfQ1JFQVRFRBAJEhsKF0VWRU5UX0tJTkRfTEVBRF9VUERBVEVEEAoSHgoaRVZFTlRfS0lORF9SRVdBUkRfQVBQUk9WRUQQCxIcChhFVkVOVF9LSU5EX1JFV0FSRF9ERU5JRUQQDBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVZFUlNFRBANEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9DUkVBVEVEEA4SHgoaRVZFTlRfS0lORF9QUk9HUkFNX1VQREFURUQQDxIfChtFVkVOVF9LSU5EX1BST0dSQU1fQVJDSElWRUQQEBIgChxFVkVOVF9LSU5EX0FGRklMSUFURV9DUkVBVEVEEBESIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX0NSRUFURUQQEhIhCh1FVkVOVF9LSU5EX0VOUk9MTE1FTlRfVVBEQVRFRBATEh8KG0VWRU5UX0tJTkRfRU5ST0xMTUVOVF9FTkRFRBAUEhsKF0VWRU5UX0tJTkRfTElOS19DUkVBVEVEEBUSGwoXRVZFTlRfS0lORF9MSU5LX1JFVk9LRUQQFhIeChpFVkVOVF9LSU5EX0NPVVBPTl9BU1NJR05FRBAXEh0KGUVWRU5UX0tJTkRfQ09VUE9OX1JFTU9WRUQQGBIeChpFVkVOVF9LSU5EX0FQSV9LRVlfQ1JFQVRFRBAZEh4KGkVWRU5UX0tJTkRfQVBJX0tFWV9SRVZPS0VEEBoSIQodRVZFTlRfS0lORF9BQ0NPVU5UX1JFR0lTVEVSRUQQGxIeChpFVkVOVF9LSU5EX0FDQ09VTlRfVVBEQVRFRBAcEiMKH0VWRU5UX0tJTkRfUkVGVU5EX0VYQ0VFREVEX1NBTEUQHRIdChlFVkVOVF9LSU5EX1JFV0FSRF9DUkVBVEVEEB4SHwobRVZFTlRfS0lORF9SRVdBUkRfRlVMRklMTEVEEB8SIgoeRVZFTlRfS0lORF9DT1JSRUNUSU9OX1JFQ09SREVEECASHQoZRVZFTlRfS0lORF9TQUxFX0NPUlJFQ1RFRBAhEh4KGkVWRU5UX0tJTkRfTEVBRF9BVFRSSUJVVEVEECISGgoWRVZFTlRfS0lORF9MRUFEX01FUkdFRBAjEhsKF0VWRU5UX0tJTkRfTEVBRF9ERUxFVEVEECQSIAocRVZFTlRfS0lORF9BRkZJTElBVEVfVVBEQVRFRBAlEiEKHUVWRU5UX0tJTkRfQUZGSUxJQVRFX0FQUFJPVkVEECYSIQodRVZFTlRfS0lORF9BRkZJTElBVEVfUkVKRUNURUQQJxIkCiBFVkVOVF9LSU5EX0FGRklMSUFURV9ERUFDVElWQVRFRBAoEiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX1RPS0VOX1JPVEFURUQQKRIbChdFVkVOVF9LSU5EX0lURU1fQ1JFQVRFRBAqEhsKF0VWRU5UX0tJTkRfSVRFTV9VUERBVEVEECsSHAoYRVZFTlRfS0lORF9JVEVNX0FSQ0hJVkVEECwSHQoZRVZFTlRfS0lORF9DT1VQT05fVVBEQVRFRBAtEhwKGEVWRU5UX0tJTkRfT0ZGRVJfQ1JFQVRFRBAuEhwKGEVWRU5UX0tJTkRfT0ZGRVJfVVBEQVRFRBAvEhwKGEVWRU5UX0tJTkRfT0ZGRVJfQ0xBSU1FRBAwEh0KGUVWRU5UX0tJTkRfT0ZGRVJfQVJDSElWRUQQMUJMChBkZXYuaGVhZHdhdGVyLnYxQgpFdmVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_api_key, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_program, file_headwater_v1_reward]);
 
 /**
  * One committed fact in the account's feed.
@@ -102,7 +106,7 @@ export type Event = Message<"headwater.v1.Event"> & {
    */
   subject: {
     /**
-     * A conversion with its rewards, without `candidates`, `coupon_code` and `deny_reason`. Readers that store images keep the
+     * A conversion with its rewards, without `candidates`, `coupon_code`, `deny_reason` and `correction_reason`. Readers that store images keep the
      * one with the highest `version`.
      *
      * @generated from field: headwater.v1.Conversion conversion = 8;
@@ -111,7 +115,7 @@ export type Event = Message<"headwater.v1.Event"> & {
     case: "conversion";
   } | {
     /**
-     * A reward, without `deny_reason`.
+     * A reward, without `deny_reason` and `create_reason`.
      *
      * @generated from field: headwater.v1.Reward reward = 9;
      */
@@ -127,7 +131,7 @@ export type Event = Message<"headwater.v1.Event"> & {
     case: "program";
   } | {
     /**
-     * An affiliate, without email, names, external_id and profile.
+     * An affiliate, without email, names, external_id, profile and state_reason.
      *
      * @generated from field: headwater.v1.Affiliate affiliate = 11;
      */
@@ -159,7 +163,7 @@ export type Event = Message<"headwater.v1.Event"> & {
     case: "coupon";
   } | {
     /**
-     * A lead, without email, names and external_id.
+     * A lead, without email, names, external_id and metadata.
      *
      * @generated from field: headwater.v1.Lead lead = 15;
      */
@@ -181,6 +185,22 @@ export type Event = Message<"headwater.v1.Event"> & {
      */
     value: Account;
     case: "account";
+  } | {
+    /**
+     * An item, without note.
+     *
+     * @generated from field: headwater.v1.Item item = 18;
+     */
+    value: Item;
+    case: "item";
+  } | {
+    /**
+     * An offer.
+     *
+     * @generated from field: headwater.v1.Offer offer = 19;
+     */
+    value: Offer;
+    case: "offer";
   } | { case: undefined; value?: undefined };
 };
 
@@ -206,7 +226,8 @@ export type EventFilter = Message<"headwater.v1.EventFilter"> & {
   kinds: EventKind[];
 
   /**
-   * Only events about these programs, or about something in them: enrollments, links, coupons, leads, conversions and rewards.
+   * Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
+   * rewards.
    *
    * @generated from field: repeated string program_ids = 2;
    */
@@ -239,7 +260,7 @@ export const EventFilterSchema: GenMessage<EventFilter> = /*@__PURE__*/
  * The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
  * ignore an event of a kind that you do not know, but keep its cursor.
  *
- * A new reward has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
+ * The new reward of a conversion has no event of its own. It is in the image of its conversion, in the event SALE_RECORDED, SALE_ATTRIBUTED or
  * REFUND_RECORDED. A partial refund changes `Reward.reversed` of the sale's rewards; the image in SALE_REFUNDED has the new
  * values.
  *
@@ -308,21 +329,23 @@ export enum EventKind {
 
   /**
    * [conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
-   * sign-up changed, because an earlier event was recorded later.
+   * sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
    *
    * @generated from enum value: EVENT_KIND_CONVERSION_UPDATED = 8;
    */
   CONVERSION_UPDATED = 8,
 
   /**
-   * [lead] A lead was created by RecordLead or by its first credited sale. This event comes before the event of that conversion.
+   * [lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
+   * conversion.
    *
    * @generated from enum value: EVENT_KIND_LEAD_CREATED = 9;
    */
   LEAD_CREATED = 9,
 
   /**
-   * [lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue or its first sale.
+   * [lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
+   * or the leads that were merged into it.
    *
    * @generated from enum value: EVENT_KIND_LEAD_UPDATED = 10;
    */
@@ -464,6 +487,149 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_REFUND_EXCEEDED_SALE = 29;
    */
   REFUND_EXCEEDED_SALE = 29,
+
+  /**
+   * [reward] CreateReward created a reward.
+   *
+   * @generated from enum value: EVENT_KIND_REWARD_CREATED = 30;
+   */
+  REWARD_CREATED = 30,
+
+  /**
+   * [reward] A reward that is not in cash was fulfilled.
+   *
+   * @generated from enum value: EVENT_KIND_REWARD_FULFILLED = 31;
+   */
+  REWARD_FULFILLED = 31,
+
+  /**
+   * [conversion] A correction of a sale was recorded.
+   *
+   * @generated from enum value: EVENT_KIND_CORRECTION_RECORDED = 32;
+   */
+  CORRECTION_RECORDED = 32,
+
+  /**
+   * [conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
+   * sent for a NOT_REFERRED sale, unless it was credited before.
+   *
+   * @generated from enum value: EVENT_KIND_SALE_CORRECTED = 33;
+   */
+  SALE_CORRECTED = 33,
+
+  /**
+   * [lead] A lead was bound to an affiliate by hand.
+   *
+   * @generated from enum value: EVENT_KIND_LEAD_ATTRIBUTED = 34;
+   */
+  LEAD_ATTRIBUTED = 34,
+
+  /**
+   * [lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
+   *
+   * @generated from enum value: EVENT_KIND_LEAD_MERGED = 35;
+   */
+  LEAD_MERGED = 35,
+
+  /**
+   * [lead] The lead was deleted, with its personal data.
+   *
+   * @generated from enum value: EVENT_KIND_LEAD_DELETED = 36;
+   */
+  LEAD_DELETED = 36,
+
+  /**
+   * [affiliate] An affiliate was changed.
+   *
+   * @generated from enum value: EVENT_KIND_AFFILIATE_UPDATED = 37;
+   */
+  AFFILIATE_UPDATED = 37,
+
+  /**
+   * [affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
+   *
+   * @generated from enum value: EVENT_KIND_AFFILIATE_APPROVED = 38;
+   */
+  AFFILIATE_APPROVED = 38,
+
+  /**
+   * [affiliate] The application of an affiliate was rejected.
+   *
+   * @generated from enum value: EVENT_KIND_AFFILIATE_REJECTED = 39;
+   */
+  AFFILIATE_REJECTED = 39,
+
+  /**
+   * [affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
+   * those that are denied follow, without a cause_id.
+   *
+   * @generated from enum value: EVENT_KIND_AFFILIATE_DEACTIVATED = 40;
+   */
+  AFFILIATE_DEACTIVATED = 40,
+
+  /**
+   * [affiliate] An affiliate got another secret token.
+   *
+   * @generated from enum value: EVENT_KIND_AFFILIATE_TOKEN_ROTATED = 41;
+   */
+  AFFILIATE_TOKEN_ROTATED = 41,
+
+  /**
+   * [item] An item was created.
+   *
+   * @generated from enum value: EVENT_KIND_ITEM_CREATED = 42;
+   */
+  ITEM_CREATED = 42,
+
+  /**
+   * [item] An item was changed.
+   *
+   * @generated from enum value: EVENT_KIND_ITEM_UPDATED = 43;
+   */
+  ITEM_UPDATED = 43,
+
+  /**
+   * [item] An item was archived.
+   *
+   * @generated from enum value: EVENT_KIND_ITEM_ARCHIVED = 44;
+   */
+  ITEM_ARCHIVED = 44,
+
+  /**
+   * [coupon] A coupon was changed.
+   *
+   * @generated from enum value: EVENT_KIND_COUPON_UPDATED = 45;
+   */
+  COUPON_UPDATED = 45,
+
+  /**
+   * [offer] An offer was created.
+   *
+   * @generated from enum value: EVENT_KIND_OFFER_CREATED = 46;
+   */
+  OFFER_CREATED = 46,
+
+  /**
+   * [offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
+   * the coupon's COUPON_REMOVED.
+   *
+   * @generated from enum value: EVENT_KIND_OFFER_UPDATED = 47;
+   */
+  OFFER_UPDATED = 47,
+
+  /**
+   * [offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
+   *
+   * @generated from enum value: EVENT_KIND_OFFER_CLAIMED = 48;
+   */
+  OFFER_CLAIMED = 48,
+
+  /**
+   * [offer] An offer was archived.
+   *
+   * @generated from enum value: EVENT_KIND_OFFER_ARCHIVED = 49;
+   */
+  OFFER_ARCHIVED = 49,
 }
 
 /**

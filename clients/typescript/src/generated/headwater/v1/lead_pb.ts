@@ -6,15 +6,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Affiliate } from "./affiliate_pb.js";
 import { file_headwater_v1_affiliate } from "./affiliate_pb.js";
 import type { Credit } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
 import type { ListOrder, Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
-import type { ConversionOutcome } from "./conversion_pb.js";
+import type { Conversion, ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
 import type { Enrollment } from "./enrollment_pb.js";
 import { file_headwater_v1_enrollment } from "./enrollment_pb.js";
@@ -26,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/lead.proto.
  */
 export const file_headwater_v1_lead: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGVhZC5wcm90bxIMaGVhZHdhdGVyLnYxIuwDCgRMZWFkEgoKAmlkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEiYKBXN0YXRlGAYgASgOMhcuaGVhZHdhdGVyLnYxLkxlYWRTdGF0ZRIlCgdjcmVkaXRzGAcgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBItCgliaW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YCSABKAkSIAoDbXJyGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjMKD2ZpcnN0X3NhbGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1yZWZlcnJhbF90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1lbWFpbF9hc19zZW50GA8gASgJIvoBChFSZWNvcmRMZWFkUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEhIKCmZpcnN0X25hbWUYByABKAkSEQoJbGFzdF9uYW1lGAggASgJEiYKBXN0YXRlGAkgASgOMhcuaGVhZHdhdGVyLnYxLkxlYWRTdGF0ZRIuCgpvY2N1cl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLQAQoSUmVjb3JkTGVhZFJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSDwoHbGVhZF9pZBgCIAEoCRIVCg1jb252ZXJzaW9uX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EhAKCHJlcGxheWVkGAUgASgIEicKCHdhcm5pbmdzGAYgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmciOgoOR2V0TGVhZFJlcXVlc3QSKAoEbGVhZBgBIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3IijwEKD0dldExlYWRSZXNwb25zZRIgCgRsZWFkGAEgASgLMhIuaGVhZHdhdGVyLnYxLkxlYWQSLQoLZW5yb2xsbWVudHMYAiADKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIrCgphZmZpbGlhdGVzGAMgAygLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZSK+AQoQTGlzdExlYWRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISJwoGc3RhdGVzGAQgAygOMhcuaGVhZHdhdGVyLnYxLkxlYWRTdGF0ZRIyCglhZmZpbGlhdGUYBSABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiTwoRTGlzdExlYWRzUmVzcG9uc2USIQoFbGVhZHMYASADKAsyEi5oZWFkd2F0ZXIudjEuTGVhZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqjQEKCUxlYWRTdGF0ZRIaChZMRUFEX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVTEVBRF9TVEFURV9TVUJTQ1JJQkVEEAESGAoUTEVBRF9TVEFURV9TSUdORURfVVAQAhIVChFMRUFEX1NUQVRFX0FDVElWRRADEhgKFExFQURfU1RBVEVfQ0FOQ0VMTEVEEARCSwoQZGV2LmhlYWR3YXRlci52MUIJTGVhZFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_affiliate, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_enrollment, file_headwater_v1_selector]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGVhZC5wcm90bxIMaGVhZHdhdGVyLnYxIrgFCgRMZWFkEgoKAmlkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEiYKBXN0YXRlGAYgASgOMhcuaGVhZHdhdGVyLnYxLkxlYWRTdGF0ZRIlCgdjcmVkaXRzGAcgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBItCgliaW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHBsYW4YCSABKAkSIAoDbXJyGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjMKD2ZpcnN0X3NhbGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1yZWZlcnJhbF90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1lbWFpbF9hc19zZW50GA8gASgJEjIKCG1ldGFkYXRhGBAgAygLMiAuaGVhZHdhdGVyLnYxLkxlYWQuTWV0YWRhdGFFbnRyeRIXCg9tZXJnZWRfbGVhZF9pZHMYESADKAkSGwoTbWVyZ2VkX2ludG9fbGVhZF9pZBgSIAEoCRIvCgtkZWxldGVfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIosBCghSZWZlcnJlchIXCg1lbnJvbGxtZW50X2lkGAEgASgJSAASEAoGcmVmX2lkGAIgASgJSAASNAoJYWZmaWxpYXRlGAMgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9ySAASEgoKcHJvZ3JhbV9pZBgEIAEoCUIKCghzZWxlY3RvciKsAwoRQ3JlYXRlTGVhZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRISCgpmaXJzdF9uYW1lGAQgASgJEhEKCWxhc3RfbmFtZRgFIAEoCRImCgVzdGF0ZRgGIAEoDjIXLmhlYWR3YXRlci52MS5MZWFkU3RhdGUSDAoEcGxhbhgHIAEoCRIzCg9maXJzdF9zYWxlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEj8KCG1ldGFkYXRhGAkgAygLMi0uaGVhZHdhdGVyLnYxLkNyZWF0ZUxlYWRSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSKAoIcmVmZXJyZXIYCiABKAsyFi5oZWFkd2F0ZXIudjEuUmVmZXJyZXISMQoNcmVmZXJyYWxfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkgKEkNyZWF0ZUxlYWRSZXNwb25zZRIgCgRsZWFkGAEgASgLMhIuaGVhZHdhdGVyLnYxLkxlYWQSEAoIcmVwbGF5ZWQYAiABKAgiqAEKEVVwZGF0ZUxlYWRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEbGVhZBgCIAEoCzISLmhlYWR3YXRlci52MS5MZWFkEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIsCghzZWxlY3RvchgEIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3IiSAoSVXBkYXRlTGVhZFJlc3BvbnNlEiAKBGxlYWQYASABKAsyEi5oZWFkd2F0ZXIudjEuTGVhZBIQCghyZXBsYXllZBgCIAEoCCJRChFEZWxldGVMZWFkUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEigKBGxlYWQYAiABKAsyGi5oZWFkd2F0ZXIudjEuTGVhZFNlbGVjdG9yIjcKEkRlbGV0ZUxlYWRSZXNwb25zZRIPCgdsZWFkX2lkGAEgASgJEhAKCHJlcGxheWVkGAIgASgIIoABChFNZXJnZUxlYWRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEigKBGxlYWQYAiABKAsyGi5oZWFkd2F0ZXIudjEuTGVhZFNlbGVjdG9yEi0KCWR1cGxpY2F0ZRgDIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3IiSAoSTWVyZ2VMZWFkc1Jlc3BvbnNlEiAKBGxlYWQYASABKAsyEi5oZWFkd2F0ZXIudjEuTGVhZBIQCghyZXBsYXllZBgCIAEoCCLBAQoUQXR0cmlidXRlTGVhZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIoCgRsZWFkGAIgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvchIoCghyZWZlcnJlchgDIAEoCzIWLmhlYWR3YXRlci52MS5SZWZlcnJlchIOCgZyZWFzb24YBCABKAkSMQoNcmVmZXJyYWxfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSwoVQXR0cmlidXRlTGVhZFJlc3BvbnNlEiAKBGxlYWQYASABKAsyEi5oZWFkd2F0ZXIudjEuTGVhZBIQCghyZXBsYXllZBgCIAEoCCJBChVHZXRBdHRyaWJ1dGlvblJlcXVlc3QSKAoEbGVhZBgBIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3Ii+gEKFkdldEF0dHJpYnV0aW9uUmVzcG9uc2USIAoEbGVhZBgBIAEoCzISLmhlYWR3YXRlci52MS5MZWFkEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSKwoKYWZmaWxpYXRlcxgDIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSLAoKY29udmVyc2lvbhgEIAEoCzIYLmhlYWR3YXRlci52MS5Db252ZXJzaW9uEjQKD21hbnVhbF9iaW5kaW5ncxgFIAMoCzIbLmhlYWR3YXRlci52MS5NYW51YWxCaW5kaW5nIvEBCg1NYW51YWxCaW5kaW5nEiUKB2NyZWRpdHMYASADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0Ei0KCWJpbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNcmVmZXJyYWxfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgFIAEoCRIWCg5tZXJnZWRfbGVhZF9pZBgGIAEoCSL6AQoRUmVjb3JkTGVhZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSDQoFZW1haWwYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSCwoDdGlkGAQgASgJEg4KBnJlZl9pZBgFIAEoCRITCgtjb3Vwb25fY29kZRgGIAEoCRISCgpmaXJzdF9uYW1lGAcgASgJEhEKCWxhc3RfbmFtZRgIIAEoCRImCgVzdGF0ZRgJIAEoDjIXLmhlYWR3YXRlci52MS5MZWFkU3RhdGUSLgoKb2NjdXJfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi0AEKElJlY29yZExlYWRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEg8KB2xlYWRfaWQYAiABKAkSFQoNY29udmVyc2lvbl9pZBgDIAEoCRIlCgdjcmVkaXRzGAQgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIjoKDkdldExlYWRSZXF1ZXN0EigKBGxlYWQYASABKAsyGi5oZWFkd2F0ZXIudjEuTGVhZFNlbGVjdG9yIsMBCg9HZXRMZWFkUmVzcG9uc2USIAoEbGVhZBgBIAEoCzISLmhlYWR3YXRlci52MS5MZWFkEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSKwoKYWZmaWxpYXRlcxgDIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFQoNZm9ybWVyX2VtYWlscxgEIAMoCRIbChNmb3JtZXJfZXh0ZXJuYWxfaWRzGAUgAygJIr4BChBMaXN0TGVhZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchInCgZzdGF0ZXMYBCADKA4yFy5oZWFkd2F0ZXIudjEuTGVhZFN0YXRlEjIKCWFmZmlsaWF0ZRgFIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJPChFMaXN0TGVhZHNSZXNwb25zZRIhCgVsZWFkcxgBIAMoCzISLmhlYWR3YXRlci52MS5MZWFkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSqNAQoJTGVhZFN0YXRlEhoKFkxFQURfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVMRUFEX1NUQVRFX1NVQlNDUklCRUQQARIYChRMRUFEX1NUQVRFX1NJR05FRF9VUBACEhUKEUxFQURfU1RBVEVfQUNUSVZFEAMSGAoUTEVBRF9TVEFURV9DQU5DRUxMRUQQBEJLChBkZXYuaGVhZHdhdGVyLnYxQglMZWFkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_affiliate, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_enrollment, file_headwater_v1_selector]);
 
 /**
  * A person or customer of the merchant.
@@ -78,8 +78,8 @@ export type Lead = Message<"headwater.v1.Lead"> & {
   state: LeadState;
 
   /**
-   * The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment or an archived program gives
-   * way at the next sale that another affiliate referred.
+   * The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
+   * an affiliate who is not ACTIVE gives way at the next sale that another affiliate referred, also if the lead was bound by hand.
    *
    * @generated from field: repeated headwater.v1.Credit credits = 7;
    */
@@ -143,6 +143,34 @@ export type Lead = Message<"headwater.v1.Lead"> & {
    * @generated from field: string email_as_sent = 15;
    */
   emailAsSent: string;
+
+  /**
+   * Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Empty in the feed.
+   *
+   * @generated from field: map<string, string> metadata = 16;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * The ids of the leads that were merged into this one. Each of them identifies this lead too.
+   *
+   * @generated from field: repeated string merged_lead_ids = 17;
+   */
+  mergedLeadIds: string[];
+
+  /**
+   * The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one.
+   *
+   * @generated from field: string merged_into_lead_id = 18;
+   */
+  mergedIntoLeadId: string;
+
+  /**
+   * When the lead was deleted. Only set in the feed, because no call returns a deleted lead.
+   *
+   * @generated from field: google.protobuf.Timestamp delete_time = 19;
+   */
+  deleteTime?: Timestamp | undefined;
 };
 
 /**
@@ -151,6 +179,591 @@ export type Lead = Message<"headwater.v1.Lead"> & {
  */
 export const LeadSchema: GenMessage<Lead> = /*@__PURE__*/
   messageDesc(file_headwater_v1_lead, 0);
+
+/**
+ * Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
+ *
+ * @generated from message headwater.v1.Referrer
+ */
+export type Referrer = Message<"headwater.v1.Referrer"> & {
+  /**
+   * The referrer. Exactly one is required.
+   *
+   * @generated from oneof headwater.v1.Referrer.selector
+   */
+  selector: {
+    /**
+     * The enrollment's id, `enr_` and 32 hexadecimal digits.
+     *
+     * @generated from field: string enrollment_id = 1;
+     */
+    value: string;
+    case: "enrollmentId";
+  } | {
+    /**
+     * The ref_id of an enrollment or the code of a link, in upper or lower case.
+     *
+     * @generated from field: string ref_id = 2;
+     */
+    value: string;
+    case: "refId";
+  } | {
+    /**
+     * The affiliate. Its enrollment in `program_id` is meant.
+     *
+     * @generated from field: headwater.v1.AffiliateSelector affiliate = 3;
+     */
+    value: AffiliateSelector;
+    case: "affiliate";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The program, if `affiliate` is set. Empty: the account's default program. Refused beside the other two.
+   *
+   * @generated from field: string program_id = 4;
+   */
+  programId: string;
+};
+
+/**
+ * Describes the message headwater.v1.Referrer.
+ * Use `create(ReferrerSchema)` to create a new message.
+ */
+export const ReferrerSchema: GenMessage<Referrer> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 1);
+
+/**
+ * The request of CreateLead.
+ *
+ * @generated from message headwater.v1.CreateLeadRequest
+ */
+export type CreateLeadRequest = Message<"headwater.v1.CreateLeadRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The lead's email address, up to 254 bytes. `email` or `external_id` is required. No other lead may have the address, now or formerly.
+   *
+   * @generated from field: string email = 2;
+   */
+  email: string;
+
+  /**
+   * The merchant's own id for the customer, up to 128 characters. No other lead may have it, now or formerly.
+   *
+   * @generated from field: string external_id = 3;
+   */
+  externalId: string;
+
+  /**
+   * First name, up to 200 characters. Optional.
+   *
+   * @generated from field: string first_name = 4;
+   */
+  firstName: string;
+
+  /**
+   * Last name, up to 200 characters. Optional.
+   *
+   * @generated from field: string last_name = 5;
+   */
+  lastName: string;
+
+  /**
+   * The state. Default `LEAD_STATE_SIGNED_UP`.
+   *
+   * @generated from field: headwater.v1.LeadState state = 6;
+   */
+  state: LeadState;
+
+  /**
+   * The plan, up to 200 characters. Optional.
+   *
+   * @generated from field: string plan = 7;
+   */
+  plan: string;
+
+  /**
+   * When the customer first bought, at most 10 minutes ahead of the server's clock. Optional.
+   *
+   * @generated from field: google.protobuf.Timestamp first_sale_time = 8;
+   */
+  firstSaleTime?: Timestamp | undefined;
+
+  /**
+   * Your own data: up to 50 entries, each with a key of up to 40 characters and a value of up to 500. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 9;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Who referred the lead. Not set: the lead is not bound, and the first event that an affiliate referred binds it.
+   *
+   * @generated from field: headwater.v1.Referrer referrer = 10;
+   */
+  referrer?: Referrer | undefined;
+
+  /**
+   * When the lead was referred, at most 10 minutes ahead of the server's clock. The lead is bound from this time on, and earlier sales are
+   * not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
+   *
+   * @generated from field: google.protobuf.Timestamp referral_time = 11;
+   */
+  referralTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.CreateLeadRequest.
+ * Use `create(CreateLeadRequestSchema)` to create a new message.
+ */
+export const CreateLeadRequestSchema: GenMessage<CreateLeadRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 2);
+
+/**
+ * The answer of CreateLead.
+ *
+ * @generated from message headwater.v1.CreateLeadResponse
+ */
+export type CreateLeadResponse = Message<"headwater.v1.CreateLeadResponse"> & {
+  /**
+   * The lead.
+   *
+   * @generated from field: headwater.v1.Lead lead = 1;
+   */
+  lead?: Lead | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+   * identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.CreateLeadResponse.
+ * Use `create(CreateLeadResponseSchema)` to create a new message.
+ */
+export const CreateLeadResponseSchema: GenMessage<CreateLeadResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 3);
+
+/**
+ * The request of UpdateLead.
+ *
+ * @generated from message headwater.v1.UpdateLeadRequest
+ */
+export type UpdateLeadRequest = Message<"headwater.v1.UpdateLeadRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The new values. The server reads the fields that `update_mask` names, and ignores the others, `id` too. Not set: the named fields are
+   * emptied.
+   *
+   * @generated from field: headwater.v1.Lead lead = 2;
+   */
+  lead?: Lead | undefined;
+
+  /**
+   * The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+   * Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
+   * email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * The lead to change. Required.
+   *
+   * @generated from field: headwater.v1.LeadSelector selector = 4;
+   */
+  selector?: LeadSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateLeadRequest.
+ * Use `create(UpdateLeadRequestSchema)` to create a new message.
+ */
+export const UpdateLeadRequestSchema: GenMessage<UpdateLeadRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 4);
+
+/**
+ * The answer of UpdateLead.
+ *
+ * @generated from message headwater.v1.UpdateLeadResponse
+ */
+export type UpdateLeadResponse = Message<"headwater.v1.UpdateLeadResponse"> & {
+  /**
+   * The lead after the change.
+   *
+   * @generated from field: headwater.v1.Lead lead = 1;
+   */
+  lead?: Lead | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+   * identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateLeadResponse.
+ * Use `create(UpdateLeadResponseSchema)` to create a new message.
+ */
+export const UpdateLeadResponseSchema: GenMessage<UpdateLeadResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 5);
+
+/**
+ * The request of DeleteLead.
+ *
+ * @generated from message headwater.v1.DeleteLeadRequest
+ */
+export type DeleteLeadRequest = Message<"headwater.v1.DeleteLeadRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The lead to delete. Required.
+   *
+   * @generated from field: headwater.v1.LeadSelector lead = 2;
+   */
+  lead?: LeadSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.DeleteLeadRequest.
+ * Use `create(DeleteLeadRequestSchema)` to create a new message.
+ */
+export const DeleteLeadRequestSchema: GenMessage<DeleteLeadRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 6);
+
+/**
+ * The answer of DeleteLead.
+ *
+ * @generated from message headwater.v1.DeleteLeadResponse
+ */
+export type DeleteLeadResponse = Message<"headwater.v1.DeleteLeadResponse"> & {
+  /**
+   * The id of the lead that was deleted.
+   *
+   * @generated from field: string lead_id = 1;
+   */
+  leadId: string;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.DeleteLeadResponse.
+ * Use `create(DeleteLeadResponseSchema)` to create a new message.
+ */
+export const DeleteLeadResponseSchema: GenMessage<DeleteLeadResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 7);
+
+/**
+ * The request of MergeLeads.
+ *
+ * @generated from message headwater.v1.MergeLeadsRequest
+ */
+export type MergeLeadsRequest = Message<"headwater.v1.MergeLeadsRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The lead that stays. Required.
+   *
+   * @generated from field: headwater.v1.LeadSelector lead = 2;
+   */
+  lead?: LeadSelector | undefined;
+
+  /**
+   * The lead that is merged into it. Required. Another lead than `lead`.
+   *
+   * @generated from field: headwater.v1.LeadSelector duplicate = 3;
+   */
+  duplicate?: LeadSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.MergeLeadsRequest.
+ * Use `create(MergeLeadsRequestSchema)` to create a new message.
+ */
+export const MergeLeadsRequestSchema: GenMessage<MergeLeadsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 8);
+
+/**
+ * The answer of MergeLeads.
+ *
+ * @generated from message headwater.v1.MergeLeadsResponse
+ */
+export type MergeLeadsResponse = Message<"headwater.v1.MergeLeadsResponse"> & {
+  /**
+   * The lead that stays, after the merge.
+   *
+   * @generated from field: headwater.v1.Lead lead = 1;
+   */
+  lead?: Lead | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+   * identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.MergeLeadsResponse.
+ * Use `create(MergeLeadsResponseSchema)` to create a new message.
+ */
+export const MergeLeadsResponseSchema: GenMessage<MergeLeadsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 9);
+
+/**
+ * The request of AttributeLead.
+ *
+ * @generated from message headwater.v1.AttributeLeadRequest
+ */
+export type AttributeLeadRequest = Message<"headwater.v1.AttributeLeadRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The lead to bind. Required.
+   *
+   * @generated from field: headwater.v1.LeadSelector lead = 2;
+   */
+  lead?: LeadSelector | undefined;
+
+  /**
+   * Who referred the lead. Required.
+   *
+   * @generated from field: headwater.v1.Referrer referrer = 3;
+   */
+  referrer?: Referrer | undefined;
+
+  /**
+   * Why the lead is bound by hand, for people to read later, up to 500 characters. Required.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * When the lead was referred, at most 10 minutes ahead of the server's clock. Sales since then that nobody referred are credited to the
+   * referrer. Sales that are credited already stay as they are. Not set: now.
+   *
+   * @generated from field: google.protobuf.Timestamp referral_time = 5;
+   */
+  referralTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.AttributeLeadRequest.
+ * Use `create(AttributeLeadRequestSchema)` to create a new message.
+ */
+export const AttributeLeadRequestSchema: GenMessage<AttributeLeadRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 10);
+
+/**
+ * The answer of AttributeLead.
+ *
+ * @generated from message headwater.v1.AttributeLeadResponse
+ */
+export type AttributeLeadResponse = Message<"headwater.v1.AttributeLeadResponse"> & {
+  /**
+   * The lead after the change.
+   *
+   * @generated from field: headwater.v1.Lead lead = 1;
+   */
+  lead?: Lead | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+   * identifiers, names, metadata and merged leads are those that it has now, because stored answers hold no personal data of leads.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.AttributeLeadResponse.
+ * Use `create(AttributeLeadResponseSchema)` to create a new message.
+ */
+export const AttributeLeadResponseSchema: GenMessage<AttributeLeadResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 11);
+
+/**
+ * The request of GetAttribution.
+ *
+ * @generated from message headwater.v1.GetAttributionRequest
+ */
+export type GetAttributionRequest = Message<"headwater.v1.GetAttributionRequest"> & {
+  /**
+   * The lead. Required.
+   *
+   * @generated from field: headwater.v1.LeadSelector lead = 1;
+   */
+  lead?: LeadSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.GetAttributionRequest.
+ * Use `create(GetAttributionRequestSchema)` to create a new message.
+ */
+export const GetAttributionRequestSchema: GenMessage<GetAttributionRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 12);
+
+/**
+ * The answer of GetAttribution.
+ *
+ * @generated from message headwater.v1.GetAttributionResponse
+ */
+export type GetAttributionResponse = Message<"headwater.v1.GetAttributionResponse"> & {
+  /**
+   * The lead. `credits` has who it is bound to and the evidence that won, `bind_time` and `referral_time` have since when.
+   *
+   * @generated from field: headwater.v1.Lead lead = 1;
+   */
+  lead?: Lead | undefined;
+
+  /**
+   * The enrollments that the lead is bound to, in the order of its credits.
+   *
+   * @generated from field: repeated headwater.v1.Enrollment enrollments = 2;
+   */
+  enrollments: Enrollment[];
+
+  /**
+   * The affiliates that the lead is bound to, in the order of its credits.
+   *
+   * @generated from field: repeated headwater.v1.Affiliate affiliates = 3;
+   */
+  affiliates: Affiliate[];
+
+  /**
+   * The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
+   * bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
+   * lead, and for a lead without such an event.
+   *
+   * @generated from field: headwater.v1.Conversion conversion = 4;
+   */
+  conversion?: Conversion | undefined;
+
+  /**
+   * The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
+   * is bound by the last one unless a later sale bound it anew.
+   *
+   * @generated from field: repeated headwater.v1.ManualBinding manual_bindings = 5;
+   */
+  manualBindings: ManualBinding[];
+};
+
+/**
+ * Describes the message headwater.v1.GetAttributionResponse.
+ * Use `create(GetAttributionResponseSchema)` to create a new message.
+ */
+export const GetAttributionResponseSchema: GenMessage<GetAttributionResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 13);
+
+/**
+ * A binding of a lead that a person decided on, not an event.
+ *
+ * @generated from message headwater.v1.ManualBinding
+ */
+export type ManualBinding = Message<"headwater.v1.ManualBinding"> & {
+  /**
+   * The affiliates that the lead was bound to.
+   *
+   * @generated from field: repeated headwater.v1.Credit credits = 1;
+   */
+  credits: Credit[];
+
+  /**
+   * Since when the lead was bound.
+   *
+   * @generated from field: google.protobuf.Timestamp bind_time = 2;
+   */
+  bindTime?: Timestamp | undefined;
+
+  /**
+   * When the lead was referred. Nothing before it is paid for.
+   *
+   * @generated from field: google.protobuf.Timestamp referral_time = 3;
+   */
+  referralTime?: Timestamp | undefined;
+
+  /**
+   * When the call was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The reason that AttributeLead was given. Empty for other calls.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The lead that was merged into this one and had the binding. Empty for other calls than MergeLeads.
+   *
+   * @generated from field: string merged_lead_id = 6;
+   */
+  mergedLeadId: string;
+};
+
+/**
+ * Describes the message headwater.v1.ManualBinding.
+ * Use `create(ManualBindingSchema)` to create a new message.
+ */
+export const ManualBindingSchema: GenMessage<ManualBinding> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_lead, 14);
 
 /**
  * The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
@@ -239,7 +852,7 @@ export type RecordLeadRequest = Message<"headwater.v1.RecordLeadRequest"> & {
  * Use `create(RecordLeadRequestSchema)` to create a new message.
  */
 export const RecordLeadRequestSchema: GenMessage<RecordLeadRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_lead, 1);
+  messageDesc(file_headwater_v1_lead, 15);
 
 /**
  * The answer of RecordLead.
@@ -295,7 +908,7 @@ export type RecordLeadResponse = Message<"headwater.v1.RecordLeadResponse"> & {
  * Use `create(RecordLeadResponseSchema)` to create a new message.
  */
 export const RecordLeadResponseSchema: GenMessage<RecordLeadResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_lead, 2);
+  messageDesc(file_headwater_v1_lead, 16);
 
 /**
  * The request of GetLead.
@@ -316,7 +929,7 @@ export type GetLeadRequest = Message<"headwater.v1.GetLeadRequest"> & {
  * Use `create(GetLeadRequestSchema)` to create a new message.
  */
 export const GetLeadRequestSchema: GenMessage<GetLeadRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_lead, 3);
+  messageDesc(file_headwater_v1_lead, 17);
 
 /**
  * The answer of GetLead.
@@ -344,6 +957,20 @@ export type GetLeadResponse = Message<"headwater.v1.GetLeadResponse"> & {
    * @generated from field: repeated headwater.v1.Affiliate affiliates = 3;
    */
   affiliates: Affiliate[];
+
+  /**
+   * The email addresses that identify the lead too: those that it had before, and those of leads that were merged into it.
+   *
+   * @generated from field: repeated string former_emails = 4;
+   */
+  formerEmails: string[];
+
+  /**
+   * The merchant's ids that identify the lead too: those that it had before, and those of leads that were merged into it.
+   *
+   * @generated from field: repeated string former_external_ids = 5;
+   */
+  formerExternalIds: string[];
 };
 
 /**
@@ -351,7 +978,7 @@ export type GetLeadResponse = Message<"headwater.v1.GetLeadResponse"> & {
  * Use `create(GetLeadResponseSchema)` to create a new message.
  */
 export const GetLeadResponseSchema: GenMessage<GetLeadResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_lead, 4);
+  messageDesc(file_headwater_v1_lead, 18);
 
 /**
  * The request of ListLeads.
@@ -401,7 +1028,7 @@ export type ListLeadsRequest = Message<"headwater.v1.ListLeadsRequest"> & {
  * Use `create(ListLeadsRequestSchema)` to create a new message.
  */
 export const ListLeadsRequestSchema: GenMessage<ListLeadsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_lead, 5);
+  messageDesc(file_headwater_v1_lead, 19);
 
 /**
  * The answer of ListLeads.
@@ -429,7 +1056,7 @@ export type ListLeadsResponse = Message<"headwater.v1.ListLeadsResponse"> & {
  * Use `create(ListLeadsResponseSchema)` to create a new message.
  */
 export const ListLeadsResponseSchema: GenMessage<ListLeadsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_lead, 6);
+  messageDesc(file_headwater_v1_lead, 20);
 
 /**
  * The state of a lead.

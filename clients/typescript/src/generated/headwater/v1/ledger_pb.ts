@@ -10,7 +10,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
-import type { RewardValue } from "./reward_pb.js";
+import type { RewardUnit, RewardValue } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { AffiliateSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/ledger.proto.
  */
 export const file_headwater_v1_ledger: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvbGVkZ2VyLnByb3RvEgxoZWFkd2F0ZXIudjEiRwoRR2V0QmFsYW5jZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yIrIBCgdCYWxhbmNlEikKBmVhcm5lZBgBIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIqCgdwZW5kaW5nGAIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEicKBG93ZWQYAyABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSJwoEcGFpZBgEIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJTChJHZXRCYWxhbmNlUmVzcG9uc2USFAoMYWZmaWxpYXRlX2lkGAEgASgJEicKCGJhbGFuY2VzGAIgAygLMhUuaGVhZHdhdGVyLnYxLkJhbGFuY2Ui0QIKC0xlZGdlckVudHJ5EhAKCHNlcXVlbmNlGAEgASgDEioKBWRlYml0GAIgASgOMhsuaGVhZHdhdGVyLnYxLkxlZGdlckFjY291bnQSKwoGY3JlZGl0GAMgASgOMhsuaGVhZHdhdGVyLnYxLkxlZGdlckFjY291bnQSKAoFdmFsdWUYBCABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSFAoMYWZmaWxpYXRlX2lkGAUgASgJEhEKCXJld2FyZF9pZBgGIAEoCRIVCg1jb252ZXJzaW9uX2lkGAcgASgJEioKBnJlYXNvbhgIIAEoDjIaLmhlYWR3YXRlci52MS5MZWRnZXJSZWFzb24SLQoJcG9zdF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgplbnRyeV9oYXNoGAogASgJIp0BChhMaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJgChlMaXN0TGVkZ2VyRW50cmllc1Jlc3BvbnNlEioKB2VudHJpZXMYASADKAsyGS5oZWFkd2F0ZXIudjEuTGVkZ2VyRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhUKE1ZlcmlmeUxlZGdlclJlcXVlc3QibAoLTGVkZ2VyVG90YWwSMwoObGVkZ2VyX2FjY291bnQYASABKA4yGy5oZWFkd2F0ZXIudjEuTGVkZ2VyQWNjb3VudBIoCgV2YWx1ZRgCIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSKiAQoUVmVyaWZ5TGVkZ2VyUmVzcG9uc2USCgoCb2sYASABKAgSEwoLZW50cnlfY291bnQYAiABKAMSFAoMcmV3YXJkX2NvdW50GAMgASgDEhMKC2V2ZW50X2NvdW50GAQgASgDEikKBnRvdGFscxgFIAMoCzIZLmhlYWR3YXRlci52MS5MZWRnZXJUb3RhbBITCgtkaWZmZXJlbmNlcxgGIAMoCSqiAQoNTGVkZ2VyQWNjb3VudBIeChpMRURHRVJfQUNDT1VOVF9VTlNQRUNJRklFRBAAEiUKIUxFREdFUl9BQ0NPVU5UX0NPTU1JU1NJT05fRVhQRU5TRRABEiQKIExFREdFUl9BQ0NPVU5UX0FGRklMSUFURV9QRU5ESU5HEAISJAogTEVER0VSX0FDQ09VTlRfQUZGSUxJQVRFX1BBWUFCTEUQAyq5AQoMTGVkZ2VyUmVhc29uEh0KGUxFREdFUl9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRMRURHRVJfUkVBU09OX0VBUk5FRBABEhoKFkxFREdFUl9SRUFTT05fQVBQUk9WRUQQAhIYChRMRURHRVJfUkVBU09OX0RFTklFRBADEhoKFkxFREdFUl9SRUFTT05fUkVGVU5ERUQQBBIeChpMRURHRVJfUkVBU09OX1JFQVRUUklCVVRFRBAFQk0KEGRldi5oZWFkd2F0ZXIudjFCC0xlZGdlclByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvbGVkZ2VyLnByb3RvEgxoZWFkd2F0ZXIudjEiRwoRR2V0QmFsYW5jZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yIrIBCgdCYWxhbmNlEikKBmVhcm5lZBgBIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIqCgdwZW5kaW5nGAIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEicKBG93ZWQYAyABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSJwoEcGFpZBgEIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJTChJHZXRCYWxhbmNlUmVzcG9uc2USFAoMYWZmaWxpYXRlX2lkGAEgASgJEicKCGJhbGFuY2VzGAIgAygLMhUuaGVhZHdhdGVyLnYxLkJhbGFuY2Ui6AEKE0xpc3RCYWxhbmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchInCgV1bml0cxgFIAMoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRVbml0EhIKCmN1cnJlbmNpZXMYBiADKAkSEQoJb3dlZF9vbmx5GAcgASgIIlIKEUFmZmlsaWF0ZUJhbGFuY2VzEhQKDGFmZmlsaWF0ZV9pZBgBIAEoCRInCghiYWxhbmNlcxgCIAMoCzIVLmhlYWR3YXRlci52MS5CYWxhbmNlImQKFExpc3RCYWxhbmNlc1Jlc3BvbnNlEjMKCmFmZmlsaWF0ZXMYASADKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlQmFsYW5jZXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItECCgtMZWRnZXJFbnRyeRIQCghzZXF1ZW5jZRgBIAEoAxIqCgVkZWJpdBgCIAEoDjIbLmhlYWR3YXRlci52MS5MZWRnZXJBY2NvdW50EisKBmNyZWRpdBgDIAEoDjIbLmhlYWR3YXRlci52MS5MZWRnZXJBY2NvdW50EigKBXZhbHVlGAQgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEhQKDGFmZmlsaWF0ZV9pZBgFIAEoCRIRCglyZXdhcmRfaWQYBiABKAkSFQoNY29udmVyc2lvbl9pZBgHIAEoCRIqCgZyZWFzb24YCCABKA4yGi5oZWFkd2F0ZXIudjEuTGVkZ2VyUmVhc29uEi0KCXBvc3RfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZW50cnlfaGFzaBgKIAEoCSKdAQoYTGlzdExlZGdlckVudHJpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiYAoZTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRIqCgdlbnRyaWVzGAEgAygLMhkuaGVhZHdhdGVyLnYxLkxlZGdlckVudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIVChNWZXJpZnlMZWRnZXJSZXF1ZXN0ImwKC0xlZGdlclRvdGFsEjMKDmxlZGdlcl9hY2NvdW50GAEgASgOMhsuaGVhZHdhdGVyLnYxLkxlZGdlckFjY291bnQSKAoFdmFsdWUYAiABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUiogEKFFZlcmlmeUxlZGdlclJlc3BvbnNlEgoKAm9rGAEgASgIEhMKC2VudHJ5X2NvdW50GAIgASgDEhQKDHJld2FyZF9jb3VudBgDIAEoAxITCgtldmVudF9jb3VudBgEIAEoAxIpCgZ0b3RhbHMYBSADKAsyGS5oZWFkd2F0ZXIudjEuTGVkZ2VyVG90YWwSEwoLZGlmZmVyZW5jZXMYBiADKAkqwAEKDUxlZGdlckFjY291bnQSHgoaTEVER0VSX0FDQ09VTlRfVU5TUEVDSUZJRUQQABIlCiFMRURHRVJfQUNDT1VOVF9DT01NSVNTSU9OX0VYUEVOU0UQARIkCiBMRURHRVJfQUNDT1VOVF9BRkZJTElBVEVfUEVORElORxACEiQKIExFREdFUl9BQ0NPVU5UX0FGRklMSUFURV9QQVlBQkxFEAMSHAoYTEVER0VSX0FDQ09VTlRfRlVMRklMTEVEEAQqjwIKDExlZGdlclJlYXNvbhIdChlMRURHRVJfUkVBU09OX1VOU1BFQ0lGSUVEEAASGAoUTEVER0VSX1JFQVNPTl9FQVJORUQQARIaChZMRURHRVJfUkVBU09OX0FQUFJPVkVEEAISGAoUTEVER0VSX1JFQVNPTl9ERU5JRUQQAxIaChZMRURHRVJfUkVBU09OX1JFRlVOREVEEAQSHgoaTEVER0VSX1JFQVNPTl9SRUFUVFJJQlVURUQQBRIbChdMRURHRVJfUkVBU09OX0ZVTEZJTExFRBAGEhsKF0xFREdFUl9SRUFTT05fQ09SUkVDVEVEEAcSGgoWTEVER0VSX1JFQVNPTl9BREpVU1RFRBAIQk0KEGRldi5oZWFkd2F0ZXIudjFCC0xlZGdlclByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
 
 /**
  * The request of GetBalance.
@@ -72,7 +72,7 @@ export type Balance = Message<"headwater.v1.Balance"> & {
   owed?: RewardValue | undefined;
 
   /**
-   * The rewards that are paid. No call pays rewards today, so it is zero.
+   * The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
    *
    * @generated from field: headwater.v1.RewardValue paid = 4;
    */
@@ -114,6 +114,126 @@ export type GetBalanceResponse = Message<"headwater.v1.GetBalanceResponse"> & {
  */
 export const GetBalanceResponseSchema: GenMessage<GetBalanceResponse> = /*@__PURE__*/
   messageDesc(file_headwater_v1_ledger, 2);
+
+/**
+ * The request of ListBalances.
+ *
+ * @generated from message headwater.v1.ListBalancesRequest
+ */
+export type ListBalancesRequest = Message<"headwater.v1.ListBalancesRequest"> & {
+  /**
+   * The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+   * holds at most 3 MiB, so it may have fewer entries.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+   *
+   * @generated from field: headwater.v1.ListOrder order = 3;
+   */
+  order: ListOrder;
+
+  /**
+   * Only the balances of this affiliate. Optional.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 4;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * Only balances in these units. Empty: all units.
+   *
+   * @generated from field: repeated headwater.v1.RewardUnit units = 5;
+   */
+  units: RewardUnit[];
+
+  /**
+   * Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
+   *
+   * @generated from field: repeated string currencies = 6;
+   */
+  currencies: string[];
+
+  /**
+   * Only balances of which something is owed.
+   *
+   * @generated from field: bool owed_only = 7;
+   */
+  owedOnly: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ListBalancesRequest.
+ * Use `create(ListBalancesRequestSchema)` to create a new message.
+ */
+export const ListBalancesRequestSchema: GenMessage<ListBalancesRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_ledger, 3);
+
+/**
+ * The balances of one affiliate.
+ *
+ * @generated from message headwater.v1.AffiliateBalances
+ */
+export type AffiliateBalances = Message<"headwater.v1.AffiliateBalances"> & {
+  /**
+   * The affiliate's id.
+   *
+   * @generated from field: string affiliate_id = 1;
+   */
+  affiliateId: string;
+
+  /**
+   * The affiliate's balances that pass the filter, ordered by unit, then by currency code.
+   *
+   * @generated from field: repeated headwater.v1.Balance balances = 2;
+   */
+  balances: Balance[];
+};
+
+/**
+ * Describes the message headwater.v1.AffiliateBalances.
+ * Use `create(AffiliateBalancesSchema)` to create a new message.
+ */
+export const AffiliateBalancesSchema: GenMessage<AffiliateBalances> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_ledger, 4);
+
+/**
+ * The answer of ListBalances.
+ *
+ * @generated from message headwater.v1.ListBalancesResponse
+ */
+export type ListBalancesResponse = Message<"headwater.v1.ListBalancesResponse"> & {
+  /**
+   * One page of affiliates. Each has at least one balance that passes the filter.
+   *
+   * @generated from field: repeated headwater.v1.AffiliateBalances affiliates = 1;
+   */
+  affiliates: AffiliateBalances[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message headwater.v1.ListBalancesResponse.
+ * Use `create(ListBalancesResponseSchema)` to create a new message.
+ */
+export const ListBalancesResponseSchema: GenMessage<ListBalancesResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_ledger, 5);
 
 /**
  * A two-sided entry: the same amount is debited to one ledger account and credited to another. Entries are never changed or
@@ -198,7 +318,7 @@ export type LedgerEntry = Message<"headwater.v1.LedgerEntry"> & {
  * Use `create(LedgerEntrySchema)` to create a new message.
  */
 export const LedgerEntrySchema: GenMessage<LedgerEntry> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_ledger, 3);
+  messageDesc(file_headwater_v1_ledger, 6);
 
 /**
  * The request of ListLedgerEntries.
@@ -241,7 +361,7 @@ export type ListLedgerEntriesRequest = Message<"headwater.v1.ListLedgerEntriesRe
  * Use `create(ListLedgerEntriesRequestSchema)` to create a new message.
  */
 export const ListLedgerEntriesRequestSchema: GenMessage<ListLedgerEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_ledger, 4);
+  messageDesc(file_headwater_v1_ledger, 7);
 
 /**
  * The answer of ListLedgerEntries.
@@ -269,7 +389,7 @@ export type ListLedgerEntriesResponse = Message<"headwater.v1.ListLedgerEntriesR
  * Use `create(ListLedgerEntriesResponseSchema)` to create a new message.
  */
 export const ListLedgerEntriesResponseSchema: GenMessage<ListLedgerEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_ledger, 5);
+  messageDesc(file_headwater_v1_ledger, 8);
 
 /**
  * The request of VerifyLedger.
@@ -284,7 +404,7 @@ export type VerifyLedgerRequest = Message<"headwater.v1.VerifyLedgerRequest"> & 
  * Use `create(VerifyLedgerRequestSchema)` to create a new message.
  */
 export const VerifyLedgerRequestSchema: GenMessage<VerifyLedgerRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_ledger, 6);
+  messageDesc(file_headwater_v1_ledger, 9);
 
 /**
  * The sum over one ledger account in one unit and currency.
@@ -313,7 +433,7 @@ export type LedgerTotal = Message<"headwater.v1.LedgerTotal"> & {
  * Use `create(LedgerTotalSchema)` to create a new message.
  */
 export const LedgerTotalSchema: GenMessage<LedgerTotal> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_ledger, 7);
+  messageDesc(file_headwater_v1_ledger, 10);
 
 /**
  * The answer of VerifyLedger.
@@ -369,7 +489,7 @@ export type VerifyLedgerResponse = Message<"headwater.v1.VerifyLedgerResponse"> 
  * Use `create(VerifyLedgerResponseSchema)` to create a new message.
  */
 export const VerifyLedgerResponseSchema: GenMessage<VerifyLedgerResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_ledger, 8);
+  messageDesc(file_headwater_v1_ledger, 11);
 
 /**
  * An account of the ledger. Every ledger entry debits one and credits another.
@@ -404,6 +524,13 @@ export enum LedgerAccount {
    * @generated from enum value: LEDGER_ACCOUNT_AFFILIATE_PAYABLE = 3;
    */
   AFFILIATE_PAYABLE = 3,
+
+  /**
+   * The fulfilled part of the rewards that are not in cash.
+   *
+   * @generated from enum value: LEDGER_ACCOUNT_FULFILLED = 4;
+   */
+  FULFILLED = 4,
 }
 
 /**
@@ -460,6 +587,27 @@ export enum LedgerReason {
    * @generated from enum value: LEDGER_REASON_REATTRIBUTED = 5;
    */
   REATTRIBUTED = 5,
+
+  /**
+   * A reward that is not in cash was fulfilled.
+   *
+   * @generated from enum value: LEDGER_REASON_FULFILLED = 6;
+   */
+  FULFILLED = 6,
+
+  /**
+   * The amount of a sale was corrected.
+   *
+   * @generated from enum value: LEDGER_REASON_CORRECTED = 7;
+   */
+  CORRECTED = 7,
+
+  /**
+   * A refund came with a commission adjustment.
+   *
+   * @generated from enum value: LEDGER_REASON_ADJUSTED = 8;
+   */
+  ADJUSTED = 8,
 }
 
 /**

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/refund.proto.
  */
 export const file_headwater_v1_refund: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEiygEKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuQBChRSZWNvcmRSZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQk0KEGRldi5oZWFkd2F0ZXIudjFCC1JlZnVuZFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEi/gEKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgIIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSLkAQoUUmVjb3JkUmVmdW5kUmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEhoKEnNhbGVfY29udmVyc2lvbl9pZBgDIAEoCRIsCgdyZXdhcmRzGAQgAygLMhsuaGVhZHdhdGVyLnYxLlJld2FyZFN1bW1hcnkSEAoIcmVwbGF5ZWQYBSABKAgSJwoId2FybmluZ3MYBiADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZ0JNChBkZXYuaGVhZHdhdGVyLnYxQgtSZWZ1bmRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
  * The request of RecordRefund.
@@ -61,7 +61,8 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
 
   /**
    * The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
-   * free sale has earned. All refunds of a sale together may not exceed the sale's amount.
+   * free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
+   * `commission_adjustment`.
    *
    * @generated from field: headwater.v1.Money amount = 5;
    */
@@ -80,6 +81,18 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
    * @generated from field: google.protobuf.Timestamp occur_time = 7;
    */
   occurTime?: Timestamp | undefined;
+
+  /**
+   * What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
+   * addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+   * that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
+   * sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
+   * 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
+   * booked. Admin keys only. Optional.
+   *
+   * @generated from field: headwater.v1.Money commission_adjustment = 8;
+   */
+  commissionAdjustment?: Money | undefined;
 };
 
 /**
@@ -118,7 +131,7 @@ export type RecordRefundResponse = Message<"headwater.v1.RecordRefundResponse"> 
   saleConversionId: string;
 
   /**
-   * The negative rewards, which take back all or part of the sale's rewards. Empty if nothing was earned, or if the amount to
+   * The negative rewards, which take back all or part of the sale's rewards, and that of the `commission_adjustment`. Empty if nothing was earned, or if the amount to
    * take back rounds to zero.
    *
    * @generated from field: repeated headwater.v1.RewardSummary rewards = 4;

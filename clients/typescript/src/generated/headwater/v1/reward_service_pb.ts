@@ -6,16 +6,16 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { GetBalanceRequestSchema, GetBalanceResponseSchema, ListLedgerEntriesRequestSchema, ListLedgerEntriesResponseSchema, VerifyLedgerRequestSchema, VerifyLedgerResponseSchema } from "./ledger_pb.js";
+import type { GetBalanceRequestSchema, GetBalanceResponseSchema, ListBalancesRequestSchema, ListBalancesResponseSchema, ListLedgerEntriesRequestSchema, ListLedgerEntriesResponseSchema, VerifyLedgerRequestSchema, VerifyLedgerResponseSchema } from "./ledger_pb.js";
 import { file_headwater_v1_ledger } from "./ledger_pb.js";
-import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema } from "./reward_pb.js";
+import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, CreateRewardRequestSchema, CreateRewardResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, FulfillRewardRequestSchema, FulfillRewardResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 
 /**
  * Describes the file headwater/v1/reward_service.proto.
  */
 export const file_headwater_v1_reward_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLwBAoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTL4BgoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward]);
 
 /**
  * Rewards, balances and the ledger of the calling key's account.
@@ -69,6 +69,30 @@ export const RewardService: GenService<{
     output: typeof DenyRewardsResponseSchema;
   },
   /**
+   * Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
+   * booked like every other reward.
+   * Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
+   *
+   * @generated from rpc headwater.v1.RewardService.CreateReward
+   */
+  createReward: {
+    methodKind: "unary";
+    input: typeof CreateRewardRequestSchema;
+    output: typeof CreateRewardResponseSchema;
+  },
+  /**
+   * Records that the affiliate was given an approved reward that is not in cash. The reward becomes PAID.
+   * Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
+   * is not approved.
+   *
+   * @generated from rpc headwater.v1.RewardService.FulfillReward
+   */
+  fulfillReward: {
+    methodKind: "unary";
+    input: typeof FulfillRewardRequestSchema;
+    output: typeof FulfillRewardResponseSchema;
+  },
+  /**
    * Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
    * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
    *
@@ -78,6 +102,16 @@ export const RewardService: GenService<{
     methodKind: "unary";
     input: typeof GetBalanceRequestSchema;
     output: typeof GetBalanceResponseSchema;
+  },
+  /**
+   * Lists the balances of all affiliates that ever had a pending or approved reward.
+   *
+   * @generated from rpc headwater.v1.RewardService.ListBalances
+   */
+  listBalances: {
+    methodKind: "unary";
+    input: typeof ListBalancesRequestSchema;
+    output: typeof ListBalancesResponseSchema;
   },
   /**
    * Lists ledger entries.

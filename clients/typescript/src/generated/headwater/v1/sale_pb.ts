@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/sale.proto.
  */
 export const file_headwater_v1_sale: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIo0DChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCSL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIp8DChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIQCghpdGVtX3NrdRgRIAEoCSL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
  * The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
@@ -75,7 +75,8 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   refId: string;
 
   /**
-   * The coupon code that the customer used, up to 128 characters, in any case. An unknown code is not an error. Optional.
+   * The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
+   * removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
    *
    * @generated from field: string coupon_code = 6;
    */
@@ -153,6 +154,14 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
    * @generated from field: string order_number = 16;
    */
   orderNumber: string;
+
+  /**
+   * The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
+   * nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
+   *
+   * @generated from field: string item_sku = 17;
+   */
+  itemSku: string;
 };
 
 /**
@@ -211,7 +220,8 @@ export type RecordSaleResponse = Message<"headwater.v1.RecordSaleResponse"> & {
   replayed: boolean;
 
   /**
-   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   * What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
+   * request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 7;
    */

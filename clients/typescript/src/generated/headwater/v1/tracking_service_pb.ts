@@ -10,13 +10,15 @@ import type { BatchRecordEventsRequestSchema, BatchRecordEventsResponseSchema } 
 import { file_headwater_v1_batch } from "./batch_pb.js";
 import type { RecordCancellationRequestSchema, RecordCancellationResponseSchema } from "./cancellation_pb.js";
 import { file_headwater_v1_cancellation } from "./cancellation_pb.js";
-import type { RecordClickRequestSchema, RecordClickResponseSchema } from "./click_pb.js";
+import type { ListClicksRequestSchema, ListClicksResponseSchema, RecordClickRequestSchema, RecordClickResponseSchema } from "./click_pb.js";
 import { file_headwater_v1_click } from "./click_pb.js";
-import type { GetConversionRequestSchema, GetConversionResponseSchema, ListConversionsRequestSchema, ListConversionsResponseSchema } from "./conversion_pb.js";
+import type { BatchGetConversionsRequestSchema, BatchGetConversionsResponseSchema, GetConversionRequestSchema, GetConversionResponseSchema, ListConversionsRequestSchema, ListConversionsResponseSchema } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { CorrectSaleRequestSchema, CorrectSaleResponseSchema } from "./correction_pb.js";
+import { file_headwater_v1_correction } from "./correction_pb.js";
 import type { WatchConversionsRequestSchema, WatchConversionsResponseSchema } from "./feed_pb.js";
 import { file_headwater_v1_feed } from "./feed_pb.js";
-import type { GetLeadRequestSchema, GetLeadResponseSchema, ListLeadsRequestSchema, ListLeadsResponseSchema, RecordLeadRequestSchema, RecordLeadResponseSchema } from "./lead_pb.js";
+import type { AttributeLeadRequestSchema, AttributeLeadResponseSchema, CreateLeadRequestSchema, CreateLeadResponseSchema, DeleteLeadRequestSchema, DeleteLeadResponseSchema, GetAttributionRequestSchema, GetAttributionResponseSchema, GetLeadRequestSchema, GetLeadResponseSchema, ListLeadsRequestSchema, ListLeadsResponseSchema, MergeLeadsRequestSchema, MergeLeadsResponseSchema, RecordLeadRequestSchema, RecordLeadResponseSchema, UpdateLeadRequestSchema, UpdateLeadResponseSchema } from "./lead_pb.js";
 import { file_headwater_v1_lead } from "./lead_pb.js";
 import type { RecordRefundRequestSchema, RecordRefundResponseSchema } from "./refund_pb.js";
 import { file_headwater_v1_refund } from "./refund_pb.js";
@@ -27,7 +29,7 @@ import { file_headwater_v1_sale } from "./sale_pb.js";
  * Describes the file headwater/v1/tracking_service.proto.
  */
 export const file_headwater_v1_tracking_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNoZWFkd2F0ZXIvdjEvdHJhY2tpbmdfc2VydmljZS5wcm90bxIMaGVhZHdhdGVyLnYxMuIHCg9UcmFja2luZ1NlcnZpY2USUgoLUmVjb3JkQ2xpY2sSIC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2xpY2tSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2USTwoKUmVjb3JkTGVhZBIfLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVzcG9uc2USTwoKUmVjb3JkU2FsZRIfLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVzcG9uc2USVQoMUmVjb3JkUmVmdW5kEiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3QaIi5oZWFkd2F0ZXIudjEuUmVjb3JkUmVmdW5kUmVzcG9uc2USZwoSUmVjb3JkQ2FuY2VsbGF0aW9uEicuaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlcXVlc3QaKC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVzcG9uc2USZAoRQmF0Y2hSZWNvcmRFdmVudHMSJi5oZWFkd2F0ZXIudjEuQmF0Y2hSZWNvcmRFdmVudHNSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLkJhdGNoUmVjb3JkRXZlbnRzUmVzcG9uc2USRgoHR2V0TGVhZBIcLmhlYWR3YXRlci52MS5HZXRMZWFkUmVxdWVzdBodLmhlYWR3YXRlci52MS5HZXRMZWFkUmVzcG9uc2USTAoJTGlzdExlYWRzEh4uaGVhZHdhdGVyLnYxLkxpc3RMZWFkc1JlcXVlc3QaHy5oZWFkd2F0ZXIudjEuTGlzdExlYWRzUmVzcG9uc2USWAoNR2V0Q29udmVyc2lvbhIiLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVxdWVzdBojLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVzcG9uc2USXgoPTGlzdENvbnZlcnNpb25zEiQuaGVhZHdhdGVyLnYxLkxpc3RDb252ZXJzaW9uc1JlcXVlc3QaJS5oZWFkd2F0ZXIudjEuTGlzdENvbnZlcnNpb25zUmVzcG9uc2USYwoQV2F0Y2hDb252ZXJzaW9ucxIlLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVxdWVzdBomLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVzcG9uc2UwAUJWChBkZXYuaGVhZHdhdGVyLnYxQhRUcmFja2luZ1NlcnZpY2VQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_headwater_v1_batch, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_conversion, file_headwater_v1_feed, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
+  fileDesc("CiNoZWFkd2F0ZXIvdjEvdHJhY2tpbmdfc2VydmljZS5wcm90bxIMaGVhZHdhdGVyLnYxMu4NCg9UcmFja2luZ1NlcnZpY2USUgoLUmVjb3JkQ2xpY2sSIC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2xpY2tSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2USTwoKTGlzdENsaWNrcxIfLmhlYWR3YXRlci52MS5MaXN0Q2xpY2tzUmVxdWVzdBogLmhlYWR3YXRlci52MS5MaXN0Q2xpY2tzUmVzcG9uc2USTwoKUmVjb3JkTGVhZBIfLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVzcG9uc2USTwoKUmVjb3JkU2FsZRIfLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVzcG9uc2USVQoMUmVjb3JkUmVmdW5kEiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3QaIi5oZWFkd2F0ZXIudjEuUmVjb3JkUmVmdW5kUmVzcG9uc2USZwoSUmVjb3JkQ2FuY2VsbGF0aW9uEicuaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlcXVlc3QaKC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVzcG9uc2USUgoLQ29ycmVjdFNhbGUSIC5oZWFkd2F0ZXIudjEuQ29ycmVjdFNhbGVSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLkNvcnJlY3RTYWxlUmVzcG9uc2USZAoRQmF0Y2hSZWNvcmRFdmVudHMSJi5oZWFkd2F0ZXIudjEuQmF0Y2hSZWNvcmRFdmVudHNSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLkJhdGNoUmVjb3JkRXZlbnRzUmVzcG9uc2USTwoKQ3JlYXRlTGVhZBIfLmhlYWR3YXRlci52MS5DcmVhdGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5DcmVhdGVMZWFkUmVzcG9uc2USTwoKVXBkYXRlTGVhZBIfLmhlYWR3YXRlci52MS5VcGRhdGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5VcGRhdGVMZWFkUmVzcG9uc2USTwoKRGVsZXRlTGVhZBIfLmhlYWR3YXRlci52MS5EZWxldGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5EZWxldGVMZWFkUmVzcG9uc2USTwoKTWVyZ2VMZWFkcxIfLmhlYWR3YXRlci52MS5NZXJnZUxlYWRzUmVxdWVzdBogLmhlYWR3YXRlci52MS5NZXJnZUxlYWRzUmVzcG9uc2USWAoNQXR0cmlidXRlTGVhZBIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGVMZWFkUmVxdWVzdBojLmhlYWR3YXRlci52MS5BdHRyaWJ1dGVMZWFkUmVzcG9uc2USWwoOR2V0QXR0cmlidXRpb24SIy5oZWFkd2F0ZXIudjEuR2V0QXR0cmlidXRpb25SZXF1ZXN0GiQuaGVhZHdhdGVyLnYxLkdldEF0dHJpYnV0aW9uUmVzcG9uc2USRgoHR2V0TGVhZBIcLmhlYWR3YXRlci52MS5HZXRMZWFkUmVxdWVzdBodLmhlYWR3YXRlci52MS5HZXRMZWFkUmVzcG9uc2USTAoJTGlzdExlYWRzEh4uaGVhZHdhdGVyLnYxLkxpc3RMZWFkc1JlcXVlc3QaHy5oZWFkd2F0ZXIudjEuTGlzdExlYWRzUmVzcG9uc2USWAoNR2V0Q29udmVyc2lvbhIiLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVxdWVzdBojLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVzcG9uc2USagoTQmF0Y2hHZXRDb252ZXJzaW9ucxIoLmhlYWR3YXRlci52MS5CYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBopLmhlYWR3YXRlci52MS5CYXRjaEdldENvbnZlcnNpb25zUmVzcG9uc2USXgoPTGlzdENvbnZlcnNpb25zEiQuaGVhZHdhdGVyLnYxLkxpc3RDb252ZXJzaW9uc1JlcXVlc3QaJS5oZWFkd2F0ZXIudjEuTGlzdENvbnZlcnNpb25zUmVzcG9uc2USYwoQV2F0Y2hDb252ZXJzaW9ucxIlLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVxdWVzdBomLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVzcG9uc2UwAUJWChBkZXYuaGVhZHdhdGVyLnYxQhRUcmFja2luZ1NlcnZpY2VQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_headwater_v1_batch, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_conversion, file_headwater_v1_correction, file_headwater_v1_feed, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
 
 /**
  * Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
@@ -45,8 +47,8 @@ export const TrackingService: GenService<{
   /**
    * Records a visit through a link and returns the visitor's tracking id (tid). Keep the tid in a cookie and send it with the
    * lead or the sale. The feed has no events for clicks.
-   * Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment or an
-   * archived program.
+   * Errors: NOT_FOUND with reason LINK_NOT_FOUND for an unknown or revoked code, and for a code of an ended enrollment, of
+   * an archived program or of an affiliate who is not ACTIVE.
    *
    * @generated from rpc headwater.v1.TrackingService.RecordClick
    */
@@ -54,6 +56,16 @@ export const TrackingService: GenService<{
     methodKind: "unary";
     input: typeof RecordClickRequestSchema;
     output: typeof RecordClickResponseSchema;
+  },
+  /**
+   * Lists clicks.
+   *
+   * @generated from rpc headwater.v1.TrackingService.ListClicks
+   */
+  listClicks: {
+    methodKind: "unary";
+    input: typeof ListClicksRequestSchema;
+    output: typeof ListClicksResponseSchema;
   },
   /**
    * Records a sign-up and binds the lead to the affiliate that referred it. A lead that is already bound stays bound to its
@@ -103,6 +115,18 @@ export const TrackingService: GenService<{
     output: typeof RecordCancellationResponseSchema;
   },
   /**
+   * Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
+   * the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
+   * Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+   *
+   * @generated from rpc headwater.v1.TrackingService.CorrectSale
+   */
+  correctSale: {
+    methodKind: "unary";
+    input: typeof CorrectSaleRequestSchema;
+    output: typeof CorrectSaleResponseSchema;
+  },
+  /**
    * Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
    * others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
    * are committed.
@@ -113,6 +137,83 @@ export const TrackingService: GenService<{
     methodKind: "unary";
     input: typeof BatchRecordEventsRequestSchema;
     output: typeof BatchRecordEventsResponseSchema;
+  },
+  /**
+   * Creates a lead, for example a customer of another system, and binds it to the affiliate that referred it. It is no event: it makes no
+   * conversion. To record a sign-up, call RecordLead.
+   * Errors: ALREADY_EXISTS when another lead has the address or the external_id, NOT_FOUND when the referrer does not exist,
+   * FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+   *
+   * @generated from rpc headwater.v1.TrackingService.CreateLead
+   */
+  createLead: {
+    methodKind: "unary";
+    input: typeof CreateLeadRequestSchema;
+    output: typeof CreateLeadResponseSchema;
+  },
+  /**
+   * Changes a lead. An email address or external_id that is replaced still identifies the lead in every call, and no other lead can have
+   * it, except that the lead may take it back.
+   * Errors: NOT_FOUND with reason LEAD_NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+   *
+   * @generated from rpc headwater.v1.TrackingService.UpdateLead
+   */
+  updateLead: {
+    methodKind: "unary";
+    input: typeof UpdateLeadRequestSchema;
+    output: typeof UpdateLeadResponseSchema;
+  },
+  /**
+   * Deletes a lead and its personal data: identifiers, also former ones, names, metadata and the reasons of AttributeLead. The books stay as
+   * they are: its conversions keep its id and their rewards, and refunds that name a sale still take them back. A later event of the same
+   * person makes a new lead. The lead's NOT_REFERRED sales stay so, the newest 1,000 of each identifier without the identifiers that they
+   * were recorded with.
+   * Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.TrackingService.DeleteLead
+   */
+  deleteLead: {
+    methodKind: "unary";
+    input: typeof DeleteLeadRequestSchema;
+    output: typeof DeleteLeadResponseSchema;
+  },
+  /**
+   * Merges two leads of one person. All identifiers and the ids of both find the lead that stays. The binding of the lead that stays holds; if
+   * it has none, it gets that of the other. It keeps its own data, and gets what it lacks from the other: an identifier, names, plan,
+   * revenue, metadata; also the earlier first sale, and the state that is further on. Conversions and their rewards stay with the
+   * lead that earned them, and ListConversions shows those of both. Only NOT_REFERRED sales move to the lead that stays, and are credited
+   * if its binding pays for them. A merge cannot be undone.
+   * Errors: NOT_FOUND with reason LEAD_NOT_FOUND, FAILED_PRECONDITION with reason LEAD_IDENTIFIER_LIMIT.
+   *
+   * @generated from rpc headwater.v1.TrackingService.MergeLeads
+   */
+  mergeLeads: {
+    methodKind: "unary";
+    input: typeof MergeLeadsRequestSchema;
+    output: typeof MergeLeadsResponseSchema;
+  },
+  /**
+   * Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
+   * binding. Sales that are credited already stay as they are.
+   * Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+   *
+   * @generated from rpc headwater.v1.TrackingService.AttributeLead
+   */
+  attributeLead: {
+    methodKind: "unary";
+    input: typeof AttributeLeadRequestSchema;
+    output: typeof AttributeLeadResponseSchema;
+  },
+  /**
+   * Returns who a lead is bound to and why, with the evidence that lost.
+   * Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.TrackingService.GetAttribution
+   */
+  getAttribution: {
+    methodKind: "unary";
+    input: typeof GetAttributionRequestSchema;
+    output: typeof GetAttributionResponseSchema;
   },
   /**
    * Returns a lead with its enrollments and affiliates.
@@ -145,6 +246,17 @@ export const TrackingService: GenService<{
     methodKind: "unary";
     input: typeof GetConversionRequestSchema;
     output: typeof GetConversionResponseSchema;
+  },
+  /**
+   * Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
+   * the others.
+   *
+   * @generated from rpc headwater.v1.TrackingService.BatchGetConversions
+   */
+  batchGetConversions: {
+    methodKind: "unary";
+    input: typeof BatchGetConversionsRequestSchema;
+    output: typeof BatchGetConversionsResponseSchema;
   },
   /**
    * Lists conversions with their rewards.

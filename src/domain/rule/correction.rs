@@ -1,0 +1,173 @@
+//! The rule of corrections: the amount of a sale was told wrong. What the sale earns changes to what it would have earned with the
+//! right amount, under the terms of the sale. The difference is a reward of its own, and refunds take their part of the whole.
+
+use std::sync::Arc;
+
+use super::commission;
+use super::context::{Context, Rule};
+use super::reversal::{Cause, take_back, taken_part, tell_settled};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::EventKind;
+use crate::domain::id::{AccountId, ConversionId};
+use crate::domain::ledger::LedgerReason;
+use crate::domain::money::Money;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::request::{RecordedKind, Request, RequestKey};
+use crate::domain::reward::{Reward, RewardRule, RewardState};
+use crate::domain::set::Needs;
+use crate::domain::time::Time;
+
+/// Correct the amount of a sale.
+#[derive(Debug, Clone)]
+pub struct CorrectSale {
+    /// The merchant's id for the correction.
+    pub event_id: String,
+    /// The event_id of the sale.
+    pub sale_event_id: String,
+    /// The right amount of the sale; zero for a free order.
+    pub amount: Money,
+    /// Why it is corrected; may be empty.
+    pub reason: String,
+    /// When it was corrected; `None` for now.
+    pub occurred_at: Option<Time>,
+}
+
+impl Rule for CorrectSale {
+    type Answer = RefundOutcome;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Request>(RequestKey::event(account, RecordedKind::Sale, &self.sale_event_id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
+        let before = self.find_sale(context)?;
+        let sold = before.amount.unwrap_or(self.amount);
+        if sold.currency != self.amount.currency {
+            return Err(Refusal::CurrencyMismatch { sale_id: before.id, currency: sold.currency });
+        }
+        if self.amount.amount_minor < before.refunded_minor {
+            return Err(Refusal::CorrectionBelowRefunds {
+                sale_id: before.id,
+                refunded_minor: before.refunded_minor,
+                currency: sold.currency,
+            });
+        }
+        let difference = Money::new(self.amount.amount_minor - sold.amount_minor, sold.currency);
+        let sale = context.put(Conversion {
+            amount: Some(self.amount),
+            version: before.version.saturating_add(1),
+            ..before.as_ref().clone()
+        });
+        let correction = self.new_correction(context, &sale, difference);
+        let correction = context.put(correction);
+        let mut settled = Vec::new();
+        let rewards = adjust(context, &sale, &correction, difference, &mut settled)?;
+        if sale.is_told {
+            let image = context.set.image(context.account_id, correction.id)?;
+            context.tell_conversion(EventKind::CorrectionRecorded, correction.occurred_at, image);
+            let image: ConversionImage = context.set.image(context.account_id, sale.id)?;
+            context.tell_conversion(EventKind::SaleCorrected, correction.occurred_at, image);
+        }
+        tell_settled(context, settled, sale.id)?;
+        Ok(RefundOutcome {
+            outcome: correction.outcome,
+            conversion_id: correction.id,
+            sale_id: Some(sale.id),
+            rewards: rewards.iter().map(|reward| reward.summary()).collect(),
+        })
+    }
+}
+
+impl CorrectSale {
+    fn find_sale(&self, context: &Context<'_>) -> Result<Arc<Conversion>, Refusal> {
+        let key = RequestKey::event(context.account_id, RecordedKind::Sale, &self.sale_event_id);
+        let request = context.set.request(&key)?;
+        let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, &self.sale_event_id))?;
+        context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
+    }
+
+    fn new_correction(&self, context: &mut Context<'_>, sale: &Conversion, difference: Money) -> Conversion {
+        Conversion {
+            id: ConversionId::new(context.ids),
+            kind: ConversionKind::Correction,
+            event_id: self.event_id.clone(),
+            amount: Some(difference),
+            refunded_minor: 0,
+            refund_count: 0,
+            sale_id: Some(sale.id),
+            sale_event_id: sale.event_id.clone(),
+            tid: None,
+            order: OrderDetails { reason: self.reason.clone(), ..sale.order.clone() },
+            candidates: Vec::new(),
+            occurred_at: self.occurred_at.unwrap_or(context.now),
+            created_at: context.now,
+            version: 1,
+            as_recorded: None,
+            ..sale.clone()
+        }
+    }
+}
+
+/// Makes the rewards of a sale what they are with its present amount. Returns the new rewards.
+fn adjust(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    correction: &Conversion,
+    difference: Money,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let rewards = context.set.rewards_of(context.account_id, sale.id)?;
+    let is_of_credit = |reward: &Reward| sale.credits.iter().any(|credit| credit.enrollment_id == reward.enrollment_id);
+    let rewards: Vec<Arc<Reward>> =
+        rewards.into_iter().filter(|reward| reward.reverses.is_none() && is_of_credit(reward)).cloned().collect();
+    let mut new = Vec::new();
+    let cause = Cause {
+        conversion_id: correction.id,
+        base_amount: Some(difference),
+        reason: LedgerReason::Corrected,
+        rule: RewardRule::Correction,
+    };
+    for reward in &rewards {
+        let target_minor = taken_part(sale, reward)?;
+        new.extend(take_back(context, reward, target_minor, &cause, settled)?);
+    }
+    for credit in &sale.credits {
+        // A reward of which nothing was left is final, and one that a person denied stays denied.
+        let mut of_credit = rewards.iter().filter(|reward| reward.enrollment_id == credit.enrollment_id);
+        if of_credit.all(|reward| reward.state == RewardState::Reversed) {
+            new.extend(earn_again(context, sale, credit, settled)?);
+        }
+    }
+    Ok(new)
+}
+
+/// Earns the reward of a credit that has none, less what was refunded.
+fn earn_again(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    credit: &Credit,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let Some(amount) = sale.amount else { return Ok(Vec::new()) };
+    if sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor {
+        return Ok(Vec::new());
+    }
+    let account_id = context.account_id;
+    context.set.wanted().row::<Enrollment>((account_id, credit.enrollment_id));
+    let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
+    let program = context.set.program(account_id, credit.program_id)?;
+    let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
+    let Some(reward) = commission::earn(context, sale, amount, &enrollment, *credit, &terms)? else {
+        return Ok(Vec::new());
+    };
+    let cause = Cause {
+        conversion_id: sale.id,
+        base_amount: Some(Money::new(-sale.refunded_minor, amount.currency)),
+        reason: LedgerReason::Refunded,
+        rule: RewardRule::Reversal,
+    };
+    let target_minor = taken_part(sale, &reward)?;
+    let taken = take_back(context, &reward, target_minor, &cause, settled)?;
+    Ok(std::iter::once(reward).chain(taken).collect())
+}

@@ -1,0 +1,78 @@
+//! Makes coupons: for AssignCoupon, for new enrollments, and for claims of offers.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use crate::domain::account::Account;
+use crate::domain::coupon::{Coupon, CouponCount, CouponState};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::event::{EventImage, EventKind, InProgram};
+use crate::domain::id::{AccountId, CouponId, ItemId, OfferId, ProgramId};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::set::Needs;
+
+/// Adds the rows that [`make`] needs, except the count of the affiliate's coupons.
+pub(super) fn needs_of_code(account: AccountId, code: &str, needs: &mut Needs) {
+    needs.row::<Account>(account);
+    needs.coupon_code(account, code);
+}
+
+/// The requested properties of a new coupon.
+pub(super) struct NewCoupon<'request> {
+    /// The field that has the code.
+    pub(super) field: Field,
+    pub(super) code: &'request str,
+    pub(super) note: &'request str,
+    pub(super) item_id: Option<ItemId>,
+    pub(super) offer_id: Option<OfferId>,
+}
+
+/// Assigns a coupon to an enrollment.
+pub(super) fn make(
+    context: &mut Context<'_>,
+    enrollment: &Enrollment,
+    wanted: NewCoupon<'_>,
+) -> Result<Arc<Coupon>, Refusal> {
+    code_is_free(context, wanted.field, wanted.code)?;
+    let limit = context.set.account(context.account_id)?.max_active_coupons_per_affiliate;
+    let count = context.set.coupon_count(context.account_id, enrollment.affiliate_id)?;
+    if count.active_count >= limit {
+        return Err(Refusal::CouponLimit { limit });
+    }
+    context.put(CouponCount { active_count: count.active_count + 1, ..count });
+    let coupon = Coupon {
+        id: CouponId::new(context.ids),
+        account_id: context.account_id,
+        enrollment_id: enrollment.id,
+        affiliate_id: enrollment.affiliate_id,
+        code: wanted.code.to_owned(),
+        note: wanted.note.to_owned(),
+        item_id: wanted.item_id,
+        offer_id: wanted.offer_id,
+        state: CouponState::Active,
+        created_at: context.now,
+        removed_at: None,
+    };
+    Ok(put(context, EventKind::CouponAssigned, coupon, enrollment.program_id))
+}
+
+/// Checks that no active coupon has the code. A removed coupon's code may be assigned again.
+fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
+    let coupons = context.set.coupons_with_code(context.account_id, code)?;
+    match coupons.into_iter().find(|other| other.state == CouponState::Active) {
+        Some(other) => Err(Refusal::AlreadyExists {
+            field,
+            value: code.to_owned(),
+            resource: Resource::Coupon,
+            resource_id: other.id.to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Writes a coupon and adds the event.
+pub(super) fn put(context: &mut Context<'_>, kind: EventKind, coupon: Coupon, program_id: ProgramId) -> Arc<Coupon> {
+    let coupon = context.put(coupon);
+    context.tell(kind, EventImage::Coupon(InProgram { row: Arc::clone(&coupon), program_id }));
+    coupon
+}
