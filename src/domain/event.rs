@@ -35,6 +35,10 @@ text_enum! {
         SaleCorrected = "sale_corrected",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
+        /// An appointment was credited.
+        AppointmentRecorded = "appointment_recorded",
+        /// A custom event was credited.
+        CustomEventRecorded = "custom_event_recorded",
         /// Rewards of a conversion changed state.
         ConversionUpdated = "conversion_updated",
         /// A lead was made.
@@ -131,6 +135,8 @@ impl EventKind {
             | Self::CorrectionRecorded
             | Self::SaleCorrected
             | Self::CancellationRecorded
+            | Self::AppointmentRecorded
+            | Self::CustomEventRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
             Self::LeadCreated | Self::LeadUpdated | Self::LeadAttributed | Self::LeadMerged | Self::LeadDeleted => {
                 EventSubject::Lead

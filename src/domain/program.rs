@@ -118,6 +118,8 @@ pub struct TermsDraft {
     /// The order of precedence of the sources, the strongest first. Each source occurs once.
     pub precedence: [AttributionSource; 3],
     pub rounding: Rounding,
+    /// The names of the kinds of custom events that are credited, in order and without repeats.
+    pub custom_kinds: Vec<String>,
 }
 
 /// A version of a program's rules. It never changes.

@@ -253,6 +253,7 @@ mod tests {
                 attribution_window_days: 60,
                 precedence: PRECEDENCE_DEFAULT,
                 rounding: Rounding::HalfEven,
+                custom_kinds: Vec::new(),
             }
         );
     }

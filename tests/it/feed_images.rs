@@ -111,7 +111,7 @@ async fn furnish(client: &mut Client) -> pb::Enrollment {
         display_name: "main".to_owned(),
         currency_code: "USD".to_owned(),
         landing_url: "https://shop.example/".to_owned(),
-        terms: Some(pb::Terms { commission, ..Default::default() }),
+        terms: Some(pb::Terms { commission, custom_kinds: vec!["demo".to_owned()], ..Default::default() }),
         ..Default::default()
     };
     let program = client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
@@ -255,6 +255,21 @@ async fn record(client: &mut Client) {
         ..Default::default()
     };
     client.tracking.record_cancellation(cancellation).await.unwrap();
+    let appointment = pb::RecordAppointmentRequest {
+        event_id: "meeting".to_owned(),
+        external_id: "user-4711".to_owned(),
+        first_name: "Bob".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.record_appointment(appointment).await.unwrap();
+    let demo = pb::RecordCustomEventRequest {
+        event_id: "demo".to_owned(),
+        custom_kind: "demo".to_owned(),
+        external_id: "user-4711".to_owned(),
+        amount: cents(100),
+        ..Default::default()
+    };
+    client.tracking.record_custom_event(demo).await.unwrap();
     change_leads(client).await;
 }
 

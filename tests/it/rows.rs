@@ -5,6 +5,7 @@ mod affiliate;
 mod affiliate_search;
 mod conversion;
 mod coupon;
+mod event;
 mod item;
 mod leads;
 mod offer;

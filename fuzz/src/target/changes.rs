@@ -64,6 +64,8 @@ changes! {
     RecordSaleRequest,
     RecordRefundRequest,
     RecordCancellationRequest,
+    RecordAppointmentRequest,
+    RecordCustomEventRequest,
     CorrectSaleRequest,
     CreateLeadRequest,
     UpdateLeadRequest,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::lead::Lead;
@@ -26,6 +27,8 @@ pub struct Referral {
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
     pub item_sku: String,
+    /// The name of the custom event's kind; empty for other events. It is no trace itself, but only programs that declare it credit it.
+    pub custom_kind: String,
 }
 
 impl Referral {
@@ -158,6 +161,28 @@ pub fn why_not_earning(enrollment: &Enrollment, program: &Program, occurred_at: 
     }
 }
 
+/// Why an enrollment is not credited with an event, if so. A program credits only the kinds of custom events that its terms declared when
+/// the event happened.
+pub(super) fn why_not_crediting(
+    set: &WorkingSet,
+    enrollment: &Enrollment,
+    program: &Program,
+    event: &Conversion,
+) -> Result<Option<CandidateResult>, Refusal> {
+    let is_declared = declares(set, program, &event.order.custom_kind, event.occurred_at)?;
+    let fault = (!is_declared).then_some(CandidateResult::KindNotDeclared);
+    Ok(why_not_earning(enrollment, program, event.occurred_at).or(fault))
+}
+
+/// Whether a program declared this kind of custom event at a time. Events of other kinds than custom events need no declaration.
+fn declares(set: &WorkingSet, program: &Program, custom_kind: &str, at: Time) -> Result<bool, Refusal> {
+    if custom_kind.is_empty() {
+        return Ok(true);
+    }
+    let terms = applicable_terms(set, program, at, None)?;
+    Ok(terms.rules.custom_kinds.iter().any(|declared| declared == custom_kind))
+}
+
 /// When an event happened that was sent without a time: now, or at the visitor's latest click if the server's clock was set back by up
 /// to a day since then. Such an event is later than every click that was recorded before it.
 pub(super) fn arrival_time(
@@ -194,6 +219,13 @@ pub(super) fn attribute(
         runners.push(coupon_runner(set, account_id, code, &referral.item_sku, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
+    for runner in &mut runners {
+        if let Some(program) = runner.program
+            && !declares(set, program, &referral.custom_kind, occurred_at)?
+        {
+            runner.lose(CandidateResult::KindNotDeclared);
+        }
+    }
     choose_click(set, &mut runners, occurred_at)?;
     let precedence = precedence(set, &runners, occurred_at)?;
 

@@ -100,6 +100,13 @@ pub(in crate::rpc) fn code(sent: &str) -> Option<String> {
     changed(sent, text::clean_brought(sent).to_ascii_lowercase())
 }
 
+/// Codes that are a set: in one case, in order and without repeats.
+pub(in crate::rpc) fn codes(sent: &[String]) -> Option<Vec<String>> {
+    let codes: BTreeSet<String> = sent.iter().map(|code| code.trim().to_ascii_lowercase()).collect();
+    let is_canonical = codes.iter().eq(sent);
+    (!is_canonical).then(|| codes.into_iter().collect())
+}
+
 /// A coupon code as it is compared.
 pub(in crate::rpc) fn coupon_code(sent: &str) -> Option<String> {
     changed(sent, folded_coupon_code(sent))

@@ -48,8 +48,9 @@ fn terms() -> (Json, Json) {
         "attribution_window_days": 60,
         "precedence": ["ATTRIBUTION_SOURCE_LEAD_BINDING", "ATTRIBUTION_SOURCE_COUPON", "ATTRIBUTION_SOURCE_CLICK"],
         "rounding": "ROUNDING_HALF_EVEN",
+        "custom_kinds": ["Trial ", "demo", "DEMO"],
     });
-    (json!({"commission": commission}), spelled_out)
+    (json!({"commission": commission, "custom_kinds": ["demo", "trial"]}), spelled_out)
 }
 
 fn spellings() -> Vec<Spelling> {
@@ -512,6 +513,56 @@ fn events() -> Vec<Spelling> {
                 json!({"reason": " typing error", "occur_time": same_time}),
             )],
             &["sale_event_id", "amount"],
+        ),
+        spelling(
+            "TrackingService/RecordAppointment",
+            vec![(
+                json!({
+                    "email": "${unique}@twice.example",
+                    "tid": "t",
+                    "ref_id": "ann",
+                    "coupon_code": "ANN",
+                    "first_name": "Ann",
+                    "last_name": "Lee",
+                    "occur_time": time,
+                }),
+                json!({
+                    "email": "${unique}@Twice.example",
+                    "tid": " t",
+                    "ref_id": "ANN",
+                    "coupon_code": "Ann",
+                    "first_name": "Ann ",
+                    "last_name": "Lee\u{200b}",
+                    "occur_time": same_time,
+                }),
+            )],
+            &["external_id"],
+        ),
+        spelling(
+            "TrackingService/RecordCustomEvent",
+            vec![(
+                json!({
+                    "custom_kind": "demo",
+                    "email": "${unique}@twice.example",
+                    "tid": "t",
+                    "ref_id": "ann",
+                    "coupon_code": "ANN",
+                    "first_name": "Ann",
+                    "last_name": "Lee",
+                    "occur_time": time,
+                }),
+                json!({
+                    "custom_kind": " Demo",
+                    "email": "${unique}@Twice.example",
+                    "tid": " t",
+                    "ref_id": "ANN",
+                    "coupon_code": "Ann",
+                    "first_name": "Ann ",
+                    "last_name": "Lee\u{200b}",
+                    "occur_time": same_time,
+                }),
+            )],
+            &["external_id", "amount"],
         ),
         spelling(
             "TrackingService/RecordCancellation",

@@ -210,6 +210,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         credits: Default::default(),
         rewards: Vec::new(),
         coupon_fault: None,
+        is_undeclared: false,
     };
     let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
     let applied = EnrollmentWithLanding { enrollment: Arc::new(applied), landing_url: "https://shop.test/".to_owned() };
@@ -219,8 +220,17 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_changed_affiliate.v1.short", &unchanged);
     golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other.clone()));
     let fault = Some(CandidateResult::CouponOfOtherItem);
+    let undeclared = Outcome::Sale(SaleOutcome { is_undeclared: true, ..other.clone() });
+    golden.holds("request_outcome_sale.v1.with_is_undeclared", &undeclared);
     let other = Outcome::Sale(SaleOutcome { coupon_fault: fault, ..other });
     golden.holds("request_outcome_sale.v1.with_coupon_fault", &other);
+    let kept = Outcome::KeptSale(KeptSale { is_undeclared: true, ..KeptSale::default() });
+    golden.holds("request_outcome_kept_sale.v1.with_is_undeclared", &kept);
+    let mut rules = rows::terms().rules;
+    rules.custom_kinds = vec!["demo".to_owned()];
+    golden.holds("terms_rules.v1.with_custom_kinds", &rules);
+    let custom = OrderDetails { custom_kind: "demo".to_owned(), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_custom_kind", &custom);
     let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });
     golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
     let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));

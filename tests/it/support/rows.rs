@@ -111,6 +111,7 @@ pub(crate) fn terms() -> Terms {
             attribution_window_days: 60,
             precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
             rounding: Rounding::HalfUp,
+            custom_kinds: Vec::new(),
         },
     }
 }
@@ -364,6 +365,7 @@ pub(crate) fn order_details() -> OrderDetails {
         reason: String::new(),
         commission_adjustment: None,
         item_sku: String::new(),
+        custom_kind: String::new(),
     }
 }
 
@@ -623,8 +625,14 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
             coupon_fault: None,
+            is_undeclared: false,
         }),
-        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id], coupon_fault: None }),
+        Outcome::KeptSale(KeptSale {
+            other_lead_id: Some(lead().id),
+            reward_ids: vec![reward.id],
+            coupon_fault: None,
+            is_undeclared: false,
+        }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
             conversion_id: sale.id,

@@ -1398,6 +1398,8 @@ pub enum CandidateResult {
     CouponOfOtherItem = 13,
     /// The offer that was claimed with the coupon was over when the conversion occurred.
     OfferOver = 14,
+    /// The program's terms did not declare the kind of the custom event when it occurred.
+    KindNotDeclared = 15,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1421,6 +1423,7 @@ impl CandidateResult {
             Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
             Self::CouponOfOtherItem => "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
             Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
+            Self::KindNotDeclared => "CANDIDATE_RESULT_KIND_NOT_DECLARED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1441,6 +1444,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM" => Some(Self::CouponOfOtherItem),
             "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
+            "CANDIDATE_RESULT_KIND_NOT_DECLARED" => Some(Self::KindNotDeclared),
             _ => None,
         }
     }
@@ -1500,6 +1504,10 @@ pub struct Terms {
     /// How rewards are rounded. Default `ROUNDING_HALF_EVEN`.
     #[prost(enumeration = "Rounding", tag = "9")]
     pub rounding: i32,
+    /// The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
+    /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
+    #[prost(string, repeated, tag = "10")]
+    pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A campaign that affiliates are enrolled in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5223,8 +5231,8 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
-    /// cancellations.
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+    /// that has one. Not set for other kinds.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
@@ -5236,8 +5244,8 @@ pub struct Conversion {
     /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
-    /// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
-    /// unknown customer.
+    /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+    /// NOT_REFERRED one of an unknown customer.
     #[prost(string, tag = "9")]
     pub lead_id: ::prost::alloc::string::String,
     /// The credits, the largest share first. Empty unless the outcome is ATTRIBUTED.
@@ -5246,14 +5254,14 @@ pub struct Conversion {
     /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
     #[prost(enumeration = "SaleChannel", tag = "11")]
     pub channel: i32,
-    /// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    /// The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
     /// empty. Empty in the feed.
     #[prost(string, tag = "12")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The plan that was bought. A refund has the plan of its sale. May be empty.
     #[prost(string, tag = "13")]
     pub plan: ::prost::alloc::string::String,
-    /// How many were bought. A refund has the quantity of its sale. Zero for leads, cancellations and refunds without a sale.
+    /// How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
     #[prost(int32, tag = "14")]
     pub quantity: i32,
     /// The merchant's id of the order. A refund has the order of its sale. May be empty.
@@ -5279,7 +5287,7 @@ pub struct Conversion {
     /// version.
     #[prost(int32, tag = "21")]
     pub version: i32,
-    /// The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
+    /// The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
     /// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
     /// model chose.
     #[prost(message, repeated, tag = "22")]
@@ -5297,6 +5305,9 @@ pub struct Conversion {
     /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
     #[prost(string, tag = "24")]
     pub item_sku: ::prost::alloc::string::String,
+    /// The kind of a custom event, in lower case. Empty for other kinds.
+    #[prost(string, tag = "27")]
+    pub custom_kind: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5426,6 +5437,9 @@ pub struct ListConversionsRequest {
     /// Only conversions with exactly this order_number. Optional. See `order_id`.
     #[prost(string, tag = "12")]
     pub order_number: ::prost::alloc::string::String,
+    /// Only custom events of this kind. Optional. See `order_id`.
+    #[prost(string, tag = "13")]
+    pub custom_kind: ::prost::alloc::string::String,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5453,6 +5467,10 @@ pub enum ConversionKind {
     Cancellation = 4,
     /// The amount of a sale was corrected.
     Correction = 5,
+    /// An appointment with a customer.
+    Appointment = 6,
+    /// A custom event. `custom_kind` has its kind.
+    CustomEvent = 7,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5467,6 +5485,8 @@ impl ConversionKind {
             Self::Refund => "CONVERSION_KIND_REFUND",
             Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
             Self::Correction => "CONVERSION_KIND_CORRECTION",
+            Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
+            Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5478,6 +5498,8 @@ impl ConversionKind {
             "CONVERSION_KIND_REFUND" => Some(Self::Refund),
             "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
             "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
+            "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
+            "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
             _ => None,
         }
     }
@@ -5584,6 +5606,64 @@ impl ConversionView {
             _ => None,
         }
     }
+}
+/// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordAppointmentRequest {
+    /// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The customer's email address, up to 254 bytes. `email`, `external_id`, `tid`, `ref_id` or `coupon_code` is required. The address is
+    /// added to a known lead without an address, unless another lead has this address.
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
+    /// added to a known lead without an external_id.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
+    #[prost(string, tag = "4")]
+    pub tid: ::prost::alloc::string::String,
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
+    /// `occur_time`. An unknown code is not an error. Optional.
+    #[prost(string, tag = "5")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    #[prost(string, tag = "6")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Empty: a known lead keeps its first name.
+    #[prost(string, tag = "7")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
+    #[prost(string, tag = "8")]
+    pub last_name: ::prost::alloc::string::String,
+    /// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "9")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of RecordAppointment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordAppointmentResponse {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the appointment's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The lead's id. Empty for an appointment without a customer, and for a NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The affiliates that are credited. Empty when NOT_REFERRED.
+    #[prost(message, repeated, tag = "4")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of RecordCancellation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5734,6 +5814,71 @@ pub struct ListClicksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordCustomEventRequest {
+    /// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The kind of event, 2 to 64 letters `a` to `z`, digits, `-` or `_`, in upper or lower case, such as `demo_booked`. Only a program whose
+    /// terms declare the kind in `custom_kinds` credits it. Required.
+    #[prost(string, tag = "2")]
+    pub custom_kind: ::prost::alloc::string::String,
+    /// The customer's email address, up to 254 bytes. `email`, `external_id`, `tid`, `ref_id` or `coupon_code` is required. The address is
+    /// added to a known lead without an address, unless another lead has this address.
+    #[prost(string, tag = "3")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
+    /// added to a known lead without an external_id.
+    #[prost(string, tag = "4")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
+    #[prost(string, tag = "5")]
+    pub tid: ::prost::alloc::string::String,
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
+    /// `occur_time`. An unknown code is not an error. Optional.
+    #[prost(string, tag = "6")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    #[prost(string, tag = "7")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Empty: a known lead keeps its first name.
+    #[prost(string, tag = "8")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
+    #[prost(string, tag = "9")]
+    pub last_name: ::prost::alloc::string::String,
+    /// What the event is worth, zero or more. Optional.
+    #[prost(message, optional, tag = "10")]
+    pub amount: ::core::option::Option<Money>,
+    /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "11")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of RecordCustomEvent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordCustomEventResponse {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the custom event's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The lead's id. Empty for a custom event without a customer, and for a NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The affiliates that are credited. Empty when NOT_REFERRED.
+    #[prost(message, repeated, tag = "4")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6016,9 +6161,9 @@ pub struct GetAttributionResponse {
     /// The affiliates that the lead is bound to, in the order of its credits.
     #[prost(message, repeated, tag = "3")]
     pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
-    /// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
-    /// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
-    /// lead, and for a lead without such an event.
+    /// The sign-up, sale, appointment or custom event that bound the lead, with all evidence that was considered in `candidates`, won or lost.
+    /// For a lead that is not bound it is the one that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead
+    /// bound the lead, and for a lead without such an event.
     #[prost(message, optional, tag = "4")]
     pub conversion: ::core::option::Option<Conversion>,
     /// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
@@ -6367,7 +6512,7 @@ pub struct RecordSaleResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
-    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub item: ::core::option::Option<batch_item::Item>,
 }
 /// Nested message and enum types in `BatchItem`.
@@ -6390,6 +6535,12 @@ pub mod batch_item {
         /// A cancellation, as in RecordCancellation.
         #[prost(message, tag = "5")]
         Cancellation(super::RecordCancellationRequest),
+        /// An appointment, as in RecordAppointment.
+        #[prost(message, tag = "6")]
+        Appointment(super::RecordAppointmentRequest),
+        /// A custom event, as in RecordCustomEvent.
+        #[prost(message, tag = "7")]
+        CustomEvent(super::RecordCustomEventRequest),
     }
 }
 /// The request of BatchRecordEvents.
@@ -6403,7 +6554,7 @@ pub struct BatchRecordEventsRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchResult {
     /// The answer of the single call, or its error. Exactly one is set.
-    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub answer: ::core::option::Option<batch_result::Answer>,
 }
 /// Nested message and enum types in `BatchResult`.
@@ -6430,6 +6581,12 @@ pub mod batch_result {
         /// 1.5 KiB.
         #[prost(message, tag = "6")]
         Error(::tonic_types::Status),
+        /// The appointment was recorded.
+        #[prost(message, tag = "7")]
+        Appointment(super::RecordAppointmentResponse),
+        /// The custom event was recorded.
+        #[prost(message, tag = "8")]
+        CustomEvent(super::RecordCustomEventResponse),
     }
 }
 /// The answer of BatchRecordEvents.
@@ -6968,6 +7125,10 @@ pub enum EventKind {
     OfferClaimed = 48,
     /// \[offer\] An offer was archived.
     OfferArchived = 49,
+    /// \[conversion\] A referred appointment was recorded.
+    AppointmentRecorded = 50,
+    /// \[conversion\] A referred custom event was recorded.
+    CustomEventRecorded = 51,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7026,6 +7187,8 @@ impl EventKind {
             Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
+            Self::AppointmentRecorded => "EVENT_KIND_APPOINTMENT_RECORDED",
+            Self::CustomEventRecorded => "EVENT_KIND_CUSTOM_EVENT_RECORDED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7081,6 +7244,8 @@ impl EventKind {
             "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
+            "EVENT_KIND_APPOINTMENT_RECORDED" => Some(Self::AppointmentRecorded),
+            "EVENT_KIND_CUSTOM_EVENT_RECORDED" => Some(Self::CustomEventRecorded),
             _ => None,
         }
     }
@@ -7901,7 +8066,7 @@ pub mod tracking_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+    /// Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
     ///
     /// Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
     /// call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -8148,6 +8313,63 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "RecordCancellation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+        pub async fn record_appointment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordAppointmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordAppointmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/RecordAppointment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "RecordAppointment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+        /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
+        pub async fn record_custom_event(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordCustomEventRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordCustomEventResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/RecordCustomEvent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "RecordCustomEvent"),
                 );
             self.inner.unary(req, path, codec).await
         }

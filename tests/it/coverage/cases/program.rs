@@ -17,6 +17,7 @@ fn wrong_terms() -> Json {
         "attribution_window_days": 0,
         "precedence": [1, 1],
         "rounding": 99,
+        "custom_kinds": ["demo", "", "a b"],
     })
 }
 
@@ -50,6 +51,7 @@ pub(super) fn cases() -> Vec<Case> {
             }))
             .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
+            .wrong(json!({"display_name": "", "terms": {"commission": {"percent_ppm": 0}, "custom_kinds": vec!["demo"; 101]}}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
             .free(&["is_default", "terms.version", "terms.start_time"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
