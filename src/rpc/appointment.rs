@@ -78,10 +78,8 @@ pub(super) fn read(
     if !has_other_name && sent.email.trim().is_empty() {
         fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
     }
-    let order = OrderDetails {
-        coupon_code: referral.coupon_code.clone().unwrap_or_default(),
-        ..OrderDetails::default()
-    };
+    let order =
+        OrderDetails { coupon_code: referral.coupon_code.clone().unwrap_or_default(), ..OrderDetails::default() };
     RecordSale {
         kind,
         event_id,

@@ -149,7 +149,10 @@ db_test!(g10_appointments_and_custom_events_are_taken_in_batches, |database: Tes
     else {
         panic!("{answers:?}")
     };
-    assert_eq!((first.outcome(), demo.outcome()), (pb::ConversionOutcome::Attributed, pb::ConversionOutcome::Attributed));
+    assert_eq!(
+        (first.outcome(), demo.outcome()),
+        (pb::ConversionOutcome::Attributed, pb::ConversionOutcome::Attributed)
+    );
     assert_eq!(*again, pb::RecordAppointmentResponse { replayed: true, ..first.clone() });
     assert_eq!(error.code, Code::InvalidArgument as i32);
 });
