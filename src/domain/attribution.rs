@@ -87,4 +87,6 @@ pub struct Candidate {
     pub affiliate_id: Option<AffiliateId>,
     pub enrollment_id: Option<EnrollmentId>,
     pub result: CandidateResult,
+    /// The sub-id of the click; may be empty.
+    pub sub_id: String,
 }

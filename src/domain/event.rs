@@ -88,6 +88,8 @@ text_enum! {
         EnrollmentEnded = "enrollment_ended",
         /// A link was made.
         LinkCreated = "link_created",
+        /// A link was changed.
+        LinkUpdated = "link_updated",
         /// A link was revoked.
         LinkRevoked = "link_revoked",
         /// A coupon was assigned.
@@ -154,7 +156,7 @@ impl EventKind {
             | Self::AffiliateDeactivated
             | Self::AffiliateTokenRotated => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
-            Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
+            Self::LinkCreated | Self::LinkUpdated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,

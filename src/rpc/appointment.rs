@@ -91,6 +91,6 @@ pub(super) fn read(
         first_name: fields.description("first_name", &sent.first_name, NAME_LENGTH_MAX),
         last_name: fields.description("last_name", &sent.last_name, NAME_LENGTH_MAX),
         mrr: None,
-        order,
+        order: Box::new(order),
     }
 }

@@ -198,5 +198,6 @@ fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
         affiliate_id: id_or_empty(candidate.affiliate_id),
         enrollment_id: id_or_empty(candidate.enrollment_id),
         result: candidate.result.number(),
+        sub_id: candidate.sub_id.clone(),
     }
 }

@@ -84,7 +84,7 @@ impl Change for pb::RecordSaleRequest {
             first_name,
             last_name,
             mrr,
-            order,
+            order: Box::new(order),
         };
         Ok((rule, warnings))
     }

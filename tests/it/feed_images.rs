@@ -140,6 +140,12 @@ async fn furnish(client: &mut Client) -> pb::Enrollment {
         ..Default::default()
     };
     let link = client.affiliates.create_link(request).await.unwrap().into_inner().link.unwrap();
+    let request = pb::UpdateLinkRequest {
+        link: Some(pb::Link { claimed_url: "https://shop.example/spring-link".to_owned(), ..link.clone() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["claimed_url".to_owned()] }),
+        ..Default::default()
+    };
+    client.affiliates.update_link(request).await.unwrap();
     client.affiliates.revoke_link(pb::RevokeLinkRequest { link_id: link.id, ..Default::default() }).await.unwrap();
     let selector = pb::affiliate_selector::Selector::Id(affiliate.id);
     for code in ["FIRST", "SECOND"] {
@@ -380,7 +386,14 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
         Subject::Link(row) => {
             let request = pb::GetLinkRequest { link_id: row.id.clone() };
             let found = client.affiliates.get_link(request).await.unwrap().into_inner().link.unwrap();
-            Subject::Link(pb::Link { code: String::new(), destination_url: String::new(), ..found })
+            let empty = String::new;
+            Subject::Link(pb::Link {
+                code: empty(),
+                destination_url: empty(),
+                claimed_url: empty(),
+                referral_link: empty(),
+                ..found
+            })
         }
         Subject::Coupon(row) => {
             let request = pb::GetCouponRequest { coupon_id: row.id.clone() };

@@ -8,6 +8,7 @@ mod coupon;
 mod event;
 mod item;
 mod leads;
+mod link;
 mod offer;
 mod reading;
 mod reward;

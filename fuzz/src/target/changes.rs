@@ -51,6 +51,7 @@ changes! {
     UpdateEnrollmentRequest,
     EndEnrollmentRequest,
     CreateLinkRequest,
+    UpdateLinkRequest,
     RevokeLinkRequest,
     AssignCouponRequest,
     UpdateCouponRequest,

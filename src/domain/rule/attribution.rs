@@ -94,6 +94,8 @@ struct Runner<'set> {
     clicked_at: Option<Time>,
     /// When the evidence happened.
     referred_at: Time,
+    /// The sub-id of a click.
+    sub_id: &'set str,
     result: Option<CandidateResult>,
 }
 
@@ -105,6 +107,7 @@ impl<'set> Runner<'set> {
             program: None,
             clicked_at: None,
             referred_at: occurred_at,
+            sub_id: "",
             result: Some(CandidateResult::Unknown),
         }
     }
@@ -118,7 +121,7 @@ impl<'set> Runner<'set> {
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
         let result = why_not_earning(enrollment, program, occurred_at);
         let (enrollment, program) = (Some(enrollment), Some(program.as_ref()));
-        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, result })
+        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, sub_id: "", result })
     }
 
     /// Whether the click is later than an event. A time in whole seconds may be any moment of its second.
@@ -272,6 +275,7 @@ fn candidate(runner: Runner<'_>) -> Candidate {
         affiliate_id: runner.enrollment.map(|enrollment| enrollment.affiliate_id),
         enrollment_id: runner.enrollment.map(|enrollment| enrollment.id),
         result: runner.result.unwrap_or(CandidateResult::LowerPrecedence),
+        sub_id: runner.sub_id.to_owned(),
     }
 }
 
@@ -366,7 +370,9 @@ fn click_runners<'set>(
             }
             for click in clicks {
                 let link = set.link(account_id, click.link_id)?;
-                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at, occurred_at)?);
+                let mut runner = link_runner(set, link, Evidence::Click(click.id), click.occurred_at, occurred_at)?;
+                runner.sub_id = &click.sub_id;
+                runners.push(runner);
             }
         }
         Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()), occurred_at)),

@@ -49,7 +49,8 @@ pub struct RecordSale {
     /// The customer's monthly recurring revenue from now on. `None`: it stays.
     pub mrr: Option<Money>,
     /// Details of the order. `coupon_code`, `item_sku` and `custom_kind` are the same as in `referral`.
-    pub order: OrderDetails,
+    /// Boxed, so that a command does not become much larger than the others.
+    pub order: Box<OrderDetails>,
 }
 
 impl Rule for RecordSale {
@@ -185,7 +186,7 @@ impl RecordSale {
             tid: self.referral.known_tid(context.set, context.account_id)?,
             credits: Credits::new(),
             channel: self.channel,
-            order: self.order.clone(),
+            order: self.order.as_ref().clone(),
             candidates: Vec::new(),
             occurred_at,
             created_at: context.now,

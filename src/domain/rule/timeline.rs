@@ -136,6 +136,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
             affiliate_id: Some(credit.affiliate_id),
             enrollment_id: Some(credit.enrollment_id),
             result,
+            sub_id: String::new(),
         });
         if result == CandidateResult::Won {
             let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);

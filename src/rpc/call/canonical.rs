@@ -11,6 +11,7 @@ use prost_types::{FieldMask, Timestamp};
 use super::parse::coupon_code::folded_coupon_code;
 use super::parse::name::parsed_url;
 use super::parse::text::{self, is_plain};
+use crate::domain::link::page_of;
 
 /// A message in its canonical form. Sets the fields that have a canonical value, and copies the message only if one of them differs.
 ///
@@ -137,6 +138,12 @@ pub(in crate::rpc) fn trimmed_values(sent: &BTreeMap<String, String>) -> Option<
 pub(in crate::rpc) fn url(sent: &str) -> Option<String> {
     let canonical = parsed_url(sent.trim()).map_or_else(|| sent.trim().to_owned(), String::from);
     changed(sent, canonical)
+}
+
+/// A URL by the page that a link claims with it.
+pub(in crate::rpc) fn page(sent: &str) -> Option<String> {
+    let page = parsed_url(sent.trim()).map(|url| format!("https://{}", page_of(url.as_str())));
+    changed(sent, page.unwrap_or_else(|| sent.trim().to_owned()))
 }
 
 /// A point in time, without what is less than a microsecond.

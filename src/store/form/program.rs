@@ -26,6 +26,7 @@ form! {
     }
     unless_empty {
         archived_at: Option<Time>,
+        hosts: Vec<Text<'a>>,
     }
 }
 

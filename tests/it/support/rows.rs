@@ -87,6 +87,7 @@ pub(crate) fn program() -> Program {
         display_name: "Partners".to_owned(),
         currency: "USD".parse().unwrap(),
         landing_url: "https://shop.test/".to_owned(),
+        hosts: Vec::new(),
         is_default: true,
         state: ProgramState::Active,
         terms_version: 1,
@@ -220,6 +221,7 @@ pub(crate) fn link() -> Link {
         affiliate_id: affiliate().id,
         code: "ada-blog".to_owned(),
         destination_url: "https://shop.test/blog".to_owned(),
+        claimed_page: None,
         state: LinkState::Revoked,
         created_at: NOW,
         revoked_at: Some(NOW.plus_days(2)),
@@ -301,6 +303,7 @@ pub(crate) fn click(number: u128, tid: ClickId) -> Click {
         affiliate_id: affiliate().id,
         program_id: program().id,
         referrer_url: "https://blog.test/".to_owned(),
+        sub_id: "newsletter".to_owned(),
         occurred_at: NOW,
         created_at: NOW,
     }
@@ -375,6 +378,7 @@ pub(crate) fn candidate() -> Candidate {
         affiliate_id: Some(affiliate().id),
         enrollment_id: Some(enrollment().id),
         result: CandidateResult::Won,
+        sub_id: String::new(),
     }
 }
 

@@ -289,6 +289,12 @@ impl Call for pb::GetLinkRequest {}
 
 impl Call for pb::ListLinksRequest {}
 
+impl Call for pb::UpdateLinkRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::RevokeLinkRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -677,6 +683,17 @@ impl AffiliateCalls {
     pub async fn list_links(&self, request: pb::ListLinksRequest) -> Result<pb::ListLinksResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_links(request).await)
+            .await
+    }
+
+    /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_link(&self, request: pb::UpdateLinkRequest) -> Result<pb::UpdateLinkResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_link(request).await)
             .await
     }
 

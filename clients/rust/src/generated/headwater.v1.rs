@@ -1238,6 +1238,9 @@ pub struct AttributionCandidate {
     /// The result.
     #[prost(enumeration = "CandidateResult", tag = "9")]
     pub result: i32,
+    /// The sub-id of the click. Empty for other evidence.
+    #[prost(string, tag = "10")]
+    pub sub_id: ::prost::alloc::string::String,
     /// The evidence.
     #[prost(oneof = "attribution_candidate::Evidence", tags = "2, 3, 4, 5, 6")]
     pub evidence: ::core::option::Option<attribution_candidate::Evidence>,
@@ -1543,6 +1546,10 @@ pub struct Program {
     /// refused if the program changed since that etag was read.
     #[prost(string, tag = "10")]
     pub etag: ::prost::alloc::string::String,
+    /// The hosts that links may lead to, in lower case and in order, such as `shop.example`. A host includes its subdomains, and the host of
+    /// `landing_url` is always one of them. Empty: links may lead to any host.
+    #[prost(string, repeated, tag = "11")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1568,6 +1575,10 @@ pub struct CreateProgramRequest {
     /// new program becomes the default in any case.
     #[prost(bool, tag = "6")]
     pub is_default: bool,
+    /// The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
+    /// Empty: any host.
+    #[prost(string, repeated, tag = "7")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1635,7 +1646,8 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default` and `terms`. Required. `is_default` can only become
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
+    /// before a change of `hosts` stay as they are. `is_default` can only become
     /// true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
     #[prost(message, optional, tag = "3")]
@@ -3591,6 +3603,14 @@ pub struct Link {
     /// When the link was revoked. Not set while it is active.
     #[prost(message, optional, tag = "8")]
     pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The page that the link claims, as `<https://`,> host and path. A visit to this page without a code is a click through this link, see
+    /// `RecordClickRequest.landing_url`. Empty: none. A revoked link claims none. Empty in the feed.
+    #[prost(string, tag = "9")]
+    pub claimed_url: ::prost::alloc::string::String,
+    /// The link to share: `destination_url` with the code in the query parameter `ref`, in the place of any `ref` that the page has. Empty
+    /// in the feed.
+    #[prost(string, tag = "10")]
+    pub referral_link: ::prost::alloc::string::String,
 }
 /// The request of CreateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3607,10 +3627,14 @@ pub struct CreateLinkRequest {
     /// Empty: the server makes a random one.
     #[prost(string, tag = "3")]
     pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-    /// program's.
+    /// The page that the link leads to: an http or https URL, up to 2,048 bytes, on one of the program's hosts if the program names any.
+    /// Empty: the enrollment's landing page, or else the program's.
     #[prost(string, tag = "4")]
     pub destination_url: ::prost::alloc::string::String,
+    /// A page of the program's hosts, or of the host of its landing page, that the link claims: an http or https URL, up to 2,048 bytes.
+    /// The scheme, the query, the fragment and a slash at the end do not matter. No other active link may claim it. Optional.
+    #[prost(string, tag = "5")]
+    pub claimed_url: ::prost::alloc::string::String,
 }
 /// The answer of CreateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3668,6 +3692,34 @@ pub struct ListLinksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLinkRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` identifies the link. The server reads `id` and the fields that `update_mask` names, and ignores the others.
+    /// Required.
+    #[prost(message, optional, tag = "2")]
+    pub link: ::core::option::Option<Link>,
+    /// The fields to change: any of `destination_url` and `claimed_url`, with the limits of CreateLink. Required. An empty
+    /// `destination_url` means the enrollment's landing page, and it must be empty if the code is the enrollment's ref_id. An empty
+    /// `claimed_url` gives the page up. Both count for clicks that are recorded from now on.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLinkResponse {
+    /// The link after the change.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
 }
 /// The request of RevokeLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4860,6 +4912,32 @@ pub mod affiliate_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListLinks"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+        pub async fn update_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateLink"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
         /// link changes nothing.
         /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
@@ -5708,7 +5786,8 @@ pub struct RecordClickRequest {
     /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required.
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
+    /// place.
     #[prost(string, tag = "2")]
     pub ref_id: ::prost::alloc::string::String,
     /// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
@@ -5721,6 +5800,14 @@ pub struct RecordClickRequest {
     /// The page that the visitor came from, up to 2,048 characters of any text. Optional.
     #[prost(string, tag = "5")]
     pub referrer_url: ::prost::alloc::string::String,
+    /// The page that the visitor came to, up to 2,048 characters. Without `ref_id` the click is one through the active link that claims
+    /// this page; the scheme, the query, the fragment and a slash at the end do not matter. With `ref_id` it says nothing.
+    #[prost(string, tag = "6")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own name for where the link was placed, such as a newsletter, up to 128 characters of any text. Optional. ListClicks
+    /// filters by it, and the candidates of a conversion have it.
+    #[prost(string, tag = "7")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of RecordClick.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5774,6 +5861,9 @@ pub struct Click {
     /// When the click was recorded.
     #[prost(message, optional, tag = "9")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The affiliate's own name for where the link was placed. May be empty.
+    #[prost(string, tag = "10")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The request of ListClicks.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5804,6 +5894,9 @@ pub struct ListClicksRequest {
     /// Only clicks that occurred in this interval. Optional.
     #[prost(message, optional, tag = "8")]
     pub occur_interval: ::core::option::Option<TimeInterval>,
+    /// Only clicks with exactly this sub-id. Optional.
+    #[prost(string, tag = "9")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of ListClicks.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6960,7 +7053,7 @@ pub mod event {
         /// An enrollment, without ref_id, landing_url and referral_link.
         #[prost(message, tag = "12")]
         Enrollment(super::Enrollment),
-        /// A link, without code and destination_url.
+        /// A link, without code, destination_url, claimed_url and referral_link.
         #[prost(message, tag = "13")]
         Link(super::Link),
         /// A coupon, without code and note.
@@ -7129,6 +7222,8 @@ pub enum EventKind {
     AppointmentRecorded = 50,
     /// \[conversion\] A referred custom event was recorded.
     CustomEventRecorded = 51,
+    /// \[link\] A link was changed.
+    LinkUpdated = 52,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7189,6 +7284,7 @@ impl EventKind {
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
             Self::AppointmentRecorded => "EVENT_KIND_APPOINTMENT_RECORDED",
             Self::CustomEventRecorded => "EVENT_KIND_CUSTOM_EVENT_RECORDED",
+            Self::LinkUpdated => "EVENT_KIND_LINK_UPDATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7246,6 +7342,7 @@ impl EventKind {
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
             "EVENT_KIND_APPOINTMENT_RECORDED" => Some(Self::AppointmentRecorded),
             "EVENT_KIND_CUSTOM_EVENT_RECORDED" => Some(Self::CustomEventRecorded),
+            "EVENT_KIND_LINK_UPDATED" => Some(Self::LinkUpdated),
             _ => None,
         }
     }
