@@ -168,7 +168,8 @@ impl std::fmt::Display for LeadSelector {
     }
 }
 
-/// A sale that nobody referred, kept so that it can be credited if its customer is bound later by earlier evidence.
+/// A sale, appointment or custom event that nobody referred, kept so that it can be credited if its customer is bound later by earlier
+/// evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct UnmatchedSale {
