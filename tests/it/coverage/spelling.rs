@@ -1,6 +1,7 @@
 //! Requests that mean the same are repeats, however they are written: with a default spelled out, with blanks around a text, with
 //! another case in an address or a code, with fields that are not read.
 
+mod appointment;
 mod lead;
 mod offer;
 
@@ -54,8 +55,17 @@ fn terms() -> (Json, Json) {
 }
 
 fn spellings() -> Vec<Spelling> {
-    let all =
-        [accounts(), programs(), offer::items(), affiliates(), codes(), offer::offers(), events(), lead::spellings()];
+    let all = [
+        accounts(),
+        programs(),
+        offer::items(),
+        affiliates(),
+        codes(),
+        offer::offers(),
+        events(),
+        appointment::spellings(),
+        lead::spellings(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -576,56 +586,6 @@ fn events() -> Vec<Spelling> {
                 json!({"reason": " typing error", "occur_time": same_time}),
             )],
             &["sale_event_id", "amount"],
-        ),
-        spelling(
-            "TrackingService/RecordAppointment",
-            vec![(
-                json!({
-                    "email": "${unique}@twice.example",
-                    "tid": "t",
-                    "ref_id": "ann",
-                    "coupon_code": "ANN",
-                    "first_name": "Ann",
-                    "last_name": "Lee",
-                    "occur_time": time,
-                }),
-                json!({
-                    "email": "${unique}@Twice.example",
-                    "tid": " t",
-                    "ref_id": "ANN",
-                    "coupon_code": "Ann",
-                    "first_name": "Ann ",
-                    "last_name": "Lee\u{200b}",
-                    "occur_time": same_time,
-                }),
-            )],
-            &["external_id"],
-        ),
-        spelling(
-            "TrackingService/RecordCustomEvent",
-            vec![(
-                json!({
-                    "custom_kind": "demo",
-                    "email": "${unique}@twice.example",
-                    "tid": "t",
-                    "ref_id": "ann",
-                    "coupon_code": "ANN",
-                    "first_name": "Ann",
-                    "last_name": "Lee",
-                    "occur_time": time,
-                }),
-                json!({
-                    "custom_kind": " Demo",
-                    "email": "${unique}@Twice.example",
-                    "tid": " t",
-                    "ref_id": "ANN",
-                    "coupon_code": "Ann",
-                    "first_name": "Ann ",
-                    "last_name": "Lee\u{200b}",
-                    "occur_time": same_time,
-                }),
-            )],
-            &["external_id", "amount"],
         ),
         spelling(
             "TrackingService/RecordCancellation",

@@ -78,8 +78,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "shop.example",
                 "is_default": false,
                 "terms": wrong_terms(),
+                "hosts": ["a b"],
             },
-            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "nope"]},
+            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "hosts", "nope"]},
         }))
         .wrong(json!({
             "program": {"id": "", "display_name": long(), "landing_url": "", "terms": {"commission": wrong_flat()}},
