@@ -106,6 +106,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("display_name"))
             .col(state("currency"))
             .col(text("landing_url"))
+            .col(text("hosts"))
             .col(flag("is_default"))
             .col(state("state"))
             .col(count("terms_version"))
@@ -173,6 +174,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(text("code"))
             .col(text("destination_url"))
+            .col(text_null("claimed_page"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("revoked_at"))
@@ -242,6 +244,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(id("program_id"))
             .col(text("referrer_url"))
+            .col(text("sub_id"))
             .col(time("occurred_at"))
             .col(time("created_at"))
             .take(),
@@ -450,6 +453,13 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index("link_by_code", "link", &["account_id", "code"]),
         index("link_by_enrollment", "link", &["account_id", "enrollment_id"]),
         index("link_by_affiliate", "link", &["account_id", "affiliate_id"]),
+        // Not unique, because a batch may move a page from one link to another. The rule of links keeps it unique.
+        partial_index(
+            "link_by_claimed_page",
+            "link",
+            &["account_id", "claimed_page"],
+            Expr::col("claimed_page").is_not_null(),
+        ),
         unique_index_of_named("coupon_by_active_code", "coupon", &["account_id", "active_code"], "active_code"),
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),

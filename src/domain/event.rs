@@ -35,6 +35,10 @@ text_enum! {
         SaleCorrected = "sale_corrected",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
+        /// An appointment was credited.
+        AppointmentRecorded = "appointment_recorded",
+        /// A custom event was credited.
+        CustomEventRecorded = "custom_event_recorded",
         /// Rewards of a conversion changed state.
         ConversionUpdated = "conversion_updated",
         /// A lead was made.
@@ -84,6 +88,8 @@ text_enum! {
         EnrollmentEnded = "enrollment_ended",
         /// A link was made.
         LinkCreated = "link_created",
+        /// A link was changed.
+        LinkUpdated = "link_updated",
         /// A link was revoked.
         LinkRevoked = "link_revoked",
         /// A coupon was assigned.
@@ -131,6 +137,8 @@ impl EventKind {
             | Self::CorrectionRecorded
             | Self::SaleCorrected
             | Self::CancellationRecorded
+            | Self::AppointmentRecorded
+            | Self::CustomEventRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
             Self::LeadCreated | Self::LeadUpdated | Self::LeadAttributed | Self::LeadMerged | Self::LeadDeleted => {
                 EventSubject::Lead
@@ -148,7 +156,7 @@ impl EventKind {
             | Self::AffiliateDeactivated
             | Self::AffiliateTokenRotated => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
-            Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
+            Self::LinkCreated | Self::LinkUpdated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,

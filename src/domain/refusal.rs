@@ -76,6 +76,10 @@ text_enum! {
         OfferId = "offer_id",
         /// The end of an offer's window.
         EndTime = "end_time",
+        /// The page that a link leads to.
+        DestinationUrl = "destination_url",
+        /// The page that a link claims.
+        ClaimedUrl = "claimed_url",
         /// The lead that is named.
         Lead = "lead",
         /// The lead that is merged into another one.

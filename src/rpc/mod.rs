@@ -4,12 +4,14 @@
 
 mod account;
 mod affiliate;
+mod appointment;
 mod batch;
 pub mod call;
 mod click;
 mod conversion;
 mod correction;
 mod coupon;
+mod custom_event;
 mod enrollment;
 pub mod feed;
 mod item;

@@ -72,6 +72,7 @@ commands! {
     enrollment::UpdateEnrollment(UpdateEnrollment),
     enrollment::EndEnrollment(EndEnrollment),
     link::CreateLink(CreateLink),
+    link::UpdateLink(UpdateLink),
     link::RevokeLink(RevokeLink),
     coupon::AssignCoupon(AssignCoupon),
     coupon::UpdateCoupon(UpdateCoupon),

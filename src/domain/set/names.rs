@@ -218,6 +218,8 @@ names! {
     enrollments_of: Lists<(AccountId, AffiliateId), EnrollmentId>,
     /// Links by code.
     link_codes: Index<(AccountId, String), LinkId>,
+    /// Active links by the page that they claim.
+    claimed_pages: Index<(AccountId, String), LinkId>,
     /// All coupons that ever had a code.
     coupon_codes: Lists<(AccountId, String), CouponId>,
     /// Active items by SKU.

@@ -24,5 +24,6 @@ form! {
     unless_empty {
         affiliate_id: Option<AffiliateId>,
         enrollment_id: Option<EnrollmentId>,
+        sub_id: Text<'a>,
     }
 }

@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod appointment;
 mod batch;
 mod click;
 mod conversion;
@@ -272,6 +273,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("account", account::cases()),
         ("affiliate", affiliate::cases()),
+        ("appointment", appointment::cases()),
         ("batch", batch::cases()),
         ("click", click::cases()),
         ("conversion", conversion::cases()),

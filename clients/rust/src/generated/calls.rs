@@ -289,6 +289,12 @@ impl Call for pb::GetLinkRequest {}
 
 impl Call for pb::ListLinksRequest {}
 
+impl Call for pb::UpdateLinkRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::RevokeLinkRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -680,6 +686,17 @@ impl AffiliateCalls {
             .await
     }
 
+    /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_link(&self, request: pb::UpdateLinkRequest) -> Result<pb::UpdateLinkResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_link(request).await)
+            .await
+    }
+
     /// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
     /// link changes nothing.
     /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
@@ -1026,6 +1043,10 @@ impl Call for pb::RecordRefundRequest {}
 
 impl Call for pb::RecordCancellationRequest {}
 
+impl Call for pb::RecordAppointmentRequest {}
+
+impl Call for pb::RecordCustomEventRequest {}
+
 impl Call for pb::CorrectSaleRequest {}
 
 impl Call for pb::CreateLeadRequest {
@@ -1070,7 +1091,7 @@ impl Call for pb::BatchGetConversionsRequest {}
 
 impl Call for pb::ListConversionsRequest {}
 
-/// Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+/// Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
 ///
 /// Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
 /// call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -1155,6 +1176,29 @@ impl TrackingCalls {
     pub async fn record_cancellation(&self, request: pb::RecordCancellationRequest) -> Result<pb::RecordCancellationResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_cancellation(request).await)
+            .await
+    }
+
+    /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+    /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn record_appointment(&self, request: pb::RecordAppointmentRequest) -> Result<pb::RecordAppointmentResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_appointment(request).await)
+            .await
+    }
+
+    /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+    /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+    /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn record_custom_event(&self, request: pb::RecordCustomEventRequest) -> Result<pb::RecordCustomEventResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_custom_event(request).await)
             .await
     }
 

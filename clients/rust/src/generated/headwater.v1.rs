@@ -1238,6 +1238,9 @@ pub struct AttributionCandidate {
     /// The result.
     #[prost(enumeration = "CandidateResult", tag = "9")]
     pub result: i32,
+    /// The sub-id of the click. Empty for other evidence.
+    #[prost(string, tag = "10")]
+    pub sub_id: ::prost::alloc::string::String,
     /// The evidence.
     #[prost(oneof = "attribution_candidate::Evidence", tags = "2, 3, 4, 5, 6")]
     pub evidence: ::core::option::Option<attribution_candidate::Evidence>,
@@ -1398,6 +1401,8 @@ pub enum CandidateResult {
     CouponOfOtherItem = 13,
     /// The offer that was claimed with the coupon was over when the conversion occurred.
     OfferOver = 14,
+    /// The program's terms did not declare the kind of the custom event when it occurred.
+    KindNotDeclared = 15,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1421,6 +1426,7 @@ impl CandidateResult {
             Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
             Self::CouponOfOtherItem => "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
             Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
+            Self::KindNotDeclared => "CANDIDATE_RESULT_KIND_NOT_DECLARED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1441,6 +1447,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM" => Some(Self::CouponOfOtherItem),
             "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
+            "CANDIDATE_RESULT_KIND_NOT_DECLARED" => Some(Self::KindNotDeclared),
             _ => None,
         }
     }
@@ -1500,6 +1507,10 @@ pub struct Terms {
     /// How rewards are rounded. Default `ROUNDING_HALF_EVEN`.
     #[prost(enumeration = "Rounding", tag = "9")]
     pub rounding: i32,
+    /// The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
+    /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
+    #[prost(string, repeated, tag = "10")]
+    pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A campaign that affiliates are enrolled in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1535,6 +1546,10 @@ pub struct Program {
     /// refused if the program changed since that etag was read.
     #[prost(string, tag = "10")]
     pub etag: ::prost::alloc::string::String,
+    /// The hosts that links may lead to, in lower case and in order, such as `shop.example`. A host includes its subdomains, and the host of
+    /// `landing_url` is always one of them. Empty: links may lead to any host.
+    #[prost(string, repeated, tag = "11")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1560,6 +1575,10 @@ pub struct CreateProgramRequest {
     /// new program becomes the default in any case.
     #[prost(bool, tag = "6")]
     pub is_default: bool,
+    /// The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
+    /// Empty: any host.
+    #[prost(string, repeated, tag = "7")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1627,7 +1646,8 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default` and `terms`. Required. `is_default` can only become
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
+    /// before a change of `hosts` stay as they are. `is_default` can only become
     /// true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
     #[prost(message, optional, tag = "3")]
@@ -3583,6 +3603,14 @@ pub struct Link {
     /// When the link was revoked. Not set while it is active.
     #[prost(message, optional, tag = "8")]
     pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The page that the link claims, as `<https://`,> host and path. A visit to this page without a code is a click through this link, see
+    /// `RecordClickRequest.landing_url`. Empty: none. A revoked link claims none. Empty in the feed.
+    #[prost(string, tag = "9")]
+    pub claimed_url: ::prost::alloc::string::String,
+    /// The link to share: `destination_url` with the code in the query parameter `ref`, in the place of any `ref` that the page has. Empty
+    /// in the feed.
+    #[prost(string, tag = "10")]
+    pub referral_link: ::prost::alloc::string::String,
 }
 /// The request of CreateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3599,10 +3627,14 @@ pub struct CreateLinkRequest {
     /// Empty: the server makes a random one.
     #[prost(string, tag = "3")]
     pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-    /// program's.
+    /// The page that the link leads to: an http or https URL, up to 2,048 bytes, on one of the program's hosts if the program names any.
+    /// Empty: the enrollment's landing page, or else the program's.
     #[prost(string, tag = "4")]
     pub destination_url: ::prost::alloc::string::String,
+    /// A page of the program's hosts, or of the host of its landing page, that the link claims: an http or https URL, up to 2,048 bytes.
+    /// The scheme, the query, the fragment and a slash at the end do not matter. No other active link may claim it. Optional.
+    #[prost(string, tag = "5")]
+    pub claimed_url: ::prost::alloc::string::String,
 }
 /// The answer of CreateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3660,6 +3692,34 @@ pub struct ListLinksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLinkRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` identifies the link. The server reads `id` and the fields that `update_mask` names, and ignores the others.
+    /// Required.
+    #[prost(message, optional, tag = "2")]
+    pub link: ::core::option::Option<Link>,
+    /// The fields to change: any of `destination_url` and `claimed_url`, with the limits of CreateLink. Required. An empty
+    /// `destination_url` means the enrollment's landing page, and it must be empty if the code is the enrollment's ref_id. An empty
+    /// `claimed_url` gives the page up. Both count for clicks that are recorded from now on.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLinkResponse {
+    /// The link after the change.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
 }
 /// The request of RevokeLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4852,6 +4912,32 @@ pub mod affiliate_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListLinks"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+        pub async fn update_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateLink"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
         /// link changes nothing.
         /// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
@@ -5223,8 +5309,8 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
-    /// cancellations.
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+    /// that has one. Not set for other kinds.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
@@ -5236,8 +5322,8 @@ pub struct Conversion {
     /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
-    /// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
-    /// unknown customer.
+    /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+    /// NOT_REFERRED one of an unknown customer.
     #[prost(string, tag = "9")]
     pub lead_id: ::prost::alloc::string::String,
     /// The credits, the largest share first. Empty unless the outcome is ATTRIBUTED.
@@ -5246,14 +5332,14 @@ pub struct Conversion {
     /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
     #[prost(enumeration = "SaleChannel", tag = "11")]
     pub channel: i32,
-    /// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    /// The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
     /// empty. Empty in the feed.
     #[prost(string, tag = "12")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The plan that was bought. A refund has the plan of its sale. May be empty.
     #[prost(string, tag = "13")]
     pub plan: ::prost::alloc::string::String,
-    /// How many were bought. A refund has the quantity of its sale. Zero for leads, cancellations and refunds without a sale.
+    /// How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
     #[prost(int32, tag = "14")]
     pub quantity: i32,
     /// The merchant's id of the order. A refund has the order of its sale. May be empty.
@@ -5279,7 +5365,7 @@ pub struct Conversion {
     /// version.
     #[prost(int32, tag = "21")]
     pub version: i32,
-    /// The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
+    /// The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
     /// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
     /// model chose.
     #[prost(message, repeated, tag = "22")]
@@ -5297,6 +5383,9 @@ pub struct Conversion {
     /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
     #[prost(string, tag = "24")]
     pub item_sku: ::prost::alloc::string::String,
+    /// The kind of a custom event, in lower case. Empty for other kinds.
+    #[prost(string, tag = "27")]
+    pub custom_kind: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5426,6 +5515,9 @@ pub struct ListConversionsRequest {
     /// Only conversions with exactly this order_number. Optional. See `order_id`.
     #[prost(string, tag = "12")]
     pub order_number: ::prost::alloc::string::String,
+    /// Only custom events of this kind. Optional. See `order_id`.
+    #[prost(string, tag = "13")]
+    pub custom_kind: ::prost::alloc::string::String,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5453,6 +5545,10 @@ pub enum ConversionKind {
     Cancellation = 4,
     /// The amount of a sale was corrected.
     Correction = 5,
+    /// An appointment with a customer.
+    Appointment = 6,
+    /// A custom event. `custom_kind` has its kind.
+    CustomEvent = 7,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5467,6 +5563,8 @@ impl ConversionKind {
             Self::Refund => "CONVERSION_KIND_REFUND",
             Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
             Self::Correction => "CONVERSION_KIND_CORRECTION",
+            Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
+            Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5478,6 +5576,8 @@ impl ConversionKind {
             "CONVERSION_KIND_REFUND" => Some(Self::Refund),
             "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
             "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
+            "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
+            "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
             _ => None,
         }
     }
@@ -5585,6 +5685,64 @@ impl ConversionView {
         }
     }
 }
+/// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordAppointmentRequest {
+    /// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The customer's email address, up to 254 bytes. `email`, `external_id`, `tid`, `ref_id` or `coupon_code` is required. The address is
+    /// added to a known lead without an address, unless another lead has this address.
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
+    /// added to a known lead without an external_id.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
+    #[prost(string, tag = "4")]
+    pub tid: ::prost::alloc::string::String,
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
+    /// `occur_time`. An unknown code is not an error. Optional.
+    #[prost(string, tag = "5")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    #[prost(string, tag = "6")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Empty: a known lead keeps its first name.
+    #[prost(string, tag = "7")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
+    #[prost(string, tag = "8")]
+    pub last_name: ::prost::alloc::string::String,
+    /// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "9")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of RecordAppointment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordAppointmentResponse {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the appointment's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The lead's id. Empty for an appointment without a customer, and for a NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The affiliates that are credited. Empty when NOT_REFERRED.
+    #[prost(message, repeated, tag = "4")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
 /// The request of RecordCancellation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordCancellationRequest {
@@ -5628,7 +5786,8 @@ pub struct RecordClickRequest {
     /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required.
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
+    /// place.
     #[prost(string, tag = "2")]
     pub ref_id: ::prost::alloc::string::String,
     /// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
@@ -5641,6 +5800,14 @@ pub struct RecordClickRequest {
     /// The page that the visitor came from, up to 2,048 characters of any text. Optional.
     #[prost(string, tag = "5")]
     pub referrer_url: ::prost::alloc::string::String,
+    /// The page that the visitor came to, up to 2,048 characters. Without `ref_id` the click is one through the active link that claims
+    /// this page; the scheme, the query, the fragment and a slash at the end do not matter. With `ref_id` it says nothing.
+    #[prost(string, tag = "6")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own name for where the link was placed, such as a newsletter, up to 128 characters of any text. Optional. ListClicks
+    /// filters by it, and the candidates of a conversion have it.
+    #[prost(string, tag = "7")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of RecordClick.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5694,6 +5861,9 @@ pub struct Click {
     /// When the click was recorded.
     #[prost(message, optional, tag = "9")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The affiliate's own name for where the link was placed. May be empty.
+    #[prost(string, tag = "10")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The request of ListClicks.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5724,6 +5894,9 @@ pub struct ListClicksRequest {
     /// Only clicks that occurred in this interval. Optional.
     #[prost(message, optional, tag = "8")]
     pub occur_interval: ::core::option::Option<TimeInterval>,
+    /// Only clicks with exactly this sub-id. Optional.
+    #[prost(string, tag = "9")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of ListClicks.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5734,6 +5907,71 @@ pub struct ListClicksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordCustomEventRequest {
+    /// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The kind of event, 2 to 64 letters `a` to `z`, digits, `-` or `_`, in upper or lower case, such as `demo_booked`. Only a program whose
+    /// terms declare the kind in `custom_kinds` credits it. Required.
+    #[prost(string, tag = "2")]
+    pub custom_kind: ::prost::alloc::string::String,
+    /// The customer's email address, up to 254 bytes. `email`, `external_id`, `tid`, `ref_id` or `coupon_code` is required. The address is
+    /// added to a known lead without an address, unless another lead has this address.
+    #[prost(string, tag = "3")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
+    /// added to a known lead without an external_id.
+    #[prost(string, tag = "4")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
+    #[prost(string, tag = "5")]
+    pub tid: ::prost::alloc::string::String,
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
+    /// `occur_time`. An unknown code is not an error. Optional.
+    #[prost(string, tag = "6")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    #[prost(string, tag = "7")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Empty: a known lead keeps its first name.
+    #[prost(string, tag = "8")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
+    #[prost(string, tag = "9")]
+    pub last_name: ::prost::alloc::string::String,
+    /// What the event is worth, zero or more. Optional.
+    #[prost(message, optional, tag = "10")]
+    pub amount: ::core::option::Option<Money>,
+    /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "11")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of RecordCustomEvent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordCustomEventResponse {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the custom event's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The lead's id. Empty for a custom event without a customer, and for a NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The affiliates that are credited. Empty when NOT_REFERRED.
+    #[prost(message, repeated, tag = "4")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6016,9 +6254,9 @@ pub struct GetAttributionResponse {
     /// The affiliates that the lead is bound to, in the order of its credits.
     #[prost(message, repeated, tag = "3")]
     pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
-    /// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
-    /// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
-    /// lead, and for a lead without such an event.
+    /// The sign-up, sale, appointment or custom event that bound the lead, with all evidence that was considered in `candidates`, won or lost.
+    /// For a lead that is not bound it is the one that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead
+    /// bound the lead, and for a lead without such an event.
     #[prost(message, optional, tag = "4")]
     pub conversion: ::core::option::Option<Conversion>,
     /// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
@@ -6367,7 +6605,7 @@ pub struct RecordSaleResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
-    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub item: ::core::option::Option<batch_item::Item>,
 }
 /// Nested message and enum types in `BatchItem`.
@@ -6390,6 +6628,12 @@ pub mod batch_item {
         /// A cancellation, as in RecordCancellation.
         #[prost(message, tag = "5")]
         Cancellation(super::RecordCancellationRequest),
+        /// An appointment, as in RecordAppointment.
+        #[prost(message, tag = "6")]
+        Appointment(super::RecordAppointmentRequest),
+        /// A custom event, as in RecordCustomEvent.
+        #[prost(message, tag = "7")]
+        CustomEvent(super::RecordCustomEventRequest),
     }
 }
 /// The request of BatchRecordEvents.
@@ -6403,7 +6647,7 @@ pub struct BatchRecordEventsRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchResult {
     /// The answer of the single call, or its error. Exactly one is set.
-    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub answer: ::core::option::Option<batch_result::Answer>,
 }
 /// Nested message and enum types in `BatchResult`.
@@ -6430,6 +6674,12 @@ pub mod batch_result {
         /// 1.5 KiB.
         #[prost(message, tag = "6")]
         Error(::tonic_types::Status),
+        /// The appointment was recorded.
+        #[prost(message, tag = "7")]
+        Appointment(super::RecordAppointmentResponse),
+        /// The custom event was recorded.
+        #[prost(message, tag = "8")]
+        CustomEvent(super::RecordCustomEventResponse),
     }
 }
 /// The answer of BatchRecordEvents.
@@ -6803,7 +7053,7 @@ pub mod event {
         /// An enrollment, without ref_id, landing_url and referral_link.
         #[prost(message, tag = "12")]
         Enrollment(super::Enrollment),
-        /// A link, without code and destination_url.
+        /// A link, without code, destination_url, claimed_url and referral_link.
         #[prost(message, tag = "13")]
         Link(super::Link),
         /// A coupon, without code and note.
@@ -6968,6 +7218,12 @@ pub enum EventKind {
     OfferClaimed = 48,
     /// \[offer\] An offer was archived.
     OfferArchived = 49,
+    /// \[conversion\] A referred appointment was recorded.
+    AppointmentRecorded = 50,
+    /// \[conversion\] A referred custom event was recorded.
+    CustomEventRecorded = 51,
+    /// \[link\] A link was changed.
+    LinkUpdated = 52,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7026,6 +7282,9 @@ impl EventKind {
             Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
+            Self::AppointmentRecorded => "EVENT_KIND_APPOINTMENT_RECORDED",
+            Self::CustomEventRecorded => "EVENT_KIND_CUSTOM_EVENT_RECORDED",
+            Self::LinkUpdated => "EVENT_KIND_LINK_UPDATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7081,6 +7340,9 @@ impl EventKind {
             "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
+            "EVENT_KIND_APPOINTMENT_RECORDED" => Some(Self::AppointmentRecorded),
+            "EVENT_KIND_CUSTOM_EVENT_RECORDED" => Some(Self::CustomEventRecorded),
+            "EVENT_KIND_LINK_UPDATED" => Some(Self::LinkUpdated),
             _ => None,
         }
     }
@@ -7901,7 +8163,7 @@ pub mod tracking_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+    /// Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
     ///
     /// Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
     /// call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -8148,6 +8410,63 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "RecordCancellation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+        pub async fn record_appointment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordAppointmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordAppointmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/RecordAppointment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "RecordAppointment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+        /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
+        pub async fn record_custom_event(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordCustomEventRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordCustomEventResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/RecordCustomEvent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "RecordCustomEvent"),
                 );
             self.inner.unary(req, path, codec).await
         }
