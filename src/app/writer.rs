@@ -139,7 +139,7 @@ impl Writer {
             let Lot { envelopes, parts } = apart;
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
-            self.fold_lists().await;
+            self.fold_lists(&queue).await;
         }
         self.store.rest(self.lane).await;
     }
@@ -311,11 +311,13 @@ impl Writer {
 
     /// Folds the lists of a few accounts whose tails are long. A tail that is not folded costs only time, so a failure is only
     /// logged.
-    async fn fold_lists(&mut self) {
+    async fn fold_lists(&mut self, queue: &Queue) {
         let end = clock::monotonic_now() + Duration::from_secs(UPKEEP_SECONDS_MAX);
         for _ in 0..folding::ACCOUNTS_MAX {
-            let Some(account_id) = self.folding.take(clock::monotonic_now()) else { break };
-            let folded = tokio::time::timeout_at(end, self.fold(account_id)).await;
+            let now = clock::monotonic_now();
+            let Some(account_id) = self.folding.take(now) else { break };
+            let entries_max = self.folding.entries_max(queue.is_beside_light(account_id, now));
+            let folded = tokio::time::timeout_at(end, self.fold(account_id, entries_max)).await;
             // A fold that takes too long is no sign of an outage, because it may be the fold that is large.
             let Err(error) = folded.unwrap_or(Err(StoreError::Unavailable)) else {
                 self.folding.succeeded();
@@ -327,7 +329,7 @@ impl Writer {
         }
     }
 
-    async fn fold(&mut self, account_id: AccountId) -> Result<(), StoreError> {
+    async fn fold(&mut self, account_id: AccountId, entries_max: i64) -> Result<(), StoreError> {
         let transaction = self.store.begin_in(self.lane).await?;
         // If another server writes for the account at this moment, the next batch of the account notes it again.
         let Some(mut head) = store::account_head::try_lock(&transaction, account_id).await? else { return Ok(()) };
@@ -335,7 +337,7 @@ impl Writer {
         if !store::lists::is_due(&head) {
             return Ok(());
         }
-        store::lists::fold(&transaction, &mut head, self.folding.entries_max).await?;
+        store::lists::fold(&transaction, &mut head, entries_max).await?;
         transaction.commit().await?;
         failpoint!(AfterFold);
         if store::lists::is_due(&head) {

@@ -1,6 +1,7 @@
 //! Well-formed and malformed fields.
 
 use super::*;
+use crate::domain::event::EventKind;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::link::LinkState;
 use crate::domain::reward::RewardState;
