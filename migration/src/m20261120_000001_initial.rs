@@ -60,7 +60,7 @@ async fn set_statistics(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                         WHEN parts.name = 'account_id' THEN 1000000 \
                         WHEN parts.seqno > 1 THEN 10 \
                         WHEN parts.name IN ('state', 'email_verified', 'program_id') THEN 250000 \
-                        WHEN parts.name IN ('item_id', 'offer_id', 'kind') THEN 10000 \
+                        WHEN parts.name IN ('item_id', 'offer_id') THEN 10000 \
                         ELSE 10 \
                     END, ' ' ORDER BY parts.seqno) \
                 FROM pragma_index_info(indexes.name) AS parts) \
