@@ -19,11 +19,12 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tokio::runtime;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::feed::Feed;
 use super::folding::{self, Folding};
 use super::key_uses::LastUse;
-use super::queue::{Batch, Lot, Queue};
+use super::queue::{Batch, Lot, Queue, SHARED_FOR};
 use super::suspects::Suspects;
 use super::{Answer, SubmitError};
 use crate::clock::{self, Clock, RandomIds};
@@ -102,6 +103,8 @@ pub(super) struct Writer {
     pub(super) catalogues: Catalogues,
     pub(super) suspects: Suspects,
     pub(super) folding: Folding,
+    /// Until when pauses of the database are kept short, because a light account is at work beside a busy one.
+    pub(super) short_until: Option<Instant>,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
@@ -128,7 +131,9 @@ impl Writer {
 
     async fn run(mut self, mut queue: Queue) {
         while queue.has_work().await {
-            let Batch { upkeeps, together, apart, .. } = queue.take(&self.suspects, clock::monotonic_now());
+            let now = clock::monotonic_now();
+            let Batch { upkeeps, together, apart, is_short, .. } = queue.take(&self.suspects, now);
+            self.keep_pauses_short(is_short, now).await;
             for (upkeep, reply, _room) in upkeeps {
                 // Sending a reply fails when its caller has gone. This is no fault.
                 let _ = reply.send(self.keep_up(upkeep).await.map_err(SubmitError::from));
@@ -142,6 +147,20 @@ impl Writer {
             self.fold_lists(&queue).await;
         }
         self.store.rest(self.lane).await;
+    }
+
+    /// Tells the store when a light account begins to share it with a busy one, and when that was a moment ago.
+    async fn keep_pauses_short(&mut self, is_short: bool, now: Instant) {
+        let were_short = self.short_until.is_some();
+        if is_short {
+            self.short_until = Some(now + SHARED_FOR);
+        } else {
+            self.short_until = self.short_until.filter(|until| now < *until);
+        }
+        let are_short = self.short_until.is_some();
+        if are_short != were_short {
+            self.store.keep_pauses_short(self.lane, are_short).await;
+        }
     }
 
     /// Divides the commands of suspect accounts: each account's run without those of the others, and a command that the database

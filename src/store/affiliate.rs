@@ -230,14 +230,13 @@ pub async fn count(
 ) -> Result<Vec<StateCount>, StoreError> {
     const WITH_SALES: &str = "with_sales";
     let with_sales = (WITH_SALES, balance::Column::AffiliateId);
-    let mut query =
-        filtered(of_program(account_id, wanted), account_id, wanted)
-            .select_only()
-            .column(table::Column::State)
-            .expr(Expr::col(table::Column::Id.as_column_ref()).count())
-            .expr(Expr::col(with_sales).count())
-            .group_by(table::Column::State)
-            .into_query();
+    let mut query = filtered(of_program(account_id, wanted), account_id, wanted)
+        .select_only()
+        .column(table::Column::State)
+        .expr(Expr::col(table::Column::Id.as_column_ref()).count())
+        .expr(Expr::col(with_sales).count())
+        .group_by(table::Column::State)
+        .into_query();
     let is_same = Expr::col(table::Column::Id.as_column_ref()).eq(Expr::col(with_sales));
     query.join_subquery(JoinType::LeftJoin, affiliates_with_sales(account_id), WITH_SALES, is_same);
     let mut counts = Vec::new();

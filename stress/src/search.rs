@@ -97,7 +97,9 @@ fn faults(p50s: &[(Ask, f64)], ceiling: f64) -> Vec<String> {
     for list in [List::All, List::OfProgram] {
         let (first, middle) = (p50(Ask::First(list)), p50(Ask::Middle(list)));
         if middle > MIDDLE_FACTOR_MAX * first {
-            faults.push(format!("a page in the middle of {middle:.2} ms beside {first:.2} ms of the first one ({list:?})"));
+            faults.push(format!(
+                "a page in the middle of {middle:.2} ms beside {first:.2} ms of the first one ({list:?})"
+            ));
         }
     }
     faults
@@ -236,7 +238,9 @@ async fn create(mut client: Client, request: pb::CreateAffiliateRequest) -> anyh
     loop {
         match client.affiliates.create_affiliate(request.clone()).await {
             Ok(_) => return Ok(()),
-            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(shop::REPEAT_DELAY).await,
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
+                tokio::time::sleep(shop::REPEAT_DELAY).await;
+            }
             // A repeat whose first call was carried out although it got no answer.
             Err(status) if status.code() == Code::AlreadyExists => return Ok(()),
             Err(status) => return Err(status.into()),

@@ -58,7 +58,8 @@ fn rows_of_test(name: &str) -> impl Iterator<Item = String> {
 
 /// Names of cases may stand beside those of rows: `w12_c13_...`.
 fn is_case(word: &str) -> bool {
-    word.strip_prefix(['B', 'C', 'N']).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|it| it.is_ascii_digit()))
+    word.strip_prefix(['B', 'C', 'N'])
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|it| it.is_ascii_digit()))
 }
 
 /// The names of the tests on both databases in a source.
@@ -84,7 +85,8 @@ fn faults(page: &str, tests: &[&str]) -> Vec<String> {
     let mut listed = BTreeMap::new();
     let tested: BTreeSet<String> = tests.iter().flat_map(|name| rows_of_test(name)).collect();
     for Row { name, calls, state } in rows(page) {
-        faults.extend(calls.iter().filter(|name| call(name).is_none()).map(|call| format!("{name}: there is no {call}")));
+        faults
+            .extend(calls.iter().filter(|name| call(name).is_none()).map(|call| format!("{name}: there is no {call}")));
         match &state {
             Ok(State::NotYet) if tested.contains(&name) => faults.push(format!("{name}: not yet, but it has a test")),
             Ok(State::NotYet) => {}

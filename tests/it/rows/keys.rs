@@ -45,11 +45,8 @@ db_test!(w1_an_account_is_registered_with_a_key_that_is_shown_once, |database: T
     assert_eq!(again.account.unwrap().id, account.id);
 
     for email in ["", "owner", "owner@", "@harbour-coffee.example", "two words@harbour-coffee.example"] {
-        let request = pb::RegisterAccountRequest {
-            request_id: String::new(),
-            email: email.to_owned(),
-            ..request.clone()
-        };
+        let request =
+            pb::RegisterAccountRequest { request_id: String::new(), email: email.to_owned(), ..request.clone() };
         let status = operator.accounts.register_account(request).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_FIELDS"), "{email}");
         assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "email");
@@ -152,5 +149,7 @@ db_test!(p37_each_kind_of_key_has_its_role, |database: TestDatabase| async move 
     let listed = shop.client.accounts.list_api_keys(pb::ListApiKeysRequest::default()).await.unwrap().into_inner();
     let kinds: Vec<_> = listed.api_keys.iter().map(pb::ApiKey::kind).collect();
     assert_eq!(kinds.len(), 6);
-    assert!(listed.api_keys.iter().all(|key| shop.client.key.starts_with(&key.text_prefix) || key.text_prefix.len() > 4));
+    assert!(
+        listed.api_keys.iter().all(|key| shop.client.key.starts_with(&key.text_prefix) || key.text_prefix.len() > 4)
+    );
 });

@@ -47,11 +47,8 @@ async fn first_enrollment(shop: &mut Shop) -> pb::Enrollment {
 }
 
 async fn update(shop: &mut Shop, enrollment: pb::Enrollment, paths: &[&str]) -> pb::Enrollment {
-    let request = pb::UpdateEnrollmentRequest {
-        enrollment: Some(enrollment),
-        update_mask: mask(paths),
-        ..Default::default()
-    };
+    let request =
+        pb::UpdateEnrollmentRequest { enrollment: Some(enrollment), update_mask: mask(paths), ..Default::default() };
     shop.client.affiliates.update_enrollment(request).await.unwrap().into_inner().enrollment.unwrap()
 }
 
@@ -75,7 +72,9 @@ async fn click(client: &mut Client, ref_id: &str, tid: &str) -> Result<pb::Recor
 db_test!(f7_promoters_are_in_campaigns_and_one_is_the_default, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
-    let other = program(&mut shop.client, "other", "USD", pb::Terms { commission: percent(100_000), ..Default::default() }).await;
+    let other =
+        program(&mut shop.client, "other", "USD", pb::Terms { commission: percent(100_000), ..Default::default() })
+            .await;
     assert!(!other.is_default);
     // A call that names no program means the default one.
     let default = shop.client.affiliates.get_program(pb::GetProgramRequest::default()).await.unwrap().into_inner();
@@ -123,7 +122,10 @@ db_test!(f8_an_affiliate_has_a_landing_page_of_its_own, |database: TestDatabase|
     let landing_url = "https://ann.example/deals?page=2".to_owned();
     let changed = pb::Enrollment { landing_url: landing_url.clone(), ..enrollment.clone() };
     let changed = update(&mut shop, changed, &["landing_url"]).await;
-    assert_eq!((changed.landing_url, &*changed.referral_link), (landing_url, "https://ann.example/deals?page=2&ref=ann"));
+    assert_eq!(
+        (changed.landing_url, &*changed.referral_link),
+        (landing_url, "https://ann.example/deals?page=2&ref=ann")
+    );
     assert!(click(&mut shop.client, "ann", "").await.unwrap().destination_url.starts_with("https://ann.example/deals"));
     // Without a page of its own it is the program's again.
     let restored = pb::Enrollment { landing_url: String::new(), ..enrollment.clone() };
@@ -192,7 +194,8 @@ db_test!(p1_an_affiliate_is_in_several_programs_with_own_terms, |database: TestD
     let (credit, earned) = sell(&mut shop.client, "two", "ANN-EURO", money(5_000, "EUR")).await;
     assert_eq!((credit.program_id, earned), (euro.id, money(700, "EUR")));
     // Each program has a window of its own: two days later the click of one still counts, that of the other does not.
-    let clicks = [click(&mut shop.client, "ann", "").await.unwrap(), click(&mut shop.client, "ann-euro", "").await.unwrap()];
+    let clicks =
+        [click(&mut shop.client, "ann", "").await.unwrap(), click(&mut shop.client, "ann-euro", "").await.unwrap()];
     server.clock.set(server.clock.now().plus_days(2));
     for (number, (click, is_credited)) in clicks.into_iter().zip([true, false]).enumerate() {
         let request = pb::RecordSaleRequest { coupon_code: String::new(), tid: click.tid, ..sale(number) };

@@ -107,7 +107,8 @@ db_test!(f9_g9_a_sign_up_binds_the_lead_to_its_affiliate, |database: TestDatabas
     }
     // The sign-ups themselves earn nothing, and one that nobody referred is no error.
     assert_eq!(earned(&mut shop).await, 400);
-    let alone = shop.client.tracking.record_lead(signup("signup-3", "lou@customers.example")).await.unwrap().into_inner();
+    let alone =
+        shop.client.tracking.record_lead(signup("signup-3", "lou@customers.example")).await.unwrap().into_inner();
     assert_eq!((alone.outcome(), alone.credits.len()), (ConversionOutcome::NotReferred, 0));
     let status = shop.client.tracking.record_lead(signup("signup-4", "")).await.unwrap_err();
     assert_eq!(reason(&status), "INVALID_FIELDS");
