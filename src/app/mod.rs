@@ -161,6 +161,7 @@ impl App {
                 catalogues: Catalogues::default(),
                 suspects: Suspects::default(),
                 folding: Folding::default(),
+                short_until: None,
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             };

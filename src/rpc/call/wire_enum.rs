@@ -27,6 +27,9 @@ pub(in crate::rpc) trait WireEnum: Copy + PartialEq + 'static {
     /// Every value.
     const VALUES: &'static [Self];
 
+    /// The name of the set in the proto file.
+    const NAME: &'static str;
+
     /// The value's number on the wire.
     fn number(self) -> i32;
 
@@ -41,6 +44,8 @@ macro_rules! wire_enums {
     ($($domain:ident = $wire:ident { $($value:ident),* $(,)? })*) => {$(
         impl WireEnum for $domain {
             const VALUES: &'static [Self] = Self::ALL;
+
+            const NAME: &'static str = stringify!($wire);
 
             fn number(self) -> i32 {
                 match self { $(Self::$value => pb::$wire::$value,)* }.into()

@@ -326,6 +326,8 @@ CREATE TABLE "reward" (
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
+CREATE TABLE sqlite_stat1(tbl,idx,stat)
+CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)
 CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,
