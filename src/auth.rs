@@ -1,6 +1,7 @@
 //! Authentication: from the text of an API key to its account and permissions. Knows keys and methods; knows nothing of what a
 //! method does.
 
+pub mod client;
 pub mod key;
 pub mod layer;
 mod lookup;
@@ -22,6 +23,7 @@ use crate::clock::{self, Clock};
 use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
+use client::Client;
 use crate::store::{self, Store};
 use lookup::Lookups;
 
@@ -43,6 +45,8 @@ pub struct Principal {
     pub kind: KeyKind,
     /// The whole key.
     pub key: Arc<ApiKey>,
+    /// Where the caller is.
+    pub client: Client,
 }
 
 /// Checks API keys against the database.
@@ -70,12 +74,12 @@ impl Authenticator {
         Self { store, lookups, clock, uses, keys }
     }
 
-    /// The caller that has this key.
+    /// The caller that has this key and is there.
     ///
     /// # Errors
     /// [`Error::KeyInvalid`] when the key does not work. [`Error::Unavailable`] when the database does not answer.
     /// [`Error::Overloaded`] when too many other keys are being looked up.
-    pub async fn resolve(&self, text: &str) -> Result<Principal, Error> {
+    pub async fn resolve(&self, text: &str, client: Client) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
         let Cached { key, last_use } = match self.keys.get(prefix) {
             Some(cached) => cached,
@@ -83,18 +87,18 @@ impl Authenticator {
         };
         let now = self.clock.now();
         let is_same = bool::from(key.secret_hash.ct_eq(&key::hash(text)));
-        if !is_same || !key.is_valid(now) {
+        if !is_same || !client.may_use(&key, now) {
             return Err(Error::KeyInvalid);
         }
         last_use.note(now);
-        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
+        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key, client })
     }
 
     /// Checks that the caller's key still works. For streams and long polls, which go on after the key was resolved. Cheap, because
     /// all streams of a key share the cached key.
     ///
     /// # Errors
-    /// [`Error::KeyInvalid`] when the key was revoked or has expired. [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::KeyInvalid`] when the key does not work any more. [`Error::Unavailable`] when the database does not answer.
     pub async fn check(&self, principal: &Principal) -> Result<(), Error> {
         match self.keys.get(&principal.key.text_prefix) {
             Some(cached) => self.confirm(principal, &cached.key),
@@ -115,7 +119,7 @@ impl Authenticator {
     }
 
     fn confirm(&self, principal: &Principal, key: &ApiKey) -> Result<(), Error> {
-        let works = key.id == principal.key_id && key.is_valid(self.clock.now());
+        let works = key.id == principal.key_id && principal.client.may_use(key, self.clock.now());
         if works { Ok(()) } else { Err(Error::KeyInvalid) }
     }
 
@@ -125,9 +129,9 @@ impl Authenticator {
         Some(clock::monotonic_now() + Duration::from_micros(left.try_into().unwrap_or_default()))
     }
 
-    /// Records that a key was revoked, so that it stops working here at once.
-    pub fn revoked(&self, key: Arc<ApiKey>) {
-        // The revoked key is cached and not removed, because a read in progress may still return the key as it was before.
+    /// Records that a key was changed or revoked, so that the change has its effect here at once.
+    pub fn changed(&self, key: Arc<ApiKey>) {
+        // The changed key is cached and not removed, because a read in progress may still return the key as it was before.
         let cached = self.cached(key);
         self.keys.entry(cached.key.text_prefix.clone()).and_compute_with(|_| Op::Put(cached));
     }
@@ -142,11 +146,11 @@ impl Authenticator {
         Ok(self.remember(prefix, key))
     }
 
-    /// Caches a key that was read. Returns the key that is cached now, because it may have been revoked since it was read.
+    /// Caches a key that was read. Returns the key that is cached now, because it may have changed since it was read.
     fn remember(&self, prefix: &str, key: Arc<ApiKey>) -> Cached {
         let key = self.cached(key);
         let cached = self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
-            Some(known) if known.value().key.revoked_at.is_some() => Op::Nop,
+            Some(known) if known.value().key.changed_at() > key.key.changed_at() => Op::Nop,
             _ => Op::Put(key.clone()),
         });
         cached.into_entry().map_or(key, Entry::into_value)

@@ -143,6 +143,9 @@ pub enum ConfigError {
     /// The text is no address to listen on.
     #[error("must be an address or a host name, and a port, such as 127.0.0.1:50051, [::1]:50051 or localhost:50051")]
     ListenAddress,
+    /// The text is no list of networks.
+    #[error("must be addresses or networks with commas between, such as 10.0.0.0/8,fd00::/8; {0} is neither")]
+    Networks(String),
     /// The settings file cannot be read.
     #[error("cannot read the settings file {}: {problem}", path.display())]
     File {

@@ -192,7 +192,7 @@ impl Server {
         );
         services.add_to(&mut routes);
         let layers = ServiceBuilder::new()
-            .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
+            .layer(AuthLayer::new(authenticator, crate::rpc::METHODS, settings.listen.trusted_proxies.as_slice()))
             .layer(LimitLayer::new(call_limits(settings, &draining)));
 
         let cutting = CancellationToken::new();

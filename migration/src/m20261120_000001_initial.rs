@@ -86,6 +86,9 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time_null("expires_at"))
             .col(time_null("revoked_at"))
+            .col(time_null("updated_at"))
+            .col(text_null("allowed_networks"))
+            .col(text_null("allowed_origins"))
             .take(),
         // One row, which is written only during an outage.
         table("write_trial", &["id"]).col(count("id")).col(bytes("content")).take(),

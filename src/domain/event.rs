@@ -110,6 +110,8 @@ text_enum! {
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key_revoked",
+        /// An API key was changed.
+        ApiKeyUpdated = "api_key_updated",
         /// The account was registered.
         AccountRegistered = "account_registered",
         /// The account was changed.
@@ -152,7 +154,7 @@ impl EventKind {
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
-            Self::ApiKeyCreated | Self::ApiKeyRevoked => EventSubject::ApiKey,
+            Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
             Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
         }
     }

@@ -373,6 +373,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
         }
+        Refusal::KeyRevoked { key_id } => Answer::precondition(
+            ErrorReason::ApiKeyRevoked,
+            key_id.to_string(),
+            format!("{}: {text}; create another one", path(&Field::ApiKeyId)),
+        )
+        .with("api_key_id", key_id),
         Refusal::LeadNotBound { lead_id } => Answer::precondition(
             ErrorReason::LeadNotBound,
             lead_id.to_string(),

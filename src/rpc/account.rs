@@ -1,9 +1,14 @@
 //! Accounts and API keys on the wire.
 
+mod key_change;
+mod places;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+
+pub(super) use key_change::{revoke as revoke_key, update as update_key};
 
 use super::METHODS;
 use super::call::canonical::{self, Mask, canonical};
@@ -17,7 +22,7 @@ use crate::auth::permission;
 use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
+use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error, FieldPaths};
 use crate::pb;
@@ -170,7 +175,9 @@ impl Change for pb::CreateApiKeyRequest {
             pb::CreateApiKeyRequest,
             self,
             display_name: canonical::trimmed(&self.display_name),
-            expire_time: canonical::time(self.expire_time.as_ref());
+            expire_time: canonical::time(self.expire_time.as_ref()),
+            allowed_networks: places::canonical_networks(&self.allowed_networks),
+            allowed_origins: places::canonical_origins(&self.allowed_origins);
             as_sent: request_id, kind,
         )
     }
@@ -188,9 +195,14 @@ impl Change for pb::CreateApiKeyRequest {
         if expires_at.is_some_and(|expires_at| expires_at <= asking.now) {
             fields.wrong("expire_time", "must be in the future; leave it out for a key that does not expire");
         }
+        let allowed_networks = places::networks(&mut fields, &self.allowed_networks);
+        let allowed_origins = places::origins(&mut fields, &self.allowed_origins);
+        if !allowed_origins.is_empty() && kind.is_some_and(|kind| kind != KeyKind::Publishable) {
+            fields.wrong("allowed_origins", "only a publishable key has origins; leave them out");
+        }
         let kind = fields.complete(kind)?;
         let (text, key) = key::generate(kind);
-        Ok((CreateApiKey { kind, display_name, expires_at, key }, text))
+        Ok((CreateApiKey { kind, display_name, expires_at, allowed_networks, allowed_origins, key }, text))
     }
 
     fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateApiKeyResponse {
@@ -287,7 +299,7 @@ impl Change for pb::CreateAdminApiKeyRequest {
         let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
         fields.complete(account)?;
         let (text, key) = key::generate(KeyKind::Admin);
-        Ok((CreateApiKey { kind: KeyKind::Admin, display_name, expires_at: None, key }, text))
+        Ok((CreateApiKey::new(KeyKind::Admin, display_name, key), text))
     }
 
     fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateAdminApiKeyResponse {
@@ -297,44 +309,6 @@ impl Change for pb::CreateAdminApiKeyRequest {
             api_key_text: shown_once(&text, replayed),
             replayed,
         }
-    }
-}
-
-/// Revokes a key. On this instance, the key stops working at once.
-pub(super) async fn revoke_key(
-    call: Call,
-    message: pb::RevokeApiKeyRequest,
-) -> Result<pb::RevokeApiKeyResponse, Error> {
-    let asking = call.asking();
-    let (rule, ()) = message.read(&asking)?;
-    log_operator(&call, None);
-    let (key, replayed) = call.carry_out(&message, rule).await?;
-    log_operator(&call, Some((&key, replayed)));
-    call.rpc.authenticator.revoked(Arc::clone(&key));
-    Ok(pb::RevokeApiKeyRequest::render(key, replayed, (), &asking))
-}
-
-impl Change for pb::RevokeApiKeyRequest {
-    type Rule = RevokeApiKey;
-    type Kept = ();
-
-    fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
-    }
-
-    fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(pb::RevokeApiKeyRequest, self; as_sent: request_id, api_key_id)
-    }
-
-    fn read(&self, _asking: &Asking) -> Result<(RevokeApiKey, ()), Error> {
-        let mut fields = Fields::default();
-        fields.request_id(&self.request_id);
-        let id = fields.id("api_key_id", &self.api_key_id);
-        Ok((RevokeApiKey { id: fields.complete(id)? }, ()))
-    }
-
-    fn render(key: Arc<ApiKey>, replayed: bool, (): (), _asking: &Asking) -> pb::RevokeApiKeyResponse {
-        pb::RevokeApiKeyResponse { api_key: Some(api_key(&key)), replayed }
     }
 }
 
@@ -392,6 +366,9 @@ pub(super) fn api_key(key: &ApiKey) -> pb::ApiKey {
         expire_time: key.expires_at.map(timestamp),
         revoke_time: key.revoked_at.map(timestamp),
         last_use_time: None,
+        update_time: key.updated_at.map(timestamp),
+        allowed_networks: key.allowed_networks.iter().map(ToString::to_string).collect(),
+        allowed_origins: key.allowed_origins.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::backend::bulk::Writes;
 use super::backend::table::Reads;
 use super::entity::{account as table, api_key as key_table, api_key_use as use_table};
 use super::list::{self, Walk};
-use super::row::RowName;
+use super::row::{RowName, words};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::{SqlKey, Stored};
@@ -71,6 +71,9 @@ impl Stored for ApiKey {
             created_at: self.created_at.micros(),
             expires_at: self.expires_at.map(Time::micros),
             revoked_at: self.revoked_at.map(Time::micros),
+            updated_at: self.updated_at.map(Time::micros),
+            allowed_networks: words(&self.allowed_networks),
+            allowed_origins: words(&self.allowed_origins),
         })
     }
 
@@ -86,6 +89,9 @@ impl Stored for ApiKey {
             created_at: Time::from_micros(row.created_at),
             expires_at: row.expires_at.map(Time::from_micros),
             revoked_at: row.revoked_at.map(Time::from_micros),
+            updated_at: row.updated_at.map(Time::from_micros),
+            allowed_networks: name.words(row.allowed_networks.as_deref())?,
+            allowed_origins: name.words(row.allowed_origins.as_deref())?,
         })
     }
 

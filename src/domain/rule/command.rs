@@ -60,6 +60,7 @@ commands! {
     account::RegisterAccount(RegisterAccount),
     account::UpdateAccount(UpdateAccount),
     account::CreateApiKey(CreateApiKey),
+    account::UpdateApiKey(Box<UpdateApiKey>),
     account::RevokeApiKey(RevokeApiKey),
     program::CreateProgram(Box<CreateProgram>),
     program::UpdateProgram(Box<UpdateProgram>),

@@ -21,6 +21,7 @@ service! {
         CreateAdminApiKey = write rpc::account::create_admin_key, OPERATION;
         GetApiKey = read rpc::account::get_key, KEY_READING;
         ListApiKeys = read rpc::account::list_keys, KEY_READING;
+        UpdateApiKey = write rpc::account::update_key, KEY_ADMINISTRATION;
         RevokeApiKey = write rpc::account::revoke_key, KEY_ADMINISTRATION;
         CheckApiKey = read rpc::account::check_key, EVERY_KIND;
         GetServerInfo = read rpc::server_info::get, EVERY_KIND;

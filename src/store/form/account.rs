@@ -1,5 +1,7 @@
 //! Forms of accounts and API keys.
 
+use ipnet::IpNet;
+
 use super::field::Text;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::{AccountId, ApiKeyId};
@@ -30,6 +32,9 @@ form! {
     unless_empty {
         expires_at: Option<Time>,
         revoked_at: Option<Time>,
+        updated_at: Option<Time>,
+        allowed_networks: Vec<IpNet>,
+        allowed_origins: Vec<Text<'a>>,
     }
     left_out {
         secret_hash: [0; 32],

@@ -28,6 +28,12 @@ impl Call for pb::GetApiKeyRequest {}
 
 impl Call for pb::ListApiKeysRequest {}
 
+impl Call for pb::UpdateApiKeyRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::RevokeApiKeyRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -45,8 +51,8 @@ impl Call for pb::CheckApiKeyRequest {}
 impl Call for pb::GetServerInfoRequest {}
 
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-/// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-/// RevokeApiKey are about the operator keys of the server.
+/// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+/// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 #[derive(Debug, Clone)]
 pub struct AccountCalls {
     caller: Caller,
@@ -121,11 +127,25 @@ impl AccountCalls {
             .await
     }
 
+    /// Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+    /// set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+    /// handles the call uses the new values at once, the others within 2 seconds.
+    /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+    /// with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_api_key(&self, request: pb::UpdateApiKeyRequest) -> Result<pb::UpdateApiKeyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).update_api_key(request).await)
+            .await
+    }
+
     /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     /// Revoking a revoked key changes nothing.
     /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-    /// the account that works, or the last operator key.
+    /// the account that works, or the last operator key; `allow_lockout` revokes it all the same.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -217,6 +217,19 @@ pub struct ApiKey {
     /// used.
     #[prost(message, optional, tag = "8")]
     pub last_use_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When UpdateApiKey last changed the key. Not set for a key that it never changed.
+    #[prost(message, optional, tag = "9")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The networks that the key works from, such as `203.0.113.0/24` or `2001:db8::/32`. Empty: it works from everywhere. A call from
+    /// another address is answered as if the key did not exist. Behind a proxy, the server's setting `trusted_proxies` must name the
+    /// proxy, because all calls seem to come from it otherwise. At most 100.
+    #[prost(string, repeated, tag = "10")]
+    pub allowed_networks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The web pages that a publishable key works on, as a browser sends them in the header `origin`, such as `<https://shop.example`.>
+    /// Empty: it works everywhere. A call with another origin, or without one, is answered as if the key did not exist. Keys of other
+    /// kinds have none. At most 100.
+    #[prost(string, repeated, tag = "11")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of CreateApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -236,6 +249,13 @@ pub struct CreateApiKeyRequest {
     /// When the key stops working. Must be in the future. Not set: the key does not expire.
     #[prost(message, optional, tag = "4")]
     pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The networks that the key works from, see `ApiKey.allowed_networks`. An address alone is a network of one address. Optional, at
+    /// most 100.
+    #[prost(string, repeated, tag = "5")]
+    pub allowed_networks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The origins that a publishable key works on, see `ApiKey.allowed_origins`. Optional, at most 100 of up to 200 characters.
+    #[prost(string, repeated, tag = "6")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of CreateApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -319,6 +339,37 @@ pub struct ListApiKeysResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// The request of UpdateApiKey.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateApiKeyRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the key. Otherwise only the fields that `update_mask` names are read. An `expire_time` must be in the
+    /// future. Required.
+    #[prost(message, optional, tag = "2")]
+    pub api_key: ::core::option::Option<ApiKey>,
+    /// The fields to change: any of `display_name`, `expire_time`, `allowed_networks` and `allowed_origins`. A list is replaced as a
+    /// whole. A field of the mask that is not set is removed: the key then does not expire, or works from everywhere. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Changes the key even if nobody may then be able to manage keys: the last key that manages keys would expire, or the calling key
+    /// would not work from the address of this call. RevokeApiKeyRequest says who can then create another.
+    #[prost(bool, tag = "4")]
+    pub allow_lockout: bool,
+}
+/// The answer of UpdateApiKey.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateApiKeyResponse {
+    /// The key after the change.
+    #[prost(message, optional, tag = "1")]
+    pub api_key: ::core::option::Option<ApiKey>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of RevokeApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeApiKeyRequest {
@@ -330,6 +381,10 @@ pub struct RevokeApiKeyRequest {
     /// The key's id. Required.
     #[prost(string, tag = "2")]
     pub api_key_id: ::prost::alloc::string::String,
+    /// Revokes the key even if it is the last one of those that manage keys. Only an operator can then create another admin key of
+    /// the account, with CreateAdminApiKey, and only the command `headwater create-operator-key` another operator key.
+    #[prost(bool, tag = "3")]
+    pub allow_lockout: bool,
 }
 /// The answer of RevokeApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -588,8 +643,8 @@ pub mod account_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    /// RevokeApiKey are about the operator keys of the server.
+    /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    /// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     #[derive(Debug, Clone)]
     pub struct AccountServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -826,11 +881,40 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "ListApiKeys"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+        /// set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+        /// handles the call uses the new values at once, the others within 2 seconds.
+        /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+        /// with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+        pub async fn update_api_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateApiKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateApiKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/UpdateApiKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateApiKey"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
         /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         /// Revoking a revoked key changes nothing.
         /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-        /// the account that works, or the last operator key.
+        /// the account that works, or the last operator key; `allow_lockout` revokes it all the same.
         pub async fn revoke_api_key(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeApiKeyRequest>,
@@ -6592,7 +6676,7 @@ pub enum ErrorReason {
     /// backup.
     CursorOfAnotherHistory = 38,
     /// \[FAILED_PRECONDITION\] The key is the last admin key of the account that works, or the last operator key of the server. Without it
-    /// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+    /// nobody could create another. Create another key of this kind first, or set allow_lockout. The key_kind is a lower-case word, such as admin. Metadata:
     /// `key_kind`.
     LastKey = 39,
     /// \[RESOURCE_EXHAUSTED\] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
@@ -6622,6 +6706,8 @@ pub enum ErrorReason {
     OfferLimit = 50,
     /// \[FAILED_PRECONDITION\] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
     ClaimantLimit = 51,
+    /// \[FAILED_PRECONDITION\] The API key was revoked, which is final. Create another one. Metadata: `api_key_id`.
+    ApiKeyRevoked = 52,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6682,6 +6768,7 @@ impl ErrorReason {
             Self::OfferClosed => "ERROR_REASON_OFFER_CLOSED",
             Self::OfferLimit => "ERROR_REASON_OFFER_LIMIT",
             Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
+            Self::ApiKeyRevoked => "ERROR_REASON_API_KEY_REVOKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6741,6 +6828,7 @@ impl ErrorReason {
             "ERROR_REASON_OFFER_CLOSED" => Some(Self::OfferClosed),
             "ERROR_REASON_OFFER_LIMIT" => Some(Self::OfferLimit),
             "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
+            "ERROR_REASON_API_KEY_REVOKED" => Some(Self::ApiKeyRevoked),
             _ => None,
         }
     }
@@ -6968,6 +7056,8 @@ pub enum EventKind {
     OfferClaimed = 48,
     /// \[offer\] An offer was archived.
     OfferArchived = 49,
+    /// \[api_key\] An API key was changed.
+    ApiKeyUpdated = 50,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7026,6 +7116,7 @@ impl EventKind {
             Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
+            Self::ApiKeyUpdated => "EVENT_KIND_API_KEY_UPDATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7081,6 +7172,7 @@ impl EventKind {
             "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
+            "EVENT_KIND_API_KEY_UPDATED" => Some(Self::ApiKeyUpdated),
             _ => None,
         }
     }
