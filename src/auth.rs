@@ -23,8 +23,9 @@ use crate::clock::{self, Clock};
 use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
-use client::Client;
+use crate::store::account::Credential;
 use crate::store::{self, Store};
+use client::Client;
 use lookup::Lookups;
 
 /// How long a key is cached after it was read from the database. A key that was revoked on another instance may still work here
@@ -47,6 +48,8 @@ pub struct Principal {
     pub key: Arc<ApiKey>,
     /// Where the caller is.
     pub client: Client,
+    /// Why the account is suspended. `None` if it is not.
+    pub suspension: Option<Arc<str>>,
 }
 
 /// Checks API keys against the database.
@@ -63,6 +66,7 @@ pub struct Authenticator {
 #[derive(Clone)]
 struct Cached {
     key: Arc<ApiKey>,
+    suspension: Option<Arc<str>>,
     last_use: Arc<KeyUse>,
 }
 
@@ -81,7 +85,7 @@ impl Authenticator {
     /// [`Error::Overloaded`] when too many other keys are being looked up.
     pub async fn resolve(&self, text: &str, client: Client) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
-        let Cached { key, last_use } = match self.keys.get(prefix) {
+        let Cached { key, suspension, last_use } = match self.keys.get(prefix) {
             Some(cached) => cached,
             None => self.read(prefix).await?,
         };
@@ -91,7 +95,7 @@ impl Authenticator {
             return Err(Error::KeyInvalid);
         }
         last_use.note(now);
-        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key, client })
+        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key, client, suspension })
     }
 
     /// Checks that the caller's key still works. For streams and long polls, which go on after the key was resolved. Cheap, because
@@ -113,7 +117,7 @@ impl Authenticator {
     pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
         let prefix = &principal.key.text_prefix;
         // Not shared with other calls, because a look-up in progress may have begun before the key was revoked.
-        let key = store::account::find_key_by_prefix(&self.store, prefix).await?.map(Arc::new);
+        let key = store::account::find_key_by_prefix(&self.store, prefix).await?;
         let Cached { key, .. } = self.remember(prefix, key.ok_or(Error::KeyInvalid)?);
         self.confirm(principal, &key)
     }
@@ -132,13 +136,24 @@ impl Authenticator {
     /// Records that a key was changed or revoked, so that the change has its effect here at once.
     pub fn changed(&self, key: Arc<ApiKey>) {
         // The changed key is cached and not removed, because a read in progress may still return the key as it was before.
-        let cached = self.cached(key);
+        // A suspended account changes no key.
+        let cached = self.cached(Credential { key, suspension: None });
         self.keys.entry(cached.key.text_prefix.clone()).and_compute_with(|_| Op::Put(cached));
     }
 
-    fn cached(&self, key: Arc<ApiKey>) -> Cached {
+    /// Records that an account was suspended or resumed, so that it takes effect here at once. A look-up in progress may bring the
+    /// state of before back, for as long as keys are cached.
+    pub fn account_changed(&self, account_id: AccountId) {
+        for (prefix, cached) in &self.keys {
+            if cached.key.account_id == account_id {
+                self.keys.invalidate(&*prefix);
+            }
+        }
+    }
+
+    fn cached(&self, Credential { key, suspension }: Credential) -> Cached {
         let last_use = self.uses.of(key.account_id, key.id);
-        Cached { key, last_use }
+        Cached { key, suspension, last_use }
     }
 
     async fn read(&self, prefix: &str) -> Result<Cached, Error> {
@@ -147,7 +162,7 @@ impl Authenticator {
     }
 
     /// Caches a key that was read. Returns the key that is cached now, because it may have changed since it was read.
-    fn remember(&self, prefix: &str, key: Arc<ApiKey>) -> Cached {
+    fn remember(&self, prefix: &str, key: Credential) -> Cached {
         let key = self.cached(key);
         let cached = self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
             Some(known) if known.value().key.changed_at() > key.key.changed_at() => Op::Nop,

@@ -75,6 +75,8 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(count("max_active_coupons_per_affiliate"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .col(time_null("suspended_at"))
+            .col(text("suspension_reason"))
             .take(),
         table("api_key", &["account_id", "id"])
             .col(id("account_id"))

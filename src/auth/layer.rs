@@ -216,6 +216,12 @@ async fn identify<Body>(
     if !kinds.contains(&principal.kind) {
         return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
     }
+    // The methods of read keys change nothing.
+    if let Some(suspension) = &principal.suspension
+        && !kinds.contains(&KeyKind::Read)
+    {
+        return Err(Error::AccountSuspended { reason: Arc::clone(suspension) });
+    }
     Ok(Some(principal))
 }
 

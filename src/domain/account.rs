@@ -22,6 +22,27 @@ pub struct Account {
     pub max_active_coupons_per_affiliate: i32,
     pub created_at: Time,
     pub updated_at: Time,
+    /// `None`: the account is active.
+    pub suspended_at: Option<Time>,
+    /// Why the account is suspended. Empty for an active account.
+    pub suspension_reason: String,
+}
+
+impl Account {
+    /// Whether the account may change anything.
+    pub fn state(&self) -> AccountState {
+        if self.suspended_at.is_some() { AccountState::Suspended } else { AccountState::Active }
+    }
+}
+
+text_enum! {
+    /// Whether an account may change anything.
+    AccountState {
+        /// It may do everything.
+        Active = "active",
+        /// It may only read.
+        Suspended = "suspended",
+    }
 }
 
 /// The identifiers by which an operator may name an account.

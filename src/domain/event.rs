@@ -116,6 +116,10 @@ text_enum! {
         AccountRegistered = "account_registered",
         /// The account was changed.
         AccountUpdated = "account_updated",
+        /// An operator suspended the account.
+        AccountSuspended = "account_suspended",
+        /// An operator ended the suspension of the account.
+        AccountResumed = "account_resumed",
     }
 }
 
@@ -155,7 +159,9 @@ impl EventKind {
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
             Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
-            Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
+            Self::AccountRegistered | Self::AccountUpdated | Self::AccountSuspended | Self::AccountResumed => {
+                EventSubject::Account
+            }
         }
     }
 

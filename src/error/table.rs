@@ -123,6 +123,12 @@ impl Error {
             )
             .with("method", method)
             .with("key_kind", kind),
+            Self::AccountSuspended { reason } => Answer::new(
+                ErrorReason::AccountSuspended,
+                Code::PermissionDenied,
+                format!("the account is suspended and may only read: {reason}; ask the operator of the server"),
+            )
+            .with("suspension_reason", reason),
             Self::MethodUnknown { method } => Answer::new(
                 ErrorReason::MethodUnknown,
                 Code::Unimplemented,

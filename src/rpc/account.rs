@@ -1,6 +1,7 @@
 //! Accounts and API keys on the wire.
 
 mod key_change;
+mod operation;
 mod places;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 pub(super) use key_change::{revoke as revoke_key, update as update_key};
+pub(super) use operation::{create_admin_key, list, resume, suspend};
 
 use super::METHODS;
 use super::call::canonical::{self, Mask, canonical};
@@ -16,10 +18,10 @@ use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
-use super::call::{Call, page, selector};
+use super::call::{Call, page};
 use crate::auth::key;
 use crate::auth::permission;
-use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount};
@@ -239,79 +241,6 @@ pub(super) async fn get_key(call: Call, message: pb::GetApiKeyRequest) -> Result
     Ok(pb::GetApiKeyResponse { api_key: Some(used_api_key(&key, uses.get(&id).copied())) })
 }
 
-/// Makes a key for the account that an operator names. The command runs in that account, so that the account's feed has the
-/// event.
-pub(super) async fn create_admin_key(
-    call: Call,
-    message: pb::CreateAdminApiKeyRequest,
-) -> Result<pb::CreateAdminApiKeyResponse, Error> {
-    let asking = call.asking();
-    let (rule, text) = message.read(&asking)?;
-    let mut fields = Fields::default();
-    let selector = selector::account(&mut fields, "account", message.account.as_ref());
-    let selector = fields.complete(selector)?;
-    let account = match &selector {
-        AccountSelector::Id(id) => store::account::find(call.store(), *id).await?,
-        AccountSelector::Email(email) => store::account::find_by_email(call.store(), email).await?,
-    };
-    let account = account.ok_or_else(|| Refusal::not_found(Resource::Account, selector))?;
-    // This is a warning, so that it is seen at every usual level. It is logged before the command is carried out, because the
-    // caller may leave during the command.
-    tracing::warn!(
-        request_id = &*call.name.request_id,
-        operator_key_id = %call.principal.key_id,
-        account_id = %account.id,
-        "an operator asks for an admin key of an account"
-    );
-    let (key, replayed) = call.carry_out_in(account.id, &message, rule).await?;
-    tracing::warn!(
-        request_id = &*call.name.request_id,
-        account_id = %account.id,
-        key_id = %key.id,
-        replayed,
-        "an operator got an admin key of an account"
-    );
-    Ok(pb::CreateAdminApiKeyRequest::render(key, replayed, text, &asking))
-}
-
-impl Change for pb::CreateAdminApiKeyRequest {
-    type Rule = CreateApiKey;
-    type Kept = SecretString;
-
-    fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
-    }
-
-    fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(
-            pb::CreateAdminApiKeyRequest,
-            self,
-            account: canonical::inside(self.account.as_ref(), selector::canonical_account),
-            display_name: canonical::trimmed(&self.display_name);
-            as_sent: request_id,
-        )
-    }
-
-    fn read(&self, _asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
-        let mut fields = Fields::default();
-        fields.request_id(&self.request_id);
-        let account = selector::account(&mut fields, "account", self.account.as_ref());
-        let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
-        fields.complete(account)?;
-        let (text, key) = key::generate(KeyKind::Admin);
-        Ok((CreateApiKey::new(KeyKind::Admin, display_name, key), text))
-    }
-
-    fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateAdminApiKeyResponse {
-        pb::CreateAdminApiKeyResponse {
-            account_id: key.account_id.to_string(),
-            api_key: Some(api_key(&key)),
-            api_key_text: shown_once(&text, replayed),
-            replayed,
-        }
-    }
-}
-
 pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<pb::CheckApiKeyResponse, Error> {
     let principal = &call.principal;
     let account_id =
@@ -334,7 +263,10 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         email: mask.field("email", &sent.email, |email| canonical::email(email)),
         max_active_coupons_per_affiliate: mask.field("max_active_coupons_per_affiliate", limit, |_| None),
         create_time: canonical::unread(&sent.create_time),
-        update_time: canonical::unread(&sent.update_time);
+        update_time: canonical::unread(&sent.update_time),
+        state: canonical::unread(&sent.state),
+        suspend_time: canonical::unread(&sent.suspend_time),
+        suspension_reason: canonical::unread(&sent.suspension_reason);
         as_sent:
     )
 }
@@ -352,6 +284,9 @@ fn account(account: &Account) -> pb::Account {
         max_active_coupons_per_affiliate: account.max_active_coupons_per_affiliate,
         create_time: Some(timestamp(account.created_at)),
         update_time: Some(timestamp(account.updated_at)),
+        state: account.state().number(),
+        suspend_time: account.suspended_at.map(timestamp),
+        suspension_reason: account.suspension_reason.clone(),
     }
 }
 

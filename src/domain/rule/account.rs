@@ -51,6 +51,8 @@ impl Rule for RegisterAccount {
             max_active_coupons_per_affiliate: ACTIVE_COUPONS_DEFAULT,
             created_at: context.now,
             updated_at: context.now,
+            suspended_at: None,
+            suspension_reason: String::new(),
         };
         // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;
@@ -108,6 +110,66 @@ impl Rule for UpdateAccount {
         account.updated_at = context.now;
         let account = context.put(account);
         context.tell(EventKind::AccountUpdated, EventImage::Account(Arc::clone(&account)));
+        Ok(account)
+    }
+}
+
+/// Suspend an account. For operators.
+#[derive(Debug, Clone)]
+pub struct SuspendAccount {
+    /// Why.
+    pub reason: String,
+}
+
+impl Rule for SuspendAccount {
+    type Answer = Arc<Account>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = context.set.account(context.account_id)?;
+        if before.suspended_at.is_some() && before.suspension_reason == self.reason {
+            return Ok(Arc::clone(before));
+        }
+        let suspended_at = before.suspended_at.or(Some(context.now));
+        let account = Account {
+            suspended_at,
+            suspension_reason: self.reason.clone(),
+            updated_at: context.now,
+            ..before.as_ref().clone()
+        };
+        let account = context.put(account);
+        context.tell(EventKind::AccountSuspended, EventImage::Account(Arc::clone(&account)));
+        Ok(account)
+    }
+}
+
+/// End the suspension of an account. For operators.
+#[derive(Debug, Clone)]
+pub struct ResumeAccount {}
+
+impl Rule for ResumeAccount {
+    type Answer = Arc<Account>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = context.set.account(context.account_id)?;
+        if before.suspended_at.is_none() {
+            return Ok(Arc::clone(before));
+        }
+        let account = Account {
+            suspended_at: None,
+            suspension_reason: String::new(),
+            updated_at: context.now,
+            ..before.as_ref().clone()
+        };
+        let account = context.put(account);
+        context.tell(EventKind::AccountResumed, EventImage::Account(Arc::clone(&account)));
         Ok(account)
     }
 }

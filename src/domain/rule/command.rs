@@ -59,6 +59,8 @@ macro_rules! commands {
 commands! {
     account::RegisterAccount(RegisterAccount),
     account::UpdateAccount(UpdateAccount),
+    account::SuspendAccount(SuspendAccount),
+    account::ResumeAccount(ResumeAccount),
     account::CreateApiKey(CreateApiKey),
     account::UpdateApiKey(Box<UpdateApiKey>),
     account::RevokeApiKey(RevokeApiKey),

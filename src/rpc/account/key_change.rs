@@ -51,8 +51,7 @@ impl Change for pb::UpdateApiKeyRequest {
     type Rule = UpdateApiKey;
     type Kept = ();
 
-    const PATHS: FieldPaths =
-        &[(Field::ApiKeyId, "api_key.id"), (Field::AllowedOrigins, "api_key.allowed_origins")];
+    const PATHS: FieldPaths = &[(Field::ApiKeyId, "api_key.id"), (Field::AllowedOrigins, "api_key.allowed_origins")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -89,8 +88,7 @@ impl Change for pb::UpdateApiKeyRequest {
                 }
                 expires_at
             });
-            let allowed_networks =
-                has("allowed_networks").then(|| places::networks(fields, &values.allowed_networks));
+            let allowed_networks = has("allowed_networks").then(|| places::networks(fields, &values.allowed_networks));
             let allowed_origins = has("allowed_origins").then(|| places::origins(fields, &values.allowed_origins));
             let allow_lockout = self.allow_lockout;
             Some(UpdateApiKey { id: id?, display_name, expires_at, allowed_networks, allowed_origins, allow_lockout })

@@ -1,6 +1,6 @@
 //! The values of the closed sets by their wire names. A value that only one side has is a compile error.
 
-use crate::domain::account::KeyKind;
+use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
@@ -62,6 +62,7 @@ macro_rules! wire_enums {
 
 wire_enums! {
     KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
+    AccountState = AccountState { Active, Suspended }
     AttributionModel = AttributionModel { FirstClick, LastClick }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
@@ -95,7 +96,7 @@ wire_enums! {
         AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
-        OfferArchived, ApiKeyUpdated,
+        OfferArchived, ApiKeyUpdated, AccountSuspended, AccountResumed,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

@@ -17,6 +17,9 @@ service! {
         RegisterAccount = write change, OPERATION;
         GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
+        ListAccounts = read rpc::account::list, OPERATION;
+        SuspendAccount = write rpc::account::suspend, OPERATION;
+        ResumeAccount = write rpc::account::resume, OPERATION;
         CreateApiKey = write rpc::account::create_key, KEY_ADMINISTRATION;
         CreateAdminApiKey = write rpc::account::create_admin_key, OPERATION;
         GetApiKey = read rpc::account::get_key, KEY_READING;

@@ -12,6 +12,8 @@ pub struct Model {
     pub max_active_coupons_per_affiliate: i32,
     pub created_at: i64,
     pub updated_at: i64,
+    pub suspended_at: Option<i64>,
+    pub suspension_reason: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -17,6 +17,10 @@ form! {
         created_at: Time,
         updated_at: Time,
     }
+    unless_empty {
+        suspended_at: Option<Time>,
+        suspension_reason: Text<'a>,
+    }
 }
 
 form! {

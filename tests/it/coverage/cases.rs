@@ -250,7 +250,7 @@ impl Case {
 async fn carry_out(steps: &[Preparation], wire: &Wire, account: &Account, names: &mut Names) {
     for step in steps {
         let request = resolve(&step.request, names);
-        let answer = wire.call(&account.keys["admin"], &method(step.method), &request).await;
+        let answer = wire.call(account.key_for(step.method), &method(step.method), &request).await;
         let answer = answer.unwrap_or_else(|status| panic!("{} {request}: {status:?}", step.method));
         for (name, place) in step.kept {
             names.insert((*name).to_owned(), text_at(&answer, place));

@@ -53,6 +53,10 @@ impl World {
         let mut seen = BTreeMap::new();
         for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
             let name = short_name(one);
+            // The accounts of the server, which only operators see.
+            if name == "AccountService/ListAccounts" {
+                continue;
+            }
             let answer = self.expect(account, &name, &json!({"page_size": 1_000})).await;
             assert!(answer["next_page_token"].is_null(), "{name}: the snapshot is whole");
             seen.insert(name, answer);
@@ -84,7 +88,11 @@ impl Account {
     /// The key for a method: the operator key for operator methods, otherwise the admin key, which may make most calls.
     pub(super) fn key_for(&self, name: &str) -> &str {
         match name {
-            "AccountService/RegisterAccount" | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],
+            "AccountService/RegisterAccount"
+            | "AccountService/ListAccounts"
+            | "AccountService/SuspendAccount"
+            | "AccountService/ResumeAccount"
+            | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],
             _ => &self.keys["admin"],
         }
     }

@@ -63,7 +63,13 @@ pub(crate) fn account(id: AccountId) -> Account {
         max_active_coupons_per_affiliate: 5,
         created_at: NOW,
         updated_at: NOW.plus_days(1),
+        suspended_at: None,
+        suspension_reason: String::new(),
     }
+}
+
+pub(crate) fn suspended_account(id: AccountId) -> Account {
+    Account { suspended_at: Some(NOW.plus_days(1)), suspension_reason: "unpaid".to_owned(), ..account(id) }
 }
 
 pub(crate) fn api_key() -> ApiKey {
@@ -77,6 +83,22 @@ pub(crate) fn api_key() -> ApiKey {
         created_at: NOW,
         expires_at: Some(NOW.plus_days(30)),
         revoked_at: Some(NOW.plus_days(3)),
+        updated_at: None,
+        allowed_networks: Vec::new(),
+        allowed_origins: Vec::new(),
+    }
+}
+
+/// A key that works from a few places.
+pub(crate) fn bound_key() -> ApiKey {
+    ApiKey {
+        kind: KeyKind::Publishable,
+        text_prefix: "hw_publishable_1".to_owned(),
+        updated_at: Some(NOW.plus_days(2)),
+        allowed_networks: vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        allowed_origins: vec!["https://shop.test".to_owned()],
+        revoked_at: None,
+        ..api_key()
     }
 }
 

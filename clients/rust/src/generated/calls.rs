@@ -18,6 +18,20 @@ impl Call for pb::UpdateAccountRequest {
     }
 }
 
+impl Call for pb::ListAccountsRequest {}
+
+impl Call for pb::SuspendAccountRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ResumeAccountRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateApiKeyRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -51,7 +65,7 @@ impl Call for pb::CheckApiKeyRequest {}
 impl Call for pb::GetServerInfoRequest {}
 
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-/// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+/// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
 /// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 #[derive(Debug, Clone)]
 pub struct AccountCalls {
@@ -92,6 +106,41 @@ impl AccountCalls {
     pub async fn update_account(&self, request: pb::UpdateAccountRequest) -> Result<pb::UpdateAccountResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).update_account(request).await)
+            .await
+    }
+
+    /// Lists the accounts of the server. Operator keys only.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_accounts(&self, request: pb::ListAccountsRequest) -> Result<pb::ListAccountsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).list_accounts(request).await)
+            .await
+    }
+
+    /// Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+    /// call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+    /// account's feed has an event, and the server's log names the operator key.
+    /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn suspend_account(&self, request: pb::SuspendAccountRequest) -> Result<pb::SuspendAccountResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).suspend_account(request).await)
+            .await
+    }
+
+    /// Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+    /// account's feed has an event, and the server's log names the operator key.
+    /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn resume_account(&self, request: pb::ResumeAccountRequest) -> Result<pb::ResumeAccountResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).resume_account(request).await)
             .await
     }
 

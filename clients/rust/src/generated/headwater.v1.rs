@@ -485,6 +485,15 @@ pub struct Account {
     /// When the account last changed.
     #[prost(message, optional, tag = "6")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether the account may change anything.
+    #[prost(enumeration = "AccountState", tag = "7")]
+    pub state: i32,
+    /// Since when the account is suspended. Not set for an active account.
+    #[prost(message, optional, tag = "8")]
+    pub suspend_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The operator's reason for the suspension. Empty for an active account.
+    #[prost(string, tag = "9")]
+    pub suspension_reason: ::prost::alloc::string::String,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -552,6 +561,115 @@ pub struct UpdateAccountResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+}
+/// The request of ListAccounts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAccountsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only accounts in these states. Empty: all states.
+    #[prost(enumeration = "AccountState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListAccounts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAccountsResponse {
+    /// One page of accounts.
+    #[prost(message, repeated, tag = "1")]
+    pub accounts: ::prost::alloc::vec::Vec<Account>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of SuspendAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendAccountRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account. Required.
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<AccountSelector>,
+    /// Why. The account's owner reads it in each refusal. Required, up to 200 characters.
+    #[prost(string, tag = "3")]
+    pub suspension_reason: ::prost::alloc::string::String,
+}
+/// The answer of SuspendAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendAccountResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ResumeAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeAccountRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account. Required.
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<AccountSelector>,
+}
+/// The answer of ResumeAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeAccountResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// Whether an account may change anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AccountState {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// The account may do everything.
+    Active = 1,
+    /// An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
+    /// books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
+    /// goes on, such as approving rewards whose hold period is over.
+    Suspended = 2,
+}
+impl AccountState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ACCOUNT_STATE_UNSPECIFIED",
+            Self::Active => "ACCOUNT_STATE_ACTIVE",
+            Self::Suspended => "ACCOUNT_STATE_SUSPENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ACCOUNT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ACCOUNT_STATE_ACTIVE" => Some(Self::Active),
+            "ACCOUNT_STATE_SUSPENDED" => Some(Self::Suspended),
+            _ => None,
+        }
+    }
 }
 /// The limits of a server. A request beyond one is refused, except where a comment says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -643,7 +761,7 @@ pub mod account_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    /// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     /// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     #[derive(Debug, Clone)]
     pub struct AccountServiceClient<T> {
@@ -802,6 +920,88 @@ pub mod account_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the accounts of the server. Operator keys only.
+        pub async fn list_accounts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAccountsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/ListAccounts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "ListAccounts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+        /// call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+        /// account's feed has an event, and the server's log names the operator key.
+        /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        pub async fn suspend_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuspendAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuspendAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/SuspendAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "SuspendAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+        /// account's feed has an event, and the server's log names the operator key.
+        /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        pub async fn resume_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/ResumeAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "ResumeAccount"));
             self.inner.unary(req, path, codec).await
         }
         /// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
@@ -6708,6 +6908,9 @@ pub enum ErrorReason {
     ClaimantLimit = 51,
     /// \[FAILED_PRECONDITION\] The API key was revoked, which is final. Create another one. Metadata: `api_key_id`.
     ApiKeyRevoked = 52,
+    /// \[PERMISSION_DENIED\] An operator has suspended the account, so it may only read. The message has the operator's reason. Ask the
+    /// operator of the server. Metadata: `suspension_reason`.
+    AccountSuspended = 53,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6769,6 +6972,7 @@ impl ErrorReason {
             Self::OfferLimit => "ERROR_REASON_OFFER_LIMIT",
             Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
             Self::ApiKeyRevoked => "ERROR_REASON_API_KEY_REVOKED",
+            Self::AccountSuspended => "ERROR_REASON_ACCOUNT_SUSPENDED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6829,6 +7033,7 @@ impl ErrorReason {
             "ERROR_REASON_OFFER_LIMIT" => Some(Self::OfferLimit),
             "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
             "ERROR_REASON_API_KEY_REVOKED" => Some(Self::ApiKeyRevoked),
+            "ERROR_REASON_ACCOUNT_SUSPENDED" => Some(Self::AccountSuspended),
             _ => None,
         }
     }
@@ -7058,6 +7263,10 @@ pub enum EventKind {
     OfferArchived = 49,
     /// \[api_key\] An API key was changed.
     ApiKeyUpdated = 50,
+    /// \[account\] An operator suspended the account.
+    AccountSuspended = 51,
+    /// \[account\] An operator ended the suspension of the account.
+    AccountResumed = 52,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7117,6 +7326,8 @@ impl EventKind {
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
             Self::ApiKeyUpdated => "EVENT_KIND_API_KEY_UPDATED",
+            Self::AccountSuspended => "EVENT_KIND_ACCOUNT_SUSPENDED",
+            Self::AccountResumed => "EVENT_KIND_ACCOUNT_RESUMED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7173,6 +7384,8 @@ impl EventKind {
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
             "EVENT_KIND_API_KEY_UPDATED" => Some(Self::ApiKeyUpdated),
+            "EVENT_KIND_ACCOUNT_SUSPENDED" => Some(Self::AccountSuspended),
+            "EVENT_KIND_ACCOUNT_RESUMED" => Some(Self::AccountResumed),
             _ => None,
         }
     }
