@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod listen;
 mod log;
+mod mail;
 mod place;
 mod shutdown;
 mod similar;
@@ -28,6 +29,7 @@ use file::FileSettings;
 pub use limits::LimitSettings;
 pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
+pub use mail::{MailSettings, SmtpUrl};
 pub use place::{Place, Places};
 pub use shutdown::ShutdownSettings;
 pub use workers::WorkerSettings;
@@ -115,6 +117,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub workers: WorkerSettings,
+    /// Mail.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub mail: MailSettings,
     /// The stop.
     #[command(flatten)]
     #[serde(flatten)]

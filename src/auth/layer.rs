@@ -123,6 +123,7 @@ where
         let authenticator = Arc::clone(&self.authenticator);
         let permissions = Arc::clone(&self.permissions);
         let client = Client::of(request.headers(), peer, &self.proxies);
+        let address = client.address;
         let mut name = CallName { request_id: Arc::clone(&request_id), ..CallName::default() };
         let call = async move {
             let refusal = match identify(&authenticator, &permissions, client, &mut name, &mut request).await {
@@ -141,7 +142,7 @@ where
                             let status = Status::from_header_map(response.headers());
                             match status.as_ref().and_then(error::adopt) {
                                 None => {
-                                    status.iter().for_each(|status| refusals::count(status, &name, peer));
+                                    status.iter().for_each(|status| refusals::count(status, &name, address));
                                     return Ok(named(response, &name.request_id));
                                 }
                                 Some(error) => error,
@@ -152,7 +153,7 @@ where
                 Err(error) => error,
             };
             let status = refusal.into_status(&name);
-            refusals::count(&status, &name, peer);
+            refusals::count(&status, &name, address);
             Ok(named(status.into_http(), &name.request_id))
         };
         let Some(deadline) = deadline else { return Box::pin(call) };

@@ -26,6 +26,19 @@ pub struct Account {
     pub suspended_at: Option<Time>,
     /// Why the account is suspended. Empty for an active account.
     pub suspension_reason: String,
+    /// `None`: the address was not verified.
+    pub email_verified_at: Option<Time>,
+    /// The token that was mailed to the address. Left out of the answers that are stored for repeated requests.
+    pub verification: Option<Verification>,
+}
+
+/// A token that verifies an email address. Only the mail has its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Verification {
+    /// SHA-256 of the token's text.
+    pub token_hash: [u8; 32],
+    pub expires_at: Time,
 }
 
 impl Account {

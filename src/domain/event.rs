@@ -116,6 +116,8 @@ text_enum! {
         AccountRegistered = "account_registered",
         /// The account was changed.
         AccountUpdated = "account_updated",
+        /// The owner verified the account's email address.
+        AccountEmailVerified = "account_email_verified",
         /// An operator suspended the account.
         AccountSuspended = "account_suspended",
         /// An operator ended the suspension of the account.
@@ -159,9 +161,11 @@ impl EventKind {
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
             Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
-            Self::AccountRegistered | Self::AccountUpdated | Self::AccountSuspended | Self::AccountResumed => {
-                EventSubject::Account
-            }
+            Self::AccountRegistered
+            | Self::AccountUpdated
+            | Self::AccountEmailVerified
+            | Self::AccountSuspended
+            | Self::AccountResumed => EventSubject::Account,
         }
     }
 

@@ -143,6 +143,8 @@ typed_ids! {
     ConversionId = "cnv";
     /// A reward.
     RewardId = "rwd";
+    /// A mail that waits to be sent.
+    MailId = "mal";
     /// An event of the feed.
     EventId = "evt";
 }

@@ -19,6 +19,7 @@ pub mod item;
 pub mod lead;
 pub mod ledger;
 pub mod link;
+pub mod mail;
 pub mod money;
 pub mod offer;
 pub mod outcome;

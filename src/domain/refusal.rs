@@ -44,6 +44,8 @@ text_enum! {
     Field {
         /// An email address.
         Email = "email",
+        /// The token that verifies an email address.
+        VerificationToken = "verification_token",
         /// The merchant's own id.
         ExternalId = "external_id",
         /// The ref_id of an enrollment.
@@ -288,6 +290,9 @@ pub enum Refusal {
         /// The kind of the key.
         kind: KeyKind,
     },
+    /// The token does not verify the account's email address.
+    #[error("the token is unknown, was used before, or has expired")]
+    VerificationTokenInvalid,
     /// The key was revoked.
     #[error("API key {key_id} was revoked")]
     KeyRevoked {

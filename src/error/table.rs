@@ -379,6 +379,14 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
         }
+        Refusal::VerificationTokenInvalid => Answer::precondition(
+            ErrorReason::VerificationTokenInvalid,
+            "verification_token",
+            format!(
+                "{}: {text}; call UpdateAccount with the address to get another one",
+                path(&Field::VerificationToken)
+            ),
+        ),
         Refusal::KeyRevoked { key_id } => Answer::precondition(
             ErrorReason::ApiKeyRevoked,
             key_id.to_string(),

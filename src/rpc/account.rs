@@ -15,7 +15,7 @@ pub(super) use operation::{create_admin_key, list, resume, suspend};
 use super::METHODS;
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
@@ -24,7 +24,7 @@ use crate::auth::permission;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount};
+use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount, VerifyAccountEmail};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error, FieldPaths};
 use crate::pb;
@@ -57,7 +57,7 @@ impl Change for pb::RegisterAccountRequest {
         let email = fields.email("email", &self.email);
         let email = fields.complete(email)?;
         let (text, key) = key::generate(KeyKind::Admin);
-        Ok((RegisterAccount { display_name, email, key }, text))
+        Ok((RegisterAccount { display_name, email, key, token: key::verification_token() }, text))
     }
 
     fn render(
@@ -116,7 +116,7 @@ impl Change for pb::UpdateAccountRequest {
                     rule.display_name = Some(display_name);
                 }
                 if paths.contains(&"email") {
-                    rule.email = fields.email("email", &values.email);
+                    rule.email = fields.email("email", &values.email).map(|email| (email, key::verification_token()));
                 }
                 if paths.contains(&"max_active_coupons_per_affiliate") {
                     let limit = values.max_active_coupons_per_affiliate;
@@ -131,6 +131,36 @@ impl Change for pb::UpdateAccountRequest {
 
     fn render(updated: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateAccountResponse {
         pb::UpdateAccountResponse { account: Some(account(&updated)), replayed }
+    }
+}
+
+impl Change for pb::VerifyAccountEmailRequest {
+    type Rule = VerifyAccountEmail;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::VerifyAccountEmailRequest,
+            self,
+            verification_token: canonical::trimmed(&self.verification_token);
+            as_sent: request_id,
+        )
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(VerifyAccountEmail, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let token = fields.required_line("verification_token", &self.verification_token, KEY_LENGTH_MAX);
+        fields.finish()?;
+        Ok((VerifyAccountEmail { token }, ()))
+    }
+
+    fn render(verified: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::VerifyAccountEmailResponse {
+        pb::VerifyAccountEmailResponse { account: Some(account(&verified)), replayed }
     }
 }
 
@@ -266,7 +296,8 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         update_time: canonical::unread(&sent.update_time),
         state: canonical::unread(&sent.state),
         suspend_time: canonical::unread(&sent.suspend_time),
-        suspension_reason: canonical::unread(&sent.suspension_reason);
+        suspension_reason: canonical::unread(&sent.suspension_reason),
+        email_verify_time: canonical::unread(&sent.email_verify_time);
         as_sent:
     )
 }
@@ -287,6 +318,7 @@ fn account(account: &Account) -> pb::Account {
         state: account.state().number(),
         suspend_time: account.suspended_at.map(timestamp),
         suspension_reason: account.suspension_reason.clone(),
+        email_verify_time: account.email_verified_at.map(timestamp),
     }
 }
 

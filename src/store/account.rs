@@ -14,7 +14,7 @@ use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::{SqlKey, Stored};
 use super::{Store, StoreError, WriteTransaction};
-use crate::domain::account::{Account, AccountState, ApiKey, KeyKind};
+use crate::domain::account::{Account, AccountState, ApiKey, KeyKind, Verification};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::set::{MANAGING_KEYS_LOADED, Needs};
 use crate::domain::time::Time;
@@ -34,10 +34,21 @@ impl Stored for Account {
             updated_at: self.updated_at.micros(),
             suspended_at: self.suspended_at.map(Time::micros),
             suspension_reason: self.suspension_reason.clone(),
+            email_verified_at: self.email_verified_at.map(Time::micros),
+            verification_hash: self.verification.map(|verification| verification.token_hash.to_vec()),
+            verification_expires_at: self.verification.map(|verification| verification.expires_at.micros()),
         })
     }
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("account", row.id);
+        let verification = match (row.verification_hash, row.verification_expires_at) {
+            (Some(hash), Some(expires_at)) => {
+                Some(Verification { token_hash: name.hash(hash)?, expires_at: Time::from_micros(expires_at) })
+            }
+            (None, None) => None,
+            _ => return Err(name.inconsistent()),
+        };
         Ok(Self {
             id: AccountId::from_uuid(row.id),
             display_name: row.display_name,
@@ -47,6 +58,8 @@ impl Stored for Account {
             updated_at: Time::from_micros(row.updated_at),
             suspended_at: row.suspended_at.map(Time::from_micros),
             suspension_reason: row.suspension_reason,
+            email_verified_at: row.email_verified_at.map(Time::from_micros),
+            verification,
         })
     }
 

@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod link;
 pub mod list;
 pub mod lists;
+pub mod mail;
 pub mod offer;
 pub mod program;
 pub mod request;

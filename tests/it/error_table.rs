@@ -81,6 +81,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ClaimantLimit { offer_id: OfferId::from_uuid(id()), limit: 1 },
         Refusal::LastKey { kind: KeyKind::Admin },
         Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
+        Refusal::VerificationTokenInvalid,
         Refusal::KeyRevoked { key_id: ApiKeyId::from_uuid(id()) },
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },

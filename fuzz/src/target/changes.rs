@@ -34,6 +34,7 @@ changes! {
     UpdateAccountRequest,
     CreateApiKeyRequest,
     CreateAdminApiKeyRequest,
+    VerifyAccountEmailRequest,
     SuspendAccountRequest,
     ResumeAccountRequest,
     UpdateApiKeyRequest,

@@ -91,7 +91,7 @@ impl FeedSegment {
     #[cfg(test)]
     pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
         let segment = Segment::for_tests(first_sequence, last_sequence);
-        Self { segment, revoked_keys: Vec::new(), entries: OnceLock::new() }
+        Self { segment, changed_keys: Vec::new(), entries: OnceLock::new() }
     }
 }
 

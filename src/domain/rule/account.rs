@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::account_email::ask_to_verify;
 use super::context::{Context, Rule};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::event::{EventImage, EventKind};
@@ -33,6 +34,8 @@ pub struct RegisterAccount {
     pub email: String,
     /// The first admin key.
     pub key: NewApiKey,
+    /// The token to mail to the address.
+    pub token: String,
 }
 
 impl Rule for RegisterAccount {
@@ -44,7 +47,7 @@ impl Rule for RegisterAccount {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         email_is_free(context, &self.email, None)?;
-        let account = Account {
+        let mut account = Account {
             id: AccountId::new(context.ids),
             display_name: self.display_name.clone(),
             email: self.email.clone(),
@@ -53,9 +56,12 @@ impl Rule for RegisterAccount {
             updated_at: context.now,
             suspended_at: None,
             suspension_reason: String::new(),
+            email_verified_at: None,
+            verification: None,
         };
         // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;
+        ask_to_verify(context, &mut account, &self.token);
         let account = context.put(account);
         context.tell(EventKind::AccountRegistered, EventImage::Account(Arc::clone(&account)));
         let key = CreateApiKey::new(KeyKind::Admin, "first key", self.key.clone()).make(context);
@@ -81,8 +87,8 @@ fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> 
 pub struct UpdateAccount {
     /// The merchant's name.
     pub display_name: Option<String>,
-    /// The owner's email address in lower case.
-    pub email: Option<String>,
+    /// The owner's email address in lower case, and the token to mail to it if it has to be verified.
+    pub email: Option<(String, String)>,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: Option<i32>,
 }
@@ -92,17 +98,21 @@ impl Rule for UpdateAccount {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
-        needs.names.account_emails.extend(self.email.clone());
+        needs.names.account_emails.extend(self.email.as_ref().map(|(email, _)| email.clone()));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let mut account = context.set.account(context.account_id)?.as_ref().clone();
-        if let Some(email) = &self.email {
-            email_is_free(context, email, Some(account.id))?;
-            account.email.clone_from(email);
-        }
         if let Some(display_name) = &self.display_name {
             account.display_name.clone_from(display_name);
+        }
+        if let Some((email, token)) = &self.email {
+            email_is_free(context, email, Some(account.id))?;
+            let is_verified = account.email == *email && account.email_verified_at.is_some();
+            account.email.clone_from(email);
+            if !is_verified {
+                ask_to_verify(context, &mut account, token);
+            }
         }
         if let Some(limit) = self.max_active_coupons_per_affiliate {
             account.max_active_coupons_per_affiliate = limit;

@@ -59,6 +59,7 @@ macro_rules! commands {
 commands! {
     account::RegisterAccount(RegisterAccount),
     account::UpdateAccount(UpdateAccount),
+    account_email::VerifyAccountEmail(VerifyAccountEmail),
     account::SuspendAccount(SuspendAccount),
     account::ResumeAccount(ResumeAccount),
     account::CreateApiKey(CreateApiKey),

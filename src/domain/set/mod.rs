@@ -15,6 +15,7 @@ mod item;
 mod kind;
 mod lead;
 mod link;
+mod mail;
 mod names;
 mod needed_names;
 mod needs;

@@ -96,7 +96,7 @@ wire_enums! {
         AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
-        OfferArchived, ApiKeyUpdated, AccountSuspended, AccountResumed,
+        OfferArchived, ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

@@ -17,6 +17,7 @@ service! {
         RegisterAccount = write change, OPERATION;
         GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
+        VerifyAccountEmail = write change, ADMINISTRATION;
         ListAccounts = read rpc::account::list, OPERATION;
         SuspendAccount = write rpc::account::suspend, OPERATION;
         ResumeAccount = write rpc::account::resume, OPERATION;

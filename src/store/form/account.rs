@@ -20,6 +20,10 @@ form! {
     unless_empty {
         suspended_at: Option<Time>,
         suspension_reason: Text<'a>,
+        email_verified_at: Option<Time>,
+    }
+    left_out {
+        verification: None,
     }
 }
 

@@ -139,6 +139,11 @@ fn accounts() -> Vec<Spelling> {
             &["api_key.id", "allow_lockout"],
         ),
         spelling(
+            "AccountService/VerifyAccountEmail",
+            vec![(json!({}), json!({"verification_token": " ${verification_token} "}))],
+            &[],
+        ),
+        spelling(
             "AccountService/SuspendAccount",
             vec![(json!({"suspension_reason": "unpaid"}), json!({"suspension_reason": " unpaid "}))],
             &["account.id"],

@@ -286,3 +286,62 @@ db_test!(w1_operators_list_suspend_and_resume_accounts, |database: TestDatabase|
     let nobody = pb::ResumeAccountRequest { account: by_email("nobody@owners.example"), ..Default::default() };
     assert_eq!(reason(&operator.accounts.resume_account(nobody).await.unwrap_err()), "ACCOUNT_NOT_FOUND");
 });
+
+db_test!(w1_the_owner_verifies_the_address_with_a_token_that_works_once, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut operator = Client::connect(&server.address, &server.operator_key).await.unwrap();
+    let register = |email: &str| pb::RegisterAccountRequest {
+        request_id: format!("register-{email}"),
+        display_name: "Söhne & Co".to_owned(),
+        email: email.to_owned(),
+    };
+    for wrong in ["", "owner", "owner@", "@shop.example", "a b@shop.example"] {
+        let status = operator.accounts.register_account(register(wrong)).await.unwrap_err();
+        assert_eq!(reason(&status), "INVALID_FIELDS", "{wrong}");
+    }
+    assert_eq!(server.mails().await, [""; 0], "a refused call mails nothing");
+    let registered = operator.accounts.register_account(register("ann@shop.example")).await.unwrap().into_inner();
+    let again = operator.accounts.register_account(register("ann@shop.example")).await.unwrap().into_inner();
+    assert_eq!((again.replayed, again.api_key_text.as_str()), (true, ""), "the key is shown once");
+    assert_eq!(server.mails().await.len(), 1, "a repeat mails nothing");
+    assert_eq!(registered.account.unwrap().email_verify_time, None);
+    let mut owner = Client::connect(&server.address, &registered.api_key_text).await.unwrap();
+    let mut stranger = server.new_account("stranger").await;
+    let verify = async |client: &mut Client, token: &str| {
+        let request = pb::VerifyAccountEmailRequest { verification_token: token.to_owned(), ..Default::default() };
+        Ok(client.accounts.verify_account_email(request).await?.into_inner().account.unwrap())
+    };
+    let refused = async |client: &mut Client, token: &str| {
+        let status: Status = verify(client, token).await.unwrap_err();
+        let told = (status.code(), reason(&status));
+        assert_eq!(told, (Code::FailedPrecondition, "VERIFICATION_TOKEN_INVALID".to_owned()), "{token}");
+    };
+    let token = server.mailed_token("ann@shop.example").await;
+    refused(&mut stranger, &token).await;
+    refused(&mut owner, &token[1..]).await;
+    let verified = verify(&mut owner, &token).await.unwrap();
+    assert_eq!(verified.email_verify_time, in_seconds(&server, 0));
+    refused(&mut owner, &token).await;
+    assert_eq!(kinds_of_events(&mut owner).await.last(), Some(&pb::EventKind::AccountEmailVerified));
+
+    // Another address has to be verified too. Only the token of the newest mail works, and only for some days.
+    let move_to = |email: &str| pb::UpdateAccountRequest {
+        account: Some(pb::Account { email: email.to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["email".to_owned()] }),
+        ..Default::default()
+    };
+    let moved = owner.accounts.update_account(move_to("bea@shop.example")).await.unwrap().into_inner().account.unwrap();
+    assert_eq!(moved.email_verify_time, None);
+    let first = server.mailed_token("bea@shop.example").await;
+    server.clock.advance_days(4);
+    refused(&mut owner, &first).await;
+    owner.accounts.update_account(move_to("bea@shop.example")).await.unwrap();
+    let second = server.mailed_token("bea@shop.example").await;
+    refused(&mut owner, &first).await;
+    let verified = verify(&mut owner, &second).await.unwrap();
+    // A verified address that stays the same is not verified anew.
+    let mails = server.mails().await.len();
+    let same = owner.accounts.update_account(move_to("bea@shop.example")).await.unwrap().into_inner().account.unwrap();
+    assert_eq!(same.email_verify_time, verified.email_verify_time);
+    assert_eq!(server.mails().await.len(), mails);
+});

@@ -87,9 +87,12 @@ db_test!(accounts_and_keys, |database: TestDatabase| async move {
     assert_eq!(store::account::find_key(&store, ACCOUNT, places.id).await, Ok(Some(places)));
     assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_9").await, Ok(None));
     assert_lists!(store::account::list_keys, &store, (), |row| row.id, [1, 2]);
-    let change = |set: &mut WorkingSet| _ = set.put(rows::suspended_account(ACCOUNT));
-    write(&store, Needs::default(), change, NOW).await.unwrap();
-    assert_eq!(store::account::find(&store, ACCOUNT).await, Ok(Some(rows::suspended_account(ACCOUNT))));
+    let mut suspended = rows::suspended_account(ACCOUNT);
+    suspended.verification =
+        Some(headwater::domain::account::Verification { token_hash: [9; 32], expires_at: NOW.plus_days(3) });
+    let changed = suspended.clone();
+    write(&store, Needs::default(), |set| _ = set.put(changed), NOW).await.unwrap();
+    assert_eq!(store::account::find(&store, ACCOUNT).await, Ok(Some(suspended)));
     credential.suspension = Some("unpaid".into());
     assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_1").await, Ok(Some(credential)));
 });

@@ -21,7 +21,7 @@ use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
-    OfferId, ProgramId, RewardId,
+    MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -29,6 +29,7 @@ use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::link::{Link, LinkState};
+use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
@@ -65,11 +66,18 @@ pub(crate) fn account(id: AccountId) -> Account {
         updated_at: NOW.plus_days(1),
         suspended_at: None,
         suspension_reason: String::new(),
+        email_verified_at: None,
+        verification: None,
     }
 }
 
 pub(crate) fn suspended_account(id: AccountId) -> Account {
-    Account { suspended_at: Some(NOW.plus_days(1)), suspension_reason: "unpaid".to_owned(), ..account(id) }
+    Account {
+        suspended_at: Some(NOW.plus_days(1)),
+        suspension_reason: "unpaid".to_owned(),
+        email_verified_at: Some(NOW),
+        ..account(id)
+    }
 }
 
 pub(crate) fn api_key() -> ApiKey {
@@ -87,6 +95,15 @@ pub(crate) fn api_key() -> ApiKey {
         allowed_networks: Vec::new(),
         allowed_origins: Vec::new(),
     }
+}
+
+pub(crate) fn mail() -> Mail {
+    let letter = Letter {
+        recipient: "ann@shop.test".to_owned(),
+        subject: "Wëlcome".to_owned(),
+        body: "Hello Ann,\n\nit works.\n".to_owned(),
+    };
+    Mail { tries: 2, due_at: NOW.plus_days(1), ..Mail::new(MailId::from_uuid(uuid(1)), ACCOUNT, letter, NOW) }
 }
 
 /// A key that works from a few places.
@@ -559,6 +576,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     let (sold, refunded) = (sale(1), refund(2, ConversionOutcome::Attributed));
     let earned = reward(1, &sold, None);
     set.put(api_key());
+    set.put(mail());
     set.put(program());
     set.put(terms());
     set.put(inactive_affiliate());

@@ -18,6 +18,12 @@ impl Call for pb::UpdateAccountRequest {
     }
 }
 
+impl Call for pb::VerifyAccountEmailRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::ListAccountsRequest {}
 
 impl Call for pb::SuspendAccountRequest {
@@ -77,7 +83,7 @@ impl AccountCalls {
         Self { caller }
     }
 
-    /// Creates an account and its first admin key. Operator keys only.
+    /// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
     /// Errors: ALREADY_EXISTS when an account with this email exists.
     ///
     /// # Errors
@@ -98,7 +104,8 @@ impl AccountCalls {
             .await
     }
 
-    /// Changes the account of the calling key.
+    /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+    /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
     /// Errors: ALREADY_EXISTS when another account has this email.
     ///
     /// # Errors
@@ -106,6 +113,18 @@ impl AccountCalls {
     pub async fn update_account(&self, request: pb::UpdateAccountRequest) -> Result<pb::UpdateAccountResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).update_account(request).await)
+            .await
+    }
+
+    /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+    /// days. UpdateAccount with the same address sends another one.
+    /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn verify_account_email(&self, request: pb::VerifyAccountEmailRequest) -> Result<pb::VerifyAccountEmailResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).verify_account_email(request).await)
             .await
     }
 

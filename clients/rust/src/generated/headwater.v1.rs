@@ -494,6 +494,9 @@ pub struct Account {
     /// The operator's reason for the suspension. Empty for an active account.
     #[prost(string, tag = "9")]
     pub suspension_reason: ::prost::alloc::string::String,
+    /// When VerifyAccountEmail verified the email address. Not set for an address that was not verified.
+    #[prost(message, optional, tag = "10")]
+    pub email_verify_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -629,6 +632,28 @@ pub struct ResumeAccountRequest {
 /// The answer of ResumeAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResumeAccountResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of VerifyAccountEmail.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyAccountEmailRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The token of the mail, up to 128 characters. Blanks around it are ignored. Required.
+    #[prost(string, tag = "2")]
+    pub verification_token: ::prost::alloc::string::String,
+}
+/// The answer of VerifyAccountEmail.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyAccountEmailResponse {
     /// The account after the change.
     #[prost(message, optional, tag = "1")]
     pub account: ::core::option::Option<Account>,
@@ -843,7 +868,7 @@ pub mod account_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Creates an account and its first admin key. Operator keys only.
+        /// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
         /// Errors: ALREADY_EXISTS when an account with this email exists.
         pub async fn register_account(
             &mut self,
@@ -896,7 +921,8 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "GetAccount"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the account of the calling key.
+        /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
         /// Errors: ALREADY_EXISTS when another account has this email.
         pub async fn update_account(
             &mut self,
@@ -920,6 +946,35 @@ pub mod account_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+        /// days. UpdateAccount with the same address sends another one.
+        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        pub async fn verify_account_email(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyAccountEmailRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyAccountEmailResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/VerifyAccountEmail",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "VerifyAccountEmail"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Lists the accounts of the server. Operator keys only.
@@ -6911,6 +6966,9 @@ pub enum ErrorReason {
     /// \[PERMISSION_DENIED\] An operator has suspended the account, so it may only read. The message has the operator's reason. Ask the
     /// operator of the server. Metadata: `suspension_reason`.
     AccountSuspended = 53,
+    /// \[FAILED_PRECONDITION\] The token was not mailed to the account's address, was used before, has expired, or a later mail has replaced
+    /// it. Call UpdateAccount with the same address to get another one.
+    VerificationTokenInvalid = 54,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6973,6 +7031,7 @@ impl ErrorReason {
             Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
             Self::ApiKeyRevoked => "ERROR_REASON_API_KEY_REVOKED",
             Self::AccountSuspended => "ERROR_REASON_ACCOUNT_SUSPENDED",
+            Self::VerificationTokenInvalid => "ERROR_REASON_VERIFICATION_TOKEN_INVALID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7034,6 +7093,9 @@ impl ErrorReason {
             "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
             "ERROR_REASON_API_KEY_REVOKED" => Some(Self::ApiKeyRevoked),
             "ERROR_REASON_ACCOUNT_SUSPENDED" => Some(Self::AccountSuspended),
+            "ERROR_REASON_VERIFICATION_TOKEN_INVALID" => {
+                Some(Self::VerificationTokenInvalid)
+            }
             _ => None,
         }
     }
@@ -7267,6 +7329,8 @@ pub enum EventKind {
     AccountSuspended = 51,
     /// \[account\] An operator ended the suspension of the account.
     AccountResumed = 52,
+    /// \[account\] The owner verified the account's email address.
+    AccountEmailVerified = 53,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7328,6 +7392,7 @@ impl EventKind {
             Self::ApiKeyUpdated => "EVENT_KIND_API_KEY_UPDATED",
             Self::AccountSuspended => "EVENT_KIND_ACCOUNT_SUSPENDED",
             Self::AccountResumed => "EVENT_KIND_ACCOUNT_RESUMED",
+            Self::AccountEmailVerified => "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7386,6 +7451,7 @@ impl EventKind {
             "EVENT_KIND_API_KEY_UPDATED" => Some(Self::ApiKeyUpdated),
             "EVENT_KIND_ACCOUNT_SUSPENDED" => Some(Self::AccountSuspended),
             "EVENT_KIND_ACCOUNT_RESUMED" => Some(Self::AccountResumed),
+            "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED" => Some(Self::AccountEmailVerified),
             _ => None,
         }
     }

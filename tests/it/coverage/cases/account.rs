@@ -42,6 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
             "account.state",
             "account.suspend_time",
             "account.suspension_reason",
+            "account.email_verify_time",
         ])
         .not_references(&["account.email"]),
         case("AccountService/CreateApiKey", json!({"kind": "API_KEY_KIND_READ"}))
@@ -65,6 +66,11 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"account": {"id": ""}}))
         .wrong(json!({"account": {"email": "owner"}}))
         .wrong(json!({"account": {"email": ""}})),
+        case("AccountService/VerifyAccountEmail", json!({"verification_token": "${verification_token}"}))
+            .other(json!({"verification_token": "another"}))
+            .wrong(json!({"request_id": long(), "verification_token": ""}))
+            .wrong(json!({"verification_token": long()}))
+            .not_references(&["verification_token"]),
         case("AccountService/ListAccounts", json!({})).list().wrong(json!({"page_size": -1, "order": 99, "states": [9]})),
         case(
             "AccountService/SuspendAccount",
