@@ -96,6 +96,17 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(text_null("allowed_networks"))
             .col(text_null("allowed_origins"))
             .take(),
+        table("audit_entry", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("key_id"))
+            .col(state("key_kind"))
+            .col(text_null("address"))
+            .col(text("method"))
+            .col(text("subject_id"))
+            .col(text("call_id"))
+            .col(time("created_at"))
+            .take(),
         table("mail", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
@@ -457,6 +468,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "kind", "expires_at"],
             Expr::col("revoked_at").is_null(),
         ),
+        index("audit_entry_by_key", "audit_entry", &["account_id", "key_id", "id"]),
         index("mail_by_due_at", "mail", &["due_at"]),
         unique_index_of_named("item_by_active_sku", "item", &["account_id", "active_sku"], "active_sku"),
         unique_index_of_named("affiliate_by_email", "affiliate", &["account_id", "email"], "email"),

@@ -117,7 +117,7 @@ pub async fn create(app: &App) -> Result<SecretString, OperatorKeyError> {
 
 fn envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
     let command = CreateApiKey::new(KeyKind::ServerOperator, "operator", key);
-    Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
+    Envelope { account_id: AccountId::SERVER, fingerprint, actor: None, command: command.into() }
 }
 
 async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

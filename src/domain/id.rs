@@ -143,6 +143,8 @@ typed_ids! {
     ConversionId = "cnv";
     /// A reward.
     RewardId = "rwd";
+    /// An entry of the audit log.
+    AuditEntryId = "aud";
     /// A mail that waits to be sent.
     MailId = "mal";
     /// An event of the feed.

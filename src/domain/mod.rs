@@ -8,6 +8,7 @@ pub mod account;
 pub mod affiliate;
 pub mod affiliate_state;
 pub mod attribution;
+pub mod audit;
 pub mod claim;
 pub mod click;
 pub mod conversion;

@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod audit;
 mod batch;
 pub mod call;
 mod click;

@@ -26,7 +26,7 @@ type Inbox = Arc<Mutex<Vec<(String, String)>>>;
 /// One session of the mail server.
 struct Session {
     inbox: Inbox,
-    /// Answers to the next mails, before the server takes one.
+    /// Answers to the next recipients, before the server takes one.
     answers: Arc<Mutex<Vec<Response>>>,
     recipient: String,
     text: Vec<u8>,
@@ -35,7 +35,10 @@ struct Session {
 impl Handler for Session {
     fn rcpt(&mut self, to: &str) -> Response {
         to.clone_into(&mut self.recipient);
-        if to.starts_with("nobody@") { NO_MAILBOX } else { OK }
+        if to.starts_with("nobody@") {
+            return NO_MAILBOX;
+        }
+        self.answers.lock().unwrap().pop().unwrap_or(OK)
     }
 
     fn data(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -44,9 +47,6 @@ impl Handler for Session {
     }
 
     fn data_end(&mut self) -> Response {
-        if let Some(answer) = self.answers.lock().unwrap().pop() {
-            return answer;
-        }
         let text = String::from_utf8(std::mem::take(&mut self.text)).unwrap();
         self.inbox.lock().unwrap().push((self.recipient.clone(), text));
         OK

@@ -4,6 +4,7 @@
 mod account;
 mod affiliate;
 mod affiliate_search;
+mod audit;
 mod conversion;
 mod coupon;
 mod item;

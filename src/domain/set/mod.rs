@@ -6,6 +6,7 @@
 
 mod account;
 mod affiliate;
+mod audit;
 mod balances;
 mod click;
 mod conversion;

@@ -27,6 +27,7 @@ service! {
         ListApiKeys = read rpc::account::list_keys, KEY_READING;
         UpdateApiKey = write rpc::account::update_key, KEY_ADMINISTRATION;
         RevokeApiKey = write rpc::account::revoke_key, KEY_ADMINISTRATION;
+        ListAuditEntries = read rpc::audit::list, KEY_READING;
         CheckApiKey = read rpc::account::check_key, EVERY_KIND;
         GetServerInfo = read rpc::server_info::get, EVERY_KIND;
     }

@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod audit;
 mod batch;
 mod click;
 mod conversion;
@@ -275,6 +276,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("account", account::cases()),
         ("affiliate", affiliate::cases()),
+        ("audit", audit::cases()),
         ("batch", batch::cases()),
         ("click", click::cases()),
         ("conversion", conversion::cases()),

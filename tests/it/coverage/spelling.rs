@@ -83,6 +83,10 @@ fn accounts() -> Vec<Spelling> {
                         "max_active_coupons_per_affiliate": 7,
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
+                        "state": "ACCOUNT_STATE_SUSPENDED",
+                        "suspend_time": {"seconds": 1},
+                        "suspension_reason": "unread",
+                        "email_verify_time": {"seconds": 1},
                     },
                     "update_mask": {"paths": ["email", "display_name", "email"]},
                 }),
@@ -150,10 +154,7 @@ fn accounts() -> Vec<Spelling> {
         ),
         spelling(
             "AccountService/ResumeAccount",
-            vec![(
-                json!({"account": {"id": null, "email": "${new_account_email}"}}),
-                json!({"account": {"id": null, "email": " ${new_account_email}."}}),
-            )],
+            vec![(json!({}), json!({"account": {"email": " ${new_account_email}."}}))],
             &["account.id"],
         ),
         spelling(

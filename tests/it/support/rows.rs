@@ -7,6 +7,7 @@ use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use headwater::domain::audit::{Actor, AuditEntry};
 use headwater::domain::claim::{ClaimOutcome, OfferClaims};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
@@ -20,8 +21,8 @@ use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentSt
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
-    MailId, OfferId, ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
+    LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -95,6 +96,17 @@ pub(crate) fn api_key() -> ApiKey {
         allowed_networks: Vec::new(),
         allowed_origins: Vec::new(),
     }
+}
+
+pub(crate) fn audit_entry() -> AuditEntry {
+    let actor = Actor {
+        key_id: api_key().id,
+        key_kind: KeyKind::Admin,
+        address: Some("2001:db8::7".parse().unwrap()),
+        method: "headwater.v1.AccountService/UpdateAccount",
+        call_id: "order-17".to_owned(),
+    };
+    AuditEntry::new(AuditEntryId::from_uuid(uuid(1)), ACCOUNT, &actor, ACCOUNT.to_string(), NOW)
 }
 
 pub(crate) fn mail() -> Mail {
@@ -577,6 +589,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     let earned = reward(1, &sold, None);
     set.put(api_key());
     set.put(mail());
+    set.put(audit_entry());
     set.put(program());
     set.put(terms());
     set.put(inactive_affiliate());

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use headwater::app::worker::send_mail;
 use headwater::clock::ManualClock;
 use headwater::config::{CommandLine, Settings};
@@ -70,6 +72,11 @@ impl TestServer {
     pub(crate) async fn mailed_token(&self, email: &str) -> String {
         let mails = self.mails().await;
         let mail = mails.iter().rfind(|mail| mail.contains(&format!("To: {email}\r\n"))).unwrap();
+        // A text with many characters outside ASCII is in base64.
+        let mail = match mail.split_once("base64\r\n\r\n") {
+            Some((_, body)) => &String::from_utf8(BASE64_STANDARD.decode(body.replace("\r\n", "")).unwrap()).unwrap(),
+            None => mail,
+        };
         let is_token = |line: &&str| line.len() == 43 && line.bytes().all(|byte| byte.is_ascii_alphanumeric());
         mail.lines().find(is_token).unwrap_or_else(|| panic!("no token in {mail}")).to_owned()
     }

@@ -66,6 +66,8 @@ impl Call for pb::CreateAdminApiKeyRequest {
     }
 }
 
+impl Call for pb::ListAuditEntriesRequest {}
+
 impl Call for pb::CheckApiKeyRequest {}
 
 impl Call for pb::GetServerInfoRequest {}
@@ -232,6 +234,17 @@ impl AccountCalls {
     pub async fn create_admin_api_key(&self, request: pb::CreateAdminApiKeyRequest) -> Result<pb::CreateAdminApiKeyResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).create_admin_api_key(request).await)
+            .await
+    }
+
+    /// Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+    /// keys. What an operator changes in an account is listed in that account.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_audit_entries(&self, request: pb::ListAuditEntriesRequest) -> Result<pb::ListAuditEntriesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).list_audit_entries(request).await)
             .await
     }
 

@@ -696,6 +696,63 @@ impl AccountState {
         }
     }
 }
+/// One call that changed something in the account, and that keys which only record may not make: about settings, keys, programs,
+/// affiliates, coupons, rewards and the like. It is written together with its effect, and is never changed or deleted. Calls that were
+/// refused, and repeats of a call, have none.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditEntry {
+    /// The id, `aud_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the calling key. That of an operator key belongs to no account.
+    #[prost(string, tag = "2")]
+    pub api_key_id: ::prost::alloc::string::String,
+    /// The kind of the calling key.
+    #[prost(enumeration = "ApiKeyKind", tag = "3")]
+    pub api_key_kind: i32,
+    /// The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it.
+    #[prost(string, tag = "4")]
+    pub address: ::prost::alloc::string::String,
+    /// The called method, such as `headwater.v1.AffiliateService/CreateProgram`.
+    #[prost(string, tag = "5")]
+    pub called_method: ::prost::alloc::string::String,
+    /// The id of what the call created or changed first. Empty when it changed nothing.
+    #[prost(string, tag = "6")]
+    pub subject_id: ::prost::alloc::string::String,
+    /// The call's id in the server's log, from the header `x-request-id`.
+    #[prost(string, tag = "7")]
+    pub call_id: ::prost::alloc::string::String,
+    /// When the call had its effect.
+    #[prost(message, optional, tag = "8")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of ListAuditEntries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAuditEntriesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only calls with this key. Empty: calls with any key.
+    #[prost(string, tag = "4")]
+    pub api_key_id: ::prost::alloc::string::String,
+}
+/// The answer of ListAuditEntries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAuditEntriesResponse {
+    /// One page of entries.
+    #[prost(message, repeated, tag = "1")]
+    pub audit_entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// The limits of a server. A request beyond one is refused, except where a comment says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServerLimits {
@@ -1220,6 +1277,34 @@ pub mod account_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AccountService", "CreateAdminApiKey"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+        /// keys. What an operator changes in an account is listed in that account.
+        pub async fn list_audit_entries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAuditEntriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAuditEntriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/ListAuditEntries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "ListAuditEntries"),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -231,6 +231,14 @@ impl Fields {
     }
 }
 
+/// How many values a description lists. All kinds of events would fill the headers of the answer.
+const ALTERNATIVES_MAX: usize = 30;
+
 fn alternatives<E: WireEnum>(values: &[E]) -> String {
-    format!("must be one of {}", values.iter().map(|value| value.wire_name()).collect::<Vec<_>>().join(", "))
+    let listed: Vec<&str> = values.iter().take(ALTERNATIVES_MAX).map(|value| value.wire_name()).collect();
+    let listed = format!("must be one of {}", listed.join(", "));
+    match values.len().saturating_sub(ALTERNATIVES_MAX) {
+        0 => listed,
+        more => format!("{listed} and {more} more, which server reflection lists"),
+    }
 }

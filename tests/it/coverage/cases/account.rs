@@ -83,11 +83,11 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"account": {"email": "${account_email}"}}))
         .wrong(json!({"request_id": long(), "account": {"id": "acc_1"}, "suspension_reason": long()}))
         .wrong(json!({"account": null, "suspension_reason": ""}))
-        .wrong(json!({"account": {}}))
-        .wrong(json!({"account": {"id": ""}}))
-        .wrong(json!({"account": {"email": "owner"}}))
-        .wrong(json!({"account": {"email": ""}})),
-        case("AccountService/ResumeAccount", json!({"account": {"id": "${new_account_id}"}}))
+        .wrong(json!({"account": {}, "suspension_reason": ""}))
+        .wrong(json!({"account": {"id": ""}, "suspension_reason": ""}))
+        .wrong(json!({"account": {"email": "owner"}, "suspension_reason": ""}))
+        .wrong(json!({"account": {"email": ""}, "suspension_reason": ""})),
+        case("AccountService/ResumeAccount", json!({"account": {"email": "${new_account_email}"}}))
             .prepare(
                 "AccountService/RegisterAccount",
                 new_account(),
@@ -98,7 +98,7 @@ pub(super) fn cases() -> Vec<Case> {
                 json!({"account": {"id": "${new_account_id}"}, "suspension_reason": "unpaid"}),
                 &[],
             )
-            .other(json!({"account": {"id": null, "email": "${new_account_email}"}}))
+            .other(json!({"account": {"id": "${new_account_id}"}}))
             .reference(json!({"account": {"id": "${account_id}"}}))
             .reference(json!({"account": {"email": "${account_email}"}}))
             .wrong(json!({"request_id": long(), "account": {"id": "acc_1"}}))
