@@ -116,10 +116,18 @@ text_enum! {
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key_revoked",
+        /// An API key was changed.
+        ApiKeyUpdated = "api_key_updated",
         /// The account was registered.
         AccountRegistered = "account_registered",
         /// The account was changed.
         AccountUpdated = "account_updated",
+        /// The owner verified the account's email address.
+        AccountEmailVerified = "account_email_verified",
+        /// An operator suspended the account.
+        AccountSuspended = "account_suspended",
+        /// An operator ended the suspension of the account.
+        AccountResumed = "account_resumed",
     }
 }
 
@@ -160,8 +168,12 @@ impl EventKind {
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
-            Self::ApiKeyCreated | Self::ApiKeyRevoked => EventSubject::ApiKey,
-            Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
+            Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
+            Self::AccountRegistered
+            | Self::AccountUpdated
+            | Self::AccountEmailVerified
+            | Self::AccountSuspended
+            | Self::AccountResumed => EventSubject::Account,
         }
     }
 

@@ -5,6 +5,7 @@
 mod account;
 mod affiliate;
 mod appointment;
+mod audit;
 mod batch;
 pub mod call;
 mod click;

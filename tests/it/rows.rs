@@ -1,8 +1,10 @@
 //! One test for each operation of the systems that Headwater replaces, named after the operation's row in the documentation. Each
 //! runs over gRPC on both databases.
 
+mod account;
 mod affiliate;
 mod affiliate_search;
+mod audit;
 mod conversion;
 mod coupon;
 mod event;

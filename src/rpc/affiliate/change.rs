@@ -298,7 +298,12 @@ async fn deny_pending(call: &Call, affiliate: &Affiliate) -> Result<(), Error> {
             rewards.iter().filter(|reward| reward.reverses.is_none()).map(|reward| reward.id).collect();
         if !ids.is_empty() {
             let deny = DenyRewards { ids, reason: affiliate.state_reason.clone(), skip_others: true };
-            let envelope = Envelope { account_id: call.account_id(), fingerprint: None, command: Command::from(deny) };
+            let envelope = Envelope {
+                account_id: call.account_id(),
+                fingerprint: None,
+                actor: None,
+                command: Command::from(deny),
+            };
             call.submit(envelope).await?;
         }
     }

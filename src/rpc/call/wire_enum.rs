@@ -1,6 +1,6 @@
 //! The values of the closed sets by their wire names. A value that only one side has is a compile error.
 
-use crate::domain::account::KeyKind;
+use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
@@ -67,6 +67,7 @@ macro_rules! wire_enums {
 
 wire_enums! {
     KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
+    AccountState = AccountState { Active, Suspended }
     AttributionModel = AttributionModel { FirstClick, LastClick }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
@@ -101,6 +102,7 @@ wire_enums! {
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
+        OfferArchived, ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

@@ -94,6 +94,10 @@ fn accounts() -> Vec<Spelling> {
                         "max_active_coupons_per_affiliate": 7,
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
+                        "state": "ACCOUNT_STATE_SUSPENDED",
+                        "suspend_time": {"seconds": 1},
+                        "suspension_reason": "unread",
+                        "email_verify_time": {"seconds": 1},
                     },
                     "update_mask": {"paths": ["email", "display_name", "email"]},
                 }),
@@ -103,10 +107,66 @@ fn accounts() -> Vec<Spelling> {
         spelling(
             "AccountService/CreateApiKey",
             vec![(
-                json!({"display_name": "loader", "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000}}),
-                json!({"display_name": "loader ", "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999}}),
+                json!({
+                    "kind": "API_KEY_KIND_PUBLISHABLE",
+                    "display_name": "loader",
+                    "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000},
+                    "allowed_networks": ["203.0.113.0/24", "2001:db8::7/128"],
+                    "allowed_origins": ["https://shop.example"],
+                }),
+                json!({
+                    "kind": "API_KEY_KIND_PUBLISHABLE",
+                    "display_name": "loader ",
+                    "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999},
+                    "allowed_networks": ["2001:DB8:0::7", "203.0.113.0/24", " 203.0.113.9/24"],
+                    "allowed_origins": [" https://Shop.example:443/", "https://shop.example"],
+                }),
             )],
             &["kind"],
+        ),
+        spelling(
+            "AccountService/UpdateApiKey",
+            vec![(
+                json!({
+                    "api_key": {
+                        "display_name": "loader",
+                        "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000},
+                        "allowed_networks": ["203.0.113.7/32"],
+                    },
+                    "update_mask": {"paths": ["display_name", "expire_time", "allowed_networks"]},
+                }),
+                json!({
+                    "api_key": {
+                        "kind": "API_KEY_KIND_ADMIN",
+                        "text_prefix": "hw_read_1",
+                        "display_name": " loader",
+                        "create_time": {"seconds": 1},
+                        "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999},
+                        "revoke_time": {"seconds": 1},
+                        "last_use_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                        "allowed_networks": ["203.0.113.7", "203.0.113.7/32"],
+                        "allowed_origins": ["https://unread.example"],
+                    },
+                    "update_mask": {"paths": ["allowed_networks", "expire_time", "display_name", "expire_time"]},
+                }),
+            )],
+            &["api_key.id", "allow_lockout"],
+        ),
+        spelling(
+            "AccountService/VerifyAccountEmail",
+            vec![(json!({}), json!({"verification_token": " ${verification_token} "}))],
+            &[],
+        ),
+        spelling(
+            "AccountService/SuspendAccount",
+            vec![(json!({"suspension_reason": "unpaid"}), json!({"suspension_reason": " unpaid "}))],
+            &["account.id"],
+        ),
+        spelling(
+            "AccountService/ResumeAccount",
+            vec![(json!({}), json!({"account": {"email": " ${new_account_email}."}}))],
+            &["account.id"],
         ),
         spelling(
             "AccountService/CreateAdminApiKey",
@@ -116,7 +176,7 @@ fn accounts() -> Vec<Spelling> {
             )],
             &["account.id"],
         ),
-        ids_only("AccountService/RevokeApiKey", &["api_key_id"]),
+        ids_only("AccountService/RevokeApiKey", &["api_key_id", "allow_lockout"]),
     ]
 }
 

@@ -204,6 +204,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
     }
+    let suspended = Outcome::Account(Arc::new(rows::suspended_account(ACCOUNT)));
+    golden.holds("request_outcome_account.v1.with_suspension", &suspended);
+    let bound = Outcome::ApiKey(Arc::new(ApiKey { secret_hash: [0; 32], ..rows::bound_key() }));
+    golden.holds("request_outcome_api_key.v1.with_places", &bound);
     let other = SaleOutcome {
         conversion_id: sale.id,
         lead_id: Some(rows::lead().id),
