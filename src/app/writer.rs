@@ -85,6 +85,8 @@ pub(super) enum Upkeep {
     NoteKeyUses(Arc<[LastUse]>),
     /// Writes this content, to see whether a write works.
     TryWrite(Arc<[u8]>),
+    /// Removes a part of what former names have left in the index of names. The number is 0 when nothing is left.
+    TidySearch,
 }
 
 /// The state of a writer task.
@@ -362,6 +364,7 @@ impl Writer {
             }
             Upkeep::NoteKeyUses(uses) => store::account::note_uses(&transaction, &uses).await?,
             Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
+            Upkeep::TidySearch => store::search::tidy(&transaction).await?,
         };
         failpoint!(AfterRemoval);
         transaction.commit().await?;

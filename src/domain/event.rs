@@ -76,6 +76,8 @@ text_enum! {
         AffiliateDeactivated = "affiliate_deactivated",
         /// An affiliate got another token.
         AffiliateTokenRotated = "affiliate_token_rotated",
+        /// The personal data of an affiliate was erased.
+        AffiliateErased = "affiliate_erased",
         /// An affiliate was enrolled.
         EnrollmentCreated = "enrollment_created",
         /// An enrollment was changed.
@@ -146,7 +148,8 @@ impl EventKind {
             | Self::AffiliateApproved
             | Self::AffiliateRejected
             | Self::AffiliateDeactivated
-            | Self::AffiliateTokenRotated => EventSubject::Affiliate,
+            | Self::AffiliateTokenRotated
+            | Self::AffiliateErased => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
             Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,

@@ -100,6 +100,7 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
     Referral {
         tid: fields.brought_tid("tid", tid),
         ref_id: fields.brought_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
+        link_id: None,
         coupon_code: fields.brought_coupon_code("coupon_code", coupon_code),
         item_sku: String::new(),
     }

@@ -68,6 +68,9 @@ impl Stored for Link {
             loading.catalogues.keep_link_code(&link);
         }
         codes.into_iter().for_each(|code| loading.set.names.link_codes.insert_absent(code));
+        let affiliates = std::mem::take(&mut loading.needs.names.links_of);
+        let columns = [table::Column::AccountId, table::Column::AffiliateId];
+        loading.by::<Self, _>(&columns, affiliates.iter().map(SqlKey::values)).await?;
         loading.by_key::<Self>().await
     }
 }

@@ -2,6 +2,7 @@
 //! runs over gRPC on both databases.
 
 mod affiliate;
+mod affiliate_erase;
 mod affiliate_search;
 mod conversion;
 mod coupon;

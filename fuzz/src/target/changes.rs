@@ -47,6 +47,7 @@ changes! {
     RejectAffiliateRequest,
     DeactivateAffiliateRequest,
     RotateAffiliateTokenRequest,
+    EraseAffiliateRequest,
     EnrollAffiliateRequest,
     UpdateEnrollmentRequest,
     EndEnrollmentRequest,

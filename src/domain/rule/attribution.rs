@@ -6,7 +6,7 @@ use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
-use crate::domain::id::{AccountId, ClickId};
+use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
 use crate::domain::program::{AttributionModel, Program};
@@ -22,6 +22,8 @@ pub struct Referral {
     pub tid: Option<Result<ClickId, String>>,
     /// A ref_id in lower case. It counts as a click that happens now.
     pub ref_id: Option<String>,
+    /// The link whose code was the ref_id of an event that is judged again.
+    pub link_id: Option<LinkId>,
     /// A coupon code, folded.
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
@@ -41,6 +43,9 @@ impl Referral {
         }
         if let Some(code) = &self.ref_id {
             needs.link_code(account, code);
+        }
+        if let Some(id) = self.link_id {
+            needs.row::<Link>((account, id));
         }
         if let Some(code) = &self.coupon_code {
             needs.coupon_code(account, code);
@@ -342,9 +347,12 @@ fn click_runners<'set>(
     }
     if let Some(ref_id) = &referral.ref_id {
         runners.push(match set.link_with_code(account_id, ref_id)? {
-            Some(link) => link_runner(set, link, Evidence::RefId(ref_id.clone()), occurred_at, occurred_at)?,
+            Some(link) => link_runner(set, link, Evidence::Link(link.id), occurred_at, occurred_at)?,
             None => Runner::unknown(Evidence::RefId(ref_id.clone()), occurred_at),
         });
+    } else if let Some(id) = referral.link_id {
+        let link = set.link(account_id, id)?;
+        runners.push(link_runner(set, link, Evidence::Link(id), occurred_at, occurred_at)?);
     }
     Ok(())
 }

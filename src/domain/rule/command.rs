@@ -68,6 +68,7 @@ commands! {
     affiliate::UpdateAffiliate(Box<UpdateAffiliate>),
     affiliate::ChangeAffiliateState(ChangeAffiliateState),
     affiliate::RotateAffiliateToken(RotateAffiliateToken),
+    affiliate::EraseAffiliate(EraseAffiliate),
     enrollment::EnrollAffiliate(EnrollAffiliate),
     enrollment::UpdateEnrollment(UpdateEnrollment),
     enrollment::EndEnrollment(EndEnrollment),

@@ -65,6 +65,7 @@ fn referral_of(event: &Conversion) -> Referral {
         match &candidate.evidence {
             Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),
             Evidence::RefId(code) => referral.ref_id = Some(code.clone()),
+            Evidence::Link(id) => referral.link_id = Some(*id),
             Evidence::Tid(text) => referral.tid = Some(Err(text.clone())),
             Evidence::Click(_) | Evidence::Lead(_) => {}
         }

@@ -152,7 +152,7 @@ fn canonical_update<'message>(
 }
 
 /// The etag that the affiliate must have.
-fn etag(sent: &str) -> Option<String> {
+pub(super) fn etag(sent: &str) -> Option<String> {
     (!sent.is_empty()).then(|| sent.to_owned())
 }
 

@@ -67,7 +67,7 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     ProgramState = ProgramState { Active, Archived }
-    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected }
+    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
     PendingRewards = PendingRewards { Keep, Deny }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
@@ -95,7 +95,7 @@ wire_enums! {
         AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
-        OfferArchived,
+        OfferArchived, AffiliateErased,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

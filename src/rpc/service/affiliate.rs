@@ -34,6 +34,7 @@ service! {
         RejectAffiliate = write change, ADMINISTRATION;
         DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
         RotateAffiliateToken = write change, ADMINISTRATION;
+        EraseAffiliate = write rpc::affiliate::erase, ADMINISTRATION;
         EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
         GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keyed::delete_by;
 use super::stored::{SqlKey, Stored, key_columns};
+use crate::domain::affiliate::{Affiliate, AffiliateState};
 use crate::domain::id::AccountId;
 use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
-use crate::domain::set::WorkingSet;
+use crate::domain::set::{InSet, Rows, WorkingSet};
 use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
@@ -52,10 +53,28 @@ pub async fn save(
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
     writes.replace::<entity::account_head::Entity>(moved.map(account_head::head_to_row).collect())?;
+    overwrite_erased(connection, set).await?;
     delete_rows(connection, set).await?;
     writes.run(connection).await?;
     search::save(connection, set).await?;
     Ok(segments)
+}
+
+/// Sees to it that nothing of an affiliate's former data stays in the files of the database. Former values of changed rows are
+/// overwritten too, because they may be erased later.
+async fn overwrite_erased(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
+    let is_erased = |affiliate: &Affiliate| affiliate.state == AffiliateState::Erased;
+    if has_changed(&set.affiliates) || has_changed(&set.enrollments) || has_changed(&set.links) || has_changed(&set.coupons) {
+        connection.overwrite_removed().await?;
+    }
+    if set.affiliates.written().any(|(row, _)| is_erased(row)) {
+        connection.empty_log_afterwards().await?;
+    }
+    Ok(())
+}
+
+fn has_changed<K: InSet>(rows: &Rows<K>) -> bool {
+    rows.written().any(|(_, loaded)| loaded.is_some())
 }
 
 /// Generates the functions that write all kinds.

@@ -273,6 +273,7 @@ fn affiliates() -> Vec<Spelling> {
             &["etag", "pending_rewards"],
         ),
         of_affiliate("AffiliateService/RotateAffiliateToken", vec![], &[]),
+        of_affiliate("AffiliateService/EraseAffiliate", vec![], &["etag"]),
         spelling(
             "AffiliateService/EnrollAffiliate",
             vec![

@@ -12,7 +12,7 @@ use crate::support::feed::{cash, from_beginning};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::{Shop, sale};
 
-fn by(selector: Selector) -> Option<pb::AffiliateSelector> {
+pub(super) fn by(selector: Selector) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(selector) })
 }
 

@@ -257,6 +257,12 @@ impl Call for pb::RotateAffiliateTokenRequest {
     }
 }
 
+impl Call for pb::EraseAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::EnrollAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -583,6 +589,22 @@ impl AffiliateCalls {
     pub async fn rotate_affiliate_token(&self, request: pb::RotateAffiliateTokenRequest) -> Result<pb::RotateAffiliateTokenResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).rotate_affiliate_token(request).await)
+            .await
+    }
+
+    /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+    /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+    /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+    /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+    /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn erase_affiliate(&self, request: pb::EraseAffiliateRequest) -> Result<pb::EraseAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).erase_affiliate(request).await)
             .await
     }
 

@@ -1239,7 +1239,7 @@ pub struct AttributionCandidate {
     #[prost(enumeration = "CandidateResult", tag = "9")]
     pub result: i32,
     /// The evidence.
-    #[prost(oneof = "attribution_candidate::Evidence", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "attribution_candidate::Evidence", tags = "2, 3, 4, 5, 6, 10")]
     pub evidence: ::core::option::Option<attribution_candidate::Evidence>,
 }
 /// Nested message and enum types in `AttributionCandidate`.
@@ -1256,12 +1256,15 @@ pub mod attribution_candidate {
         /// The id of a click of the visitor.
         #[prost(string, tag = "4")]
         ClickId(::prost::alloc::string::String),
-        /// The ref_id or link code that was sent, in lower case.
+        /// The ref_id or link code that was sent and that no link has, in lower case.
         #[prost(string, tag = "5")]
         RefId(::prost::alloc::string::String),
         /// A tracking id that no click has, as it was sent.
         #[prost(string, tag = "6")]
         Tid(::prost::alloc::string::String),
+        /// The id of the link that has the ref_id or link code that was sent.
+        #[prost(string, tag = "10")]
+        LinkId(::prost::alloc::string::String),
     }
 }
 /// A share of a conversion or lead that is credited to an affiliate. The shares of one conversion add up to 1,000,000. Today there
@@ -2978,7 +2981,8 @@ pub struct Affiliate {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateAffiliateRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// returns the first answer, but with the names, identifiers, codes and texts that the affiliate has now: no answer is stored with
+    /// them, so that none outlives EraseAffiliate. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
@@ -3014,7 +3018,7 @@ pub struct CreateAffiliateRequest {
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
-    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
     #[prost(enumeration = "AffiliateState", tag = "12")]
     pub state: i32,
     /// Whether the email address is known to be the affiliate's.
@@ -3265,6 +3269,29 @@ pub struct RotateAffiliateTokenResponse {
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
+/// The request of EraseAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required. After the call only the id selects the affiliate.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of EraseAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EraseAffiliateResponse {
+    /// What is left of the affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CountAffiliatesRequest {
@@ -3316,6 +3343,9 @@ pub enum AffiliateState {
     Inactive = 3,
     /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
     Rejected = 4,
+    /// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
+    /// call changes this state.
+    Erased = 5,
 }
 impl AffiliateState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3329,6 +3359,7 @@ impl AffiliateState {
             Self::Active => "AFFILIATE_STATE_ACTIVE",
             Self::Inactive => "AFFILIATE_STATE_INACTIVE",
             Self::Rejected => "AFFILIATE_STATE_REJECTED",
+            Self::Erased => "AFFILIATE_STATE_ERASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3339,6 +3370,7 @@ impl AffiliateState {
             "AFFILIATE_STATE_ACTIVE" => Some(Self::Active),
             "AFFILIATE_STATE_INACTIVE" => Some(Self::Inactive),
             "AFFILIATE_STATE_REJECTED" => Some(Self::Rejected),
+            "AFFILIATE_STATE_ERASED" => Some(Self::Erased),
             _ => None,
         }
     }
@@ -4625,6 +4657,39 @@ pub mod affiliate_service_client {
                         "headwater.v1.AffiliateService",
                         "RotateAffiliateToken",
                     ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+        /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+        /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+        /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+        /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        pub async fn erase_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EraseAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/EraseAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "EraseAffiliate"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -6622,6 +6687,8 @@ pub enum ErrorReason {
     OfferLimit = 50,
     /// \[FAILED_PRECONDITION\] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
     ClaimantLimit = 51,
+    /// \[FAILED_PRECONDITION\] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`.
+    AffiliateErased = 52,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6682,6 +6749,7 @@ impl ErrorReason {
             Self::OfferClosed => "ERROR_REASON_OFFER_CLOSED",
             Self::OfferLimit => "ERROR_REASON_OFFER_LIMIT",
             Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
+            Self::AffiliateErased => "ERROR_REASON_AFFILIATE_ERASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6741,6 +6809,7 @@ impl ErrorReason {
             "ERROR_REASON_OFFER_CLOSED" => Some(Self::OfferClosed),
             "ERROR_REASON_OFFER_LIMIT" => Some(Self::OfferLimit),
             "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
+            "ERROR_REASON_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
             _ => None,
         }
     }
@@ -6968,6 +7037,8 @@ pub enum EventKind {
     OfferClaimed = 48,
     /// \[offer\] An offer was archived.
     OfferArchived = 49,
+    /// The personal data of an affiliate was erased.
+    AffiliateErased = 50,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7026,6 +7097,7 @@ impl EventKind {
             Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
+            Self::AffiliateErased => "EVENT_KIND_AFFILIATE_ERASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7081,6 +7153,7 @@ impl EventKind {
             "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
+            "EVENT_KIND_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
             _ => None,
         }
     }

@@ -174,6 +174,14 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"affiliate": null, "pending_rewards": 99}))
         .wrong_affiliates(&json!({"pending_rewards": 0}))
         .free(&["etag"]),
+        case("AffiliateService/EraseAffiliate", fresh_affiliate.clone())
+            .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+            .other(json!({"etag": "v1"}))
+            .affiliate_reference()
+            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"affiliate": null}))
+            .wrong_affiliates(&json!({}))
+            .free(&["etag"]),
         case("AffiliateService/RotateAffiliateToken", fresh_affiliate)
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"affiliate": {"id": "${affiliate_id}"}}))
