@@ -17,6 +17,8 @@ text_enum! {
         Keep = "keep",
         /// They are denied.
         Deny = "deny",
+        /// They are held.
+        Hold = "hold",
     }
 }
 

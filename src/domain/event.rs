@@ -51,6 +51,10 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// A reward was denied.
         RewardDenied = "reward_denied",
+        /// A reward is kept from approval.
+        RewardHeld = "reward_held",
+        /// A held reward is pending again.
+        RewardReleased = "reward_released",
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
@@ -139,6 +143,8 @@ impl EventKind {
             }
             Self::RewardApproved
             | Self::RewardDenied
+            | Self::RewardHeld
+            | Self::RewardReleased
             | Self::RewardReversed
             | Self::RewardCreated
             | Self::RewardFulfilled => EventSubject::Reward,

@@ -95,7 +95,7 @@ outcomes! {
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
     Cancellation(super::lead::CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
-    /// ApproveRewards, DenyRewards: the rewards in the order asked.
+    /// ApproveRewards, DenyRewards, ReleaseRewards: the rewards in the order asked.
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
     /// CreateReward, FulfillReward.
     Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);

@@ -4,6 +4,7 @@
 mod affiliate;
 mod affiliate_erase;
 mod affiliate_search;
+mod affiliate_states;
 mod conversion;
 mod coupon;
 mod item;

@@ -73,6 +73,7 @@ changes! {
     AttributeLeadRequest,
     ApproveRewardsRequest,
     DenyRewardsRequest,
+    ReleaseRewardsRequest,
     CreateRewardRequest,
     FulfillRewardRequest,
 }

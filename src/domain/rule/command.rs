@@ -97,6 +97,8 @@ commands! {
     lead::AttributeLead(Box<AttributeLead>),
     reward::ApproveRewards(ApproveRewards),
     reward::DenyRewards(DenyRewards),
+    reward::HoldRewards(HoldRewards),
+    reward::ReleaseRewards(ReleaseRewards),
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
 }

@@ -68,13 +68,13 @@ wire_enums! {
     TermsReach = TermsReach { NewSales, NewCustomers }
     ProgramState = ProgramState { Active, Archived }
     AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
-    PendingRewards = PendingRewards { Keep, Deny }
+    PendingRewards = PendingRewards { Keep, Deny, Hold }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
     ItemState = ItemState { Active, Archived }
     OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
-    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
+    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
@@ -95,7 +95,7 @@ wire_enums! {
         AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
-        OfferArchived, AffiliateErased,
+        OfferArchived, AffiliateErased, RewardHeld, RewardReleased,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

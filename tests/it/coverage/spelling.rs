@@ -404,6 +404,7 @@ fn codes() -> Vec<Spelling> {
         ),
         ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
         ids_only("RewardService/ApproveRewards", &["reward_ids"]),
+        ids_only("RewardService/ReleaseRewards", &["reward_ids"]),
         spelling(
             "RewardService/DenyRewards",
             vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],
