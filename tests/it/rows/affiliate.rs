@@ -1,14 +1,15 @@
-//! Affiliates: their fields, their states, how they are listed and counted, and their tokens.
+//! Affiliates: their fields, how they are listed and counted, and their tokens.
 
 use headwater::pb;
 use pb::affiliate_selector::Selector;
-use pb::{AffiliateState, PendingRewards, RewardState};
+use pb::{AffiliateState, PendingRewards};
 use testkit::client::Client;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use super::affiliate_states::deactivate;
 use crate::support::database::TestDatabase;
-use crate::support::feed::{cash, from_beginning};
+use crate::support::feed::cash;
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::{Shop, sale};
 

@@ -1,19 +1,18 @@
 //! The states of affiliates, and what becomes of the pending rewards of one that is deactivated.
 
 use headwater::pb;
-use pb::affiliate_selector::Selector;
 use pb::{AffiliateState, PendingRewards, RewardState};
 use testkit::client::Client;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::affiliate::{by, by_email, create, get, mask, new};
+use super::affiliate::{by_email, create, get, new};
 use crate::support::database::TestDatabase;
 use crate::support::feed::{cash, from_beginning};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::{Shop, sale};
 
-async fn deactivate(client: &mut Client, email: &str, pending_rewards: PendingRewards) -> pb::Affiliate {
+pub(super) async fn deactivate(client: &mut Client, email: &str, pending_rewards: PendingRewards) -> pb::Affiliate {
     let request = pb::DeactivateAffiliateRequest {
         affiliate: by_email(email),
         pending_rewards: pending_rewards.into(),
