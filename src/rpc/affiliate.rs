@@ -1,5 +1,6 @@
 //! Affiliates on the wire.
 
+mod batch;
 mod change;
 mod erase;
 mod profile;
@@ -7,6 +8,7 @@ mod profile;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(super) use batch::change_many;
 pub(super) use change::{deactivate, update};
 pub(super) use erase::erase;
 

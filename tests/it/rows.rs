@@ -2,6 +2,7 @@
 //! runs over gRPC on both databases.
 
 mod affiliate;
+mod affiliate_batch;
 mod affiliate_erase;
 mod affiliate_search;
 mod affiliate_states;

@@ -274,17 +274,18 @@ pub(in crate::rpc) async fn deactivate(
     let (rule, ()) = message.read(&asking)?;
     let reason = rule.reason.clone();
     let (affiliate, replayed) = call.carry_out(&message, rule).await?;
-    match affiliate.pending_rewards {
-        Some(PendingRewards::Deny) => settle_pending(&call, &affiliate, Some(&reason)).await?,
-        Some(PendingRewards::Hold) => settle_pending(&call, &affiliate, None).await?,
-        Some(PendingRewards::Keep) | None => {}
-    }
+    settle_pending(&call, &affiliate, &reason).await?;
     Ok(pb::DeactivateAffiliateRequest::render(affiliate, replayed, (), &asking))
 }
 
-/// Denies the rewards that were pending when the affiliate was deactivated, for this reason, or else holds them. Rewards of later are left
-/// alone, because the affiliate may have been approved again before the call is repeated.
-async fn settle_pending(call: &Call, affiliate: &Affiliate, deny_reason: Option<&str>) -> Result<(), Error> {
+/// Denies the rewards that were pending when the affiliate was deactivated, for this reason, or holds them, as the call said. Rewards of
+/// later are left alone, because the affiliate may have been approved again before the call is repeated.
+pub(super) async fn settle_pending(call: &Call, affiliate: &Affiliate, reason: &str) -> Result<(), Error> {
+    let deny_reason = match affiliate.pending_rewards {
+        Some(PendingRewards::Deny) => Some(reason),
+        Some(PendingRewards::Hold) => None,
+        Some(PendingRewards::Keep) | None => return Ok(()),
+    };
     let Some(deactivated_at) = affiliate.state_changed_at else { return Ok(()) };
     let query = RewardQuery {
         states: vec![RewardState::Pending],

@@ -35,6 +35,7 @@ service! {
         DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
         RotateAffiliateToken = write change, ADMINISTRATION;
         EraseAffiliate = write rpc::affiliate::erase, ADMINISTRATION;
+        BatchChangeAffiliates = write rpc::affiliate::change_many, ADMINISTRATION;
         EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
         GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;
