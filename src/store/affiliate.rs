@@ -155,14 +155,14 @@ pub struct AffiliateQuery {
     pub has_sales: Option<bool>,
 }
 
-/// The affiliates of an account that a sale has earned something. Such an affiliate has a balance, because every reward of today comes
-/// from a sale.
+/// The affiliates of an account that a sale has earned something. Their balances have the number of these rewards.
 fn affiliates_with_sales(account_id: AccountId) -> SelectStatement {
     Query::select()
         .distinct()
         .column(balance::Column::AffiliateId)
         .from(balance::Entity)
         .and_where(balance::Column::AccountId.eq(account_id.uuid()))
+        .and_where(balance::Column::SaleRewardCount.gt(0))
         .take()
 }
 

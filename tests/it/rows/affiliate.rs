@@ -263,7 +263,7 @@ db_test!(f6_a_new_token_ends_the_old_one_at_once, |database: TestDatabase| async
     assert_eq!(reason(&status), "AFFILIATE_NOT_FOUND");
 });
 
-/// Ann has a sale, Bea has applied, Cid is inactive with a sale, Dan is verified.
+/// Ann has a sale, Bea has applied, Cid is inactive with a sale, Dan is verified and has a reward by hand, which is no sale.
 async fn four_affiliates(client: &mut Client) {
     client.tracking.record_sale(sale(1)).await.unwrap();
     let request = pb::CreateAffiliateRequest { state: AffiliateState::Applied.into(), ..new("bea@affiliates.example") };
@@ -274,7 +274,16 @@ async fn four_affiliates(client: &mut Client) {
     client.tracking.record_sale(sold).await.unwrap();
     deactivate(client, "cid@affiliates.example", PendingRewards::Deny).await;
     let request = pb::CreateAffiliateRequest { email_verified: true, ..new("dan@affiliates.example") };
-    create(client, request).await;
+    let dan = create(client, request).await;
+    let selector = pb::enrollment_selector::Selector::Id(dan.enrollment.unwrap().id);
+    let enrollment = pb::EnrollmentSelector { selector: Some(selector) };
+    let cash = pb::Money { amount_minor: 500, currency_code: "USD".to_owned() };
+    let request = pb::CreateRewardRequest {
+        recipient: Some(pb::create_reward_request::Recipient::Enrollment(enrollment)),
+        value: Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Cash(cash)) }),
+        ..Default::default()
+    };
+    client.rewards.create_reward(request).await.unwrap();
 }
 
 db_test!(u2_g1_affiliates_are_listed_by_state_verification_and_sales, |database: TestDatabase| async move {
