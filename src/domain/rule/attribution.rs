@@ -20,14 +20,21 @@ use crate::domain::time::Time;
 pub struct Referral {
     /// The visitor's tracking id. `Err` has the text of a tid that Headwater did not make; it is shown among the candidates.
     pub tid: Option<Result<ClickId, String>>,
-    /// A ref_id in lower case. It counts as a click that happens now.
-    pub ref_id: Option<String>,
-    /// The link whose code was the ref_id of an event that is judged again.
-    pub link_id: Option<LinkId>,
+    /// A ref_id. It counts as a click that happens now.
+    pub ref_id: Option<SentRefId>,
     /// A coupon code, folded.
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
     pub item_sku: String,
+}
+
+/// A ref_id or link code that came with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentRefId {
+    /// The code in lower case.
+    Code(String),
+    /// The link that had the code. Events that are judged again have it.
+    Link(LinkId),
 }
 
 impl Referral {
@@ -41,11 +48,10 @@ impl Referral {
         if let Some(Ok(tid)) = &self.tid {
             needs.names.clicks_of.insert((account, *tid));
         }
-        if let Some(code) = &self.ref_id {
-            needs.link_code(account, code);
-        }
-        if let Some(id) = self.link_id {
-            needs.row::<Link>((account, id));
+        match &self.ref_id {
+            Some(SentRefId::Code(code)) => needs.link_code(account, code),
+            Some(SentRefId::Link(id)) => needs.row::<Link>((account, *id)),
+            None => {}
         }
         if let Some(code) = &self.coupon_code {
             needs.coupon_code(account, code);
@@ -345,14 +351,19 @@ fn click_runners<'set>(
         Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()), occurred_at)),
         None => {}
     }
-    if let Some(ref_id) = &referral.ref_id {
-        runners.push(match set.link_with_code(account_id, ref_id)? {
-            Some(link) => link_runner(set, link, Evidence::Link(link.id), occurred_at, occurred_at)?,
-            None => Runner::unknown(Evidence::RefId(ref_id.clone()), occurred_at),
-        });
-    } else if let Some(id) = referral.link_id {
-        let link = set.link(account_id, id)?;
-        runners.push(link_runner(set, link, Evidence::Link(id), occurred_at, occurred_at)?);
+    let link = match &referral.ref_id {
+        Some(SentRefId::Code(code)) => match set.link_with_code(account_id, code)? {
+            Some(link) => Some(link),
+            None => {
+                runners.push(Runner::unknown(Evidence::RefId(code.clone()), occurred_at));
+                None
+            }
+        },
+        Some(SentRefId::Link(id)) => Some(set.link(account_id, *id)?),
+        None => None,
+    };
+    if let Some(link) = link {
+        runners.push(link_runner(set, link, Evidence::Link(link.id), occurred_at, occurred_at)?);
     }
     Ok(())
 }

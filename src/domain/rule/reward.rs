@@ -315,7 +315,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
         // and change it with it.
         let reversals = context.set.reversals_of(context.account_id, *id)?;
         let with_it = reversals.into_iter().filter(|other| other.state == reward.state).cloned();
-        let rewards: Vec<_> = std::iter::once(reward).chain(with_it).collect();
+        let rewards: Vec<_> = std::iter::once(Arc::clone(&reward)).chain(with_it).collect();
         for reward in rewards {
             let next = context.put(Reward {
                 state: step.to,

@@ -11,6 +11,9 @@ use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::link::Link;
 use crate::domain::refusal::{Refusal, Resource};
 
+/// The links and coupons of an affiliate.
+type Codes = (Vec<Arc<Link>>, Vec<Arc<Coupon>>);
+
 impl Kind for Affiliate {
     type Key = (AccountId, AffiliateId);
 
@@ -76,7 +79,7 @@ impl WorkingSet {
     }
 
     /// All links and coupons of an affiliate, in no order.
-    pub fn codes_of(&self, account_id: AccountId, id: AffiliateId) -> Result<(Vec<Arc<Link>>, Vec<Arc<Coupon>>), Refusal> {
+    pub fn codes_of(&self, account_id: AccountId, id: AffiliateId) -> Result<Codes, Refusal> {
         known(self.names.code_holders.get(&(account_id, id)), "links and coupons")?;
         let links = self.links.iter().filter(|link| (link.account_id, link.affiliate_id) == (account_id, id));
         let coupons = self.coupons.iter().filter(|coupon| (coupon.account_id, coupon.affiliate_id) == (account_id, id));

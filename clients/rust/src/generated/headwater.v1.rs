@@ -2303,6 +2303,29 @@ pub struct DenyRewardsResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The request of ReleaseRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRewardsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is released together with the
+    /// reward that it reduces.
+    #[prost(string, repeated, tag = "2")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of ReleaseRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseRewardsResponse {
+    /// The rewards after the change, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of CreateReward.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateRewardRequest {
@@ -2419,8 +2442,8 @@ impl RewardUnit {
         }
     }
 }
-/// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
-/// are final.
+/// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
+/// may become PAID or REVERSED. The other states are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RewardState {
@@ -2436,6 +2459,9 @@ pub enum RewardState {
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
+    /// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+    /// is taken back by refunds like a pending one.
+    Held = 6,
 }
 impl RewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2450,6 +2476,7 @@ impl RewardState {
             Self::Denied => "REWARD_STATE_DENIED",
             Self::Paid => "REWARD_STATE_PAID",
             Self::Reversed => "REWARD_STATE_REVERSED",
+            Self::Held => "REWARD_STATE_HELD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2461,6 +2488,7 @@ impl RewardState {
             "REWARD_STATE_DENIED" => Some(Self::Denied),
             "REWARD_STATE_PAID" => Some(Self::Paid),
             "REWARD_STATE_REVERSED" => Some(Self::Reversed),
+            "REWARD_STATE_HELD" => Some(Self::Held),
             _ => None,
         }
     }
@@ -3385,6 +3413,8 @@ pub enum PendingRewards {
     Keep = 1,
     /// They are denied.
     Deny = 2,
+    /// They become HELD, and stay so until ReleaseRewards or DenyRewards, also if the affiliate is approved again.
+    Hold = 3,
 }
 impl PendingRewards {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3396,6 +3426,7 @@ impl PendingRewards {
             Self::Unspecified => "PENDING_REWARDS_UNSPECIFIED",
             Self::Keep => "PENDING_REWARDS_KEEP",
             Self::Deny => "PENDING_REWARDS_DENY",
+            Self::Hold => "PENDING_REWARDS_HOLD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3404,9 +3435,80 @@ impl PendingRewards {
             "PENDING_REWARDS_UNSPECIFIED" => Some(Self::Unspecified),
             "PENDING_REWARDS_KEEP" => Some(Self::Keep),
             "PENDING_REWARDS_DENY" => Some(Self::Deny),
+            "PENDING_REWARDS_HOLD" => Some(Self::Hold),
             _ => None,
         }
     }
+}
+/// One change of a batch.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffiliateBatchItem {
+    /// The change. Exactly one is required. Its request_id makes a repeat of the change safe, in another batch or as a single call.
+    #[prost(oneof = "affiliate_batch_item::Item", tags = "1, 2, 3, 4")]
+    pub item: ::core::option::Option<affiliate_batch_item::Item>,
+}
+/// Nested message and enum types in `AffiliateBatchItem`.
+pub mod affiliate_batch_item {
+    /// The change. Exactly one is required. Its request_id makes a repeat of the change safe, in another batch or as a single call.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Item {
+        /// As in ApproveAffiliate.
+        #[prost(message, tag = "1")]
+        Approve(super::ApproveAffiliateRequest),
+        /// As in RejectAffiliate.
+        #[prost(message, tag = "2")]
+        Reject(super::RejectAffiliateRequest),
+        /// As in DeactivateAffiliate.
+        #[prost(message, tag = "3")]
+        Deactivate(super::DeactivateAffiliateRequest),
+        /// As in EnrollAffiliate.
+        #[prost(message, tag = "4")]
+        Enroll(super::EnrollAffiliateRequest),
+    }
+}
+/// The request of BatchChangeAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchChangeAffiliatesRequest {
+    /// The changes, 1 to 1,000. They are made in this order.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<AffiliateBatchItem>,
+}
+/// The result of one change of a batch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateBatchResult {
+    /// The answer of the single call, or its error. Exactly one is set.
+    #[prost(oneof = "affiliate_batch_result::Answer", tags = "1, 2, 3, 4, 5")]
+    pub answer: ::core::option::Option<affiliate_batch_result::Answer>,
+}
+/// Nested message and enum types in `AffiliateBatchResult`.
+pub mod affiliate_batch_result {
+    /// The answer of the single call, or its error. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        /// The affiliate was approved.
+        #[prost(message, tag = "1")]
+        Approve(super::ApproveAffiliateResponse),
+        /// The affiliate was rejected.
+        #[prost(message, tag = "2")]
+        Reject(super::RejectAffiliateResponse),
+        /// The affiliate was deactivated.
+        #[prost(message, tag = "3")]
+        Deactivate(super::DeactivateAffiliateResponse),
+        /// The affiliate was enrolled.
+        #[prost(message, tag = "4")]
+        Enroll(super::EnrollAffiliateResponse),
+        /// The change was refused. The code, message and details are those of the single call, but a list of wrong fields is cut at
+        /// 1.5 KiB.
+        #[prost(message, tag = "5")]
+        Error(::tonic_types::Status),
+    }
+}
+/// The answer of BatchChangeAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchChangeAffiliatesResponse {
+    /// One result per item, in the order of the items.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<AffiliateBatchResult>,
 }
 /// A product or service of the account. Coupons and offers may be tied to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4595,7 +4697,7 @@ pub mod affiliate_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
         /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
         /// Deactivating an INACTIVE affiliate changes nothing else.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -4690,6 +4792,38 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "EraseAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        /// change that is refused does not affect the others. They may be committed in several transactions.
+        /// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
+        pub async fn batch_change_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchChangeAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchChangeAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/BatchChangeAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "BatchChangeAffiliates",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -7039,6 +7173,10 @@ pub enum EventKind {
     OfferArchived = 49,
     /// The personal data of an affiliate was erased.
     AffiliateErased = 50,
+    /// A pending reward is kept from approval.
+    RewardHeld = 51,
+    /// ReleaseRewards made a held reward pending again.
+    RewardReleased = 52,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7098,6 +7236,8 @@ impl EventKind {
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
             Self::AffiliateErased => "EVENT_KIND_AFFILIATE_ERASED",
+            Self::RewardHeld => "EVENT_KIND_REWARD_HELD",
+            Self::RewardReleased => "EVENT_KIND_REWARD_RELEASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7154,6 +7294,8 @@ impl EventKind {
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
             "EVENT_KIND_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
+            "EVENT_KIND_REWARD_HELD" => Some(Self::RewardHeld),
+            "EVENT_KIND_REWARD_RELEASED" => Some(Self::RewardReleased),
             _ => None,
         }
     }
@@ -7773,9 +7915,9 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "ApproveRewards"));
             self.inner.unary(req, path, codec).await
         }
-        /// Denies pending rewards. It denies all of them or none. A denial is final.
+        /// Denies pending or held rewards. It denies all of them or none. A denial is final.
         /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-        /// pending.
+        /// pending or held.
         pub async fn deny_rewards(
             &mut self,
             request: impl tonic::IntoRequest<super::DenyRewardsRequest>,
@@ -7798,6 +7940,33 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "DenyRewards"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        /// after.
+        /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+        pub async fn release_rewards(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRewardsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseRewardsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/ReleaseRewards",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "ReleaseRewards"));
             self.inner.unary(req, path, codec).await
         }
         /// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
