@@ -252,14 +252,15 @@ impl App {
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
     }
 
-    /// Removes what former names have left in the index of names, in several transactions.
+    /// Removes what former names have left in the index of names, in several transactions, and in the statistics of PostgreSQL, which
+    /// have values of rows.
     ///
     /// # Errors
     /// See [`SubmitError`].
     pub async fn tidy_search(&self) -> Result<(), SubmitError> {
         for _ in 0..TIDYING_STEPS_MAX {
             if self.keep_up(Upkeep::TidySearch).await? == 0 {
-                return Ok(());
+                return Ok(self.store.renew_statistics().await?);
             }
         }
         // Names are written faster than they are tidied.

@@ -46,8 +46,8 @@ impl Change for pb::EraseAffiliateRequest {
     }
 }
 
-/// Erases an affiliate, then what is left of the names in the index by which they are found. A repeated call does the second step
-/// again, so that it is done once a call is answered.
+/// Erases an affiliate, then what is left of the names in the index by which they are found and in statistics. A repeated call does the
+/// second step again, so that it is done once a call is answered.
 pub(in crate::rpc) async fn erase(
     call: Call,
     message: pb::EraseAffiliateRequest,
