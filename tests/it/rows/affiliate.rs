@@ -46,7 +46,7 @@ async fn emails(client: &mut Client, request: pb::ListAffiliatesRequest) -> Vec<
 }
 
 /// All details that an affiliate can have.
-fn profile() -> pb::AffiliateProfile {
+pub(super) fn profile() -> pb::AffiliateProfile {
     let custom_field = |key: &str, label: &str, value: &str| pb::CustomField {
         key: key.to_owned(),
         label: label.to_owned(),

@@ -6,7 +6,7 @@ use testkit::client::Client;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::affiliate::{by_email, create, get, new};
+use super::affiliate::{by_email, create, get, new, profile};
 use crate::support::database::TestDatabase;
 use crate::support::feed::{cash, from_beginning};
 use crate::support::server::{TestServer, reason};
