@@ -78,6 +78,14 @@ async fn change_affiliates(client: &mut Client) {
     client.affiliates.update_affiliate(request).await.unwrap();
     let request = pb::RotateAffiliateTokenRequest { affiliate: ann.clone(), ..Default::default() };
     client.affiliates.rotate_affiliate_token(request).await.unwrap();
+    let pending = pb::RecordSaleRequest {
+        event_id: "held".to_owned(),
+        external_id: "user-9".to_owned(),
+        ref_id: "ann-ref".to_owned(),
+        amount: cents(100),
+        ..Default::default()
+    };
+    client.tracking.record_sale(pending).await.unwrap();
     let request = pb::DeactivateAffiliateRequest {
         affiliate: ann.clone(),
         pending_rewards: pb::PendingRewards::Hold.into(),
@@ -88,7 +96,8 @@ async fn change_affiliates(client: &mut Client) {
     let request = pb::ListRewardsRequest { states: vec![pb::RewardState::Held.into()], ..Default::default() };
     let held = client.rewards.list_rewards(request).await.unwrap().into_inner().rewards;
     let held = held.into_iter().filter(|reward| reward.reverses_reward_id.is_empty());
-    let request = pb::ReleaseRewardsRequest { reward_ids: held.map(|reward| reward.id).collect(), ..Default::default() };
+    let request =
+        pb::ReleaseRewardsRequest { reward_ids: held.map(|reward| reward.id).collect(), ..Default::default() };
     client.rewards.release_rewards(request).await.unwrap();
     let request = pb::ApproveAffiliateRequest { affiliate: ann, ..Default::default() };
     client.affiliates.approve_affiliate(request).await.unwrap();

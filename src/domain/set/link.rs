@@ -44,11 +44,7 @@ impl WorkingSet {
     }
 
     /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
-    pub fn destination<'set>(
-        &'set self,
-        link: &'set Link,
-        enrollment: &'set Enrollment,
-    ) -> Result<&'set str, Refusal> {
+    pub fn destination<'set>(&'set self, link: &'set Link, enrollment: &'set Enrollment) -> Result<&'set str, Refusal> {
         if link.destination_url.is_empty() {
             return self.landing_url(enrollment);
         }

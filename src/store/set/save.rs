@@ -65,7 +65,11 @@ pub async fn save(
 /// overwritten too, because they may be erased later.
 async fn overwrite_erased(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
     let is_erased = |affiliate: &Affiliate| affiliate.state == AffiliateState::Erased;
-    if has_changed(&set.affiliates) || has_changed(&set.enrollments) || has_changed(&set.links) || has_changed(&set.coupons) {
+    if has_changed(&set.affiliates)
+        || has_changed(&set.enrollments)
+        || has_changed(&set.links)
+        || has_changed(&set.coupons)
+    {
         connection.overwrite_removed().await?;
     }
     if set.affiliates.written().any(|(row, _)| is_erased(row)) {

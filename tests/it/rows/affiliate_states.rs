@@ -219,18 +219,12 @@ db_test!(g5_a_deactivation_may_hold_what_is_pending, |database: TestDatabase| as
     // Refunds take them back like pending ones, and a person may deny one.
     client.tracking.record_refund(refund("refund-2", 700)).await.unwrap();
     assert_eq!(rewards_in(&mut client, RewardState::Reversed).await.len(), 3);
-    let request = pb::DenyRewardsRequest {
-        reward_ids: vec![ids[0].clone()],
-        reason: "fraud".to_owned(),
-        ..Default::default()
-    };
+    let request =
+        pb::DenyRewardsRequest { reward_ids: vec![ids[0].clone()], reason: "fraud".to_owned(), ..Default::default() };
     client.rewards.deny_rewards(request).await.unwrap();
 
     // What is released is pending, and approved because its time has come.
-    let request = pb::ReleaseRewardsRequest {
-        request_id: "release".to_owned(),
-        reward_ids: vec![ids[2].clone()],
-    };
+    let request = pb::ReleaseRewardsRequest { request_id: "release".to_owned(), reward_ids: vec![ids[2].clone()] };
     let released = client.rewards.release_rewards(request.clone()).await.unwrap().into_inner().rewards;
     assert_eq!((released.len(), released[0].state()), (1, RewardState::Pending));
     assert!(client.rewards.release_rewards(request).await.unwrap().into_inner().replayed);

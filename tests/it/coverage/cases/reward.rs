@@ -98,8 +98,7 @@ fn release() -> Case {
         "coupon_code": "${fresh_code}",
         "amount": {"amount_minor": 5_000, "currency_code": "USD"},
     });
-    let deactivation =
-        json!({"affiliate": {"id": "${fresh_affiliate_id}"}, "pending_rewards": "PENDING_REWARDS_HOLD"});
+    let deactivation = json!({"affiliate": {"id": "${fresh_affiliate_id}"}, "pending_rewards": "PENDING_REWARDS_HOLD"});
     case("RewardService/ReleaseRewards", json!({"reward_ids": ["${fresh_reward_id}"]}))
         .prepare(
             "AffiliateService/CreateAffiliate",
