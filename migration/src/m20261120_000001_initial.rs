@@ -434,6 +434,7 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("pending_minor"))
             .col(balance("owed_minor"))
             .col(balance("paid_minor"))
+            .col(sequence("sale_reward_count"))
             .take(),
     ]
 }

@@ -92,6 +92,8 @@ pub(super) enum Upkeep {
     RemoveMail(Arc<Mail>),
     /// Writes this content, to see whether a write works.
     TryWrite(Arc<[u8]>),
+    /// Removes a part of what former names have left in the index of names. The number is 0 when nothing is left.
+    TidySearch,
 }
 
 /// The state of a writer task.
@@ -416,6 +418,7 @@ impl Writer {
             Upkeep::BeginMail(mail, next) => store::mail::begin_try(&transaction, &mail, next).await?,
             Upkeep::RemoveMail(mail) => store::mail::remove(&transaction, &mail).await?,
             Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
+            Upkeep::TidySearch => store::search::tidy(&transaction).await?,
         };
         failpoint!(AfterRemoval);
         transaction.commit().await?;

@@ -61,3 +61,10 @@ pub struct ClickOutcome {
     pub destination_url: String,
     pub affiliate_id: AffiliateId,
 }
+
+impl ClickOutcome {
+    /// The answer as it is kept, see `Affiliate::without_personal_data`: the page may be the affiliate's own.
+    pub fn without_personal_data(&self) -> Self {
+        Self { destination_url: String::new(), ..self.clone() }
+    }
+}

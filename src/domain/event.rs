@@ -55,6 +55,10 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// A reward was denied.
         RewardDenied = "reward_denied",
+        /// A reward is kept from approval.
+        RewardHeld = "reward_held",
+        /// A held reward is pending again.
+        RewardReleased = "reward_released",
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
@@ -80,6 +84,8 @@ text_enum! {
         AffiliateDeactivated = "affiliate_deactivated",
         /// An affiliate got another token.
         AffiliateTokenRotated = "affiliate_token_rotated",
+        /// The personal data of an affiliate was erased.
+        AffiliateErased = "affiliate_erased",
         /// An affiliate was enrolled.
         EnrollmentCreated = "enrollment_created",
         /// An enrollment was changed.
@@ -153,6 +159,8 @@ impl EventKind {
             }
             Self::RewardApproved
             | Self::RewardDenied
+            | Self::RewardHeld
+            | Self::RewardReleased
             | Self::RewardReversed
             | Self::RewardCreated
             | Self::RewardFulfilled => EventSubject::Reward,
@@ -162,7 +170,8 @@ impl EventKind {
             | Self::AffiliateApproved
             | Self::AffiliateRejected
             | Self::AffiliateDeactivated
-            | Self::AffiliateTokenRotated => EventSubject::Affiliate,
+            | Self::AffiliateTokenRotated
+            | Self::AffiliateErased => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
             Self::LinkCreated | Self::LinkUpdated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,

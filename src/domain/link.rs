@@ -26,7 +26,7 @@ pub struct Link {
     pub account_id: AccountId,
     pub enrollment_id: EnrollmentId,
     pub affiliate_id: AffiliateId,
-    /// The code in lower case, unique in the account for ever.
+    /// The code in lower case, unique in the account. It changes only when the affiliate is erased.
     pub code: String,
     /// The page that the link leads to. Empty: the enrollment's landing page.
     pub destination_url: String,
@@ -75,6 +75,15 @@ pub fn host_of(url: &str) -> &str {
 pub struct LinkWithDestination {
     pub link: Arc<Link>,
     pub destination_url: String,
+}
+
+impl LinkWithDestination {
+    /// The link as it is kept in answers, see `Affiliate::without_personal_data`.
+    pub fn without_personal_data(&self) -> Self {
+        let (code, destination_url) = (String::new(), String::new());
+        let link = Link { code, destination_url, ..self.link.as_ref().clone() };
+        Self { link: Arc::new(link), destination_url: String::new() }
+    }
 }
 
 #[cfg(test)]

@@ -213,6 +213,12 @@ pub enum Refusal {
         /// The state it was to take.
         to: AffiliateState,
     },
+    /// The affiliate was erased, and stays only for the books.
+    #[error("affiliate {affiliate_id} was erased")]
+    AffiliateErased {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+    },
     /// The program is archived.
     #[error("program {program_id} is archived")]
     ProgramArchived {

@@ -194,6 +194,7 @@ fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
             Evidence::Coupon(code) => pb::attribution_candidate::Evidence::CouponCode(code.clone()),
             Evidence::Click(id) => pb::attribution_candidate::Evidence::ClickId(id.to_string()),
             Evidence::RefId(ref_id) => pb::attribution_candidate::Evidence::RefId(ref_id.clone()),
+            Evidence::Link(id) => pb::attribution_candidate::Evidence::LinkId(id.to_string()),
             Evidence::Tid(tid) => pb::attribution_candidate::Evidence::Tid(tid.clone()),
         }),
         affiliate_id: id_or_empty(candidate.affiliate_id),

@@ -192,6 +192,7 @@ impl Change for pb::RecordRefundRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::rule::SentRefId;
     use crate::domain::time::Time;
 
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
@@ -319,7 +320,7 @@ mod tests {
         };
         let command = read(&message).unwrap();
         assert_eq!(command.referral.tid, Some(Err("from-another-tool".to_owned())));
-        assert_eq!(command.referral.ref_id.as_deref(), Some("jo"));
+        assert_eq!(command.referral.ref_id, Some(SentRefId::Code("jo".to_owned())));
         assert_eq!(command.referral.coupon_code.as_deref(), Some("10% OFF!"));
         assert_eq!(command.order.coupon_code, "10% OFF!");
     }

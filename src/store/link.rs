@@ -74,6 +74,9 @@ impl Stored for Link {
         let columns = [table::Column::AccountId, table::Column::ClaimedPage];
         loading.by::<Self, _>(&columns, pages.iter().map(SqlKey::values)).await?;
         pages.into_iter().for_each(|page| loading.set.names.claimed_pages.insert_absent(page));
+        let affiliates = std::mem::take(&mut loading.needs.names.links_of);
+        let columns = [table::Column::AccountId, table::Column::AffiliateId];
+        loading.by::<Self, _>(&columns, affiliates.iter().map(SqlKey::values)).await?;
         loading.by_key::<Self>().await
     }
 }

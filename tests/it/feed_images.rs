@@ -78,13 +78,27 @@ async fn change_affiliates(client: &mut Client) {
     client.affiliates.update_affiliate(request).await.unwrap();
     let request = pb::RotateAffiliateTokenRequest { affiliate: ann.clone(), ..Default::default() };
     client.affiliates.rotate_affiliate_token(request).await.unwrap();
+    let pending = pb::RecordSaleRequest {
+        event_id: "held".to_owned(),
+        external_id: "user-9".to_owned(),
+        ref_id: "ann-ref".to_owned(),
+        amount: cents(100),
+        ..Default::default()
+    };
+    client.tracking.record_sale(pending).await.unwrap();
     let request = pb::DeactivateAffiliateRequest {
         affiliate: ann.clone(),
-        pending_rewards: pb::PendingRewards::Keep.into(),
+        pending_rewards: pb::PendingRewards::Hold.into(),
         reason: "note of ann".to_owned(),
         ..Default::default()
     };
     client.affiliates.deactivate_affiliate(request).await.unwrap();
+    let request = pb::ListRewardsRequest { states: vec![pb::RewardState::Held.into()], ..Default::default() };
+    let held = client.rewards.list_rewards(request).await.unwrap().into_inner().rewards;
+    let held = held.into_iter().filter(|reward| reward.reverses_reward_id.is_empty());
+    let request =
+        pb::ReleaseRewardsRequest { reward_ids: held.map(|reward| reward.id).collect(), ..Default::default() };
+    client.rewards.release_rewards(request).await.unwrap();
     let request = pb::ApproveAffiliateRequest { affiliate: ann, ..Default::default() };
     client.affiliates.approve_affiliate(request).await.unwrap();
     let request = pb::CreateAffiliateRequest {
@@ -96,12 +110,14 @@ async fn change_affiliates(client: &mut Client) {
     };
     let applied = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap();
     let selector = pb::affiliate_selector::Selector::Id(applied.id);
+    let affiliate = Some(pb::AffiliateSelector { selector: Some(selector) });
     let request = pb::RejectAffiliateRequest {
-        affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }),
+        affiliate: affiliate.clone(),
         reason: "note of ann".to_owned(),
         ..Default::default()
     };
     client.affiliates.reject_affiliate(request).await.unwrap();
+    client.affiliates.erase_affiliate(pb::EraseAffiliateRequest { affiliate, ..Default::default() }).await.unwrap();
 }
 
 /// Creates a program, an affiliate, a link and a coupon. Returns the enrollment.

@@ -3,7 +3,10 @@
 
 mod account;
 mod affiliate;
+mod affiliate_batch;
+mod affiliate_erase;
 mod affiliate_search;
+mod affiliate_states;
 mod audit;
 mod conversion;
 mod coupon;

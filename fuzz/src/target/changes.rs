@@ -51,6 +51,7 @@ changes! {
     RejectAffiliateRequest,
     DeactivateAffiliateRequest,
     RotateAffiliateTokenRequest,
+    EraseAffiliateRequest,
     EnrollAffiliateRequest,
     UpdateEnrollmentRequest,
     EndEnrollmentRequest,
@@ -79,6 +80,7 @@ changes! {
     AttributeLeadRequest,
     ApproveRewardsRequest,
     DenyRewardsRequest,
+    ReleaseRewardsRequest,
     CreateRewardRequest,
     FulfillRewardRequest,
 }

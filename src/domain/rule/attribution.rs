@@ -7,7 +7,7 @@ use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
-use crate::domain::id::{AccountId, ClickId};
+use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
 use crate::domain::program::{AttributionModel, Program};
@@ -21,14 +21,23 @@ use crate::domain::time::Time;
 pub struct Referral {
     /// The visitor's tracking id. `Err` has the text of a tid that Headwater did not make; it is shown among the candidates.
     pub tid: Option<Result<ClickId, String>>,
-    /// A ref_id in lower case. It counts as a click that happens now.
-    pub ref_id: Option<String>,
+    /// A ref_id. It counts as a click that happens now.
+    pub ref_id: Option<SentRefId>,
     /// A coupon code, folded.
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
     pub item_sku: String,
     /// The name of the custom event's kind; empty for other events. It is no trace itself, but only programs that declare it credit it.
     pub custom_kind: String,
+}
+
+/// A ref_id or link code that came with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentRefId {
+    /// The code in lower case.
+    Code(String),
+    /// The link that had the code. Events that are judged again have it.
+    Link(LinkId),
 }
 
 impl Referral {
@@ -42,8 +51,10 @@ impl Referral {
         if let Some(Ok(tid)) = &self.tid {
             needs.names.clicks_of.insert((account, *tid));
         }
-        if let Some(code) = &self.ref_id {
-            needs.link_code(account, code);
+        match &self.ref_id {
+            Some(SentRefId::Code(code)) => needs.link_code(account, code),
+            Some(SentRefId::Link(id)) => needs.row::<Link>((account, *id)),
+            None => {}
         }
         if let Some(code) = &self.coupon_code {
             needs.coupon_code(account, code);
@@ -378,11 +389,19 @@ fn click_runners<'set>(
         Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()), occurred_at)),
         None => {}
     }
-    if let Some(ref_id) = &referral.ref_id {
-        runners.push(match set.link_with_code(account_id, ref_id)? {
-            Some(link) => link_runner(set, link, Evidence::RefId(ref_id.clone()), occurred_at, occurred_at)?,
-            None => Runner::unknown(Evidence::RefId(ref_id.clone()), occurred_at),
-        });
+    let link = match &referral.ref_id {
+        Some(SentRefId::Code(code)) => match set.link_with_code(account_id, code)? {
+            Some(link) => Some(link),
+            None => {
+                runners.push(Runner::unknown(Evidence::RefId(code.clone()), occurred_at));
+                None
+            }
+        },
+        Some(SentRefId::Link(id)) => Some(set.link(account_id, *id)?),
+        None => None,
+    };
+    if let Some(link) = link {
+        runners.push(link_runner(set, link, Evidence::Link(link.id), occurred_at, occurred_at)?);
     }
     Ok(())
 }

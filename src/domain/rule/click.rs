@@ -2,7 +2,7 @@
 
 use super::attribution::why_not_earning;
 use super::context::{Context, Rule};
-use super::{link, timeline};
+use super::timeline;
 use crate::domain::click::{Click, ClickOutcome};
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::{Refusal, Resource};
@@ -65,7 +65,7 @@ impl Rule for RecordClick {
         if link.is_revoked_at(occurred_at) || why_not_earning(enrollment, program, occurred_at).is_some() {
             return Err(unknown());
         }
-        let destination_url = link::destination(context, link, enrollment)?;
+        let destination_url = context.set.destination(link, enrollment)?.to_owned();
         let id = ClickId::new(context.ids);
         let known_visitor = match self.tid {
             Some(tid) if !context.set.clicks_of(account_id, tid)?.is_empty() => Some(tid),

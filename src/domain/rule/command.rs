@@ -73,6 +73,7 @@ commands! {
     affiliate::UpdateAffiliate(Box<UpdateAffiliate>),
     affiliate::ChangeAffiliateState(ChangeAffiliateState),
     affiliate::RotateAffiliateToken(RotateAffiliateToken),
+    affiliate::EraseAffiliate(EraseAffiliate),
     enrollment::EnrollAffiliate(EnrollAffiliate),
     enrollment::UpdateEnrollment(UpdateEnrollment),
     enrollment::EndEnrollment(EndEnrollment),
@@ -102,6 +103,8 @@ commands! {
     lead::AttributeLead(Box<AttributeLead>),
     reward::ApproveRewards(ApproveRewards),
     reward::DenyRewards(DenyRewards),
+    reward::HoldRewards(HoldRewards),
+    reward::ReleaseRewards(ReleaseRewards),
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
 }

@@ -149,16 +149,21 @@ impl Rule for RevokeLink {
         if link.state == LinkState::Revoked {
             return answer(context, link, &enrollment);
         }
-        let revoked = Link {
-            state: LinkState::Revoked,
-            revoked_at: Some(context.now),
-            // Another link may claim the page now.
-            claimed_page: None,
-            ..link.as_ref().clone()
-        };
-        let link = put(context, EventKind::LinkRevoked, revoked, &enrollment);
+        let link = revoke(context, &link, &enrollment);
         answer(context, link, &enrollment)
     }
+}
+
+/// Revokes a link that is active.
+pub(super) fn revoke(context: &mut Context<'_>, link: &Link, enrollment: &Enrollment) -> Arc<Link> {
+    let revoked = Link {
+        state: LinkState::Revoked,
+        revoked_at: Some(context.now),
+        // Another link may claim the page now.
+        claimed_page: None,
+        ..link.clone()
+    };
+    put(context, EventKind::LinkRevoked, revoked, enrollment)
 }
 
 pub(super) fn code_is_free(context: &Context<'_>, field: Field, code: &str) -> Result<(), Refusal> {
@@ -207,19 +212,11 @@ fn put(context: &mut Context<'_>, kind: EventKind, link: Link, enrollment: &Enro
     link
 }
 
-/// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
-pub(super) fn destination(context: &Context<'_>, link: &Link, enrollment: &Enrollment) -> Result<String, Refusal> {
-    if link.destination_url.is_empty() {
-        return context.set.landing_url(enrollment).map(str::to_owned);
-    }
-    Ok(link.destination_url.clone())
-}
-
 fn answer(
     context: &Context<'_>,
     link: Arc<Link>,
     enrollment: &Enrollment,
 ) -> Result<Arc<LinkWithDestination>, Refusal> {
-    let destination_url = destination(context, &link, enrollment)?;
+    let destination_url = context.set.destination(&link, enrollment)?.to_owned();
     Ok(Arc::new(LinkWithDestination { link, destination_url }))
 }

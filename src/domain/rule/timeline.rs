@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attribution::{self, Attribution, Referral, Winner};
+use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
 use super::context::Context;
 use super::customer;
 use super::program::applicable_terms;
@@ -65,7 +65,8 @@ fn referral_of(event: &Conversion) -> Referral {
     for candidate in &event.candidates {
         match &candidate.evidence {
             Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),
-            Evidence::RefId(code) => referral.ref_id = Some(code.clone()),
+            Evidence::RefId(code) => referral.ref_id = Some(SentRefId::Code(code.clone())),
+            Evidence::Link(id) => referral.ref_id = Some(SentRefId::Link(*id)),
             Evidence::Tid(text) => referral.tid = Some(Err(text.clone())),
             Evidence::Click(_) | Evidence::Lead(_) => {}
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, LinkId};
 use crate::domain::link::Link;
 use crate::domain::refusal::{Refusal, Resource};
@@ -28,7 +29,12 @@ impl Kind for Link {
         if let (Some(present), Some(after)) = (present, after) {
             names.claimed_pages.insert(present, Some(after.id));
         }
-        // The index never loses a code, because a code belongs to its link for ever.
+        // A link gives up its code only when its affiliate is erased.
+        if let (Some(before), Some(after)) = (before, after)
+            && before.code != after.code
+        {
+            names.link_codes.insert((before.account_id, before.code.clone()), None);
+        }
         if let Some(after) = after {
             names.link_codes.insert((after.account_id, after.code.clone()), Some(after.id));
         }
@@ -49,6 +55,14 @@ impl WorkingSet {
     pub fn link_claiming(&self, account_id: AccountId, page: &str) -> Result<Option<&Arc<Link>>, Refusal> {
         let id = known(self.names.claimed_pages.get(&(account_id, page.to_owned())), "link by claimed page")?;
         id.map(|id| self.link(account_id, id)).transpose()
+    }
+
+    /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
+    pub fn destination<'set>(&'set self, link: &'set Link, enrollment: &'set Enrollment) -> Result<&'set str, Refusal> {
+        if link.destination_url.is_empty() {
+            return self.landing_url(enrollment);
+        }
+        Ok(&link.destination_url)
     }
 
     /// The link with this code, revoked or not.

@@ -73,14 +73,14 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     ProgramState = ProgramState { Active, Archived }
-    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected }
-    PendingRewards = PendingRewards { Keep, Deny }
+    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
+    PendingRewards = PendingRewards { Keep, Deny, Hold }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
     ItemState = ItemState { Active, Archived }
     OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
-    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
+    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
@@ -102,7 +102,8 @@ wire_enums! {
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
-        OfferArchived, ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
+        ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
+        AffiliateErased, RewardHeld, RewardReleased,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

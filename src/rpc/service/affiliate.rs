@@ -34,6 +34,8 @@ service! {
         RejectAffiliate = write change, ADMINISTRATION;
         DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
         RotateAffiliateToken = write change, ADMINISTRATION;
+        EraseAffiliate = write rpc::affiliate::erase, ADMINISTRATION;
+        BatchChangeAffiliates = write rpc::affiliate::change_many, ADMINISTRATION;
         EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
         GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;

@@ -2,7 +2,7 @@
 
 use super::field::Text;
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
-use crate::domain::id::{AffiliateId, ClickId, EnrollmentId, LeadId};
+use crate::domain::id::{AffiliateId, ClickId, EnrollmentId, LeadId, LinkId};
 
 enum_form! {
     /// A piece of evidence.
@@ -11,6 +11,7 @@ enum_form! {
         Coupon(code: Text<'a>),
         Click(id: ClickId),
         RefId(ref_id: Text<'a>),
+        Link(id: LinkId),
         Tid(tid: Text<'a>),
     }
 }

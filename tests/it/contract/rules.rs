@@ -324,6 +324,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Claim",
         "Suspend",
         "Resume",
+        "Erase",
+        "Release",
     ];
     // A batch has an event_id in each of its items.
     const OTHERS: [&str; 10] =

@@ -242,7 +242,8 @@ impl Case {
 
     /// Whether the method changes something.
     pub(super) fn changes_something(&self) -> bool {
-        self.method == "TrackingService/BatchRecordEvents" || self.repeat_field().is_some()
+        self.method.contains("Service/Batch") && self.method != "TrackingService/BatchGetConversions"
+            || self.repeat_field().is_some()
     }
 
     /// The idempotency key's field.

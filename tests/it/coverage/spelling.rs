@@ -356,6 +356,7 @@ fn affiliates() -> Vec<Spelling> {
             &["etag", "pending_rewards"],
         ),
         of_affiliate("AffiliateService/RotateAffiliateToken", vec![], &[]),
+        of_affiliate("AffiliateService/EraseAffiliate", vec![], &["etag"]),
         spelling(
             "AffiliateService/EnrollAffiliate",
             vec![
@@ -523,6 +524,7 @@ fn codes() -> Vec<Spelling> {
         ),
         ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
         ids_only("RewardService/ApproveRewards", &["reward_ids"]),
+        ids_only("RewardService/ReleaseRewards", &["reward_ids"]),
         spelling(
             "RewardService/DenyRewards",
             vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],

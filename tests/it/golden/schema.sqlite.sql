@@ -93,7 +93,8 @@ CREATE TABLE "balance" (
   "currency" varchar(32) NOT NULL,
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
-  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
+  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "sale_reward_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "affiliate_id",
   "unit",
   "currency") ) WITHOUT ROWID

@@ -126,7 +126,7 @@ impl Audit {
             };
             let balance = expected.entry(key).or_default();
             match reward.state {
-                RewardState::Pending => balance.pending_minor += reward.value.amount_minor,
+                RewardState::Pending | RewardState::Held => balance.pending_minor += reward.value.amount_minor,
                 RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
                 RewardState::Paid => balance.paid_minor += reward.value.amount_minor,
                 RewardState::Denied | RewardState::Reversed => {}
@@ -163,7 +163,7 @@ impl Audit {
             _ => prop_assert!(false, "{:?}", reward),
         }
         let expected = match reward.state {
-            RewardState::Pending => Booked { pending: value, ..Booked::default() },
+            RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
             RewardState::Approved => Booked { payable: value, ..Booked::default() },
             RewardState::Paid => Booked { fulfilled: value, ..Booked::default() },
             RewardState::Denied | RewardState::Reversed => Booked::default(),
@@ -321,7 +321,7 @@ fn check_reward(
     }
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
-        RewardState::Pending => Booked { pending: left, ..Booked::default() },
+        RewardState::Pending | RewardState::Held => Booked { pending: left, ..Booked::default() },
         RewardState::Approved | RewardState::Paid => Booked { payable: left, ..Booked::default() },
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };

@@ -47,7 +47,7 @@ impl<'world, W: World> Player<'world, W> {
             }
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
-            "accept" | "reject" | "deactivate" => self.state_step(step).await,
+            "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
             "override" | "ref" | "end" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
@@ -171,6 +171,9 @@ impl<'world, W: World> Player<'world, W> {
         let changed = match step.verb.as_str() {
             "accept" => {
                 self.world.change(pb::ApproveAffiliateRequest { affiliate, ..Default::default() }).await?.affiliate
+            }
+            "erase" => {
+                self.world.change(pb::EraseAffiliateRequest { affiliate, ..Default::default() }).await?.affiliate
             }
             "reject" => {
                 let request = pb::RejectAffiliateRequest { affiliate, reason, ..Default::default() };
