@@ -81,7 +81,7 @@ impl LinkWithDestination {
     /// The link as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         let (code, destination_url) = (String::new(), String::new());
-        let link = Link { code, destination_url, ..self.link.as_ref().clone() };
+        let link = Link { code, destination_url, claimed_page: None, ..self.link.as_ref().clone() };
         Self { link: Arc::new(link), destination_url: String::new() }
     }
 }
