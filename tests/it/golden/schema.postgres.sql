@@ -101,6 +101,7 @@ click.enrollment_id uuid NOT NULL
 click.affiliate_id uuid NOT NULL
 click.program_id uuid NOT NULL
 click.referrer_url text NOT NULL
+click.sub_id text NOT NULL
 click.occurred_at bigint NOT NULL
 click.created_at bigint NOT NULL
 CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, tid, id)
@@ -237,10 +238,12 @@ link.enrollment_id uuid NOT NULL
 link.affiliate_id uuid NOT NULL
 link.code text NOT NULL
 link.destination_url text NOT NULL
+link.claimed_page text
 link.state character varying(32) NOT NULL
 link.created_at bigint NOT NULL
 link.revoked_at bigint
 CREATE INDEX link_by_affiliate ON public.link USING btree (account_id, affiliate_id)
+CREATE INDEX link_by_claimed_page ON public.link USING btree (account_id, claimed_page) WHERE (claimed_page IS NOT NULL)
 CREATE UNIQUE INDEX link_by_code ON public.link USING btree (account_id, code)
 CREATE INDEX link_by_enrollment ON public.link USING btree (account_id, enrollment_id)
 CREATE UNIQUE INDEX link_pkey ON public.link USING btree (account_id, id)
@@ -289,6 +292,7 @@ program.id uuid NOT NULL
 program.display_name text NOT NULL
 program.currency character varying(32) NOT NULL
 program.landing_url text NOT NULL
+program.hosts text NOT NULL
 program.is_default boolean NOT NULL
 program.state character varying(32) NOT NULL
 program.terms_version integer NOT NULL

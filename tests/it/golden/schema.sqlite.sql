@@ -107,6 +107,7 @@ CREATE TABLE "click" (
   "affiliate_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
   "referrer_url" text NOT NULL,
+  "sub_id" text NOT NULL,
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "tid",
@@ -256,11 +257,13 @@ CREATE TABLE "link" (
   "affiliate_id" uuid_text NOT NULL,
   "code" text NOT NULL,
   "destination_url" text NOT NULL,
+  "claimed_page" text NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "link_by_affiliate" ON "link" ("account_id", "affiliate_id")
+CREATE INDEX "link_by_claimed_page" ON "link" ("account_id", "claimed_page") WHERE "claimed_page" IS NOT NULL
 CREATE UNIQUE INDEX "link_by_code" ON "link" ("account_id", "code")
 CREATE INDEX "link_by_enrollment" ON "link" ("account_id", "enrollment_id")
 CREATE TABLE "list_block" (
@@ -315,6 +318,7 @@ CREATE TABLE "program" (
   "display_name" text NOT NULL,
   "currency" varchar(32) NOT NULL,
   "landing_url" text NOT NULL,
+  "hosts" text NOT NULL,
   "is_default" boolean NOT NULL,
   "state" varchar(32) NOT NULL,
   "terms_version" integer NOT NULL,
