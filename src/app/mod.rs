@@ -31,6 +31,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Envelope;
 use crate::domain::time::Time;
+use crate::mail::Post;
 use crate::outage::Access;
 use crate::shares::{Share, Shares};
 use crate::store::set::catalogue::Catalogues;
@@ -107,6 +108,8 @@ pub struct AppOptions {
     pub event_retention_days: Option<i32>,
     /// The encoding of events for readers of the feed.
     pub event_form: EventForm,
+    /// The way of mail.
+    pub post: Arc<Post>,
 }
 
 /// How long a caller that was refused for a full queue should wait: a few batches.
@@ -164,6 +167,7 @@ impl App {
                 catalogues: Catalogues::default(),
                 suspects: Suspects::default(),
                 folding: Folding::default(),
+                short_until: None,
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             };
@@ -187,7 +191,7 @@ impl App {
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
         tokio::spawn(outage_watch::watch(Arc::clone(&app), app.stop.clone()));
-        worker::start(&app, options.upkeep_interval, options.event_retention_days);
+        worker::start(&app, options.upkeep_interval, options.event_retention_days, &options.post);
         Ok((app, handle))
     }
 

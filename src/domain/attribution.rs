@@ -46,6 +46,8 @@ text_enum! {
         CouponOfOtherItem = "coupon_of_other_item",
         /// The window of the coupon's offer had ended.
         OfferOver = "offer_over",
+        /// The program does not declare the kind of the custom event.
+        KindNotDeclared = "kind_not_declared",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }
@@ -87,4 +89,6 @@ pub struct Candidate {
     pub affiliate_id: Option<AffiliateId>,
     pub enrollment_id: Option<EnrollmentId>,
     pub result: CandidateResult,
+    /// The sub-id of the click; may be empty.
+    pub sub_id: String,
 }

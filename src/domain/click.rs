@@ -17,6 +17,8 @@ pub struct Click {
     pub program_id: ProgramId,
     /// The page that the visitor came from; may be empty.
     pub referrer_url: String,
+    /// The affiliate's own name for where the link was placed; may be empty.
+    pub sub_id: String,
     pub occurred_at: Time,
     pub created_at: Time,
 }

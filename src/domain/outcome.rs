@@ -71,7 +71,7 @@ outcomes! {
     ChangedAffiliate(Arc<super::affiliate::Affiliate>): |affiliate| Some(&affiliate.id);
     /// EnrollAffiliate, UpdateEnrollment, EndEnrollment.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
-    /// CreateLink, RevokeLink.
+    /// CreateLink, UpdateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
     /// AssignCoupon, UpdateCoupon, RemoveCoupon.
     Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);

@@ -333,7 +333,7 @@ fn render_answer(answer: &EnrollmentOutcome) -> pb::Enrollment {
 
 /// The landing page with the ref_id in its query parameter `ref`. A `ref` that the page has already is left out, because programs
 /// differ in which of two they read. The other parameters stay as they are.
-fn referral_link(landing_url: &str, ref_id: &str) -> String {
+pub(super) fn referral_link(landing_url: &str, ref_id: &str) -> String {
     // Every stored landing page is a URL. Any other text is shown as it is.
     let Ok(mut link) = Url::parse(landing_url) else { return landing_url.to_owned() };
     let is_ref = |part: &str| form_urlencoded::parse(part.as_bytes()).any(|(name, _)| name == REF);

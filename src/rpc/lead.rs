@@ -101,7 +101,7 @@ pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code
         tid: fields.brought_tid("tid", tid),
         ref_id: fields.brought_code("ref_id", ref_id).map(|code| SentRefId::Code(code.to_ascii_lowercase())),
         coupon_code: fields.brought_coupon_code("coupon_code", coupon_code),
-        item_sku: String::new(),
+        ..Referral::default()
     }
 }
 

@@ -57,7 +57,7 @@ impl Stored for Request {
     }
 
     fn leads_to(&self, needs: &mut Needs) {
-        if self.key.is_sale() {
+        if self.key.is_attributed_as_sale() {
             needs.row::<Conversion>((self.key.account_id, ConversionId::from_uuid(self.effect)));
         }
         // The rows whose personal data the answer was kept without.

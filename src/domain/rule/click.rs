@@ -12,8 +12,12 @@ use crate::domain::time::Time;
 /// Record a visit through a link.
 #[derive(Debug, Clone)]
 pub struct RecordClick {
-    /// The code of the link, or a ref_id, in lower case.
+    /// The code of the link, or a ref_id, in lower case. Empty: the link is the one that claims the page.
     pub code: String,
+    /// The page that the visitor came to, as links claim it. Only looked at if there is no code.
+    pub page: String,
+    /// The affiliate's own name for where the link was placed.
+    pub sub_id: String,
     /// The visitor's tracking id, if the visitor already has one.
     pub tid: Option<ClickId>,
     /// The page that the visitor came from.
@@ -32,7 +36,11 @@ impl Rule for RecordClick {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
-        needs.link_code(account, &self.code);
+        if self.code.is_empty() {
+            needs.names.claimed_pages.insert((account, self.page.clone()));
+        } else {
+            needs.link_code(account, &self.code);
+        }
         needs.names.clicks_of.extend(self.tid.map(|tid| (account, tid)));
         if self.locks_account() {
             needs.names.conversions_of_visitor.extend(self.tid.map(|tid| (account, tid)));
@@ -43,8 +51,13 @@ impl Rule for RecordClick {
         let account_id = context.account_id;
         // A revoked link and an ended enrollment get the same answer as an unknown code, because a visitor's browser need not
         // know the difference.
-        let unknown = || Refusal::not_found(Resource::Link, &self.code);
-        let link = context.set.link_with_code(account_id, &self.code)?.ok_or_else(unknown)?;
+        let (found, name) = if self.code.is_empty() {
+            (context.set.link_claiming(account_id, &self.page)?, &self.page)
+        } else {
+            (context.set.link_with_code(account_id, &self.code)?, &self.code)
+        };
+        let unknown = || Refusal::not_found(Resource::Link, name);
+        let link = found.ok_or_else(unknown)?;
         let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;
         let program = context.set.program(account_id, enrollment.program_id)?;
         // A click is judged by what its link was when it happened.
@@ -67,6 +80,7 @@ impl Rule for RecordClick {
             affiliate_id: enrollment.affiliate_id,
             program_id: enrollment.program_id,
             referrer_url: self.referrer_url.clone(),
+            sub_id: self.sub_id.clone(),
             occurred_at,
             created_at: context.now,
         };

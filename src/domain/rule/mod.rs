@@ -2,6 +2,7 @@
 //! commands.
 
 mod account;
+mod account_email;
 mod affiliate;
 mod attribution;
 mod click;

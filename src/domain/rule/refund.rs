@@ -102,6 +102,7 @@ impl RecordRefund {
         let lead = set.find_customer(account_id, &self.customer)?;
         // Sales that wait for their lead can be refunded too. When their lead arrives, the refunded part must not be priced.
         let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
+        sales.retain(|sale| sale.kind == ConversionKind::Sale);
         if let Some(lead) = lead {
             sales.extend(set.latest_sales_of(lead)?);
         } else if sales.is_empty() {

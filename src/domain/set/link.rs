@@ -21,6 +21,14 @@ impl Kind for Link {
     }
 
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        let page = |link: &Self| link.claimed_page.clone().map(|page| (link.account_id, page));
+        let (former, present) = (before.and_then(page), after.and_then(page));
+        if let Some(former) = former.filter(|former| Some(former) != present.as_ref()) {
+            names.claimed_pages.insert(former, None);
+        }
+        if let (Some(present), Some(after)) = (present, after) {
+            names.claimed_pages.insert(present, Some(after.id));
+        }
         // A link gives up its code only when its affiliate is erased.
         if let (Some(before), Some(after)) = (before, after)
             && before.code != after.code
@@ -41,6 +49,12 @@ impl WorkingSet {
     /// The link with this id, active or revoked.
     pub fn link(&self, account_id: AccountId, id: LinkId) -> Result<&Arc<Link>, Refusal> {
         self.get(account_id, id)
+    }
+
+    /// The active link that claims this page.
+    pub fn link_claiming(&self, account_id: AccountId, page: &str) -> Result<Option<&Arc<Link>>, Refusal> {
+        let id = known(self.names.claimed_pages.get(&(account_id, page.to_owned())), "link by claimed page")?;
+        id.map(|id| self.link(account_id, id)).transpose()
     }
 
     /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.

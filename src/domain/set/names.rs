@@ -220,6 +220,8 @@ names! {
     code_holders: Index<(AccountId, AffiliateId), ()>,
     /// Links by code.
     link_codes: Index<(AccountId, String), LinkId>,
+    /// Active links by the page that they claim.
+    claimed_pages: Index<(AccountId, String), LinkId>,
     /// All coupons that ever had a code.
     coupon_codes: Lists<(AccountId, String), CouponId>,
     /// Active items by SKU.

@@ -30,6 +30,8 @@ pub struct NeededNames {
     pub coupons_of: BTreeSet<(AccountId, AffiliateId)>,
     /// Links by code.
     pub link_codes: BTreeSet<(AccountId, String)>,
+    /// Active links by the page that they claim.
+    pub claimed_pages: BTreeSet<(AccountId, String)>,
     /// Coupons by code, removed ones too.
     pub coupon_codes: BTreeSet<(AccountId, String)>,
     /// Items by SKU.

@@ -55,8 +55,10 @@ impl WorkingSet {
         let reward = |id: &RewardId| self.existing::<Reward>(&(account_id, *id)).map(|reward| reward.summary());
         let rewards = kept.reward_ids.iter().map(reward).collect::<Result<_, _>>()?;
         let other_lead_id = kept.other_lead_id;
-        let coupon_fault = kept.coupon_fault;
-        Ok(SaleOutcome { conversion_id, lead_id, other_lead_id, credits, rewards, coupon_fault }.into())
+        let (coupon_fault, is_undeclared) = (kept.coupon_fault, kept.is_undeclared);
+        let answer =
+            SaleOutcome { conversion_id, lead_id, other_lead_id, credits, rewards, coupon_fault, is_undeclared };
+        Ok(answer.into())
     }
 
     /// An answer that was kept without the personal data of an affiliate, with the data that is there now.

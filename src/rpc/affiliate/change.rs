@@ -306,7 +306,8 @@ pub(super) async fn settle_pending(call: &Call, affiliate: &Affiliate, reason: &
                 Some(reason) => Command::from(DenyRewards { ids, reason: reason.to_owned(), skip_others: true }),
                 None => HoldRewards { ids }.into(),
             };
-            call.submit(Envelope { account_id: call.account_id(), fingerprint: None, command }).await?;
+            let envelope = Envelope { account_id: call.account_id(), fingerprint: None, actor: None, command };
+            call.submit(envelope).await?;
         }
     }
 }

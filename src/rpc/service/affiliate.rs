@@ -44,6 +44,7 @@ service! {
         CreateLink = write change, ADMINISTRATION;
         GetLink = read rpc::link::get, READING;
         ListLinks = read rpc::link::list, READING;
+        UpdateLink = write change, ADMINISTRATION;
         RevokeLink = write change, ADMINISTRATION;
         AssignCoupon = write change, ADMINISTRATION;
         GetCoupon = read rpc::coupon::get, READING;

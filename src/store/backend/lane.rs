@@ -105,6 +105,14 @@ impl Lanes {
         }
     }
 
+    /// PostgreSQL does such work in processes of its own.
+    pub(in crate::store) async fn keep_pauses_short(&self, number: usize, are_short: bool) {
+        let Some(lane) = self.lanes.get(number) else { return };
+        if let Writer::Sqlite(writer) = &*lane.lock().await {
+            writer.keep_checkpoints_short(are_short);
+        }
+    }
+
     /// Waits for open transactions and closes every connection for good.
     pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
         for lane in &self.lanes {

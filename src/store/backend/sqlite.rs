@@ -36,6 +36,9 @@ const CACHE_READER_KIB: &str = "-4096";
 /// SQLite counts its log in pages. This many of 4 KiB are a MiB.
 const PAGES_PER_MIB: i64 = 256;
 
+/// The same while checkpoints are kept short. Copying this much takes some milliseconds.
+const SHORT_CHECKPOINT_MIB: u32 = 4;
+
 /// A log is begun anew if it is this many times as long as it becomes without readers.
 const LOG_LONG_TIMES: u64 = 2;
 
@@ -75,6 +78,7 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
 pub(super) struct SqliteWriter {
     /// None once it is closed.
     connection: Option<Connection>,
+    checkpoint_mib: u32,
     file_fault: Arc<FileFault>,
     /// The file of the log, and when its length was last looked at.
     log: PathBuf,
@@ -117,6 +121,7 @@ impl SqliteWriter {
         let log_bytes_long = (LOG_LONG_TIMES * u64::from(checkpoint_mib)) << 20;
         Ok(Self {
             connection: Some(connection),
+            checkpoint_mib,
             file_fault,
             log: files.log(),
             log_looked_at,
@@ -155,6 +160,16 @@ impl SqliteWriter {
         }
         self.begin_log_anew(has_erased);
         Ok(())
+    }
+
+    /// Copies the log in small parts, which take more time in all because a page is copied more often, or in large ones again.
+    pub(super) fn keep_checkpoints_short(&self, are_short: bool) {
+        let Some(connection) = &self.connection else { return };
+        let short = if are_short { SHORT_CHECKPOINT_MIB } else { u32::MAX };
+        let pages = PAGES_PER_MIB * i64::from(self.checkpoint_mib.min(short));
+        if let Err(error) = connection.pragma_update(None, "wal_autocheckpoint", pages) {
+            tracing::warn!(%error, "cannot set how much log SQLite writes between checkpoints");
+        }
     }
 
     /// Whether the present transaction overwrites all that it removes. Else SQLite leaves the contents of pages that become free as they

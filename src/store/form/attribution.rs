@@ -25,5 +25,6 @@ form! {
     unless_empty {
         affiliate_id: Option<AffiliateId>,
         enrollment_id: Option<EnrollmentId>,
+        sub_id: Text<'a>,
     }
 }

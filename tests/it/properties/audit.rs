@@ -354,7 +354,7 @@ fn check_credit(conversion: &Conversion) -> Checked {
     let is_attributed = conversion.outcome == ConversionOutcome::Attributed;
     prop_assert_eq!(!conversion.credits.is_empty(), is_attributed, "{:?}", conversion);
     match conversion.kind {
-        ConversionKind::Sale | ConversionKind::Lead => {
+        ConversionKind::Sale | ConversionKind::Lead | ConversionKind::Appointment | ConversionKind::CustomEvent => {
             let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.evidence.source())).collect();
             let credited: Vec<_> =
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
@@ -381,6 +381,7 @@ fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
             prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
         }
         ConversionKind::Correction => prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion),
+        ConversionKind::CustomEvent => prop_assert!(amount.amount_minor >= 0, "{:?}", conversion),
         _ => {
             // A free order is refunded with an amount of zero.
             prop_assert!(amount.amount_minor <= 0, "{:?}", conversion);

@@ -73,7 +73,7 @@ pub(super) fn profile() -> pb::AffiliateProfile {
     }
 }
 
-db_test!(u5_an_affiliate_is_created_with_every_field, |database: TestDatabase| async move {
+db_test!(u5_g3_f3_an_affiliate_is_created_with_every_field, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let request = pb::CreateAffiliateRequest {
@@ -142,7 +142,7 @@ db_test!(u5_wrong_fields_of_an_affiliate_are_named, |database: TestDatabase| asy
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "profile.custom_fields");
 });
 
-db_test!(u4_an_affiliate_is_found_by_each_name_with_its_balances, |database: TestDatabase| async move {
+db_test!(u4_g2_f2_an_affiliate_is_found_by_each_name_with_its_balances, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let request = pb::CreateAffiliateRequest {

@@ -96,6 +96,7 @@ async fn play(mut shop: Shop) -> Played {
         enrollment_id: enrollment.id.clone(),
         code: "quillomena-blog".to_owned(),
         destination_url: "https://shop.example/vossbergen".to_owned(),
+        claimed_url: "https://shop.example/vossbergen-claims".to_owned(),
     };
     client.affiliates.create_link(link.clone()).await.unwrap();
     let coupon = pb::AssignCouponRequest {
