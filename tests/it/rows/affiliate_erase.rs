@@ -6,7 +6,7 @@ use std::path::Path;
 use headwater::pb;
 use pb::affiliate_selector::Selector;
 use pb::{AffiliateState, ConversionOutcome};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use testkit::client::Client;
 use tonic::Code;
 
@@ -300,12 +300,12 @@ db_test!(f5_g5_an_erased_affiliate_is_found_nowhere_and_the_books_stay, empty, |
     assert_clean("EraseAffiliate", &erased);
     // At once, while the server runs.
     let console = Database::connect(&database.url).await.unwrap();
-    match console.get_database_backend() {
-        DbBackend::Sqlite => {
+    match database.kind {
+        DatabaseKind::Sqlite => {
             assert_files_clean(&database);
             assert_index_clean(&console).await;
         }
-        _ => assert_postgres_clean(&console).await,
+        DatabaseKind::Postgres => assert_postgres_clean(&console).await,
     }
     console.close().await.unwrap();
     assert_eq!(books(&mut played.shop.client, &played.id).await, before);
