@@ -91,7 +91,7 @@ db_test!(accounts_and_keys, |database: TestDatabase| async move {
     suspended.verification =
         Some(headwater::domain::account::Verification { token_hash: [9; 32], expires_at: NOW.plus_days(3) });
     let changed = suspended.clone();
-    let needs = super::needs(|needs| needs.row::<headwater::domain::account::Account>(ACCOUNT));
+    let needs = needs(|needs| needs.row::<headwater::domain::account::Account>(ACCOUNT));
     write(&store, needs, |set| _ = set.put(changed), NOW).await.unwrap();
     assert_eq!(store::account::find(&store, ACCOUNT).await, Ok(Some(suspended)));
     credential.suspension = Some("unpaid".into());
