@@ -115,6 +115,9 @@ pub struct AppOptions {
 /// How long a caller that was refused for a full queue should wait: a few batches.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
+/// How many steps of tidying the index of names one call takes. A million names take about a hundred.
+const TIDYING_STEPS_MAX: u32 = 10_000;
+
 /// How many calls that read much may run at once.
 const HEAVY_CALLS_MAX: u64 = 2;
 
@@ -164,6 +167,7 @@ impl App {
                 catalogues: Catalogues::default(),
                 suspects: Suspects::default(),
                 folding: Folding::default(),
+                short_until: None,
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             };
@@ -250,6 +254,21 @@ impl App {
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, SubmitError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
+    }
+
+    /// Removes what former names have left in the index of names, in several transactions, and in the statistics of PostgreSQL, which
+    /// have values of rows.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn tidy_search(&self) -> Result<(), SubmitError> {
+        for _ in 0..TIDYING_STEPS_MAX {
+            if self.keep_up(Upkeep::TidySearch).await? == 0 {
+                return Ok(self.store.renew_statistics().await?);
+            }
+        }
+        // Names are written faster than they are tidied.
+        Err(SubmitError::Overloaded { retry_after: RETRY_AFTER })
     }
 
     /// Begins a call that reads much, such as VerifyLedger. It runs until the result is dropped. An account may have one such call

@@ -80,6 +80,10 @@ text_enum! {
         OfferId = "offer_id",
         /// The end of an offer's window.
         EndTime = "end_time",
+        /// The page that a link leads to.
+        DestinationUrl = "destination_url",
+        /// The page that a link claims.
+        ClaimedUrl = "claimed_url",
         /// The lead that is named.
         Lead = "lead",
         /// The lead that is merged into another one.
@@ -208,6 +212,12 @@ pub enum Refusal {
         from: AffiliateState,
         /// The state it was to take.
         to: AffiliateState,
+    },
+    /// The affiliate was erased, and stays only for the books.
+    #[error("affiliate {affiliate_id} was erased")]
+    AffiliateErased {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
     },
     /// The program is archived.
     #[error("program {program_id} is archived")]

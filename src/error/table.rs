@@ -308,6 +308,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         )
         .with("affiliate_id", affiliate_id)
         .with("state", from),
+        Refusal::AffiliateErased { affiliate_id } => Answer::precondition(
+            ErrorReason::AffiliateErased,
+            affiliate_id.to_string(),
+            format!("{}: {text}, and nothing of it changes any more", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id),
         Refusal::ProgramArchived { program_id } => Answer::precondition(
             ErrorReason::ProgramArchived,
             program_id.to_string(),

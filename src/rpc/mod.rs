@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod appointment;
 mod audit;
 mod batch;
 pub mod call;
@@ -11,6 +12,7 @@ mod click;
 mod conversion;
 mod correction;
 mod coupon;
+mod custom_event;
 mod enrollment;
 pub mod feed;
 mod item;

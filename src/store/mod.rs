@@ -244,6 +244,12 @@ impl Store {
         self.lanes.begin(lane).await.map(WriteTransaction)
     }
 
+    /// Divides the work that a lane does by itself into short or into long parts. A commit waits for such a part. Long ones cost less in
+    /// all.
+    pub async fn keep_pauses_short(&self, lane: usize, are_short: bool) {
+        self.lanes.keep_pauses_short(lane, are_short).await;
+    }
+
     /// Releases the resources that belong to the thread of a lane's writer. The thread calls it at its end.
     pub async fn rest(&self, lane: usize) {
         self.lanes.rest(lane).await;

@@ -70,6 +70,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
         Refusal::LeadIdentifierLimit { limit: 100 },
+        Refusal::AffiliateErased { affiliate_id: AffiliateId::from_uuid(id()) },
         Refusal::AffiliateState {
             affiliate_id: AffiliateId::from_uuid(id()),
             from: AffiliateState::Applied,

@@ -3,12 +3,20 @@
 
 mod account;
 mod affiliate;
+mod affiliate_batch;
+mod affiliate_erase;
 mod affiliate_search;
+mod affiliate_states;
 mod audit;
 mod conversion;
 mod coupon;
+mod event;
 mod item;
+mod keys;
 mod leads;
+mod link;
 mod offer;
+mod program;
 mod reading;
+mod recorded;
 mod reward;

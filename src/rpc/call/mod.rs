@@ -261,6 +261,11 @@ impl Call {
         Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
     }
 
+    /// Removes what former names have left in the index of names.
+    pub(in crate::rpc) async fn tidy_search(&self) -> Result<(), Error> {
+        Ok(self.rpc.app.tidy_search().await?)
+    }
+
     /// Submits a command that the call needs besides its own rule.
     pub(in crate::rpc) async fn submit(&self, envelope: Envelope) -> Result<(), Error> {
         self.rpc.app.submit(envelope, Some(self.deadline)).await?;

@@ -20,6 +20,8 @@ pub(in crate::store) struct Document {
     pub(in crate::store) id: Uuid,
     /// Without repeats.
     pub(in crate::store) grams: Vec<String>,
+    /// Whether the id has no document yet.
+    pub(in crate::store) is_new: bool,
 }
 
 /// What a document must have.
@@ -51,16 +53,27 @@ pub(in crate::store) async fn write(connection: &WriteConnection, documents: Vec
     if connection.backend() == DbBackend::Postgres {
         return write_postgres(connection, documents).await;
     }
+    let (added, changed): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document.is_new);
+    let values = |document: Document, word: String| -> [Value; 3] {
+        let grams = format!("{word} {}", document.grams.join(" "));
+        [document.account_id.into(), document.id.into(), grams.into()]
+    };
+    // A look-up writes the documents of the transaction so far into the index, each time in a part of its own. New documents have none,
+    // so that all of them are one part.
+    let sql = "INSERT INTO affiliate_search (account_id, id, grams) VALUES (?, ?, ?)";
+    let added = added.into_iter().flat_map(|document| {
+        let word = word_of_id(document.id);
+        values(document, word)
+    });
+    connection.execute_rows(sql, 3, &added.collect::<Vec<_>>()).await?;
     // A document keeps its row, so that it keeps its place in pages.
     let sql = "INSERT OR REPLACE INTO affiliate_search (rowid, account_id, id, grams) \
                VALUES ((SELECT rowid FROM affiliate_search WHERE affiliate_search MATCH ?), ?, ?, ?)";
-    let mut values: Vec<Value> = Vec::with_capacity(4 * documents.len());
-    for document in documents {
+    let changed = changed.into_iter().flat_map(|document| {
         let word = word_of_id(document.id);
-        let grams = format!("{word} {}", document.grams.join(" "));
-        values.extend([word.into(), document.account_id.into(), document.id.into(), grams.into()]);
-    }
-    connection.execute_rows(sql, 4, &values).await
+        std::iter::once(word.clone().into()).chain(values(document, word))
+    });
+    connection.execute_rows(sql, 4, &changed.collect::<Vec<_>>()).await
 }
 
 async fn write_postgres(connection: &WriteConnection, documents: Vec<Document>) -> Result<(), StoreError> {
@@ -80,6 +93,21 @@ async fn write_postgres(connection: &WriteConnection, documents: Vec<Document>) 
     arguments.add(ids).map_err(unexpected)?;
     arguments.add(texts).map_err(unexpected)?;
     connection.execute_arrays(sql.to_owned(), arguments).await
+}
+
+/// Removes a part of what former documents have left in the index of SQLite, which only marks them as removed. Returns whether there
+/// may be more. PostgreSQL removes it when it vacuums the table.
+pub(in crate::store) async fn tidy(connection: &WriteConnection) -> Result<bool, StoreError> {
+    // About 4 MiB, so that no write waits long behind it. A negative number merges all parts of the index, see the page of FTS5.
+    const SQL: &str = "INSERT INTO affiliate_search (affiliate_search, rank) VALUES ('merge', -1000)";
+    // With fewer changes nothing was merged.
+    const CHANGES_MIN: u64 = 2;
+    if connection.backend() == DbBackend::Postgres {
+        return Ok(false);
+    }
+    connection.overwrite_removed().await?;
+    connection.empty_log_afterwards().await?;
+    Ok(connection.execute_counting_all(SQL).await? >= CHANGES_MIN)
 }
 
 /// One page of the documents of an account that have what is wanted.

@@ -178,6 +178,12 @@ impl UnlessEmpty for BTreeMap<Text<'_>, Text<'_>> {
     }
 }
 
+impl UnlessEmpty for bool {
+    fn is_empty(&self) -> bool {
+        !*self
+    }
+}
+
 impl UnlessEmpty for i32 {
     fn is_empty(&self) -> bool {
         *self == 0

@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 21] = [
+    const CHANGES: [&str; 23] = [
         "Create",
         "Update",
         "Assign",
@@ -324,6 +324,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Claim",
         "Suspend",
         "Resume",
+        "Erase",
+        "Release",
     ];
     // A batch has an event_id in each of its items.
     const OTHERS: [&str; 10] =

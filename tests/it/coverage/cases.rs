@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod appointment;
 mod audit;
 mod batch;
 mod click;
@@ -241,7 +242,8 @@ impl Case {
 
     /// Whether the method changes something.
     pub(super) fn changes_something(&self) -> bool {
-        self.method == "TrackingService/BatchRecordEvents" || self.repeat_field().is_some()
+        self.method.contains("Service/Batch") && self.method != "TrackingService/BatchGetConversions"
+            || self.repeat_field().is_some()
     }
 
     /// The idempotency key's field.
@@ -276,6 +278,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("account", account::cases()),
         ("affiliate", affiliate::cases()),
+        ("appointment", appointment::cases()),
         ("audit", audit::cases()),
         ("batch", batch::cases()),
         ("click", click::cases()),

@@ -1,6 +1,7 @@
 //! Requests that mean the same are repeats, however they are written: with a default spelled out, with blanks around a text, with
 //! another case in an address or a code, with fields that are not read.
 
+mod appointment;
 mod lead;
 mod offer;
 
@@ -48,13 +49,23 @@ fn terms() -> (Json, Json) {
         "attribution_window_days": 60,
         "precedence": ["ATTRIBUTION_SOURCE_LEAD_BINDING", "ATTRIBUTION_SOURCE_COUPON", "ATTRIBUTION_SOURCE_CLICK"],
         "rounding": "ROUNDING_HALF_EVEN",
+        "custom_kinds": ["Trial ", "demo", "DEMO"],
     });
-    (json!({"commission": commission}), spelled_out)
+    (json!({"commission": commission, "custom_kinds": ["demo", "trial"]}), spelled_out)
 }
 
 fn spellings() -> Vec<Spelling> {
-    let all =
-        [accounts(), programs(), offer::items(), affiliates(), codes(), offer::offers(), events(), lead::spellings()];
+    let all = [
+        accounts(),
+        programs(),
+        offer::items(),
+        affiliates(),
+        codes(),
+        offer::offers(),
+        events(),
+        appointment::spellings(),
+        lead::spellings(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -175,8 +186,18 @@ fn programs() -> Vec<Spelling> {
         spelling(
             "AffiliateService/CreateProgram",
             vec![(
-                json!({"display_name": "Spring", "landing_url": "https://shop.example", "terms": short}),
-                json!({"display_name": " Spring", "landing_url": " HTTPS://Shop.example/", "terms": spelled_out}),
+                json!({
+                    "display_name": "Spring",
+                    "landing_url": "https://shop.example",
+                    "terms": short,
+                    "hosts": ["a.example", "b.example"],
+                }),
+                json!({
+                    "display_name": " Spring",
+                    "landing_url": " HTTPS://Shop.example/",
+                    "terms": spelled_out,
+                    "hosts": ["B.example ", "a.example"],
+                }),
             )],
             &["currency_code", "is_default", "terms.commission"],
         ),
@@ -189,8 +210,9 @@ fn programs() -> Vec<Spelling> {
                         "display_name": "Twice",
                         "landing_url": "https://shop.example",
                         "terms": short,
+                        "hosts": ["a.example", "b.example"],
                     },
-                    "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
+                    "update_mask": {"paths": ["display_name", "hosts", "landing_url", "terms"]},
                 }),
                 json!({
                     "program": {
@@ -201,10 +223,11 @@ fn programs() -> Vec<Spelling> {
                         "is_default": true,
                         "state": "PROGRAM_STATE_ARCHIVED",
                         "terms": spelled_out,
+                        "hosts": ["b.example", "A.example"],
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
-                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "terms"]},
+                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "terms"]},
                 }),
             )],
             &["program.id", "program.etag", "program.terms.commission"],
@@ -333,6 +356,7 @@ fn affiliates() -> Vec<Spelling> {
             &["etag", "pending_rewards"],
         ),
         of_affiliate("AffiliateService/RotateAffiliateToken", vec![], &[]),
+        of_affiliate("AffiliateService/EraseAffiliate", vec![], &["etag"]),
         spelling(
             "AffiliateService/EnrollAffiliate",
             vec![
@@ -408,10 +432,47 @@ fn codes() -> Vec<Spelling> {
         spelling(
             "AffiliateService/CreateLink",
             vec![(
-                json!({"code": "c-${unique}", "destination_url": "https://shop.example"}),
-                json!({"code": " C-${unique}", "destination_url": "https://shop.example/"}),
+                json!({
+                    "code": "c-${unique}",
+                    "destination_url": "https://shop.example",
+                    "claimed_url": "https://shop.example/${unique}",
+                }),
+                json!({
+                    "code": " C-${unique}",
+                    "destination_url": "https://shop.example/",
+                    "claimed_url": "http://Shop.example/${unique}/?a=1#b",
+                }),
             )],
             &["enrollment_id"],
+        ),
+        spelling(
+            "AffiliateService/UpdateLink",
+            vec![(
+                json!({
+                    "link": {
+                        "id": "${fresh_link_id}",
+                        "destination_url": "https://shop.example",
+                        "claimed_url": "https://shop.example/${unique}",
+                    },
+                    "update_mask": {"paths": ["claimed_url", "destination_url"]},
+                }),
+                json!({
+                    "link": {
+                        "id": "${fresh_link_id}",
+                        "enrollment_id": "e",
+                        "affiliate_id": "a",
+                        "code": "c",
+                        "destination_url": "https://SHOP.example/",
+                        "state": "LINK_STATE_REVOKED",
+                        "create_time": {"seconds": 1},
+                        "revoke_time": {"seconds": 1},
+                        "claimed_url": "http://shop.example/${unique}?x",
+                        "referral_link": "r",
+                    },
+                    "update_mask": {"paths": ["destination_url", "claimed_url", "destination_url"]},
+                }),
+            )],
+            &["link.id"],
         ),
         ids_only("AffiliateService/RevokeLink", &["link_id"]),
         spelling(
@@ -463,6 +524,7 @@ fn codes() -> Vec<Spelling> {
         ),
         ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
         ids_only("RewardService/ApproveRewards", &["reward_ids"]),
+        ids_only("RewardService/ReleaseRewards", &["reward_ids"]),
         spelling(
             "RewardService/DenyRewards",
             vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],
@@ -497,8 +559,22 @@ fn events() -> Vec<Spelling> {
         spelling(
             "TrackingService/RecordClick",
             vec![(
-                json!({"ref_id": "${link_code}", "tid": "t", "referrer_url": "a", "occur_time": time}),
-                json!({"ref_id": " ${link_code}", "tid": "t ", "referrer_url": "a\n", "occur_time": same_time}),
+                json!({
+                    "ref_id": "${link_code}",
+                    "tid": "t",
+                    "referrer_url": "a",
+                    "landing_url": "b",
+                    "sub_id": "c",
+                    "occur_time": time,
+                }),
+                json!({
+                    "ref_id": " ${link_code}",
+                    "tid": "t ",
+                    "referrer_url": "a\n",
+                    "landing_url": " b",
+                    "sub_id": "c\u{200b}",
+                    "occur_time": same_time,
+                }),
             )],
             &[],
         ),

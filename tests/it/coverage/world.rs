@@ -219,6 +219,8 @@ impl Account {
             ("click_event_id", "click-${tag}"),
             ("lead_event_id", "lead-${tag}"),
             ("cancellation_event_id", "end-${tag}"),
+            ("appointment_event_id", "meet-${tag}"),
+            ("custom_event_id", "demo-${tag}"),
         ] {
             self.name(name, value);
         }

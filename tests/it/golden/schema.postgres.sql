@@ -88,6 +88,7 @@ balance.currency character varying(32) NOT NULL
 balance.pending_minor bigint NOT NULL
 balance.owed_minor bigint NOT NULL
 balance.paid_minor bigint NOT NULL
+balance.sale_reward_count bigint NOT NULL
 CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affiliate_id, unit, currency)
 balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))

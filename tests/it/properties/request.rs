@@ -146,6 +146,7 @@ impl Asking<'_> {
                 landing_url: "https://shop.example/".to_owned(),
                 terms: terms(rules, *pay, currency.parse().unwrap()),
                 is_default: *is_default,
+                hosts: Vec::new(),
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

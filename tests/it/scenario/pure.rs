@@ -109,8 +109,8 @@ impl World for PureWorld {
         coupons.map(|coupon| coupon.id).max().unwrap().to_string()
     }
 
-    async fn sale(&mut self, event_id: &str) -> SaleFacts {
-        let sale = self.conversion(ConversionKind::Sale, event_id);
+    async fn recorded(&mut self, kind: ConversionKind, event_id: &str) -> SaleFacts {
+        let sale = self.conversion(kind, event_id);
         let candidates = sale.candidates.iter().map(|candidate| {
             let source = match candidate.evidence.source() {
                 AttributionSource::LeadBinding => "binding",

@@ -138,6 +138,7 @@ pub(crate) fn program() -> Program {
         display_name: "Partners".to_owned(),
         currency: "USD".parse().unwrap(),
         landing_url: "https://shop.test/".to_owned(),
+        hosts: Vec::new(),
         is_default: true,
         state: ProgramState::Active,
         terms_version: 1,
@@ -162,6 +163,7 @@ pub(crate) fn terms() -> Terms {
             attribution_window_days: 60,
             precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
             rounding: Rounding::HalfUp,
+            custom_kinds: Vec::new(),
         },
     }
 }
@@ -270,6 +272,7 @@ pub(crate) fn link() -> Link {
         affiliate_id: affiliate().id,
         code: "ada-blog".to_owned(),
         destination_url: "https://shop.test/blog".to_owned(),
+        claimed_page: None,
         state: LinkState::Revoked,
         created_at: NOW,
         revoked_at: Some(NOW.plus_days(2)),
@@ -351,6 +354,7 @@ pub(crate) fn click(number: u128, tid: ClickId) -> Click {
         affiliate_id: affiliate().id,
         program_id: program().id,
         referrer_url: "https://blog.test/".to_owned(),
+        sub_id: "newsletter".to_owned(),
         occurred_at: NOW,
         created_at: NOW,
     }
@@ -415,6 +419,7 @@ pub(crate) fn order_details() -> OrderDetails {
         reason: String::new(),
         commission_adjustment: None,
         item_sku: String::new(),
+        custom_kind: String::new(),
     }
 }
 
@@ -424,6 +429,7 @@ pub(crate) fn candidate() -> Candidate {
         affiliate_id: Some(affiliate().id),
         enrollment_id: Some(enrollment().id),
         result: CandidateResult::Won,
+        sub_id: String::new(),
     }
 }
 
@@ -676,8 +682,14 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
             coupon_fault: None,
+            is_undeclared: false,
         }),
-        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id], coupon_fault: None }),
+        Outcome::KeptSale(KeptSale {
+            other_lead_id: Some(lead().id),
+            reward_ids: vec![reward.id],
+            coupon_fault: None,
+            is_undeclared: false,
+        }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
             conversion_id: sale.id,

@@ -358,6 +358,14 @@ impl Call for pb::RotateAffiliateTokenRequest {
     }
 }
 
+impl Call for pb::EraseAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::BatchChangeAffiliatesRequest {}
+
 impl Call for pb::EnrollAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -389,6 +397,12 @@ impl Call for pb::CreateLinkRequest {
 impl Call for pb::GetLinkRequest {}
 
 impl Call for pb::ListLinksRequest {}
+
+impl Call for pb::UpdateLinkRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
 
 impl Call for pb::RevokeLinkRequest {
     fn fill_ids(&mut self) {
@@ -662,7 +676,7 @@ impl AffiliateCalls {
     }
 
     /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-    /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+    /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
     /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
     /// Deactivating an INACTIVE affiliate changes nothing else.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -684,6 +698,34 @@ impl AffiliateCalls {
     pub async fn rotate_affiliate_token(&self, request: pb::RotateAffiliateTokenRequest) -> Result<pb::RotateAffiliateTokenResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).rotate_affiliate_token(request).await)
+            .await
+    }
+
+    /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+    /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+    /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+    /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+    /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn erase_affiliate(&self, request: pb::EraseAffiliateRequest) -> Result<pb::EraseAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).erase_affiliate(request).await)
+            .await
+    }
+
+    /// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    /// change that is refused does not affect the others. They may be committed in several transactions.
+    /// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn batch_change_affiliates(&self, request: pb::BatchChangeAffiliatesRequest) -> Result<pb::BatchChangeAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).batch_change_affiliates(request).await)
             .await
     }
 
@@ -778,6 +820,17 @@ impl AffiliateCalls {
     pub async fn list_links(&self, request: pb::ListLinksRequest) -> Result<pb::ListLinksResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_links(request).await)
+            .await
+    }
+
+    /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_link(&self, request: pb::UpdateLinkRequest) -> Result<pb::UpdateLinkResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_link(request).await)
             .await
     }
 
@@ -973,6 +1026,12 @@ impl Call for pb::DenyRewardsRequest {
     }
 }
 
+impl Call for pb::ReleaseRewardsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateRewardRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1035,15 +1094,27 @@ impl RewardCalls {
             .await
     }
 
-    /// Denies pending rewards. It denies all of them or none. A denial is final.
+    /// Denies pending or held rewards. It denies all of them or none. A denial is final.
     /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-    /// pending.
+    /// pending or held.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
     pub async fn deny_rewards(&self, request: pb::DenyRewardsRequest) -> Result<pb::DenyRewardsResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).deny_rewards(request).await)
+            .await
+    }
+
+    /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    /// after.
+    /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn release_rewards(&self, request: pb::ReleaseRewardsRequest) -> Result<pb::ReleaseRewardsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).release_rewards(request).await)
             .await
     }
 
@@ -1127,6 +1198,10 @@ impl Call for pb::RecordRefundRequest {}
 
 impl Call for pb::RecordCancellationRequest {}
 
+impl Call for pb::RecordAppointmentRequest {}
+
+impl Call for pb::RecordCustomEventRequest {}
+
 impl Call for pb::CorrectSaleRequest {}
 
 impl Call for pb::CreateLeadRequest {
@@ -1171,7 +1246,7 @@ impl Call for pb::BatchGetConversionsRequest {}
 
 impl Call for pb::ListConversionsRequest {}
 
-/// Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+/// Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
 ///
 /// Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
 /// call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -1256,6 +1331,29 @@ impl TrackingCalls {
     pub async fn record_cancellation(&self, request: pb::RecordCancellationRequest) -> Result<pb::RecordCancellationResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_cancellation(request).await)
+            .await
+    }
+
+    /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+    /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn record_appointment(&self, request: pb::RecordAppointmentRequest) -> Result<pb::RecordAppointmentResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_appointment(request).await)
+            .await
+    }
+
+    /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+    /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+    /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn record_custom_event(&self, request: pb::RecordCustomEventRequest) -> Result<pb::RecordCustomEventResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_custom_event(request).await)
             .await
     }
 

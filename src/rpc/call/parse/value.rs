@@ -231,14 +231,12 @@ impl Fields {
     }
 }
 
-/// How many values a description lists. All kinds of events would fill the headers of the answer.
-const ALTERNATIVES_MAX: usize = 30;
+/// More values are not listed in a violation, so that many violations fit into an answer.
+const LISTED_VALUES_MAX: usize = 12;
 
 fn alternatives<E: WireEnum>(values: &[E]) -> String {
-    let listed: Vec<&str> = values.iter().take(ALTERNATIVES_MAX).map(|value| value.wire_name()).collect();
-    let listed = format!("must be one of {}", listed.join(", "));
-    match values.len().saturating_sub(ALTERNATIVES_MAX) {
-        0 => listed,
-        more => format!("{listed} and {more} more, which server reflection lists"),
+    if let Some(first) = values.first().filter(|_| values.len() > LISTED_VALUES_MAX) {
+        return format!("must be a value of {}, such as {}", E::NAME, first.wire_name());
     }
+    format!("must be one of {}", values.iter().map(|value| value.wire_name()).collect::<Vec<_>>().join(", "))
 }
