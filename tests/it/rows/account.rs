@@ -206,6 +206,15 @@ db_test!(f1_a_publishable_key_works_on_its_pages_alone, |database: TestDatabase|
     assert_eq!(reason(&check(&mut page).await.unwrap_err()), "KEY_INVALID");
     update(&mut owner, pb::ApiKey { allowed_origins: Vec::new(), ..key }, &["allowed_origins"], false).await.unwrap();
     check(&mut page).await.unwrap();
+    // Keys of other kinds have no origins.
+    let origins = vec!["https://shop.example".to_owned()];
+    let request = pb::CreateApiKeyRequest { allowed_origins: origins.clone(), ..of_kind(pb::ApiKeyKind::Read) };
+    assert_eq!(reason(&owner.accounts.create_api_key(request).await.unwrap_err()), "INVALID_FIELDS");
+    let (read, _) = create(&mut owner, of_kind(pb::ApiKeyKind::Read)).await;
+    let bound = pb::ApiKey { allowed_origins: origins, ..read };
+    let status = update(&mut owner, bound, &["allowed_origins"], false).await.unwrap_err();
+    let field = status.get_details_bad_request().unwrap().field_violations[0].field.clone();
+    assert_eq!((reason(&status).as_str(), field.as_str()), ("INVALID_FIELDS", "api_key.allowed_origins"));
 });
 
 fn by_email(email: &str) -> Option<pb::AccountSelector> {

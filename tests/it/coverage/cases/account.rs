@@ -50,9 +50,8 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"request_id": long(), "kind": 0, "display_name": long(), "expire_time": {"seconds": 1}}))
             .wrong(json!({"request_id": " ", "kind": 99, "display_name": "a\u{0}b", "expire_time": no_time()}))
             .wrong(json!({"kind": "API_KEY_KIND_SERVER_OPERATOR"}))
-            .wrong(json!({"allowed_networks": ["203.0.113.0/33"], "allowed_origins": ["shop.example"]}))
-            .wrong(json!({"allowed_origins": ["https://shop.example"]}))
-            .wrong(json!({"allowed_networks": vec!["203.0.113.7"; 101], "allowed_origins": vec!["https://a.example"; 101]})),
+            .wrong(json!({"kind": 0, "allowed_networks": ["203.0.113.0/33"], "allowed_origins": ["shop.example"]}))
+            .wrong(json!({"kind": 0, "allowed_networks": vec!["203.0.113.7"; 101], "allowed_origins": vec!["https://a.example"; 101]})),
         case(
             "AccountService/CreateAdminApiKey",
             json!({"account": {"id": "${account_id}"}, "display_name": "recovered"}),
@@ -137,19 +136,15 @@ pub(super) fn cases() -> Vec<Case> {
             },
             "update_mask": {"paths": ["display_name", "expire_time", "allowed_networks", "allowed_origins", "nope"]},
         }))
-        .wrong(json!({"api_key": {"id": ""}}))
+        .wrong(json!({"api_key": {"id": ""}, "update_mask": {"paths": []}}))
         .wrong(json!({
             "api_key": {
+                "id": "key_1",
                 "expire_time": no_time(),
                 "allowed_networks": vec!["203.0.113.7"; 101],
                 "allowed_origins": vec!["https://a.example"; 101],
             },
             "update_mask": {"paths": ["expire_time", "allowed_networks", "allowed_origins"]},
-        }))
-        // Only publishable keys have origins.
-        .wrong(json!({
-            "api_key": {"allowed_origins": ["https://shop.example"]},
-            "update_mask": {"paths": ["allowed_origins"]},
         }))
         .wrong(json!({"api_key": null, "update_mask": {"paths": []}}))
         .free(&[
