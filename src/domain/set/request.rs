@@ -76,8 +76,12 @@ impl WorkingSet {
             })),
             Outcome::Link(kept) => {
                 let now = self.existing::<Link>(&(kept.link.account_id, kept.link.id))?;
-                let (code, own_page) = (now.code.clone(), now.destination_url.clone());
-                let link = Link { code, destination_url: own_page, ..kept.link.as_ref().clone() };
+                let link = Link {
+                    code: now.code.clone(),
+                    destination_url: now.destination_url.clone(),
+                    claimed_page: now.claimed_page.clone(),
+                    ..kept.link.as_ref().clone()
+                };
                 let enrollment = self.enrollment(link.account_id, link.enrollment_id)?;
                 let destination_url = self.destination(&link, enrollment)?.to_owned();
                 Outcome::Link(Arc::new(LinkWithDestination { link: Arc::new(link), destination_url }))
