@@ -7,8 +7,9 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column::{
-    balance, bytes, count, flag, hash, id, id_null, index, json, json_null, money, money_null, partial_index, sequence,
-    state, state_null, table, text, text_null, time, time_null, unique_index, unique_index_of_named,
+    balance, bytes, count, flag, hash, hash_null, id, id_null, index, json, json_null, money, money_null,
+    partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
+    unique_index_of_named,
 };
 
 /// See the head of the file.
@@ -105,6 +106,11 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(count("max_active_coupons_per_affiliate"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .col(time_null("suspended_at"))
+            .col(text("suspension_reason"))
+            .col(time_null("email_verified_at"))
+            .col(hash_null("verification_hash"))
+            .col(time_null("verification_expires_at"))
             .take(),
         table("api_key", &["account_id", "id"])
             .col(id("account_id"))
@@ -116,6 +122,30 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time_null("expires_at"))
             .col(time_null("revoked_at"))
+            .col(time_null("updated_at"))
+            .col(text_null("allowed_networks"))
+            .col(text_null("allowed_origins"))
+            .take(),
+        table("audit_entry", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("key_id"))
+            .col(state("key_kind"))
+            .col(text_null("address"))
+            .col(text("method"))
+            .col(text("subject_id"))
+            .col(text("call_id"))
+            .col(time("created_at"))
+            .take(),
+        table("mail", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text("recipient"))
+            .col(text("subject"))
+            .col(text("body"))
+            .col(time("created_at"))
+            .col(time("due_at"))
+            .col(count("tries"))
             .take(),
         // One row, which is written only during an outage.
         table("write_trial", &["id"]).col(count("id")).col(bytes("content")).take(),
@@ -136,6 +166,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("display_name"))
             .col(state("currency"))
             .col(text("landing_url"))
+            .col(text("hosts"))
             .col(flag("is_default"))
             .col(state("state"))
             .col(count("terms_version"))
@@ -203,6 +234,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(text("code"))
             .col(text("destination_url"))
+            .col(text_null("claimed_page"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("revoked_at"))
@@ -272,6 +304,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(id("program_id"))
             .col(text("referrer_url"))
+            .col(text("sub_id"))
             .col(time("occurred_at"))
             .col(time("created_at"))
             .take(),
@@ -401,6 +434,7 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("pending_minor"))
             .col(balance("owed_minor"))
             .col(balance("paid_minor"))
+            .col(sequence("sale_reward_count"))
             .take(),
     ]
 }
@@ -468,6 +502,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "kind", "expires_at"],
             Expr::col("revoked_at").is_null(),
         ),
+        index("audit_entry_by_key", "audit_entry", &["account_id", "key_id", "id"]),
+        index("mail_by_due_at", "mail", &["due_at"]),
         unique_index_of_named("item_by_active_sku", "item", &["account_id", "active_sku"], "active_sku"),
         unique_index_of_named("affiliate_by_email", "affiliate", &["account_id", "email"], "email"),
         unique_index_of_named("affiliate_by_external_id", "affiliate", &["account_id", "external_id"], "external_id"),
@@ -480,6 +516,13 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index("link_by_code", "link", &["account_id", "code"]),
         index("link_by_enrollment", "link", &["account_id", "enrollment_id"]),
         index("link_by_affiliate", "link", &["account_id", "affiliate_id"]),
+        // Not unique, because a batch may move a page from one link to another. The rule of links keeps it unique.
+        partial_index(
+            "link_by_claimed_page",
+            "link",
+            &["account_id", "claimed_page"],
+            Expr::col("claimed_page").is_not_null(),
+        ),
         unique_index_of_named("coupon_by_active_code", "coupon", &["account_id", "active_code"], "active_code"),
         index("coupon_by_code", "coupon", &["account_id", "code"]),
         index("coupon_by_affiliate", "coupon", &["account_id", "affiliate_id"]),

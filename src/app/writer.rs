@@ -31,6 +31,7 @@ use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
+use crate::domain::mail::Mail;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::{Envelope, add_needs};
 use crate::domain::set::Needs;
@@ -85,8 +86,14 @@ pub(super) enum Upkeep {
     PruneEvents(AccountId, Time, u64),
     /// Writes when keys were last used.
     NoteKeyUses(Arc<[LastUse]>),
+    /// Begins a try of a mail, which is due at this time again. The count is 0 if another server has begun it.
+    BeginMail(Arc<Mail>, Time),
+    /// Deletes a mail that was sent or given up.
+    RemoveMail(Arc<Mail>),
     /// Writes this content, to see whether a write works.
     TryWrite(Arc<[u8]>),
+    /// Removes a part of what former names have left in the index of names. The number is 0 when nothing is left.
+    TidySearch,
 }
 
 /// The state of a writer task.
@@ -408,7 +415,10 @@ impl Writer {
                 }
             }
             Upkeep::NoteKeyUses(uses) => store::account::note_uses(&transaction, &uses).await?,
+            Upkeep::BeginMail(mail, next) => store::mail::begin_try(&transaction, &mail, next).await?,
+            Upkeep::RemoveMail(mail) => store::mail::remove(&transaction, &mail).await?,
             Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
+            Upkeep::TidySearch => store::search::tidy(&transaction).await?,
         };
         failpoint!(AfterRemoval);
         transaction.commit().await?;

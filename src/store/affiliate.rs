@@ -80,6 +80,7 @@ impl Stored for Affiliate {
 async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.affiliates);
     let counted = std::mem::take(&mut loading.needs.names.coupon_counts);
+    let holders = std::mem::take(&mut loading.needs.names.code_holders);
     let (mut external_ids, mut emails) = (Vec::new(), Vec::new());
     let (mut token_hashes, mut ref_ids) = (Vec::new(), Vec::new());
     for (account_id, selector) in wanted.union(&counted) {
@@ -104,6 +105,9 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         |name: &(AccountId, AffiliateSelector)| loading.set.names.affiliates.get(name).flatten().map(|id| (name.0, id));
     let with_enrollments: Vec<_> = wanted.iter().filter_map(found).collect();
     let with_counts: Vec<_> = counted.iter().filter_map(found).collect();
+    let with_codes: Vec<_> = holders.iter().filter_map(found).collect();
+    loading.needs.names.links_of.extend(&with_codes);
+    loading.needs.names.coupons_of.extend(with_codes);
     loading.needs.names.enrollments_of.extend(with_enrollments);
     with_counts.into_iter().for_each(|key| loading.needs.row::<CouponCount>(key));
     wanted.into_iter().chain(counted).for_each(|name| loading.set.names.affiliates.insert_absent(name));
@@ -151,14 +155,14 @@ pub struct AffiliateQuery {
     pub has_sales: Option<bool>,
 }
 
-/// The affiliates of an account that a sale has earned something. Such an affiliate has a balance, because every reward of today comes
-/// from a sale.
+/// The affiliates of an account that a sale has earned something. Their balances have the number of these rewards.
 fn affiliates_with_sales(account_id: AccountId) -> SelectStatement {
     Query::select()
         .distinct()
         .column(balance::Column::AffiliateId)
         .from(balance::Entity)
         .and_where(balance::Column::AccountId.eq(account_id.uuid()))
+        .and_where(balance::Column::SaleRewardCount.gt(0))
         .take()
 }
 

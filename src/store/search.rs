@@ -19,7 +19,7 @@ use super::entity::{affiliate as table, enrollment as enrollment_table};
 use super::list::Walk;
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
-use super::{Store, StoreError};
+use super::{Store, StoreError, WriteTransaction};
 use crate::domain::affiliate::Affiliate;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::set::{Kind, WorkingSet};
@@ -123,6 +123,14 @@ pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Resu
         is_new: added.contains(&affiliate.id),
     });
     index::write(connection, documents.collect()).await
+}
+
+/// Removes a part of what former names have left in the index. Returns 0 when nothing is left.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn tidy(transaction: &WriteTransaction) -> Result<u64, StoreError> {
+    Ok(u64::from(index::tidy(transaction.connection()).await?))
 }
 
 /// The present ref_ids of affiliates, by account and affiliate.

@@ -102,7 +102,8 @@ async fn sqlite_uses_an_index_for_the_columns_that_it_begins_with() {
     let database = TestDatabase::sqlite().await;
     let connection = rusqlite::Connection::open(database.url.trim_start_matches("sqlite://")).unwrap();
     let mut indexes = connection.prepare(INDEXES).unwrap();
-    let indexes = indexes.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])).unwrap();
+    let indexes =
+        indexes.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])).unwrap();
     let indexes: Vec<[String; 5]> = indexes.map(Result::unwrap).collect();
     assert!(indexes.len() > 10, "{indexes:?}");
     for [table, index, first, second, made] in indexes {

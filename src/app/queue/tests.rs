@@ -22,7 +22,12 @@ fn command(account_id: AccountId, key: usize, weight: usize) -> Envelope {
     let ids = (0..weight as u128).map(|number| RewardId::from_uuid(Uuid::from_u128(number))).collect();
     let fingerprint =
         Fingerprint { scope: "test".to_owned(), key: key.to_string(), content_hash: [0; 32], is_kept_for_ever: false };
-    Envelope { account_id, fingerprint: Some(fingerprint), command: ApproveRewards { ids, skip_others: false }.into() }
+    Envelope {
+        account_id,
+        fingerprint: Some(fingerprint),
+        actor: None,
+        command: ApproveRewards { ids, skip_others: false }.into(),
+    }
 }
 
 fn key(envelope: &Envelope) -> usize {

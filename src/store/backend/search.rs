@@ -95,6 +95,21 @@ async fn write_postgres(connection: &WriteConnection, documents: Vec<Document>) 
     connection.execute_arrays(sql.to_owned(), arguments).await
 }
 
+/// Removes a part of what former documents have left in the index of SQLite, which only marks them as removed. Returns whether there
+/// may be more. PostgreSQL removes it when it vacuums the table.
+pub(in crate::store) async fn tidy(connection: &WriteConnection) -> Result<bool, StoreError> {
+    // About 4 MiB, so that no write waits long behind it. A negative number merges all parts of the index, see the page of FTS5.
+    const SQL: &str = "INSERT INTO affiliate_search (affiliate_search, rank) VALUES ('merge', -1000)";
+    // With fewer changes nothing was merged.
+    const CHANGES_MIN: u64 = 2;
+    if connection.backend() == DbBackend::Postgres {
+        return Ok(false);
+    }
+    connection.overwrite_removed().await?;
+    connection.empty_log_afterwards().await?;
+    Ok(connection.execute_counting_all(SQL).await? >= CHANGES_MIN)
+}
+
 /// One page of the documents of an account that have what is wanted.
 pub(in crate::store) async fn find(
     connection: &impl ConnectionTrait,

@@ -1,5 +1,7 @@
 //! Forms of accounts and API keys.
 
+use ipnet::IpNet;
+
 use super::field::Text;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::id::{AccountId, ApiKeyId};
@@ -14,6 +16,14 @@ form! {
         max_active_coupons_per_affiliate: i32,
         created_at: Time,
         updated_at: Time,
+    }
+    unless_empty {
+        suspended_at: Option<Time>,
+        suspension_reason: Text<'a>,
+        email_verified_at: Option<Time>,
+    }
+    left_out {
+        verification: None,
     }
 }
 
@@ -30,6 +40,9 @@ form! {
     unless_empty {
         expires_at: Option<Time>,
         revoked_at: Option<Time>,
+        updated_at: Option<Time>,
+        allowed_networks: Vec<IpNet>,
+        allowed_origins: Vec<Text<'a>>,
     }
     left_out {
         secret_hash: [0; 32],

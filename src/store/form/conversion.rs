@@ -34,6 +34,7 @@ form! {
         reason: Text<'a>,
         commission_adjustment: Option<Money>,
         item_sku: Text<'a>,
+        custom_kind: Text<'a>,
     }
 }
 
@@ -48,6 +49,7 @@ form! {
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
         coupon_fault: Option<CandidateResult>,
+        is_undeclared: bool,
     }
 }
 
@@ -58,6 +60,7 @@ form! {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
         coupon_fault: Option<CandidateResult>,
+        is_undeclared: bool,
     }
 }
 

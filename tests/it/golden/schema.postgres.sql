@@ -4,6 +4,11 @@ account.email text NOT NULL
 account.max_active_coupons_per_affiliate integer NOT NULL
 account.created_at bigint NOT NULL
 account.updated_at bigint NOT NULL
+account.suspended_at bigint
+account.suspension_reason text NOT NULL
+account.email_verified_at bigint
+account.verification_hash bytea
+account.verification_expires_at bigint
 CREATE UNIQUE INDEX account_by_email ON public.account USING btree (email)
 CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
 account_head.account_id uuid NOT NULL
@@ -55,6 +60,9 @@ api_key.secret_hash bytea NOT NULL
 api_key.created_at bigint NOT NULL
 api_key.expires_at bigint
 api_key.revoked_at bigint
+api_key.updated_at bigint
+api_key.allowed_networks text
+api_key.allowed_origins text
 CREATE INDEX api_key_by_kind ON public.api_key USING btree (account_id, kind, expires_at) WHERE (revoked_at IS NULL)
 CREATE UNIQUE INDEX api_key_by_text_prefix ON public.api_key USING btree (text_prefix)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (account_id, id)
@@ -62,6 +70,17 @@ api_key_use.account_id uuid NOT NULL
 api_key_use.id uuid NOT NULL
 api_key_use.last_used_at bigint NOT NULL
 CREATE UNIQUE INDEX api_key_use_pkey ON public.api_key_use USING btree (account_id, id)
+audit_entry.account_id uuid NOT NULL
+audit_entry.id uuid NOT NULL
+audit_entry.key_id uuid NOT NULL
+audit_entry.key_kind character varying(32) NOT NULL
+audit_entry.address text
+audit_entry.method text NOT NULL
+audit_entry.subject_id text NOT NULL
+audit_entry.call_id text NOT NULL
+audit_entry.created_at bigint NOT NULL
+CREATE INDEX audit_entry_by_key ON public.audit_entry USING btree (account_id, key_id, id)
+CREATE UNIQUE INDEX audit_entry_pkey ON public.audit_entry USING btree (account_id, id)
 balance.account_id uuid NOT NULL
 balance.affiliate_id uuid NOT NULL
 balance.unit character varying(32) NOT NULL
@@ -69,6 +88,7 @@ balance.currency character varying(32) NOT NULL
 balance.pending_minor bigint NOT NULL
 balance.owed_minor bigint NOT NULL
 balance.paid_minor bigint NOT NULL
+balance.sale_reward_count bigint NOT NULL
 CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affiliate_id, unit, currency)
 balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
@@ -232,6 +252,16 @@ list_tail.account_id uuid NOT NULL
 list_tail.last_number bigint NOT NULL
 list_tail.entries bytea NOT NULL
 CREATE UNIQUE INDEX list_tail_pkey ON public.list_tail USING btree (account_id, last_number)
+mail.account_id uuid NOT NULL
+mail.id uuid NOT NULL
+mail.recipient text NOT NULL
+mail.subject text NOT NULL
+mail.body text NOT NULL
+mail.created_at bigint NOT NULL
+mail.due_at bigint NOT NULL
+mail.tries integer NOT NULL
+CREATE INDEX mail_by_due_at ON public.mail USING btree (due_at)
+CREATE UNIQUE INDEX mail_pkey ON public.mail USING btree (account_id, id)
 offer.account_id uuid NOT NULL
 offer.id uuid NOT NULL
 offer.program_id uuid NOT NULL

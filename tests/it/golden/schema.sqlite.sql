@@ -4,7 +4,12 @@ CREATE TABLE "account" (
   "email" text NOT NULL,
   "max_active_coupons_per_affiliate" integer NOT NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+  "updated_at" integer NOT NULL,
+  "suspended_at" integer NULL,
+  "suspension_reason" text NOT NULL,
+  "email_verified_at" integer NULL,
+  "verification_hash" blob NULL,
+  "verification_expires_at" integer NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
 CREATE TABLE "account_head" (
   "account_id" uuid_text NOT NULL,
@@ -57,7 +62,10 @@ CREATE TABLE "api_key" (
   "secret_hash" blob NOT NULL,
   "created_at" integer NOT NULL,
   "expires_at" integer NULL,
-  "revoked_at" integer NULL, PRIMARY KEY ("account_id",
+  "revoked_at" integer NULL,
+  "updated_at" integer NULL,
+  "allowed_networks" text NULL,
+  "allowed_origins" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "api_key_by_kind" ON "api_key" ("account_id", "kind", "expires_at") WHERE "revoked_at" IS NULL
 CREATE UNIQUE INDEX "api_key_by_text_prefix" ON "api_key" ("text_prefix")
@@ -66,6 +74,18 @@ CREATE TABLE "api_key_use" (
   "id" uuid_text NOT NULL,
   "last_used_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
+CREATE TABLE "audit_entry" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "key_id" uuid_text NOT NULL,
+  "key_kind" varchar(32) NOT NULL,
+  "address" text NULL,
+  "method" text NOT NULL,
+  "subject_id" text NOT NULL,
+  "call_id" text NOT NULL,
+  "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "audit_entry_by_key" ON "audit_entry" ("account_id", "key_id", "id")
 CREATE TABLE "balance" (
   "account_id" uuid_text NOT NULL,
   "affiliate_id" uuid_text NOT NULL,
@@ -73,7 +93,8 @@ CREATE TABLE "balance" (
   "currency" varchar(32) NOT NULL,
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
-  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
+  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "sale_reward_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "affiliate_id",
   "unit",
   "currency") ) WITHOUT ROWID
@@ -252,6 +273,17 @@ CREATE TABLE "list_tail" (
   "last_number" integer NOT NULL,
   "entries" blob NOT NULL, PRIMARY KEY ("account_id",
   "last_number") ) WITHOUT ROWID
+CREATE TABLE "mail" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "recipient" text NOT NULL,
+  "subject" text NOT NULL,
+  "body" text NOT NULL,
+  "created_at" integer NOT NULL,
+  "due_at" integer NOT NULL,
+  "tries" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "mail_by_due_at" ON "mail" ("due_at")
 CREATE TABLE "offer" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

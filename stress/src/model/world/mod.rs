@@ -171,6 +171,8 @@ impl World {
             max_active_coupons_per_affiliate: 100,
             create_time: Some(stamp(now)),
             update_time: Some(stamp(now)),
+            state: pb::AccountState::Active.into(),
+            ..pb::Account::default()
         };
         let mut world = Self {
             clock: now,
