@@ -24,6 +24,7 @@ pub mod mail;
 pub mod money;
 pub mod offer;
 pub mod outcome;
+pub mod page;
 pub mod program;
 pub mod refusal;
 pub mod request;

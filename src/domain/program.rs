@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::attribution::AttributionSource;
 use super::id::{AccountId, ProgramId};
-use super::link::host_of;
 use super::money::{Currency, Money, Rounding};
+use super::page::host_of;
 use super::text_enum::text_enum;
 use super::time::Time;
 

@@ -10,7 +10,7 @@ use super::call::render::timestamp;
 use super::call::{Call, page, selector};
 use crate::domain::account::KeyKind;
 use crate::domain::click::{Click, ClickOutcome};
-use crate::domain::link::page_of;
+use crate::domain::page::page_of;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordClick;

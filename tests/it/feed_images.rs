@@ -65,6 +65,32 @@ async fn play(client: &mut Client) {
     client.affiliates.archive_program(request).await.unwrap();
 }
 
+/// Verifies the owner's address, changes a key, and suspends the account for a moment.
+async fn change_account(server: &TestServer, client: &mut Client) {
+    let verification_token = server.mailed_token("shop@owners.example").await;
+    let request = pb::VerifyAccountEmailRequest { verification_token, ..Default::default() };
+    client.accounts.verify_account_email(request).await.unwrap();
+    let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Read.into(), ..Default::default() };
+    let key = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key.unwrap();
+    let request = pb::UpdateApiKeyRequest {
+        api_key: Some(pb::ApiKey { display_name: "reports".to_owned(), ..key }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["display_name".to_owned()] }),
+        ..Default::default()
+    };
+    client.accounts.update_api_key(request).await.unwrap();
+    let mut operator = Client::connect(&server.address, &server.operator_key).await.unwrap();
+    let selector = pb::account_selector::Selector::Email("shop@owners.example".to_owned());
+    let account = Some(pb::AccountSelector { selector: Some(selector) });
+    let request = pb::SuspendAccountRequest {
+        account: account.clone(),
+        suspension_reason: "unpaid".to_owned(),
+        ..Default::default()
+    };
+    operator.accounts.suspend_account(request).await.unwrap();
+    let request = pb::ResumeAccountRequest { account, ..Default::default() };
+    operator.accounts.resume_account(request).await.unwrap();
+}
+
 /// Changes Ann, and rejects another affiliate.
 async fn change_affiliates(client: &mut Client) {
     let selector = pb::affiliate_selector::Selector::Email("ann@affiliates.example".to_owned());
@@ -484,6 +510,7 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
     let server = TestServer::start(&database).await;
     let mut client = server.new_account("shop").await;
     play(&mut client).await;
+    change_account(&server, &mut client).await;
     let events = all_events(&mut client).await;
 
     let mut kinds: Vec<i32> = events.iter().map(|event| event.kind).collect();

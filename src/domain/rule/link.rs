@@ -6,7 +6,8 @@ use super::context::{Context, Rule};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind, InProgram};
 use crate::domain::id::{AccountId, EnrollmentId, LinkId};
-use crate::domain::link::{Link, LinkState, LinkWithDestination, host_of};
+use crate::domain::link::{Link, LinkState, LinkWithDestination};
+use crate::domain::page::host_of;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 

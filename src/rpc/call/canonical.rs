@@ -11,7 +11,7 @@ use prost_types::{FieldMask, Timestamp};
 use super::parse::coupon_code::folded_coupon_code;
 use super::parse::name::parsed_url;
 use super::parse::text::{self, is_plain};
-use crate::domain::link::page_of;
+use crate::domain::page::page_of;
 
 /// A message in its canonical form. Sets the fields that have a canonical value, and copies the message only if one of them differs.
 ///

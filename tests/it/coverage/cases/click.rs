@@ -44,4 +44,5 @@ fn click() -> Case {
         .tolerated(json!({"referrer_url": "a\u{7}b"}))
         // An unknown cookie makes a new visitor.
         .free(&["tid"])
+        .not_references(&["sub_id"])
 }

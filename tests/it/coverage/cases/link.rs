@@ -59,7 +59,11 @@ fn update() -> Case {
             "update_mask": mask(&["destination_url"]),
         }),
     )
-    .prepare("AffiliateService/CreateLink", json!({"enrollment_id": "${enrollment_id}"}), FRESH_LINK)
+    .prepare(
+        "AffiliateService/CreateLink",
+        json!({"enrollment_id": "${enrollment_id}", "code": "${unique}"}),
+        FRESH_LINK,
+    )
     .other(json!({"link": {"id": "${fresh_link_id}", "destination_url": "https://shop.example/b"}}))
     .furnish(
         "AffiliateService/CreateLink",

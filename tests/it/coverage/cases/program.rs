@@ -17,7 +17,7 @@ fn wrong_terms() -> Json {
         "attribution_window_days": 0,
         "precedence": [1, 1],
         "rounding": 99,
-        "custom_kinds": ["demo", "", "a b"],
+        "custom_kinds": ["", "a b"],
     })
 }
 

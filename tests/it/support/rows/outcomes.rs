@@ -1,0 +1,106 @@
+//! Answers as they are kept for repeated calls.
+
+use std::sync::Arc;
+
+use headwater::domain::account::{ApiKey, RegistrationOutcome};
+use headwater::domain::affiliate::{Affiliate, AffiliateOutcome};
+use headwater::domain::claim::ClaimOutcome;
+use headwater::domain::click::ClickOutcome;
+use headwater::domain::conversion::{ConversionOutcome, KeptSale, RefundOutcome, SaleOutcome};
+use headwater::domain::coupon::CouponState;
+use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
+use headwater::domain::id::{ClickId, LeadId, RewardId};
+use headwater::domain::lead::{CancellationOutcome, Lead, LeadDetails, LeadOutcome};
+use headwater::domain::link::LinkWithDestination;
+use headwater::domain::outcome::Outcome;
+use headwater::domain::program::ProgramWithTerms;
+use smallvec::smallvec;
+
+use super::{
+    ACCOUNT, NOW, account, affiliate, api_key, coupon, credit, enrollment, inactive_affiliate, item, lead, link, offer,
+    program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
+};
+
+/// The affiliate and the key without their secrets, as a stored answer has them.
+pub(crate) fn without_secrets() -> (Affiliate, ApiKey) {
+    let affiliate = Affiliate { token_hash: [0; 32], ..affiliate() };
+    (affiliate, ApiKey { secret_hash: [0; 32], ..api_key() })
+}
+
+/// A lead as a stored answer has it, without personal data.
+pub(crate) fn kept_lead() -> Lead {
+    Lead {
+        merged_into: Some(LeadId::from_uuid(uuid(2))),
+        deleted_at: Some(NOW.plus_days(2)),
+        details: LeadDetails::default(),
+        ..lead().without_personal_data()
+    }
+}
+
+/// One answer of each kind.
+pub(crate) fn outcomes() -> Vec<Outcome> {
+    let (new_affiliate, key) = without_secrets();
+    let enrollment =
+        EnrollmentWithLanding { enrollment: Arc::new(enrollment()), landing_url: "https://shop.test/".to_owned() };
+    let coupon = coupon(1, "ADA10", CouponState::Removed);
+    let sale = sale(1);
+    let reward = reward(2, &sale, Some(RewardId::from_uuid(uuid(1))));
+    let link = LinkWithDestination { link: Arc::new(link()), destination_url: "https://shop.test/blog".to_owned() };
+    vec![
+        Outcome::from(Arc::new(RegistrationOutcome {
+            account: Arc::new(account(ACCOUNT)),
+            key: Arc::new(key.clone()),
+        })),
+        Outcome::Account(Arc::new(account(ACCOUNT))),
+        Outcome::ApiKey(Arc::new(key)),
+        Outcome::Program(Arc::new(ProgramWithTerms { program: Arc::new(program()), terms: Arc::new(terms()) })),
+        Outcome::from(Arc::new(AffiliateOutcome {
+            affiliate: Arc::new(new_affiliate),
+            enrollment: enrollment.clone(),
+            coupon: Some(Arc::new(coupon.clone())),
+        })),
+        Outcome::ChangedAffiliate(Arc::new(Affiliate { token_hash: [0; 32], ..inactive_affiliate() })),
+        Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
+        Outcome::Link(Arc::new(link)),
+        Outcome::Coupon(Arc::new(coupon)),
+        Outcome::Item(Arc::new(item())),
+        Outcome::Offer(Arc::new(offer())),
+        Outcome::from(Arc::new(ClaimOutcome { offer: Arc::new(offer()), coupon: Arc::new(tied_coupon(2)) })),
+        Outcome::Click(ClickOutcome {
+            click_id: ClickId::from_uuid(uuid(1)),
+            tid: ClickId::from_uuid(uuid(2)),
+            destination_url: "https://shop.test/".to_owned(),
+            affiliate_id: affiliate().id,
+        }),
+        Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: smallvec![credit()], conversion_id: Some(sale.id) }),
+        Outcome::ChangedLead(Arc::new(kept_lead())),
+        Outcome::Sale(SaleOutcome {
+            conversion_id: sale.id,
+            other_lead_id: None,
+            lead_id: Some(lead().id),
+            credits: smallvec![credit()],
+            rewards: vec![reward.summary()],
+            coupon_fault: None,
+            is_undeclared: false,
+        }),
+        Outcome::KeptSale(KeptSale {
+            other_lead_id: Some(lead().id),
+            reward_ids: vec![reward.id],
+            coupon_fault: None,
+            is_undeclared: false,
+        }),
+        Outcome::Refund(RefundOutcome {
+            outcome: ConversionOutcome::Attributed,
+            conversion_id: sale.id,
+            sale_id: Some(sale.id),
+            rewards: vec![reward.summary()],
+        }),
+        Outcome::Cancellation(CancellationOutcome {
+            lead_id: lead().id,
+            outcome: ConversionOutcome::Attributed,
+            conversion_id: sale.id,
+        }),
+        Outcome::Rewards(vec![Arc::new(reward)]),
+        Outcome::Reward(Arc::new(reward_by_hand(3))),
+    ]
+}
