@@ -539,9 +539,18 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
 
 fn is_about_conversion(kind: pb::EventKind) -> bool {
     let name = kind.as_str_name().trim_start_matches("EVENT_KIND_");
-    ["SALE_", "REFUND_", "CANCELLATION_", "CORRECTION_", "CONVERSION_", "LEAD_RECORDED"]
-        .iter()
-        .any(|start| name.starts_with(start))
+    [
+        "SALE_",
+        "APPOINTMENT_",
+        "CUSTOM_EVENT_",
+        "REFUND_",
+        "CANCELLATION_",
+        "CORRECTION_",
+        "CONVERSION_",
+        "LEAD_RECORDED",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
 }
 
 db_test!(a_filter_by_subject_shows_the_story_of_one, |database: TestDatabase| async move {

@@ -76,7 +76,11 @@ pub(super) fn cases() -> Vec<Case> {
             json!({"account": {"id": "${new_account_id}"}, "suspension_reason": "unpaid"}),
         )
         .furnish("AccountService/RegisterAccount", new_account(), &[])
-        .prepare("AccountService/RegisterAccount", new_account(), &[("new_account_id", "/account/id")])
+        .prepare(
+            "AccountService/RegisterAccount",
+            new_account(),
+            &[("new_account_id", "/account/id"), ("new_account_email", "/account/email")],
+        )
         .other(json!({"suspension_reason": "spam"}))
         .reference(json!({"account": {"id": "${account_id}"}}))
         .reference(json!({"account": {"email": "${account_email}"}}))

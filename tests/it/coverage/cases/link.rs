@@ -51,7 +51,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn update() -> Case {
     let mask = |paths: &[&str]| json!({"paths": paths});
-    let claimed = json!({"id": "${fresh_link_id}", "claimed_url": "https://shop.example/of-${link_code}"});
+    let claimed = json!({"id": "${fresh_link_id}", "claimed_url": "https://shop.example/later-${link_code}"});
     case(
         "AffiliateService/UpdateLink",
         json!({
@@ -67,7 +67,7 @@ fn update() -> Case {
     .other(json!({"link": {"id": "${fresh_link_id}", "destination_url": "https://shop.example/b"}}))
     .furnish(
         "AffiliateService/CreateLink",
-        json!({"enrollment_id": "${enrollment_id}", "claimed_url": "https://shop.example/of-${link_code}"}),
+        json!({"enrollment_id": "${enrollment_id}", "claimed_url": "https://shop.example/later-${link_code}"}),
         &[],
     )
     .reference(json!({"link": {"id": "${link_id}"}}))
@@ -75,7 +75,7 @@ fn update() -> Case {
     .wrong(json!({
         "request_id": long(),
         "link": {"id": "lnk_1", "destination_url": "ftp://shop.example/", "claimed_url": "shop.example"},
-        "update_mask": mask(&["destination_url", "claimed_url", "code"]),
+        "update_mask": mask(&["destination_url", "claimed_url", "nope"]),
     }))
     .wrong(json!({"link": {"id": ""}, "update_mask": mask(&[])}))
     .wrong(json!({"link": null, "update_mask": null}))

@@ -51,9 +51,26 @@ pub(super) fn cases() -> Vec<Case> {
             }))
             .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
-            .wrong(json!({"display_name": "", "terms": {"commission": {"percent_ppm": 0}, "custom_kinds": vec!["demo"; 101]}}))
-            .wrong(json!({"hosts": ["shop.example", "https://shop.example", "", "shop.example/a", "shop.example:80x"]}))
-            .wrong(json!({"hosts": vec!["shop.example"; 101]}))
+            .wrong(json!({
+                "display_name": "",
+                "currency_code": "",
+                "landing_url": "",
+                "terms": {"commission": {"percent_ppm": -1}, "custom_kinds": vec!["demo"; 101]},
+            }))
+            .wrong(json!({
+                "display_name": "",
+                "currency_code": "",
+                "landing_url": "",
+                "terms": null,
+                "hosts": ["https://shop.example", "", "shop.example/a", "shop.example:80x"],
+            }))
+            .wrong(json!({
+                "display_name": "",
+                "currency_code": "",
+                "landing_url": "",
+                "terms": null,
+                "hosts": vec!["shop.example"; 101],
+            }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
             .free(&["is_default", "terms.version", "terms.start_time"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))

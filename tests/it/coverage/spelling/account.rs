@@ -73,6 +73,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 }),
                 json!({
                     "api_key": {
+                        "id": "${fresh_key_id}",
                         "kind": "API_KEY_KIND_ADMIN",
                         "text_prefix": "hw_read_1",
                         "display_name": " loader",
@@ -97,14 +98,17 @@ pub(super) fn spellings() -> Vec<Spelling> {
         spelling(
             "AccountService/SuspendAccount",
             vec![(
-                json!({"suspension_reason": "unpaid"}),
+                json!({"suspension_reason": "unpaid", "account": {"email": "${new_account_email}"}}),
                 json!({"suspension_reason": " unpaid ", "account": {"email": " ${new_account_email}."}}),
             )],
             &["account.id"],
         ),
         spelling(
             "AccountService/ResumeAccount",
-            vec![(json!({}), json!({"account": {"email": " ${new_account_email}."}}))],
+            vec![(
+                json!({"account": {"email": "${new_account_email}"}}),
+                json!({"account": {"email": " ${new_account_email}."}}),
+            )],
             &["account.id"],
         ),
         spelling(
