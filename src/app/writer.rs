@@ -7,6 +7,8 @@
 //! succeed, and an account's broken row fails only the commands of that account. One such command among n takes about 2 log n
 //! transactions. It is remembered with its account (`suspects.rs`), and the account's commands run after those of the others.
 
+mod counting;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::iter;
@@ -26,6 +28,7 @@ use super::key_uses::LastUse;
 use super::queue::{Batch, Lot, Queue};
 use super::suspects::Suspects;
 use super::{Answer, SubmitError};
+pub(super) use counting::Counting;
 use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
@@ -102,6 +105,7 @@ pub(super) struct Writer {
     pub(super) catalogues: Catalogues,
     pub(super) suspects: Suspects,
     pub(super) folding: Folding,
+    pub(super) counting: Counting,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
@@ -140,6 +144,7 @@ impl Writer {
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
             self.fold_lists().await;
+            self.fold_figures().await;
         }
         self.store.rest(self.lane).await;
     }
@@ -283,6 +288,7 @@ impl Writer {
         transaction.commit().await?;
         let due = heads.values().filter(|head| store::lists::is_due(head));
         due.for_each(|head| self.folding.note(head.account_id));
+        self.counting.note(&set);
         self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
         self.feed.publish(segments);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::calendar::{UTC, ZoneSince};
 use super::id::{AccountId, ApiKeyId};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -17,8 +18,17 @@ pub struct Account {
     pub email: String,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: i32,
+    /// The time zones of the account's days, in the order of their times. Before the first one it is UTC.
+    pub time_zones: Vec<ZoneSince>,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+impl Account {
+    /// The name of the time zone that was set last.
+    pub fn time_zone(&self) -> &str {
+        self.time_zones.last().map_or(UTC, |zone| &zone.name)
+    }
 }
 
 /// The identifiers by which an operator may name an account.

@@ -8,6 +8,7 @@ pub mod account;
 pub mod affiliate;
 pub mod affiliate_state;
 pub mod attribution;
+pub mod calendar;
 pub mod claim;
 pub mod click;
 pub mod conversion;
@@ -28,6 +29,7 @@ pub mod request;
 pub mod reward;
 pub mod rule;
 pub mod set;
+pub mod statistic;
 mod text_enum;
 pub mod time;
 

@@ -74,6 +74,8 @@ text_enum! {
         Item = "item",
         /// The offer that is named.
         OfferId = "offer_id",
+        /// The time zone of an account.
+        TimeZone = "time_zone",
         /// The end of an offer's window.
         EndTime = "end_time",
         /// The lead that is named.

@@ -6,7 +6,7 @@ use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
-use crate::domain::id::{AccountId, ClickId};
+use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
 use crate::domain::program::{AttributionModel, Program};
@@ -80,6 +80,8 @@ pub(super) struct Winner {
     pub(super) enrollment: Arc<Enrollment>,
     /// When the evidence happened: the click, or the use of the coupon or ref_id.
     pub(super) referred_at: Time,
+    /// The link of the click or of the binding's click.
+    pub(super) link_id: Option<LinkId>,
 }
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
@@ -91,6 +93,7 @@ struct Runner<'set> {
     clicked_at: Option<Time>,
     /// When the evidence happened.
     referred_at: Time,
+    link_id: Option<LinkId>,
     result: Option<CandidateResult>,
 }
 
@@ -102,6 +105,7 @@ impl<'set> Runner<'set> {
             program: None,
             clicked_at: None,
             referred_at: occurred_at,
+            link_id: None,
             result: Some(CandidateResult::Unknown),
         }
     }
@@ -115,7 +119,7 @@ impl<'set> Runner<'set> {
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
         let result = why_not_earning(enrollment, program, occurred_at);
         let (enrollment, program) = (Some(enrollment), Some(program.as_ref()));
-        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, result })
+        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, link_id: None, result })
     }
 
     /// Whether the click is later than an event. A time in whole seconds may be any moment of its second.
@@ -209,7 +213,8 @@ pub(super) fn attribute(
             runner.result = Some(CandidateResult::Won);
             let (source, enrollment) = (runner.source(), Arc::clone(enrollment));
             // A click that only seems later than the conversion happened before it.
-            winner = Some(Winner { source, enrollment, referred_at: runner.referred_at.min(occurred_at) });
+            let referred_at = runner.referred_at.min(occurred_at);
+            winner = Some(Winner { source, enrollment, referred_at, link_id: runner.link_id });
         } else {
             runner.lose(CandidateResult::LowerPrecedence);
         }
@@ -254,6 +259,7 @@ fn binding_runners<'set>(
         let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
         let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment, occurred_at)?;
         runner.referred_at = binding.referred_at;
+        runner.link_id = credit.link_id;
         if binding.is_later_than(occurred_at) {
             runner.lose(CandidateResult::AfterConversion);
         }
@@ -310,6 +316,7 @@ fn link_runner<'set>(
     let mut runner = Runner::new(set, evidence, enrollment, occurred_at)?;
     runner.clicked_at = Some(clicked_at);
     runner.referred_at = clicked_at;
+    runner.link_id = Some(link.id);
     if link.is_revoked_at(occurred_at) {
         runner.lose(CandidateResult::LinkRevoked);
     }

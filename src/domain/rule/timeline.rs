@@ -44,7 +44,7 @@ pub(super) fn claim_of(
     let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
     let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
-    let credit = customer::whole_credit(&enrollment, terms.version, winner.source);
+    let credit = customer::whole_credit(&enrollment, terms.version, winner.source, winner.link_id);
     Ok(Claim { credit, enrollment, terms })
 }
 
@@ -138,7 +138,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         });
         if result == CandidateResult::Won {
             let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);
-            let winner = Winner { source, enrollment, referred_at };
+            let winner = Winner { source, enrollment, referred_at, link_id: credit.link_id };
             claim = Some(claim_of(set, &winner, Some(binding), sale.occurred_at)?);
         }
     }
@@ -283,7 +283,7 @@ fn other_lead(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<Optio
         && binding.credits.iter().all(|credit| credit.enrollment_id != enrollment_id)
     {
         let enrollment = set.enrollment(event.account_id, enrollment_id)?;
-        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding);
+        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding, None);
         *binding = customer::binding(credit, event.occurred_at, event.occurred_at);
     }
     Ok(Some(other))

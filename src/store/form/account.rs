@@ -2,6 +2,7 @@
 
 use super::field::Text;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::calendar::ZoneSince;
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::time::Time;
 
@@ -14,6 +15,17 @@ form! {
         max_active_coupons_per_affiliate: i32,
         created_at: Time,
         updated_at: Time,
+    }
+    unless_empty {
+        time_zones: Vec<ZoneSinceForm<'a>>,
+    }
+}
+
+form! {
+    /// A time zone of an account.
+    ZoneSinceForm<'a> of ZoneSince {
+        name: Text<'a>,
+        since: Time,
     }
 }
 

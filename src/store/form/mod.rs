@@ -40,6 +40,7 @@ use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
+use crate::domain::calendar::ZoneSince;
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
@@ -72,6 +73,7 @@ use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::PastStandingForm;
+use account::ZoneSinceForm;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
@@ -103,6 +105,8 @@ kept! {
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
+    // account.time_zones
+    Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details
