@@ -143,6 +143,7 @@ pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
         "commission_override",
         "email",
         "max_active_coupons_per_affiliate",
+        "time_zone",
         "external_id",
         "first_name",
         "profile",

@@ -22,7 +22,6 @@
 
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::SimpleExpr;
-use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -125,6 +124,7 @@ fn code(source: AttributionSource) -> u8 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use smallvec::SmallVec;
 
     use super::*;
 

@@ -10,3 +10,4 @@ mod leads;
 mod offer;
 mod reading;
 mod reward;
+mod statistic;

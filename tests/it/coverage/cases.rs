@@ -18,6 +18,7 @@ mod offer;
 mod program;
 mod reward;
 mod sale;
+mod statistic;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

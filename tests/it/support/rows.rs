@@ -7,6 +7,7 @@ use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use headwater::domain::calendar::ZoneSince;
 use headwater::domain::claim::{ClaimOutcome, OfferClaims};
 use headwater::domain::click::Click;
 use headwater::domain::click::ClickOutcome;
@@ -61,9 +62,14 @@ pub(crate) fn account(id: AccountId) -> Account {
         display_name: "Rivière & Söhne".to_owned(),
         email: format!("{}@shop.test", id.uuid().simple()),
         max_active_coupons_per_affiliate: 5,
+        time_zones: Vec::new(),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
+}
+
+pub(crate) fn time_zones() -> Vec<ZoneSince> {
+    vec![ZoneSince { name: "Europe/Berlin".to_owned(), since: NOW }]
 }
 
 pub(crate) fn api_key() -> ApiKey {
@@ -350,6 +356,7 @@ pub(crate) fn credit() -> Credit {
         terms_version: 1,
         source: AttributionSource::Coupon,
         share_ppm: 1_000_000,
+        link_id: None,
     }
 }
 
