@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use headwater::domain::time::Time;
 use serde_json::{Value as Json, json};
 
-use super::api::{Wire, method, methods, short_name};
+use super::api::{Wire, method, short_name};
 use super::cases::cases;
+use super::paging::lists;
 use crate::support::database::TestDatabase;
 use crate::support::server::{START_MICROS, TestServer};
 

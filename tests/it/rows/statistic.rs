@@ -8,7 +8,6 @@ use pb::StatisticGroup as Group;
 use testkit::client::Client;
 
 use crate::support::database::TestDatabase;
-use crate::support::raw::timestamp;
 use crate::support::server::{START_MICROS, TestServer};
 use crate::support::shop::Shop;
 
@@ -17,6 +16,10 @@ const START_SECONDS: i64 = START_MICROS / 1_000_000;
 
 fn usd(amount_minor: i64) -> pb::Money {
     pb::Money { amount_minor, currency_code: "USD".to_owned() }
+}
+
+fn timestamp(seconds: i64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos: 0 }
 }
 
 /// A time of 2026, this many days and hours after its first moment in UTC.
@@ -154,7 +157,7 @@ db_test!(p19_figures_are_divided_by_program_affiliate_and_link, |database: TestD
     // The link binds the customer, so it also led to what the customer buys later.
     let sale = pb::RecordSaleRequest {
         event_id: "sale-1".to_owned(),
-        customer: Some(pb::Customer { external_id: "c-1".to_owned(), ..Default::default() }),
+        external_id: "c-1".to_owned(),
         tid: clicked.tid,
         amount: Some(usd(1_000)),
         occur_time: at(4, 0),
@@ -171,7 +174,7 @@ db_test!(p19_figures_are_divided_by_program_affiliate_and_link, |database: TestD
     sell(client, "sale-3", 6, 300).await;
     let not_referred = pb::RecordSaleRequest {
         event_id: "sale-4".to_owned(),
-        customer: Some(pb::Customer { external_id: "c-2".to_owned(), ..Default::default() }),
+        external_id: "c-2".to_owned(),
         tid: String::new(),
         ..sale
     };
@@ -225,7 +228,7 @@ db_test!(p35_a_sale_that_moves_takes_its_figures_along, |database: TestDatabase|
     let tid = click(client, "ann", 5).await.tid;
     let sale = pb::RecordSaleRequest {
         event_id: "sale-1".to_owned(),
-        customer: Some(pb::Customer { external_id: "c-1".to_owned(), ..Default::default() }),
+        external_id: "c-1".to_owned(),
         tid: tid.clone(),
         amount: Some(usd(1_000)),
         occur_time: at(9, 0),

@@ -229,7 +229,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let zoned = Account { time_zones: rows::time_zones(), ..rows::account(rows::ACCOUNT) };
     golden.holds("request_outcome_account.v1.with_time_zones", &Outcome::Account(Arc::new(zoned)));
     let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
-    let linked = AsRecorded { lead_id: None, credits: smallvec![linked] };
+    let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
     golden.holds("conversion_as_recorded.v1.with_link_id", &linked);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
