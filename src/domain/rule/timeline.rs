@@ -270,21 +270,26 @@ fn judge_alone(
     Ok((vec![(Arc::clone(event), verdict)], binding))
 }
 
-/// Another lead that the request of an event named too, with the binding that counted for the event. If that lead was bound anew
-/// since, the binding is the one that the event was judged by.
+/// Another lead that the request of an event named too, with the binding that counts for the event. If that lead was bound anew
+/// since, the binding is the one that the event was judged by. If it has lost its binding, that one stays a candidate and cannot win.
 fn other_lead(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<Option<Lead>, Refusal> {
     let Some(id) = other_lead_of(event, lead) else { return Ok(None) };
     let Some(other) = set.find::<Lead>(&(event.account_id, id))? else { return Ok(None) };
     let mut other = other.as_ref().clone();
     let told = event.candidates.iter().find(|candidate| candidate.evidence == Evidence::Lead(id));
-    if let Some(binding) = &mut other.binding
-        && event.occurred_at < binding.bound_at
-        && let Some(enrollment_id) = told.and_then(|candidate| candidate.enrollment_id)
-        && binding.credits.iter().all(|credit| credit.enrollment_id != enrollment_id)
-    {
+    let Some((told, enrollment_id)) = told.and_then(|told| Some((told, told.enrollment_id?))) else {
+        return Ok(Some(other));
+    };
+    let counts = |binding: &Binding| {
+        binding.bound_at <= event.occurred_at
+            || binding.credits.iter().any(|credit| credit.enrollment_id == enrollment_id)
+    };
+    if !other.binding.as_ref().is_some_and(counts) {
         let enrollment = set.enrollment(event.account_id, enrollment_id)?;
         let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding, None);
-        *binding = customer::binding(credit, event.occurred_at, event.occurred_at);
+        let is_later = other.binding.is_none() || told.result == CandidateResult::AfterConversion;
+        let referred_at = if is_later { event.occurred_at.plus_days(1) } else { event.occurred_at };
+        other.binding = Some(customer::binding(credit, event.occurred_at, referred_at));
     }
     Ok(Some(other))
 }

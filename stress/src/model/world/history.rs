@@ -9,7 +9,7 @@ use pb::{EventKind, LedgerReason, RewardState};
 use super::reversal::Because;
 use super::reward::minor;
 use super::{CLOCK_DIFFERENCE_MAX, World};
-use crate::model::command::{micros, stamp};
+use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 
 /// To whom a customer is bound, since when, and when the evidence for it happened.
 #[derive(Debug, Clone)]
@@ -85,19 +85,24 @@ impl World {
         Claim { enrollment, credit, terms, referred }
     }
 
-    /// The binding of another lead that counts for an event: the one that it was judged by, if that lead was bound anew since.
+    /// The binding of another lead that counts for an event: the one that it was judged by, if that lead was bound anew since. One
+    /// that the lead has lost is told as later than the event.
     fn other_binding(&self, other: usize, place: usize) -> Option<Binding> {
-        let binding = self.binding_of(other)?;
         let event = &self.conversions[place];
         let evidence = Some(Evidence::LeadId(self.leads[other].id.clone()));
         let told = event.row.candidates.iter().find(|one| one.evidence == evidence);
-        let then = told.map(|one| one.enrollment_id.clone()).filter(|id| *id != binding.credit.enrollment_id);
-        match then {
-            Some(enrollment_id) if event.occurred < binding.bound => {
-                let credit = pb::Credit { enrollment_id, ..binding.credit };
-                Some(Binding { credit, bound: event.occurred, referred: event.occurred })
+        let present = self.binding_of(other);
+        let is_new = |binding: &Binding, told: &pb::AttributionCandidate| {
+            event.occurred < binding.bound && binding.credit.enrollment_id != told.enrollment_id
+        };
+        match told {
+            Some(told) if present.as_ref().is_none_or(|binding| is_new(binding, told)) => {
+                let credit = pb::Credit { enrollment_id: told.enrollment_id.clone(), ..Default::default() };
+                let is_later = present.is_none() || told.result() == Fate::AfterConversion;
+                let delay = if is_later { MICROS_PER_DAY } else { 0 };
+                Some(Binding { credit, bound: event.occurred, referred: event.occurred + delay })
             }
-            _ => Some(binding),
+            _ => present,
         }
     }
 
