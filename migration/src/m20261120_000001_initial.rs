@@ -410,11 +410,7 @@ fn lists() -> Vec<TableCreateStatement> {
 /// The figures of QueryStats: see docs/adr/0025.
 fn statistics() -> Vec<TableCreateStatement> {
     vec![
-        table("statistic_tail", &["account_id", "id"])
-            .col(id("account_id"))
-            .col(id("id"))
-            .col(bytes("figures"))
-            .take(),
+        table("statistic_tail", &["account_id", "id"]).col(id("account_id")).col(id("id")).col(bytes("figures")).take(),
         table("statistic_block", &["account_id", "key"])
             .col(id("account_id"))
             .col(bytes("key"))

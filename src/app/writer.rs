@@ -28,7 +28,6 @@ use super::key_uses::LastUse;
 use super::queue::{Batch, Lot, Queue};
 use super::suspects::Suspects;
 use super::{Answer, SubmitError};
-pub(super) use counting::Counting;
 use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
@@ -42,6 +41,7 @@ use crate::sampled::Sampled;
 use crate::store::event::EncodeBody;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
+pub(super) use counting::Counting;
 
 /// How many times a single command is tried when it conflicts with another server instance.
 const TRIES_MAX: u32 = 5;

@@ -154,10 +154,8 @@ mod tests {
     }
 
     fn calendar(zones: &[(&str, &str)]) -> Calendar {
-        let zones: Vec<_> = zones
-            .iter()
-            .map(|(since, name)| ZoneSince { name: (*name).to_owned(), since: time(since) })
-            .collect();
+        let zones: Vec<_> =
+            zones.iter().map(|(since, name)| ZoneSince { name: (*name).to_owned(), since: time(since) }).collect();
         Calendar::new(&zones).unwrap()
     }
 
@@ -183,39 +181,37 @@ mod tests {
     #[test]
     fn days_begin_at_midnight_of_the_zone_also_when_clocks_change() {
         let mut utc = calendar(&[]);
-        assert_eq!([day(&mut utc, "2026-03-28T23:59:59Z"), day(&mut utc, "2026-03-29T00:00:00Z")], [
-            "2026-03-28",
-            "2026-03-29"
-        ]);
+        assert_eq!(
+            [day(&mut utc, "2026-03-28T23:59:59Z"), day(&mut utc, "2026-03-29T00:00:00Z")],
+            ["2026-03-28", "2026-03-29"]
+        );
         // In Berlin the 29th of March 2026 has 23 hours, and the 25th of October 25.
         let mut berlin = calendar(&[("1970-01-01T00:00:00Z", "Europe/Berlin")]);
-        assert_eq!([day(&mut berlin, "2026-03-28T22:59:59Z"), day(&mut berlin, "2026-03-28T23:00:00Z")], [
-            "2026-03-28",
-            "2026-03-29"
-        ]);
-        assert_eq!([day(&mut berlin, "2026-03-29T21:59:59Z"), day(&mut berlin, "2026-03-29T22:00:00Z")], [
-            "2026-03-29",
-            "2026-03-30"
-        ]);
-        assert_eq!([day(&mut berlin, "2026-10-24T22:00:00Z"), day(&mut berlin, "2026-10-25T22:59:59Z")], [
-            "2026-10-25",
-            "2026-10-25"
-        ]);
+        assert_eq!(
+            [day(&mut berlin, "2026-03-28T22:59:59Z"), day(&mut berlin, "2026-03-28T23:00:00Z")],
+            ["2026-03-28", "2026-03-29"]
+        );
+        assert_eq!(
+            [day(&mut berlin, "2026-03-29T21:59:59Z"), day(&mut berlin, "2026-03-29T22:00:00Z")],
+            ["2026-03-29", "2026-03-30"]
+        );
+        assert_eq!(
+            [day(&mut berlin, "2026-10-24T22:00:00Z"), day(&mut berlin, "2026-10-25T22:59:59Z")],
+            ["2026-10-25", "2026-10-25"]
+        );
         assert_eq!(day(&mut berlin, "2026-10-25T23:00:00Z"), "2026-10-26");
         // The days of Nepal begin at 18:15 in UTC.
         let mut nepal = calendar(&[("1970-01-01T00:00:00Z", "Asia/Kathmandu")]);
-        assert_eq!([day(&mut nepal, "2026-05-01T18:14:59Z"), day(&mut nepal, "2026-05-01T18:15:00Z")], [
-            "2026-05-01",
-            "2026-05-02"
-        ]);
+        assert_eq!(
+            [day(&mut nepal, "2026-05-01T18:14:59Z"), day(&mut nepal, "2026-05-01T18:15:00Z")],
+            ["2026-05-01", "2026-05-02"]
+        );
     }
 
     #[test]
     fn a_change_of_the_zone_counts_from_its_time_on() {
-        let mut moved = calendar(&[
-            ("1970-01-01T00:00:00Z", "Asia/Tokyo"),
-            ("2026-06-15T16:00:00Z", "America/New_York"),
-        ]);
+        let mut moved =
+            calendar(&[("1970-01-01T00:00:00Z", "Asia/Tokyo"), ("2026-06-15T16:00:00Z", "America/New_York")]);
         assert_eq!(day(&mut moved, "2026-06-15T15:30:00Z"), "2026-06-16", "it was past midnight in Tokyo");
         assert_eq!(day(&mut moved, "2026-06-15T16:00:00Z"), "2026-06-15", "and is noon in New York");
         assert_eq!(day(&mut moved, "2026-06-16T04:00:00Z"), "2026-06-16");

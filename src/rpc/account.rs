@@ -104,12 +104,8 @@ impl Change for pb::UpdateAccountRequest {
         fields.request_id(&self.request_id);
         let known = ["display_name", "email", "max_active_coupons_per_affiliate", "time_zone"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
-        let mut rule = UpdateAccount {
-            display_name: None,
-            email: None,
-            max_active_coupons_per_affiliate: None,
-            time_zone: None,
-        };
+        let mut rule =
+            UpdateAccount { display_name: None, email: None, max_active_coupons_per_affiliate: None, time_zone: None };
         if let Some(values) = fields.required("account", self.account.as_ref()) {
             fields.within("account", |fields| {
                 if paths.contains(&"display_name") {

@@ -58,8 +58,11 @@ impl RowKey {
     /// The place of the row among all rows: its day, then a hash of the rest, because a page token has room for 16 bytes.
     fn place(&self) -> Uuid {
         let mut hasher = Sha256::new();
-        let ids =
-            [self.program_id.map(ProgramId::uuid), self.affiliate_id.map(AffiliateId::uuid), self.link_id.map(LinkId::uuid)];
+        let ids = [
+            self.program_id.map(ProgramId::uuid),
+            self.affiliate_id.map(AffiliateId::uuid),
+            self.link_id.map(LinkId::uuid),
+        ];
         ids.iter().for_each(|id| hasher.update(id.unwrap_or_default()));
         let mut bytes = [0; 16];
         // No day is before 1970.

@@ -123,9 +123,7 @@ async fn measure(
             Arc::new(shop.affiliate_ids.iter().map(|id| request(ask, id, first_second)).collect());
         let measured = load::run(1, Until::Calls(options.calls), &numbers, &[], |_| {
             let (client, requests) = (client.clone(), Arc::clone(&requests));
-            Ok(move |number: u64| {
-                ask_once(client.clone(), requests[number as usize % requests.len()].clone())
-            })
+            Ok(move |number: u64| ask_once(client.clone(), requests[number as usize % requests.len()].clone()))
         })
         .await?;
         let (p50, p99) = (measured.latencies.p50(), measured.latencies.p99());
@@ -180,7 +178,9 @@ async fn record(mut client: Client, request: pb::BatchRecordEventsRequest) -> an
         };
         for result in answer.results {
             match result.answer {
-                Some(Answer::Sale(sale)) => ensure!(sale.rewards.len() == 1, "a sale has {} rewards", sale.rewards.len()),
+                Some(Answer::Sale(sale)) => {
+                    ensure!(sale.rewards.len() == 1, "a sale has {} rewards", sale.rewards.len())
+                }
                 Some(Answer::Error(error)) if error.code == Code::Unavailable as i32 => {
                     tokio::time::sleep(shop::REPEAT_DELAY).await;
                     continue 'calls;

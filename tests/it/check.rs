@@ -5,7 +5,9 @@ use std::process::Output;
 
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
-use headwater::store::entity::{affiliate, coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim};
+use headwater::store::entity::{
+    affiliate, coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim,
+};
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
 use tempfile::TempDir;

@@ -96,7 +96,10 @@ impl Tampering {
         (Self::RewardApproved, "is approved with 2.00 USD, the entries say 200 pending, 0 payable and 0 fulfilled"),
         (Self::RewardRemoved, "has entries and does not exist"),
         (Self::EventRemoved, "the feed should hold"),
-        (Self::FiguresRemoved, ": 1 sales, 1 refunds, 1000 USD of sales, 500 USD of refunds, 100 USD cash of rewards are kept, the rows say 2 sales"),
+        (
+            Self::FiguresRemoved,
+            ": 1 sales, 1 refunds, 1000 USD of sales, 500 USD of refunds, 100 USD cash of rewards are kept, the rows say 2 sales",
+        ),
         (Self::ClickRemoved, ": 1 clicks are kept, the rows say none"),
     ];
 

@@ -2,8 +2,8 @@
 //! loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+use super::rows::Versions;
 use super::working_set::WorkingSet;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, ConversionId};
@@ -12,9 +12,6 @@ use crate::domain::reward::Reward;
 use crate::domain::statistic::Changes;
 
 type ConversionKey = (AccountId, ConversionId);
-
-/// A row as it is and as it was loaded.
-type Versions<'set, K> = (Option<&'set Arc<K>>, Option<&'set Arc<K>>);
 
 impl WorkingSet {
     /// What the rows that were written and removed change in the figures.

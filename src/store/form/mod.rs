@@ -38,9 +38,9 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
+use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
-use crate::domain::calendar::ZoneSince;
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
@@ -69,11 +69,11 @@ mod reward;
 #[cfg(test)]
 mod tests;
 
+use account::ZoneSinceForm;
 use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::PastStandingForm;
-use account::ZoneSinceForm;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};

@@ -29,11 +29,7 @@ impl Block {
     }
 
     pub(super) fn to_row(&self, account_id: AccountId) -> table::Model {
-        table::Model {
-            account_id: account_id.uuid(),
-            key: self.from.clone(),
-            figures: from_figures(&self.figures),
-        }
+        table::Model { account_id: account_id.uuid(), key: self.from.clone(), figures: from_figures(&self.figures) }
     }
 
     /// Adds figures whose keys belong to this block. Returns the block, and further ones if it became too long.

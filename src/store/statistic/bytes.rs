@@ -33,13 +33,8 @@ const SALE_AMOUNT: u8 = 16;
 const REFUND_AMOUNT: u8 = 17;
 
 /// The stored codes of the figures without a currency. A code never changes its meaning.
-const COUNTS: [(u8, Figure); 5] = [
-    (1, Figure::Clicks),
-    (2, Figure::Leads),
-    (3, Figure::Sales),
-    (4, Figure::Refunds),
-    (5, Figure::Cancellations),
-];
+const COUNTS: [(u8, Figure); 5] =
+    [(1, Figure::Clicks), (2, Figure::Leads), (3, Figure::Sales), (4, Figure::Refunds), (5, Figure::Cancellations)];
 
 /// The stored codes of the rewards' units.
 const UNITS: [(u8, RewardUnit); 6] = [
@@ -91,9 +86,7 @@ const fn day_bytes(day: Day) -> [u8; 4] {
 /// The bytes of a key of a block.
 pub(super) fn from_key(key: &Key) -> Vec<u8> {
     match key {
-        Key::OfProgram(day, program_id) => {
-            [&[OF_PROGRAM], &day_bytes(*day)[..], program_id.uuid().as_bytes()].concat()
-        }
+        Key::OfProgram(day, program_id) => [&[OF_PROGRAM], &day_bytes(*day)[..], program_id.uuid().as_bytes()].concat(),
         Key::OfAffiliate(day, origin) => {
             let mut bytes = start_of_affiliates(*day);
             put_origin(&mut bytes, origin);
@@ -314,7 +307,10 @@ mod tests {
         assert!(UNITS.iter().all(|(code, unit)| code_of_unit(*unit) == *code));
         let usd: Currency = "USD".parse().unwrap();
         let figures = Figures::from([(Figure::Clicks, 1), (Figure::Reward(RewardUnit::Points, usd), -2)]);
-        let all = BTreeMap::from([(vec![7, 8], figures.clone()), (vec![7, 9], Figures::from([(Figure::SaleAmount(usd), 64)]))]);
+        let all = BTreeMap::from([
+            (vec![7, 8], figures.clone()),
+            (vec![7, 9], Figures::from([(Figure::SaleAmount(usd), 64)])),
+        ]);
         let golden: Vec<u8> =
             [&[1, 0, 2, 7, 8, 2, 1, 2, 33][..], b"USD", &[3, 1, 1, 9, 1, 16], b"USD", &[0x80, 1]].concat();
         assert_eq!(from_figures(&all), golden);

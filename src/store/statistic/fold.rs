@@ -60,9 +60,8 @@ async fn added(
     figures: BTreeMap<Vec<u8>, Figures>,
 ) -> Result<Vec<Block>, StoreError> {
     let first: Vec<u8> = Vec::new();
-    let wanted = figures
-        .keys()
-        .map(|key| ValueTuple::Three(account_id.uuid().into(), first.clone().into(), key.clone().into()));
+    let wanted =
+        figures.keys().map(|key| ValueTuple::Three(account_id.uuid().into(), first.clone().into(), key.clone().into()));
     let mut blocks: BTreeMap<Vec<u8>, Block> = BTreeMap::new();
     for chunk in chunks(wanted) {
         let columns = [block_table::Column::AccountId, block_table::Column::Key];
@@ -78,9 +77,5 @@ async fn added(
         let Some((from, _)) = blocks.range(..=key.clone()).next_back() else { continue };
         add_all(by_block.entry(from.clone()).or_default().entry(key).or_default(), &figures);
     }
-    Ok(by_block
-        .into_iter()
-        .filter_map(|(from, figures)| Some(blocks.remove(&from)?.add(figures)))
-        .flatten()
-        .collect())
+    Ok(by_block.into_iter().filter_map(|(from, figures)| Some(blocks.remove(&from)?.add(figures))).flatten().collect())
 }

@@ -74,8 +74,7 @@ async fn refund(client: &mut Client, sale: &str, day: i64, amount_minor: i64) {
 }
 
 async fn click(client: &mut Client, ref_id: &str, day: i64) -> pb::RecordClickResponse {
-    let request =
-        pb::RecordClickRequest { ref_id: ref_id.to_owned(), occur_time: at(day, 12), ..Default::default() };
+    let request = pb::RecordClickRequest { ref_id: ref_id.to_owned(), occur_time: at(day, 12), ..Default::default() };
     client.tracking.record_click(request).await.unwrap().into_inner()
 }
 
@@ -112,7 +111,11 @@ db_test!(p35_figures_are_those_of_the_day_on_which_it_happened, |database: TestD
     assert_eq!(days["2026-01-04"].click_count, 1);
     let sold = &days["2026-01-05"];
     assert_eq!((sold.click_count, sold.sale_count, sold.refund_count), (1, 2, 0));
-    assert_eq!((&sold.sale_amounts[..], &sold.rewards[..]), (&[usd(1_600)][..], &[cash(300)][..]), "with the correction");
+    assert_eq!(
+        (&sold.sale_amounts[..], &sold.rewards[..]),
+        (&[usd(1_600)][..], &[cash(300)][..]),
+        "with the correction"
+    );
     assert_eq!((days["2026-01-07"].sale_count, days["2026-01-07"].rewards.len()), (1, 0), "a free order is a sale");
     let refunded = &days["2026-01-10"];
     assert_eq!((refunded.sale_count, refunded.refund_count), (0, 1));
@@ -182,10 +185,10 @@ db_test!(p19_figures_are_divided_by_program_affiliate_and_link, |database: TestD
 
     let sum = total(client).await;
     assert_eq!((sum.click_count, sum.sale_count, sum.sale_amounts.clone()), (3, 3, vec![usd(2_300)]));
-    assert_eq!(query(client, request(&[Group::Program])).await, [pb::StatisticRow {
-        program_id: program_id.clone(),
-        ..sum.clone()
-    }]);
+    assert_eq!(
+        query(client, request(&[Group::Program])).await,
+        [pb::StatisticRow { program_id: program_id.clone(), ..sum.clone() }]
+    );
     let mut of_affiliates = query(client, request(&[Group::Affiliate])).await;
     of_affiliates.sort_by_key(|row| row.sale_count);
     let counts = |row: &pb::StatisticRow| (row.affiliate_id.clone(), row.click_count, row.sale_count);
@@ -241,8 +244,7 @@ db_test!(p35_a_sale_that_moves_takes_its_figures_along, |database: TestDatabase|
     let before = of(query(client, request(&[Group::Affiliate])).await);
     assert_eq!(before, BTreeMap::from([(ann.clone(), (1, 1, vec![cash(200)]))]));
     // A click of the same visitor is told late and wins.
-    let late =
-        pb::RecordClickRequest { ref_id: "bea".to_owned(), tid, occur_time: at(7, 0), ..Default::default() };
+    let late = pb::RecordClickRequest { ref_id: "bea".to_owned(), tid, occur_time: at(7, 0), ..Default::default() };
     client.tracking.record_click(late).await.unwrap();
     let after = of(query(client, request(&[Group::Affiliate])).await);
     assert_eq!(after, BTreeMap::from([(ann, (1, 0, Vec::new())), (bea, (1, 1, vec![cash(200)]))]));
@@ -279,13 +281,7 @@ db_test!(p35_days_are_those_of_the_accounts_time_zone, |database: TestDatabase| 
     }
     let rows = query(client, request(&[Group::Day])).await;
     let counts: Vec<(String, i64)> = rows.into_iter().map(|row| (row.day, row.sale_count)).collect();
-    let expected = [
-        ("2025-12-31", 2),
-        ("2026-01-02", 1),
-        ("2026-03-28", 1),
-        ("2026-03-29", 2),
-        ("2026-03-30", 1),
-    ];
+    let expected = [("2025-12-31", 2), ("2026-01-02", 1), ("2026-03-28", 1), ("2026-03-29", 2), ("2026-03-30", 1)];
     assert_eq!(counts, expected.map(|(day, count)| (day.to_owned(), count)));
     verified(client).await;
 
@@ -334,11 +330,8 @@ db_test!(p35_pages_of_figures_have_every_row_once, |database: TestDatabase| asyn
     assert_eq!(sum.sale_amounts, [usd((0..130).map(|day| 100 + day).sum())]);
 
     for (first_day, last_day) in [("2026-02-02", "2026-02-01"), ("2020-01-01", "2026-01-01")] {
-        let wrong = pb::QueryStatsRequest {
-            first_day: first_day.to_owned(),
-            last_day: last_day.to_owned(),
-            ..request(&[])
-        };
+        let wrong =
+            pb::QueryStatsRequest { first_day: first_day.to_owned(), last_day: last_day.to_owned(), ..request(&[]) };
         let refused = client.rewards.query_stats(wrong).await.unwrap_err();
         assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     }
