@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, bail, ensure};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 use headwater::clock::{self, Clock, SystemClock};
 use headwater::domain::calendar::Day;
 use headwater_client::pb;
@@ -160,7 +160,7 @@ async fn fill(options: &Options, client: &Client, shop: &Shop, seed: u64, first_
     };
     let calls = (0..options.sales.div_ceil(SALES_PER_CALL)).map(|call| {
         let numbers = call * SALES_PER_CALL..options.sales.min((call + 1) * SALES_PER_CALL);
-        Ok(record(client.clone(), pb::BatchRecordEventsRequest { items: numbers.map(sale).collect::<Result<_, _>>()? }))
+        anyhow::Ok(record(client.clone(), pb::BatchRecordEventsRequest { items: numbers.map(sale).collect::<Result<_, _>>()? }))
     });
     stream::iter(calls).try_for_each_concurrent(CALLS_AT_ONCE, |call| call).await
 }
