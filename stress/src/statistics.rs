@@ -160,7 +160,10 @@ async fn fill(options: &Options, client: &Client, shop: &Shop, seed: u64, first_
     };
     let calls = (0..options.sales.div_ceil(SALES_PER_CALL)).map(|call| {
         let numbers = call * SALES_PER_CALL..options.sales.min((call + 1) * SALES_PER_CALL);
-        anyhow::Ok(record(client.clone(), pb::BatchRecordEventsRequest { items: numbers.map(sale).collect::<Result<_, _>>()? }))
+        anyhow::Ok(record(
+            client.clone(),
+            pb::BatchRecordEventsRequest { items: numbers.map(sale).collect::<Result<_, _>>()? },
+        ))
     });
     stream::iter(calls).try_for_each_concurrent(CALLS_AT_ONCE, |call| call).await
 }
