@@ -425,7 +425,8 @@ db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| 
         apply(update.filter(in_points.clone()), &connection).await;
         let report = verify(&mut shop).await;
         assert_eq!(report.ok, words.is_empty());
-        assert!(report.differences.iter().all(|text| text.contains(words)), "{:?}", report.differences);
+        let is_told = report.differences.iter().any(|text| text.contains(words));
+        assert!(words.is_empty() || is_told, "{:?}", report.differences);
     }
     let of_points = balance::Column::AccountId.eq(account_id).and(balance::Column::Unit.eq("points"));
     let update = balance::Entity::update_many().col_expr(balance::Column::PaidMinor, Expr::value(49));

@@ -287,6 +287,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),
+        ("statistic", statistic::cases()),
     ]
 }
 

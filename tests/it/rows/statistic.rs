@@ -136,7 +136,6 @@ db_test!(p35_figures_are_those_of_the_day_on_which_it_happened, |database: TestD
 db_test!(p19_figures_are_divided_by_program_affiliate_and_link, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
-    server.clock.advance_days(20);
     let (ann, program_id) = (shop.affiliate_id.clone(), shop.program_id.clone());
     let client = &mut shop.client;
     let bea = pb::CreateAffiliateRequest {
@@ -154,6 +153,7 @@ db_test!(p19_figures_are_divided_by_program_affiliate_and_link, |database: TestD
         ..Default::default()
     };
     let summer = client.affiliates.create_link(link).await.unwrap().into_inner().link.unwrap().id;
+    server.clock.advance_days(20);
     let clicked = click(client, "summer", 2).await;
     click(client, "ann", 2).await;
     click(client, "bea", 3).await;
@@ -219,7 +219,6 @@ db_test!(p19_figures_are_divided_by_program_affiliate_and_link, |database: TestD
 db_test!(p35_a_sale_that_moves_takes_its_figures_along, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
-    server.clock.advance_days(20);
     let ann = shop.affiliate_id.clone();
     let client = &mut shop.client;
     let bea = pb::CreateAffiliateRequest {
@@ -228,6 +227,7 @@ db_test!(p35_a_sale_that_moves_takes_its_figures_along, |database: TestDatabase|
         ..Default::default()
     };
     let bea = client.affiliates.create_affiliate(bea).await.unwrap().into_inner().affiliate.unwrap().id;
+    server.clock.advance_days(20);
     let tid = click(client, "ann", 5).await.tid;
     let sale = pb::RecordSaleRequest {
         event_id: "sale-1".to_owned(),

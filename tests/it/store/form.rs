@@ -226,7 +226,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
     let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));
     golden.holds("request_outcome_coupon.v1.with_item_id_and_offer_id", &tied);
-    let zoned = Account { time_zones: rows::time_zones(), ..rows::account(rows::ACCOUNT) };
+    let zoned = Account { time_zones: rows::time_zones(), ..rows::account(ACCOUNT) };
     golden.holds("request_outcome_account.v1.with_time_zones", &Outcome::Account(Arc::new(zoned)));
     let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
     let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
