@@ -10,6 +10,9 @@ use crate::domain::id::AccountId;
 /// The most accounts that are folded after one batch, so that the next batch does not wait long.
 pub(super) const ACCOUNTS_MAX: usize = 4;
 
+/// How long a writer has nothing to do before it folds short tails.
+pub(super) const REST: Duration = Duration::from_secs(1);
+
 /// How long no account is folded after a fold failed. It doubles with each further failure.
 const PAUSE_LEAST: Duration = Duration::from_millis(200);
 const PAUSE_MOST: Duration = Duration::from_secs(60);
@@ -22,6 +25,8 @@ const ENTRIES_LEAST: i64 = 256;
 #[derive(Debug)]
 pub(super) struct Folding {
     due: BTreeSet<AccountId>,
+    /// Accounts whose tails are folded when the writer has nothing else to do.
+    short: BTreeSet<AccountId>,
     /// The account that was folded last. The next one is the one after it, so that each has its turn.
     last: Option<AccountId>,
     /// The pause after the last failure, and its end.
@@ -32,7 +37,7 @@ pub(super) struct Folding {
 
 impl Default for Folding {
     fn default() -> Self {
-        Self { due: BTreeSet::new(), last: None, pause: None, entries_max: ENTRIES_MOST }
+        Self { due: BTreeSet::new(), short: BTreeSet::new(), last: None, pause: None, entries_max: ENTRIES_MOST }
     }
 }
 
@@ -40,6 +45,21 @@ impl Folding {
     /// Notes that the account's tail is long.
     pub(super) fn note(&mut self, account_id: AccountId) {
         self.due.insert(account_id);
+    }
+
+    /// Notes that the account has a tail that is worth a fold when the writer has nothing else to do.
+    pub(super) fn note_short_tail(&mut self, account_id: AccountId) {
+        self.short.insert(account_id);
+    }
+
+    /// Whether some account has such a tail.
+    pub(super) fn has_short_tails(&self) -> bool {
+        !self.short.is_empty()
+    }
+
+    /// Notes that the writer has nothing else to do: a few short tails are to be folded.
+    pub(super) fn note_rest(&mut self) {
+        self.due.extend((0..ACCOUNTS_MAX).map_while(|_| self.short.pop_first()));
     }
 
     /// The next account to fold. `None`: no tail is long, or folds rest after a failure.
@@ -89,6 +109,20 @@ mod tests {
         folding.note(account(1));
         assert_eq!([folding.take(now), folding.take(now)], [Some(account(2)), Some(account(3))]);
         assert_eq!([folding.take(now), folding.take(now)], [Some(account(1)), None]);
+    }
+
+    #[test]
+    fn short_tails_wait_until_the_writer_rests() {
+        let mut folding = Folding::default();
+        let now = crate::clock::monotonic_now();
+        (1..=6).for_each(|number| folding.note_short_tail(account(number)));
+        assert_eq!(folding.take(now), None);
+        folding.note_rest();
+        assert_eq!([1, 2, 3, 4].map(|_| folding.take(now)), [1, 2, 3, 4].map(|number| Some(account(number))));
+        assert_eq!((folding.take(now), folding.has_short_tails()), (None, true));
+        folding.note_rest();
+        assert_eq!([5, 6].map(|_| folding.take(now)), [5, 6].map(|number| Some(account(number))));
+        assert!(!folding.has_short_tails());
     }
 
     #[test]

@@ -31,6 +31,7 @@ use super::{Answer, SubmitError};
 use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
+use crate::domain::ledger::AccountHead;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::{Envelope, add_needs};
 use crate::domain::set::Needs;
@@ -131,7 +132,7 @@ impl Writer {
     }
 
     async fn run(mut self, mut queue: Queue) {
-        while queue.has_work().await {
+        while self.waits_for_work(&mut queue).await {
             let Batch { upkeeps, together, apart, .. } = queue.take(&self.suspects, clock::monotonic_now());
             for (upkeep, reply, _room) in upkeeps {
                 // Sending a reply fails when its caller has gone. This is no fault.
@@ -143,10 +144,24 @@ impl Writer {
             let Lot { envelopes, parts } = apart;
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
-            self.fold_lists().await;
+            self.fold_lists(store::lists::is_due).await;
             self.fold_figures().await;
         }
         self.store.rest(self.lane).await;
+    }
+
+    /// Waits until there is work. Folds short tails while there is none. False once the queue is closed and empty.
+    async fn waits_for_work(&mut self, queue: &mut Queue) -> bool {
+        while self.folding.has_short_tails() {
+            match tokio::time::timeout(folding::REST, queue.has_work()).await {
+                Ok(has_work) => return has_work,
+                Err(_) => {
+                    self.folding.note_rest();
+                    self.fold_lists(store::lists::is_due_at_rest).await;
+                }
+            }
+        }
+        queue.has_work().await
     }
 
     /// Divides the commands of suspect accounts: each account's run without those of the others, and a command that the database
@@ -286,8 +301,7 @@ impl Writer {
             self.catalogues.forget(account_id);
         }
         transaction.commit().await?;
-        let due = heads.values().filter(|head| store::lists::is_due(head));
-        due.for_each(|head| self.folding.note(head.account_id));
+        heads.values().for_each(|head| self.note_tail(head));
         self.counting.note(&set);
         self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
@@ -315,13 +329,22 @@ impl Writer {
         });
     }
 
-    /// Folds the lists of a few accounts whose tails are long. A tail that is not folded costs only time, so a failure is only
+    /// Notes whether the account's tail is to be folded.
+    fn note_tail(&mut self, head: &AccountHead) {
+        if store::lists::is_due(head) {
+            self.folding.note(head.account_id);
+        } else if store::lists::is_due_at_rest(head) {
+            self.folding.note_short_tail(head.account_id);
+        }
+    }
+
+    /// Folds the lists of a few accounts whose tails are noted and due. A tail that is not folded costs only time, so a failure is only
     /// logged.
-    async fn fold_lists(&mut self) {
+    async fn fold_lists(&mut self, is_due: fn(&AccountHead) -> bool) {
         let end = clock::monotonic_now() + Duration::from_secs(UPKEEP_SECONDS_MAX);
         for _ in 0..folding::ACCOUNTS_MAX {
             let Some(account_id) = self.folding.take(clock::monotonic_now()) else { break };
-            let folded = tokio::time::timeout_at(end, self.fold(account_id)).await;
+            let folded = tokio::time::timeout_at(end, self.fold(account_id, is_due)).await;
             // A fold that takes too long is no sign of an outage, because it may be the fold that is large.
             let Err(error) = folded.unwrap_or(Err(StoreError::Unavailable)) else {
                 self.folding.succeeded();
@@ -333,20 +356,18 @@ impl Writer {
         }
     }
 
-    async fn fold(&mut self, account_id: AccountId) -> Result<(), StoreError> {
+    async fn fold(&mut self, account_id: AccountId, is_due: fn(&AccountHead) -> bool) -> Result<(), StoreError> {
         let transaction = self.store.begin_in(self.lane).await?;
         // If another server writes for the account at this moment, the next batch of the account notes it again.
         let Some(mut head) = store::account_head::try_lock(&transaction, account_id).await? else { return Ok(()) };
         // Another server may have folded meanwhile.
-        if !store::lists::is_due(&head) {
+        if !is_due(&head) {
             return Ok(());
         }
         store::lists::fold(&transaction, &mut head, self.folding.entries_max).await?;
         transaction.commit().await?;
         failpoint!(AfterFold);
-        if store::lists::is_due(&head) {
-            self.folding.note(account_id);
-        }
+        self.note_tail(&head);
         Ok(())
     }
 

@@ -84,7 +84,7 @@ pub(super) async fn list(
     let query = ConversionQuery {
         kinds,
         outcomes: if outcomes.is_empty() { referred() } else { outcomes },
-        affiliate_id: call.affiliate_id(affiliate.as_ref()).await?,
+        affiliate_id: call.affiliate_id_of_list(affiliate.as_ref()).await?,
         program_id,
         lead_ids: call.lead_ids(lead.as_ref()).await?,
         occurred,
@@ -93,6 +93,7 @@ pub(super) async fn list(
         without_candidates: view == View::Basic,
     };
     let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.check_unless_found(&images, affiliate.as_ref()).await?;
     call.works_on(images.len()).await;
     let (conversions, next_page_token) =
         page.fill(images, |image| image.conversion.id.uuid(), |image| render(&image, view));

@@ -190,8 +190,9 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     fields.finish()?;
     let filter = pb::ListLeadsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
-    let query = LeadQuery { states, affiliate_id: call.affiliate_id(affiliate.as_ref()).await? };
+    let query = LeadQuery { states, affiliate_id: call.affiliate_id_of_list(affiliate.as_ref()).await? };
     let leads = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.check_unless_found(&leads, affiliate.as_ref()).await?;
     call.works_on(leads.len()).await;
     let (leads, next_page_token) = page.fill(leads, |lead| lead.id.uuid(), |lead| render(&lead));
     Ok(pb::ListLeadsResponse { leads, next_page_token })

@@ -83,10 +83,11 @@ pub(super) async fn list(
     fields.finish()?;
     let filter = pb::ListLedgerEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
-    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let affiliate_id = call.affiliate_id_of_list(affiliate.as_ref()).await?;
     let Walk { order, after, limit } = page.walk();
     let walk = Walk { order, after: after.map(sequence_of), limit };
     let entries = store::ledger::list(call.store(), call.account_id(), affiliate_id, walk).await?;
+    call.check_unless_found(&entries, affiliate.as_ref()).await?;
     let conversions = store::ledger::conversions(call.store(), call.account_id(), &entries).await?;
     let render = |entry: LedgerEntry| render_entry(&entry, &conversions);
     call.works_on(entries.len()).await;

@@ -116,10 +116,11 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     fields.finish()?;
     let filter = pb::ListRewardsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
-    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let affiliate_id = call.affiliate_id_of_list(affiliate.as_ref()).await?;
     let is_by_hand = origin.map(|origin| origin == RewardOrigin::ByHand);
     let query = RewardQuery { states, units, affiliate_id, program_id, created, conversion, is_by_hand };
     let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.check_unless_found(&rewards, affiliate.as_ref()).await?;
     let conversions = conversions(&call, view, &rewards).await?;
     call.works_on(rewards.len()).await;
     let render = |reward: Reward| render_with(&reward, &conversions);

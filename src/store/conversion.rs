@@ -100,7 +100,9 @@ impl Stored for Conversion {
 
     fn entries(&self) -> EntriesOfRow {
         let id = self.id.uuid();
-        let by_affiliate = self.credits.iter().map(|credit| List::conversions_of(credit.affiliate_id));
+        let affiliates = || self.credits.iter().map(|credit| credit.affiliate_id);
+        let rare = affiliates().filter(|_| RARE_KINDS.contains(&self.kind)).map(List::rare_conversions_of);
+        let by_affiliate = affiliates().map(List::conversions_of).chain(rare);
         let by_affiliate = by_affiliate.map(|list| Entry { list, place: Place::of_id(id) });
         let by_lead = self.lead_id.map(List::conversions_of_lead);
         let by_lead = by_lead.map(|list| Entry { list, place: Place::at(self.occurred_at, id) });
@@ -225,6 +227,10 @@ async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeS
     }
     Ok(visitors)
 }
+
+/// The kinds of which there are few, see [`List::rare_conversions_of`].
+const RARE_KINDS: [ConversionKind; 3] =
+    [ConversionKind::Refund, ConversionKind::Cancellation, ConversionKind::Correction];
 
 /// A filter of conversions. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
@@ -360,7 +366,9 @@ pub async fn list(
     let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
     let rows = match (&wanted.lead_ids[..], wanted.affiliate_id) {
         ([], Some(affiliate_id)) => {
-            rows_of_list(connection, (account_id, List::conversions_of(affiliate_id)), &rows, walk).await?
+            let are_rare = !wanted.kinds.is_empty() && wanted.kinds.iter().all(|kind| RARE_KINDS.contains(kind));
+            let list = if are_rare { List::rare_conversions_of } else { List::conversions_of };
+            rows_of_list(connection, (account_id, list(affiliate_id)), &rows, walk).await?
         }
         ([], None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
         (lead_ids, _) => {

@@ -182,7 +182,7 @@ async fn record(mut client: Client, request: pb::BatchRecordEventsRequest) -> an
         for result in answer.results {
             match result.answer {
                 Some(Answer::Sale(sale)) => {
-                    ensure!(sale.rewards.len() == 1, "a sale has {} rewards", sale.rewards.len())
+                    ensure!(sale.rewards.len() == 1, "a sale has {} rewards", sale.rewards.len());
                 }
                 Some(Answer::Error(error)) if error.code == Code::Unavailable as i32 => {
                     tokio::time::sleep(shop::REPEAT_DELAY).await;
@@ -206,7 +206,7 @@ fn request(ask: &Ask, affiliate_id: &str, first_second: i64) -> pb::QueryStatsRe
         first_day: day(DAYS - ask.days),
         last_day: day(DAYS - 1),
         group_by: ask.group_by.iter().map(|group| (*group).into()).collect(),
-        affiliate: ask.is_of_affiliate.then(|| pb::AffiliateSelector { selector: Some(selector) }),
+        affiliate: ask.is_of_affiliate.then_some(pb::AffiliateSelector { selector: Some(selector) }),
         ..pb::QueryStatsRequest::default()
     }
 }

@@ -221,6 +221,30 @@ impl Call {
         }
     }
 
+    /// The same for a list that is read by affiliate. One that is named by its id is not looked up first, because rows of the list
+    /// show that it exists. If there are none, [`Self::check_unless_found`] looks it up.
+    pub(in crate::rpc) async fn affiliate_id_of_list(
+        &self,
+        selector: Option<&AffiliateSelector>,
+    ) -> Result<Option<AffiliateId>, Error> {
+        match selector {
+            Some(AffiliateSelector::Id(id)) => Ok(Some(*id)),
+            selector => self.affiliate_id(selector).await,
+        }
+    }
+
+    /// Refuses the filter of a list without rows if it names an affiliate that does not exist.
+    pub(in crate::rpc) async fn check_unless_found<T>(
+        &self,
+        rows: &[T],
+        selector: Option<&AffiliateSelector>,
+    ) -> Result<(), Error> {
+        if rows.is_empty() {
+            self.affiliate_id(selector).await?;
+        }
+        Ok(())
+    }
+
     /// The item with this identifier.
     pub(in crate::rpc) async fn item(&self, selector: &ItemSelector) -> Result<Item, Error> {
         let item = store::item::find(self.store(), self.account_id(), selector).await?;

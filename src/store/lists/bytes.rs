@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(from_entries(&entries), golden);
         let key = [vec![5], owner, vec![0x80, 0, 0, 0, 0, 0, 0, 200], vec![0; 15], vec![1]].concat();
         assert_eq!(key_of_place(list, places[1]), key);
-        assert_eq!(ListKind::ALL.map(ListKind::code), [1, 2, 3, 4, 5]);
+        assert_eq!(ListKind::ALL.map(ListKind::code), [1, 2, 3, 4, 5, 6]);
         assert_eq!(to_places(&[2]), Err(Malformed), "a version that is not known");
         assert_eq!(to_places(&[1, 0, 2, 0, 0]), Err(Malformed), "a place twice");
         assert_eq!(to_entries(&golden[..golden.len() - 1]), Err(Malformed), "a group that is cut");

@@ -39,9 +39,22 @@ const TAIL_LENGTH_MAX: i64 = 4_096;
 #[cfg(feature = "failpoints")]
 const TAIL_LENGTH_MAX: i64 = 48;
 
+/// How many entries a tail has at most when its writer has had nothing else to do for a while. Such a tail costs hardly anything to read.
+const TAIL_LENGTH_AT_REST: i64 = TAIL_LENGTH_MAX / 16;
+
+/// How many entries the account's tail has.
+const fn tail_length(head: &AccountHead) -> i64 {
+    head.listed_count - head.folded_count
+}
+
 /// Whether the account's tail is long enough to be folded.
 pub const fn is_due(head: &AccountHead) -> bool {
-    head.listed_count - head.folded_count >= TAIL_LENGTH_MAX
+    tail_length(head) >= TAIL_LENGTH_MAX
+}
+
+/// Whether the account's tail is long enough to be folded when the writer has nothing else to do.
+pub const fn is_due_at_rest(head: &AccountHead) -> bool {
+    tail_length(head) >= TAIL_LENGTH_AT_REST
 }
 
 /// The kinds of lists. The stored code of a kind never changes.
@@ -58,15 +71,18 @@ pub(super) enum ListKind {
     LedgerEntriesOfAffiliate = 4,
     /// The conversions of a lead, in the order in which they occurred.
     ConversionsOfLead = 5,
+    /// Those of an affiliate's conversions that are of a rare kind, so that a filter by it does not go through all the others.
+    RareConversionsOfAffiliate = 6,
 }
 
 impl ListKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::LeadsOfAffiliate,
         Self::ConversionsOfAffiliate,
         Self::RewardsOfAffiliate,
         Self::LedgerEntriesOfAffiliate,
         Self::ConversionsOfLead,
+        Self::RareConversionsOfAffiliate,
     ];
 
     const fn code(self) -> u8 {
@@ -93,6 +109,10 @@ impl List {
 
     pub(super) const fn conversions_of(affiliate_id: AffiliateId) -> Self {
         Self { kind: ListKind::ConversionsOfAffiliate, owner: affiliate_id.uuid() }
+    }
+
+    pub(super) const fn rare_conversions_of(affiliate_id: AffiliateId) -> Self {
+        Self { kind: ListKind::RareConversionsOfAffiliate, owner: affiliate_id.uuid() }
     }
 
     pub(super) const fn rewards_of(affiliate_id: AffiliateId) -> Self {

@@ -2,7 +2,6 @@
 //! out, so more and more of the list is taken until the page is full.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 
 use sea_orm::{ColumnTrait, QueryFilter, QueryTrait, Select, Value};
 use uuid::Uuid;
@@ -17,6 +16,9 @@ use crate::store::list::{ListOrder, Walk};
 
 /// The most rows that are looked at in one statement.
 const ROWS_MAX: usize = 1_000;
+
+/// How many places are taken at once when the whole list is needed.
+const PLACES_MAX: usize = 2_048;
 
 /// The most ids that are kept while a list is put into another order, 1 MiB of them.
 const IDS_MAX: usize = 65_536;
@@ -69,6 +71,7 @@ pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<
     let mut reader = Reader::open(connection, list, walk.order, walk.after.map(Place::of_id), limit).await?;
     let mut page = Vec::new();
     let mut length = limit.min(ROWS_MAX);
+    let mut looked_at = 0;
     while page.len() < limit {
         let places = reader.next(length).await?;
         let is_last = places.len() < length;
@@ -76,10 +79,19 @@ pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<
         if is_last {
             break;
         }
-        length = (2 * length).min(ROWS_MAX);
+        length = length_after(page.len(), limit, &mut looked_at, length);
     }
     page.truncate(limit);
     Ok(page)
+}
+
+/// How many places to look at next, so that about the missing rows are found if as many pass the filter as before.
+fn length_after(found: usize, limit: usize, looked_at: &mut usize, length: usize) -> usize {
+    *looked_at += length;
+    let missing = limit.saturating_sub(found);
+    // A fifth more, because a few rows that are missing cost another statement.
+    let expected = (missing * *looked_at).saturating_mul(6) / (5 * found.max(1));
+    expected.clamp(1, ROWS_MAX)
 }
 
 /// One page, in the order of ids, of the rows of a list that is ordered by time. Goes through the whole list and keeps the ids that
@@ -93,6 +105,7 @@ pub(in crate::store) async fn rows_in_order_of_ids<E: Table, F: Fn(Select<E>) ->
     let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
     let mut page = Vec::new();
     let mut after = walk.after;
+    let mut looked_at = 0;
     let mut length = limit.clamp(1, ROWS_MAX);
     while page.len() < limit {
         let ids = next_ids(connection, list, walk.order, after).await?;
@@ -100,7 +113,7 @@ pub(in crate::store) async fn rows_in_order_of_ids<E: Table, F: Fn(Select<E>) ->
         while page.len() < limit && !rest.is_empty() {
             let (next, others) = rest.split_at(length.min(rest.len()));
             page.extend(rows.read(connection, list.0, next.iter().copied(), walk.order).await?);
-            length = (2 * length).min(ROWS_MAX);
+            length = length_after(page.len(), limit, &mut looked_at, next.len());
             rest = others;
         }
         if ids.len() < IDS_MAX {
@@ -124,25 +137,37 @@ async fn next_ids(
         (ListOrder::OldestFirst, Some(after)) => *id > after,
         (ListOrder::NewestFirst, Some(after)) => *id < after,
     };
-    let mut reader = Reader::open(connection, list, order, None, ROWS_MAX).await?;
-    let mut ids = BTreeSet::new();
+    let mut reader = Reader::open(connection, list, order, None, PLACES_MAX).await?;
+    let mut ids = Vec::new();
     loop {
-        let places = reader.next(ROWS_MAX).await?;
-        for id in places.iter().map(|place| place.id).filter(is_next) {
-            ids.insert(id);
-            if ids.len() > IDS_MAX {
-                match order {
-                    ListOrder::OldestFirst => ids.pop_last(),
-                    ListOrder::NewestFirst => ids.pop_first(),
-                };
+        let places = reader.next(PLACES_MAX).await?;
+        ids.extend(places.iter().map(|place| place.id).filter(is_next));
+        let is_last = places.len() < PLACES_MAX;
+        if is_last || ids.len() > 2 * IDS_MAX {
+            match order {
+                ListOrder::OldestFirst => ids.sort_unstable(),
+                ListOrder::NewestFirst => ids.sort_unstable_by_key(|id| Reverse(*id)),
             }
+            // A conversion whose time changed has a place for each of its times.
+            ids.dedup();
+            ids.truncate(IDS_MAX);
         }
-        if places.len() < ROWS_MAX {
-            break;
+        if is_last {
+            return Ok(ids);
         }
     }
-    Ok(match order {
-        ListOrder::OldestFirst => ids.into_iter().collect(),
-        ListOrder::NewestFirst => ids.into_iter().rev().collect(),
-    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_places_are_looked_at_as_the_filter_needs() {
+        let mut looked_at = 0;
+        assert_eq!(length_after(5, 50, &mut looked_at, 50), 540, "one of ten passes");
+        assert_eq!(length_after(49, 50, &mut looked_at, 540), 14);
+        assert_eq!(length_after(0, 50, &mut 0, 50), ROWS_MAX, "none has passed");
+        assert_eq!(length_after(50, 50, &mut 0, 50), 1);
+    }
 }

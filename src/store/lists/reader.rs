@@ -18,6 +18,12 @@ use crate::store::list::ListOrder;
 const BLOCKS_MIN: usize = 2;
 const BLOCKS_MAX: usize = 64;
 
+/// How many blocks have about this many places.
+fn blocks_of(places: usize) -> usize {
+    // The first block may have a single place that is wanted.
+    (places / block::LENGTH_MAX + BLOCKS_MIN).min(BLOCKS_MAX)
+}
+
 /// See the head of the file.
 pub(super) struct Reader<'read, C> {
     connection: &'read C,
@@ -42,8 +48,7 @@ impl<'read, C: Reads> Reader<'read, C> {
         after: Option<Place>,
         length: usize,
     ) -> Result<Self, StoreError> {
-        // The first block may have a single place after that one.
-        let blocks_next = (length / block::LENGTH_MAX + 2).min(BLOCKS_MAX);
+        let blocks_next = blocks_of(length);
         let tail = tail::query(list.0);
         let (blocks, tail) = block::read_with(connection, list, order, after, blocks_next, tail).await?;
         let tail = tail::places(list, &tail)?;
@@ -77,6 +82,7 @@ impl<'read, C: Reads> Reader<'read, C> {
     /// The next places, as many as this. Fewer are the last ones.
     pub(super) async fn next(&mut self, limit: usize) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
+        self.blocks_next = blocks_of(limit);
         while places.len() < limit {
             let Some(place) = self.peek().await? else { break };
             self.take(place);
@@ -123,8 +129,9 @@ impl<'read, C: Reads> Reader<'read, C> {
     fn add_blocks(&mut self, blocks: Vec<Block>) {
         self.has_all_blocks = blocks.len() < self.blocks_next;
         self.blocks_next = (2 * self.blocks_next).min(BLOCKS_MAX);
-        let places: BTreeSet<Place> = blocks.into_iter().flat_map(|block| block.places).collect();
-        self.blocks = self.after(self.read_to, places.into_iter().collect());
+        let mut places: Vec<Place> = blocks.into_iter().flat_map(|block| block.places).collect();
+        places.sort_unstable();
+        self.blocks = self.after(self.read_to, places);
         self.read_to = self.blocks.back().copied().or(self.read_to);
     }
 
