@@ -68,7 +68,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     );
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "GetServerInfo", "RecordClick"]);
     assert_eq!(of(KeyKind::Admin).len(), listed().len() - 2);
-    let verbs = ["Get", "List", "Count", "Search", "Read", "Watch", "Check", "Verify", "BatchGet", "Validate"];
+    let verbs = ["Get", "List", "Count", "Search", "Read", "Watch", "Check", "Verify", "BatchGet", "Validate", "Query"];
     let reads = |method: &&str| verbs.iter().any(|verb| method.starts_with(verb));
     assert!(of(KeyKind::Read).iter().all(reads));
     assert!(of(KeyKind::Payout).iter().all(reads));

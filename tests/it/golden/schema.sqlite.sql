@@ -3,6 +3,7 @@ CREATE TABLE "account" (
   "display_name" text NOT NULL,
   "email" text NOT NULL,
   "max_active_coupons_per_affiliate" integer NOT NULL,
+  "time_zones" text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
@@ -326,6 +327,16 @@ CREATE TABLE "reward" (
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
+CREATE TABLE "statistic_block" (
+  "account_id" uuid_text NOT NULL,
+  "key" blob NOT NULL,
+  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
+  "key") ) WITHOUT ROWID
+CREATE TABLE "statistic_tail" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
 CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,

@@ -20,6 +20,6 @@ pub(super) fn cases() -> Vec<Case> {
                 "link_id": "lnk_1",
             }))
             .wrong(json!({"first_day": "2026-1-2", "last_day": "27.11.2026"}))
-            .wrong_affiliates(&json!({"first_day": "2025-12-01", "last_day": "2026-02-01"})),
+            .wrong_affiliates(&json!({"first_day": "", "last_day": ""})),
     ]
 }
