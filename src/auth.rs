@@ -1,6 +1,7 @@
 //! Authentication: from the text of an API key to its account and permissions. Knows keys and methods; knows nothing of what a
 //! method does.
 
+pub mod client;
 pub mod key;
 pub mod layer;
 mod lookup;
@@ -22,7 +23,9 @@ use crate::clock::{self, Clock};
 use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::error::Error;
+use crate::store::account::Credential;
 use crate::store::{self, Store};
+use client::Client;
 use lookup::Lookups;
 
 /// How long a key is cached after it was read from the database. A key that was revoked on another instance may still work here
@@ -43,6 +46,10 @@ pub struct Principal {
     pub kind: KeyKind,
     /// The whole key.
     pub key: Arc<ApiKey>,
+    /// Where the caller is.
+    pub client: Client,
+    /// Why the account is suspended. `None` if it is not.
+    pub suspension: Option<Arc<str>>,
 }
 
 /// Checks API keys against the database.
@@ -59,6 +66,7 @@ pub struct Authenticator {
 #[derive(Clone)]
 struct Cached {
     key: Arc<ApiKey>,
+    suspension: Option<Arc<str>>,
     last_use: Arc<KeyUse>,
 }
 
@@ -70,31 +78,31 @@ impl Authenticator {
         Self { store, lookups, clock, uses, keys }
     }
 
-    /// The caller that has this key.
+    /// The caller that has this key and is there.
     ///
     /// # Errors
     /// [`Error::KeyInvalid`] when the key does not work. [`Error::Unavailable`] when the database does not answer.
     /// [`Error::Overloaded`] when too many other keys are being looked up.
-    pub async fn resolve(&self, text: &str) -> Result<Principal, Error> {
+    pub async fn resolve(&self, text: &str, client: Client) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
-        let Cached { key, last_use } = match self.keys.get(prefix) {
+        let Cached { key, suspension, last_use } = match self.keys.get(prefix) {
             Some(cached) => cached,
             None => self.read(prefix).await?,
         };
         let now = self.clock.now();
         let is_same = bool::from(key.secret_hash.ct_eq(&key::hash(text)));
-        if !is_same || !key.is_valid(now) {
+        if !is_same || !client.may_use(&key, now) {
             return Err(Error::KeyInvalid);
         }
         last_use.note(now);
-        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key })
+        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key, client, suspension })
     }
 
     /// Checks that the caller's key still works. For streams and long polls, which go on after the key was resolved. Cheap, because
     /// all streams of a key share the cached key.
     ///
     /// # Errors
-    /// [`Error::KeyInvalid`] when the key was revoked or has expired. [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::KeyInvalid`] when the key does not work any more. [`Error::Unavailable`] when the database does not answer.
     pub async fn check(&self, principal: &Principal) -> Result<(), Error> {
         match self.keys.get(&principal.key.text_prefix) {
             Some(cached) => self.confirm(principal, &cached.key),
@@ -109,13 +117,13 @@ impl Authenticator {
     pub async fn recheck(&self, principal: &Principal) -> Result<(), Error> {
         let prefix = &principal.key.text_prefix;
         // Not shared with other calls, because a look-up in progress may have begun before the key was revoked.
-        let key = store::account::find_key_by_prefix(&self.store, prefix).await?.map(Arc::new);
+        let key = store::account::find_key_by_prefix(&self.store, prefix).await?;
         let Cached { key, .. } = self.remember(prefix, key.ok_or(Error::KeyInvalid)?);
         self.confirm(principal, &key)
     }
 
     fn confirm(&self, principal: &Principal, key: &ApiKey) -> Result<(), Error> {
-        let works = key.id == principal.key_id && key.is_valid(self.clock.now());
+        let works = key.id == principal.key_id && principal.client.may_use(key, self.clock.now());
         if works { Ok(()) } else { Err(Error::KeyInvalid) }
     }
 
@@ -125,16 +133,27 @@ impl Authenticator {
         Some(clock::monotonic_now() + Duration::from_micros(left.try_into().unwrap_or_default()))
     }
 
-    /// Records that a key was revoked, so that it stops working here at once.
-    pub fn revoked(&self, key: Arc<ApiKey>) {
-        // The revoked key is cached and not removed, because a read in progress may still return the key as it was before.
-        let cached = self.cached(key);
+    /// Records that a key was changed or revoked, so that the change has its effect here at once.
+    pub fn changed(&self, key: Arc<ApiKey>) {
+        // The changed key is cached and not removed, because a read in progress may still return the key as it was before.
+        // A suspended account changes no key.
+        let cached = self.cached(Credential { key, suspension: None });
         self.keys.entry(cached.key.text_prefix.clone()).and_compute_with(|_| Op::Put(cached));
     }
 
-    fn cached(&self, key: Arc<ApiKey>) -> Cached {
+    /// Records that an account was suspended or resumed, so that it takes effect here at once. A look-up in progress may bring the
+    /// state of before back, for as long as keys are cached.
+    pub fn account_changed(&self, account_id: AccountId) {
+        for (prefix, cached) in &self.keys {
+            if cached.key.account_id == account_id {
+                self.keys.invalidate(&*prefix);
+            }
+        }
+    }
+
+    fn cached(&self, Credential { key, suspension }: Credential) -> Cached {
         let last_use = self.uses.of(key.account_id, key.id);
-        Cached { key, last_use }
+        Cached { key, suspension, last_use }
     }
 
     async fn read(&self, prefix: &str) -> Result<Cached, Error> {
@@ -142,11 +161,11 @@ impl Authenticator {
         Ok(self.remember(prefix, key))
     }
 
-    /// Caches a key that was read. Returns the key that is cached now, because it may have been revoked since it was read.
-    fn remember(&self, prefix: &str, key: Arc<ApiKey>) -> Cached {
+    /// Caches a key that was read. Returns the key that is cached now, because it may have changed since it was read.
+    fn remember(&self, prefix: &str, key: Credential) -> Cached {
         let key = self.cached(key);
         let cached = self.keys.entry(prefix.to_owned()).and_compute_with(|known| match known {
-            Some(known) if known.value().key.revoked_at.is_some() => Op::Nop,
+            Some(known) if known.value().key.changed_at() > key.key.changed_at() => Op::Nop,
             _ => Op::Put(key.clone()),
         });
         cached.into_entry().map_or(key, Entry::into_value)

@@ -137,7 +137,7 @@ async fn create_operator_key(settings: &Settings) -> Result<secrecy::SecretStrin
         error => error,
     })?;
     let store = Arc::new(store);
-    let options = server::app_options(settings, &store).await?;
+    let options = server::app_options(settings, &store, server::post(settings)?).await?;
     let (app, writer) = App::start(store, Arc::new(SystemClock), &options).map_err(ServerError::Writer)?;
     let key = operator::create(&app).await;
     app.close();

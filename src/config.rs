@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod listen;
 mod log;
+mod mail;
 mod place;
 mod shutdown;
 mod similar;
@@ -28,6 +29,7 @@ use file::FileSettings;
 pub use limits::LimitSettings;
 pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
+pub use mail::{MailSettings, SmtpUrl};
 pub use place::{Place, Places};
 pub use shutdown::ShutdownSettings;
 pub use workers::WorkerSettings;
@@ -115,6 +117,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub workers: WorkerSettings,
+    /// Mail.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub mail: MailSettings,
     /// The stop.
     #[command(flatten)]
     #[serde(flatten)]
@@ -143,6 +149,9 @@ pub enum ConfigError {
     /// The text is no address to listen on.
     #[error("must be an address or a host name, and a port, such as 127.0.0.1:50051, [::1]:50051 or localhost:50051")]
     ListenAddress,
+    /// The text is no list of networks.
+    #[error("must be addresses or networks with commas between, such as 10.0.0.0/8,fd00::/8; {0} is neither")]
+    Networks(String),
     /// The settings file cannot be read.
     #[error("cannot read the settings file {}: {problem}", path.display())]
     File {

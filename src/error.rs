@@ -57,6 +57,11 @@ pub enum Error {
     KeyMissing,
     /// The API key is malformed, unknown, revoked or expired.
     KeyInvalid,
+    /// The key's account is suspended, and the method is none that reads.
+    AccountSuspended {
+        /// The operator's reason.
+        reason: Arc<str>,
+    },
     /// A key of this kind may not make this call.
     KeyKindNotAllowed {
         /// The method, such as `headwater.v1.TrackingService/RecordSale`.

@@ -17,6 +17,7 @@ pub mod error;
 pub mod gate;
 pub mod limit;
 pub mod logging;
+pub mod mail;
 pub mod outage;
 pub mod rpc;
 pub mod sampled;

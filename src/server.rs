@@ -32,6 +32,7 @@ use crate::auth::operator::{self, FirstKeyProblem, OperatorKeyError};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Settings};
 use crate::limit::{self, LimitLayer, Limits};
+use crate::mail::{Post, PostOptions, PostProblem};
 use crate::pb;
 use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
@@ -173,8 +174,9 @@ impl Server {
         }
         let service_names = service_names()?;
 
+        let post = post(settings)?;
         let store = Arc::new(open_store(settings).await?);
-        let options = app_options(settings, &store).await?;
+        let options = app_options(settings, &store, post).await?;
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
@@ -192,7 +194,7 @@ impl Server {
         );
         services.add_to(&mut routes);
         let layers = ServiceBuilder::new()
-            .layer(AuthLayer::new(authenticator, crate::rpc::METHODS))
+            .layer(AuthLayer::new(authenticator, crate::rpc::METHODS, settings.listen.trusted_proxies.as_slice()))
             .layer(LimitLayer::new(call_limits(settings, &draining)));
 
         let cutting = CancellationToken::new();
@@ -371,7 +373,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServerError> {
 ///
 /// # Errors
 /// The newest commit cannot be read.
-pub async fn app_options(settings: &Settings, store: &Store) -> Result<AppOptions, StoreError> {
+pub async fn app_options(settings: &Settings, store: &Store, post: Arc<Post>) -> Result<AppOptions, StoreError> {
     /// If no other process can write, polling is only a backstop.
     const BACKSTOP_POLL: Duration = Duration::from_secs(1);
     Ok(AppOptions {
@@ -386,6 +388,25 @@ pub async fn app_options(settings: &Settings, store: &Store) -> Result<AppOption
         newest_commit: crate::store::account_head::newest_commit(store).await?,
         event_retention_days: retention_days(settings),
         event_form: crate::rpc::feed::event::FORM,
+        post,
+    })
+}
+
+/// The way of mail that these settings ask for.
+///
+/// # Errors
+/// A setting cannot be used.
+pub fn post(settings: &Settings) -> Result<Arc<Post>, ServerError> {
+    let mail = &settings.mail;
+    let spool_dir = mail.mail_spool_dir.clone().unwrap_or_else(|| settings.database.data_dir.join("mail"));
+    let smtp_url = mail.mail_smtp_url.as_ref().map(|url| url.secret().clone());
+    let post = Post::new(&PostOptions { from: mail.mail_from.clone(), smtp_url, spool_dir });
+    post.map(Arc::new).map_err(|problem| {
+        let setting = match problem {
+            PostProblem::From => "mail_from",
+            PostProblem::Url => "mail_smtp_url",
+        };
+        ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() }.into()
     })
 }
 

@@ -21,6 +21,9 @@ const PAUSE_MOST: Duration = Duration::from_secs(60);
 const ENTRIES_MOST: i64 = 8_192;
 const ENTRIES_LEAST: i64 = 256;
 
+/// The same while a light account is at work, whose next command waits for the fold. It takes about as long as a short batch.
+const ENTRIES_BESIDE_LIGHT: i64 = 512;
+
 /// See the head of the file.
 #[derive(Debug)]
 pub(super) struct Folding {
@@ -32,7 +35,7 @@ pub(super) struct Folding {
     /// The pause after the last failure, and its end.
     pause: Option<(Duration, Instant)>,
     /// About how many entries the next fold may take.
-    pub(super) entries_max: i64,
+    entries_max: i64,
 }
 
 impl Default for Folding {
@@ -42,6 +45,11 @@ impl Default for Folding {
 }
 
 impl Folding {
+    /// About how many entries the next fold takes. Folds are short beside a light account.
+    pub(super) fn entries_max(&self, is_beside_light: bool) -> i64 {
+        if is_beside_light { self.entries_max.min(ENTRIES_BESIDE_LIGHT) } else { self.entries_max }
+    }
+
     /// Notes that the account's tail is long.
     pub(super) fn note(&mut self, account_id: AccountId) {
         self.due.insert(account_id);
@@ -143,6 +151,8 @@ mod tests {
         assert!(folding.take(now).is_some());
         folding.succeeded();
         assert_eq!(folding.entries_max, 2 * ENTRIES_LEAST);
+        folding.succeeded();
+        assert_eq!([true, false].map(|is_beside| folding.entries_max(is_beside)), [ENTRIES_BESIDE_LIGHT, 1_024]);
         folding.note(account(1));
         assert!(folding.take(now).is_some(), "a success ends the rest");
     }

@@ -31,6 +31,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Envelope;
 use crate::domain::time::Time;
+use crate::mail::Post;
 use crate::outage::Access;
 use crate::shares::{Share, Shares};
 use crate::store::set::catalogue::Catalogues;
@@ -107,10 +108,15 @@ pub struct AppOptions {
     pub event_retention_days: Option<i32>,
     /// The encoding of events for readers of the feed.
     pub event_form: EventForm,
+    /// The way of mail.
+    pub post: Arc<Post>,
 }
 
 /// How long a caller that was refused for a full queue should wait: a few batches.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// How many steps of tidying the index of names one call takes. A million names take about a hundred.
+const TIDYING_STEPS_MAX: u32 = 10_000;
 
 /// How many calls that read much may run at once.
 const HEAVY_CALLS_MAX: u64 = 2;
@@ -162,6 +168,7 @@ impl App {
                 suspects: Suspects::default(),
                 folding: Folding::default(),
                 counting: Counting::default(),
+                short_until: None,
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,
             };
@@ -185,7 +192,7 @@ impl App {
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
         tokio::spawn(outage_watch::watch(Arc::clone(&app), app.stop.clone()));
-        worker::start(&app, options.upkeep_interval, options.event_retention_days);
+        worker::start(&app, options.upkeep_interval, options.event_retention_days, &options.post);
         Ok((app, handle))
     }
 
@@ -248,6 +255,21 @@ impl App {
     async fn keep_up(&self, upkeep: Upkeep) -> Result<u64, SubmitError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Work::Upkeep(upkeep, reply), None, answer).await?
+    }
+
+    /// Removes what former names have left in the index of names, in several transactions, and in the statistics of PostgreSQL, which
+    /// have values of rows.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn tidy_search(&self) -> Result<(), SubmitError> {
+        for _ in 0..TIDYING_STEPS_MAX {
+            if self.keep_up(Upkeep::TidySearch).await? == 0 {
+                return Ok(self.store.renew_statistics().await?);
+            }
+        }
+        // Names are written faster than they are tidied.
+        Err(SubmitError::Overloaded { retry_after: RETRY_AFTER })
     }
 
     /// Begins a call that reads much, such as VerifyLedger. It runs until the result is dropped. An account may have one such call

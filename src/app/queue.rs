@@ -35,7 +35,7 @@ const SUSPECT_WEIGHT_MAX: usize = 4;
 
 /// How long batches stay short after commands of a light account. A caller that waits for each answer has nothing in the queue most
 /// of the time.
-const SHARED_FOR: Duration = Duration::from_secs(1);
+pub(super) const SHARED_FOR: Duration = Duration::from_secs(1);
 
 /// The work of one call.
 pub(super) struct Job {
@@ -122,6 +122,8 @@ pub(super) struct Batch {
     pub(super) together: Lot,
     /// The commands of suspect accounts. They run after the others.
     pub(super) apart: Lot,
+    /// Whether an account got less than it could have, because a light account is at work.
+    pub(super) is_short: bool,
     weight: usize,
 }
 
@@ -139,6 +141,11 @@ impl Queue {
     pub(super) fn new(arrivals: mpsc::UnboundedReceiver<Job>, batch_commands_max: usize) -> Self {
         let (turns, light, unfinished) = (Turns::default(), LightAccounts::default(), HashMap::new());
         Self { arrivals, turns, batch_commands_max, light, unfinished }
+    }
+
+    /// Whether another account is light, so that work for this one should be short.
+    pub(super) fn is_beside_light(&self, account_id: AccountId, now: Instant) -> bool {
+        self.light.has_other(account_id, now)
     }
 
     /// Waits until there is work. False once the queue is closed and empty.
@@ -207,6 +214,7 @@ impl Queue {
                 }
                 if is_short {
                     weight_max = weight_max.min(SHORT_WEIGHT_MAX);
+                    batch.is_short = true;
                 }
                 let weight_max = weight_max.saturating_sub(batch.weight - before);
                 Turn { account_id, weight_max, may_split: is_short, is_suspect, now }.take(jobs, batch)

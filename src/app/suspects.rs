@@ -80,7 +80,7 @@ mod tests {
             is_kept_for_ever: false,
         });
         let command = ApproveRewards { ids: Vec::new(), skip_others: false }.into();
-        Envelope { account_id: AccountId::from_uuid(Uuid::from_u128(account)), fingerprint, command }
+        Envelope { account_id: AccountId::from_uuid(Uuid::from_u128(account)), fingerprint, actor: None, command }
     }
 
     #[test]

@@ -9,23 +9,27 @@ pub mod note_key_uses;
 pub mod prune_events;
 mod removal;
 mod report;
+pub mod send_mail;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::App;
+use crate::mail::Post;
 use approve_due::ApproveDue;
 pub(super) use driver::Workers;
 use forget_requests::ForgetRequests;
 use note_key_uses::NoteKeyUses;
 use prune_events::PruneEvents;
 pub use report::{Counts, Failure, RunResult, WorkerStatus};
+use send_mail::SendMail;
 
 /// Starts all workers of an app.
-pub(super) fn start(app: &Arc<App>, interval: Duration, event_retention_days: Option<i32>) {
+pub(super) fn start(app: &Arc<App>, interval: Duration, event_retention_days: Option<i32>, post: &Arc<Post>) {
     app.workers.start(ApproveDue(Arc::clone(app)), interval);
     app.workers.start(ForgetRequests(Arc::clone(app)), interval);
     app.workers.start(NoteKeyUses(Arc::clone(app)), interval);
+    app.workers.start(SendMail { app: Arc::clone(app), post: Arc::clone(post) }, send_mail::INTERVAL);
     if let Some(retention_days) = event_retention_days {
         app.workers.start(PruneEvents { app: Arc::clone(app), retention_days }, interval);
     }

@@ -21,17 +21,19 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use tokio::runtime;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::feed::Feed;
 use super::folding::{self, Folding};
 use super::key_uses::LastUse;
-use super::queue::{Batch, Lot, Queue};
+use super::queue::{Batch, Lot, Queue, SHARED_FOR};
 use super::suspects::Suspects;
 use super::{Answer, SubmitError};
 use crate::clock::{self, Clock, RandomIds};
 use crate::domain::decide;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
+use crate::domain::mail::Mail;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::{Envelope, add_needs};
 use crate::domain::set::Needs;
@@ -87,8 +89,14 @@ pub(super) enum Upkeep {
     PruneEvents(AccountId, Time, u64),
     /// Writes when keys were last used.
     NoteKeyUses(Arc<[LastUse]>),
+    /// Begins a try of a mail, which is due at this time again. The count is 0 if another server has begun it.
+    BeginMail(Arc<Mail>, Time),
+    /// Deletes a mail that was sent or given up.
+    RemoveMail(Arc<Mail>),
     /// Writes this content, to see whether a write works.
     TryWrite(Arc<[u8]>),
+    /// Removes a part of what former names have left in the index of names. The number is 0 when nothing is left.
+    TidySearch,
 }
 
 /// The state of a writer task.
@@ -107,6 +115,8 @@ pub(super) struct Writer {
     pub(super) suspects: Suspects,
     pub(super) folding: Folding,
     pub(super) counting: Counting,
+    /// Until when pauses of the database are kept short, because a light account is at work beside a busy one.
+    pub(super) short_until: Option<Instant>,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
     pub(super) statistics_at_commands: usize,
@@ -133,7 +143,9 @@ impl Writer {
 
     async fn run(mut self, mut queue: Queue) {
         while self.waits_for_work(&mut queue).await {
-            let Batch { upkeeps, together, apart, .. } = queue.take(&self.suspects, clock::monotonic_now());
+            let now = clock::monotonic_now();
+            let Batch { upkeeps, together, apart, is_short, .. } = queue.take(&self.suspects, now);
+            self.keep_pauses_short(is_short, now).await;
             for (upkeep, reply, _room) in upkeeps {
                 // Sending a reply fails when its caller has gone. This is no fault.
                 let _ = reply.send(self.keep_up(upkeep).await.map_err(SubmitError::from));
@@ -144,10 +156,24 @@ impl Writer {
             let Lot { envelopes, parts } = apart;
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
-            self.fold_lists(store::lists::is_due).await;
+            self.fold_lists(&queue, store::lists::is_due).await;
             self.fold_figures().await;
         }
         self.store.rest(self.lane).await;
+    }
+
+    /// Tells the store when a light account begins to share it with a busy one, and when that was a moment ago.
+    async fn keep_pauses_short(&mut self, is_short: bool, now: Instant) {
+        let were_short = self.short_until.is_some();
+        if is_short {
+            self.short_until = Some(now + SHARED_FOR);
+        } else {
+            self.short_until = self.short_until.filter(|until| now < *until);
+        }
+        let are_short = self.short_until.is_some();
+        if are_short != were_short {
+            self.store.keep_pauses_short(self.lane, are_short).await;
+        }
     }
 
     /// Waits until there is work. Folds short tails while there is none. False once the queue is closed and empty.
@@ -157,7 +183,7 @@ impl Writer {
                 Ok(has_work) => return has_work,
                 Err(_) => {
                     self.folding.note_rest();
-                    self.fold_lists(store::lists::is_due_at_rest).await;
+                    self.fold_lists(queue, store::lists::is_due_at_rest).await;
                 }
             }
         }
@@ -340,11 +366,13 @@ impl Writer {
 
     /// Folds the lists of a few accounts whose tails are noted and due. A tail that is not folded costs only time, so a failure is only
     /// logged.
-    async fn fold_lists(&mut self, is_due: fn(&AccountHead) -> bool) {
+    async fn fold_lists(&mut self, queue: &Queue, is_due: fn(&AccountHead) -> bool) {
         let end = clock::monotonic_now() + Duration::from_secs(UPKEEP_SECONDS_MAX);
         for _ in 0..folding::ACCOUNTS_MAX {
-            let Some(account_id) = self.folding.take(clock::monotonic_now()) else { break };
-            let folded = tokio::time::timeout_at(end, self.fold(account_id, is_due)).await;
+            let now = clock::monotonic_now();
+            let Some(account_id) = self.folding.take(now) else { break };
+            let entries_max = self.folding.entries_max(queue.is_beside_light(account_id, now));
+            let folded = tokio::time::timeout_at(end, self.fold(account_id, is_due, entries_max)).await;
             // A fold that takes too long is no sign of an outage, because it may be the fold that is large.
             let Err(error) = folded.unwrap_or(Err(StoreError::Unavailable)) else {
                 self.folding.succeeded();
@@ -356,7 +384,12 @@ impl Writer {
         }
     }
 
-    async fn fold(&mut self, account_id: AccountId, is_due: fn(&AccountHead) -> bool) -> Result<(), StoreError> {
+    async fn fold(
+        &mut self,
+        account_id: AccountId,
+        is_due: fn(&AccountHead) -> bool,
+        entries_max: i64,
+    ) -> Result<(), StoreError> {
         let transaction = self.store.begin_in(self.lane).await?;
         // If another server writes for the account at this moment, the next batch of the account notes it again.
         let Some(mut head) = store::account_head::try_lock(&transaction, account_id).await? else { return Ok(()) };
@@ -364,7 +397,7 @@ impl Writer {
         if !is_due(&head) {
             return Ok(());
         }
-        store::lists::fold(&transaction, &mut head, self.folding.entries_max).await?;
+        store::lists::fold(&transaction, &mut head, entries_max).await?;
         transaction.commit().await?;
         failpoint!(AfterFold);
         self.note_tail(&head);
@@ -388,7 +421,10 @@ impl Writer {
                 }
             }
             Upkeep::NoteKeyUses(uses) => store::account::note_uses(&transaction, &uses).await?,
+            Upkeep::BeginMail(mail, next) => store::mail::begin_try(&transaction, &mail, next).await?,
+            Upkeep::RemoveMail(mail) => store::mail::remove(&transaction, &mail).await?,
             Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
+            Upkeep::TidySearch => store::search::tidy(&transaction).await?,
         };
         failpoint!(AfterRemoval);
         transaction.commit().await?;

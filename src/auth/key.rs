@@ -27,6 +27,11 @@ pub fn generate(kind: KeyKind) -> (SecretString, NewApiKey) {
     (text, NewApiKey { text_prefix, secret_hash })
 }
 
+/// Makes the text of a token that verifies an email address.
+pub fn verification_token() -> String {
+    clock::random_base62(SECRET_LENGTH)
+}
+
 /// The public beginning of a key's text, by which the key is looked up. None if the text is not a key or has a typo.
 pub fn prefix(text: &str) -> Option<&str> {
     let (kind, rest) = text.strip_prefix(BRAND)?.rsplit_once('_')?;

@@ -12,11 +12,13 @@ use std::task::{Context, Poll};
 use futures::FutureExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
+use ipnet::IpNet;
 use tonic::Status;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+use super::client::Client;
 use super::permission::{Access, MethodLists, Permissions};
 use super::refusals::{self, peer};
 use super::{Authenticator, Principal};
@@ -52,12 +54,13 @@ pub struct Caller {
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,
     permissions: Arc<Permissions>,
+    proxies: Arc<[IpNet]>,
 }
 
 impl AuthLayer {
-    /// A layer that checks keys with this authenticator, for these methods.
-    pub fn new(authenticator: Arc<Authenticator>, methods: MethodLists) -> Self {
-        Self { authenticator, permissions: Arc::new(Permissions::new(methods)) }
+    /// A layer that checks keys with this authenticator, for these methods. The proxies are believed about the addresses of callers.
+    pub fn new(authenticator: Arc<Authenticator>, methods: MethodLists, proxies: &[IpNet]) -> Self {
+        Self { authenticator, permissions: Arc::new(Permissions::new(methods)), proxies: proxies.into() }
     }
 }
 
@@ -69,6 +72,7 @@ impl<S> Layer<S> for AuthLayer {
             inner,
             authenticator: Arc::clone(&self.authenticator),
             permissions: Arc::clone(&self.permissions),
+            proxies: Arc::clone(&self.proxies),
         }
     }
 }
@@ -79,6 +83,7 @@ pub struct AuthService<S> {
     inner: S,
     authenticator: Arc<Authenticator>,
     permissions: Arc<Permissions>,
+    proxies: Arc<[IpNet]>,
 }
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for AuthService<S>
@@ -117,9 +122,11 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let authenticator = Arc::clone(&self.authenticator);
         let permissions = Arc::clone(&self.permissions);
+        let client = Client::of(request.headers(), peer, &self.proxies);
+        let address = client.address;
         let mut name = CallName { request_id: Arc::clone(&request_id), ..CallName::default() };
         let call = async move {
-            let refusal = match identify(&authenticator, &permissions, &mut name, &mut request).await {
+            let refusal = match identify(&authenticator, &permissions, client, &mut name, &mut request).await {
                 Ok(principal) => {
                     let span = span_of(&name);
                     if let Some(principal) = principal {
@@ -135,7 +142,7 @@ where
                             let status = Status::from_header_map(response.headers());
                             match status.as_ref().and_then(error::adopt) {
                                 None => {
-                                    status.iter().for_each(|status| refusals::count(status, &name, peer));
+                                    status.iter().for_each(|status| refusals::count(status, &name, address));
                                     return Ok(named(response, &name.request_id));
                                 }
                                 Some(error) => error,
@@ -146,7 +153,7 @@ where
                 Err(error) => error,
             };
             let status = refusal.into_status(&name);
-            refusals::count(&status, &name, peer);
+            refusals::count(&status, &name, address);
             Ok(named(status.into_http(), &name.request_id))
         };
         let Some(deadline) = deadline else { return Box::pin(call) };
@@ -185,6 +192,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 async fn identify<Body>(
     authenticator: &Authenticator,
     permissions: &Permissions,
+    client: Client,
     name: &mut CallName,
     request: &mut Request<Body>,
 ) -> Result<Option<Principal>, Error> {
@@ -197,7 +205,7 @@ async fn identify<Body>(
     };
     name.method = method;
     let Some(kinds) = kinds else { return Ok(None) };
-    let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?).await?;
+    let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?, client).await?;
     name.key = Some((principal.key_id, principal.account_id));
     if let Some(stream) = request.extensions().get::<Arc<Stream>>() {
         stream.connection().shows_key();
@@ -208,6 +216,12 @@ async fn identify<Body>(
     }
     if !kinds.contains(&principal.kind) {
         return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
+    }
+    // The methods of read keys change nothing.
+    if let Some(suspension) = &principal.suspension
+        && !kinds.contains(&KeyKind::Read)
+    {
+        return Err(Error::AccountSuspended { reason: Arc::clone(suspension) });
     }
     Ok(Some(principal))
 }

@@ -9,9 +9,9 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, WeakShared};
 use moka::sync::Cache;
 
-use crate::domain::account::ApiKey;
 use crate::error::Error;
 use crate::outage::Access;
+use crate::store::account::Credential;
 use crate::store::{self, Store};
 
 /// How many keys are looked up at once. More calls with other keys are refused, because look-ups that wait hold up good keys too. Keys that were found lately are always looked up.
@@ -25,7 +25,7 @@ const FOUND_FOR: Duration = Duration::from_secs(3_600);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// A look-up. Its callers drive it, and it ends when all of them have gone.
-type Lookup = BoxFuture<'static, Result<Option<Arc<ApiKey>>, Error>>;
+type Lookup = BoxFuture<'static, Result<Option<Credential>, Error>>;
 
 /// See the head of the file.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Lookups {
     }
 
     /// The key with this public beginning, as it is at some time after the first of the calls that share the look-up.
-    pub(super) async fn find(&self, prefix: &str) -> Result<Option<Arc<ApiKey>>, Error> {
+    pub(super) async fn find(&self, prefix: &str) -> Result<Option<Credential>, Error> {
         let (lookup, is_shared) = {
             let mut running = self.running();
             match running.get(prefix).and_then(WeakShared::upgrade) {
@@ -71,14 +71,14 @@ impl Lookups {
         found
     }
 
-    async fn read(self, prefix: String) -> Result<Option<Arc<ApiKey>>, Error> {
+    async fn read(self, prefix: String) -> Result<Option<Credential>, Error> {
         let key = store::account::find_key_by_prefix(&self.store, &prefix).await;
         // Calls that come from now on look again.
         self.running().remove(&prefix);
         if let Ok(Some(_)) = &key {
             self.found.insert(prefix, ());
         }
-        Ok(key?.map(Arc::new))
+        Ok(key?)
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, WeakShared<Lookup>>> {

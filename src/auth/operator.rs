@@ -116,9 +116,8 @@ pub async fn create(app: &App) -> Result<SecretString, OperatorKeyError> {
 }
 
 fn envelope(key: NewApiKey, fingerprint: Option<Fingerprint>) -> Envelope {
-    let command =
-        CreateApiKey { kind: KeyKind::ServerOperator, display_name: "operator".to_owned(), expires_at: None, key };
-    Envelope { account_id: AccountId::SERVER, fingerprint, command: command.into() }
+    let command = CreateApiKey::new(KeyKind::ServerOperator, "operator", key);
+    Envelope { account_id: AccountId::SERVER, fingerprint, actor: None, command: command.into() }
 }
 
 async fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

@@ -39,20 +39,20 @@ pub(super) fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
 }
 
 /// Counts a status that says that the request was wrong in itself. Refusals by the rules of the business are no such status.
-pub(super) fn count(status: &Status, name: &CallName, peer: Option<SocketAddr>) {
+pub(super) fn count(status: &Status, name: &CallName, address: Option<IpAddr>) {
     let is_key = status.code() == Code::Unauthenticated;
     if !is_key && !matches!(status.code(), Code::InvalidArgument | Code::PermissionDenied | Code::Unimplemented) {
         return;
     }
     // Not the message, which may have parts of the request.
     let mut last = format!("{:?}, method {}, request id {}", status.code(), name.method, name.request_id);
-    if let Some(peer) = peer {
+    if let Some(address) = address {
         // Writing to a text cannot fail.
-        let _ = write!(last, ", address {}", peer.ip().to_canonical());
+        let _ = write!(last, ", address {address}");
     }
     if is_key {
-        if let Some(peer) = peer {
-            TALLY.lock().unwrap_or_else(PoisonError::into_inner).add(origin(peer.ip()));
+        if let Some(address) = address {
+            TALLY.lock().unwrap_or_else(PoisonError::into_inner).add(origin(address));
         }
         REFUSED_KEYS.note(&last);
     } else {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::{ConfigError, Places};
@@ -30,6 +31,12 @@ pub struct ListenSettings {
     /// are sent unencrypted.
     #[arg(long, global = true, env = "HEADWATER_ALLOW_PLAINTEXT", num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub allow_plaintext: bool,
+
+    /// The proxies in front, as addresses or networks with commas between, such as `10.0.0.0/8,fd00::/8`. A request from one of them
+    /// counts as coming from the address in its header `x-forwarded-for`, so that keys with networks and limits per address work behind
+    /// a proxy. The header of others is ignored.
+    #[arg(long, global = true, env = "HEADWATER_TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: Networks,
 
     /// How many connections may be open. The limit of open files may allow fewer; the log says so at the start. When all are open, a
     /// new one takes the place of one over which no call with a key has come, of the address that has the most of these.
@@ -65,6 +72,35 @@ pub struct ListenSettings {
     /// Whether clients may ask the server for its API (reflection v1 and v1alpha).
     #[arg(long, global = true, env = "HEADWATER_REFLECTION", default_value = "true", action = clap::ArgAction::Set)]
     pub reflection: bool,
+}
+
+/// A list of networks, with commas between.
+#[derive(Debug, Clone, Default)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// The networks.
+    pub fn as_slice(&self) -> &[IpNet] {
+        &self.0
+    }
+}
+
+impl FromStr for Networks {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let network = |text: &str| match text.parse::<IpAddr>() {
+            Ok(address) => Ok(IpNet::from(address)),
+            Err(_) => text.parse::<IpNet>().map_err(|_| ConfigError::Networks(text.to_owned())),
+        };
+        text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Serialize for Networks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","))
+    }
 }
 
 impl ListenSettings {

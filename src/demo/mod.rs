@@ -382,6 +382,7 @@ async fn explain(client: &mut Client) -> Result<(), Status> {
         | Evidence::CouponCode(text)
         | Evidence::ClickId(text)
         | Evidence::RefId(text)
+        | Evidence::LinkId(text)
         | Evidence::Tid(text) => text.clone(),
     };
     for candidate in &conversion.candidates {

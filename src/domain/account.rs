@@ -1,7 +1,10 @@
 //! Accounts (merchants) and the API keys that act for them.
 //! Does not know how a key's text is made or checked: that is `auth.rs`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use super::calendar::{UTC, ZoneSince};
 use super::id::{AccountId, ApiKeyId};
@@ -22,6 +25,40 @@ pub struct Account {
     pub time_zones: Vec<ZoneSince>,
     pub created_at: Time,
     pub updated_at: Time,
+    /// `None`: the account is active.
+    pub suspended_at: Option<Time>,
+    /// Why the account is suspended. Empty for an active account.
+    pub suspension_reason: String,
+    /// `None`: the address was not verified.
+    pub email_verified_at: Option<Time>,
+    /// The token that was mailed to the address. Left out of the answers that are stored for repeated requests.
+    pub verification: Option<Verification>,
+}
+
+/// A token that verifies an email address. Only the mail has its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Verification {
+    /// SHA-256 of the token's text.
+    pub token_hash: [u8; 32],
+    pub expires_at: Time,
+}
+
+impl Account {
+    /// Whether the account may change anything.
+    pub fn state(&self) -> AccountState {
+        if self.suspended_at.is_some() { AccountState::Suspended } else { AccountState::Active }
+    }
+}
+
+text_enum! {
+    /// Whether an account may change anything.
+    AccountState {
+        /// It may do everything.
+        Active = "active",
+        /// It may only read.
+        Suspended = "suspended",
+    }
 }
 
 impl Account {
@@ -92,12 +129,35 @@ pub struct ApiKey {
     /// `None`: the key never expires.
     pub expires_at: Option<Time>,
     pub revoked_at: Option<Time>,
+    /// `None`: the key was never changed.
+    pub updated_at: Option<Time>,
+    /// Empty: the key works from everywhere.
+    pub allowed_networks: Vec<IpNet>,
+    /// The origins that a publishable key works on, as browsers send them. Empty: it works on all.
+    pub allowed_origins: Vec<String>,
 }
 
 impl ApiKey {
     /// Whether the key works at this time: it is neither revoked nor expired.
     pub fn is_valid(&self, now: Time) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
+
+    /// Whether the key works from this address. A caller without a known address is let in only if the key works from everywhere.
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        self.allowed_networks.is_empty()
+            || address.is_some_and(|address| self.allowed_networks.iter().any(|network| network.contains(&address)))
+    }
+
+    /// Whether the key works on a page of this origin. Two spellings of an origin that differ in case are one.
+    pub fn admits_origin(&self, origin: Option<&str>) -> bool {
+        self.allowed_origins.is_empty()
+            || origin.is_some_and(|origin| self.allowed_origins.iter().any(|own| own.eq_ignore_ascii_case(origin)))
+    }
+
+    /// When the row last changed.
+    pub fn changed_at(&self) -> Time {
+        self.created_at.max(self.updated_at.unwrap_or(self.created_at)).max(self.revoked_at.unwrap_or(self.created_at))
     }
 }
 

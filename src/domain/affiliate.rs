@@ -17,6 +17,8 @@ text_enum! {
         Keep = "keep",
         /// They are denied.
         Deny = "deny",
+        /// They are held.
+        Hold = "hold",
     }
 }
 
@@ -99,6 +101,36 @@ impl Affiliate {
     pub fn etag(&self) -> String {
         format!("v{}", self.version)
     }
+
+    /// The affiliate as it is kept in answers, so that none of its data is left there when it is erased.
+    pub fn without_personal_data(&self) -> Self {
+        self.with_personal_data(None, "", ["", ""], &Profile::default(), "")
+    }
+
+    /// The affiliate of an answer that was kept without personal data, with the data that the affiliate has now.
+    pub fn with_data_of(&self, now: &Self) -> Self {
+        let names = [now.first_name.as_str(), &now.last_name];
+        self.with_personal_data(now.external_id.as_deref(), &now.email, names, &now.profile, &now.state_reason)
+    }
+
+    fn with_personal_data(
+        &self,
+        external_id: Option<&str>,
+        email: &str,
+        [first_name, last_name]: [&str; 2],
+        profile: &Profile,
+        state_reason: &str,
+    ) -> Self {
+        Self {
+            external_id: external_id.map(str::to_owned),
+            email: email.to_owned(),
+            first_name: first_name.to_owned(),
+            last_name: last_name.to_owned(),
+            profile: profile.clone(),
+            state_reason: state_reason.to_owned(),
+            ..self.clone()
+        }
+    }
 }
 
 /// The identifiers by which an affiliate may be named.
@@ -134,4 +166,15 @@ pub struct AffiliateOutcome {
     pub affiliate: Arc<Affiliate>,
     pub enrollment: EnrollmentWithLanding,
     pub coupon: Option<Arc<Coupon>>,
+}
+
+impl AffiliateOutcome {
+    /// See [`Affiliate::without_personal_data`].
+    pub fn without_personal_data(&self) -> Self {
+        Self {
+            affiliate: Arc::new(self.affiliate.without_personal_data()),
+            enrollment: self.enrollment.without_personal_data(),
+            coupon: self.coupon.as_ref().map(|coupon| Arc::new(coupon.without_personal_data())),
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! | applied | active, rejected |
 //! | active | inactive |
 //! | inactive, rejected | active |
+//! | any but erased | erased |
 
 use super::text_enum::text_enum;
 
@@ -19,6 +20,8 @@ text_enum! {
         Inactive = "inactive",
         /// The application was rejected.
         Rejected = "rejected",
+        /// The affiliate's personal data was erased. The rest of the row stays for the books.
+        Erased = "erased",
     }
 }
 
@@ -27,9 +30,9 @@ impl AffiliateState {
     pub fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::Applied, Self::Active | Self::Rejected)
-                | (Self::Active, Self::Inactive)
-                | (Self::Inactive | Self::Rejected, Self::Active)
+            (Self::Applied, Self::Active | Self::Rejected | Self::Erased)
+                | (Self::Active, Self::Inactive | Self::Erased)
+                | (Self::Inactive | Self::Rejected, Self::Active | Self::Erased)
         )
     }
 }
@@ -40,9 +43,18 @@ mod tests {
 
     #[test]
     fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-        use AffiliateState::{Active, Applied, Inactive, Rejected};
-        let allowed =
-            [(Applied, Active), (Applied, Rejected), (Active, Inactive), (Inactive, Active), (Rejected, Active)];
+        use AffiliateState::{Active, Applied, Erased, Inactive, Rejected};
+        let allowed = [
+            (Applied, Active),
+            (Applied, Rejected),
+            (Active, Inactive),
+            (Inactive, Active),
+            (Rejected, Active),
+            (Applied, Erased),
+            (Active, Erased),
+            (Inactive, Erased),
+            (Rejected, Erased),
+        ];
         for from in AffiliateState::ALL {
             for to in AffiliateState::ALL {
                 assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");

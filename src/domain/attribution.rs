@@ -1,6 +1,6 @@
 //! The sources by which a conversion can be traced to an affiliate, and the result of each. `rule/attribution.rs` decides.
 
-use super::id::{AffiliateId, ClickId, EnrollmentId, LeadId};
+use super::id::{AffiliateId, ClickId, EnrollmentId, LeadId, LinkId};
 use super::text_enum::text_enum;
 
 text_enum! {
@@ -46,6 +46,8 @@ text_enum! {
         CouponOfOtherItem = "coupon_of_other_item",
         /// The window of the coupon's offer had ended.
         OfferOver = "offer_over",
+        /// The program does not declare the kind of the custom event.
+        KindNotDeclared = "kind_not_declared",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }
@@ -60,8 +62,10 @@ pub enum Evidence {
     Coupon(String),
     /// A click of the visitor.
     Click(ClickId),
-    /// A ref_id or link code that was sent, in lower case.
+    /// A ref_id or link code that was sent and that no link has, in lower case.
     RefId(String),
+    /// A link whose code was sent. The code itself is not kept here, because it may be made from a person's name and must be erasable.
+    Link(LinkId),
     /// A tracking id that no click has.
     Tid(String),
 }
@@ -72,7 +76,7 @@ impl Evidence {
         match self {
             Self::Lead(_) => AttributionSource::LeadBinding,
             Self::Coupon(_) => AttributionSource::Coupon,
-            Self::Click(_) | Self::RefId(_) | Self::Tid(_) => AttributionSource::Click,
+            Self::Click(_) | Self::RefId(_) | Self::Link(_) | Self::Tid(_) => AttributionSource::Click,
         }
     }
 }
@@ -85,4 +89,6 @@ pub struct Candidate {
     pub affiliate_id: Option<AffiliateId>,
     pub enrollment_id: Option<EnrollmentId>,
     pub result: CandidateResult,
+    /// The sub-id of the click; may be empty.
+    pub sub_id: String,
 }

@@ -24,3 +24,10 @@ pub struct ClaimOutcome {
     pub offer: Arc<Offer>,
     pub coupon: Arc<Coupon>,
 }
+
+impl ClaimOutcome {
+    /// See `Affiliate::without_personal_data`.
+    pub fn without_personal_data(&self) -> Self {
+        Self { offer: Arc::clone(&self.offer), coupon: Arc::new(self.coupon.without_personal_data()) }
+    }
+}

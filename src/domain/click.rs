@@ -17,6 +17,8 @@ pub struct Click {
     pub program_id: ProgramId,
     /// The page that the visitor came from; may be empty.
     pub referrer_url: String,
+    /// The affiliate's own name for where the link was placed; may be empty.
+    pub sub_id: String,
     pub occurred_at: Time,
     pub created_at: Time,
 }
@@ -58,4 +60,11 @@ pub struct ClickOutcome {
     pub tid: ClickId,
     pub destination_url: String,
     pub affiliate_id: AffiliateId,
+}
+
+impl ClickOutcome {
+    /// The answer as it is kept, see `Affiliate::without_personal_data`: the page may be the affiliate's own.
+    pub fn without_personal_data(&self) -> Self {
+        Self { destination_url: String::new(), ..self.clone() }
+    }
 }

@@ -24,6 +24,23 @@ text_enum! {
         Cancellation = "cancellation",
         /// The amount of a sale was corrected.
         Correction = "correction",
+        /// An appointment with a customer.
+        Appointment = "appointment",
+        /// Something else that a customer did, of a kind that the program declares.
+        CustomEvent = "custom_event",
+    }
+}
+
+impl ConversionKind {
+    /// Whether events of this kind are attributed as sales are: a later one binds the customer anew, and one that nobody referred is
+    /// credited to a later binding.
+    pub const fn is_attributed_as_sale(self) -> bool {
+        matches!(self, Self::Sale | Self::Appointment | Self::CustomEvent)
+    }
+
+    /// Whether who gets the credit of events of this kind follows from the order of the customer's events.
+    pub const fn is_attributed(self) -> bool {
+        self.is_attributed_as_sale() || matches!(self, Self::Lead)
     }
 }
 
@@ -70,7 +87,7 @@ pub struct Credit {
 /// The credits of a conversion or of a lead. A single credit is stored without an allocation.
 pub type Credits = SmallVec<[Credit; 1]>;
 
-/// Details of a sale's order. Texts that were not sent are empty.
+/// Details of a sale's order, and the kind of a custom event. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct OrderDetails {
@@ -78,6 +95,8 @@ pub struct OrderDetails {
     pub coupon_code: String,
     /// The SKU of the item that was sold.
     pub item_sku: String,
+    /// The name of the custom event's kind.
+    pub custom_kind: String,
     pub plan: String,
     pub quantity: i32,
     /// The merchant's id of the order.
@@ -132,8 +151,8 @@ pub struct Conversion {
     /// The merchant's own id for the event.
     pub event_id: String,
     pub outcome: ConversionOutcome,
-    /// The net amount: positive for a sale, negative for a refund, the difference for a correction, `None` for other kinds. That of
-    /// a sale changes when it is corrected.
+    /// The net amount: positive for a sale, negative for a refund, the difference for a correction, the value of a custom event that has
+    /// one, `None` for other kinds. That of a sale changes when it is corrected.
     pub amount: Option<Money>,
     /// For a sale: the refunded amount, in minor units, positive.
     pub refunded_minor: i64,
@@ -161,11 +180,11 @@ pub struct Conversion {
     pub is_told: bool,
     /// Grows by one with every change of the conversion or its rewards.
     pub version: i32,
-    /// For a sale whose customer or credits have changed: what they were when it was recorded.
+    /// For a sale, appointment or custom event whose customer or credits have changed: what they were when it was recorded.
     pub as_recorded: Option<Box<AsRecorded>>,
 }
 
-/// The part of a sale's answer that later events may change. A repeat of its RecordSale gets the first answer.
+/// The part of the answer to a sale, appointment or custom event that later events may change. A repeat gets the first answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct AsRecorded {
@@ -209,7 +228,7 @@ pub struct WaitingRefund {
 }
 
 impl Conversion {
-    /// The lead and the credits of the answer to the sale's RecordSale.
+    /// The lead and the credits of the answer to the call that recorded it.
     pub fn as_recorded(&self) -> AsRecorded {
         let present = || AsRecorded { lead_id: self.lead_id, credits: self.credits.clone() };
         self.as_recorded.as_deref().cloned().unwrap_or_else(present)
@@ -222,11 +241,11 @@ impl Conversion {
     }
 }
 
-/// The answer of RecordSale.
+/// The answer of RecordSale, RecordAppointment and RecordCustomEvent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct SaleOutcome {
-    /// The stored sale. It is stored whether or not somebody referred it.
+    /// The stored event. It is stored whether or not somebody referred it.
     pub conversion_id: ConversionId,
     pub lead_id: Option<LeadId>,
     /// Another lead, which has the email address of the request.
@@ -236,13 +255,20 @@ pub struct SaleOutcome {
     pub rewards: Vec<RewardSummary>,
     /// Why the coupon of the request did not credit its affiliate. `None` if it did or could have, and without a coupon.
     pub coupon_fault: Option<CandidateResult>,
+    /// Whether nobody is credited with a custom event because the program of who referred it does not declare its kind.
+    pub is_undeclared: bool,
 }
 
 impl SaleOutcome {
     /// The part that is kept for a repeat. The rest is in rows.
     pub fn to_keep(&self) -> KeptSale {
         let reward_ids = self.rewards.iter().map(|reward| reward.reward_id).collect();
-        KeptSale { other_lead_id: self.other_lead_id, reward_ids, coupon_fault: self.coupon_fault }
+        KeptSale {
+            other_lead_id: self.other_lead_id,
+            reward_ids,
+            coupon_fault: self.coupon_fault,
+            is_undeclared: self.is_undeclared,
+        }
     }
 }
 
@@ -256,6 +282,8 @@ pub struct KeptSale {
     pub reward_ids: Vec<RewardId>,
     /// See [`SaleOutcome::coupon_fault`].
     pub coupon_fault: Option<CandidateResult>,
+    /// See [`SaleOutcome::is_undeclared`].
+    pub is_undeclared: bool,
 }
 
 /// The answer of RecordRefund and of CorrectSale.

@@ -40,6 +40,11 @@ pub struct Coupon {
 }
 
 impl Coupon {
+    /// The coupon as it is kept in answers, see `Affiliate::without_personal_data`.
+    pub fn without_personal_data(&self) -> Self {
+        Self { note: String::new(), ..self.clone() }
+    }
+
     /// Whether the coupon was removed at a time.
     pub fn is_removed_at(&self, time: Time) -> bool {
         self.removed_at.is_some_and(|removed_at| removed_at <= time)

@@ -111,6 +111,15 @@ pub struct EnrollmentWithLanding {
     pub landing_url: String,
 }
 
+impl EnrollmentWithLanding {
+    /// The enrollment as it is kept in answers, see `Affiliate::without_personal_data`.
+    pub fn without_personal_data(&self) -> Self {
+        let (ref_id, landing_url) = (String::new(), String::new());
+        let enrollment = Enrollment { ref_id, landing_url, ..self.enrollment.as_ref().clone() };
+        Self { enrollment: Arc::new(enrollment), landing_url: String::new() }
+    }
+}
+
 /// The answer of EnrollAffiliate, UpdateEnrollment and EndEnrollment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -118,4 +127,14 @@ pub struct EnrollmentOutcome {
     pub enrollment: EnrollmentWithLanding,
     /// The coupon that EnrollAffiliate assigned.
     pub coupon: Option<Arc<Coupon>>,
+}
+
+impl EnrollmentOutcome {
+    /// See `Affiliate::without_personal_data`.
+    pub fn without_personal_data(&self) -> Self {
+        Self {
+            enrollment: self.enrollment.without_personal_data(),
+            coupon: self.coupon.as_ref().map(|coupon| Arc::new(coupon.without_personal_data())),
+        }
+    }
 }

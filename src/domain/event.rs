@@ -35,6 +35,10 @@ text_enum! {
         SaleCorrected = "sale_corrected",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
+        /// An appointment was credited.
+        AppointmentRecorded = "appointment_recorded",
+        /// A custom event was credited.
+        CustomEventRecorded = "custom_event_recorded",
         /// Rewards of a conversion changed state.
         ConversionUpdated = "conversion_updated",
         /// A lead was made.
@@ -51,6 +55,10 @@ text_enum! {
         RewardApproved = "reward_approved",
         /// A reward was denied.
         RewardDenied = "reward_denied",
+        /// A reward is kept from approval.
+        RewardHeld = "reward_held",
+        /// A held reward is pending again.
+        RewardReleased = "reward_released",
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
@@ -76,6 +84,8 @@ text_enum! {
         AffiliateDeactivated = "affiliate_deactivated",
         /// An affiliate got another token.
         AffiliateTokenRotated = "affiliate_token_rotated",
+        /// The personal data of an affiliate was erased.
+        AffiliateErased = "affiliate_erased",
         /// An affiliate was enrolled.
         EnrollmentCreated = "enrollment_created",
         /// An enrollment was changed.
@@ -84,6 +94,8 @@ text_enum! {
         EnrollmentEnded = "enrollment_ended",
         /// A link was made.
         LinkCreated = "link_created",
+        /// A link was changed.
+        LinkUpdated = "link_updated",
         /// A link was revoked.
         LinkRevoked = "link_revoked",
         /// A coupon was assigned.
@@ -110,10 +122,18 @@ text_enum! {
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key_revoked",
+        /// An API key was changed.
+        ApiKeyUpdated = "api_key_updated",
         /// The account was registered.
         AccountRegistered = "account_registered",
         /// The account was changed.
         AccountUpdated = "account_updated",
+        /// The owner verified the account's email address.
+        AccountEmailVerified = "account_email_verified",
+        /// An operator suspended the account.
+        AccountSuspended = "account_suspended",
+        /// An operator ended the suspension of the account.
+        AccountResumed = "account_resumed",
     }
 }
 
@@ -131,12 +151,16 @@ impl EventKind {
             | Self::CorrectionRecorded
             | Self::SaleCorrected
             | Self::CancellationRecorded
+            | Self::AppointmentRecorded
+            | Self::CustomEventRecorded
             | Self::ConversionUpdated => EventSubject::Conversion,
             Self::LeadCreated | Self::LeadUpdated | Self::LeadAttributed | Self::LeadMerged | Self::LeadDeleted => {
                 EventSubject::Lead
             }
             Self::RewardApproved
             | Self::RewardDenied
+            | Self::RewardHeld
+            | Self::RewardReleased
             | Self::RewardReversed
             | Self::RewardCreated
             | Self::RewardFulfilled => EventSubject::Reward,
@@ -146,14 +170,19 @@ impl EventKind {
             | Self::AffiliateApproved
             | Self::AffiliateRejected
             | Self::AffiliateDeactivated
-            | Self::AffiliateTokenRotated => EventSubject::Affiliate,
+            | Self::AffiliateTokenRotated
+            | Self::AffiliateErased => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
-            Self::LinkCreated | Self::LinkRevoked => EventSubject::Link,
+            Self::LinkCreated | Self::LinkUpdated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
-            Self::ApiKeyCreated | Self::ApiKeyRevoked => EventSubject::ApiKey,
-            Self::AccountRegistered | Self::AccountUpdated => EventSubject::Account,
+            Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
+            Self::AccountRegistered
+            | Self::AccountUpdated
+            | Self::AccountEmailVerified
+            | Self::AccountSuspended
+            | Self::AccountResumed => EventSubject::Account,
         }
     }
 

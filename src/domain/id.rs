@@ -143,6 +143,10 @@ typed_ids! {
     ConversionId = "cnv";
     /// A reward.
     RewardId = "rwd";
+    /// An entry of the audit log.
+    AuditEntryId = "aud";
+    /// A mail that waits to be sent.
+    MailId = "mal";
     /// An event of the feed.
     EventId = "evt";
 }

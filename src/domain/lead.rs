@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::conversion::{ConversionOutcome, Credit, Credits};
+use super::conversion::{ConversionKind, ConversionOutcome, Credit, Credits};
 use super::id::{AccountId, ConversionId, LeadId};
 use super::money::Money;
 use super::text_enum::text_enum;
@@ -19,6 +19,13 @@ text_enum! {
         Active = "active",
         /// The person has cancelled.
         Cancelled = "cancelled",
+    }
+}
+
+impl LeadState {
+    /// The state of a lead that an event of this kind creates.
+    pub const fn of_new(kind: ConversionKind) -> Self {
+        if matches!(kind, ConversionKind::Sale) { Self::Active } else { Self::SignedUp }
     }
 }
 
@@ -161,7 +168,8 @@ impl std::fmt::Display for LeadSelector {
     }
 }
 
-/// A sale that nobody referred, kept so that it can be credited if its customer is bound later by earlier evidence.
+/// A sale, appointment or custom event that nobody referred, kept so that it can be credited if its customer is bound later by earlier
+/// evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct UnmatchedSale {

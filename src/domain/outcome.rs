@@ -67,11 +67,11 @@ outcomes! {
     Program(Arc<super::program::ProgramWithTerms>): |answer| Some(&answer.program.id);
     /// CreateAffiliate.
     Affiliate(Arc<super::affiliate::AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
-    /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken.
+    /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken, EraseAffiliate.
     ChangedAffiliate(Arc<super::affiliate::Affiliate>): |affiliate| Some(&affiliate.id);
     /// EnrollAffiliate, UpdateEnrollment, EndEnrollment.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
-    /// CreateLink, RevokeLink.
+    /// CreateLink, UpdateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
     /// AssignCoupon, UpdateCoupon, RemoveCoupon.
     Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);
@@ -95,7 +95,7 @@ outcomes! {
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
     Cancellation(super::lead::CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);
-    /// ApproveRewards, DenyRewards: the rewards in the order asked.
+    /// ApproveRewards, DenyRewards, ReleaseRewards: the rewards in the order asked.
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
     /// CreateReward, FulfillReward.
     Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
@@ -112,6 +112,13 @@ impl Outcome {
         match self {
             Self::Sale(sale) => Self::KeptSale(sale.to_keep()),
             Self::ChangedLead(lead) => Self::ChangedLead(Arc::new(lead.without_personal_data())),
+            Self::Affiliate(made) => Self::Affiliate(Arc::new(made.without_personal_data())),
+            Self::ChangedAffiliate(affiliate) => Self::ChangedAffiliate(Arc::new(affiliate.without_personal_data())),
+            Self::Enrollment(made) => Self::Enrollment(Arc::new(made.without_personal_data())),
+            Self::Link(answer) => Self::Link(Arc::new(answer.without_personal_data())),
+            Self::Coupon(coupon) => Self::Coupon(Arc::new(coupon.without_personal_data())),
+            Self::Claim(claim) => Self::Claim(Arc::new(claim.without_personal_data())),
+            Self::Click(click) => Self::Click(click.without_personal_data()),
             other => other.clone(),
         }
     }

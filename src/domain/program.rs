@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::attribution::AttributionSource;
 use super::id::{AccountId, ProgramId};
+use super::link::host_of;
 use super::money::{Currency, Money, Rounding};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -32,6 +33,8 @@ pub struct Program {
     pub currency: Currency,
     /// The page that referral links lead to when the enrollment has no page of its own.
     pub landing_url: String,
+    /// The hosts that links may lead to, in order and without repeats. Empty: any host.
+    pub hosts: Vec<String>,
     /// Whether requests that name no program use this one. An account has at most one default program.
     pub is_default: bool,
     pub state: ProgramState,
@@ -55,6 +58,17 @@ impl Program {
     /// [`Time::CLOCK_DIFFERENCE_MICROS_MAX`].
     pub fn has_begun(&self, created_at: Time, time: Time) -> bool {
         created_at.may_precede(time) || time < self.created_at
+    }
+
+    /// Whether a host is one of the program's: that of its landing page, one that it names, or a subdomain of these.
+    pub fn has_host(&self, host: &str) -> bool {
+        let is_below = |own: &str| host == own || host.strip_suffix(own).is_some_and(|rest| rest.ends_with('.'));
+        is_below(host_of(&self.landing_url)) || self.hosts.iter().any(|own| is_below(own))
+    }
+
+    /// Whether links may lead to a page.
+    pub fn may_lead_to(&self, url: &str) -> bool {
+        self.hosts.is_empty() || self.has_host(host_of(url))
     }
 
     /// The etag. It is different after every change of the program.
@@ -118,6 +132,8 @@ pub struct TermsDraft {
     /// The order of precedence of the sources, the strongest first. Each source occurs once.
     pub precedence: [AttributionSource; 3],
     pub rounding: Rounding,
+    /// The names of the kinds of custom events that are credited, in order and without repeats.
+    pub custom_kinds: Vec<String>,
 }
 
 /// A version of a program's rules. It never changes.

@@ -3,7 +3,7 @@
 
 use super::account::KeyKind;
 use super::affiliate_state::AffiliateState;
-use super::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
+use super::id::{AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
 use super::money::{Currency, Overflow};
 use super::offer::OfferClosed;
 use super::reward::RewardState;
@@ -44,6 +44,8 @@ text_enum! {
     Field {
         /// An email address.
         Email = "email",
+        /// The token that verifies an email address.
+        VerificationToken = "verification_token",
         /// The merchant's own id.
         ExternalId = "external_id",
         /// The ref_id of an enrollment.
@@ -60,6 +62,8 @@ text_enum! {
         Account = "account",
         /// The API key that is named.
         ApiKeyId = "api_key_id",
+        /// The origins that a key works on.
+        AllowedOrigins = "allowed_origins",
         /// The program that is named.
         ProgramId = "program_id",
         /// The affiliate that is named.
@@ -78,6 +82,10 @@ text_enum! {
         TimeZone = "time_zone",
         /// The end of an offer's window.
         EndTime = "end_time",
+        /// The page that a link leads to.
+        DestinationUrl = "destination_url",
+        /// The page that a link claims.
+        ClaimedUrl = "claimed_url",
         /// The lead that is named.
         Lead = "lead",
         /// The lead that is merged into another one.
@@ -207,6 +215,12 @@ pub enum Refusal {
         /// The state it was to take.
         to: AffiliateState,
     },
+    /// The affiliate was erased, and stays only for the books.
+    #[error("affiliate {affiliate_id} was erased")]
+    AffiliateErased {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+    },
     /// The program is archived.
     #[error("program {program_id} is archived")]
     ProgramArchived {
@@ -283,10 +297,19 @@ pub enum Refusal {
         limit: i32,
     },
     /// The key is the last one that works of those that manage the account's keys.
-    #[error("it is the last {kind} key that works; create another one first, then revoke this one with it")]
+    #[error("it is the last {kind} key that works; create another one first, or set allow_lockout")]
     LastKey {
         /// The kind of the key.
         kind: KeyKind,
+    },
+    /// The token does not verify the account's email address.
+    #[error("the token is unknown, was used before, or has expired")]
+    VerificationTokenInvalid,
+    /// The key was revoked.
+    #[error("API key {key_id} was revoked")]
+    KeyRevoked {
+        /// The key.
+        key_id: ApiKeyId,
     },
     /// The lead is not bound to an affiliate, so nobody can get a reward through it.
     #[error("lead {lead_id} is not bound to an affiliate")]

@@ -31,6 +31,10 @@ text_enum! {
         Cancellation = "cancellation",
         /// The amount of a sale was corrected.
         Correction = "correction",
+        /// An appointment.
+        Appointment = "appointment",
+        /// A custom event.
+        CustomEvent = "custom_event",
     }
 }
 
@@ -42,6 +46,8 @@ impl From<ConversionKind> for RecordedKind {
             ConversionKind::Refund => Self::Refund,
             ConversionKind::Cancellation => Self::Cancellation,
             ConversionKind::Correction => Self::Correction,
+            ConversionKind::Appointment => Self::Appointment,
+            ConversionKind::CustomEvent => Self::CustomEvent,
         }
     }
 }
@@ -94,9 +100,10 @@ impl RequestKey {
         Self { account_id, scope: RequestScope::Event(kind).as_str().to_owned(), key: event_id.to_owned() }
     }
 
-    /// Whether it is the key of a recorded sale, whose effect is a conversion.
-    pub fn is_sale(&self) -> bool {
-        self.scope == RequestScope::Event(RecordedKind::Sale).as_str()
+    /// Whether it is the key of an event that is attributed as a sale is. Its effect is a conversion, and the rest of its answer is there.
+    pub fn is_attributed_as_sale(&self) -> bool {
+        let kinds = [RecordedKind::Sale, RecordedKind::Appointment, RecordedKind::CustomEvent];
+        kinds.iter().any(|kind| self.scope == kind.as_str())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! | from | may become |
 //! |---|---|
-//! | pending | approved, denied, reversed |
+//! | pending | approved, denied, reversed, held |
+//! | held | pending, denied, reversed |
 //! | approved | paid, reversed |
 //! | denied, paid, reversed | final |
 
@@ -25,6 +26,8 @@ text_enum! {
         Paid = "paid",
         /// Refunds took the whole reward back before it was paid.
         Reversed = "reversed",
+        /// The reward is kept from approval until a person releases it.
+        Held = "held",
     }
 }
 
@@ -33,7 +36,8 @@ impl RewardState {
     pub fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::Pending, Self::Approved | Self::Denied | Self::Reversed)
+            (Self::Pending, Self::Approved | Self::Denied | Self::Reversed | Self::Held)
+                | (Self::Held, Self::Pending | Self::Denied | Self::Reversed)
                 | (Self::Approved, Self::Paid | Self::Reversed)
         )
     }
@@ -140,7 +144,7 @@ pub struct Reward {
     pub calculation: Option<Calculation>,
     /// Set if a person created it.
     pub by_hand: Option<ByHand>,
-    /// The end of the hold period. A worker approves the reward after this time.
+    /// The end of the hold period. A worker approves the reward after this time, unless it is held.
     pub auto_approve_at: Time,
     pub created_at: Time,
     /// When the state last changed, or a refund last took something back.
@@ -172,9 +176,18 @@ mod tests {
 
     #[test]
     fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-        use RewardState::{Approved, Denied, Paid, Pending, Reversed};
-        let allowed =
-            [(Pending, Approved), (Pending, Denied), (Pending, Reversed), (Approved, Paid), (Approved, Reversed)];
+        use RewardState::{Approved, Denied, Held, Paid, Pending, Reversed};
+        let allowed = [
+            (Pending, Approved),
+            (Pending, Denied),
+            (Pending, Reversed),
+            (Pending, Held),
+            (Held, Pending),
+            (Held, Denied),
+            (Held, Reversed),
+            (Approved, Paid),
+            (Approved, Reversed),
+        ];
         for from in RewardState::ALL {
             for to in RewardState::ALL {
                 assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");

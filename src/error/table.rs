@@ -123,6 +123,12 @@ impl Error {
             )
             .with("method", method)
             .with("key_kind", kind),
+            Self::AccountSuspended { reason } => Answer::new(
+                ErrorReason::AccountSuspended,
+                Code::PermissionDenied,
+                format!("the account is suspended and may only read: {reason}; ask the operator of the server"),
+            )
+            .with("suspension_reason", reason),
             Self::MethodUnknown { method } => Answer::new(
                 ErrorReason::MethodUnknown,
                 Code::Unimplemented,
@@ -302,6 +308,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         )
         .with("affiliate_id", affiliate_id)
         .with("state", from),
+        Refusal::AffiliateErased { affiliate_id } => Answer::precondition(
+            ErrorReason::AffiliateErased,
+            affiliate_id.to_string(),
+            format!("{}: {text}, and nothing of it changes any more", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id),
         Refusal::ProgramArchived { program_id } => Answer::precondition(
             ErrorReason::ProgramArchived,
             program_id.to_string(),
@@ -373,6 +385,20 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
         }
+        Refusal::VerificationTokenInvalid => Answer::precondition(
+            ErrorReason::VerificationTokenInvalid,
+            "verification_token",
+            format!(
+                "{}: {text}; call UpdateAccount with the address to get another one",
+                path(&Field::VerificationToken)
+            ),
+        ),
+        Refusal::KeyRevoked { key_id } => Answer::precondition(
+            ErrorReason::ApiKeyRevoked,
+            key_id.to_string(),
+            format!("{}: {text}; create another one", path(&Field::ApiKeyId)),
+        )
+        .with("api_key_id", key_id),
         Refusal::LeadNotBound { lead_id } => Answer::precondition(
             ErrorReason::LeadNotBound,
             lead_id.to_string(),

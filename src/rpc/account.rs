@@ -1,24 +1,31 @@
 //! Accounts and API keys on the wire.
 
+mod key_change;
+mod operation;
+mod places;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub(super) use key_change::{revoke as revoke_key, update as update_key};
+pub(super) use operation::{create_admin_key, list, resume, suspend};
+
 use super::METHODS;
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
-use super::call::{Call, page, selector};
+use super::call::{Call, page};
 use crate::auth::key;
 use crate::auth::permission;
-use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::{UTC, zone_name};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{CreateApiKey, RegisterAccount, RevokeApiKey, UpdateAccount};
+use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount, VerifyAccountEmail};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error, FieldPaths};
 use crate::pb;
@@ -53,7 +60,7 @@ impl Change for pb::RegisterAccountRequest {
         let time_zone = fields.time_zone("time_zone", &self.time_zone);
         let (email, time_zone) = fields.complete((email, time_zone))?;
         let (text, key) = key::generate(KeyKind::Admin);
-        Ok((RegisterAccount { display_name, email, time_zone, key }, text))
+        Ok((RegisterAccount { display_name, email, time_zone, key, token: key::verification_token() }, text))
     }
 
     fn render(
@@ -113,7 +120,7 @@ impl Change for pb::UpdateAccountRequest {
                     rule.display_name = Some(display_name);
                 }
                 if paths.contains(&"email") {
-                    rule.email = fields.email("email", &values.email);
+                    rule.email = fields.email("email", &values.email).map(|email| (email, key::verification_token()));
                 }
                 if paths.contains(&"max_active_coupons_per_affiliate") {
                     let limit = values.max_active_coupons_per_affiliate;
@@ -131,6 +138,36 @@ impl Change for pb::UpdateAccountRequest {
 
     fn render(updated: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateAccountResponse {
         pb::UpdateAccountResponse { account: Some(account(&updated)), replayed }
+    }
+}
+
+impl Change for pb::VerifyAccountEmailRequest {
+    type Rule = VerifyAccountEmail;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::VerifyAccountEmailRequest,
+            self,
+            verification_token: canonical::trimmed(&self.verification_token);
+            as_sent: request_id,
+        )
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(VerifyAccountEmail, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let token = fields.required_line("verification_token", &self.verification_token, KEY_LENGTH_MAX);
+        fields.finish()?;
+        Ok((VerifyAccountEmail { token }, ()))
+    }
+
+    fn render(verified: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::VerifyAccountEmailResponse {
+        pb::VerifyAccountEmailResponse { account: Some(account(&verified)), replayed }
     }
 }
 
@@ -177,7 +214,9 @@ impl Change for pb::CreateApiKeyRequest {
             pb::CreateApiKeyRequest,
             self,
             display_name: canonical::trimmed(&self.display_name),
-            expire_time: canonical::time(self.expire_time.as_ref());
+            expire_time: canonical::time(self.expire_time.as_ref()),
+            allowed_networks: places::canonical_networks(&self.allowed_networks),
+            allowed_origins: places::canonical_origins(&self.allowed_origins);
             as_sent: request_id, kind,
         )
     }
@@ -195,9 +234,14 @@ impl Change for pb::CreateApiKeyRequest {
         if expires_at.is_some_and(|expires_at| expires_at <= asking.now) {
             fields.wrong("expire_time", "must be in the future; leave it out for a key that does not expire");
         }
+        let allowed_networks = places::networks(&mut fields, &self.allowed_networks);
+        let allowed_origins = places::origins(&mut fields, &self.allowed_origins);
+        if !allowed_origins.is_empty() && kind.is_some_and(|kind| kind != KeyKind::Publishable) {
+            fields.wrong("allowed_origins", "only a publishable key has origins; leave them out");
+        }
         let kind = fields.complete(kind)?;
         let (text, key) = key::generate(kind);
-        Ok((CreateApiKey { kind, display_name, expires_at, key }, text))
+        Ok((CreateApiKey { kind, display_name, expires_at, allowed_networks, allowed_origins, key }, text))
     }
 
     fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateApiKeyResponse {
@@ -234,117 +278,6 @@ pub(super) async fn get_key(call: Call, message: pb::GetApiKeyRequest) -> Result
     Ok(pb::GetApiKeyResponse { api_key: Some(used_api_key(&key, uses.get(&id).copied())) })
 }
 
-/// Makes a key for the account that an operator names. The command runs in that account, so that the account's feed has the
-/// event.
-pub(super) async fn create_admin_key(
-    call: Call,
-    message: pb::CreateAdminApiKeyRequest,
-) -> Result<pb::CreateAdminApiKeyResponse, Error> {
-    let asking = call.asking();
-    let (rule, text) = message.read(&asking)?;
-    let mut fields = Fields::default();
-    let selector = selector::account(&mut fields, "account", message.account.as_ref());
-    let selector = fields.complete(selector)?;
-    let account = match &selector {
-        AccountSelector::Id(id) => store::account::find(call.store(), *id).await?,
-        AccountSelector::Email(email) => store::account::find_by_email(call.store(), email).await?,
-    };
-    let account = account.ok_or_else(|| Refusal::not_found(Resource::Account, selector))?;
-    // This is a warning, so that it is seen at every usual level. It is logged before the command is carried out, because the
-    // caller may leave during the command.
-    tracing::warn!(
-        request_id = &*call.name.request_id,
-        operator_key_id = %call.principal.key_id,
-        account_id = %account.id,
-        "an operator asks for an admin key of an account"
-    );
-    let (key, replayed) = call.carry_out_in(account.id, &message, rule).await?;
-    tracing::warn!(
-        request_id = &*call.name.request_id,
-        account_id = %account.id,
-        key_id = %key.id,
-        replayed,
-        "an operator got an admin key of an account"
-    );
-    Ok(pb::CreateAdminApiKeyRequest::render(key, replayed, text, &asking))
-}
-
-impl Change for pb::CreateAdminApiKeyRequest {
-    type Rule = CreateApiKey;
-    type Kept = SecretString;
-
-    fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
-    }
-
-    fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(
-            pb::CreateAdminApiKeyRequest,
-            self,
-            account: canonical::inside(self.account.as_ref(), selector::canonical_account),
-            display_name: canonical::trimmed(&self.display_name);
-            as_sent: request_id,
-        )
-    }
-
-    fn read(&self, _asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
-        let mut fields = Fields::default();
-        fields.request_id(&self.request_id);
-        let account = selector::account(&mut fields, "account", self.account.as_ref());
-        let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
-        fields.complete(account)?;
-        let (text, key) = key::generate(KeyKind::Admin);
-        Ok((CreateApiKey { kind: KeyKind::Admin, display_name, expires_at: None, key }, text))
-    }
-
-    fn render(key: Arc<ApiKey>, replayed: bool, text: SecretString, _asking: &Asking) -> pb::CreateAdminApiKeyResponse {
-        pb::CreateAdminApiKeyResponse {
-            account_id: key.account_id.to_string(),
-            api_key: Some(api_key(&key)),
-            api_key_text: shown_once(&text, replayed),
-            replayed,
-        }
-    }
-}
-
-/// Revokes a key. On this instance, the key stops working at once.
-pub(super) async fn revoke_key(
-    call: Call,
-    message: pb::RevokeApiKeyRequest,
-) -> Result<pb::RevokeApiKeyResponse, Error> {
-    let asking = call.asking();
-    let (rule, ()) = message.read(&asking)?;
-    log_operator(&call, None);
-    let (key, replayed) = call.carry_out(&message, rule).await?;
-    log_operator(&call, Some((&key, replayed)));
-    call.rpc.authenticator.revoked(Arc::clone(&key));
-    Ok(pb::RevokeApiKeyRequest::render(key, replayed, (), &asking))
-}
-
-impl Change for pb::RevokeApiKeyRequest {
-    type Rule = RevokeApiKey;
-    type Kept = ();
-
-    fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
-    }
-
-    fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(pb::RevokeApiKeyRequest, self; as_sent: request_id, api_key_id)
-    }
-
-    fn read(&self, _asking: &Asking) -> Result<(RevokeApiKey, ()), Error> {
-        let mut fields = Fields::default();
-        fields.request_id(&self.request_id);
-        let id = fields.id("api_key_id", &self.api_key_id);
-        Ok((RevokeApiKey { id: fields.complete(id)? }, ()))
-    }
-
-    fn render(key: Arc<ApiKey>, replayed: bool, (): (), _asking: &Asking) -> pb::RevokeApiKeyResponse {
-        pb::RevokeApiKeyResponse { api_key: Some(api_key(&key)), replayed }
-    }
-}
-
 pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<pb::CheckApiKeyResponse, Error> {
     let principal = &call.principal;
     let account_id =
@@ -374,7 +307,11 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         max_active_coupons_per_affiliate: mask.field("max_active_coupons_per_affiliate", limit, |_| None),
         time_zone: mask.field("time_zone", &sent.time_zone, |name| time_zone(name)),
         create_time: canonical::unread(&sent.create_time),
-        update_time: canonical::unread(&sent.update_time);
+        update_time: canonical::unread(&sent.update_time),
+        state: canonical::unread(&sent.state),
+        suspend_time: canonical::unread(&sent.suspend_time),
+        suspension_reason: canonical::unread(&sent.suspension_reason),
+        email_verify_time: canonical::unread(&sent.email_verify_time);
         as_sent:
     )
 }
@@ -393,6 +330,10 @@ fn account(account: &Account) -> pb::Account {
         time_zone: account.time_zone().to_owned(),
         create_time: Some(timestamp(account.created_at)),
         update_time: Some(timestamp(account.updated_at)),
+        state: account.state().number(),
+        suspend_time: account.suspended_at.map(timestamp),
+        suspension_reason: account.suspension_reason.clone(),
+        email_verify_time: account.email_verified_at.map(timestamp),
     }
 }
 
@@ -407,6 +348,9 @@ pub(super) fn api_key(key: &ApiKey) -> pb::ApiKey {
         expire_time: key.expires_at.map(timestamp),
         revoke_time: key.revoked_at.map(timestamp),
         last_use_time: None,
+        update_time: key.updated_at.map(timestamp),
+        allowed_networks: key.allowed_networks.iter().map(ToString::to_string).collect(),
+        allowed_origins: key.allowed_origins.clone(),
     }
 }
 

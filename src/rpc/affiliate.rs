@@ -1,12 +1,16 @@
 //! Affiliates on the wire.
 
+mod batch;
 mod change;
+mod erase;
 mod profile;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(super) use batch::change_many;
 pub(super) use change::{deactivate, update};
+pub(super) use erase::erase;
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};

@@ -75,9 +75,16 @@ fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadIt
         Some(Item::Cancellation(message)) => read_change(call, message, asking, |answer, warnings, asking| {
             result::<pb::RecordCancellationRequest>(answer, warnings, asking).map(ItemResult::Cancellation)
         }),
+        Some(Item::Appointment(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordAppointmentRequest>(answer, warnings, asking).map(ItemResult::Appointment)
+        }),
+        Some(Item::CustomEvent(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::RecordCustomEventRequest>(answer, warnings, asking).map(ItemResult::CustomEvent)
+        }),
         None => {
             let mut fields = Fields::default();
-            fields.wrong("item", "must have one of click, lead, sale, refund and cancellation");
+            let items = "click, lead, sale, refund, cancellation, appointment and custom_event";
+            fields.wrong("item", format!("must have one of {items}"));
             Err(fields.into_error())
         }
     }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, Warnings};
+use super::call::parse::name::parsed_url;
+use super::call::parse::{Fields, KEY_LENGTH_MAX, Warnings};
 use super::call::render::timestamp;
 use super::call::{Call, page, selector};
 use crate::domain::account::KeyKind;
 use crate::domain::click::{Click, ClickOutcome};
+use crate::domain::link::page_of;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordClick;
@@ -45,12 +47,13 @@ pub(super) async fn list(call: Call, message: pb::ListClicksRequest) -> Result<p
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let link_id = fields.optional_id("link_id", &message.link_id);
     let tid = fields.optional_id("tid", &message.tid);
+    let sub_id = Some(fields.line("sub_id", &message.sub_id, KEY_LENGTH_MAX)).filter(|sub_id| !sub_id.is_empty());
     let occurred = fields.interval("occur_interval", message.occur_interval.as_ref());
     fields.finish()?;
     let filter = pb::ListClicksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page_of_scan(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = ClickQuery { program_id, affiliate_id, link_id, tid, occurred };
+    let query = ClickQuery { program_id, affiliate_id, link_id, sub_id, tid, occurred };
     let clicks = store::click::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(clicks.len()).await;
     let (clicks, next_page_token) = page.fill(clicks, |click| click.id.uuid(), |click| render(&click));
@@ -66,6 +69,7 @@ fn render(click: &Click) -> pb::Click {
         affiliate_id: click.affiliate_id.to_string(),
         program_id: click.program_id.to_string(),
         referrer_url: click.referrer_url.clone(),
+        sub_id: click.sub_id.clone(),
         occur_time: Some(timestamp(click.occurred_at)),
         create_time: Some(timestamp(click.created_at)),
     }
@@ -88,6 +92,8 @@ impl Change for pb::RecordClickRequest {
             ref_id: canonical::code(&self.ref_id),
             tid: canonical::tid(&self.tid),
             referrer_url: canonical::description(&self.referrer_url),
+            landing_url: canonical::description(&self.landing_url),
+            sub_id: canonical::description(&self.sub_id),
             occur_time: canonical::time(self.occur_time.as_ref());
             as_sent: event_id,
         )
@@ -96,18 +102,27 @@ impl Change for pb::RecordClickRequest {
     fn read(&self, asking: &Asking) -> Result<(RecordClick, Warnings), Error> {
         let mut fields = Fields::default();
         fields.key("event_id", &self.event_id);
-        let code = fields.brought_code("ref_id", &self.ref_id);
-        let code = fields.required("ref_id", code);
+        let code = fields.brought_code("ref_id", &self.ref_id).unwrap_or_default();
         let referrer_url = fields.referrer("referrer_url", &self.referrer_url);
+        let landing_url = fields.referrer("landing_url", &self.landing_url);
+        let page = parsed_url(&landing_url).map(|url| page_of(url.as_str())).unwrap_or_default();
+        if code.is_empty() && landing_url.is_empty() {
+            fields.wrong("ref_id", "is required, or landing_url in its place");
+        } else if code.is_empty() && page.is_empty() {
+            fields.wrong("landing_url", "must be an http or https URL such as https://example.com/page");
+        }
+        let sub_id = fields.description("sub_id", &self.sub_id, KEY_LENGTH_MAX);
         // The time that a visitor's browser sends is not to be trusted.
         let occurred_at = match asking.key_kind {
             KeyKind::Publishable => None,
             _ => fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now),
         };
         let warnings = fields.take_warnings();
-        let code = fields.complete(code)?;
+        fields.finish()?;
         let rule = RecordClick {
             code: code.to_ascii_lowercase(),
+            page,
+            sub_id,
             // An unknown or changed cookie makes a new visitor and not an error.
             tid: self.tid.trim().parse().ok(),
             referrer_url,

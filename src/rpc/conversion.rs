@@ -77,6 +77,7 @@ pub(super) async fn list(
     let view = fields.optional_value("view", message.view).unwrap_or(View::Basic);
     let order_id = fields.key("order_id", &message.order_id);
     let order_number = Some(fields.line("order_number", &message.order_number, KEY_LENGTH_MAX));
+    let custom_kind = fields.new_code("custom_kind", &message.custom_kind);
     fields.finish()?;
     let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
@@ -90,6 +91,7 @@ pub(super) async fn list(
         occurred,
         order_id,
         order_number: order_number.filter(|number| !number.is_empty()),
+        custom_kind: custom_kind.map(|kind| kind.to_ascii_lowercase()),
         without_candidates: view == View::Basic,
     };
     let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
@@ -166,6 +168,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         coupon_code: order.coupon_code.clone(),
         plan: order.plan.clone(),
         item_sku: order.item_sku.clone(),
+        custom_kind: order.custom_kind.clone(),
         quantity: order.quantity,
         order_id: order.order_id.clone(),
         order_number: order.order_number.clone(),
@@ -191,10 +194,12 @@ fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
             Evidence::Coupon(code) => pb::attribution_candidate::Evidence::CouponCode(code.clone()),
             Evidence::Click(id) => pb::attribution_candidate::Evidence::ClickId(id.to_string()),
             Evidence::RefId(ref_id) => pb::attribution_candidate::Evidence::RefId(ref_id.clone()),
+            Evidence::Link(id) => pb::attribution_candidate::Evidence::LinkId(id.to_string()),
             Evidence::Tid(tid) => pb::attribution_candidate::Evidence::Tid(tid.clone()),
         }),
         affiliate_id: id_or_empty(candidate.affiliate_id),
         enrollment_id: id_or_empty(candidate.enrollment_id),
         result: candidate.result.number(),
+        sub_id: candidate.sub_id.clone(),
     }
 }

@@ -210,6 +210,7 @@ fn fault_value(result: CandidateResult) -> pb::CouponFault {
         CandidateResult::OfferOver => pb::CouponFault::OfferOver,
         CandidateResult::Unknown
         | CandidateResult::NotYetMade
+        | CandidateResult::KindNotDeclared
         | CandidateResult::Won
         | CandidateResult::LowerPrecedence
         | CandidateResult::OtherClick

@@ -34,21 +34,30 @@ const REF: &str = "ref";
 /// The paths of a new enrollment's fields in CreateAffiliate and EnrollAffiliate.
 pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
 
-/// Reads the affiliate only to generate a ref_id from its name. If there is no such affiliate, the rule refuses.
 pub(super) async fn enroll(
     call: Call,
     message: pb::EnrollAffiliateRequest,
 ) -> Result<pb::EnrollAffiliateResponse, Error> {
     let asking = call.asking();
-    let (mut rule, ()) = message.read(&asking)?;
+    let rule = read_enroll(&call, &message, &asking).await?;
+    let (answer, replayed) = call.carry_out(&message, rule).await?;
+    Ok(pb::EnrollAffiliateRequest::render(answer, replayed, (), &asking))
+}
+
+/// Reads the affiliate only to generate a ref_id from its name. If there is no such affiliate, the rule refuses.
+pub(super) async fn read_enroll(
+    call: &Call,
+    message: &pb::EnrollAffiliateRequest,
+    asking: &Asking,
+) -> Result<EnrollAffiliate, Error> {
+    let (mut rule, ()) = message.read(asking)?;
     if rule.enrollment.ref_id.is_none() {
         let affiliate = store::affiliate::find(call.store(), call.account_id(), &rule.affiliate).await?;
         if let Some(affiliate) = affiliate {
             rule.enrollment.ref_id_stem = ref_id_stem(&affiliate.first_name, &affiliate.email);
         }
     }
-    let (answer, replayed) = call.carry_out(&message, rule).await?;
-    Ok(pb::EnrollAffiliateRequest::render(answer, replayed, (), &asking))
+    Ok(rule)
 }
 
 impl Change for pb::EnrollAffiliateRequest {
@@ -324,7 +333,7 @@ fn render_answer(answer: &EnrollmentOutcome) -> pb::Enrollment {
 
 /// The landing page with the ref_id in its query parameter `ref`. A `ref` that the page has already is left out, because programs
 /// differ in which of two they read. The other parameters stay as they are.
-fn referral_link(landing_url: &str, ref_id: &str) -> String {
+pub(super) fn referral_link(landing_url: &str, ref_id: &str) -> String {
     // Every stored landing page is a URL. Any other text is shown as it is.
     let Ok(mut link) = Url::parse(landing_url) else { return landing_url.to_owned() };
     let is_ref = |part: &str| form_urlencoded::parse(part.as_bytes()).any(|(name, _)| name == REF);

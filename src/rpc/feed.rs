@@ -142,7 +142,7 @@ impl FeedStreams {
             follower.known();
             let page = place::read(&self.app, &mut follower, account_id, position.sequence).await?;
             // The key may have been revoked or have expired while the call waited.
-            match page.iter().any(|segment| segment.revokes(principal.key_id)) {
+            match page.iter().any(|segment| segment.changes(principal.key_id)) {
                 true => self.authenticator.recheck(principal).await?,
                 false => self.authenticator.check(principal).await?,
             }

@@ -17,7 +17,7 @@ use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
 use crate::domain::refusal::Field;
 use crate::domain::request::RecordedKind;
-use crate::domain::rule::{RecordCancellation, RecordLead, Referral};
+use crate::domain::rule::{RecordCancellation, RecordLead, Referral, SentRefId};
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
@@ -99,9 +99,9 @@ fn require_name(fields: &mut Fields, email: &str, external_id: &str) {
 pub(super) fn referral(fields: &mut Fields, tid: &str, ref_id: &str, coupon_code: &str) -> Referral {
     Referral {
         tid: fields.brought_tid("tid", tid),
-        ref_id: fields.brought_code("ref_id", ref_id).map(|code| code.to_ascii_lowercase()),
+        ref_id: fields.brought_code("ref_id", ref_id).map(|code| SentRefId::Code(code.to_ascii_lowercase())),
         coupon_code: fields.brought_coupon_code("coupon_code", coupon_code),
-        item_sku: String::new(),
+        ..Referral::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::call::canonical::{self, canonical};
+use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
 use super::call::render::timestamp;
@@ -13,10 +13,10 @@ use super::call::{Call, page, selector};
 use super::enrollment;
 use crate::clock;
 use crate::domain::id::EnrollmentId;
-use crate::domain::link::{Link, LinkWithDestination};
-use crate::domain::refusal::{Refusal, Resource};
-use crate::domain::rule::{CreateLink, RevokeLink};
-use crate::error::Error;
+use crate::domain::link::{Link, LinkWithDestination, page_of};
+use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::rule::{CreateLink, RevokeLink, UpdateLink};
+use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::link::LinkQuery;
@@ -37,7 +37,8 @@ impl Change for pb::CreateLinkRequest {
             pb::CreateLinkRequest,
             self,
             code: canonical::code(&self.code),
-            destination_url: canonical::url(&self.destination_url);
+            destination_url: canonical::url(&self.destination_url),
+            claimed_url: canonical::page(&self.claimed_url);
             as_sent: request_id, enrollment_id,
         )
     }
@@ -48,14 +49,84 @@ impl Change for pb::CreateLinkRequest {
         let enrollment_id = fields.id("enrollment_id", &self.enrollment_id);
         let code = fields.new_code("code", &self.code).map(|code| code.to_ascii_lowercase());
         let destination_url = fields.optional_url("destination_url", &self.destination_url);
+        let claimed_page = claimed_page(&mut fields, &self.claimed_url);
         let enrollment_id = fields.complete(enrollment_id)?;
         let code = code.unwrap_or_else(|| clock::random_code(CODE_LENGTH));
-        Ok((CreateLink { enrollment_id, code, destination_url }, ()))
+        Ok((CreateLink { enrollment_id, code, destination_url, claimed_page }, ()))
     }
 
     fn render(answer: Arc<LinkWithDestination>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateLinkResponse {
         pb::CreateLinkResponse { link: Some(render(&answer.link, answer.destination_url.clone())), replayed }
     }
+}
+
+/// The page of a URL; `None` when it is empty.
+fn claimed_page(fields: &mut Fields, sent: &str) -> Option<String> {
+    let url = fields.optional_url("claimed_url", sent);
+    (!url.is_empty()).then(|| page_of(&url))
+}
+
+impl Change for pb::UpdateLinkRequest {
+    type Rule = UpdateLink;
+    type Kept = ();
+
+    const PATHS: FieldPaths = &[
+        (Field::LinkId, "link.id"),
+        (Field::DestinationUrl, "link.destination_url"),
+        (Field::ClaimedUrl, "link.claimed_url"),
+    ];
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        let mask = Mask::of(self.update_mask.as_ref());
+        canonical!(
+            pb::UpdateLinkRequest,
+            self,
+            link: canonical::inside(self.link.as_ref(), |link| canonical_update(link, mask)),
+            update_mask: mask.canonical();
+            as_sent: request_id,
+        )
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(UpdateLink, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let paths = fields.update_mask(self.update_mask.as_ref(), &["destination_url", "claimed_url"]);
+        let Some(values) = fields.required("link", self.link.as_ref()) else { return Err(fields.into_error()) };
+        let rule = fields.within("link", |fields| {
+            let id = fields.id("id", &values.id);
+            let destination = paths.contains(&"destination_url");
+            let destination_url = destination.then(|| fields.optional_url("destination_url", &values.destination_url));
+            let claimed_page = paths.contains(&"claimed_url").then(|| claimed_page(fields, &values.claimed_url));
+            Some(UpdateLink { id: id?, destination_url, claimed_page })
+        });
+        Ok((fields.complete(rule)?, ()))
+    }
+
+    fn render(answer: Arc<LinkWithDestination>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateLinkResponse {
+        pb::UpdateLinkResponse { link: Some(render(&answer.link, answer.destination_url.clone())), replayed }
+    }
+}
+
+/// The values of an update. Fields outside the mask are not read.
+fn canonical_update<'message>(sent: &'message pb::Link, mask: Mask<'_>) -> Cow<'message, pb::Link> {
+    canonical!(
+        pb::Link,
+        sent,
+        enrollment_id: canonical::unread(&sent.enrollment_id),
+        affiliate_id: canonical::unread(&sent.affiliate_id),
+        code: canonical::unread(&sent.code),
+        destination_url: mask.field("destination_url", &sent.destination_url, |url| canonical::url(url)),
+        state: canonical::unread(&sent.state),
+        create_time: canonical::unread(&sent.create_time),
+        revoke_time: canonical::unread(&sent.revoke_time),
+        claimed_url: mask.field("claimed_url", &sent.claimed_url, |url| canonical::page(url)),
+        referral_link: canonical::unread(&sent.referral_link);
+        as_sent: id,
+    )
 }
 
 pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb::ListLinksResponse, Error> {
@@ -131,7 +202,8 @@ async fn with_destinations(call: &Call, links: Vec<Link>) -> Result<Vec<(Link, S
 
 /// The link as stored in the feed, without personal data.
 pub(super) fn image(link: &Link) -> pb::Link {
-    pb::Link { code: String::new(), ..render(link, String::new()) }
+    let (code, claimed_url, referral_link) = Default::default();
+    pb::Link { code, claimed_url, referral_link, ..render(link, String::new()) }
 }
 
 fn render(link: &Link, destination_url: String) -> pb::Link {
@@ -140,6 +212,8 @@ fn render(link: &Link, destination_url: String) -> pb::Link {
         enrollment_id: link.enrollment_id.to_string(),
         affiliate_id: link.affiliate_id.to_string(),
         code: link.code.clone(),
+        referral_link: enrollment::referral_link(&destination_url, &link.code),
+        claimed_url: link.claimed_page.as_ref().map(|page| format!("https://{page}")).unwrap_or_default(),
         destination_url,
         state: link.state.number(),
         create_time: Some(timestamp(link.created_at)),

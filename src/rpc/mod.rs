@@ -4,12 +4,15 @@
 
 mod account;
 mod affiliate;
+mod appointment;
+mod audit;
 mod batch;
 pub mod call;
 mod click;
 mod conversion;
 mod correction;
 mod coupon;
+mod custom_event;
 mod enrollment;
 pub mod feed;
 mod item;

@@ -34,7 +34,8 @@ impl Change for pb::CreateProgramRequest {
             self,
             display_name: canonical::trimmed(&self.display_name),
             landing_url: canonical::url(&self.landing_url),
-            terms: canonical::inside(self.terms.as_ref(), terms::canonical);
+            terms: canonical::inside(self.terms.as_ref(), terms::canonical),
+            hosts: canonical::codes(&self.hosts);
             as_sent: request_id, currency_code, is_default,
         )
     }
@@ -45,6 +46,7 @@ impl Change for pb::CreateProgramRequest {
         let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let currency = fields.currency("currency_code", &self.currency_code);
         let landing_url = fields.url("landing_url", &self.landing_url);
+        let hosts = fields.hosts("hosts", &self.hosts);
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
@@ -52,7 +54,8 @@ impl Change for pb::CreateProgramRequest {
             fields.wrong("terms.commission.flat.currency_code", problem);
         }
         let (currency, rules) = fields.complete((currency, rules))?;
-        Ok((CreateProgram { display_name, currency, landing_url, is_default: self.is_default, rules }, ()))
+        let is_default = self.is_default;
+        Ok((CreateProgram { display_name, currency, landing_url, hosts, is_default, rules }, ()))
     }
 
     fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
@@ -121,7 +124,7 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "landing_url", "is_default", "terms"];
+        let known = ["display_name", "landing_url", "is_default", "terms", "hosts"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
@@ -130,6 +133,7 @@ impl Change for pb::UpdateProgramRequest {
                 .contains(&"display_name")
                 .then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
             let landing_url = paths.contains(&"landing_url").then(|| fields.url("landing_url", &values.landing_url));
+            let hosts = paths.contains(&"hosts").then(|| fields.hosts("hosts", &values.hosts));
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -137,7 +141,7 @@ impl Change for pb::UpdateProgramRequest {
             let rules =
                 if paths.contains(&"terms") { terms::read(fields, "terms", values.terms.as_ref()) } else { None };
             let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
-            Some(UpdateProgram { id: id?, etag, display_name, landing_url, make_default, rules })
+            Some(UpdateProgram { id: id?, etag, display_name, landing_url, hosts, make_default, rules })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -155,6 +159,7 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         display_name: mask.field("display_name", &sent.display_name, |text| canonical::trimmed(text)),
         currency_code: canonical::unread(&sent.currency_code),
         landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
+        hosts: mask.field("hosts", &sent.hosts, |hosts| canonical::codes(hosts)),
         is_default: mask.field("is_default", &sent.is_default, |_| None),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
@@ -196,6 +201,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         display_name: program.display_name.clone(),
         currency_code: program.currency.code().to_owned(),
         landing_url: program.landing_url.clone(),
+        hosts: program.hosts.clone(),
         is_default: program.is_default,
         state: program.state.number(),
         terms: Some(terms::render(terms)),
@@ -253,6 +259,7 @@ mod tests {
                 attribution_window_days: 60,
                 precedence: PRECEDENCE_DEFAULT,
                 rounding: Rounding::HalfEven,
+                custom_kinds: Vec::new(),
             }
         );
     }

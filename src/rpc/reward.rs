@@ -16,7 +16,7 @@ use crate::domain::money::Money;
 use crate::domain::program::Commission;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Calculation, Reward, RewardState, RewardSummary};
-use crate::domain::rule::{ApproveRewards, CreateReward, DenyRewards, FulfillReward, Recipient};
+use crate::domain::rule::{ApproveRewards, CreateReward, DenyRewards, FulfillReward, Recipient, ReleaseRewards};
 use crate::error::{Error, FieldPaths};
 use crate::pb::create_reward_request::Recipient as WireRecipient;
 use crate::pb::{self, reward_calculation::Rate};
@@ -189,6 +189,31 @@ impl Change for pb::DenyRewardsRequest {
 
     fn render(rewards: Vec<Arc<Reward>>, replayed: bool, (): (), _asking: &Asking) -> pb::DenyRewardsResponse {
         pb::DenyRewardsResponse { rewards: rewards.iter().map(|reward| render(reward)).collect(), replayed }
+    }
+}
+
+impl Change for pb::ReleaseRewardsRequest {
+    type Rule = ReleaseRewards;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(pb::ReleaseRewardsRequest, self; as_sent: request_id, reward_ids)
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(ReleaseRewards, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let ids = fields.ids("reward_ids", &self.reward_ids);
+        fields.finish()?;
+        Ok((ReleaseRewards { ids }, ()))
+    }
+
+    fn render(rewards: Vec<Arc<Reward>>, replayed: bool, (): (), _asking: &Asking) -> pb::ReleaseRewardsResponse {
+        pb::ReleaseRewardsResponse { rewards: rewards.iter().map(|reward| render(reward)).collect(), replayed }
     }
 }
 

@@ -10,7 +10,7 @@ use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
 use super::{conversion, coupon, reward};
 use crate::domain::account::KeyKind;
-use crate::domain::conversion::{OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
+use crate::domain::conversion::{ConversionKind, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordRefund, RecordSale};
 use crate::error::Error;
@@ -74,30 +74,23 @@ impl Change for pb::RecordSaleRequest {
         let warnings = fields.take_warnings();
         let amount = fields.complete(amount)?;
         let rule = RecordSale {
+            kind: ConversionKind::Sale,
             event_id,
             customer,
             referral,
-            amount,
+            amount: Some(amount),
             occurred_at,
             channel: channel.unwrap_or(SaleChannel::Online),
             first_name,
             last_name,
             mrr,
-            order,
+            order: Box::new(order),
         };
         Ok((rule, warnings))
     }
 
     fn render(sale: SaleOutcome, replayed: bool, mut warnings: Warnings, _asking: &Asking) -> pb::RecordSaleResponse {
-        if let Some(other) = sale.other_lead_id {
-            let explanation =
-                format!("is the address of another lead, {other}; the sale is that of the external_id's lead");
-            warnings.push(pb::Warning { field: "email".to_owned(), explanation });
-        }
-        if let Some(fault) = sale.coupon_fault {
-            let explanation = coupon::fault_text(fault).to_owned();
-            warnings.push(pb::Warning { field: "coupon_code".to_owned(), explanation });
-        }
+        warn(&sale, "sale", &mut warnings);
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
             conversion_id: sale.conversion_id.to_string(),
@@ -107,6 +100,23 @@ impl Change for pb::RecordSaleRequest {
             replayed,
             warnings,
         }
+    }
+}
+
+/// Adds what the rule found to the warnings of a request.
+pub(super) fn warn(outcome: &SaleOutcome, noun: &str, warnings: &mut Warnings) {
+    if let Some(other) = outcome.other_lead_id {
+        let explanation =
+            format!("is the address of another lead, {other}; the {noun} is that of the external_id's lead");
+        warnings.push(pb::Warning { field: "email".to_owned(), explanation });
+    }
+    if let Some(fault) = outcome.coupon_fault {
+        let explanation = coupon::fault_text(fault).to_owned();
+        warnings.push(pb::Warning { field: "coupon_code".to_owned(), explanation });
+    }
+    if outcome.is_undeclared {
+        let explanation = "is not declared in the custom_kinds of the program's terms, so nobody is credited";
+        warnings.push(pb::Warning { field: "custom_kind".to_owned(), explanation: explanation.to_owned() });
     }
 }
 
@@ -182,6 +192,7 @@ impl Change for pb::RecordRefundRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::rule::SentRefId;
     use crate::domain::time::Time;
 
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
@@ -309,7 +320,7 @@ mod tests {
         };
         let command = read(&message).unwrap();
         assert_eq!(command.referral.tid, Some(Err("from-another-tool".to_owned())));
-        assert_eq!(command.referral.ref_id.as_deref(), Some("jo"));
+        assert_eq!(command.referral.ref_id, Some(SentRefId::Code("jo".to_owned())));
         assert_eq!(command.referral.coupon_code.as_deref(), Some("10% OFF!"));
         assert_eq!(command.order.coupon_code, "10% OFF!");
     }

@@ -1,6 +1,7 @@
 //! Accounts and API keys: rows and reads.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
@@ -8,12 +9,12 @@ use super::backend::bulk::Writes;
 use super::backend::table::Reads;
 use super::entity::{account as table, api_key as key_table, api_key_use as use_table};
 use super::list::{self, Walk};
-use super::row::{RowName, to_json};
+use super::row::{RowName, to_json, words};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::{SqlKey, Stored};
 use super::{Store, StoreError, WriteTransaction};
-use crate::domain::account::{Account, ApiKey, KeyKind};
+use crate::domain::account::{Account, AccountState, ApiKey, KeyKind, Verification};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::set::{MANAGING_KEYS_LOADED, Needs};
 use crate::domain::time::Time;
@@ -32,11 +33,23 @@ impl Stored for Account {
             time_zones: (!self.time_zones.is_empty()).then(|| to_json(&self.time_zones)).transpose()?,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
+            suspended_at: self.suspended_at.map(Time::micros),
+            suspension_reason: self.suspension_reason.clone(),
+            email_verified_at: self.email_verified_at.map(Time::micros),
+            verification_hash: self.verification.map(|verification| verification.token_hash.to_vec()),
+            verification_expires_at: self.verification.map(|verification| verification.expires_at.micros()),
         })
     }
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("account", row.id);
+        let verification = match (row.verification_hash, row.verification_expires_at) {
+            (Some(hash), Some(expires_at)) => {
+                Some(Verification { token_hash: name.hash(hash)?, expires_at: Time::from_micros(expires_at) })
+            }
+            (None, None) => None,
+            _ => return Err(name.inconsistent()),
+        };
         Ok(Self {
             id: AccountId::from_uuid(row.id),
             display_name: row.display_name,
@@ -45,6 +58,10 @@ impl Stored for Account {
             time_zones: row.time_zones.map(|text| name.json(&text)).transpose()?.unwrap_or_default(),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
+            suspended_at: row.suspended_at.map(Time::from_micros),
+            suspension_reason: row.suspension_reason,
+            email_verified_at: row.email_verified_at.map(Time::from_micros),
+            verification,
         })
     }
 
@@ -74,6 +91,9 @@ impl Stored for ApiKey {
             created_at: self.created_at.micros(),
             expires_at: self.expires_at.map(Time::micros),
             revoked_at: self.revoked_at.map(Time::micros),
+            updated_at: self.updated_at.map(Time::micros),
+            allowed_networks: words(&self.allowed_networks),
+            allowed_origins: words(&self.allowed_origins),
         })
     }
 
@@ -89,6 +109,9 @@ impl Stored for ApiKey {
             created_at: Time::from_micros(row.created_at),
             expires_at: row.expires_at.map(Time::from_micros),
             revoked_at: row.revoked_at.map(Time::from_micros),
+            updated_at: row.updated_at.map(Time::from_micros),
+            allowed_networks: name.words(row.allowed_networks.as_deref())?,
+            allowed_origins: name.words(row.allowed_origins.as_deref())?,
         })
     }
 
@@ -146,6 +169,20 @@ pub async fn find_by_email(store: &Store, email: &str) -> Result<Option<Account>
     row.map(Account::from_row).transpose()
 }
 
+/// One page of the accounts of the server. If states are given, only accounts in one of them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(store: &Store, states: &[AccountState], walk: Walk) -> Result<Vec<Account>, StoreError> {
+    let has = |state| states.is_empty() || states.contains(&state);
+    let wanted = match (has(AccountState::Active), has(AccountState::Suspended)) {
+        (true, true) => table::Entity::find(),
+        (true, false) => table::Entity::find().filter(table::Column::SuspendedAt.is_null()),
+        (false, _) => table::Entity::find().filter(table::Column::SuspendedAt.is_not_null()),
+    };
+    list::read(walk.cut(wanted, table::Column::Id), store.read()).await
+}
+
 /// One page of an account's API keys.
 ///
 /// # Errors
@@ -155,15 +192,28 @@ pub async fn list_keys(store: &Store, account_id: AccountId, walk: Walk) -> Resu
     list::read(query, store.read()).await
 }
 
+/// A key with the state of its account. Only for checking credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The key.
+    pub key: Arc<ApiKey>,
+    /// Why the account is suspended. `None` if it is not.
+    pub suspension: Option<Arc<str>>,
+}
+
 /// The API key with this public beginning, of any account. Only for checking credentials. Reads on connections of its own, because
 /// every call needs its key, however busy the other connections are.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Option<ApiKey>, StoreError> {
+pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Option<Credential>, StoreError> {
     let query = key_table::Entity::find().filter(key_table::Column::TextPrefix.eq(text_prefix));
-    let row = query.one(&store.keys).await?;
-    row.map(ApiKey::from_row).transpose()
+    let Some(row) = query.one(&store.keys).await? else { return Ok(None) };
+    let key = ApiKey::from_row(row)?;
+    // The server, which has the operator keys, has no row.
+    let account = table::Entity::find_by_id(key.account_id.uuid()).one(&store.keys).await?;
+    let account = account.filter(|account| account.suspended_at.is_some());
+    Ok(Some(Credential { key: Arc::new(key), suspension: account.map(|account| account.suspension_reason.into()) }))
 }
 
 /// The API key with this id.

@@ -80,6 +80,7 @@ impl Stored for Affiliate {
 async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let wanted = std::mem::take(&mut loading.needs.names.affiliates);
     let counted = std::mem::take(&mut loading.needs.names.coupon_counts);
+    let holders = std::mem::take(&mut loading.needs.names.code_holders);
     let (mut external_ids, mut emails) = (Vec::new(), Vec::new());
     let (mut token_hashes, mut ref_ids) = (Vec::new(), Vec::new());
     for (account_id, selector) in wanted.union(&counted) {
@@ -104,6 +105,9 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
         |name: &(AccountId, AffiliateSelector)| loading.set.names.affiliates.get(name).flatten().map(|id| (name.0, id));
     let with_enrollments: Vec<_> = wanted.iter().filter_map(found).collect();
     let with_counts: Vec<_> = counted.iter().filter_map(found).collect();
+    let with_codes: Vec<_> = holders.iter().filter_map(found).collect();
+    loading.needs.names.links_of.extend(&with_codes);
+    loading.needs.names.coupons_of.extend(with_codes);
     loading.needs.names.enrollments_of.extend(with_enrollments);
     with_counts.into_iter().for_each(|key| loading.needs.row::<CouponCount>(key));
     wanted.into_iter().chain(counted).for_each(|name| loading.set.names.affiliates.insert_absent(name));
@@ -151,29 +155,32 @@ pub struct AffiliateQuery {
     pub has_sales: Option<bool>,
 }
 
-/// The affiliates of an account that a sale has earned something. Such an affiliate has a balance, because every reward of today comes
-/// from a sale.
+/// The affiliates of an account that a sale has earned something. Their balances have the number of these rewards.
 fn affiliates_with_sales(account_id: AccountId) -> SelectStatement {
     Query::select()
         .distinct()
         .column(balance::Column::AffiliateId)
         .from(balance::Entity)
         .and_where(balance::Column::AccountId.eq(account_id.uuid()))
+        .and_where(balance::Column::SaleRewardCount.gt(0))
         .take()
+}
+
+/// The affiliates of an account, only those who were ever enrolled in a program if one is wanted.
+fn of_program(account_id: AccountId, wanted: &AffiliateQuery) -> Select<table::Entity> {
+    let mut query = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    let Some(program_id) = wanted.program_id else { return query };
+    let enrolled = Expr::col(enrollment::Column::AffiliateId.as_column_ref());
+    let is_enrolled = Expr::col(table::Column::Id.as_column_ref()).eq(enrolled);
+    QueryTrait::query(&mut query).inner_join(enrollment::Entity, is_enrolled);
+    query
+        .filter(enrollment::Column::AccountId.eq(account_id.uuid()))
+        .filter(enrollment::Column::ProgramId.eq(program_id.uuid()))
 }
 
 fn filtered(query: Select<table::Entity>, account_id: AccountId, wanted: &AffiliateQuery) -> Select<table::Entity> {
     let id = || Expr::col(table::Column::Id.as_column_ref());
     let query = query
-        .apply_if(wanted.program_id, |query, program_id| {
-            let enrolled = Query::select()
-                .column(enrollment::Column::AffiliateId)
-                .from(enrollment::Entity)
-                .and_where(enrollment::Column::AccountId.eq(account_id.uuid()))
-                .and_where(enrollment::Column::ProgramId.eq(program_id.uuid()))
-                .take();
-            query.filter(id().in_subquery(enrolled))
-        })
         .apply_if(wanted.email_verified, |query, is_verified| {
             query.filter(table::Column::EmailVerified.eq(is_verified))
         })
@@ -196,7 +203,13 @@ pub async fn list(
     wanted: &AffiliateQuery,
     walk: Walk,
 ) -> Result<Vec<Affiliate>, StoreError> {
-    list::read(filtered(list::page::<Affiliate>(account_id, walk), account_id, wanted), store.read()).await
+    let query = of_program(account_id, wanted);
+    // The affiliates of a program are read in the order of an index of enrollments, so that a page costs no more than its rows.
+    let page = match wanted.program_id {
+        Some(_) => walk.cut(query, enrollment::Column::AffiliateId),
+        None => walk.cut(query, table::Column::Id),
+    };
+    list::read(filtered(page, account_id, wanted), store.read()).await
 }
 
 /// How many affiliates there are in one state.
@@ -221,14 +234,13 @@ pub async fn count(
 ) -> Result<Vec<StateCount>, StoreError> {
     const WITH_SALES: &str = "with_sales";
     let with_sales = (WITH_SALES, balance::Column::AffiliateId);
-    let mut query =
-        filtered(table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())), account_id, wanted)
-            .select_only()
-            .column(table::Column::State)
-            .expr(Expr::col(table::Column::Id.as_column_ref()).count())
-            .expr(Expr::col(with_sales).count())
-            .group_by(table::Column::State)
-            .into_query();
+    let mut query = filtered(of_program(account_id, wanted), account_id, wanted)
+        .select_only()
+        .column(table::Column::State)
+        .expr(Expr::col(table::Column::Id.as_column_ref()).count())
+        .expr(Expr::col(with_sales).count())
+        .group_by(table::Column::State)
+        .into_query();
     let is_same = Expr::col(table::Column::Id.as_column_ref()).eq(Expr::col(with_sales));
     query.join_subquery(JoinType::LeftJoin, affiliates_with_sales(account_id), WITH_SALES, is_same);
     let mut counts = Vec::new();

@@ -34,6 +34,7 @@ impl Stored for Click {
             affiliate_id: self.affiliate_id.uuid(),
             program_id: self.program_id.uuid(),
             referrer_url: self.referrer_url.clone(),
+            sub_id: self.sub_id.clone(),
             occurred_at: self.occurred_at.micros(),
             created_at: self.created_at.micros(),
         })
@@ -49,6 +50,7 @@ impl Stored for Click {
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             program_id: ProgramId::from_uuid(row.program_id),
             referrer_url: row.referrer_url,
+            sub_id: row.sub_id,
             occurred_at: Time::from_micros(row.occurred_at),
             created_at: Time::from_micros(row.created_at),
         })
@@ -130,6 +132,8 @@ pub struct ClickQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only clicks through this link.
     pub link_id: Option<LinkId>,
+    /// Only clicks with this sub-id.
+    pub sub_id: Option<String>,
     /// Only clicks of this visitor.
     pub tid: Option<ClickId>,
     /// Only clicks that occurred in this interval.
@@ -175,6 +179,7 @@ pub async fn list(
         .apply_if(wanted.program_id, |query, id| query.filter(Column::ProgramId.eq(id.uuid())))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.link_id, |query, id| query.filter(Column::LinkId.eq(id.uuid())))
+        .apply_if(wanted.sub_id.as_deref(), |query, sub_id| query.filter(Column::SubId.eq(sub_id)))
         .apply_if(wanted.occurred.start, |query, start| query.filter(Column::OccurredAt.gte(start.micros())))
         .apply_if(wanted.occurred.end, |query, end| query.filter(Column::OccurredAt.lt(end.micros())));
     walk.cut(query, Column::Id).all(store.read()).await?.into_iter().map(Click::from_row).collect()

@@ -251,6 +251,8 @@ pub struct ConversionQuery {
     pub order_id: Option<String>,
     /// Only conversions with this order number.
     pub order_number: Option<String>,
+    /// Only custom events of this kind.
+    pub custom_kind: Option<String>,
     /// Whether to leave the candidates out. They are most of a row's bytes.
     pub without_candidates: bool,
 }
@@ -344,6 +346,9 @@ pub async fn list(
             })
             .apply_if(wanted.order_number.as_deref(), |query, number| {
                 query.filter(has_order_field(store.read(), "order_number", number))
+            })
+            .apply_if(wanted.custom_kind.as_deref(), |query, kind| {
+                query.filter(has_order_field(store.read(), "custom_kind", kind))
             })
             .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
             .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));

@@ -64,7 +64,8 @@ pub(super) fn from_row(row: table::Model) -> Result<LedgerEntry, StoreError> {
     })
 }
 
-pub(super) fn balance_to_row(key: &BalanceKey, balance: Balance) -> balance_table::Model {
+/// A change of a balance, with the number of rewards for sales that it has.
+pub(super) fn balance_to_row(key: &BalanceKey, balance: Balance, sale_reward_count: i64) -> balance_table::Model {
     balance_table::Model {
         account_id: key.account_id.uuid(),
         affiliate_id: key.affiliate_id.uuid(),
@@ -73,6 +74,7 @@ pub(super) fn balance_to_row(key: &BalanceKey, balance: Balance) -> balance_tabl
         pending_minor: balance.pending_minor,
         owed_minor: balance.owed_minor,
         paid_minor: balance.paid_minor,
+        sale_reward_count,
     }
 }
 

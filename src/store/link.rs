@@ -29,6 +29,7 @@ impl Stored for Link {
             affiliate_id: self.affiliate_id.uuid(),
             code: self.code.clone(),
             destination_url: self.destination_url.clone(),
+            claimed_page: self.claimed_page.clone(),
             state: self.state.as_str().to_owned(),
             created_at: self.created_at.micros(),
             revoked_at: self.revoked_at.map(Time::micros),
@@ -44,6 +45,7 @@ impl Stored for Link {
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             code: row.code,
             destination_url: row.destination_url,
+            claimed_page: row.claimed_page,
             state: name.parse(&row.state)?,
             created_at: Time::from_micros(row.created_at),
             revoked_at: row.revoked_at.map(Time::from_micros),
@@ -68,6 +70,13 @@ impl Stored for Link {
             loading.catalogues.keep_link_code(&link);
         }
         codes.into_iter().for_each(|code| loading.set.names.link_codes.insert_absent(code));
+        let pages = std::mem::take(&mut loading.needs.names.claimed_pages);
+        let columns = [table::Column::AccountId, table::Column::ClaimedPage];
+        loading.by::<Self, _>(&columns, pages.iter().map(SqlKey::values)).await?;
+        pages.into_iter().for_each(|page| loading.set.names.claimed_pages.insert_absent(page));
+        let affiliates = std::mem::take(&mut loading.needs.names.links_of);
+        let columns = [table::Column::AccountId, table::Column::AffiliateId];
+        loading.by::<Self, _>(&columns, affiliates.iter().map(SqlKey::values)).await?;
         loading.by_key::<Self>().await
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 pub mod account;
 pub mod account_head;
 pub mod affiliate;
+pub mod audit;
 mod backend;
 pub mod backup;
 pub mod click;
@@ -27,6 +28,7 @@ pub mod ledger;
 pub mod link;
 pub mod list;
 pub mod lists;
+pub mod mail;
 pub mod offer;
 pub mod program;
 pub mod request;
@@ -241,6 +243,12 @@ impl Store {
     /// [`StoreError`].
     pub async fn begin_in(&self, lane: usize) -> Result<WriteTransaction, StoreError> {
         self.lanes.begin(lane).await.map(WriteTransaction)
+    }
+
+    /// Divides the work that a lane does by itself into short or into long parts. A commit waits for such a part. Long ones cost less in
+    /// all.
+    pub async fn keep_pauses_short(&self, lane: usize, are_short: bool) {
+        self.lanes.keep_pauses_short(lane, are_short).await;
     }
 
     /// Releases the resources that belong to the thread of a lane's writer. The thread calls it at its end.

@@ -29,6 +29,8 @@ impl Stored for Program {
             display_name: self.display_name.clone(),
             currency: self.currency.code().to_owned(),
             landing_url: self.landing_url.clone(),
+            // A host has no blanks.
+            hosts: self.hosts.join(" "),
             is_default: self.is_default,
             state: self.state.as_str().to_owned(),
             terms_version: self.terms_version,
@@ -47,6 +49,7 @@ impl Stored for Program {
             display_name: row.display_name,
             currency: name.parse(&row.currency)?,
             landing_url: row.landing_url,
+            hosts: row.hosts.split_whitespace().map(str::to_owned).collect(),
             is_default: row.is_default,
             state: name.parse(&row.state)?,
             terms_version: row.terms_version,

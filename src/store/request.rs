@@ -12,10 +12,15 @@ use super::row::{RowName, to_json};
 use super::set::keyed::{delete_by, rows_by};
 use super::set::stored::Stored;
 use super::{Store, StoreError, WriteTransaction};
+use crate::domain::affiliate::Affiliate;
+use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
+use crate::domain::coupon::Coupon;
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::AccountId;
 use crate::domain::id::ConversionId;
 use crate::domain::lead::Lead;
+use crate::domain::link::Link;
 use crate::domain::outcome::Outcome;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::set::Needs;
@@ -52,11 +57,32 @@ impl Stored for Request {
     }
 
     fn leads_to(&self, needs: &mut Needs) {
-        if self.key.is_sale() {
+        if self.key.is_attributed_as_sale() {
             needs.row::<Conversion>((self.key.account_id, ConversionId::from_uuid(self.effect)));
         }
-        if let Outcome::ChangedLead(lead) = &self.outcome {
-            needs.row::<Lead>((lead.account_id, lead.id));
+        // The rows whose personal data the answer was kept without.
+        let account_id = self.key.account_id;
+        let coupon = match &self.outcome {
+            Outcome::Affiliate(made) => made.coupon.as_ref(),
+            Outcome::Enrollment(made) => made.coupon.as_ref(),
+            Outcome::Coupon(coupon) => Some(coupon),
+            Outcome::Claim(claim) => Some(&claim.coupon),
+            _ => None,
+        };
+        if let Some(coupon) = coupon {
+            needs.row::<Coupon>((coupon.account_id, coupon.id));
+        }
+        match &self.outcome {
+            Outcome::ChangedLead(lead) => needs.row::<Lead>((lead.account_id, lead.id)),
+            Outcome::Affiliate(made) => {
+                needs.row::<Affiliate>((account_id, made.affiliate.id));
+                needs.row::<Enrollment>((account_id, made.enrollment.enrollment.id));
+            }
+            Outcome::ChangedAffiliate(affiliate) => needs.row::<Affiliate>((account_id, affiliate.id)),
+            Outcome::Enrollment(made) => needs.row::<Enrollment>((account_id, made.enrollment.enrollment.id)),
+            Outcome::Link(answer) => needs.row::<Link>((account_id, answer.link.id)),
+            Outcome::Click(click) => needs.row::<Click>((account_id, click.tid, click.click_id)),
+            _ => {}
         }
     }
 }

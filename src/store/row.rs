@@ -37,6 +37,11 @@ impl RowName {
         bytes.try_into().map_err(|_| self.inconsistent())
     }
 
+    /// A list that [`words`] wrote.
+    pub(super) fn words<T: FromStr>(self, text: Option<&str>) -> Result<Vec<T>, StoreError> {
+        text.unwrap_or_default().split_whitespace().map(|word| self.parse(word)).collect()
+    }
+
     pub(super) fn money(self, amount_minor: i64, currency: &str) -> Result<Money, StoreError> {
         Ok(Money::new(amount_minor, self.parse(currency)?))
     }
@@ -53,6 +58,11 @@ impl RowName {
             _ => Err(self.inconsistent()),
         }
     }
+}
+
+/// The text that a row stores for a list of values without blanks, such as networks. Null for an empty list.
+pub(super) fn words<T: ToString>(values: &[T]) -> Option<String> {
+    (!values.is_empty()).then(|| values.iter().map(T::to_string).collect::<Vec<_>>().join(" "))
 }
 
 /// The text that a row stores for a value.

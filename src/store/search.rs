@@ -19,7 +19,7 @@ use super::entity::{affiliate as table, enrollment as enrollment_table};
 use super::list::{self, Walk};
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
-use super::{Snapshot, Source, Store, StoreError};
+use super::{Snapshot, Source, Store, StoreError, WriteTransaction};
 use crate::domain::affiliate::Affiliate;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::set::{Kind, WorkingSet};
@@ -92,7 +92,11 @@ fn wanted(account_id: AccountId, text: &str) -> Option<Wanted> {
 /// Writes the documents of the affiliates whose names changed. The rows of the set must be written already.
 pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
     let mut changed: BTreeSet<(AccountId, AffiliateId)> = BTreeSet::new();
+    let mut added: BTreeSet<Uuid> = BTreeSet::new();
     for (row, loaded) in set.affiliates.written() {
+        if loaded.is_none() {
+            added.insert(row.id.uuid());
+        }
         let own = |row: &Affiliate| {
             (row.first_name.clone(), row.last_name.clone(), row.email.clone(), row.external_id.clone())
         };
@@ -116,8 +120,17 @@ pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Resu
         account_id: affiliate.account_id,
         id: affiliate.id,
         grams: grams(AccountId::from_uuid(affiliate.account_id), &names(affiliate, of(&ref_ids, affiliate))),
+        is_new: added.contains(&affiliate.id),
     });
     index::write(connection, documents.collect()).await
+}
+
+/// Removes a part of what former names have left in the index. Returns 0 when nothing is left.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn tidy(transaction: &WriteTransaction) -> Result<u64, StoreError> {
+    Ok(u64::from(index::tidy(transaction.connection()).await?))
 }
 
 /// The present ref_ids of affiliates, by account and affiliate.

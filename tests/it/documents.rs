@@ -1,5 +1,9 @@
 //! The documents name only files, functions and tests that exist. A document that names anything else fails.
 
+mod calls;
+mod covered;
+mod guides;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +11,11 @@ use clap::CommandFactory;
 use headwater::config::CommandLine;
 
 const PAGES: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/semantics.md"];
+
+/// The text of a file, by its path from the root.
+fn text_of(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
 
 /// The texts of the sources, the protos and the migrations.
 fn sources(root: &Path) -> Vec<String> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::affiliate::AffiliateState;
-use headwater::domain::id::{AffiliateId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
+use headwater::domain::id::{
+    AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
+};
 use headwater::domain::money::Overflow;
 use headwater::domain::offer::OfferClosed;
 use headwater::domain::refusal::{Field, Refusal, Resource};
@@ -68,6 +70,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
         Refusal::LeadIdentifierLimit { limit: 100 },
+        Refusal::AffiliateErased { affiliate_id: AffiliateId::from_uuid(id()) },
         Refusal::AffiliateState {
             affiliate_id: AffiliateId::from_uuid(id()),
             from: AffiliateState::Applied,
@@ -79,6 +82,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ClaimantLimit { offer_id: OfferId::from_uuid(id()), limit: 1 },
         Refusal::LastKey { kind: KeyKind::Admin },
         Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
+        Refusal::VerificationTokenInvalid,
+        Refusal::KeyRevoked { key_id: ApiKeyId::from_uuid(id()) },
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::Overflow(Overflow),
@@ -104,6 +109,7 @@ fn samples() -> Vec<Error> {
             kind: KeyKind::Read,
             allowed: &[KeyKind::Admin],
         },
+        Error::AccountSuspended { reason: "unpaid".into() },
         Error::MethodUnknown { method: "headwater.v1.TrackingService/Fly".to_owned() },
         Error::CursorMalformed,
         Error::CursorForeign,

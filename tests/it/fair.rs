@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use headwater::auth::Authenticator;
+use headwater::auth::client::Client as Where;
 use headwater::auth::key;
 use headwater::clock::ManualClock;
 use headwater::domain::account::KeyKind;
@@ -147,7 +148,7 @@ db_test!(only_so_many_keys_are_looked_up_at_once, |database: TestDatabase| async
     let guesses: Vec<_> = (0..5_000).map(|_| key::generate(KeyKind::Tracking).0).collect();
     let mut lookups = Vec::new();
     let refused = guesses.iter().position(|guess| {
-        let mut lookup = Box::pin(authenticator.resolve(guess.expose_secret()));
+        let mut lookup = Box::pin(authenticator.resolve(guess.expose_secret(), Where::default()));
         match lookup.as_mut().now_or_never() {
             None => lookups.push(lookup),
             Some(Err(Error::KeyInvalid)) => {}
@@ -161,7 +162,7 @@ db_test!(only_so_many_keys_are_looked_up_at_once, |database: TestDatabase| async
     for outcome in futures::future::join_all(lookups).await {
         assert!(matches!(outcome, Err(Error::KeyInvalid)), "{outcome:?}");
     }
-    let again = authenticator.resolve(guesses[refused].expose_secret()).await;
+    let again = authenticator.resolve(guesses[refused].expose_secret(), Where::default()).await;
     assert!(matches!(again, Err(Error::KeyInvalid)), "{again:?}");
 });
 

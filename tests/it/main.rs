@@ -33,6 +33,7 @@ mod file_guards;
 mod idempotency;
 mod keys;
 mod lists;
+mod mail;
 mod managing_keys;
 mod order_lookup;
 mod outages;

@@ -111,8 +111,8 @@ db_test!(of_keys_that_are_revoked_in_one_batch_the_last_stays, |database: TestDa
         ids.push(made.api_key.unwrap().id);
     }
     let envelope = |id: &String| {
-        let command = RevokeApiKey { id: id.parse().unwrap() }.into();
-        Envelope { account_id, fingerprint: None, command }
+        let command = RevokeApiKey { id: id.parse().unwrap(), allow_lockout: false }.into();
+        Envelope { account_id, fingerprint: None, actor: None, command }
     };
     let replies = server.server.app().submit_batch(ids.iter().map(envelope).collect(), None).await.unwrap();
     let (last, others) = replies.split_last().unwrap();

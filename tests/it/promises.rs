@@ -134,7 +134,8 @@ db_test!(a_command_past_its_deadline_is_not_carried_out, |database: TestDatabase
         max_active_coupons_per_affiliate: None,
         time_zone: None,
     };
-    let envelope = Envelope { account_id: account.id.parse().unwrap(), fingerprint: None, command: update.into() };
+    let envelope =
+        Envelope { account_id: account.id.parse().unwrap(), fingerprint: None, actor: None, command: update.into() };
     let answer = server.server.app().submit(envelope, Some(clock::monotonic_now())).await;
     assert!(matches!(answer, Err(SubmitError::DeadlineExceeded)), "{answer:?}");
     let after = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();

@@ -90,6 +90,43 @@ db_test!(the_schema_is_the_golden_one, empty, |database: TestDatabase| async mov
     }
 });
 
+/// The indexes of a SQLite database that are no primary keys: the table, the index, its first two columns, and its statement.
+const INDEXES: &str = "SELECT list.name, indexes.name, first.name, second.name, made.sql \
+    FROM pragma_table_list AS list, pragma_index_list(list.name) AS indexes, sqlite_schema AS made, \
+        pragma_index_info(indexes.name) AS first, pragma_index_info(indexes.name) AS second \
+    WHERE list.type = 'table' AND indexes.origin = 'c' AND made.name = indexes.name \
+        AND first.seqno = 0 AND second.seqno = 1";
+
+#[tokio::test]
+async fn sqlite_uses_an_index_for_the_columns_that_it_begins_with() {
+    let database = TestDatabase::sqlite().await;
+    let connection = rusqlite::Connection::open(database.url.trim_start_matches("sqlite://")).unwrap();
+    let mut indexes = connection.prepare(INDEXES).unwrap();
+    let indexes =
+        indexes.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])).unwrap();
+    let indexes: Vec<[String; 5]> = indexes.map(Result::unwrap).collect();
+    assert!(indexes.len() > 10, "{indexes:?}");
+    for [table, index, first, second, made] in indexes {
+        // Some indexes have only rows that meet a condition.
+        let condition = made.split_once(" WHERE ").map_or("TRUE", |(_, condition)| condition);
+        let query = format!("SELECT * FROM \"{table}\" WHERE \"{first}\" = ? AND \"{second}\" = ? AND {condition}");
+        let query = format!("EXPLAIN QUERY PLAN {query}");
+        let plan: String = connection.query_row(&query, ["", ""], |row| row.get(3)).unwrap();
+        assert!(plan.contains(&format!("INDEX {index} ({first}=? AND {second}=?")), "{table} by {second}: {plan}");
+    }
+    // The number of rows that a list reads does not depend on the number of the account's rows.
+    for (query, part) in [
+        ("SELECT * FROM affiliate WHERE account_id = ?1 ORDER BY id LIMIT 50", "USING PRIMARY KEY (account_id=?)"),
+        ("SELECT * FROM conversion WHERE account_id = ?1 AND id > ?2 ORDER BY id LIMIT 50", "(account_id=? AND id>?)"),
+    ] {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let values = vec![""; plan.parameter_count()];
+        let steps = plan.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        assert!(steps.len() == 1 && steps[0].contains(part), "{query}: {steps:?}");
+    }
+}
+
 db_test!(a_store_that_is_opened_again_is_the_same, empty, |database: TestDatabase| async move {
     let first = open(&database).await;
     let identity = first.identity.clone();

@@ -88,6 +88,8 @@ fn batch(bytes: &[u8]) {
             Item::Sale(message) => ("RecordSale", message.encode_to_vec()),
             Item::Refund(message) => ("RecordRefund", message.encode_to_vec()),
             Item::Cancellation(message) => ("RecordCancellation", message.encode_to_vec()),
+            Item::Appointment(message) => ("RecordAppointment", message.encode_to_vec()),
+            Item::CustomEvent(message) => ("RecordCustomEvent", message.encode_to_vec()),
         };
         world.perform(&format!("headwater.v1.TrackingService/{name}"), &bytes);
         world.check();

@@ -21,8 +21,8 @@ pub type WriteEntry = fn(&[u8], i64, Time, &str, &mut Vec<u8>);
 /// A segment, and its encoding for readers. It is encoded when a reader first needs it.
 pub struct FeedSegment {
     segment: Segment,
-    /// The API keys that the segment's events revoke.
-    revoked_keys: Vec<Uuid>,
+    /// The API keys that the segment's events revoke or change.
+    changed_keys: Vec<Uuid>,
     entries: OnceLock<Entries>,
 }
 
@@ -34,9 +34,10 @@ struct Entries {
 
 impl FeedSegment {
     pub(super) fn new(segment: Segment) -> Arc<Self> {
-        let revocations = segment.events().filter(|(_, header, _)| header.kind == EventKind::ApiKeyRevoked);
-        let revoked_keys = revocations.map(|(_, header, _)| header.subject_id).collect();
-        Arc::new(Self { segment, revoked_keys, entries: OnceLock::new() })
+        let is_change = |kind| matches!(kind, EventKind::ApiKeyRevoked | EventKind::ApiKeyUpdated);
+        let changes = segment.events().filter(|(_, header, _)| is_change(header.kind));
+        let changed_keys = changes.map(|(_, header, _)| header.subject_id).collect();
+        Arc::new(Self { segment, changed_keys, entries: OnceLock::new() })
     }
 
     /// The sequence of the segment's first event.
@@ -49,9 +50,9 @@ impl FeedSegment {
         self.segment.last_sequence
     }
 
-    /// Whether an event of the segment revokes this key.
-    pub fn revokes(&self, key_id: ApiKeyId) -> bool {
-        self.revoked_keys.contains(&key_id.uuid())
+    /// Whether an event of the segment revokes or changes this key.
+    pub fn changes(&self, key_id: ApiKeyId) -> bool {
+        self.changed_keys.contains(&key_id.uuid())
     }
 
     /// The place after the event with this sequence, which is one of the segment.
@@ -90,7 +91,7 @@ impl FeedSegment {
     #[cfg(test)]
     pub(super) fn for_tests(first_sequence: i64, last_sequence: i64) -> Self {
         let segment = Segment::for_tests(first_sequence, last_sequence);
-        Self { segment, revoked_keys: Vec::new(), entries: OnceLock::new() }
+        Self { segment, changed_keys: Vec::new(), entries: OnceLock::new() }
     }
 }
 

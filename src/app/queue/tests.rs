@@ -22,7 +22,12 @@ fn command(account_id: AccountId, key: usize, weight: usize) -> Envelope {
     let ids = (0..weight as u128).map(|number| RewardId::from_uuid(Uuid::from_u128(number))).collect();
     let fingerprint =
         Fingerprint { scope: "test".to_owned(), key: key.to_string(), content_hash: [0; 32], is_kept_for_ever: false };
-    Envelope { account_id, fingerprint: Some(fingerprint), command: ApproveRewards { ids, skip_others: false }.into() }
+    Envelope {
+        account_id,
+        fingerprint: Some(fingerprint),
+        actor: None,
+        command: ApproveRewards { ids, skip_others: false }.into(),
+    }
 }
 
 fn key(envelope: &Envelope) -> usize {
@@ -35,6 +40,8 @@ struct Bench {
     room: Shares<AccountId>,
     suspects: Suspects,
     now: Instant,
+    /// Whether the last batch was short.
+    is_short: bool,
     /// How many commands each account has submitted.
     submitted: BTreeMap<AccountId, usize>,
     /// Each account's keys in the order in which they were taken.
@@ -51,6 +58,7 @@ impl Bench {
             room: Shares::new(1_000_000),
             suspects: Suspects::default(),
             now: clock::monotonic_now(),
+            is_short: false,
             submitted: BTreeMap::new(),
             taken: BTreeMap::new(),
             calls: Vec::new(),
@@ -74,7 +82,8 @@ impl Bench {
 
     /// Takes a batch and answers it. Returns the number of commands of each account, and that of commands apart.
     fn batch(&mut self) -> (BTreeMap<AccountId, usize>, usize) {
-        let Batch { together, apart, .. } = self.queue.take(&self.suspects, self.now);
+        let Batch { together, apart, is_short, .. } = self.queue.take(&self.suspects, self.now);
+        self.is_short = is_short;
         let mut counts = BTreeMap::new();
         let count_apart = apart.envelopes.len();
         for Lot { envelopes, parts } in [together, apart] {
@@ -172,8 +181,22 @@ fn busy_accounts_take_turns_beside_a_light_one_too() {
     for number in (1..=8).chain(1..=8) {
         bench.submit(light, 3);
         assert_eq!(bench.batch().0, BTreeMap::from([(light, 3), (account(number), SHORT_WEIGHT_MAX)]));
+        assert!(bench.is_short);
     }
     bench.finish();
+}
+
+#[test]
+fn batches_of_one_account_are_not_short() {
+    for count in [3, 1_000] {
+        let mut bench = Bench::new();
+        for _ in 0..3 {
+            bench.submit(account(1), count);
+            bench.batch();
+            assert!(!bench.is_short);
+        }
+        bench.finish();
+    }
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn name_of((unit, currency): (RewardUnit, Currency)) -> String {
 fn fits(reward: &Reward, booked: Booked) -> bool {
     let value = reward.value.amount_minor;
     let expected = match reward.state {
-        RewardState::Pending => Booked { pending: value, ..Booked::default() },
+        RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
         RewardState::Paid if reward.unit != RewardUnit::Cash => Booked { fulfilled: value, ..Booked::default() },
         RewardState::Approved | RewardState::Paid => Booked { payable: value, ..Booked::default() },
         RewardState::Denied | RewardState::Reversed => Booked::default(),

@@ -54,7 +54,7 @@ async fn approve(app: &App, run: &mut Run) -> Result<(), UpkeepError> {
             failpoint!(BeforeApproval);
             let count = ids.len() as u64;
             let command = ApproveRewards { ids, skip_others: true }.into();
-            match app.submit(Envelope { account_id, fingerprint: None, command }, None).await {
+            match app.submit(Envelope { account_id, fingerprint: None, actor: None, command }, None).await {
                 Ok(_) => run.count("rewards approved", count),
                 Err(error @ (SubmitError::Refused(_) | SubmitError::Internal(_))) => {
                     tracing::error!(%account_id, %error, "the due rewards of an account cannot be approved");

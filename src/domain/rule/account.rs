@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
+use super::account_email::ask_to_verify;
 use super::context::{Context, Rule};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::{UTC, ZONES_MAX, ZoneSince};
@@ -34,6 +37,8 @@ pub struct RegisterAccount {
     pub time_zone: String,
     /// The first admin key.
     pub key: NewApiKey,
+    /// The token to mail to the address.
+    pub token: String,
 }
 
 impl Rule for RegisterAccount {
@@ -45,7 +50,7 @@ impl Rule for RegisterAccount {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         email_is_free(context, &self.email, None)?;
-        let account = Account {
+        let mut account = Account {
             id: AccountId::new(context.ids),
             display_name: self.display_name.clone(),
             email: self.email.clone(),
@@ -53,12 +58,17 @@ impl Rule for RegisterAccount {
             time_zones: first_zone(&self.time_zone),
             created_at: context.now,
             updated_at: context.now,
+            suspended_at: None,
+            suspension_reason: String::new(),
+            email_verified_at: None,
+            verification: None,
         };
         // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;
+        ask_to_verify(context, &mut account, &self.token);
         let account = context.put(account);
         context.tell(EventKind::AccountRegistered, EventImage::Account(Arc::clone(&account)));
-        let key = make_key(context, KeyKind::Admin, "first key", None, &self.key);
+        let key = CreateApiKey::new(KeyKind::Admin, "first key", self.key.clone()).make(context);
         Ok(Arc::new(RegistrationOutcome { account, key }))
     }
 }
@@ -111,8 +121,8 @@ fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> 
 pub struct UpdateAccount {
     /// The merchant's name.
     pub display_name: Option<String>,
-    /// The owner's email address in lower case.
-    pub email: Option<String>,
+    /// The owner's email address in lower case, and the token to mail to it if it has to be verified.
+    pub email: Option<(String, String)>,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: Option<i32>,
     /// The name of the time zone of its days.
@@ -124,17 +134,21 @@ impl Rule for UpdateAccount {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
-        needs.names.account_emails.extend(self.email.clone());
+        needs.names.account_emails.extend(self.email.as_ref().map(|(email, _)| email.clone()));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let mut account = context.set.account(context.account_id)?.as_ref().clone();
-        if let Some(email) = &self.email {
-            email_is_free(context, email, Some(account.id))?;
-            account.email.clone_from(email);
-        }
         if let Some(display_name) = &self.display_name {
             account.display_name.clone_from(display_name);
+        }
+        if let Some((email, token)) = &self.email {
+            email_is_free(context, email, Some(account.id))?;
+            let is_verified = account.email == *email && account.email_verified_at.is_some();
+            account.email.clone_from(email);
+            if !is_verified {
+                ask_to_verify(context, &mut account, token);
+            }
         }
         if let Some(limit) = self.max_active_coupons_per_affiliate {
             account.max_active_coupons_per_affiliate = limit;
@@ -149,6 +163,66 @@ impl Rule for UpdateAccount {
     }
 }
 
+/// Suspend an account. For operators.
+#[derive(Debug, Clone)]
+pub struct SuspendAccount {
+    /// Why.
+    pub reason: String,
+}
+
+impl Rule for SuspendAccount {
+    type Answer = Arc<Account>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = context.set.account(context.account_id)?;
+        if before.suspended_at.is_some() && before.suspension_reason == self.reason {
+            return Ok(Arc::clone(before));
+        }
+        let suspended_at = before.suspended_at.or(Some(context.now));
+        let account = Account {
+            suspended_at,
+            suspension_reason: self.reason.clone(),
+            updated_at: context.now,
+            ..before.as_ref().clone()
+        };
+        let account = context.put(account);
+        context.tell(EventKind::AccountSuspended, EventImage::Account(Arc::clone(&account)));
+        Ok(account)
+    }
+}
+
+/// End the suspension of an account. For operators.
+#[derive(Debug, Clone)]
+pub struct ResumeAccount {}
+
+impl Rule for ResumeAccount {
+    type Answer = Arc<Account>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = context.set.account(context.account_id)?;
+        if before.suspended_at.is_none() {
+            return Ok(Arc::clone(before));
+        }
+        let account = Account {
+            suspended_at: None,
+            suspension_reason: String::new(),
+            updated_at: context.now,
+            ..before.as_ref().clone()
+        };
+        let account = context.put(account);
+        context.tell(EventKind::AccountResumed, EventImage::Account(Arc::clone(&account)));
+        Ok(account)
+    }
+}
+
 /// Make an API key.
 #[derive(Debug, Clone)]
 pub struct CreateApiKey {
@@ -158,6 +232,10 @@ pub struct CreateApiKey {
     pub display_name: String,
     /// When the key stops working; `None` for never.
     pub expires_at: Option<Time>,
+    /// The networks that the key works from; empty for all.
+    pub allowed_networks: Vec<IpNet>,
+    /// The origins that a publishable key works on; empty for all.
+    pub allowed_origins: Vec<String>,
     /// The generated parts of the key.
     pub key: NewApiKey,
 }
@@ -168,39 +246,115 @@ impl Rule for CreateApiKey {
     fn needs(&self, _account: AccountId, _needs: &mut Needs) {}
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        Ok(make_key(context, self.kind, &self.display_name, self.expires_at, &self.key))
+        Ok(self.make(context))
     }
 }
 
-fn make_key(
-    context: &mut Context<'_>,
-    kind: KeyKind,
-    display_name: &str,
-    expires_at: Option<Time>,
-    key: &NewApiKey,
-) -> Arc<ApiKey> {
-    let key = ApiKey {
-        id: ApiKeyId::new(context.ids),
-        account_id: context.account_id,
-        kind,
-        display_name: display_name.to_owned(),
-        text_prefix: key.text_prefix.clone(),
-        secret_hash: key.secret_hash,
-        created_at: context.now,
-        expires_at,
-        revoked_at: None,
-    };
-    let key = context.put(key);
-    context.tell(EventKind::ApiKeyCreated, EventImage::ApiKey(Arc::clone(&key)));
-    key
+impl CreateApiKey {
+    /// A key that never expires and works from everywhere.
+    pub fn new(kind: KeyKind, display_name: impl Into<String>, key: NewApiKey) -> Self {
+        let display_name = display_name.into();
+        Self { kind, display_name, expires_at: None, allowed_networks: Vec::new(), allowed_origins: Vec::new(), key }
+    }
+
+    fn make(&self, context: &mut Context<'_>) -> Arc<ApiKey> {
+        let key = ApiKey {
+            id: ApiKeyId::new(context.ids),
+            account_id: context.account_id,
+            kind: self.kind,
+            display_name: self.display_name.clone(),
+            text_prefix: self.key.text_prefix.clone(),
+            secret_hash: self.key.secret_hash,
+            created_at: context.now,
+            expires_at: self.expires_at,
+            revoked_at: None,
+            updated_at: None,
+            allowed_networks: self.allowed_networks.clone(),
+            allowed_origins: self.allowed_origins.clone(),
+        };
+        let key = context.put(key);
+        context.tell(EventKind::ApiKeyCreated, EventImage::ApiKey(Arc::clone(&key)));
+        key
+    }
 }
 
-/// Revoke an API key. The last key that works of those that manage the account's keys cannot be revoked, because nobody could then
-/// create another.
+/// Change an API key. A field that is `None` keeps its value.
+#[derive(Debug, Clone)]
+pub struct UpdateApiKey {
+    /// The key to change.
+    pub id: ApiKeyId,
+    /// The merchant's name for the key.
+    pub display_name: Option<String>,
+    /// When the key stops working, or never.
+    pub expires_at: Option<Option<Time>>,
+    /// The networks that the key works from; empty for all.
+    pub allowed_networks: Option<Vec<IpNet>>,
+    /// The origins that a publishable key works on; empty for all.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Whether the last key that manages keys may expire.
+    pub allow_lockout: bool,
+}
+
+impl Rule for UpdateApiKey {
+    type Answer = Arc<ApiKey>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<ApiKey>((account, self.id));
+        if self.expires_at.is_some() {
+            needs.names.managing_keys.insert(account);
+        }
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = context.get::<ApiKey, _>(self.id)?;
+        if before.revoked_at.is_some() {
+            return Err(Refusal::KeyRevoked { key_id: before.id });
+        }
+        let mut key = before.as_ref().clone();
+        if let Some(Some(ends_at)) = self.expires_at
+            && manages_keys(&key, context.now)
+            && key.expires_at.is_none_or(|before| ends_at < before)
+            && !self.allow_lockout
+            && !context.set.has_other_managing_key(&key, ends_at)?
+        {
+            return Err(Refusal::LastKey { kind: key.kind });
+        }
+        if let Some(display_name) = &self.display_name {
+            key.display_name.clone_from(display_name);
+        }
+        if let Some(expires_at) = self.expires_at {
+            key.expires_at = expires_at;
+        }
+        if let Some(networks) = &self.allowed_networks {
+            key.allowed_networks.clone_from(networks);
+        }
+        if let Some(origins) = &self.allowed_origins {
+            if key.kind != KeyKind::Publishable && !origins.is_empty() {
+                let problem = "only a publishable key has origins; leave them out".to_owned();
+                return Err(Refusal::InvalidField { field: Field::AllowedOrigins, problem });
+            }
+            key.allowed_origins.clone_from(origins);
+        }
+        key.updated_at = Some(context.now);
+        let key = context.put(key);
+        context.tell(EventKind::ApiKeyUpdated, EventImage::ApiKey(Arc::clone(&key)));
+        Ok(key)
+    }
+}
+
+/// Whether the key is one of those that manage the account's keys, and works.
+fn manages_keys(key: &ApiKey, now: Time) -> bool {
+    key.kind == KeyKind::that_manages(key.account_id) && key.is_valid(now)
+}
+
+/// Revoke an API key. The last key that works of those that manage the account's keys is not revoked by mistake, because nobody
+/// could then create another.
 #[derive(Debug, Clone)]
 pub struct RevokeApiKey {
     /// The key to revoke.
     pub id: ApiKeyId,
+    /// Whether the last key that manages keys may be revoked.
+    pub allow_lockout: bool,
 }
 
 impl Rule for RevokeApiKey {
@@ -216,8 +370,10 @@ impl Rule for RevokeApiKey {
         if key.revoked_at.is_some() {
             return Ok(Arc::clone(key));
         }
-        let is_managing = key.kind == KeyKind::that_manages(key.account_id);
-        if is_managing && key.is_valid(context.now) && !context.set.has_other_managing_key(key, context.now)? {
+        if manages_keys(key, context.now)
+            && !self.allow_lockout
+            && !context.set.has_other_managing_key(key, context.now)?
+        {
             return Err(Refusal::LastKey { kind: key.kind });
         }
         let key = ApiKey { revoked_at: Some(context.now), ..key.as_ref().clone() };

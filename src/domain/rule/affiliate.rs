@@ -1,7 +1,11 @@
 //! The rules of affiliates.
 
+mod erase;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use erase::EraseAffiliate;
 
 use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
@@ -145,7 +149,7 @@ impl Rule for UpdateAffiliate {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        let before = Arc::clone(context.set.affiliate(context.account_id, &self.affiliate)?);
+        let before = Arc::clone(context.set.living_affiliate(context.account_id, &self.affiliate)?);
         check_etag(&before, self.etag.as_ref())?;
         for (field, name) in self.names() {
             name_is_free(context, field, &name, Some(before.id))?;
@@ -217,7 +221,7 @@ impl Rule for ChangeAffiliateState {
         let kind = match self.to {
             AffiliateState::Rejected => EventKind::AffiliateRejected,
             AffiliateState::Inactive => EventKind::AffiliateDeactivated,
-            AffiliateState::Active | AffiliateState::Applied => EventKind::AffiliateApproved,
+            AffiliateState::Active | AffiliateState::Applied | AffiliateState::Erased => EventKind::AffiliateApproved,
         };
         Ok(put_changed(context, kind, affiliate))
     }
@@ -253,7 +257,7 @@ impl Rule for RotateAffiliateToken {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        let before = context.set.affiliate(context.account_id, &self.affiliate)?;
+        let before = context.set.living_affiliate(context.account_id, &self.affiliate)?;
         let affiliate = Affiliate { token_hash: self.token_hash, ..before.as_ref().clone() };
         Ok(put_changed(context, EventKind::AffiliateTokenRotated, affiliate))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
@@ -20,12 +21,23 @@ use crate::domain::time::Time;
 pub struct Referral {
     /// The visitor's tracking id. `Err` has the text of a tid that Headwater did not make; it is shown among the candidates.
     pub tid: Option<Result<ClickId, String>>,
-    /// A ref_id in lower case. It counts as a click that happens now.
-    pub ref_id: Option<String>,
+    /// A ref_id. It counts as a click that happens now.
+    pub ref_id: Option<SentRefId>,
     /// A coupon code, folded.
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
     pub item_sku: String,
+    /// The name of the custom event's kind; empty for other events. It is no trace itself, but only programs that declare it credit it.
+    pub custom_kind: String,
+}
+
+/// A ref_id or link code that came with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentRefId {
+    /// The code in lower case.
+    Code(String),
+    /// The link that had the code. Events that are judged again have it.
+    Link(LinkId),
 }
 
 impl Referral {
@@ -39,8 +51,10 @@ impl Referral {
         if let Some(Ok(tid)) = &self.tid {
             needs.names.clicks_of.insert((account, *tid));
         }
-        if let Some(code) = &self.ref_id {
-            needs.link_code(account, code);
+        match &self.ref_id {
+            Some(SentRefId::Code(code)) => needs.link_code(account, code),
+            Some(SentRefId::Link(id)) => needs.row::<Link>((account, *id)),
+            None => {}
         }
         if let Some(code) = &self.coupon_code {
             needs.coupon_code(account, code);
@@ -94,6 +108,8 @@ struct Runner<'set> {
     /// When the evidence happened.
     referred_at: Time,
     link_id: Option<LinkId>,
+    /// The sub-id of a click.
+    sub_id: &'set str,
     result: Option<CandidateResult>,
 }
 
@@ -106,6 +122,7 @@ impl<'set> Runner<'set> {
             clicked_at: None,
             referred_at: occurred_at,
             link_id: None,
+            sub_id: "",
             result: Some(CandidateResult::Unknown),
         }
     }
@@ -119,7 +136,16 @@ impl<'set> Runner<'set> {
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
         let result = why_not_earning(enrollment, program, occurred_at);
         let (enrollment, program) = (Some(enrollment), Some(program.as_ref()));
-        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, link_id: None, result })
+        Ok(Self {
+            evidence,
+            enrollment,
+            program,
+            clicked_at: None,
+            referred_at: occurred_at,
+            link_id: None,
+            sub_id: "",
+            result,
+        })
     }
 
     /// Whether the click is later than an event. A time in whole seconds may be any moment of its second.
@@ -162,6 +188,28 @@ pub fn why_not_earning(enrollment: &Enrollment, program: &Program, occurred_at: 
     }
 }
 
+/// Why an enrollment is not credited with an event, if so. A program credits only the kinds of custom events that its terms declared when
+/// the event happened.
+pub(super) fn why_not_crediting(
+    set: &WorkingSet,
+    enrollment: &Enrollment,
+    program: &Program,
+    event: &Conversion,
+) -> Result<Option<CandidateResult>, Refusal> {
+    let is_declared = declares(set, program, &event.order.custom_kind, event.occurred_at)?;
+    let fault = (!is_declared).then_some(CandidateResult::KindNotDeclared);
+    Ok(why_not_earning(enrollment, program, event.occurred_at).or(fault))
+}
+
+/// Whether a program declared this kind of custom event at a time. Events of other kinds than custom events need no declaration.
+fn declares(set: &WorkingSet, program: &Program, custom_kind: &str, at: Time) -> Result<bool, Refusal> {
+    if custom_kind.is_empty() {
+        return Ok(true);
+    }
+    let terms = applicable_terms(set, program, at, None)?;
+    Ok(terms.rules.custom_kinds.iter().any(|declared| declared == custom_kind))
+}
+
 /// When an event happened that was sent without a time: now, or at the visitor's latest click if the server's clock was set back by up
 /// to a day since then. Such an event is later than every click that was recorded before it.
 pub(super) fn arrival_time(
@@ -198,6 +246,13 @@ pub(super) fn attribute(
         runners.push(coupon_runner(set, account_id, code, &referral.item_sku, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
+    for runner in &mut runners {
+        if let Some(program) = runner.program
+            && !declares(set, program, &referral.custom_kind, occurred_at)?
+        {
+            runner.lose(CandidateResult::KindNotDeclared);
+        }
+    }
     choose_click(set, &mut runners, occurred_at)?;
     let precedence = precedence(set, &runners, occurred_at)?;
 
@@ -245,6 +300,7 @@ fn candidate(runner: Runner<'_>) -> Candidate {
         affiliate_id: runner.enrollment.map(|enrollment| enrollment.affiliate_id),
         enrollment_id: runner.enrollment.map(|enrollment| enrollment.id),
         result: runner.result.unwrap_or(CandidateResult::LowerPrecedence),
+        sub_id: runner.sub_id.to_owned(),
     }
 }
 
@@ -341,17 +397,27 @@ fn click_runners<'set>(
             }
             for click in clicks {
                 let link = set.link(account_id, click.link_id)?;
-                runners.push(link_runner(set, link, Evidence::Click(click.id), click.occurred_at, occurred_at)?);
+                let mut runner = link_runner(set, link, Evidence::Click(click.id), click.occurred_at, occurred_at)?;
+                runner.sub_id = &click.sub_id;
+                runners.push(runner);
             }
         }
         Some(Err(text)) => runners.push(Runner::unknown(Evidence::Tid(text.clone()), occurred_at)),
         None => {}
     }
-    if let Some(ref_id) = &referral.ref_id {
-        runners.push(match set.link_with_code(account_id, ref_id)? {
-            Some(link) => link_runner(set, link, Evidence::RefId(ref_id.clone()), occurred_at, occurred_at)?,
-            None => Runner::unknown(Evidence::RefId(ref_id.clone()), occurred_at),
-        });
+    let link = match &referral.ref_id {
+        Some(SentRefId::Code(code)) => match set.link_with_code(account_id, code)? {
+            Some(link) => Some(link),
+            None => {
+                runners.push(Runner::unknown(Evidence::RefId(code.clone()), occurred_at));
+                None
+            }
+        },
+        Some(SentRefId::Link(id)) => Some(set.link(account_id, *id)?),
+        None => None,
+    };
+    if let Some(link) = link {
+        runners.push(link_runner(set, link, Evidence::Link(link.id), occurred_at, occurred_at)?);
     }
     Ok(())
 }

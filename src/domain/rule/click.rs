@@ -2,7 +2,7 @@
 
 use super::attribution::why_not_earning;
 use super::context::{Context, Rule};
-use super::{link, timeline};
+use super::timeline;
 use crate::domain::click::{Click, ClickOutcome};
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::{Refusal, Resource};
@@ -12,8 +12,12 @@ use crate::domain::time::Time;
 /// Record a visit through a link.
 #[derive(Debug, Clone)]
 pub struct RecordClick {
-    /// The code of the link, or a ref_id, in lower case.
+    /// The code of the link, or a ref_id, in lower case. Empty: the link is the one that claims the page.
     pub code: String,
+    /// The page that the visitor came to, as links claim it. Only looked at if there is no code.
+    pub page: String,
+    /// The affiliate's own name for where the link was placed.
+    pub sub_id: String,
     /// The visitor's tracking id, if the visitor already has one.
     pub tid: Option<ClickId>,
     /// The page that the visitor came from.
@@ -32,7 +36,11 @@ impl Rule for RecordClick {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
-        needs.link_code(account, &self.code);
+        if self.code.is_empty() {
+            needs.names.claimed_pages.insert((account, self.page.clone()));
+        } else {
+            needs.link_code(account, &self.code);
+        }
         needs.names.clicks_of.extend(self.tid.map(|tid| (account, tid)));
         if self.locks_account() {
             needs.names.conversions_of_visitor.extend(self.tid.map(|tid| (account, tid)));
@@ -43,8 +51,13 @@ impl Rule for RecordClick {
         let account_id = context.account_id;
         // A revoked link and an ended enrollment get the same answer as an unknown code, because a visitor's browser need not
         // know the difference.
-        let unknown = || Refusal::not_found(Resource::Link, &self.code);
-        let link = context.set.link_with_code(account_id, &self.code)?.ok_or_else(unknown)?;
+        let (found, name) = if self.code.is_empty() {
+            (context.set.link_claiming(account_id, &self.page)?, &self.page)
+        } else {
+            (context.set.link_with_code(account_id, &self.code)?, &self.code)
+        };
+        let unknown = || Refusal::not_found(Resource::Link, name);
+        let link = found.ok_or_else(unknown)?;
         let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;
         let program = context.set.program(account_id, enrollment.program_id)?;
         // A click is judged by what its link was when it happened.
@@ -52,7 +65,7 @@ impl Rule for RecordClick {
         if link.is_revoked_at(occurred_at) || why_not_earning(enrollment, program, occurred_at).is_some() {
             return Err(unknown());
         }
-        let destination_url = link::destination(context, link, enrollment)?;
+        let destination_url = context.set.destination(link, enrollment)?.to_owned();
         let id = ClickId::new(context.ids);
         let known_visitor = match self.tid {
             Some(tid) if !context.set.clicks_of(account_id, tid)?.is_empty() => Some(tid),
@@ -67,6 +80,7 @@ impl Rule for RecordClick {
             affiliate_id: enrollment.affiliate_id,
             program_id: enrollment.program_id,
             referrer_url: self.referrer_url.clone(),
+            sub_id: self.sub_id.clone(),
             occurred_at,
             created_at: context.now,
         };

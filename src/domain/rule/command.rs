@@ -1,6 +1,7 @@
 //! The list of all writes, and the envelope that carries one.
 
 use super::context::{Context, Rule};
+use crate::domain::audit::Actor;
 use crate::domain::id::AccountId;
 use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
@@ -59,7 +60,11 @@ macro_rules! commands {
 commands! {
     account::RegisterAccount(RegisterAccount),
     account::UpdateAccount(UpdateAccount),
+    account_email::VerifyAccountEmail(VerifyAccountEmail),
+    account::SuspendAccount(SuspendAccount),
+    account::ResumeAccount(ResumeAccount),
     account::CreateApiKey(CreateApiKey),
+    account::UpdateApiKey(Box<UpdateApiKey>),
     account::RevokeApiKey(RevokeApiKey),
     program::CreateProgram(Box<CreateProgram>),
     program::UpdateProgram(Box<UpdateProgram>),
@@ -68,10 +73,12 @@ commands! {
     affiliate::UpdateAffiliate(Box<UpdateAffiliate>),
     affiliate::ChangeAffiliateState(ChangeAffiliateState),
     affiliate::RotateAffiliateToken(RotateAffiliateToken),
+    affiliate::EraseAffiliate(EraseAffiliate),
     enrollment::EnrollAffiliate(EnrollAffiliate),
     enrollment::UpdateEnrollment(UpdateEnrollment),
     enrollment::EndEnrollment(EndEnrollment),
     link::CreateLink(CreateLink),
+    link::UpdateLink(UpdateLink),
     link::RevokeLink(RevokeLink),
     coupon::AssignCoupon(AssignCoupon),
     coupon::UpdateCoupon(UpdateCoupon),
@@ -96,6 +103,8 @@ commands! {
     lead::AttributeLead(Box<AttributeLead>),
     reward::ApproveRewards(ApproveRewards),
     reward::DenyRewards(DenyRewards),
+    reward::HoldRewards(HoldRewards),
+    reward::ReleaseRewards(ReleaseRewards),
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
 }
@@ -107,6 +116,8 @@ pub struct Envelope {
     pub account_id: AccountId,
     /// Identifies a repeat of the write; none when the caller gave no key.
     pub fingerprint: Option<Fingerprint>,
+    /// Who asks for it, for the audit log. `None` for a write that has no entry there: an event that was told, or work of the server.
+    pub actor: Option<Box<Actor>>,
     /// The write.
     pub command: Command,
 }

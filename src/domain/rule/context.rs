@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::domain::conversion::{ConversionImage, Credit};
 use crate::domain::event::{EventImage, EventKind, NewEvent};
-use crate::domain::id::{AccountId, EventId, IdSource};
+use crate::domain::id::{AccountId, EventId, IdSource, MailId};
 use crate::domain::ledger::Posting;
+use crate::domain::mail::{Letter, Mail};
 use crate::domain::outcome::{OtherOutcome, Outcome};
 use crate::domain::refusal::Refusal;
 use crate::domain::set::{InSet, Named, Needs, WorkingSet};
@@ -63,6 +64,12 @@ impl Context<'_> {
     /// Adds an entry to the ledger.
     pub(super) fn post(&mut self, posting: Posting) {
         self.set.postings.push(posting);
+    }
+
+    /// Sends a mail once the command is committed.
+    pub(super) fn mail(&mut self, letter: Letter) {
+        let mail = Mail::new(MailId::new(self.ids), self.account_id, letter, self.now);
+        self.put(mail);
     }
 
     /// Adds an event that happened now to the feed.

@@ -95,14 +95,19 @@ impl Rule for RemoveCoupon {
         if coupon.state == CouponState::Removed {
             return Ok(coupon);
         }
-        let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
-        let count = context.set.coupon_count(context.account_id, coupon.affiliate_id)?;
-        context.put(CouponCount { active_count: count.active_count - 1, ..count });
-        let removed = Coupon { state: CouponState::Removed, removed_at: Some(context.now), ..coupon.as_ref().clone() };
-        let removed = put(context, EventKind::CouponRemoved, removed, program_id);
-        if let Some(offer_id) = removed.offer_id {
-            offer::give_claim_back(context, offer_id, removed.affiliate_id)?;
-        }
-        Ok(removed)
+        remove(context, &coupon)
     }
+}
+
+/// Removes a coupon that is active.
+pub(super) fn remove(context: &mut Context<'_>, coupon: &Coupon) -> Result<Arc<Coupon>, Refusal> {
+    let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
+    let count = context.set.coupon_count(context.account_id, coupon.affiliate_id)?;
+    context.put(CouponCount { active_count: count.active_count - 1, ..count });
+    let removed = Coupon { state: CouponState::Removed, removed_at: Some(context.now), ..coupon.clone() };
+    let removed = put(context, EventKind::CouponRemoved, removed, program_id);
+    if let Some(offer_id) = removed.offer_id {
+        offer::give_claim_back(context, offer_id, removed.affiliate_id)?;
+    }
+    Ok(removed)
 }

@@ -2,7 +2,8 @@
 
 use super::command::{Command, Envelope};
 use super::context::Context;
-use crate::domain::id::{AccountId, IdSource};
+use crate::domain::audit::AuditEntry;
+use crate::domain::id::{AccountId, AuditEntryId, IdSource};
 use crate::domain::outcome::Outcome;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Fingerprint, REQUEST_ID_KEPT_DAYS, Request, RequestKey};
@@ -68,6 +69,10 @@ fn apply(
     let mut context = Context { set, account_id: envelope.account_id, now, ids, cause_id: envelope.cause_id() };
     let outcome = command.apply(&mut context)?;
     context.set.check_sums()?;
+    if let Some(actor) = &envelope.actor {
+        let id = AuditEntryId::new(context.ids);
+        context.put(AuditEntry::new(id, context.account_id, actor, outcome.effect_id(), now));
+    }
     if let Some(fingerprint) = &envelope.fingerprint {
         context.put(Request {
             // The key belongs to the caller's account. RegisterAccount has switched the context to the new account.

@@ -79,7 +79,7 @@ impl Rule for EnrollAffiliate {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        let affiliate = Arc::clone(context.set.affiliate(context.account_id, &self.affiliate)?);
+        let affiliate = Arc::clone(context.set.living_affiliate(context.account_id, &self.affiliate)?);
         let affiliate_id = affiliate.id;
         let program_id = context.set.active_program(context.account_id, self.enrollment.program_id)?.id;
         let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {

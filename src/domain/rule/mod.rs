@@ -2,6 +2,7 @@
 //! commands.
 
 mod account;
+mod account_email;
 mod affiliate;
 mod attribution;
 mod click;
@@ -28,7 +29,7 @@ mod timeline;
 mod verdict;
 
 pub use account::NewApiKey;
-pub use attribution::{Referral, why_not_earning};
+pub use attribution::{Referral, SentRefId, why_not_earning};
 pub use command::*;
 pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};

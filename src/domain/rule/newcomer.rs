@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::affiliate::{self, CreateAffiliate};
 use super::context::Context;
 use super::enrollment::{self, NewEnrollment};
-use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::affiliate::{AffiliateSelector, AffiliateState};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::refusal::{Refusal, Resource};
@@ -68,6 +68,9 @@ impl CodeHolder {
     ) -> Result<Arc<Enrollment>, Refusal> {
         let found = context.set.find_affiliate(context.account_id, &self.affiliate)?.cloned();
         let found = match (found, self.if_missing.newcomer()) {
+            (Some(affiliate), _) if affiliate.state == AffiliateState::Erased => {
+                return Err(Refusal::AffiliateErased { affiliate_id: affiliate.id });
+            }
             (Some(affiliate), _) => Ok(affiliate),
             (None, Some(newcomer)) => Err(newcomer),
             (None, None) => return Err(Refusal::not_found(Resource::Affiliate, &self.affiliate)),

@@ -48,6 +48,8 @@ pub struct CreateProgram {
     pub currency: Currency,
     /// The page that referral links lead to.
     pub landing_url: String,
+    /// The hosts that links may lead to. Empty: any host.
+    pub hosts: Vec<String>,
     /// Whether to make it the account's default program.
     pub is_default: bool,
     /// The rules in version 1 of the terms.
@@ -73,6 +75,7 @@ impl Rule for CreateProgram {
             display_name: self.display_name.clone(),
             currency: self.currency,
             landing_url: self.landing_url.clone(),
+            hosts: self.hosts.clone(),
             is_default,
             state: ProgramState::Active,
             terms_version: 1,
@@ -103,6 +106,8 @@ pub struct UpdateProgram {
     pub display_name: Option<String>,
     /// The page that referral links lead to.
     pub landing_url: Option<String>,
+    /// The hosts that links may lead to from now on. Links that were made before stay as they are.
+    pub hosts: Option<Vec<String>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -128,6 +133,9 @@ impl Rule for UpdateProgram {
         }
         if let Some(landing_url) = &self.landing_url {
             program.landing_url.clone_from(landing_url);
+        }
+        if let Some(hosts) = &self.hosts {
+            program.hosts.clone_from(hosts);
         }
         if self.make_default && !program.is_default {
             depose_default(context)?;

@@ -102,6 +102,7 @@ impl RecordRefund {
         let lead = set.find_customer(account_id, &self.customer)?;
         // Sales that wait for their lead can be refunded too. When their lead arrives, the refunded part must not be priced.
         let mut sales = set.unmatched_sales_of(account_id, lead.map(Arc::as_ref), &self.customer)?;
+        sales.retain(|sale| sale.kind == ConversionKind::Sale);
         if let Some(lead) = lead {
             sales.extend(set.latest_sales_of(lead)?);
         } else if sales.is_empty() {
@@ -291,7 +292,8 @@ fn adjust(
     if value_minor == 0 {
         return Ok(None);
     }
-    let waits = value_minor > 0 && earned.is_some_and(|reward| reward.state == RewardState::Pending);
+    let waits = |reward: &&Reward| matches!(reward.state, RewardState::Pending | RewardState::Held);
+    let waiting = earned.filter(waits).filter(|_| value_minor > 0);
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,
@@ -303,7 +305,7 @@ fn adjust(
         value: Money::new(value_minor, adjustment.currency),
         reversed_minor: 0,
         reverses: None,
-        state: if waits { RewardState::Pending } else { RewardState::Approved },
+        state: waiting.map_or(RewardState::Approved, |reward| reward.state),
         calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
         by_hand: None,
         auto_approve_at: earned.map_or(context.now, |reward| reward.auto_approve_at),
@@ -312,7 +314,7 @@ fn adjust(
         deny_reason: String::new(),
     };
     let reward = context.put(reward);
-    let account = if waits { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };
+    let account = if waiting.is_some() { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };
     let reason = LedgerReason::Adjusted;
     context.post(Posting::for_reward(&reward, LedgerAccount::CommissionExpense, account, reason, context.now));
     Ok(Some(reward))

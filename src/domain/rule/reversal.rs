@@ -59,7 +59,7 @@ pub(super) fn take_back(
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
     let ledger_account = match reward.state {
-        RewardState::Pending => LedgerAccount::AffiliatePending,
+        RewardState::Pending | RewardState::Held => LedgerAccount::AffiliatePending,
         RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
         // A denied reward earned nothing. A reversed reward has nothing left to take back.
         RewardState::Denied | RewardState::Reversed => return Ok(None),

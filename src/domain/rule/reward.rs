@@ -1,4 +1,4 @@
-//! The rules of rewards: approval and denial, creation by hand, and fulfilment of what is no cash.
+//! The rules of rewards: approval, denial, holds, creation by hand, and fulfilment of what is no cash.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,9 +40,7 @@ impl Rule for ApproveRewards {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let step = Move {
             to: RewardState::Approved,
-            debit: LedgerAccount::AffiliatePending,
-            credit: LedgerAccount::AffiliatePayable,
-            reason: LedgerReason::Approved,
+            booked: Some((LedgerAccount::AffiliatePending, LedgerAccount::AffiliatePayable, LedgerReason::Approved)),
             kind: EventKind::RewardApproved,
             deny_reason: "",
             skip_others: self.skip_others,
@@ -76,12 +74,70 @@ impl Rule for DenyRewards {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let step = Move {
             to: RewardState::Denied,
-            debit: LedgerAccount::AffiliatePending,
-            credit: LedgerAccount::CommissionExpense,
-            reason: LedgerReason::Denied,
+            booked: Some((LedgerAccount::AffiliatePending, LedgerAccount::CommissionExpense, LedgerReason::Denied)),
             kind: EventKind::RewardDenied,
             deny_reason: &self.reason,
             skip_others: self.skip_others,
+        };
+        move_on(context, &self.ids, &step)
+    }
+}
+
+/// Keep pending rewards from approval until they are released.
+#[derive(Debug, Clone)]
+pub struct HoldRewards {
+    /// The rewards to hold, without repeats. Those that are no longer pending are skipped.
+    pub ids: Vec<RewardId>,
+}
+
+impl Rule for HoldRewards {
+    type Answer = Vec<Arc<Reward>>;
+
+    fn weight(&self) -> usize {
+        self.ids.len().max(1)
+    }
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.rewards.extend(self.ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let step = Move {
+            to: RewardState::Held,
+            booked: None,
+            kind: EventKind::RewardHeld,
+            deny_reason: "",
+            skip_others: true,
+        };
+        move_on(context, &self.ids, &step)
+    }
+}
+
+/// Release held rewards: all of them or none.
+#[derive(Debug, Clone)]
+pub struct ReleaseRewards {
+    /// The rewards to release, without repeats.
+    pub ids: Vec<RewardId>,
+}
+
+impl Rule for ReleaseRewards {
+    type Answer = Vec<Arc<Reward>>;
+
+    fn weight(&self) -> usize {
+        self.ids.len().max(1)
+    }
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.rewards.extend(self.ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let step = Move {
+            to: RewardState::Pending,
+            booked: None,
+            kind: EventKind::RewardReleased,
+            deny_reason: "",
+            skip_others: false,
         };
         move_on(context, &self.ids, &step)
     }
@@ -227,12 +283,11 @@ fn post(context: &mut Context<'_>, reward: &Reward, debit: LedgerAccount, credit
     context.post(Posting::for_reward(reward, debit, credit, reason, context.now));
 }
 
-/// A change of the state of rewards: the new state, the ledger accounts, and the event.
+/// A change of the state of rewards: the new state, the booking, and the event.
 struct Move<'run> {
     to: RewardState,
-    debit: LedgerAccount,
-    credit: LedgerAccount,
-    reason: LedgerReason,
+    /// The accounts between which the value moves, debit first, and the reason. `None`: it stays where it is.
+    booked: Option<(LedgerAccount, LedgerAccount, LedgerReason)>,
     kind: EventKind,
     deny_reason: &'run str,
     skip_others: bool,
@@ -256,11 +311,11 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
             return Err(Refusal::RewardState { reward_id: *id, from: reward.state, to: step.to });
         }
         asked.push(*id);
-        // Refunds may have taken back a part of the reward while it was pending. The rewards of those
-        // refunds change state with it.
+        // Refunds may have taken back a part of the reward while it was pending or held. The rewards of those refunds have its state,
+        // and change it with it.
         let reversals = context.set.reversals_of(context.account_id, *id)?;
-        let with_it = reversals.into_iter().filter(|other| other.state == RewardState::Pending).cloned();
-        let rewards: Vec<_> = std::iter::once(reward).chain(with_it).collect();
+        let with_it = reversals.into_iter().filter(|other| other.state == reward.state).cloned();
+        let rewards: Vec<_> = std::iter::once(Arc::clone(&reward)).chain(with_it).collect();
         for reward in rewards {
             let next = context.put(Reward {
                 state: step.to,
@@ -268,7 +323,9 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
                 deny_reason: step.deny_reason.to_owned(),
                 ..reward.as_ref().clone()
             });
-            context.post(Posting::for_reward(&next, step.debit, step.credit, step.reason, context.now));
+            if let Some((debit, credit, reason)) = step.booked {
+                post(context, &next, debit, credit, reason);
+            }
             moved.insert(next.id, next);
         }
     }

@@ -1,4 +1,5 @@
-//! The rule of sales: finds the referrer, earns the reward, and books the refunds that waited.
+//! The rule of sales: finds the referrer, earns the reward, and books the refunds that waited. Appointments and custom events are
+//! attributed by the same rule, and earn nothing.
 
 use std::sync::Arc;
 
@@ -10,13 +11,12 @@ use super::context::{Context, Rule};
 use super::customer;
 use super::refund;
 use super::timeline::{self, claim_of, gives_way};
-use super::verdict::Claim;
-use crate::domain::attribution::{CandidateResult, Evidence};
+use super::verdict::{self, Claim};
+use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     SaleOutcome,
 };
-use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::money::Money;
@@ -25,17 +25,19 @@ use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
-/// Record a sale.
+/// Record a sale, an appointment or a custom event.
 #[derive(Debug, Clone)]
 pub struct RecordSale {
+    /// Which of them it is.
+    pub kind: ConversionKind,
     /// The merchant's id for the event.
     pub event_id: String,
     /// The customer who bought.
     pub customer: Customer,
     /// The referral data of the request.
     pub referral: Referral,
-    /// The net amount; zero for a free order or a trial.
-    pub amount: Money,
+    /// The net amount of a sale; zero for a free order or a trial. The value of a custom event that has one.
+    pub amount: Option<Money>,
     /// When the sale happened; `None` for now.
     pub occurred_at: Option<Time>,
     /// Online or at a till.
@@ -46,8 +48,9 @@ pub struct RecordSale {
     pub last_name: String,
     /// The customer's monthly recurring revenue from now on. `None`: it stays.
     pub mrr: Option<Money>,
-    /// Details of the order. `coupon_code` and `item_sku` are the same as in `referral`.
-    pub order: OrderDetails,
+    /// Details of the order. `coupon_code`, `item_sku` and `custom_kind` are the same as in `referral`.
+    /// Boxed, so that a command does not become much larger than the others.
+    pub order: Box<OrderDetails>,
 }
 
 impl Rule for RecordSale {
@@ -60,7 +63,9 @@ impl Rule for RecordSale {
         if !self.referral.is_traceless() {
             needs.unmatched_sales_of_unbound(account, &self.customer);
         }
-        needs.names.waiting_refunds.insert((account, self.event_id.clone()));
+        if self.kind == ConversionKind::Sale {
+            needs.names.waiting_refunds.insert((account, self.event_id.clone()));
+        }
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<SaleOutcome, Refusal> {
@@ -84,8 +89,11 @@ impl Rule for RecordSale {
             credits: sale.credits.clone(),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
             coupon_fault: coupon_fault(&sale),
+            is_undeclared: is_undeclared(&sale),
         };
-        refund::book_waiting(context, &sale)?;
+        if self.kind == ConversionKind::Sale {
+            refund::book_waiting(context, &sale)?;
+        }
         Ok(outcome)
     }
 }
@@ -155,7 +163,7 @@ impl RecordSale {
             attribution::attribute(context.set, context.account_id, leads, &self.referral, occurred_at)?.candidates;
         self.leave_unmatched(context, Some(known), None, sale)?;
         let mut lead = known.as_ref().clone();
-        self.mark_as_buyer(context, &mut lead, occurred_at)?;
+        self.note_event(context, &mut lead, occurred_at)?;
         timeline::judge_again(context, lead, Some(known), Some(id))?;
         let image = context.set.image(context.account_id, id)?;
         Ok((image.conversion, image.rewards))
@@ -165,10 +173,10 @@ impl RecordSale {
         Ok(Conversion {
             id: ConversionId::new(context.ids),
             account_id: context.account_id,
-            kind: ConversionKind::Sale,
+            kind: self.kind,
             event_id: self.event_id.clone(),
             outcome: ConversionOutcome::NotReferred,
-            amount: Some(self.amount),
+            amount: self.amount,
             refunded_minor: 0,
             refund_count: 0,
             excess_minor: 0,
@@ -178,7 +186,7 @@ impl RecordSale {
             tid: self.referral.known_tid(context.set, context.account_id)?,
             credits: Credits::new(),
             channel: self.channel,
-            order: self.order.clone(),
+            order: self.order.as_ref().clone(),
             candidates: Vec::new(),
             occurred_at,
             created_at: context.now,
@@ -189,7 +197,7 @@ impl RecordSale {
     }
 
     /// Writes the customer of a referred sale, whether known or new. The credit binds the lead unless it is bound. The lead becomes
-    /// active. `None` for a sale without a customer.
+    /// active by a sale. `None` for a sale without a customer.
     fn referred_lead(
         &self,
         context: &mut Context<'_>,
@@ -204,18 +212,21 @@ impl RecordSale {
         }
         let mut lead = match &known {
             Some(lead) => lead.as_ref().clone(),
-            None => customer::new_lead(context, &self.customer, LeadState::Active),
+            None => customer::new_lead(context, &self.customer, LeadState::of_new(self.kind)),
         };
         if !is_bound {
             lead.binding = Some(customer::binding(credit, occurred_at, referred_at));
         }
-        self.mark_as_buyer(context, &mut lead, occurred_at)?;
+        self.note_event(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_deref())))
     }
 
-    /// Adds the sale's data to a lead.
-    fn mark_as_buyer(&self, context: &Context<'_>, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
+    /// Adds the event's data to a lead.
+    fn note_event(&self, context: &Context<'_>, lead: &mut Lead, occurred_at: Time) -> Result<(), Refusal> {
         customer::add_names(context, lead, &self.customer, &self.first_name, &self.last_name)?;
+        if self.kind != ConversionKind::Sale {
+            return Ok(());
+        }
         lead.state = LeadState::Active;
         lead.first_sale_at = Some(lead.first_sale_at.map_or(occurred_at, |since| since.min(occurred_at)));
         if !self.order.plan.is_empty() {
@@ -242,7 +253,7 @@ impl RecordSale {
         }
         if let Some(before) = to_change {
             let mut lead = before.as_ref().clone();
-            self.mark_as_buyer(context, &mut lead, sale.occurred_at)?;
+            self.note_event(context, &mut lead, sale.occurred_at)?;
             customer::put_touched(context, lead, Some(before));
         }
         Ok(sale)
@@ -252,8 +263,15 @@ impl RecordSale {
 /// Why the coupon that a sale was made with does not credit its affiliate, if so. A coupon that only had a lower precedence is good.
 fn coupon_fault(sale: &Conversion) -> Option<CandidateResult> {
     let coupon = sale.candidates.iter().find(|candidate| matches!(candidate.evidence, Evidence::Coupon(_)))?;
-    let is_good = matches!(coupon.result, CandidateResult::Won | CandidateResult::LowerPrecedence);
+    use CandidateResult::{KindNotDeclared, LowerPrecedence, Won};
+    let is_good = matches!(coupon.result, Won | LowerPrecedence | KindNotDeclared);
     (!is_good).then_some(coupon.result)
+}
+
+/// Whether a custom event is credited to nobody because a program does not declare its kind.
+fn is_undeclared(event: &Conversion) -> bool {
+    let is_undeclared = |candidate: &Candidate| candidate.result == CandidateResult::KindNotDeclared;
+    event.credits.is_empty() && event.candidates.iter().any(is_undeclared)
 }
 
 /// Credits a sale: prices the reward, writes the sale, and adds the event.
@@ -266,13 +284,13 @@ fn credit_sale(
     sale.credits = smallvec![claim.credit];
     sale.is_told = true;
     let sale = context.put(sale);
-    let rewards: Vec<_> = match sale.amount {
+    let rewards: Vec<_> = match sale.amount.filter(|_| sale.kind == ConversionKind::Sale) {
         Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, claim.credit, &claim.terms)?,
         None => None,
     }
     .into_iter()
     .collect();
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
-    context.tell_conversion(EventKind::SaleRecorded, sale.occurred_at, image);
+    context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))
 }

@@ -1,5 +1,5 @@
 //! The order in which things happened. A customer's sign-ups and sales are judged in the order of their times, whatever the order
-//! in which they are told:
+//! in which they are told. Appointments and custom events are judged as sales are:
 //!
 //! - The first event that somebody referred binds the customer. A later sale that somebody referred binds the customer anew if
 //!   the binding leads to an ended enrollment, an archived program or an affiliate who is not active by then. A binding by hand counts
@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attribution::{self, Attribution, Referral, Winner};
+use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
 use super::context::Context;
 use super::customer;
 use super::program::applicable_terms;
@@ -61,10 +61,12 @@ pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
 fn referral_of(event: &Conversion) -> Referral {
     let item_sku = event.order.item_sku.clone();
     let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
+    referral.custom_kind.clone_from(&event.order.custom_kind);
     for candidate in &event.candidates {
         match &candidate.evidence {
             Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),
-            Evidence::RefId(code) => referral.ref_id = Some(code.clone()),
+            Evidence::RefId(code) => referral.ref_id = Some(SentRefId::Code(code.clone())),
+            Evidence::Link(id) => referral.ref_id = Some(SentRefId::Link(*id)),
             Evidence::Tid(text) => referral.tid = Some(Err(text.clone())),
             Evidence::Click(_) | Evidence::Lead(_) => {}
         }
@@ -128,13 +130,14 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         let result = if binding.is_later_than(sale.occurred_at) {
             CandidateResult::AfterConversion
         } else {
-            attribution::why_not_earning(&enrollment, program, sale.occurred_at).unwrap_or(CandidateResult::Won)
+            attribution::why_not_crediting(set, &enrollment, program, sale)?.unwrap_or(CandidateResult::Won)
         };
         by_binding.push(Candidate {
             evidence: Evidence::Lead(lead.id),
             affiliate_id: Some(credit.affiliate_id),
             enrollment_id: Some(credit.enrollment_id),
             result,
+            sub_id: String::new(),
         });
         if result == CandidateResult::Won {
             let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);
@@ -194,7 +197,7 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
     wanted.names.timelines.insert((account_id, lead.id));
     wanted.names.unmatched_sales.extend(lead.selectors().into_iter().map(|selector| (account_id, selector)));
     let (rows, is_whole) = context.set.timeline_of(account_id, lead.id)?;
-    let is_judged = |event: &&Arc<Conversion>| matches!(event.kind, ConversionKind::Lead | ConversionKind::Sale);
+    let is_judged = |event: &&Arc<Conversion>| event.kind.is_attributed();
     let mut events: Vec<_> = rows.into_iter().filter(is_judged).cloned().collect();
     let unmatched = context.set.unmatched_sales_of(account_id, Some(lead), &Customer::default())?;
     events.extend(unmatched.into_iter().filter(|sale| sale.lead_id.is_none()).cloned());
@@ -228,7 +231,7 @@ fn judge_in_order(
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
         let (verdict, winner) = judge(set, &probe, event)?;
-        let gives_way = event.kind == ConversionKind::Sale && gives_way(lead, &verdict.candidates);
+        let gives_way = event.kind.is_attributed_as_sale() && gives_way(lead, &verdict.candidates);
         if let (Some(winner), Some(claim)) = (winner, &verdict.claim)
             && (binding.is_none() || gives_way)
         {
@@ -241,7 +244,7 @@ fn judge_in_order(
     for (place, (event, verdict)) in verdicts.iter_mut().enumerate() {
         let later = bindings.iter().filter(|(bound, _)| *bound > place);
         for (_, binding) in later {
-            if verdict.claim.is_none() && event.kind == ConversionKind::Sale {
+            if verdict.claim.is_none() && event.kind.is_attributed_as_sale() {
                 let sale = Conversion { candidates: verdict.candidates.clone(), ..event.as_ref().clone() };
                 *verdict = verdict_by_binding(set, lead, binding, &sale)?;
             }
@@ -388,7 +391,7 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
         attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
     let customer = customer_of(context, sale)?;
     if winner.is_some() && !customer.is_unnamed() {
-        let lead = customer::new_lead(context, &customer, LeadState::Active);
+        let lead = customer::new_lead(context, &customer, LeadState::of_new(sale.kind));
         // The new lead's history is complete, because nothing was recorded for it before.
         context.set.names.timelines.insert_absent((account_id, lead.id));
         return judge_again(context, lead, None, None).map(|_| ());

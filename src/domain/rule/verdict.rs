@@ -61,17 +61,16 @@ pub(super) fn settle(
         ..event.as_ref().clone()
     });
     let mut settled = Vec::new();
-    if event.kind == ConversionKind::Sale {
+    if event.kind.is_attributed_as_sale() {
         list_unmatched(context, lead, event, &changed);
-        if !has_same_terms {
-            reprice(context, &changed, verdict.claim.as_ref(), &mut settled)?;
-        }
+    }
+    if event.kind == ConversionKind::Sale && !has_same_terms {
+        reprice(context, &changed, verdict.claim.as_ref(), &mut settled)?;
     }
     if changed.is_told {
         let kind = match (changed.kind, is_told) {
-            (ConversionKind::Sale, true) => EventKind::SaleRecorded,
+            (kind, true) => recorded(kind),
             (ConversionKind::Sale, false) => EventKind::SaleAttributed,
-            (_, true) => EventKind::LeadRecorded,
             (_, false) => EventKind::ConversionUpdated,
         };
         let image = context.set.image(context.account_id, changed.id)?;
@@ -80,9 +79,22 @@ pub(super) fn settle(
     tell_settled(context, settled, changed.id)
 }
 
+/// The event of the feed that says that a credited event was recorded.
+pub(super) const fn recorded(kind: ConversionKind) -> EventKind {
+    match kind {
+        ConversionKind::Sale => EventKind::SaleRecorded,
+        ConversionKind::Appointment => EventKind::AppointmentRecorded,
+        ConversionKind::CustomEvent => EventKind::CustomEventRecorded,
+        ConversionKind::Lead => EventKind::LeadRecorded,
+        ConversionKind::Refund => EventKind::RefundRecorded,
+        ConversionKind::Cancellation => EventKind::CancellationRecorded,
+        ConversionKind::Correction => EventKind::CorrectionRecorded,
+    }
+}
+
 /// The lead and the credits with which a sale was answered, once they change. The sale that is recorded now has no answer yet.
 fn as_recorded(event: &Conversion, is_told: bool, is_same: bool) -> Option<Box<AsRecorded>> {
-    let is_answered = event.kind == ConversionKind::Sale && !is_told;
+    let is_answered = event.kind.is_attributed_as_sale() && !is_told;
     if is_answered && !is_same { Some(Box::new(event.as_recorded())) } else { event.as_recorded.clone() }
 }
 

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
-use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
+use crate::domain::coupon::Coupon;
 use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::link::Link;
 use crate::domain::refusal::{Refusal, Resource};
+
+/// The links and coupons of an affiliate.
+type Codes = (Vec<Arc<Link>>, Vec<Arc<Coupon>>);
 
 impl Kind for Affiliate {
     type Key = (AccountId, AffiliateId);
@@ -58,6 +63,27 @@ impl WorkingSet {
     ) -> Result<Option<&Arc<Affiliate>>, Refusal> {
         let id = known(self.names.affiliates.get(&(account_id, selector.clone())), "affiliate by name")?;
         id.map(|id| self.existing::<Affiliate>(&(account_id, id))).transpose()
+    }
+
+    /// The affiliate with this identifier. Refuses if there is none, or if it was erased.
+    pub fn living_affiliate(
+        &self,
+        account_id: AccountId,
+        selector: &AffiliateSelector,
+    ) -> Result<&Arc<Affiliate>, Refusal> {
+        let affiliate = self.affiliate(account_id, selector)?;
+        match affiliate.state {
+            AffiliateState::Erased => Err(Refusal::AffiliateErased { affiliate_id: affiliate.id }),
+            _ => Ok(affiliate),
+        }
+    }
+
+    /// All links and coupons of an affiliate, in no order.
+    pub fn codes_of(&self, account_id: AccountId, id: AffiliateId) -> Result<Codes, Refusal> {
+        known(self.names.code_holders.get(&(account_id, id)), "links and coupons")?;
+        let links = self.links.iter().filter(|link| (link.account_id, link.affiliate_id) == (account_id, id));
+        let coupons = self.coupons.iter().filter(|coupon| (coupon.account_id, coupon.affiliate_id) == (account_id, id));
+        Ok((links.cloned().collect(), coupons.cloned().collect()))
     }
 
     /// The affiliate with this identifier. Refuses if there is none.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, LinkId};
 use crate::domain::link::Link;
 use crate::domain::refusal::{Refusal, Resource};
@@ -19,8 +20,21 @@ impl Kind for Link {
         (self.account_id, self.id)
     }
 
-    fn index(_before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        // The index never loses a code, because a code belongs to its link for ever.
+    fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
+        let page = |link: &Self| link.claimed_page.clone().map(|page| (link.account_id, page));
+        let (former, present) = (before.and_then(page), after.and_then(page));
+        if let Some(former) = former.filter(|former| Some(former) != present.as_ref()) {
+            names.claimed_pages.insert(former, None);
+        }
+        if let (Some(present), Some(after)) = (present, after) {
+            names.claimed_pages.insert(present, Some(after.id));
+        }
+        // A link gives up its code only when its affiliate is erased.
+        if let (Some(before), Some(after)) = (before, after)
+            && before.code != after.code
+        {
+            names.link_codes.insert((before.account_id, before.code.clone()), None);
+        }
         if let Some(after) = after {
             names.link_codes.insert((after.account_id, after.code.clone()), Some(after.id));
         }
@@ -35,6 +49,20 @@ impl WorkingSet {
     /// The link with this id, active or revoked.
     pub fn link(&self, account_id: AccountId, id: LinkId) -> Result<&Arc<Link>, Refusal> {
         self.get(account_id, id)
+    }
+
+    /// The active link that claims this page.
+    pub fn link_claiming(&self, account_id: AccountId, page: &str) -> Result<Option<&Arc<Link>>, Refusal> {
+        let id = known(self.names.claimed_pages.get(&(account_id, page.to_owned())), "link by claimed page")?;
+        id.map(|id| self.link(account_id, id)).transpose()
+    }
+
+    /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
+    pub fn destination<'set>(&'set self, link: &'set Link, enrollment: &'set Enrollment) -> Result<&'set str, Refusal> {
+        if link.destination_url.is_empty() {
+            return self.landing_url(enrollment);
+        }
+        Ok(&link.destination_url)
     }
 
     /// The link with this code, revoked or not.

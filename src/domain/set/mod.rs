@@ -6,6 +6,7 @@
 
 mod account;
 mod affiliate;
+mod audit;
 mod balances;
 mod click;
 mod conversion;
@@ -15,6 +16,7 @@ mod item;
 mod kind;
 mod lead;
 mod link;
+mod mail;
 mod names;
 mod needed_names;
 mod needs;

@@ -216,8 +216,12 @@ names! {
     affiliates: Index<(AccountId, AffiliateSelector), AffiliateId>,
     /// All enrollments of an affiliate.
     enrollments_of: Lists<(AccountId, AffiliateId), EnrollmentId>,
+    /// The affiliates whose links and coupons were all looked up. The rows themselves are found among all rows of the set.
+    code_holders: Index<(AccountId, AffiliateId), ()>,
     /// Links by code.
     link_codes: Index<(AccountId, String), LinkId>,
+    /// Active links by the page that they claim.
+    claimed_pages: Index<(AccountId, String), LinkId>,
     /// All coupons that ever had a code.
     coupon_codes: Lists<(AccountId, String), CouponId>,
     /// Active items by SKU.

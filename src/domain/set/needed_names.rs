@@ -22,8 +22,16 @@ pub struct NeededNames {
     pub coupon_counts: BTreeSet<(AccountId, AffiliateSelector)>,
     /// Affiliates whose enrollments are needed. Filled once the affiliates are found.
     pub enrollments_of: BTreeSet<(AccountId, AffiliateId)>,
+    /// Affiliates whose links and coupons are needed.
+    pub code_holders: BTreeSet<(AccountId, AffiliateSelector)>,
+    /// The same affiliates once they are found. Links are read by them, and then coupons.
+    pub links_of: BTreeSet<(AccountId, AffiliateId)>,
+    /// See `links_of`.
+    pub coupons_of: BTreeSet<(AccountId, AffiliateId)>,
     /// Links by code.
     pub link_codes: BTreeSet<(AccountId, String)>,
+    /// Active links by the page that they claim.
+    pub claimed_pages: BTreeSet<(AccountId, String)>,
     /// Coupons by code, removed ones too.
     pub coupon_codes: BTreeSet<(AccountId, String)>,
     /// Items by SKU.

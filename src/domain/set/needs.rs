@@ -19,6 +19,11 @@ impl Needs {
         self.names.affiliates.insert((account, selector.clone()));
     }
 
+    /// All links and coupons of an affiliate.
+    pub fn codes_of(&mut self, account: AccountId, selector: &AffiliateSelector) {
+        self.names.code_holders.insert((account, selector.clone()));
+    }
+
     /// How many active coupons an affiliate has.
     pub fn coupon_count(&mut self, account: AccountId, selector: &AffiliateSelector) {
         self.names.coupon_counts.insert((account, selector.clone()));

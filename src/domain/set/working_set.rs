@@ -23,6 +23,8 @@ macro_rules! for_all_kinds {
             requests: $crate::domain::request::Request,
             accounts: $crate::domain::account::Account,
             api_keys: $crate::domain::account::ApiKey,
+            mails: $crate::domain::mail::Mail,
+            audit_entries: $crate::domain::audit::AuditEntry,
             affiliates: $crate::domain::affiliate::Affiliate,
             leads: $crate::domain::lead::Lead,
             unmatched_sales: $crate::domain::lead::UnmatchedSale,

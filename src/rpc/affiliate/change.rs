@@ -9,7 +9,7 @@ use crate::domain::id::RewardId;
 use crate::domain::refusal::Field;
 use crate::domain::reward::RewardState;
 use crate::domain::rule::{
-    ChangeAffiliateState, Command, DenyRewards, Envelope, RotateAffiliateToken, UpdateAffiliate,
+    ChangeAffiliateState, Command, DenyRewards, Envelope, HoldRewards, RotateAffiliateToken, UpdateAffiliate,
 };
 use crate::domain::time::Interval;
 use crate::error::{Error, FieldPaths};
@@ -25,8 +25,8 @@ use crate::store::reward::RewardQuery;
 /// The maximum length of the reason of a rejection or a deactivation, as of a denial.
 const REASON_LENGTH_MAX: usize = 500;
 
-/// How many rewards are denied in one transaction.
-const DENIED_AT_ONCE: u64 = 500;
+/// How many rewards are denied or held in one transaction.
+const SETTLED_AT_ONCE: u64 = 500;
 
 const UPDATE_PATHS: [&str; 7] =
     ["email", "external_id", "first_name", "last_name", "profile", "email_verified", "metadata"];
@@ -152,7 +152,7 @@ fn canonical_update<'message>(
 }
 
 /// The etag that the affiliate must have.
-fn etag(sent: &str) -> Option<String> {
+pub(super) fn etag(sent: &str) -> Option<String> {
     (!sent.is_empty()).then(|| sent.to_owned())
 }
 
@@ -264,23 +264,28 @@ impl Change for pb::DeactivateAffiliateRequest {
     }
 }
 
-/// Deactivates an affiliate, then denies its pending rewards if that was asked for. A repeated call goes on with those that are left.
+/// Deactivates an affiliate, then denies or holds its pending rewards if that was asked for. A repeated call goes on with those that are
+/// left.
 pub(in crate::rpc) async fn deactivate(
     call: Call,
     message: pb::DeactivateAffiliateRequest,
 ) -> Result<pb::DeactivateAffiliateResponse, Error> {
     let asking = call.asking();
     let (rule, ()) = message.read(&asking)?;
+    let reason = rule.reason.clone();
     let (affiliate, replayed) = call.carry_out(&message, rule).await?;
-    if affiliate.pending_rewards == Some(PendingRewards::Deny) {
-        deny_pending(&call, &affiliate).await?;
-    }
+    settle_pending(&call, &affiliate, &reason).await?;
     Ok(pb::DeactivateAffiliateRequest::render(affiliate, replayed, (), &asking))
 }
 
-/// Denies the rewards that were pending when the affiliate was deactivated. Rewards of later are left alone, because the affiliate may
-/// have been approved again before the call is repeated.
-async fn deny_pending(call: &Call, affiliate: &Affiliate) -> Result<(), Error> {
+/// Denies the rewards that were pending when the affiliate was deactivated, for this reason, or holds them, as the call said. Rewards of
+/// later are left alone, because the affiliate may have been approved again before the call is repeated.
+pub(super) async fn settle_pending(call: &Call, affiliate: &Affiliate, reason: &str) -> Result<(), Error> {
+    let deny_reason = match affiliate.pending_rewards {
+        Some(PendingRewards::Deny) => Some(reason),
+        Some(PendingRewards::Hold) => None,
+        Some(PendingRewards::Keep) | None => return Ok(()),
+    };
     let Some(deactivated_at) = affiliate.state_changed_at else { return Ok(()) };
     let query = RewardQuery {
         states: vec![RewardState::Pending],
@@ -288,17 +293,20 @@ async fn deny_pending(call: &Call, affiliate: &Affiliate) -> Result<(), Error> {
         created: Interval { start: None, end: Some(deactivated_at.plus_micros(1)) },
         ..RewardQuery::default()
     };
-    let mut walk = Walk::first(DENIED_AT_ONCE);
+    let mut walk = Walk::first(SETTLED_AT_ONCE);
     loop {
         let rewards = store::reward::list(call.store(), call.account_id(), &query, walk).await?;
         let Some(last) = rewards.last() else { return Ok(()) };
         walk.after = Some(last.id.uuid());
-        // A reward that takes back from another one is denied with that one.
+        // A reward that takes back from another one moves with that one.
         let ids: Vec<RewardId> =
             rewards.iter().filter(|reward| reward.reverses.is_none()).map(|reward| reward.id).collect();
         if !ids.is_empty() {
-            let deny = DenyRewards { ids, reason: affiliate.state_reason.clone(), skip_others: true };
-            let envelope = Envelope { account_id: call.account_id(), fingerprint: None, command: Command::from(deny) };
+            let command = match deny_reason {
+                Some(reason) => Command::from(DenyRewards { ids, reason: reason.to_owned(), skip_others: true }),
+                None => HoldRewards { ids }.into(),
+            };
+            let envelope = Envelope { account_id: call.account_id(), fingerprint: None, actor: None, command };
             call.submit(envelope).await?;
         }
     }

@@ -11,6 +11,7 @@ use prost_types::{FieldMask, Timestamp};
 use super::parse::coupon_code::folded_coupon_code;
 use super::parse::name::parsed_url;
 use super::parse::text::{self, is_plain};
+use crate::domain::link::page_of;
 
 /// A message in its canonical form. Sets the fields that have a canonical value, and copies the message only if one of them differs.
 ///
@@ -100,6 +101,13 @@ pub(in crate::rpc) fn code(sent: &str) -> Option<String> {
     changed(sent, text::clean_brought(sent).to_ascii_lowercase())
 }
 
+/// Codes that are a set: in one case, in order and without repeats.
+pub(in crate::rpc) fn codes(sent: &[String]) -> Option<Vec<String>> {
+    let codes: BTreeSet<String> = sent.iter().map(|code| code.trim().to_ascii_lowercase()).collect();
+    let is_canonical = codes.iter().eq(sent);
+    (!is_canonical).then(|| codes.into_iter().collect())
+}
+
 /// A coupon code as it is compared.
 pub(in crate::rpc) fn coupon_code(sent: &str) -> Option<String> {
     changed(sent, folded_coupon_code(sent))
@@ -130,6 +138,12 @@ pub(in crate::rpc) fn trimmed_values(sent: &BTreeMap<String, String>) -> Option<
 pub(in crate::rpc) fn url(sent: &str) -> Option<String> {
     let canonical = parsed_url(sent.trim()).map_or_else(|| sent.trim().to_owned(), String::from);
     changed(sent, canonical)
+}
+
+/// A URL by the page that a link claims with it.
+pub(in crate::rpc) fn page(sent: &str) -> Option<String> {
+    let page = parsed_url(sent.trim()).map(|url| format!("https://{}", page_of(url.as_str())));
+    changed(sent, page.unwrap_or_else(|| sent.trim().to_owned()))
 }
 
 /// A point in time, without what is less than a microsecond.

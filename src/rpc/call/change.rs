@@ -39,8 +39,16 @@ pub trait Method: Message + Default + 'static {
     /// The method's name, such as `headwater.v1.TrackingService/RecordSale`.
     const NAME: &'static str;
 
+    /// The kinds of key that may call it.
+    const KINDS: &'static [KeyKind];
+
     /// The method's response message.
     type Response: Message + Default + 'static;
+}
+
+/// Whether calls of the method are in the audit log: those that keys which only record may not make. Sales and clicks are too many.
+pub fn is_audited<M: Method>() -> bool {
+    !M::KINDS.contains(&KeyKind::Tracking)
 }
 
 /// A method that carries out a rule.
@@ -93,7 +101,7 @@ pub fn envelope<M: Change>(
         is_kept_for_ever: scope.is_kept_for_ever(),
         content_hash: content_hash(scope.as_str(), &message.canonical().encode_to_vec()),
     });
-    Envelope { account_id, fingerprint, command: rule.into() }
+    Envelope { account_id, fingerprint, actor: None, command: rule.into() }
 }
 
 /// The answer of the rule, taken from its outcome.

@@ -23,6 +23,7 @@ use crate::auth::layer::Caller;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
 use crate::deadline::Deadline;
+use crate::domain::audit::Actor;
 use crate::domain::id::AccountId;
 use crate::domain::rule::{Envelope, Rule};
 use crate::domain::time::Time;
@@ -225,7 +226,18 @@ impl Call {
 
     fn envelope_in<M: Change>(&self, account_id: AccountId, message: &M, rule: M::Rule) -> Envelope {
         let app = &self.rpc.app;
-        change::envelope(message, rule, account_id, |scope, content| app.content_hash(scope, content))
+        let envelope = change::envelope(message, rule, account_id, |scope, content| app.content_hash(scope, content));
+        Envelope { actor: change::is_audited::<M>().then(|| Box::new(self.actor::<M>())), ..envelope }
+    }
+
+    fn actor<M: Change>(&self) -> Actor {
+        Actor {
+            key_id: self.principal.key_id,
+            key_kind: self.principal.kind,
+            address: self.principal.client.address,
+            method: M::NAME,
+            call_id: (*self.name.request_id).to_owned(),
+        }
     }
 
     /// Submits the rule of a message. Also returns whether the answer is a replay of an earlier one.
@@ -247,6 +259,11 @@ impl Call {
         let answer = self.rpc.app.submit(self.envelope_in(account_id, message, rule), Some(self.deadline)).await;
         let answer = answer.map_err(|error| Error::from(error).with_paths(M::PATHS))?;
         Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
+    }
+
+    /// Removes what former names have left in the index of names.
+    pub(in crate::rpc) async fn tidy_search(&self) -> Result<(), Error> {
+        Ok(self.rpc.app.tidy_search().await?)
     }
 
     /// Submits a command that the call needs besides its own rule.

@@ -6,7 +6,7 @@
 
 pub(super) mod coupon_code;
 mod metadata;
-pub(super) mod name;
+pub(in crate::rpc) mod name;
 pub(super) mod text;
 mod value;
 

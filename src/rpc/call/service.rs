@@ -22,6 +22,8 @@ macro_rules! service {
             $(impl $crate::rpc::call::change::Method for $crate::pb::[<$method Request>] {
                 const NAME: &'static str = concat!($package, ".", stringify!($service), "/", stringify!($method));
 
+                const KINDS: &'static [$crate::domain::account::KeyKind] = $kinds;
+
                 type Response = $crate::pb::[<$method Response>];
             })*
 

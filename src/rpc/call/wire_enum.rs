@@ -1,6 +1,6 @@
 //! The values of the closed sets by their wire names. A value that only one side has is a compile error.
 
-use crate::domain::account::KeyKind;
+use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
@@ -28,6 +28,9 @@ pub(in crate::rpc) trait WireEnum: Copy + PartialEq + 'static {
     /// Every value.
     const VALUES: &'static [Self];
 
+    /// The name of the set in the proto file.
+    const NAME: &'static str;
+
     /// The value's number on the wire.
     fn number(self) -> i32;
 
@@ -42,6 +45,8 @@ macro_rules! wire_enums {
     ($($domain:ident = $wire:ident { $($value:ident),* $(,)? })*) => {$(
         impl WireEnum for $domain {
             const VALUES: &'static [Self] = Self::ALL;
+
+            const NAME: &'static str = stringify!($wire);
 
             fn number(self) -> i32 {
                 match self { $(Self::$value => pb::$wire::$value,)* }.into()
@@ -63,30 +68,31 @@ macro_rules! wire_enums {
 
 wire_enums! {
     KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
+    AccountState = AccountState { Active, Suspended }
     AttributionModel = AttributionModel { FirstClick, LastClick }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     ProgramState = ProgramState { Active, Archived }
-    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected }
-    PendingRewards = PendingRewards { Keep, Deny }
+    AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
+    PendingRewards = PendingRewards { Keep, Deny, Hold }
     EnrollmentState = EnrollmentState { Active, Ended }
     LinkState = LinkState { Active, Revoked }
     ItemState = ItemState { Active, Archived }
     OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
-    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed }
+    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
     LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted }
-    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction }
+    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
-        Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver,
+        Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver, KindNotDeclared,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
@@ -96,7 +102,9 @@ wire_enums! {
         AccountUpdated, RewardCreated, RewardFulfilled, CorrectionRecorded, SaleCorrected, LeadAttributed, LeadMerged,
         LeadDeleted, AffiliateUpdated, AffiliateApproved, AffiliateRejected, AffiliateDeactivated, AffiliateTokenRotated,
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
-        OfferArchived,
+        OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
+        ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
+        AffiliateErased, RewardHeld, RewardReleased,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

@@ -195,8 +195,8 @@ impl Reader {
         }
         let page =
             place::read(&self.app, &mut self.follower, self.principal.account_id, self.position.sequence).await?;
-        if page.iter().any(|segment| segment.revokes(self.principal.key_id)) {
-            // The key was revoked on some server. This ends the stream at once, although this server may still have the key cached.
+        if page.iter().any(|segment| segment.changes(self.principal.key_id)) {
+            // The key was revoked or changed on some server. This ends the stream at once, although this server may still have the key cached.
             self.authenticator.recheck(&self.principal).await?;
         }
         let Some(last) = page.last() else {

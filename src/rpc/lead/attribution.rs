@@ -160,10 +160,10 @@ async fn binding_event(call: &Call, lead_id: LeadId, binding: &Binding) -> Resul
     Ok(found.into_iter().find(binds))
 }
 
-/// The sign-ups and sales of a lead.
+/// The events of a lead that may bind it.
 async fn events(call: &Call, lead_id: LeadId, occurred: Interval, walk: Walk) -> Result<Vec<ConversionImage>, Error> {
     let query = ConversionQuery {
-        kinds: vec![ConversionKind::Lead, ConversionKind::Sale],
+        kinds: ConversionKind::ALL.iter().copied().filter(|kind| kind.is_attributed()).collect(),
         lead_ids: vec![lead_id],
         occurred,
         ..ConversionQuery::default()

@@ -1,6 +1,7 @@
 //! Terms and commissions on the wire.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
@@ -14,6 +15,7 @@ use crate::rpc::call::wire_enum::WireEnum;
 const HOLD_PERIOD_DAYS_DEFAULT: i32 = 30;
 const ATTRIBUTION_WINDOW_DAYS_DEFAULT: i32 = 60;
 const DAYS_MAX: i32 = 3_650;
+const CUSTOM_KINDS_MAX: usize = 100;
 pub(super) const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
@@ -34,10 +36,29 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
             attribution_window_days: fields.number("attribution_window_days", window_days, 1..=DAYS_MAX),
             precedence: precedence(fields, &terms.precedence),
             rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
+            custom_kinds: custom_kinds(fields, &terms.custom_kinds),
             commission: commission?,
         };
         Some(rules)
     })
+}
+
+/// The kinds of custom events, in lower case, in order and without repeats.
+fn custom_kinds(fields: &mut Fields, sent: &[String]) -> Vec<String> {
+    if sent.len() > CUSTOM_KINDS_MAX {
+        fields.wrong("custom_kinds", format!("has {} names; at most {CUSTOM_KINDS_MAX} are taken", sent.len()));
+        return Vec::new();
+    }
+    let mut kinds = BTreeSet::new();
+    for (place, sent) in sent.iter().enumerate() {
+        let field = format!("custom_kinds[{place}]");
+        let kind = fields.new_code(&field, sent);
+        if sent.trim().is_empty() {
+            fields.wrong(&field, "is required");
+        }
+        kinds.extend(kind.map(|kind| kind.to_ascii_lowercase()));
+    }
+    kinds.into_iter().collect()
 }
 
 fn precedence(fields: &mut Fields, numbers: &[i32]) -> [AttributionSource; 3] {
@@ -101,7 +122,8 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         attribution_model: canonical::default_number(sent.attribution_model, AttributionModel::LastClick.number()),
         attribution_window_days: canonical::default_optional(window_days, ATTRIBUTION_WINDOW_DAYS_DEFAULT),
         precedence: canonical::default_list(&sent.precedence, &precedence),
-        rounding: canonical::default_number(sent.rounding, Rounding::HalfEven.number());
+        rounding: canonical::default_number(sent.rounding, Rounding::HalfEven.number()),
+        custom_kinds: canonical::codes(&sent.custom_kinds);
         as_sent: commission,
     )
 }
@@ -119,5 +141,6 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         attribution_window_days: Some(rules.attribution_window_days),
         precedence: rules.precedence.iter().map(|source| source.number()).collect(),
         rounding: rules.rounding.number(),
+        custom_kinds: rules.custom_kinds.clone(),
     }
 }

@@ -17,11 +17,17 @@ service! {
         RegisterAccount = write change, OPERATION;
         GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
+        VerifyAccountEmail = write change, ADMINISTRATION;
+        ListAccounts = read rpc::account::list, OPERATION;
+        SuspendAccount = write rpc::account::suspend, OPERATION;
+        ResumeAccount = write rpc::account::resume, OPERATION;
         CreateApiKey = write rpc::account::create_key, KEY_ADMINISTRATION;
         CreateAdminApiKey = write rpc::account::create_admin_key, OPERATION;
         GetApiKey = read rpc::account::get_key, KEY_READING;
         ListApiKeys = read rpc::account::list_keys, KEY_READING;
+        UpdateApiKey = write rpc::account::update_key, KEY_ADMINISTRATION;
         RevokeApiKey = write rpc::account::revoke_key, KEY_ADMINISTRATION;
+        ListAuditEntries = read rpc::audit::list, KEY_READING;
         CheckApiKey = read rpc::account::check_key, EVERY_KIND;
         GetServerInfo = read rpc::server_info::get, EVERY_KIND;
     }

@@ -34,6 +34,8 @@ service! {
         RejectAffiliate = write change, ADMINISTRATION;
         DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
         RotateAffiliateToken = write change, ADMINISTRATION;
+        EraseAffiliate = write rpc::affiliate::erase, ADMINISTRATION;
+        BatchChangeAffiliates = write rpc::affiliate::change_many, ADMINISTRATION;
         EnrollAffiliate = write rpc::enrollment::enroll, ADMINISTRATION;
         GetEnrollment = read rpc::enrollment::get, READING;
         ListEnrollments = read rpc::enrollment::list, READING;
@@ -42,6 +44,7 @@ service! {
         CreateLink = write change, ADMINISTRATION;
         GetLink = read rpc::link::get, READING;
         ListLinks = read rpc::link::list, READING;
+        UpdateLink = write change, ADMINISTRATION;
         RevokeLink = write change, ADMINISTRATION;
         AssignCoupon = write change, ADMINISTRATION;
         GetCoupon = read rpc::coupon::get, READING;

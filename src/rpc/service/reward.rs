@@ -18,6 +18,7 @@ service! {
         ListRewards = read rpc::reward::list, READING_MONEY;
         ApproveRewards = write change, ADMINISTRATION;
         DenyRewards = write change, ADMINISTRATION;
+        ReleaseRewards = write change, ADMINISTRATION;
         CreateReward = write change, ADMINISTRATION;
         FulfillReward = write change, ADMINISTRATION;
         GetBalance = read rpc::ledger::balance, READING_MONEY;

@@ -25,6 +25,8 @@ service! {
         RecordSale = write change, RECORDING;
         RecordRefund = write change, RECORDING;
         RecordCancellation = write change, RECORDING;
+        RecordAppointment = write change, RECORDING;
+        RecordCustomEvent = write change, RECORDING;
         CorrectSale = write change, ADMINISTRATION;
         BatchRecordEvents = write rpc::batch::record, RECORDING;
         CreateLead = write change, ADMINISTRATION;

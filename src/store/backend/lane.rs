@@ -105,6 +105,14 @@ impl Lanes {
         }
     }
 
+    /// PostgreSQL does such work in processes of its own.
+    pub(in crate::store) async fn keep_pauses_short(&self, number: usize, are_short: bool) {
+        let Some(lane) = self.lanes.get(number) else { return };
+        if let Writer::Sqlite(writer) = &*lane.lock().await {
+            writer.keep_checkpoints_short(are_short);
+        }
+    }
+
     /// Waits for open transactions and closes every connection for good.
     pub(in crate::store) async fn close(&self) -> Result<(), StoreError> {
         for lane in &self.lanes {
@@ -165,6 +173,34 @@ impl WriteConnection {
         }
         self.note_change();
         Ok(())
+    }
+
+    /// Overwrites what this transaction removes, also in pages that become free. Only SQLite can.
+    pub(in crate::store) async fn overwrite_removed(&self) -> Result<(), StoreError> {
+        if let Some(Writer::Sqlite(writer)) = self.writer.lock().await.as_deref_mut() {
+            self.note(writer.overwrite_removed(true))?;
+        }
+        Ok(())
+    }
+
+    /// Empties the log once this transaction is committed, because the log has former contents of rows. Only SQLite can.
+    pub(in crate::store) async fn empty_log_afterwards(&self) -> Result<(), StoreError> {
+        match self.writer.lock().await.as_deref_mut() {
+            Some(Writer::Sqlite(writer)) => writer.empty_log_afterwards(),
+            Some(Writer::Postgres(_)) => {}
+            None => return Err(ended().into()),
+        }
+        Ok(())
+    }
+
+    /// Runs a SQLite statement. Returns how many rows it changed, those of the tables behind a virtual table too.
+    pub(super) async fn execute_counting_all(&self, sql: &str) -> Result<u64, StoreError> {
+        let count = match self.writer.lock().await.as_deref_mut() {
+            Some(Writer::Sqlite(writer)) => self.note(writer.execute_counting_all(sql))?,
+            _ => return Err(ended().into()),
+        };
+        self.note_change();
+        Ok(count)
     }
 
     /// Runs a PostgreSQL statement with columns as array parameters.

@@ -20,6 +20,8 @@ pub(in crate::store) struct Document {
     pub(in crate::store) id: Uuid,
     /// Without repeats.
     pub(in crate::store) grams: Vec<String>,
+    /// Whether the id has no document yet.
+    pub(in crate::store) is_new: bool,
 }
 
 /// What a document must have.
@@ -51,16 +53,27 @@ pub(in crate::store) async fn write(connection: &WriteConnection, documents: Vec
     if connection.backend() == DbBackend::Postgres {
         return write_postgres(connection, documents).await;
     }
+    let (added, changed): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document.is_new);
+    let values = |document: Document, word: String| -> [Value; 3] {
+        let grams = format!("{word} {}", document.grams.join(" "));
+        [document.account_id.into(), document.id.into(), grams.into()]
+    };
+    // A look-up writes the documents of the transaction so far into the index, each time in a part of its own. New documents have none,
+    // so that all of them are one part.
+    let sql = "INSERT INTO affiliate_search (account_id, id, grams) VALUES (?, ?, ?)";
+    let added = added.into_iter().flat_map(|document| {
+        let word = word_of_id(document.id);
+        values(document, word)
+    });
+    connection.execute_rows(sql, 3, &added.collect::<Vec<_>>()).await?;
     // A document keeps its row, so that it keeps its place in pages.
     let sql = "INSERT OR REPLACE INTO affiliate_search (rowid, account_id, id, grams) \
                VALUES ((SELECT rowid FROM affiliate_search WHERE affiliate_search MATCH ?), ?, ?, ?)";
-    let mut values: Vec<Value> = Vec::with_capacity(4 * documents.len());
-    for document in documents {
+    let changed = changed.into_iter().flat_map(|document| {
         let word = word_of_id(document.id);
-        let grams = format!("{word} {}", document.grams.join(" "));
-        values.extend([word.into(), document.account_id.into(), document.id.into(), grams.into()]);
-    }
-    connection.execute_rows(sql, 4, &values).await
+        std::iter::once(word.clone().into()).chain(values(document, word))
+    });
+    connection.execute_rows(sql, 4, &changed.collect::<Vec<_>>()).await
 }
 
 async fn write_postgres(connection: &WriteConnection, documents: Vec<Document>) -> Result<(), StoreError> {
@@ -82,6 +95,21 @@ async fn write_postgres(connection: &WriteConnection, documents: Vec<Document>) 
     connection.execute_arrays(sql.to_owned(), arguments).await
 }
 
+/// Removes a part of what former documents have left in the index of SQLite, which only marks them as removed. Returns whether there
+/// may be more. PostgreSQL removes it when it vacuums the table.
+pub(in crate::store) async fn tidy(connection: &WriteConnection) -> Result<bool, StoreError> {
+    // About 4 MiB, so that no write waits long behind it. A negative number merges all parts of the index, see the page of FTS5.
+    const SQL: &str = "INSERT INTO affiliate_search (affiliate_search, rank) VALUES ('merge', -1000)";
+    // With fewer changes nothing was merged.
+    const CHANGES_MIN: u64 = 2;
+    if connection.backend() == DbBackend::Postgres {
+        return Ok(false);
+    }
+    connection.overwrite_removed().await?;
+    connection.empty_log_afterwards().await?;
+    Ok(connection.execute_counting_all(SQL).await? >= CHANGES_MIN)
+}
+
 /// One page of the documents of an account that have what is wanted.
 pub(in crate::store) async fn find(
     connection: &impl ConnectionTrait,
@@ -89,52 +117,90 @@ pub(in crate::store) async fn find(
     wanted: &Wanted,
     walk: Walk,
 ) -> Result<Vec<Found>, StoreError> {
-    let backend = connection.get_database_backend();
     let limit = i64::try_from(walk.limit).unwrap_or(i64::MAX);
-    let (than, direction) = match walk.order {
+    let order = match walk.order {
         ListOrder::OldestFirst => (">", "ASC"),
         ListOrder::NewestFirst => ("<", "DESC"),
     };
-    let values: Vec<Option<Value>>;
-    let sql = if backend == DbBackend::Postgres {
-        let query = match wanted {
-            Wanted::Grams(grams) => grams.iter().map(|gram| word(gram)).collect::<Vec<_>>().join(" & "),
-            Wanted::Beginning(beginning) => format!("{}:*", word(beginning)),
-        };
-        let after = if walk.after.is_some() { format!("AND id {than} $3 ") } else { String::new() };
-        values = vec![Some(account_id.into()), Some(limit.into()), walk.after.map(Value::from)];
-        // The grams are in the text of the statement. With a parameter, PostgreSQL would soon plan without knowing how many
-        // documents have them.
-        format!(
-            "SELECT id, id FROM affiliate_search WHERE account_id = $1 AND grams @@ '{query}'::tsquery {after}\
-             ORDER BY id {direction} LIMIT $2"
-        )
+    if connection.get_database_backend() == DbBackend::Postgres {
+        find_postgres(connection, account_id, wanted, walk.after, order, limit).await
     } else {
-        let query = match wanted {
-            Wanted::Grams(grams) => grams.join(" AND "),
-            Wanted::Beginning(beginning) => format!("{beginning}*"),
-        };
-        let after = if walk.after.is_some() { format!("AND rowid {than} ? ") } else { String::new() };
-        let row = |place: Uuid| i64::try_from(place.as_u128()).unwrap_or(i64::MAX);
-        values =
-            vec![Some(query.into()), walk.after.map(row).map(Value::from), Some(account_id.into()), Some(limit.into())];
-        format!(
-            "SELECT rowid, id FROM affiliate_search WHERE affiliate_search MATCH ? {after}AND account_id = ? \
-             ORDER BY rowid {direction} LIMIT ?"
-        )
+        find_sqlite(connection, account_id, wanted, walk.after, order, limit).await
+    }
+}
+
+/// How many documents PostgreSQL reads in the order of ids before it asks the index. A gram that more than one in 400 documents have
+/// fills a page within these, and of a rarer one the index has few.
+const READ_IN_ORDER: u32 = 20_000;
+
+/// The planner does not know how many documents have a rare gram. Left to itself it may read all documents in their order, in the hope of a
+/// full page.
+async fn find_postgres(
+    connection: &impl ConnectionTrait,
+    account_id: Uuid,
+    wanted: &Wanted,
+    after: Option<Uuid>,
+    (than, direction): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Found>, StoreError> {
+    let query = match wanted {
+        Wanted::Grams(grams) => grams.iter().map(|gram| word(gram)).collect::<Vec<_>>().join(" & "),
+        Wanted::Beginning(beginning) => format!("{}:*", word(beginning)),
     };
-    let statement = Statement::from_sql_and_values(backend, sql, values.into_iter().flatten());
+    // The grams are in the text of the statement. With a parameter, PostgreSQL would soon plan without knowing how many documents have
+    // them.
+    let has_grams = format!("grams @@ '{query}'::tsquery");
+    let after_place = if after.is_some() { format!("AND id {than} $3 ") } else { String::new() };
+    let mine = format!("FROM affiliate_search WHERE account_id = $1 {after_place}");
+    let page = format!("ORDER BY id {direction} LIMIT $2");
+    let in_order = format!(
+        "SELECT id FROM (SELECT id, grams {mine}ORDER BY id {direction} LIMIT {READ_IN_ORDER}) AS nearest WHERE {has_grams} {page}"
+    );
+    let by_index = format!("WITH found AS MATERIALIZED (SELECT id {mine}AND {has_grams}) SELECT id FROM found {page}");
+    let values: Vec<Value> =
+        [Some(account_id.into()), Some(limit.into()), after.map(Value::from)].into_iter().flatten().collect();
+    let mut found = Vec::new();
+    for sql in [in_order, by_index] {
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values.clone());
+        found.clear();
+        for row in connection.query_all_raw(statement).await? {
+            let id: Uuid = row.try_get_by_index(0)?;
+            found.push(Found { place: id, id });
+        }
+        if i64::try_from(found.len()).is_ok_and(|count| count >= limit) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn find_sqlite(
+    connection: &impl ConnectionTrait,
+    account_id: Uuid,
+    wanted: &Wanted,
+    after: Option<Uuid>,
+    (than, direction): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Found>, StoreError> {
+    let query = match wanted {
+        Wanted::Grams(grams) => grams.join(" AND "),
+        Wanted::Beginning(beginning) => format!("{beginning}*"),
+    };
+    let after_place = if after.is_some() { format!("AND rowid {than} ? ") } else { String::new() };
+    let row = |place: Uuid| i64::try_from(place.as_u128()).unwrap_or(i64::MAX);
+    let values: [Option<Value>; 4] =
+        [Some(query.into()), after.map(row).map(Value::from), Some(account_id.into()), Some(limit.into())];
+    let sql = format!(
+        "SELECT rowid, id FROM affiliate_search WHERE affiliate_search MATCH ? {after_place}AND account_id = ? \
+         ORDER BY rowid {direction} LIMIT ?"
+    );
+    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values.into_iter().flatten());
     let rows = connection.query_all_raw(statement).await?;
     rows.iter()
         .map(|row| {
-            let id: Uuid = row.try_get_by_index(1)?;
-            let place = if backend == DbBackend::Postgres {
-                id
-            } else {
-                let number: i64 = row.try_get_by_index(0)?;
-                Uuid::from_u128(u128::try_from(number).unwrap_or_default())
-            };
-            Ok(Found { place, id })
+            let number: i64 = row.try_get_by_index(0)?;
+            let place = Uuid::from_u128(u128::try_from(number).unwrap_or_default());
+            Ok(Found { place, id: row.try_get_by_index(1)? })
         })
         .collect()
 }

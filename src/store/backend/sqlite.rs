@@ -36,6 +36,9 @@ const CACHE_READER_KIB: &str = "-4096";
 /// SQLite counts its log in pages. This many of 4 KiB are a MiB.
 const PAGES_PER_MIB: i64 = 256;
 
+/// The same while checkpoints are kept short. Copying this much takes some milliseconds.
+const SHORT_CHECKPOINT_MIB: u32 = 4;
+
 /// A log is begun anew if it is this many times as long as it becomes without readers.
 const LOG_LONG_TIMES: u64 = 2;
 
@@ -75,12 +78,17 @@ pub(super) async fn connect(url: &str, connections: u32, may_write: bool) -> Res
 pub(super) struct SqliteWriter {
     /// None once it is closed.
     connection: Option<Connection>,
+    checkpoint_mib: u32,
     file_fault: Arc<FileFault>,
     /// The file of the log, and when its length was last looked at.
     log: PathBuf,
     log_looked_at: Instant,
     /// A log longer than this is begun anew.
     log_bytes_long: u64,
+    /// Whether the present transaction overwrites all that it removes.
+    overwrites_removed: bool,
+    /// Whether the log has contents that must not stay there.
+    log_must_be_emptied: bool,
 }
 
 impl SqliteWriter {
@@ -101,6 +109,8 @@ impl SqliteWriter {
             connection.pragma_update(None, "wal_autocheckpoint", PAGES_PER_MIB * i64::from(checkpoint_mib))?;
             // Otherwise SQLite would write the data for rolling back a single statement to a file.
             connection.pragma_update(None, "temp_store", "MEMORY")?;
+            // Overwrites removed rows where this costs no page more.
+            connection.pragma_update(None, "secure_delete", "FAST")?;
             connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))
         };
         if settings().map_err(failed)? < 2 {
@@ -109,7 +119,16 @@ impl SqliteWriter {
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
         let log_looked_at = clock::monotonic_now();
         let log_bytes_long = (LOG_LONG_TIMES * u64::from(checkpoint_mib)) << 20;
-        Ok(Self { connection: Some(connection), file_fault, log: files.log(), log_looked_at, log_bytes_long })
+        Ok(Self {
+            connection: Some(connection),
+            checkpoint_mib,
+            file_fault,
+            log: files.log(),
+            log_looked_at,
+            log_bytes_long,
+            overwrites_removed: false,
+            log_must_be_emptied: false,
+        })
     }
 
     /// Marks the database for this run, see `header.rs`.
@@ -122,35 +141,73 @@ impl SqliteWriter {
 
     /// Takes the write lock at once. A transaction that reads first and writes later fails if another one wrote in between,
     /// however long it waits.
-    pub(super) fn begin(&self) -> Result<(), DbErr> {
+    pub(super) fn begin(&mut self) -> Result<(), DbErr> {
         if let Some(fault) = self.file_fault.text() {
             return Err(unavailable(ErrorKind::Other, fault.to_owned()));
+        }
+        if self.overwrites_removed {
+            // The transaction before was rolled back.
+            self.overwrite_removed(false)?;
         }
         self.run("BEGIN IMMEDIATE")
     }
 
     pub(super) fn commit(&mut self) -> Result<(), DbErr> {
         self.run("COMMIT").inspect_err(|_| self.undo())?;
-        self.begin_log_anew();
+        let has_erased = std::mem::take(&mut self.overwrites_removed);
+        if has_erased {
+            self.overwrite_removed(false)?;
+        }
+        self.begin_log_anew(has_erased);
         Ok(())
+    }
+
+    /// Copies the log in small parts, which take more time in all because a page is copied more often, or in large ones again.
+    pub(super) fn keep_checkpoints_short(&self, are_short: bool) {
+        let Some(connection) = &self.connection else { return };
+        let short = if are_short { SHORT_CHECKPOINT_MIB } else { u32::MAX };
+        let pages = PAGES_PER_MIB * i64::from(self.checkpoint_mib.min(short));
+        if let Err(error) = connection.pragma_update(None, "wal_autocheckpoint", pages) {
+            tracing::warn!(%error, "cannot set how much log SQLite writes between checkpoints");
+        }
+    }
+
+    /// Whether the present transaction overwrites all that it removes. Else SQLite leaves the contents of pages that become free as they
+    /// are, and writes these pages less often.
+    pub(super) fn overwrite_removed(&mut self, all: bool) -> Result<(), DbErr> {
+        self.overwrites_removed = all;
+        let sql = if all { "PRAGMA secure_delete = ON" } else { "PRAGMA secure_delete = FAST" };
+        self.query(sql, &[], &[Kind::BigInteger]).map(|_| ())
+    }
+
+    /// Empties the log after the commit of the present transaction, or at a later commit if readers still need it.
+    pub(super) fn empty_log_afterwards(&mut self) {
+        self.log_must_be_emptied = true;
     }
 
     /// Begins the log at its beginning again if it has become long. SQLite does so by itself at a moment without readers, and
     /// readers that follow each other closely leave none.
-    fn begin_log_anew(&mut self) {
+    fn begin_log_anew(&mut self, at_once: bool) {
         let now = clock::monotonic_now();
-        if now < self.log_looked_at + LOG_LOOK {
+        if now < self.log_looked_at + LOG_LOOK && !at_once {
             return;
         }
         self.log_looked_at = now;
         let Some(connection) = &self.connection else { return };
-        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > self.log_bytes_long) {
+        let is_long = || std::fs::metadata(&self.log).is_ok_and(|log| log.len() > self.log_bytes_long);
+        if self.log_must_be_emptied || is_long() {
+            let sql = if self.log_must_be_emptied {
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            } else {
+                "PRAGMA wal_checkpoint(RESTART)"
+            };
             // New readers read the file and no log while this waits for the others. If it does not succeed, the next look tries
             // again.
-            let restarted = connection
+            let is_busy = connection
                 .busy_timeout(LOG_WAIT)
-                .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0)));
-            tracing::debug!(?restarted, "the log of SQLite was long");
+                .and_then(|()| connection.query_row(sql, [], |row| row.get::<_, i64>(0)));
+            tracing::debug!(?is_busy, "the log of SQLite was long, or had to be emptied");
+            self.log_must_be_emptied &= !matches!(is_busy, Ok(0));
             if let Err(error) = connection.busy_timeout(WAIT) {
                 tracing::warn!(%error, "cannot set how long SQLite waits for a lock");
             }
@@ -192,6 +249,14 @@ impl SqliteWriter {
         bind(&mut statement, values)?;
         let count = statement.raw_execute().map_err(failed)?;
         Ok(count.try_into().unwrap_or(u64::MAX))
+    }
+
+    /// Returns how many rows it changed, those of the tables behind a virtual table too.
+    pub(super) fn execute_counting_all(&self, sql: &str) -> Result<u64, DbErr> {
+        let connection = self.connection.as_ref().ok_or_else(closed)?;
+        let before = connection.total_changes();
+        self.prepare(sql)?.raw_execute().map_err(failed)?;
+        Ok(connection.total_changes().saturating_sub(before))
     }
 
     /// Runs the statement once per row. A statement that writes many rows would save each page before changing it, because it

@@ -13,6 +13,11 @@ pub struct Model {
     pub time_zones: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
+    pub suspended_at: Option<i64>,
+    pub suspension_reason: String,
+    pub email_verified_at: Option<i64>,
+    pub verification_hash: Option<Vec<u8>>,
+    pub verification_expires_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

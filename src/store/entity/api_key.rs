@@ -16,6 +16,9 @@ pub struct Model {
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
+    pub updated_at: Option<i64>,
+    pub allowed_networks: Option<String>,
+    pub allowed_origins: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -16,6 +16,7 @@ pub struct Model {
     pub pending_minor: i64,
     pub owed_minor: i64,
     pub paid_minor: i64,
+    pub sale_reward_count: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

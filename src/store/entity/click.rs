@@ -16,6 +16,7 @@ pub struct Model {
     pub affiliate_id: Uuid,
     pub program_id: Uuid,
     pub referrer_url: String,
+    pub sub_id: String,
     pub occurred_at: i64,
     pub created_at: i64,
 }

@@ -13,6 +13,7 @@ pub struct Model {
     pub affiliate_id: Uuid,
     pub code: String,
     pub destination_url: String,
+    pub claimed_page: Option<String>,
     pub state: String,
     pub created_at: i64,
     pub revoked_at: Option<i64>,

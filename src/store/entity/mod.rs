@@ -5,6 +5,7 @@ pub mod account_head;
 pub mod affiliate;
 pub mod api_key;
 pub mod api_key_use;
+pub mod audit_entry;
 pub mod balance;
 pub mod click;
 pub mod conversion;
@@ -19,6 +20,7 @@ pub mod ledger_entry;
 pub mod link;
 pub mod list_block;
 pub mod list_tail;
+pub mod mail;
 pub mod offer;
 pub mod offer_claim;
 pub mod program;
@@ -37,7 +39,7 @@ pub mod write_trial;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, program, terms, item, affiliate, enrollment, link, coupon, coupon_count, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate, enrollment, link, coupon, coupon_count, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
         }
     };
 }

@@ -12,6 +12,7 @@ pub struct Model {
     pub display_name: String,
     pub currency: String,
     pub landing_url: String,
+    pub hosts: String,
     pub is_default: bool,
     pub state: String,
     pub terms_version: i32,

@@ -1,5 +1,7 @@
 //! Forms of accounts and API keys.
 
+use ipnet::IpNet;
+
 use super::field::Text;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::ZoneSince;
@@ -17,7 +19,13 @@ form! {
         updated_at: Time,
     }
     unless_empty {
+        suspended_at: Option<Time>,
+        suspension_reason: Text<'a>,
+        email_verified_at: Option<Time>,
         time_zones: Vec<ZoneSinceForm<'a>>,
+    }
+    left_out {
+        verification: None,
     }
 }
 
@@ -42,6 +50,9 @@ form! {
     unless_empty {
         expires_at: Option<Time>,
         revoked_at: Option<Time>,
+        updated_at: Option<Time>,
+        allowed_networks: Vec<IpNet>,
+        allowed_origins: Vec<Text<'a>>,
     }
     left_out {
         secret_hash: [0; 32],

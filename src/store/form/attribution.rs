@@ -2,7 +2,7 @@
 
 use super::field::Text;
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
-use crate::domain::id::{AffiliateId, ClickId, EnrollmentId, LeadId};
+use crate::domain::id::{AffiliateId, ClickId, EnrollmentId, LeadId, LinkId};
 
 enum_form! {
     /// A piece of evidence.
@@ -11,6 +11,7 @@ enum_form! {
         Coupon(code: Text<'a>),
         Click(id: ClickId),
         RefId(ref_id: Text<'a>),
+        Link(id: LinkId),
         Tid(tid: Text<'a>),
     }
 }
@@ -24,5 +25,6 @@ form! {
     unless_empty {
         affiliate_id: Option<AffiliateId>,
         enrollment_id: Option<EnrollmentId>,
+        sub_id: Text<'a>,
     }
 }

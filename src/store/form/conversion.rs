@@ -37,6 +37,7 @@ form! {
         reason: Text<'a>,
         commission_adjustment: Option<Money>,
         item_sku: Text<'a>,
+        custom_kind: Text<'a>,
     }
 }
 
@@ -51,6 +52,7 @@ form! {
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
         coupon_fault: Option<CandidateResult>,
+        is_undeclared: bool,
     }
 }
 
@@ -61,6 +63,7 @@ form! {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
         coupon_fault: Option<CandidateResult>,
+        is_undeclared: bool,
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use crate::domain::account::KeyKind;
@@ -112,7 +113,7 @@ macro_rules! as_they_are {
     )*};
 }
 
-as_they_are!(bool, i32, i64, Time, Currency, Money);
+as_they_are!(bool, i32, i64, Time, Currency, Money, IpNet);
 as_they_are!(
     AffiliateState,
     AttributionModel,
@@ -174,6 +175,12 @@ impl<T> UnlessEmpty for Vec<T> {
 impl UnlessEmpty for BTreeMap<Text<'_>, Text<'_>> {
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
+    }
+}
+
+impl UnlessEmpty for bool {
+    fn is_empty(&self) -> bool {
+        !*self
     }
 }
 

@@ -19,6 +19,7 @@ form! {
     unless_empty {
         destination_url: Text<'a>,
         revoked_at: Option<Time>,
+        claimed_page: Option<Text<'a>>,
     }
 }
 

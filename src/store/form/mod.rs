@@ -98,7 +98,7 @@ kept! {
     // request.outcome
     Outcome: writes 1 OutcomeForm<'_>;
     // terms.rules
-    TermsDraft: writes 1 TermsDraftForm;
+    TermsDraft: writes 1 TermsDraftForm<'_>;
     // enrollment.commission_override
     Commission: writes 1 CommissionForm;
     // enrollment.past

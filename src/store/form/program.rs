@@ -26,23 +26,24 @@ form! {
     }
     unless_empty {
         archived_at: Option<Time>,
+        hosts: Vec<Text<'a>>,
     }
 }
 
 form! {
     /// A version of a program's terms.
-    TermsForm of Terms {
+    TermsForm<'a> of Terms {
         account_id: AccountId,
         program_id: ProgramId,
         version: i32,
         starts_at: Time,
-        rules: TermsDraftForm,
+        rules: TermsDraftForm<'a>,
     }
 }
 
 form! {
     /// The rules of a version of terms.
-    TermsDraftForm of TermsDraft {
+    TermsDraftForm<'a> of TermsDraft {
         reach: TermsReach,
         commission: CommissionForm,
         hold_period_days: i32,
@@ -51,13 +52,16 @@ form! {
         precedence: [AttributionSource; 3],
         rounding: Rounding,
     }
+    unless_empty {
+        custom_kinds: Vec<Text<'a>>,
+    }
 }
 
 form! {
     /// A program with one version of its terms.
     ProgramWithTermsForm<'a> of ProgramWithTerms {
         program: Box<ProgramForm<'a>>,
-        terms: Box<TermsForm>,
+        terms: Box<TermsForm<'a>>,
     }
 }
 

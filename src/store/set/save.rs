@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keyed::delete_by;
 use super::stored::{SqlKey, Stored, key_columns};
+use crate::domain::affiliate::{Affiliate, AffiliateState};
+use crate::domain::conversion::ConversionKind;
 use crate::domain::id::AccountId;
-use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
-use crate::domain::set::WorkingSet;
+use crate::domain::ledger::{AccountHead, Balance, BalanceKey, LedgerAccount, LedgerReason, Posting};
+use crate::domain::set::{InSet, Rows, WorkingSet};
 use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
@@ -53,10 +55,32 @@ pub async fn save(
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));
     writes.replace::<entity::account_head::Entity>(moved.map(account_head::head_to_row).collect())?;
+    overwrite_erased(connection, set).await?;
     delete_rows(connection, set).await?;
     writes.run(connection).await?;
     search::save(connection, set).await?;
     Ok(segments)
+}
+
+/// Sees to it that nothing of an affiliate's former data stays in the files of the database. Former values of changed rows are
+/// overwritten too, because they may be erased later.
+async fn overwrite_erased(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
+    let is_erased = |affiliate: &Affiliate| affiliate.state == AffiliateState::Erased;
+    if has_changed(&set.affiliates)
+        || has_changed(&set.enrollments)
+        || has_changed(&set.links)
+        || has_changed(&set.coupons)
+    {
+        connection.overwrite_removed().await?;
+    }
+    if set.affiliates.written().any(|(row, _)| is_erased(row)) {
+        connection.empty_log_afterwards().await?;
+    }
+    Ok(())
+}
+
+fn has_changed<K: InSet>(rows: &Rows<K>) -> bool {
+    rows.written().any(|(_, loaded)| loaded.is_some())
 }
 
 /// Generates the functions that write all kinds.
@@ -101,10 +125,13 @@ fn add_postings(
     moved: &mut BTreeSet<AccountId>,
 ) -> Result<(), StoreError> {
     let mut entries = Vec::with_capacity(set.postings.len());
-    let mut changes: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
+    // Each with the number of new rewards for sales.
+    let mut changes: BTreeMap<BalanceKey, (Balance, i64)> = BTreeMap::new();
     for posting in &set.postings {
         let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
-        changes.entry(posting.balance_key()).or_default().post(posting).map_err(too_large)?;
+        let (change, sale_reward_count) = changes.entry(posting.balance_key()).or_default();
+        change.post(posting).map_err(too_large)?;
+        *sale_reward_count += i64::from(is_earned_by_sale(set, posting));
         moved.insert(posting.account_id);
         let entry = head_of(heads, posting.account_id)?.enter(posting.clone());
         listed.add(posting.account_id, ledger::entry_of(&entry));
@@ -113,9 +140,23 @@ fn add_postings(
     writes.insert::<entity::ledger_entry::Entity>(entries)?;
 
     use entity::balance::Column;
-    let rows = changes.iter().map(|(key, change)| ledger::balance_to_row(key, *change)).collect();
-    let sums = [Column::PendingMinor, Column::OwedMinor, Column::PaidMinor];
+    let rows = changes.iter().map(|(key, (change, count))| ledger::balance_to_row(key, *change, *count)).collect();
+    let sums = [Column::PendingMinor, Column::OwedMinor, Column::PaidMinor, Column::SaleRewardCount];
     writes.add::<entity::balance::Entity>(rows, &sums)
+}
+
+/// Whether an entry is the first of a reward for a sale. The number of such rewards tells an affiliate with sales from one that was given
+/// rewards by hand alone.
+fn is_earned_by_sale(set: &WorkingSet, posting: &Posting) -> bool {
+    if !matches!(posting.reason, LedgerReason::Earned | LedgerReason::Reattributed)
+        || posting.debit != LedgerAccount::CommissionExpense
+    {
+        return false;
+    }
+    let reward = posting.subject.reward_id().and_then(|id| set.rewards.get(&(posting.account_id, id)));
+    let sale = reward.filter(|reward| reward.reverses.is_none()).and_then(|reward| reward.conversion_id);
+    let sale = sale.and_then(|id| set.conversions.get(&(posting.account_id, id)));
+    sale.is_some_and(|sale| sale.kind == ConversionKind::Sale)
 }
 
 fn head_of(

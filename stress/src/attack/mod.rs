@@ -98,6 +98,8 @@ pub(super) struct Attack {
     sources: Sources,
     /// Whether the attacker has a key and uses the server as others do, but more.
     has_key: bool,
+    /// How much longer calls may take, if it is another limit than that of the other attackers with or without a key.
+    own_ratio_max: Option<f64>,
     /// Whether the attacker keeps open what it has opened until the memory must be back.
     lingers: bool,
     uses_tls: bool,
@@ -142,6 +144,7 @@ impl Attack {
             prepare: |_| Box::pin(std::future::ready(Ok(Vec::new()))),
             sources: Sources::Other,
             has_key: false,
+            own_ratio_max: None,
             lingers: false,
             uses_tls: false,
             course: Course::Load,
@@ -155,7 +158,7 @@ impl Attack {
     }
 
     fn ratio_max(&self) -> f64 {
-        if self.has_key { RATIO_WITH_KEY_MAX } else { RATIO_MAX }
+        self.own_ratio_max.unwrap_or(if self.has_key { RATIO_WITH_KEY_MAX } else { RATIO_MAX })
     }
 }
 

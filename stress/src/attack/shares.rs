@@ -24,6 +24,9 @@ const CREATE_KEY: &str = "/headwater.v1.AccountService/CreateApiKey";
 /// The sales of the ledger that is verified.
 const LEDGER_SALES: usize = 100_000;
 
+/// How much longer calls may take beside an account that is merely busy.
+const FAIR_RATIO_MAX: f64 = 3.0;
+
 /// The streams that one key may have by default.
 const STREAMS_PER_KEY: usize = 128;
 
@@ -38,6 +41,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         prepare: |scene| Box::pin(scene.keys(pb::ApiKeyKind::Tracking, 1)),
         ..Attack::new("sales", "16 connections of 64 callers that record sales with one key", |target| {
             Box::pin(sales(target))
+        })
+    },
+    Attack {
+        has_key: true,
+        own_ratio_max: Some(FAIR_RATIO_MAX),
+        prepare: |scene| Box::pin(scene.keys(pb::ApiKeyKind::Tracking, 1)),
+        ..Attack::new("fair", "an account of 256 callers that record sales, over 8 connections", |target| {
+            let key = target.material(0);
+            Box::pin(wire::call(target, 8, 32, move |number| Question::new(SALE, Some(key.clone()), &sale(number))))
         })
     },
     Attack {

@@ -109,7 +109,8 @@ impl Reply {
             Some(Recorded::Refund(answer)) => Self::Refund(answer),
             Some(Recorded::Cancellation(answer)) => Self::Cancellation(answer),
             Some(Recorded::Error(status)) => Self::Refused(Refused::of_item(&status)),
-            None => Self::Nothing,
+            // The model sends no appointments and no custom events.
+            Some(Recorded::Appointment(_) | Recorded::CustomEvent(_)) | None => Self::Nothing,
         }
     }
 

@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 19] = [
+    const CHANGES: [&str; 23] = [
         "Create",
         "Update",
         "Assign",
@@ -322,6 +322,10 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Deactivate",
         "Rotate",
         "Claim",
+        "Suspend",
+        "Resume",
+        "Erase",
+        "Release",
     ];
     // A batch has an event_id in each of its items.
     const OTHERS: [&str; 11] =
@@ -332,6 +336,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         let id = match verb {
             "Record" | "Correct" => Some("event_id"),
             verb if CHANGES.contains(&verb) => Some("request_id"),
+            // The other verification, that of the ledger, only reads.
+            _ if method.name() == "VerifyAccountEmail" => Some("request_id"),
             verb if OTHERS.contains(&verb) => None,
             verb => {
                 found.push(format!("{}: add {verb} to this rule: does it change anything?", method.name()));

@@ -9,12 +9,12 @@ use super::world::{World, resolve};
 use crate::support::database::TestDatabase;
 use crate::support::server::nameless_details;
 
-const KINDS: &[&str] = &["click", "lead", "sale", "refund", "cancellation"];
+const KINDS: &[&str] = &["click", "lead", "sale", "refund", "cancellation", "appointment", "custom_event"];
 
 /// The field of a batch item for a recording method.
 fn kind(method: &str) -> Option<&'static str> {
     let name = method.strip_prefix("TrackingService/Record")?.to_lowercase();
-    KINDS.iter().find(|kind| **kind == name).copied()
+    KINDS.iter().find(|kind| kind.replace('_', "") == name).copied()
 }
 
 /// A status as a batch result contains it.

@@ -4,6 +4,8 @@
 
 mod account;
 mod affiliate;
+mod appointment;
+mod audit;
 mod batch;
 mod click;
 mod conversion;
@@ -211,6 +213,9 @@ impl Case {
     pub(super) async fn prepared(&self, world: &World, account: &Account) -> Names {
         let mut names = account.names.clone();
         carry_out(&self.prepare, &world.wire, account, &mut names).await;
+        if self.method == "AccountService/VerifyAccountEmail" {
+            names.insert("verification_token".to_owned(), world.mailed_token(account).await);
+        }
         names
     }
 
@@ -238,7 +243,8 @@ impl Case {
 
     /// Whether the method changes something.
     pub(super) fn changes_something(&self) -> bool {
-        self.method == "TrackingService/BatchRecordEvents" || self.repeat_field().is_some()
+        self.method.contains("Service/Batch") && self.method != "TrackingService/BatchGetConversions"
+            || self.repeat_field().is_some()
     }
 
     /// The idempotency key's field.
@@ -251,7 +257,7 @@ impl Case {
 async fn carry_out(steps: &[Preparation], wire: &Wire, account: &Account, names: &mut Names) {
     for step in steps {
         let request = resolve(&step.request, names);
-        let answer = wire.call(&account.keys["admin"], &method(step.method), &request).await;
+        let answer = wire.call(account.key_for(step.method), &method(step.method), &request).await;
         let answer = answer.unwrap_or_else(|status| panic!("{} {request}: {status:?}", step.method));
         for (name, place) in step.kept {
             names.insert((*name).to_owned(), text_at(&answer, place));
@@ -273,6 +279,8 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("account", account::cases()),
         ("affiliate", affiliate::cases()),
+        ("appointment", appointment::cases()),
+        ("audit", audit::cases()),
         ("batch", batch::cases()),
         ("click", click::cases()),
         ("conversion", conversion::cases()),

@@ -33,7 +33,7 @@ async fn page(world: &World, account: &Account, list: &MethodDescriptor, request
 }
 
 async fn refusal(world: &World, list: &MethodDescriptor, request: &Json) -> (Code, String, String) {
-    let answer = world.wire.call(&world.alpha.keys["admin"], list, request).await;
+    let answer = world.wire.call(world.alpha.key_for(&short_name(list)), list, request).await;
     let status = answer.expect_err(&format!("{} {request}", list.name()));
     let field = status.get_details_bad_request().unwrap().field_violations[0].field.clone();
     (status.code(), reason(&status), field)

@@ -70,10 +70,16 @@ async fn operator_request(world: &World, case: &Case) -> Json {
     let another = json!({"kind": "API_KEY_KIND_SERVER_OPERATOR"});
     match case.method {
         "AccountService/CreateApiKey" => another,
-        "AccountService/GetApiKey" | "AccountService/RevokeApiKey" => {
+        "AccountService/GetApiKey" | "AccountService/UpdateApiKey" | "AccountService/RevokeApiKey" => {
             let create = method("AccountService/CreateApiKey");
             let made = world.wire.call(&world.alpha.keys["server_operator"], &create, &another).await.unwrap();
-            json!({"api_key_id": made["api_key"]["id"]})
+            let id = &made["api_key"]["id"];
+            match case.method {
+                "AccountService/UpdateApiKey" => {
+                    json!({"api_key": {"id": id, "display_name": "Ada"}, "update_mask": {"paths": ["display_name"]}})
+                }
+                _ => json!({"api_key_id": id}),
+            }
         }
         _ => case.request(&case.prepared(world, &world.alpha).await),
     }

@@ -1,6 +1,7 @@
 //! Requests that mean the same are repeats, however they are written: with a default spelled out, with blanks around a text, with
 //! another case in an address or a code, with fields that are not read.
 
+mod appointment;
 mod lead;
 mod offer;
 
@@ -48,13 +49,23 @@ fn terms() -> (Json, Json) {
         "attribution_window_days": 60,
         "precedence": ["ATTRIBUTION_SOURCE_LEAD_BINDING", "ATTRIBUTION_SOURCE_COUPON", "ATTRIBUTION_SOURCE_CLICK"],
         "rounding": "ROUNDING_HALF_EVEN",
+        "custom_kinds": ["Trial ", "demo", "DEMO"],
     });
-    (json!({"commission": commission}), spelled_out)
+    (json!({"commission": commission, "custom_kinds": ["demo", "trial"]}), spelled_out)
 }
 
 fn spellings() -> Vec<Spelling> {
-    let all =
-        [accounts(), programs(), offer::items(), affiliates(), codes(), offer::offers(), events(), lead::spellings()];
+    let all = [
+        accounts(),
+        programs(),
+        offer::items(),
+        affiliates(),
+        codes(),
+        offer::offers(),
+        events(),
+        appointment::spellings(),
+        lead::spellings(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -84,6 +95,10 @@ fn accounts() -> Vec<Spelling> {
                         "time_zone": " utc",
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
+                        "state": "ACCOUNT_STATE_SUSPENDED",
+                        "suspend_time": {"seconds": 1},
+                        "suspension_reason": "unread",
+                        "email_verify_time": {"seconds": 1},
                     },
                     "update_mask": {"paths": ["time_zone", "email", "display_name", "email"]},
                 }),
@@ -93,10 +108,66 @@ fn accounts() -> Vec<Spelling> {
         spelling(
             "AccountService/CreateApiKey",
             vec![(
-                json!({"display_name": "loader", "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000}}),
-                json!({"display_name": "loader ", "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999}}),
+                json!({
+                    "kind": "API_KEY_KIND_PUBLISHABLE",
+                    "display_name": "loader",
+                    "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000},
+                    "allowed_networks": ["203.0.113.0/24", "2001:db8::7/128"],
+                    "allowed_origins": ["https://shop.example"],
+                }),
+                json!({
+                    "kind": "API_KEY_KIND_PUBLISHABLE",
+                    "display_name": "loader ",
+                    "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999},
+                    "allowed_networks": ["2001:DB8:0::7", "203.0.113.0/24", " 203.0.113.9/24"],
+                    "allowed_origins": [" https://Shop.example:443/", "https://shop.example"],
+                }),
             )],
             &["kind"],
+        ),
+        spelling(
+            "AccountService/UpdateApiKey",
+            vec![(
+                json!({
+                    "api_key": {
+                        "display_name": "loader",
+                        "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_000},
+                        "allowed_networks": ["203.0.113.7/32"],
+                    },
+                    "update_mask": {"paths": ["display_name", "expire_time", "allowed_networks"]},
+                }),
+                json!({
+                    "api_key": {
+                        "kind": "API_KEY_KIND_ADMIN",
+                        "text_prefix": "hw_read_1",
+                        "display_name": " loader",
+                        "create_time": {"seconds": 1},
+                        "expire_time": {"seconds": 4_000_000_000_u32, "nanos": 1_999},
+                        "revoke_time": {"seconds": 1},
+                        "last_use_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                        "allowed_networks": ["203.0.113.7", "203.0.113.7/32"],
+                        "allowed_origins": ["https://unread.example"],
+                    },
+                    "update_mask": {"paths": ["allowed_networks", "expire_time", "display_name", "expire_time"]},
+                }),
+            )],
+            &["api_key.id", "allow_lockout"],
+        ),
+        spelling(
+            "AccountService/VerifyAccountEmail",
+            vec![(json!({}), json!({"verification_token": " ${verification_token} "}))],
+            &[],
+        ),
+        spelling(
+            "AccountService/SuspendAccount",
+            vec![(json!({"suspension_reason": "unpaid"}), json!({"suspension_reason": " unpaid "}))],
+            &["account.id"],
+        ),
+        spelling(
+            "AccountService/ResumeAccount",
+            vec![(json!({}), json!({"account": {"email": " ${new_account_email}."}}))],
+            &["account.id"],
         ),
         spelling(
             "AccountService/CreateAdminApiKey",
@@ -106,7 +177,7 @@ fn accounts() -> Vec<Spelling> {
             )],
             &["account.id"],
         ),
-        ids_only("AccountService/RevokeApiKey", &["api_key_id"]),
+        ids_only("AccountService/RevokeApiKey", &["api_key_id", "allow_lockout"]),
     ]
 }
 
@@ -116,8 +187,18 @@ fn programs() -> Vec<Spelling> {
         spelling(
             "AffiliateService/CreateProgram",
             vec![(
-                json!({"display_name": "Spring", "landing_url": "https://shop.example", "terms": short}),
-                json!({"display_name": " Spring", "landing_url": " HTTPS://Shop.example/", "terms": spelled_out}),
+                json!({
+                    "display_name": "Spring",
+                    "landing_url": "https://shop.example",
+                    "terms": short,
+                    "hosts": ["a.example", "b.example"],
+                }),
+                json!({
+                    "display_name": " Spring",
+                    "landing_url": " HTTPS://Shop.example/",
+                    "terms": spelled_out,
+                    "hosts": ["B.example ", "a.example"],
+                }),
             )],
             &["currency_code", "is_default", "terms.commission"],
         ),
@@ -130,8 +211,9 @@ fn programs() -> Vec<Spelling> {
                         "display_name": "Twice",
                         "landing_url": "https://shop.example",
                         "terms": short,
+                        "hosts": ["a.example", "b.example"],
                     },
-                    "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
+                    "update_mask": {"paths": ["display_name", "hosts", "landing_url", "terms"]},
                 }),
                 json!({
                     "program": {
@@ -142,10 +224,11 @@ fn programs() -> Vec<Spelling> {
                         "is_default": true,
                         "state": "PROGRAM_STATE_ARCHIVED",
                         "terms": spelled_out,
+                        "hosts": ["b.example", "A.example"],
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
-                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "terms"]},
+                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "terms"]},
                 }),
             )],
             &["program.id", "program.etag", "program.terms.commission"],
@@ -274,6 +357,7 @@ fn affiliates() -> Vec<Spelling> {
             &["etag", "pending_rewards"],
         ),
         of_affiliate("AffiliateService/RotateAffiliateToken", vec![], &[]),
+        of_affiliate("AffiliateService/EraseAffiliate", vec![], &["etag"]),
         spelling(
             "AffiliateService/EnrollAffiliate",
             vec![
@@ -349,10 +433,47 @@ fn codes() -> Vec<Spelling> {
         spelling(
             "AffiliateService/CreateLink",
             vec![(
-                json!({"code": "c-${unique}", "destination_url": "https://shop.example"}),
-                json!({"code": " C-${unique}", "destination_url": "https://shop.example/"}),
+                json!({
+                    "code": "c-${unique}",
+                    "destination_url": "https://shop.example",
+                    "claimed_url": "https://shop.example/${unique}",
+                }),
+                json!({
+                    "code": " C-${unique}",
+                    "destination_url": "https://shop.example/",
+                    "claimed_url": "http://Shop.example/${unique}/?a=1#b",
+                }),
             )],
             &["enrollment_id"],
+        ),
+        spelling(
+            "AffiliateService/UpdateLink",
+            vec![(
+                json!({
+                    "link": {
+                        "id": "${fresh_link_id}",
+                        "destination_url": "https://shop.example",
+                        "claimed_url": "https://shop.example/${unique}",
+                    },
+                    "update_mask": {"paths": ["claimed_url", "destination_url"]},
+                }),
+                json!({
+                    "link": {
+                        "id": "${fresh_link_id}",
+                        "enrollment_id": "e",
+                        "affiliate_id": "a",
+                        "code": "c",
+                        "destination_url": "https://SHOP.example/",
+                        "state": "LINK_STATE_REVOKED",
+                        "create_time": {"seconds": 1},
+                        "revoke_time": {"seconds": 1},
+                        "claimed_url": "http://shop.example/${unique}?x",
+                        "referral_link": "r",
+                    },
+                    "update_mask": {"paths": ["destination_url", "claimed_url", "destination_url"]},
+                }),
+            )],
+            &["link.id"],
         ),
         ids_only("AffiliateService/RevokeLink", &["link_id"]),
         spelling(
@@ -404,6 +525,7 @@ fn codes() -> Vec<Spelling> {
         ),
         ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
         ids_only("RewardService/ApproveRewards", &["reward_ids"]),
+        ids_only("RewardService/ReleaseRewards", &["reward_ids"]),
         spelling(
             "RewardService/DenyRewards",
             vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],
@@ -438,8 +560,22 @@ fn events() -> Vec<Spelling> {
         spelling(
             "TrackingService/RecordClick",
             vec![(
-                json!({"ref_id": "${link_code}", "tid": "t", "referrer_url": "a", "occur_time": time}),
-                json!({"ref_id": " ${link_code}", "tid": "t ", "referrer_url": "a\n", "occur_time": same_time}),
+                json!({
+                    "ref_id": "${link_code}",
+                    "tid": "t",
+                    "referrer_url": "a",
+                    "landing_url": "b",
+                    "sub_id": "c",
+                    "occur_time": time,
+                }),
+                json!({
+                    "ref_id": " ${link_code}",
+                    "tid": "t ",
+                    "referrer_url": "a\n",
+                    "landing_url": " b",
+                    "sub_id": "c\u{200b}",
+                    "occur_time": same_time,
+                }),
             )],
             &[],
         ),

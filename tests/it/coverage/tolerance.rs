@@ -12,11 +12,12 @@ use crate::support::database::TestDatabase;
 use crate::support::golden::assert_golden_folder;
 
 /// The text fields of recorded events that may refuse the event, and why.
-const REFUSING: [(&str, &str); 7] = [
+const REFUSING: [(&str, &str); 8] = [
     ("event_id", "a repeat is recognised by it, so another text would count the event twice"),
     ("external_id", "it identifies the customer, so another text would be another person"),
     ("sale_event_id", "it names the sale, so another text would refund another one"),
     ("email", "it identifies the customer if no other field does"),
+    ("custom_kind", "it says what happened, so another text would be another event"),
     ("ref_id", "a click without a link has nowhere to go"),
     ("amount.currency_code", "an amount in another currency is another amount"),
     ("commission_adjustment.currency_code", "it is money that the affiliate gets"),

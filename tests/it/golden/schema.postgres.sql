@@ -5,6 +5,11 @@ account.max_active_coupons_per_affiliate integer NOT NULL
 account.time_zones text
 account.created_at bigint NOT NULL
 account.updated_at bigint NOT NULL
+account.suspended_at bigint
+account.suspension_reason text NOT NULL
+account.email_verified_at bigint
+account.verification_hash bytea
+account.verification_expires_at bigint
 CREATE UNIQUE INDEX account_by_email ON public.account USING btree (email)
 CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
 account_head.account_id uuid NOT NULL
@@ -56,6 +61,9 @@ api_key.secret_hash bytea NOT NULL
 api_key.created_at bigint NOT NULL
 api_key.expires_at bigint
 api_key.revoked_at bigint
+api_key.updated_at bigint
+api_key.allowed_networks text
+api_key.allowed_origins text
 CREATE INDEX api_key_by_kind ON public.api_key USING btree (account_id, kind, expires_at) WHERE (revoked_at IS NULL)
 CREATE UNIQUE INDEX api_key_by_text_prefix ON public.api_key USING btree (text_prefix)
 CREATE UNIQUE INDEX api_key_pkey ON public.api_key USING btree (account_id, id)
@@ -63,6 +71,17 @@ api_key_use.account_id uuid NOT NULL
 api_key_use.id uuid NOT NULL
 api_key_use.last_used_at bigint NOT NULL
 CREATE UNIQUE INDEX api_key_use_pkey ON public.api_key_use USING btree (account_id, id)
+audit_entry.account_id uuid NOT NULL
+audit_entry.id uuid NOT NULL
+audit_entry.key_id uuid NOT NULL
+audit_entry.key_kind character varying(32) NOT NULL
+audit_entry.address text
+audit_entry.method text NOT NULL
+audit_entry.subject_id text NOT NULL
+audit_entry.call_id text NOT NULL
+audit_entry.created_at bigint NOT NULL
+CREATE INDEX audit_entry_by_key ON public.audit_entry USING btree (account_id, key_id, id)
+CREATE UNIQUE INDEX audit_entry_pkey ON public.audit_entry USING btree (account_id, id)
 balance.account_id uuid NOT NULL
 balance.affiliate_id uuid NOT NULL
 balance.unit character varying(32) NOT NULL
@@ -70,6 +89,7 @@ balance.currency character varying(32) NOT NULL
 balance.pending_minor bigint NOT NULL
 balance.owed_minor bigint NOT NULL
 balance.paid_minor bigint NOT NULL
+balance.sale_reward_count bigint NOT NULL
 CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affiliate_id, unit, currency)
 balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
@@ -82,6 +102,7 @@ click.enrollment_id uuid NOT NULL
 click.affiliate_id uuid NOT NULL
 click.program_id uuid NOT NULL
 click.referrer_url text NOT NULL
+click.sub_id text NOT NULL
 click.occurred_at bigint NOT NULL
 click.created_at bigint NOT NULL
 CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, tid, id)
@@ -218,10 +239,12 @@ link.enrollment_id uuid NOT NULL
 link.affiliate_id uuid NOT NULL
 link.code text NOT NULL
 link.destination_url text NOT NULL
+link.claimed_page text
 link.state character varying(32) NOT NULL
 link.created_at bigint NOT NULL
 link.revoked_at bigint
 CREATE INDEX link_by_affiliate ON public.link USING btree (account_id, affiliate_id)
+CREATE INDEX link_by_claimed_page ON public.link USING btree (account_id, claimed_page) WHERE (claimed_page IS NOT NULL)
 CREATE UNIQUE INDEX link_by_code ON public.link USING btree (account_id, code)
 CREATE INDEX link_by_enrollment ON public.link USING btree (account_id, enrollment_id)
 CREATE UNIQUE INDEX link_pkey ON public.link USING btree (account_id, id)
@@ -233,6 +256,16 @@ list_tail.account_id uuid NOT NULL
 list_tail.last_number bigint NOT NULL
 list_tail.entries bytea NOT NULL
 CREATE UNIQUE INDEX list_tail_pkey ON public.list_tail USING btree (account_id, last_number)
+mail.account_id uuid NOT NULL
+mail.id uuid NOT NULL
+mail.recipient text NOT NULL
+mail.subject text NOT NULL
+mail.body text NOT NULL
+mail.created_at bigint NOT NULL
+mail.due_at bigint NOT NULL
+mail.tries integer NOT NULL
+CREATE INDEX mail_by_due_at ON public.mail USING btree (due_at)
+CREATE UNIQUE INDEX mail_pkey ON public.mail USING btree (account_id, id)
 offer.account_id uuid NOT NULL
 offer.id uuid NOT NULL
 offer.program_id uuid NOT NULL
@@ -260,6 +293,7 @@ program.id uuid NOT NULL
 program.display_name text NOT NULL
 program.currency character varying(32) NOT NULL
 program.landing_url text NOT NULL
+program.hosts text NOT NULL
 program.is_default boolean NOT NULL
 program.state character varying(32) NOT NULL
 program.terms_version integer NOT NULL

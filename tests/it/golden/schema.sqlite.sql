@@ -3,9 +3,13 @@ CREATE TABLE "account" (
   "display_name" text NOT NULL,
   "email" text NOT NULL,
   "max_active_coupons_per_affiliate" integer NOT NULL,
-  "time_zones" text NULL,
   "created_at" integer NOT NULL,
-  "updated_at" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+  "updated_at" integer NOT NULL,
+  "suspended_at" integer NULL,
+  "suspension_reason" text NOT NULL,
+  "email_verified_at" integer NULL,
+  "verification_hash" blob NULL,
+  "verification_expires_at" integer NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
 CREATE TABLE "account_head" (
   "account_id" uuid_text NOT NULL,
@@ -58,7 +62,10 @@ CREATE TABLE "api_key" (
   "secret_hash" blob NOT NULL,
   "created_at" integer NOT NULL,
   "expires_at" integer NULL,
-  "revoked_at" integer NULL, PRIMARY KEY ("account_id",
+  "revoked_at" integer NULL,
+  "updated_at" integer NULL,
+  "allowed_networks" text NULL,
+  "allowed_origins" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "api_key_by_kind" ON "api_key" ("account_id", "kind", "expires_at") WHERE "revoked_at" IS NULL
 CREATE UNIQUE INDEX "api_key_by_text_prefix" ON "api_key" ("text_prefix")
@@ -67,6 +74,18 @@ CREATE TABLE "api_key_use" (
   "id" uuid_text NOT NULL,
   "last_used_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
+CREATE TABLE "audit_entry" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "key_id" uuid_text NOT NULL,
+  "key_kind" varchar(32) NOT NULL,
+  "address" text NULL,
+  "method" text NOT NULL,
+  "subject_id" text NOT NULL,
+  "call_id" text NOT NULL,
+  "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "audit_entry_by_key" ON "audit_entry" ("account_id", "key_id", "id")
 CREATE TABLE "balance" (
   "account_id" uuid_text NOT NULL,
   "affiliate_id" uuid_text NOT NULL,
@@ -74,7 +93,8 @@ CREATE TABLE "balance" (
   "currency" varchar(32) NOT NULL,
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
-  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
+  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "sale_reward_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "affiliate_id",
   "unit",
   "currency") ) WITHOUT ROWID
@@ -87,6 +107,7 @@ CREATE TABLE "click" (
   "affiliate_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
   "referrer_url" text NOT NULL,
+  "sub_id" text NOT NULL,
   "occurred_at" integer NOT NULL,
   "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "tid",
@@ -236,11 +257,13 @@ CREATE TABLE "link" (
   "affiliate_id" uuid_text NOT NULL,
   "code" text NOT NULL,
   "destination_url" text NOT NULL,
+  "claimed_page" text NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "revoked_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "link_by_affiliate" ON "link" ("account_id", "affiliate_id")
+CREATE INDEX "link_by_claimed_page" ON "link" ("account_id", "claimed_page") WHERE "claimed_page" IS NOT NULL
 CREATE UNIQUE INDEX "link_by_code" ON "link" ("account_id", "code")
 CREATE INDEX "link_by_enrollment" ON "link" ("account_id", "enrollment_id")
 CREATE TABLE "list_block" (
@@ -253,6 +276,17 @@ CREATE TABLE "list_tail" (
   "last_number" integer NOT NULL,
   "entries" blob NOT NULL, PRIMARY KEY ("account_id",
   "last_number") ) WITHOUT ROWID
+CREATE TABLE "mail" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "recipient" text NOT NULL,
+  "subject" text NOT NULL,
+  "body" text NOT NULL,
+  "created_at" integer NOT NULL,
+  "due_at" integer NOT NULL,
+  "tries" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "mail_by_due_at" ON "mail" ("due_at")
 CREATE TABLE "offer" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -284,6 +318,7 @@ CREATE TABLE "program" (
   "display_name" text NOT NULL,
   "currency" varchar(32) NOT NULL,
   "landing_url" text NOT NULL,
+  "hosts" text NOT NULL,
   "is_default" boolean NOT NULL,
   "state" varchar(32) NOT NULL,
   "terms_version" integer NOT NULL,
@@ -327,16 +362,8 @@ CREATE TABLE "reward" (
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
-CREATE TABLE "statistic_block" (
-  "account_id" uuid_text NOT NULL,
-  "key" blob NOT NULL,
-  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
-  "key") ) WITHOUT ROWID
-CREATE TABLE "statistic_tail" (
-  "account_id" uuid_text NOT NULL,
-  "id" uuid_text NOT NULL,
-  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
-  "id") ) WITHOUT ROWID
+CREATE TABLE sqlite_stat1(tbl,idx,stat)
+CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)
 CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,

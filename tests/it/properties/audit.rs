@@ -126,7 +126,7 @@ impl Audit {
             };
             let balance = expected.entry(key).or_default();
             match reward.state {
-                RewardState::Pending => balance.pending_minor += reward.value.amount_minor,
+                RewardState::Pending | RewardState::Held => balance.pending_minor += reward.value.amount_minor,
                 RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
                 RewardState::Paid => balance.paid_minor += reward.value.amount_minor,
                 RewardState::Denied | RewardState::Reversed => {}
@@ -163,7 +163,7 @@ impl Audit {
             _ => prop_assert!(false, "{:?}", reward),
         }
         let expected = match reward.state {
-            RewardState::Pending => Booked { pending: value, ..Booked::default() },
+            RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
             RewardState::Approved => Booked { payable: value, ..Booked::default() },
             RewardState::Paid => Booked { fulfilled: value, ..Booked::default() },
             RewardState::Denied | RewardState::Reversed => Booked::default(),
@@ -321,7 +321,7 @@ fn check_reward(
     }
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
-        RewardState::Pending => Booked { pending: left, ..Booked::default() },
+        RewardState::Pending | RewardState::Held => Booked { pending: left, ..Booked::default() },
         RewardState::Approved | RewardState::Paid => Booked { payable: left, ..Booked::default() },
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
@@ -354,7 +354,7 @@ fn check_credit(conversion: &Conversion) -> Checked {
     let is_attributed = conversion.outcome == ConversionOutcome::Attributed;
     prop_assert_eq!(!conversion.credits.is_empty(), is_attributed, "{:?}", conversion);
     match conversion.kind {
-        ConversionKind::Sale | ConversionKind::Lead => {
+        ConversionKind::Sale | ConversionKind::Lead | ConversionKind::Appointment | ConversionKind::CustomEvent => {
             let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.evidence.source())).collect();
             let credited: Vec<_> =
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
@@ -381,6 +381,7 @@ fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
             prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
         }
         ConversionKind::Correction => prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion),
+        ConversionKind::CustomEvent => prop_assert!(amount.amount_minor >= 0, "{:?}", conversion),
         _ => {
             // A free order is refunded with an amount of zero.
             prop_assert!(amount.amount_minor <= 0, "{:?}", conversion);

@@ -8,7 +8,6 @@ mod history;
 
 use std::collections::BTreeMap;
 
-use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::AffiliateId;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::refusal::Refusal;
@@ -224,6 +223,20 @@ impl Telling {
                 };
                 self.ask(&request)
             }
+            Event::Appointment { customer, traces, is_named } => {
+                let has_trace = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
+                let external_id = if *is_named || !has_trace { name_of(*customer) } else { String::new() };
+                let request = pb::RecordAppointmentRequest {
+                    event_id,
+                    external_id,
+                    tid: tid(traces),
+                    ref_id: ref_of(traces),
+                    coupon_code: code_of(traces),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
             Event::Refund { sale, divisor } => {
                 let request = pb::RecordRefundRequest {
                     event_id,
@@ -239,13 +252,13 @@ impl Telling {
         done.is_ok()
     }
 
-    /// Who is credited with each sale under which terms, and what each affiliate earns from it after all refunds.
+    /// Who is credited with each sale and appointment under which terms, and what each affiliate earns from it after all refunds.
     fn earned(&self) -> BTreeMap<String, Earned> {
         let set = &self.rules.set;
         let number_of =
             |id: AffiliateId| self.affiliates.iter().position(|(affiliate_id, _)| *affiliate_id == id).unwrap();
         let mut earned = BTreeMap::new();
-        for sale in set.conversions.iter().filter(|row| row.kind == ConversionKind::Sale) {
+        for sale in set.conversions.iter().filter(|row| row.kind.is_attributed_as_sale()) {
             let credit = sale.credits.first().map(|credit| (number_of(credit.affiliate_id), credit.terms_version));
             let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
             for reward in set.rewards_of(self.rules.account_id, sale.id).unwrap() {
@@ -299,7 +312,7 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
         };
         let mut told = Told { event: event.clone(), occurred_at: now, has_tid: false };
         match &mut told.event {
-            Event::Lead { traces, .. } | Event::Sale { traces, .. } => {
+            Event::Lead { traces, .. } | Event::Sale { traces, .. } | Event::Appointment { traces, .. } => {
                 told.has_tid = traces.visitor.is_some_and(|visitor| telling.tids[visitor].is_some());
             }
             Event::Refund { sale, divisor } => {
@@ -353,7 +366,9 @@ fn late(history: &History, events: &[Option<Told>]) -> Result<Telling, TestCaseE
             let told = events[place].as_ref().unwrap();
             // Nobody can send a tracking id that no click has got yet.
             let visitor = match &told.event {
-                Event::Lead { traces, .. } | Event::Sale { traces, .. } => traces.visitor.filter(|_| told.has_tid),
+                Event::Lead { traces, .. } | Event::Sale { traces, .. } | Event::Appointment { traces, .. } => {
+                    traces.visitor.filter(|_| told.has_tid)
+                }
                 _ => None,
             };
             if visitor.is_some_and(|visitor| telling.tids[visitor].is_none()) {

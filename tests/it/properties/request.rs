@@ -146,6 +146,7 @@ impl Asking<'_> {
                 landing_url: "https://shop.example/".to_owned(),
                 terms: terms(rules, *pay, currency.parse().unwrap()),
                 is_default: *is_default,
+                hosts: Vec::new(),
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;
@@ -387,7 +388,7 @@ impl Asking<'_> {
             // The upkeep worker does this. The API has no call for it.
             Step::Approve { of, skip_others: true } => {
                 let command = ApproveRewards { ids: self.rewards(of)?, skip_others: true }.into();
-                Some(Envelope { account_id: self.account_id, fingerprint: None, command })
+                Some(Envelope { account_id: self.account_id, fingerprint: None, actor: None, command })
             }
             Step::Approve { of, skip_others: false } => {
                 self.read(pb::ApproveRewardsRequest { request_id, reward_ids: texts(self.rewards(of)?) })

@@ -18,6 +18,7 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::rule::Envelope;
+use headwater::mail::{Post, PostOptions};
 use headwater::store::form::Kept;
 use headwater::store::list::Walk;
 use headwater::store::{self, Identity, Store, StoreOptions};
@@ -106,6 +107,7 @@ impl Stored {
             upkeep_interval: never,
             newest_commit: None,
             event_retention_days: None,
+            post: post(),
             // Event bodies are readable, so that they can be compared.
             event_form: EventForm {
                 encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),
@@ -259,3 +261,10 @@ db_test!(stored_batches_match_the_pure_rules, |database: TestDatabase| async mov
         assert!(result.is_ok(), "{}", result.unwrap_err());
     });
 });
+
+/// A way of mail that is not used.
+fn post() -> Arc<Post> {
+    let options =
+        PostOptions { from: "headwater@localhost".to_owned(), smtp_url: None, spool_dir: std::env::temp_dir() };
+    Arc::new(Post::new(&options).unwrap())
+}

@@ -1,18 +1,19 @@
-//! Affiliates: their fields, their states, how they are listed and counted, and their tokens.
+//! Affiliates: their fields, how they are listed and counted, and their tokens.
 
 use headwater::pb;
 use pb::affiliate_selector::Selector;
-use pb::{AffiliateState, PendingRewards, RewardState};
+use pb::{AffiliateState, PendingRewards};
 use testkit::client::Client;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use super::affiliate_states::deactivate;
 use crate::support::database::TestDatabase;
-use crate::support::feed::{cash, from_beginning};
+use crate::support::feed::cash;
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::{Shop, sale};
 
-fn by(selector: Selector) -> Option<pb::AffiliateSelector> {
+pub(super) fn by(selector: Selector) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(selector) })
 }
 
@@ -32,26 +33,11 @@ pub(super) async fn create(client: &mut Client, request: pb::CreateAffiliateRequ
     client.affiliates.create_affiliate(request).await.unwrap().into_inner()
 }
 
-async fn get(
+pub(super) async fn get(
     client: &mut Client,
     affiliate: Option<pb::AffiliateSelector>,
 ) -> Result<pb::GetAffiliateResponse, Status> {
     client.affiliates.get_affiliate(pb::GetAffiliateRequest { affiliate }).await.map(tonic::Response::into_inner)
-}
-
-async fn deactivate(client: &mut Client, email: &str, pending_rewards: PendingRewards) -> pb::Affiliate {
-    let request = pb::DeactivateAffiliateRequest {
-        affiliate: by_email(email),
-        pending_rewards: pending_rewards.into(),
-        reason: "left".to_owned(),
-        ..Default::default()
-    };
-    client.affiliates.deactivate_affiliate(request).await.unwrap().into_inner().affiliate.unwrap()
-}
-
-async fn approve(client: &mut Client, email: &str) -> pb::Affiliate {
-    let request = pb::ApproveAffiliateRequest { affiliate: by_email(email), ..Default::default() };
-    client.affiliates.approve_affiliate(request).await.unwrap().into_inner().affiliate.unwrap()
 }
 
 async fn emails(client: &mut Client, request: pb::ListAffiliatesRequest) -> Vec<String> {
@@ -60,7 +46,7 @@ async fn emails(client: &mut Client, request: pb::ListAffiliatesRequest) -> Vec<
 }
 
 /// All details that an affiliate can have.
-fn profile() -> pb::AffiliateProfile {
+pub(super) fn profile() -> pb::AffiliateProfile {
     let custom_field = |key: &str, label: &str, value: &str| pb::CustomField {
         key: key.to_owned(),
         label: label.to_owned(),
@@ -87,7 +73,7 @@ fn profile() -> pb::AffiliateProfile {
     }
 }
 
-db_test!(u5_an_affiliate_is_created_with_every_field, |database: TestDatabase| async move {
+db_test!(u5_g3_f3_an_affiliate_is_created_with_every_field, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let request = pb::CreateAffiliateRequest {
@@ -156,7 +142,7 @@ db_test!(u5_wrong_fields_of_an_affiliate_are_named, |database: TestDatabase| asy
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "profile.custom_fields");
 });
 
-db_test!(u4_an_affiliate_is_found_by_each_name_with_its_balances, |database: TestDatabase| async move {
+db_test!(u4_g2_f2_an_affiliate_is_found_by_each_name_with_its_balances, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let request = pb::CreateAffiliateRequest {
@@ -253,153 +239,6 @@ db_test!(f4_g4_an_affiliate_is_updated_by_any_name, |database: TestDatabase| asy
     .await;
 });
 
-db_test!(p15_applications_are_decided_with_a_reason, |database: TestDatabase| async move {
-    let server = TestServer::start(&database).await;
-    let mut client = Shop::open(&server, "shop").await.client;
-    let applied = pb::CreateAffiliateRequest {
-        state: AffiliateState::Applied.into(),
-        profile: Some(profile()),
-        coupon_code: "CID".to_owned(),
-        ..new("cid@affiliates.example")
-    };
-    let applied = create(&mut client, applied).await.affiliate.unwrap();
-    assert_eq!(applied.state(), AffiliateState::Applied);
-    let sold = pb::RecordSaleRequest { coupon_code: "CID".to_owned(), ..sale(1) };
-    let sold = client.tracking.record_sale(sold).await.unwrap().into_inner();
-    assert_eq!(sold.outcome(), pb::ConversionOutcome::NotReferred);
-
-    server.clock.advance_days(1);
-    let reject = pb::RejectAffiliateRequest {
-        affiliate: by_email("cid@affiliates.example"),
-        reason: " no site ".to_owned(),
-        etag: applied.etag.clone(),
-        ..Default::default()
-    };
-    let rejected = client.affiliates.reject_affiliate(reject.clone()).await.unwrap().into_inner().affiliate.unwrap();
-    assert_eq!((rejected.state(), rejected.state_reason.as_str()), (AffiliateState::Rejected, "no site"));
-    assert_ne!(rejected.state_time, applied.state_time);
-    let status = client.affiliates.reject_affiliate(reject).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
-    let without_reason =
-        pb::RejectAffiliateRequest { affiliate: by_email("cid@affiliates.example"), ..Default::default() };
-    let status = client.affiliates.reject_affiliate(without_reason).await.unwrap_err();
-    assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "reason");
-
-    // The decision may be changed, and the reason goes.
-    let active = approve(&mut client, "cid@affiliates.example").await;
-    assert_eq!((active.state(), active.state_reason.as_str()), (AffiliateState::Active, ""));
-    let sold = pb::RecordSaleRequest { coupon_code: "CID".to_owned(), ..sale(2) };
-    let sold = client.tracking.record_sale(sold).await.unwrap().into_inner();
-    assert_eq!(sold.outcome(), pb::ConversionOutcome::Attributed);
-    let reject = pb::RejectAffiliateRequest {
-        affiliate: by_email("cid@affiliates.example"),
-        reason: "late".to_owned(),
-        ..Default::default()
-    };
-    let status = client.affiliates.reject_affiliate(reject).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "AFFILIATE_STATE"));
-    let info = status.get_details_error_info().unwrap();
-    assert_eq!((info.metadata["state"].as_str(), &info.metadata["affiliate_id"]), ("active", &applied.id));
-});
-
-db_test!(g5_f5_a_deactivated_affiliate_keeps_its_history, |database: TestDatabase| async move {
-    let server = TestServer::start(&database).await;
-    let mut shop = Shop::open(&server, "shop").await;
-    let affiliate = shop.affiliate();
-    let client = &mut shop.client;
-    for number in 1..=3 {
-        client.tracking.record_sale(sale(number)).await.unwrap();
-    }
-    let inactive = deactivate(client, "ann@affiliates.example", PendingRewards::Keep).await;
-    assert_eq!((inactive.state(), inactive.state_reason.as_str()), (AffiliateState::Inactive, "left"));
-    assert_eq!(inactive.pending_rewards(), PendingRewards::Keep);
-    let list = pb::ListRewardsRequest { affiliate: Some(affiliate), ..Default::default() };
-    let rewards = client.rewards.list_rewards(list).await.unwrap().into_inner().rewards;
-    assert!(rewards.len() == 3 && rewards.iter().all(|reward| reward.state() == RewardState::Pending));
-    let sold = client.tracking.record_sale(sale(4)).await.unwrap().into_inner();
-    assert_eq!(sold.outcome(), pb::ConversionOutcome::NotReferred);
-    let click = pb::RecordClickRequest { ref_id: "ann".to_owned(), ..Default::default() };
-    assert_eq!(reason(&client.tracking.record_click(click).await.unwrap_err()), "LINK_NOT_FOUND");
-    // The rewards that were kept are approved in time.
-    server.clock.advance_days(40);
-    server.server.app().approve_due_rewards().await.unwrap();
-    let found = get(client, by_email("ann@affiliates.example")).await.unwrap();
-    assert_eq!(cash(found.balances[0].owed.as_ref()).amount_minor, 600);
-    assert!(client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner().ok);
-});
-
-db_test!(g5_a_deactivation_may_deny_what_is_pending, |database: TestDatabase| async move {
-    let server = TestServer::start(&database).await;
-    let mut shop = Shop::open(&server, "shop").await;
-    let affiliate = shop.affiliate();
-    let client = &mut shop.client;
-    let mut reward_ids = Vec::new();
-    for number in 1..=4 {
-        let sold = client.tracking.record_sale(sale(number)).await.unwrap().into_inner();
-        reward_ids.push(sold.rewards[0].reward_id.clone());
-    }
-    // One is approved, and one is refunded in part: what the refund took back is denied with its reward.
-    let request = pb::ApproveRewardsRequest { reward_ids: vec![reward_ids[0].clone()], ..Default::default() };
-    client.rewards.approve_rewards(request).await.unwrap();
-    let refund = pb::RecordRefundRequest {
-        event_id: "refund".to_owned(),
-        sale_event_id: "sale-2".to_owned(),
-        amount: Some(pb::Money { amount_minor: 300, currency_code: "USD".to_owned() }),
-        ..Default::default()
-    };
-    client.tracking.record_refund(refund).await.unwrap();
-    server.clock.advance_days(1);
-    let request = pb::DeactivateAffiliateRequest {
-        request_id: "leave".to_owned(),
-        affiliate: by_email("ann@affiliates.example"),
-        pending_rewards: PendingRewards::Deny.into(),
-        reason: "fraud".to_owned(),
-        ..Default::default()
-    };
-    let inactive = client.affiliates.deactivate_affiliate(request.clone()).await.unwrap().into_inner();
-    assert_eq!(inactive.affiliate.as_ref().unwrap().pending_rewards(), PendingRewards::Deny);
-    let list = pb::ListRewardsRequest { affiliate: Some(affiliate), ..Default::default() };
-    let rewards = client.rewards.list_rewards(list.clone()).await.unwrap().into_inner().rewards;
-    assert_eq!(rewards.len(), 5);
-    for reward in &rewards {
-        let expected = if reward.id == reward_ids[0] { RewardState::Approved } else { RewardState::Denied };
-        assert_eq!(reward.state(), expected);
-        assert_eq!(reward.deny_reason, if expected == RewardState::Denied { "fraud" } else { "" });
-    }
-
-    // A repeat does not touch what the affiliate earns after a return.
-    server.clock.advance_days(1);
-    approve(client, "ann@affiliates.example").await;
-    client.tracking.record_sale(sale(5)).await.unwrap();
-    let again = client.affiliates.deactivate_affiliate(request).await.unwrap().into_inner();
-    assert!(again.replayed && again.affiliate == inactive.affiliate);
-    let pending = pb::ListRewardsRequest { states: vec![RewardState::Pending.into()], ..list };
-    assert_eq!(client.rewards.list_rewards(pending).await.unwrap().into_inner().rewards.len(), 1);
-
-    // The choice is in the event.
-    let request = pb::ReadEventsRequest {
-        start: Some(from_beginning()),
-        filter: Some(pb::EventFilter { kinds: vec![pb::EventKind::AffiliateDeactivated.into()], ..Default::default() }),
-        ..Default::default()
-    };
-    let events = client.feed.read_events(request).await.unwrap().into_inner().events;
-    let [event] = &events[..] else { panic!("{events:?}") };
-    let Some(pb::event::Subject::Affiliate(image)) = &event.subject else { panic!("{event:?}") };
-    assert_eq!((image.pending_rewards(), image.state_reason.as_str()), (PendingRewards::Deny, ""));
-    assert!(client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner().ok);
-
-    for (pending_rewards, field) in [(PendingRewards::Unspecified, "pending_rewards"), (PendingRewards::Deny, "reason")]
-    {
-        let request = pb::DeactivateAffiliateRequest {
-            affiliate: by_email("ann@affiliates.example"),
-            pending_rewards: pending_rewards.into(),
-            ..Default::default()
-        };
-        let status = client.affiliates.deactivate_affiliate(request).await.unwrap_err();
-        assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, field);
-    }
-});
-
 db_test!(f6_a_new_token_ends_the_old_one_at_once, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
@@ -424,7 +263,7 @@ db_test!(f6_a_new_token_ends_the_old_one_at_once, |database: TestDatabase| async
     assert_eq!(reason(&status), "AFFILIATE_NOT_FOUND");
 });
 
-/// Ann has a sale, Bea has applied, Cid is inactive with a sale, Dan is verified.
+/// Ann has a sale, Bea has applied, Cid is inactive with a sale, Dan is verified and has a reward by hand, which is no sale.
 async fn four_affiliates(client: &mut Client) {
     client.tracking.record_sale(sale(1)).await.unwrap();
     let request = pb::CreateAffiliateRequest { state: AffiliateState::Applied.into(), ..new("bea@affiliates.example") };
@@ -435,7 +274,16 @@ async fn four_affiliates(client: &mut Client) {
     client.tracking.record_sale(sold).await.unwrap();
     deactivate(client, "cid@affiliates.example", PendingRewards::Deny).await;
     let request = pb::CreateAffiliateRequest { email_verified: true, ..new("dan@affiliates.example") };
-    create(client, request).await;
+    let dan = create(client, request).await;
+    let selector = pb::enrollment_selector::Selector::Id(dan.enrollment.unwrap().id);
+    let enrollment = pb::EnrollmentSelector { selector: Some(selector) };
+    let cash = pb::Money { amount_minor: 500, currency_code: "USD".to_owned() };
+    let request = pb::CreateRewardRequest {
+        recipient: Some(pb::create_reward_request::Recipient::Enrollment(enrollment)),
+        value: Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Cash(cash)) }),
+        ..Default::default()
+    };
+    client.rewards.create_reward(request).await.unwrap();
 }
 
 db_test!(u2_g1_affiliates_are_listed_by_state_verification_and_sales, |database: TestDatabase| async move {

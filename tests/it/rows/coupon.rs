@@ -320,7 +320,7 @@ db_test!(w12_validate_says_why_a_code_is_not_good, |database: TestDatabase| asyn
     assert_eq!(sold.outcome(), pb::ConversionOutcome::NotReferred);
 });
 
-db_test!(g7_a_removed_code_credits_nobody_and_can_be_given_away_again, |database: TestDatabase| async move {
+db_test!(u7_a_removed_code_credits_nobody_and_can_be_given_away_again, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();

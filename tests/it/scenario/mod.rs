@@ -3,6 +3,7 @@
 //!
 //! `play.rs` turns each step into a request; the worlds differ in how they execute it.
 
+mod event;
 mod leads;
 mod offer;
 mod play;
@@ -12,6 +13,7 @@ mod request;
 mod script;
 mod wire;
 
+use headwater::domain::conversion::ConversionKind;
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::rpc::call::change::Change;
@@ -40,8 +42,8 @@ pub(crate) trait World {
     /// The newest coupon with this code.
     async fn coupon_id(&mut self, code: &str) -> String;
 
-    /// The sale that was recorded under this event_id.
-    async fn sale(&mut self, event_id: &str) -> SaleFacts;
+    /// The event of this kind that was recorded under this event_id.
+    async fn recorded(&mut self, kind: ConversionKind, event_id: &str) -> SaleFacts;
 
     /// The lead with this external_id, or else this email address.
     async fn lead(&mut self, email: &str, external_id: &str) -> Option<LeadFacts>;
@@ -56,7 +58,7 @@ pub(crate) trait World {
     async fn feed(&mut self) -> Vec<String>;
 }
 
-/// The fields of a sale that scenarios check.
+/// The fields of a sale, or of another event, that scenarios check.
 pub(crate) struct SaleFacts {
     /// The source and the result of each candidate for the credit.
     pub(crate) candidates: Vec<(String, String)>,

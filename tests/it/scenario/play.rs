@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use headwater::domain::conversion::ConversionKind;
 use headwater::domain::time::Time;
 use headwater::pb;
 use tonic::Status;
@@ -46,7 +47,7 @@ impl<'world, W: World> Player<'world, W> {
             }
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
-            "accept" | "reject" | "deactivate" => self.state_step(step).await,
+            "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
             "override" | "ref" | "end" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
@@ -55,6 +56,7 @@ impl<'world, W: World> Player<'world, W> {
             "sale" => self.sale_step(step).await,
             "refund" => self.refund_step(step).await,
             "cancel" => self.cancel_step(step).await,
+            "appointment" | "event" => self.other_event_step(step).await,
             "correct" => self.correct_step(step).await,
             "give" => self.give_step(step).await,
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
@@ -170,6 +172,9 @@ impl<'world, W: World> Player<'world, W> {
             "accept" => {
                 self.world.change(pb::ApproveAffiliateRequest { affiliate, ..Default::default() }).await?.affiliate
             }
+            "erase" => {
+                self.world.change(pb::EraseAffiliateRequest { affiliate, ..Default::default() }).await?.affiliate
+            }
             "reject" => {
                 let request = pb::RejectAffiliateRequest { affiliate, reason, ..Default::default() };
                 self.world.change(request).await?.affiliate
@@ -249,7 +254,7 @@ impl<'world, W: World> Player<'world, W> {
         Ok(self.name_of(&click.affiliate_id))
     }
 
-    fn tid(&self, step: &Step) -> String {
+    pub(super) fn tid(&self, step: &Step) -> String {
         step.option("visitor")
             .map(|name| self.visitors.get(name).map_or(name, String::as_str))
             .unwrap_or_default()
@@ -396,7 +401,7 @@ impl<'world, W: World> Player<'world, W> {
         if step.verb == "approve-due" {
             return Ok(self.world.approve_due().await.to_string());
         }
-        let reward_ids = self.world.sale(step.word(0)).await.reward_ids;
+        let reward_ids = self.world.recorded(ConversionKind::Sale, step.word(0)).await.reward_ids;
         if step.verb == "approve" {
             self.world.change(pb::ApproveRewardsRequest { reward_ids, ..Default::default() }).await?;
         } else {
@@ -412,11 +417,11 @@ pub(super) fn short(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
-fn outcome_text(outcome: pb::ConversionOutcome) -> String {
+pub(super) fn outcome_text(outcome: pb::ConversionOutcome) -> String {
     short(outcome.as_str_name(), "CONVERSION_OUTCOME_")
 }
 
-fn replayed(was_replayed: bool, text: String) -> String {
+pub(super) fn replayed(was_replayed: bool, text: String) -> String {
     if was_replayed { format!("replayed {text}") } else { text }
 }
 

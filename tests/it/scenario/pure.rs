@@ -46,8 +46,9 @@ impl PureWorld {
         let now = Time::from_micros(START_MICROS);
         let key = NewApiKey { text_prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let (display_name, email) = ("Shop".to_owned(), "owner@shop.example".to_owned());
-        let rule = RegisterAccount { display_name, email, time_zone: "UTC".to_owned(), key };
-        let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, command: rule.into() };
+        let (time_zone, token) = ("UTC".to_owned(), "token".to_owned());
+        let rule = RegisterAccount { display_name, email, time_zone, key, token };
+        let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, actor: None, command: rule.into() };
         let Decision { outcome: Outcome::Registered(registered), .. } =
             decide(&mut set, &envelope, now, &mut ids).unwrap()
         else {
@@ -90,7 +91,7 @@ impl World for PureWorld {
         ids.sort();
         let count = ids.len();
         let command = ApproveRewards { ids, skip_others: true }.into();
-        let envelope = Envelope { account_id: self.account_id, fingerprint: None, command };
+        let envelope = Envelope { account_id: self.account_id, fingerprint: None, actor: None, command };
         decide(&mut self.set, &envelope, self.now, &mut self.ids).unwrap();
         count
     }
@@ -109,8 +110,8 @@ impl World for PureWorld {
         coupons.map(|coupon| coupon.id).max().unwrap().to_string()
     }
 
-    async fn sale(&mut self, event_id: &str) -> SaleFacts {
-        let sale = self.conversion(ConversionKind::Sale, event_id);
+    async fn recorded(&mut self, kind: ConversionKind, event_id: &str) -> SaleFacts {
+        let sale = self.conversion(kind, event_id);
         let candidates = sale.candidates.iter().map(|candidate| {
             let source = match candidate.evidence.source() {
                 AttributionSource::LeadBinding => "binding",

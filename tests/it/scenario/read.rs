@@ -1,5 +1,6 @@
 //! Steps that read the results of other steps.
 
+use headwater::domain::conversion::ConversionKind;
 use headwater::domain::money::Currency;
 
 use super::play::Player;
@@ -42,10 +43,11 @@ impl<W: World> Player<'_, W> {
                 }
             }
             "why" => {
-                let candidates = self.world.sale(step.word(0)).await.candidates.into_iter();
+                let kind = step.option("kind").map_or(ConversionKind::Sale, |kind| kind.parse().unwrap());
+                let candidates = self.world.recorded(kind, step.word(0)).await.candidates.into_iter();
                 candidates.map(|(source, result)| format!("{source}:{result}")).collect::<Vec<_>>().join(" ")
             }
-            "terms-of" => match self.world.sale(step.word(0)).await.terms_version {
+            "terms-of" => match self.world.recorded(ConversionKind::Sale, step.word(0)).await.terms_version {
                 0 => "none".to_owned(),
                 version => version.to_string(),
             },

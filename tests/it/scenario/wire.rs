@@ -1,5 +1,6 @@
 //! Scenarios over gRPC: every step calls a server on a real database.
 
+use headwater::domain::conversion::ConversionKind;
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
@@ -84,8 +85,10 @@ impl World for WireWorld {
         self.client.affiliates.list_coupons(request).await.unwrap().into_inner().coupons.pop().unwrap().id
     }
 
-    async fn sale(&mut self, event_id: &str) -> SaleFacts {
-        let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: event_id.to_owned() };
+    async fn recorded(&mut self, kind: ConversionKind, event_id: &str) -> SaleFacts {
+        let name = format!("CONVERSION_KIND_{}", kind.as_str().to_uppercase());
+        let kind = pb::ConversionKind::from_str_name(&name).unwrap();
+        let event = pb::RecordedEvent { kind: kind.into(), event_id: event_id.to_owned() };
         let selector = Some(pb::conversion_selector::Selector::RecordedEvent(event));
         let request =
             pb::GetConversionRequest { conversion: Some(pb::ConversionSelector { selector }), ..Default::default() };

@@ -17,11 +17,11 @@ use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWit
 use headwater::domain::id::RewardId;
 use headwater::domain::item::Item;
 use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome};
-use headwater::domain::link::LinkWithDestination;
+use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::Commission;
+use headwater::domain::program::{Commission, Program, ProgramWithTerms};
 use headwater::domain::reward::{ByHand, Calculation, Reward};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
@@ -190,6 +190,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             credits: Default::default(),
             rewards: Vec::new(),
             coupon_fault: None,
+            is_undeclared: false,
         }),
         Outcome::KeptSale(KeptSale::default()),
         Outcome::Refund(RefundOutcome {
@@ -204,6 +205,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
     }
+    let suspended = Outcome::Account(Arc::new(rows::suspended_account(ACCOUNT)));
+    golden.holds("request_outcome_account.v1.with_suspension", &suspended);
+    let bound = Outcome::ApiKey(Arc::new(ApiKey { secret_hash: [0; 32], ..rows::bound_key() }));
+    golden.holds("request_outcome_api_key.v1.with_places", &bound);
     let other = SaleOutcome {
         conversion_id: sale.id,
         lead_id: Some(rows::lead().id),
@@ -211,6 +216,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         credits: Default::default(),
         rewards: Vec::new(),
         coupon_fault: None,
+        is_undeclared: false,
     };
     let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
     let applied = EnrollmentWithLanding { enrollment: Arc::new(applied), landing_url: "https://shop.test/".to_owned() };
@@ -220,8 +226,25 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_changed_affiliate.v1.short", &unchanged);
     golden.holds("request_outcome_sale.v1.with_other_lead_id", &Outcome::Sale(other.clone()));
     let fault = Some(CandidateResult::CouponOfOtherItem);
+    let undeclared = Outcome::Sale(SaleOutcome { is_undeclared: true, ..other.clone() });
+    golden.holds("request_outcome_sale.v1.with_is_undeclared", &undeclared);
     let other = Outcome::Sale(SaleOutcome { coupon_fault: fault, ..other });
     golden.holds("request_outcome_sale.v1.with_coupon_fault", &other);
+    let kept = Outcome::KeptSale(KeptSale { is_undeclared: true, ..KeptSale::default() });
+    golden.holds("request_outcome_kept_sale.v1.with_is_undeclared", &kept);
+    let mut rules = rows::terms().rules;
+    rules.custom_kinds = vec!["demo".to_owned()];
+    golden.holds("terms_rules.v1.with_custom_kinds", &rules);
+    let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
+    golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
+    let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };
+    let link = LinkWithDestination { link: Arc::new(link), destination_url: "https://shop.test/blog".to_owned() };
+    golden.holds("request_outcome_link.v1.with_claimed_page", &Outcome::Link(Arc::new(link)));
+    let program = Program { hosts: vec!["shop.test".to_owned()], ..rows::program() };
+    let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
+    golden.holds("request_outcome_program.v1.with_hosts", &Outcome::Program(Arc::new(program)));
+    let custom = OrderDetails { custom_kind: "demo".to_owned(), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_custom_kind", &custom);
     let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });
     golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
     let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));

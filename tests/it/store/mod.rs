@@ -21,7 +21,12 @@ use crate::support::rows::{ACCOUNT, NOW, account};
 use crate::support::store::open;
 
 /// Saves changes as a batch does: locks the heads and loads the existing rows first.
-async fn write(store: &Store, needs: Needs, change: impl FnOnce(&mut WorkingSet), now: Time) -> Result<(), StoreError> {
+pub(crate) async fn write(
+    store: &Store,
+    needs: Needs,
+    change: impl FnOnce(&mut WorkingSet),
+    now: Time,
+) -> Result<(), StoreError> {
     let transaction = store.begin().await?;
     let mut heads = lock(&transaction).await?;
     let mut set = load(&transaction, needs).await?;

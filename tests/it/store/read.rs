@@ -69,10 +69,10 @@ macro_rules! assert_lists {
 db_test!(accounts_and_keys, |database: TestDatabase| async move {
     let second = headwater::domain::account::ApiKey {
         id: headwater::domain::id::ApiKeyId::from_uuid(uuid(2)),
-        text_prefix: "hw_admin_2".to_owned(),
         expires_at: None,
-        ..rows::api_key()
+        ..rows::bound_key()
     };
+    let places = second.clone();
     let change = |set: &mut WorkingSet| {
         set.put(rows::api_key());
         set.put(second);
@@ -82,9 +82,20 @@ db_test!(accounts_and_keys, |database: TestDatabase| async move {
     assert_eq!(store::account::find(&store, OTHER).await, Ok(None));
     assert_eq!(store::account::find_key(&store, ACCOUNT, rows::api_key().id).await, Ok(Some(rows::api_key())));
     assert_eq!(store::account::find_key(&store, OTHER, rows::api_key().id).await, Ok(None));
-    assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_1").await, Ok(Some(rows::api_key())));
+    let mut credential = store::account::Credential { key: rows::api_key().into(), suspension: None };
+    assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_1").await, Ok(Some(credential.clone())));
+    assert_eq!(store::account::find_key(&store, ACCOUNT, places.id).await, Ok(Some(places)));
     assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_9").await, Ok(None));
     assert_lists!(store::account::list_keys, &store, (), |row| row.id, [1, 2]);
+    let mut suspended = rows::suspended_account(ACCOUNT);
+    suspended.verification =
+        Some(headwater::domain::account::Verification { token_hash: [9; 32], expires_at: NOW.plus_days(3) });
+    let changed = suspended.clone();
+    let needs = needs(|needs| needs.row::<headwater::domain::account::Account>(ACCOUNT));
+    write(&store, needs, |set| _ = set.put(changed), NOW).await.unwrap();
+    assert_eq!(store::account::find(&store, ACCOUNT).await, Ok(Some(suspended)));
+    credential.suspension = Some("unpaid".into());
+    assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_1").await, Ok(Some(credential)));
 });
 
 db_test!(programs, |database: TestDatabase| async move {

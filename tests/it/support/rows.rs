@@ -7,6 +7,7 @@ use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::AffiliateOutcome;
 use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use headwater::domain::audit::{Actor, AuditEntry};
 use headwater::domain::calendar::ZoneSince;
 use headwater::domain::claim::{ClaimOutcome, OfferClaims};
 use headwater::domain::click::Click;
@@ -21,8 +22,8 @@ use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentSt
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
-    OfferId, ProgramId, RewardId,
+    AccountId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
+    LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -30,6 +31,7 @@ use headwater::domain::lead::{CancellationOutcome, LeadOutcome};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::link::{Link, LinkState};
+use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
@@ -65,6 +67,19 @@ pub(crate) fn account(id: AccountId) -> Account {
         time_zones: Vec::new(),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
+        suspended_at: None,
+        suspension_reason: String::new(),
+        email_verified_at: None,
+        verification: None,
+    }
+}
+
+pub(crate) fn suspended_account(id: AccountId) -> Account {
+    Account {
+        suspended_at: Some(NOW.plus_days(1)),
+        suspension_reason: "unpaid".to_owned(),
+        email_verified_at: Some(NOW),
+        ..account(id)
     }
 }
 
@@ -83,6 +98,42 @@ pub(crate) fn api_key() -> ApiKey {
         created_at: NOW,
         expires_at: Some(NOW.plus_days(30)),
         revoked_at: Some(NOW.plus_days(3)),
+        updated_at: None,
+        allowed_networks: Vec::new(),
+        allowed_origins: Vec::new(),
+    }
+}
+
+pub(crate) fn audit_entry() -> AuditEntry {
+    let actor = Actor {
+        key_id: api_key().id,
+        key_kind: KeyKind::Admin,
+        address: Some("2001:db8::7".parse().unwrap()),
+        method: "headwater.v1.AccountService/UpdateAccount",
+        call_id: "order-17".to_owned(),
+    };
+    AuditEntry::new(AuditEntryId::from_uuid(uuid(1)), ACCOUNT, &actor, ACCOUNT.to_string(), NOW)
+}
+
+pub(crate) fn mail() -> Mail {
+    let letter = Letter {
+        recipient: "ann@shop.test".to_owned(),
+        subject: "Wëlcome".to_owned(),
+        body: "Hello Ann,\n\nit works.\n".to_owned(),
+    };
+    Mail { tries: 2, due_at: NOW.plus_days(1), ..Mail::new(MailId::from_uuid(uuid(1)), ACCOUNT, letter, NOW) }
+}
+
+/// A key that works from a few places.
+pub(crate) fn bound_key() -> ApiKey {
+    ApiKey {
+        kind: KeyKind::Publishable,
+        text_prefix: "hw_publishable_1".to_owned(),
+        updated_at: Some(NOW.plus_days(2)),
+        allowed_networks: vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        allowed_origins: vec!["https://shop.test".to_owned()],
+        revoked_at: None,
+        ..api_key()
     }
 }
 
@@ -93,6 +144,7 @@ pub(crate) fn program() -> Program {
         display_name: "Partners".to_owned(),
         currency: "USD".parse().unwrap(),
         landing_url: "https://shop.test/".to_owned(),
+        hosts: Vec::new(),
         is_default: true,
         state: ProgramState::Active,
         terms_version: 1,
@@ -117,6 +169,7 @@ pub(crate) fn terms() -> Terms {
             attribution_window_days: 60,
             precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
             rounding: Rounding::HalfUp,
+            custom_kinds: Vec::new(),
         },
     }
 }
@@ -225,6 +278,7 @@ pub(crate) fn link() -> Link {
         affiliate_id: affiliate().id,
         code: "ada-blog".to_owned(),
         destination_url: "https://shop.test/blog".to_owned(),
+        claimed_page: None,
         state: LinkState::Revoked,
         created_at: NOW,
         revoked_at: Some(NOW.plus_days(2)),
@@ -306,6 +360,7 @@ pub(crate) fn click(number: u128, tid: ClickId) -> Click {
         affiliate_id: affiliate().id,
         program_id: program().id,
         referrer_url: "https://blog.test/".to_owned(),
+        sub_id: "newsletter".to_owned(),
         occurred_at: NOW,
         created_at: NOW,
     }
@@ -371,6 +426,7 @@ pub(crate) fn order_details() -> OrderDetails {
         reason: String::new(),
         commission_adjustment: None,
         item_sku: String::new(),
+        custom_kind: String::new(),
     }
 }
 
@@ -380,6 +436,7 @@ pub(crate) fn candidate() -> Candidate {
         affiliate_id: Some(affiliate().id),
         enrollment_id: Some(enrollment().id),
         result: CandidateResult::Won,
+        sub_id: String::new(),
     }
 }
 
@@ -544,6 +601,8 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     let (sold, refunded) = (sale(1), refund(2, ConversionOutcome::Attributed));
     let earned = reward(1, &sold, None);
     set.put(api_key());
+    set.put(mail());
+    set.put(audit_entry());
     set.put(program());
     set.put(terms());
     set.put(inactive_affiliate());
@@ -630,8 +689,14 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
             coupon_fault: None,
+            is_undeclared: false,
         }),
-        Outcome::KeptSale(KeptSale { other_lead_id: Some(lead().id), reward_ids: vec![reward.id], coupon_fault: None }),
+        Outcome::KeptSale(KeptSale {
+            other_lead_id: Some(lead().id),
+            reward_ids: vec![reward.id],
+            coupon_fault: None,
+            is_undeclared: false,
+        }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
             conversion_id: sale.id,

@@ -3,12 +3,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use headwater::app::worker::send_mail;
 use headwater::clock::ManualClock;
 use headwater::config::{CommandLine, Settings};
 use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::server::{OPERATOR_KEY_FILE, Server};
+use headwater::store;
 use tempfile::TempDir;
 use testkit::client::Client;
 use tonic::Status;
@@ -44,6 +49,36 @@ impl TestServer {
         // A second server on a database makes no operator key, because the first has made one.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();
         Self { server, clock, address, operator_key: operator_key.trim().to_owned(), _data_dir: data_dir }
+    }
+
+    /// All mail so far, the oldest first. Sends what waits.
+    pub(crate) async fn mails(&self) -> Vec<String> {
+        let app = self.server.app();
+        let sent = async {
+            while !store::mail::due(app.store(), Time::from_micros(i64::MAX), 1).await.unwrap().is_empty() {
+                app.wake_worker(send_mail::NAME);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), sent).await.unwrap();
+        let files = std::fs::read_dir(self._data_dir.path().join("mail")).into_iter().flatten();
+        // Ids of mail sort by time.
+        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    }
+
+    /// The token in the newest mail to this address.
+    pub(crate) async fn mailed_token(&self, email: &str) -> String {
+        let mails = self.mails().await;
+        let mail = mails.iter().rfind(|mail| mail.contains(&format!("To: {email}\r\n"))).unwrap();
+        // A text with many characters outside ASCII is in base64.
+        let mail = match mail.split_once("base64\r\n\r\n") {
+            Some((_, body)) => &String::from_utf8(BASE64_STANDARD.decode(body.replace("\r\n", "")).unwrap()).unwrap(),
+            None => mail,
+        };
+        let is_token = |line: &&str| line.len() == 43 && line.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        mail.lines().find(is_token).unwrap_or_else(|| panic!("no token in {mail}")).to_owned()
     }
 
     /// Registers an account and gives a client with its admin key.

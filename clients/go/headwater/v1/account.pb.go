@@ -25,6 +25,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Whether an account may change anything.
+type AccountState int32
+
+const (
+	// Not set. Refused in requests.
+	AccountState_ACCOUNT_STATE_UNSPECIFIED AccountState = 0
+	// The account may do everything.
+	AccountState_ACCOUNT_STATE_ACTIVE AccountState = 1
+	// An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
+	// books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
+	// goes on, such as approving rewards whose hold period is over.
+	AccountState_ACCOUNT_STATE_SUSPENDED AccountState = 2
+)
+
+// Enum value maps for AccountState.
+var (
+	AccountState_name = map[int32]string{
+		0: "ACCOUNT_STATE_UNSPECIFIED",
+		1: "ACCOUNT_STATE_ACTIVE",
+		2: "ACCOUNT_STATE_SUSPENDED",
+	}
+	AccountState_value = map[string]int32{
+		"ACCOUNT_STATE_UNSPECIFIED": 0,
+		"ACCOUNT_STATE_ACTIVE":      1,
+		"ACCOUNT_STATE_SUSPENDED":   2,
+	}
+)
+
+func (x AccountState) Enum() *AccountState {
+	p := new(AccountState)
+	*p = x
+	return p
+}
+
+func (x AccountState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AccountState) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_account_proto_enumTypes[0].Descriptor()
+}
+
+func (AccountState) Type() protoreflect.EnumType {
+	return &file_headwater_v1_account_proto_enumTypes[0]
+}
+
+func (x AccountState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AccountState.Descriptor instead.
+func (AccountState) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{0}
+}
+
 // A merchant. All other data belongs to exactly one account.
 type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -39,9 +94,17 @@ type Account struct {
 	// When the account was registered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the account last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Whether the account may change anything.
+	State AccountState `protobuf:"varint,7,opt,name=state,proto3,enum=headwater.v1.AccountState" json:"state,omitempty"`
+	// Since when the account is suspended. Not set for an active account.
+	SuspendTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=suspend_time,json=suspendTime,proto3" json:"suspend_time,omitempty"`
+	// The operator's reason for the suspension. Empty for an active account.
+	SuspensionReason string `protobuf:"bytes,9,opt,name=suspension_reason,json=suspensionReason,proto3" json:"suspension_reason,omitempty"`
+	// When VerifyAccountEmail verified the email address. Not set for an address that was not verified.
+	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -112,6 +175,34 @@ func (x *Account) GetCreateTime() *timestamppb.Timestamp {
 func (x *Account) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Account) GetState() AccountState {
+	if x != nil {
+		return x.State
+	}
+	return AccountState_ACCOUNT_STATE_UNSPECIFIED
+}
+
+func (x *Account) GetSuspendTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SuspendTime
+	}
+	return nil
+}
+
+func (x *Account) GetSuspensionReason() string {
+	if x != nil {
+		return x.SuspensionReason
+	}
+	return ""
+}
+
+func (x *Account) GetEmailVerifyTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EmailVerifyTime
 	}
 	return nil
 }
@@ -460,11 +551,485 @@ func (x *UpdateAccountResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of ListAccounts.
+type ListAccountsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+	// holds at most 3 MiB, so it may have fewer entries.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
+	// Only accounts in these states. Empty: all states.
+	States        []AccountState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.AccountState" json:"states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountsRequest) Reset() {
+	*x = ListAccountsRequest{}
+	mi := &file_headwater_v1_account_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountsRequest) ProtoMessage() {}
+
+func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
+func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListAccountsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAccountsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListAccountsRequest) GetOrder() ListOrder {
+	if x != nil {
+		return x.Order
+	}
+	return ListOrder_LIST_ORDER_UNSPECIFIED
+}
+
+func (x *ListAccountsRequest) GetStates() []AccountState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+// The answer of ListAccounts.
+type ListAccountsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One page of accounts.
+	Accounts []*Account `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAccountsResponse) Reset() {
+	*x = ListAccountsResponse{}
+	mi := &file_headwater_v1_account_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAccountsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAccountsResponse) ProtoMessage() {}
+
+func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
+func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListAccountsResponse) GetAccounts() []*Account {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *ListAccountsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// The request of SuspendAccount.
+type SuspendAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The account. Required.
+	Account *AccountSelector `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// Why. The account's owner reads it in each refusal. Required, up to 200 characters.
+	SuspensionReason string `protobuf:"bytes,3,opt,name=suspension_reason,json=suspensionReason,proto3" json:"suspension_reason,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SuspendAccountRequest) Reset() {
+	*x = SuspendAccountRequest{}
+	mi := &file_headwater_v1_account_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendAccountRequest) ProtoMessage() {}
+
+func (x *SuspendAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendAccountRequest.ProtoReflect.Descriptor instead.
+func (*SuspendAccountRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SuspendAccountRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SuspendAccountRequest) GetAccount() *AccountSelector {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *SuspendAccountRequest) GetSuspensionReason() string {
+	if x != nil {
+		return x.SuspensionReason
+	}
+	return ""
+}
+
+// The answer of SuspendAccount.
+type SuspendAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account after the change.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendAccountResponse) Reset() {
+	*x = SuspendAccountResponse{}
+	mi := &file_headwater_v1_account_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendAccountResponse) ProtoMessage() {}
+
+func (x *SuspendAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendAccountResponse.ProtoReflect.Descriptor instead.
+func (*SuspendAccountResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SuspendAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *SuspendAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of ResumeAccount.
+type ResumeAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The account. Required.
+	Account       *AccountSelector `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeAccountRequest) Reset() {
+	*x = ResumeAccountRequest{}
+	mi := &file_headwater_v1_account_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAccountRequest) ProtoMessage() {}
+
+func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAccountRequest.ProtoReflect.Descriptor instead.
+func (*ResumeAccountRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ResumeAccountRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ResumeAccountRequest) GetAccount() *AccountSelector {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+// The answer of ResumeAccount.
+type ResumeAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account after the change.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeAccountResponse) Reset() {
+	*x = ResumeAccountResponse{}
+	mi := &file_headwater_v1_account_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeAccountResponse) ProtoMessage() {}
+
+func (x *ResumeAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeAccountResponse.ProtoReflect.Descriptor instead.
+func (*ResumeAccountResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResumeAccountResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *ResumeAccountResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of VerifyAccountEmail.
+type VerifyAccountEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The token of the mail, up to 128 characters. Blanks around it are ignored. Required.
+	VerificationToken string `protobuf:"bytes,2,opt,name=verification_token,json=verificationToken,proto3" json:"verification_token,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *VerifyAccountEmailRequest) Reset() {
+	*x = VerifyAccountEmailRequest{}
+	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAccountEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAccountEmailRequest) ProtoMessage() {}
+
+func (x *VerifyAccountEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAccountEmailRequest.ProtoReflect.Descriptor instead.
+func (*VerifyAccountEmailRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *VerifyAccountEmailRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *VerifyAccountEmailRequest) GetVerificationToken() string {
+	if x != nil {
+		return x.VerificationToken
+	}
+	return ""
+}
+
+// The answer of VerifyAccountEmail.
+type VerifyAccountEmailResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account after the change.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyAccountEmailResponse) Reset() {
+	*x = VerifyAccountEmailResponse{}
+	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyAccountEmailResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyAccountEmailResponse) ProtoMessage() {}
+
+func (x *VerifyAccountEmailResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyAccountEmailResponse.ProtoReflect.Descriptor instead.
+func (*VerifyAccountEmailResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *VerifyAccountEmailResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *VerifyAccountEmailResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\"\x94\x02\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xfa\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -473,7 +1038,12 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"p\n" +
+	"updateTime\x120\n" +
+	"\x05state\x18\a \x01(\x0e2\x1a.headwater.v1.AccountStateR\x05state\x12=\n" +
+	"\fsuspend_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vsuspendTime\x12+\n" +
+	"\x11suspension_reason\x18\t \x01(\tR\x10suspensionReason\x12F\n" +
+	"\x11email_verify_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\"p\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -496,7 +1066,42 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"updateMask\"d\n" +
 	"\x15UpdateAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayedBN\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xb4\x01\n" +
+	"\x13ListAccountsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x122\n" +
+	"\x06states\x18\x04 \x03(\x0e2\x1a.headwater.v1.AccountStateR\x06states\"q\n" +
+	"\x14ListAccountsResponse\x121\n" +
+	"\baccounts\x18\x01 \x03(\v2\x15.headwater.v1.AccountR\baccounts\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x01\n" +
+	"\x15SuspendAccountRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x127\n" +
+	"\aaccount\x18\x02 \x01(\v2\x1d.headwater.v1.AccountSelectorR\aaccount\x12+\n" +
+	"\x11suspension_reason\x18\x03 \x01(\tR\x10suspensionReason\"e\n" +
+	"\x16SuspendAccountResponse\x12/\n" +
+	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"n\n" +
+	"\x14ResumeAccountRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x127\n" +
+	"\aaccount\x18\x02 \x01(\v2\x1d.headwater.v1.AccountSelectorR\aaccount\"d\n" +
+	"\x15ResumeAccountResponse\x12/\n" +
+	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"i\n" +
+	"\x19VerifyAccountEmailRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12-\n" +
+	"\x12verification_token\x18\x02 \x01(\tR\x11verificationToken\"i\n" +
+	"\x1aVerifyAccountEmailResponse\x12/\n" +
+	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed*d\n" +
+	"\fAccountState\x12\x1d\n" +
+	"\x19ACCOUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14ACCOUNT_STATE_ACTIVE\x10\x01\x12\x1b\n" +
+	"\x17ACCOUNT_STATE_SUSPENDED\x10\x02BN\n" +
 	"\x10dev.headwater.v1B\fAccountProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -511,33 +1116,56 @@ func file_headwater_v1_account_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_account_proto_rawDescData
 }
 
-var file_headwater_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_headwater_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_headwater_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_headwater_v1_account_proto_goTypes = []any{
-	(*Account)(nil),                 // 0: headwater.v1.Account
-	(*RegisterAccountRequest)(nil),  // 1: headwater.v1.RegisterAccountRequest
-	(*RegisterAccountResponse)(nil), // 2: headwater.v1.RegisterAccountResponse
-	(*GetAccountRequest)(nil),       // 3: headwater.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),      // 4: headwater.v1.GetAccountResponse
-	(*UpdateAccountRequest)(nil),    // 5: headwater.v1.UpdateAccountRequest
-	(*UpdateAccountResponse)(nil),   // 6: headwater.v1.UpdateAccountResponse
-	(*timestamppb.Timestamp)(nil),   // 7: google.protobuf.Timestamp
-	(*ApiKey)(nil),                  // 8: headwater.v1.ApiKey
-	(*fieldmaskpb.FieldMask)(nil),   // 9: google.protobuf.FieldMask
+	(AccountState)(0),                  // 0: headwater.v1.AccountState
+	(*Account)(nil),                    // 1: headwater.v1.Account
+	(*RegisterAccountRequest)(nil),     // 2: headwater.v1.RegisterAccountRequest
+	(*RegisterAccountResponse)(nil),    // 3: headwater.v1.RegisterAccountResponse
+	(*GetAccountRequest)(nil),          // 4: headwater.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),         // 5: headwater.v1.GetAccountResponse
+	(*UpdateAccountRequest)(nil),       // 6: headwater.v1.UpdateAccountRequest
+	(*UpdateAccountResponse)(nil),      // 7: headwater.v1.UpdateAccountResponse
+	(*ListAccountsRequest)(nil),        // 8: headwater.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),       // 9: headwater.v1.ListAccountsResponse
+	(*SuspendAccountRequest)(nil),      // 10: headwater.v1.SuspendAccountRequest
+	(*SuspendAccountResponse)(nil),     // 11: headwater.v1.SuspendAccountResponse
+	(*ResumeAccountRequest)(nil),       // 12: headwater.v1.ResumeAccountRequest
+	(*ResumeAccountResponse)(nil),      // 13: headwater.v1.ResumeAccountResponse
+	(*VerifyAccountEmailRequest)(nil),  // 14: headwater.v1.VerifyAccountEmailRequest
+	(*VerifyAccountEmailResponse)(nil), // 15: headwater.v1.VerifyAccountEmailResponse
+	(*timestamppb.Timestamp)(nil),      // 16: google.protobuf.Timestamp
+	(*ApiKey)(nil),                     // 17: headwater.v1.ApiKey
+	(*fieldmaskpb.FieldMask)(nil),      // 18: google.protobuf.FieldMask
+	(ListOrder)(0),                     // 19: headwater.v1.ListOrder
+	(*AccountSelector)(nil),            // 20: headwater.v1.AccountSelector
 }
 var file_headwater_v1_account_proto_depIdxs = []int32{
-	7, // 0: headwater.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	7, // 1: headwater.v1.Account.update_time:type_name -> google.protobuf.Timestamp
-	0, // 2: headwater.v1.RegisterAccountResponse.account:type_name -> headwater.v1.Account
-	8, // 3: headwater.v1.RegisterAccountResponse.api_key:type_name -> headwater.v1.ApiKey
-	0, // 4: headwater.v1.GetAccountResponse.account:type_name -> headwater.v1.Account
-	0, // 5: headwater.v1.UpdateAccountRequest.account:type_name -> headwater.v1.Account
-	9, // 6: headwater.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0, // 7: headwater.v1.UpdateAccountResponse.account:type_name -> headwater.v1.Account
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	16, // 0: headwater.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	16, // 1: headwater.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 2: headwater.v1.Account.state:type_name -> headwater.v1.AccountState
+	16, // 3: headwater.v1.Account.suspend_time:type_name -> google.protobuf.Timestamp
+	16, // 4: headwater.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
+	1,  // 5: headwater.v1.RegisterAccountResponse.account:type_name -> headwater.v1.Account
+	17, // 6: headwater.v1.RegisterAccountResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 7: headwater.v1.GetAccountResponse.account:type_name -> headwater.v1.Account
+	1,  // 8: headwater.v1.UpdateAccountRequest.account:type_name -> headwater.v1.Account
+	18, // 9: headwater.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 10: headwater.v1.UpdateAccountResponse.account:type_name -> headwater.v1.Account
+	19, // 11: headwater.v1.ListAccountsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 12: headwater.v1.ListAccountsRequest.states:type_name -> headwater.v1.AccountState
+	1,  // 13: headwater.v1.ListAccountsResponse.accounts:type_name -> headwater.v1.Account
+	20, // 14: headwater.v1.SuspendAccountRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 15: headwater.v1.SuspendAccountResponse.account:type_name -> headwater.v1.Account
+	20, // 16: headwater.v1.ResumeAccountRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 17: headwater.v1.ResumeAccountResponse.account:type_name -> headwater.v1.Account
+	1,  // 18: headwater.v1.VerifyAccountEmailResponse.account:type_name -> headwater.v1.Account
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_account_proto_init() }
@@ -546,18 +1174,21 @@ func file_headwater_v1_account_proto_init() {
 		return
 	}
 	file_headwater_v1_api_key_proto_init()
+	file_headwater_v1_common_proto_init()
+	file_headwater_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_account_proto_rawDesc), len(file_headwater_v1_account_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   7,
+			NumEnums:      1,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_headwater_v1_account_proto_goTypes,
 		DependencyIndexes: file_headwater_v1_account_proto_depIdxs,
+		EnumInfos:         file_headwater_v1_account_proto_enumTypes,
 		MessageInfos:      file_headwater_v1_account_proto_msgTypes,
 	}.Build()
 	File_headwater_v1_account_proto = out.File

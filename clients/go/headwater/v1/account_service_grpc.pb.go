@@ -21,16 +21,22 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccountService_RegisterAccount_FullMethodName   = "/headwater.v1.AccountService/RegisterAccount"
-	AccountService_GetAccount_FullMethodName        = "/headwater.v1.AccountService/GetAccount"
-	AccountService_UpdateAccount_FullMethodName     = "/headwater.v1.AccountService/UpdateAccount"
-	AccountService_CreateApiKey_FullMethodName      = "/headwater.v1.AccountService/CreateApiKey"
-	AccountService_GetApiKey_FullMethodName         = "/headwater.v1.AccountService/GetApiKey"
-	AccountService_ListApiKeys_FullMethodName       = "/headwater.v1.AccountService/ListApiKeys"
-	AccountService_RevokeApiKey_FullMethodName      = "/headwater.v1.AccountService/RevokeApiKey"
-	AccountService_CreateAdminApiKey_FullMethodName = "/headwater.v1.AccountService/CreateAdminApiKey"
-	AccountService_CheckApiKey_FullMethodName       = "/headwater.v1.AccountService/CheckApiKey"
-	AccountService_GetServerInfo_FullMethodName     = "/headwater.v1.AccountService/GetServerInfo"
+	AccountService_RegisterAccount_FullMethodName    = "/headwater.v1.AccountService/RegisterAccount"
+	AccountService_GetAccount_FullMethodName         = "/headwater.v1.AccountService/GetAccount"
+	AccountService_UpdateAccount_FullMethodName      = "/headwater.v1.AccountService/UpdateAccount"
+	AccountService_VerifyAccountEmail_FullMethodName = "/headwater.v1.AccountService/VerifyAccountEmail"
+	AccountService_ListAccounts_FullMethodName       = "/headwater.v1.AccountService/ListAccounts"
+	AccountService_SuspendAccount_FullMethodName     = "/headwater.v1.AccountService/SuspendAccount"
+	AccountService_ResumeAccount_FullMethodName      = "/headwater.v1.AccountService/ResumeAccount"
+	AccountService_CreateApiKey_FullMethodName       = "/headwater.v1.AccountService/CreateApiKey"
+	AccountService_GetApiKey_FullMethodName          = "/headwater.v1.AccountService/GetApiKey"
+	AccountService_ListApiKeys_FullMethodName        = "/headwater.v1.AccountService/ListApiKeys"
+	AccountService_UpdateApiKey_FullMethodName       = "/headwater.v1.AccountService/UpdateApiKey"
+	AccountService_RevokeApiKey_FullMethodName       = "/headwater.v1.AccountService/RevokeApiKey"
+	AccountService_CreateAdminApiKey_FullMethodName  = "/headwater.v1.AccountService/CreateAdminApiKey"
+	AccountService_ListAuditEntries_FullMethodName   = "/headwater.v1.AccountService/ListAuditEntries"
+	AccountService_CheckApiKey_FullMethodName        = "/headwater.v1.AccountService/CheckApiKey"
+	AccountService_GetServerInfo_FullMethodName      = "/headwater.v1.AccountService/GetServerInfo"
 )
 
 // AccountServiceClient is the client API for AccountService service.
@@ -38,17 +44,33 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-// RevokeApiKey are about the operator keys of the server.
+// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 type AccountServiceClient interface {
-	// Creates an account and its first admin key. Operator keys only.
+	// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
 	// Errors: ALREADY_EXISTS when an account with this email exists.
 	RegisterAccount(ctx context.Context, in *RegisterAccountRequest, opts ...grpc.CallOption) (*RegisterAccountResponse, error)
 	// Returns the account of the calling key.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
-	// Changes the account of the calling key.
+	// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+	// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
 	// Errors: ALREADY_EXISTS when another account has this email.
 	UpdateAccount(ctx context.Context, in *UpdateAccountRequest, opts ...grpc.CallOption) (*UpdateAccountResponse, error)
+	// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+	// days. UpdateAccount with the same address sends another one.
+	// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+	VerifyAccountEmail(ctx context.Context, in *VerifyAccountEmailRequest, opts ...grpc.CallOption) (*VerifyAccountEmailResponse, error)
+	// Lists the accounts of the server. Operator keys only.
+	ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error)
+	// Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+	// call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+	// account's feed has an event, and the server's log names the operator key.
+	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+	SuspendAccount(ctx context.Context, in *SuspendAccountRequest, opts ...grpc.CallOption) (*SuspendAccountResponse, error)
+	// Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+	// account's feed has an event, and the server's log names the operator key.
+	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+	ResumeAccount(ctx context.Context, in *ResumeAccountRequest, opts ...grpc.CallOption) (*ResumeAccountResponse, error)
 	// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
 	// server's log names the operator key that created another.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
@@ -57,16 +79,25 @@ type AccountServiceClient interface {
 	GetApiKey(ctx context.Context, in *GetApiKeyRequest, opts ...grpc.CallOption) (*GetApiKeyResponse, error)
 	// Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
 	ListApiKeys(ctx context.Context, in *ListApiKeysRequest, opts ...grpc.CallOption) (*ListApiKeysResponse, error)
+	// Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+	// set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+	// handles the call uses the new values at once, the others within 2 seconds.
+	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+	// with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+	UpdateApiKey(ctx context.Context, in *UpdateApiKeyRequest, opts ...grpc.CallOption) (*UpdateApiKeyResponse, error)
 	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
 	// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
 	// Revoking a revoked key changes nothing.
 	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-	// the account that works, or the last operator key.
+	// the account that works, or the last operator key; `allow_lockout` revokes it all the same.
 	RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*RevokeApiKeyResponse, error)
 	// Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
 	// feed has an event for the new key, and the server's log names the operator key.
 	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
 	CreateAdminApiKey(ctx context.Context, in *CreateAdminApiKeyRequest, opts ...grpc.CallOption) (*CreateAdminApiKeyResponse, error)
+	// Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+	// keys. What an operator changes in an account is listed in that account.
+	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 	// Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
 	// Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
 	CheckApiKey(ctx context.Context, in *CheckApiKeyRequest, opts ...grpc.CallOption) (*CheckApiKeyResponse, error)
@@ -112,6 +143,46 @@ func (c *accountServiceClient) UpdateAccount(ctx context.Context, in *UpdateAcco
 	return out, nil
 }
 
+func (c *accountServiceClient) VerifyAccountEmail(ctx context.Context, in *VerifyAccountEmailRequest, opts ...grpc.CallOption) (*VerifyAccountEmailResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyAccountEmailResponse)
+	err := c.cc.Invoke(ctx, AccountService_VerifyAccountEmail_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountServiceClient) ListAccounts(ctx context.Context, in *ListAccountsRequest, opts ...grpc.CallOption) (*ListAccountsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAccountsResponse)
+	err := c.cc.Invoke(ctx, AccountService_ListAccounts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountServiceClient) SuspendAccount(ctx context.Context, in *SuspendAccountRequest, opts ...grpc.CallOption) (*SuspendAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuspendAccountResponse)
+	err := c.cc.Invoke(ctx, AccountService_SuspendAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountServiceClient) ResumeAccount(ctx context.Context, in *ResumeAccountRequest, opts ...grpc.CallOption) (*ResumeAccountResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeAccountResponse)
+	err := c.cc.Invoke(ctx, AccountService_ResumeAccount_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateApiKeyResponse)
@@ -142,6 +213,16 @@ func (c *accountServiceClient) ListApiKeys(ctx context.Context, in *ListApiKeysR
 	return out, nil
 }
 
+func (c *accountServiceClient) UpdateApiKey(ctx context.Context, in *UpdateApiKeyRequest, opts ...grpc.CallOption) (*UpdateApiKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateApiKeyResponse)
+	err := c.cc.Invoke(ctx, AccountService_UpdateApiKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) RevokeApiKey(ctx context.Context, in *RevokeApiKeyRequest, opts ...grpc.CallOption) (*RevokeApiKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RevokeApiKeyResponse)
@@ -156,6 +237,16 @@ func (c *accountServiceClient) CreateAdminApiKey(ctx context.Context, in *Create
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateAdminApiKeyResponse)
 	err := c.cc.Invoke(ctx, AccountService_CreateAdminApiKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountServiceClient) ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditEntriesResponse)
+	err := c.cc.Invoke(ctx, AccountService_ListAuditEntries_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -187,17 +278,33 @@ func (c *accountServiceClient) GetServerInfo(ctx context.Context, in *GetServerI
 // for forward compatibility.
 //
 // Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-// RevokeApiKey are about the operator keys of the server.
+// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 type AccountServiceServer interface {
-	// Creates an account and its first admin key. Operator keys only.
+	// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
 	// Errors: ALREADY_EXISTS when an account with this email exists.
 	RegisterAccount(context.Context, *RegisterAccountRequest) (*RegisterAccountResponse, error)
 	// Returns the account of the calling key.
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
-	// Changes the account of the calling key.
+	// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+	// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
 	// Errors: ALREADY_EXISTS when another account has this email.
 	UpdateAccount(context.Context, *UpdateAccountRequest) (*UpdateAccountResponse, error)
+	// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+	// days. UpdateAccount with the same address sends another one.
+	// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+	VerifyAccountEmail(context.Context, *VerifyAccountEmailRequest) (*VerifyAccountEmailResponse, error)
+	// Lists the accounts of the server. Operator keys only.
+	ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error)
+	// Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+	// call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+	// account's feed has an event, and the server's log names the operator key.
+	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+	SuspendAccount(context.Context, *SuspendAccountRequest) (*SuspendAccountResponse, error)
+	// Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+	// account's feed has an event, and the server's log names the operator key.
+	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+	ResumeAccount(context.Context, *ResumeAccountRequest) (*ResumeAccountResponse, error)
 	// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
 	// server's log names the operator key that created another.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
@@ -206,16 +313,25 @@ type AccountServiceServer interface {
 	GetApiKey(context.Context, *GetApiKeyRequest) (*GetApiKeyResponse, error)
 	// Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included.
 	ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error)
+	// Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+	// set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+	// handles the call uses the new values at once, the others within 2 seconds.
+	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+	// with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+	UpdateApiKey(context.Context, *UpdateApiKeyRequest) (*UpdateApiKeyResponse, error)
 	// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
 	// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
 	// Revoking a revoked key changes nothing.
 	// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-	// the account that works, or the last operator key.
+	// the account that works, or the last operator key; `allow_lockout` revokes it all the same.
 	RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*RevokeApiKeyResponse, error)
 	// Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
 	// feed has an event for the new key, and the server's log names the operator key.
 	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
 	CreateAdminApiKey(context.Context, *CreateAdminApiKeyRequest) (*CreateAdminApiKeyResponse, error)
+	// Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+	// keys. What an operator changes in an account is listed in that account.
+	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	// Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
 	// Errors: UNAUTHENTICATED when the key is unknown, revoked or expired.
 	CheckApiKey(context.Context, *CheckApiKeyRequest) (*CheckApiKeyResponse, error)
@@ -240,6 +356,18 @@ func (UnimplementedAccountServiceServer) GetAccount(context.Context, *GetAccount
 func (UnimplementedAccountServiceServer) UpdateAccount(context.Context, *UpdateAccountRequest) (*UpdateAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateAccount not implemented")
 }
+func (UnimplementedAccountServiceServer) VerifyAccountEmail(context.Context, *VerifyAccountEmailRequest) (*VerifyAccountEmailResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyAccountEmail not implemented")
+}
+func (UnimplementedAccountServiceServer) ListAccounts(context.Context, *ListAccountsRequest) (*ListAccountsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAccounts not implemented")
+}
+func (UnimplementedAccountServiceServer) SuspendAccount(context.Context, *SuspendAccountRequest) (*SuspendAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuspendAccount not implemented")
+}
+func (UnimplementedAccountServiceServer) ResumeAccount(context.Context, *ResumeAccountRequest) (*ResumeAccountResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeAccount not implemented")
+}
 func (UnimplementedAccountServiceServer) CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateApiKey not implemented")
 }
@@ -249,11 +377,17 @@ func (UnimplementedAccountServiceServer) GetApiKey(context.Context, *GetApiKeyRe
 func (UnimplementedAccountServiceServer) ListApiKeys(context.Context, *ListApiKeysRequest) (*ListApiKeysResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListApiKeys not implemented")
 }
+func (UnimplementedAccountServiceServer) UpdateApiKey(context.Context, *UpdateApiKeyRequest) (*UpdateApiKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateApiKey not implemented")
+}
 func (UnimplementedAccountServiceServer) RevokeApiKey(context.Context, *RevokeApiKeyRequest) (*RevokeApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeApiKey not implemented")
 }
 func (UnimplementedAccountServiceServer) CreateAdminApiKey(context.Context, *CreateAdminApiKeyRequest) (*CreateAdminApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateAdminApiKey not implemented")
+}
+func (UnimplementedAccountServiceServer) ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAuditEntries not implemented")
 }
 func (UnimplementedAccountServiceServer) CheckApiKey(context.Context, *CheckApiKeyRequest) (*CheckApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckApiKey not implemented")
@@ -336,6 +470,78 @@ func _AccountService_UpdateAccount_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_VerifyAccountEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyAccountEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).VerifyAccountEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_VerifyAccountEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).VerifyAccountEmail(ctx, req.(*VerifyAccountEmailRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountService_ListAccounts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAccountsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).ListAccounts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_ListAccounts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).ListAccounts(ctx, req.(*ListAccountsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountService_SuspendAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspendAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).SuspendAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_SuspendAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).SuspendAccount(ctx, req.(*SuspendAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountService_ResumeAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeAccountRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).ResumeAccount(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_ResumeAccount_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).ResumeAccount(ctx, req.(*ResumeAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_CreateApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateApiKeyRequest)
 	if err := dec(in); err != nil {
@@ -390,6 +596,24 @@ func _AccountService_ListApiKeys_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_UpdateApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateApiKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).UpdateApiKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_UpdateApiKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).UpdateApiKey(ctx, req.(*UpdateApiKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_RevokeApiKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RevokeApiKeyRequest)
 	if err := dec(in); err != nil {
@@ -422,6 +646,24 @@ func _AccountService_CreateAdminApiKey_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccountServiceServer).CreateAdminApiKey(ctx, req.(*CreateAdminApiKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountService_ListAuditEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditEntriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).ListAuditEntries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_ListAuditEntries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).ListAuditEntries(ctx, req.(*ListAuditEntriesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -482,6 +724,22 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccountService_UpdateAccount_Handler,
 		},
 		{
+			MethodName: "VerifyAccountEmail",
+			Handler:    _AccountService_VerifyAccountEmail_Handler,
+		},
+		{
+			MethodName: "ListAccounts",
+			Handler:    _AccountService_ListAccounts_Handler,
+		},
+		{
+			MethodName: "SuspendAccount",
+			Handler:    _AccountService_SuspendAccount_Handler,
+		},
+		{
+			MethodName: "ResumeAccount",
+			Handler:    _AccountService_ResumeAccount_Handler,
+		},
+		{
 			MethodName: "CreateApiKey",
 			Handler:    _AccountService_CreateApiKey_Handler,
 		},
@@ -494,12 +752,20 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AccountService_ListApiKeys_Handler,
 		},
 		{
+			MethodName: "UpdateApiKey",
+			Handler:    _AccountService_UpdateApiKey_Handler,
+		},
+		{
 			MethodName: "RevokeApiKey",
 			Handler:    _AccountService_RevokeApiKey_Handler,
 		},
 		{
 			MethodName: "CreateAdminApiKey",
 			Handler:    _AccountService_CreateAdminApiKey_Handler,
+		},
+		{
+			MethodName: "ListAuditEntries",
+			Handler:    _AccountService_ListAuditEntries_Handler,
 		},
 		{
 			MethodName: "CheckApiKey",

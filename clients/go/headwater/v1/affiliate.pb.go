@@ -40,6 +40,9 @@ const (
 	AffiliateState_AFFILIATE_STATE_INACTIVE AffiliateState = 3
 	// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
 	AffiliateState_AFFILIATE_STATE_REJECTED AffiliateState = 4
+	// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
+	// call changes this state.
+	AffiliateState_AFFILIATE_STATE_ERASED AffiliateState = 5
 )
 
 // Enum value maps for AffiliateState.
@@ -50,6 +53,7 @@ var (
 		2: "AFFILIATE_STATE_ACTIVE",
 		3: "AFFILIATE_STATE_INACTIVE",
 		4: "AFFILIATE_STATE_REJECTED",
+		5: "AFFILIATE_STATE_ERASED",
 	}
 	AffiliateState_value = map[string]int32{
 		"AFFILIATE_STATE_UNSPECIFIED": 0,
@@ -57,6 +61,7 @@ var (
 		"AFFILIATE_STATE_ACTIVE":      2,
 		"AFFILIATE_STATE_INACTIVE":    3,
 		"AFFILIATE_STATE_REJECTED":    4,
+		"AFFILIATE_STATE_ERASED":      5,
 	}
 )
 
@@ -97,6 +102,8 @@ const (
 	PendingRewards_PENDING_REWARDS_KEEP PendingRewards = 1
 	// They are denied.
 	PendingRewards_PENDING_REWARDS_DENY PendingRewards = 2
+	// They become HELD, and stay so until ReleaseRewards or DenyRewards, also if the affiliate is approved again.
+	PendingRewards_PENDING_REWARDS_HOLD PendingRewards = 3
 )
 
 // Enum value maps for PendingRewards.
@@ -105,11 +112,13 @@ var (
 		0: "PENDING_REWARDS_UNSPECIFIED",
 		1: "PENDING_REWARDS_KEEP",
 		2: "PENDING_REWARDS_DENY",
+		3: "PENDING_REWARDS_HOLD",
 	}
 	PendingRewards_value = map[string]int32{
 		"PENDING_REWARDS_UNSPECIFIED": 0,
 		"PENDING_REWARDS_KEEP":        1,
 		"PENDING_REWARDS_DENY":        2,
+		"PENDING_REWARDS_HOLD":        3,
 	}
 )
 
@@ -585,7 +594,8 @@ func (x *Affiliate) GetMetadata() map[string]string {
 type CreateAffiliateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// returns the first answer, but with the names, identifiers, codes and texts that the affiliate has now: no answer is stored with
+	// them, so that none outlives EraseAffiliate. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The email address, up to 254 bytes, unique in the account. Stored as it is compared. Required.
@@ -610,7 +620,7 @@ type CreateAffiliateRequest struct {
 	LandingUrl string `protobuf:"bytes,10,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms.
 	CommissionOverride *Commission `protobuf:"bytes,11,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
-	// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+	// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
 	State AffiliateState `protobuf:"varint,12,opt,name=state,proto3,enum=headwater.v1.AffiliateState" json:"state,omitempty"`
 	// Whether the email address is known to be the affiliate's.
 	EmailVerified bool `protobuf:"varint,13,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
@@ -1871,6 +1881,125 @@ func (x *RotateAffiliateTokenResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of EraseAffiliate.
+type EraseAffiliateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate. Required. After the call only the id selects the affiliate.
+	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The `etag` that the affiliate must have. Optional.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseAffiliateRequest) Reset() {
+	*x = EraseAffiliateRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseAffiliateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseAffiliateRequest) ProtoMessage() {}
+
+func (x *EraseAffiliateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseAffiliateRequest.ProtoReflect.Descriptor instead.
+func (*EraseAffiliateRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *EraseAffiliateRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EraseAffiliateRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *EraseAffiliateRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// The answer of EraseAffiliate.
+type EraseAffiliateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is left of the affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseAffiliateResponse) Reset() {
+	*x = EraseAffiliateResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseAffiliateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseAffiliateResponse) ProtoMessage() {}
+
+func (x *EraseAffiliateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseAffiliateResponse.ProtoReflect.Descriptor instead.
+func (*EraseAffiliateResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *EraseAffiliateResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *EraseAffiliateResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
 type CountAffiliatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1884,7 +2013,7 @@ type CountAffiliatesRequest struct {
 
 func (x *CountAffiliatesRequest) Reset() {
 	*x = CountAffiliatesRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2025,7 @@ func (x *CountAffiliatesRequest) String() string {
 func (*CountAffiliatesRequest) ProtoMessage() {}
 
 func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2038,7 @@ func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountAffiliatesRequest.ProtoReflect.Descriptor instead.
 func (*CountAffiliatesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CountAffiliatesRequest) GetProgramId() string {
@@ -1941,7 +2070,7 @@ type AffiliateCount struct {
 
 func (x *AffiliateCount) Reset() {
 	*x = AffiliateCount{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +2082,7 @@ func (x *AffiliateCount) String() string {
 func (*AffiliateCount) ProtoMessage() {}
 
 func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +2095,7 @@ func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AffiliateCount.ProtoReflect.Descriptor instead.
 func (*AffiliateCount) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AffiliateCount) GetState() AffiliateState {
@@ -2005,7 +2134,7 @@ type CountAffiliatesResponse struct {
 
 func (x *CountAffiliatesResponse) Reset() {
 	*x = CountAffiliatesResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2146,7 @@ func (x *CountAffiliatesResponse) String() string {
 func (*CountAffiliatesResponse) ProtoMessage() {}
 
 func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2159,7 @@ func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountAffiliatesResponse.ProtoReflect.Descriptor instead.
 func (*CountAffiliatesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CountAffiliatesResponse) GetTotalCount() int64 {
@@ -2225,7 +2354,15 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1d\n" +
 	"\n" +
 	"auth_token\x18\x02 \x01(\tR\tauthToken\x12\x1a\n" +
-	"\breplayed\x18\x03 \x01(\bR\breplayed\"v\n" +
+	"\breplayed\x18\x03 \x01(\bR\breplayed\"\x89\x01\n" +
+	"\x15EraseAffiliateRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"k\n" +
+	"\x16EraseAffiliateResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"v\n" +
 	"\x16CountAffiliatesRequest\x12\x1d\n" +
 	"\n" +
 	"program_id\x18\x01 \x01(\tR\tprogramId\x12*\n" +
@@ -2240,17 +2377,19 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\vtotal_count\x18\x01 \x01(\x03R\n" +
 	"totalCount\x12(\n" +
 	"\x10with_sales_count\x18\x02 \x01(\x03R\x0ewithSalesCount\x12D\n" +
-	"\x0fcounts_by_state\x18\x03 \x03(\v2\x1c.headwater.v1.AffiliateCountR\rcountsByState*\xa6\x01\n" +
+	"\x0fcounts_by_state\x18\x03 \x03(\v2\x1c.headwater.v1.AffiliateCountR\rcountsByState*\xc2\x01\n" +
 	"\x0eAffiliateState\x12\x1f\n" +
 	"\x1bAFFILIATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17AFFILIATE_STATE_APPLIED\x10\x01\x12\x1a\n" +
 	"\x16AFFILIATE_STATE_ACTIVE\x10\x02\x12\x1c\n" +
 	"\x18AFFILIATE_STATE_INACTIVE\x10\x03\x12\x1c\n" +
-	"\x18AFFILIATE_STATE_REJECTED\x10\x04*e\n" +
+	"\x18AFFILIATE_STATE_REJECTED\x10\x04\x12\x1a\n" +
+	"\x16AFFILIATE_STATE_ERASED\x10\x05*\x7f\n" +
 	"\x0ePendingRewards\x12\x1f\n" +
 	"\x1bPENDING_REWARDS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REWARDS_KEEP\x10\x01\x12\x18\n" +
-	"\x14PENDING_REWARDS_DENY\x10\x02BP\n" +
+	"\x14PENDING_REWARDS_DENY\x10\x02\x12\x18\n" +
+	"\x14PENDING_REWARDS_HOLD\x10\x03BP\n" +
 	"\x10dev.headwater.v1B\x0eAffiliateProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2266,7 +2405,7 @@ func file_headwater_v1_affiliate_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_affiliate_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_headwater_v1_affiliate_proto_goTypes = []any{
 	(AffiliateState)(0),                  // 0: headwater.v1.AffiliateState
 	(PendingRewards)(0),                  // 1: headwater.v1.PendingRewards
@@ -2292,69 +2431,73 @@ var file_headwater_v1_affiliate_proto_goTypes = []any{
 	(*DeactivateAffiliateResponse)(nil),  // 21: headwater.v1.DeactivateAffiliateResponse
 	(*RotateAffiliateTokenRequest)(nil),  // 22: headwater.v1.RotateAffiliateTokenRequest
 	(*RotateAffiliateTokenResponse)(nil), // 23: headwater.v1.RotateAffiliateTokenResponse
-	(*CountAffiliatesRequest)(nil),       // 24: headwater.v1.CountAffiliatesRequest
-	(*AffiliateCount)(nil),               // 25: headwater.v1.AffiliateCount
-	(*CountAffiliatesResponse)(nil),      // 26: headwater.v1.CountAffiliatesResponse
-	nil,                                  // 27: headwater.v1.AffiliateProfile.SocialProfilesEntry
-	nil,                                  // 28: headwater.v1.Affiliate.MetadataEntry
-	nil,                                  // 29: headwater.v1.CreateAffiliateRequest.MetadataEntry
-	(*timestamppb.Timestamp)(nil),        // 30: google.protobuf.Timestamp
-	(*Commission)(nil),                   // 31: headwater.v1.Commission
-	(*Enrollment)(nil),                   // 32: headwater.v1.Enrollment
-	(*Coupon)(nil),                       // 33: headwater.v1.Coupon
-	(*AffiliateSelector)(nil),            // 34: headwater.v1.AffiliateSelector
-	(*Balance)(nil),                      // 35: headwater.v1.Balance
-	(ListOrder)(0),                       // 36: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),        // 37: google.protobuf.FieldMask
+	(*EraseAffiliateRequest)(nil),        // 24: headwater.v1.EraseAffiliateRequest
+	(*EraseAffiliateResponse)(nil),       // 25: headwater.v1.EraseAffiliateResponse
+	(*CountAffiliatesRequest)(nil),       // 26: headwater.v1.CountAffiliatesRequest
+	(*AffiliateCount)(nil),               // 27: headwater.v1.AffiliateCount
+	(*CountAffiliatesResponse)(nil),      // 28: headwater.v1.CountAffiliatesResponse
+	nil,                                  // 29: headwater.v1.AffiliateProfile.SocialProfilesEntry
+	nil,                                  // 30: headwater.v1.Affiliate.MetadataEntry
+	nil,                                  // 31: headwater.v1.CreateAffiliateRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),        // 32: google.protobuf.Timestamp
+	(*Commission)(nil),                   // 33: headwater.v1.Commission
+	(*Enrollment)(nil),                   // 34: headwater.v1.Enrollment
+	(*Coupon)(nil),                       // 35: headwater.v1.Coupon
+	(*AffiliateSelector)(nil),            // 36: headwater.v1.AffiliateSelector
+	(*Balance)(nil),                      // 37: headwater.v1.Balance
+	(ListOrder)(0),                       // 38: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),        // 39: google.protobuf.FieldMask
 }
 var file_headwater_v1_affiliate_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.AffiliateProfile.address:type_name -> headwater.v1.PostalAddress
-	27, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
+	29, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
 	4,  // 2: headwater.v1.AffiliateProfile.custom_fields:type_name -> headwater.v1.CustomField
 	3,  // 3: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
-	30, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
-	30, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
+	32, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
+	32, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: headwater.v1.Affiliate.state:type_name -> headwater.v1.AffiliateState
-	30, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
+	32, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
 	1,  // 8: headwater.v1.Affiliate.pending_rewards:type_name -> headwater.v1.PendingRewards
-	28, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
+	30, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
 	3,  // 10: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
-	31, // 11: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	33, // 11: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
 	0,  // 12: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
-	29, // 13: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
+	31, // 13: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
 	5,  // 14: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	32, // 15: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	33, // 16: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	34, // 17: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	34, // 15: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	35, // 16: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	36, // 17: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	5,  // 18: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	32, // 19: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
-	33, // 20: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
-	35, // 21: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
-	36, // 22: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	34, // 19: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
+	35, // 20: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
+	37, // 21: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
+	38, // 22: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
 	0,  // 23: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
 	5,  // 24: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	36, // 25: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	38, // 25: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
 	5,  // 26: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
 	5,  // 27: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 28: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 29: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
+	39, // 28: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 29: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
 	5,  // 30: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	34, // 31: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	36, // 31: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	5,  // 32: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	34, // 33: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	36, // 33: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	5,  // 34: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	34, // 35: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	36, // 35: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	1,  // 36: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
 	5,  // 37: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	34, // 38: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	36, // 38: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	5,  // 39: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
-	0,  // 40: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
-	25, // 41: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	36, // 40: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 41: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	0,  // 42: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
+	27, // 43: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_proto_init() }
@@ -2369,14 +2512,14 @@ func file_headwater_v1_affiliate_proto_init() {
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_affiliate_proto_msgTypes[8].OneofWrappers = []any{}
-	file_headwater_v1_affiliate_proto_msgTypes[22].OneofWrappers = []any{}
+	file_headwater_v1_affiliate_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_affiliate_proto_rawDesc), len(file_headwater_v1_affiliate_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -26,7 +26,7 @@ var File_headwater_v1_affiliate_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\n" +
-	"$headwater/v1/affiliate_service.proto\x12\fheadwater.v1\x1a\x1cheadwater/v1/affiliate.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto2\xab\x1c\n" +
+	"$headwater/v1/affiliate_service.proto\x12\fheadwater.v1\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_batch.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto2\xcb\x1e\n" +
 	"\x10AffiliateService\x12X\n" +
 	"\rCreateProgram\x12\".headwater.v1.CreateProgramRequest\x1a#.headwater.v1.CreateProgramResponse\x12O\n" +
 	"\n" +
@@ -50,7 +50,9 @@ const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\x10ApproveAffiliate\x12%.headwater.v1.ApproveAffiliateRequest\x1a&.headwater.v1.ApproveAffiliateResponse\x12^\n" +
 	"\x0fRejectAffiliate\x12$.headwater.v1.RejectAffiliateRequest\x1a%.headwater.v1.RejectAffiliateResponse\x12j\n" +
 	"\x13DeactivateAffiliate\x12(.headwater.v1.DeactivateAffiliateRequest\x1a).headwater.v1.DeactivateAffiliateResponse\x12m\n" +
-	"\x14RotateAffiliateToken\x12).headwater.v1.RotateAffiliateTokenRequest\x1a*.headwater.v1.RotateAffiliateTokenResponse\x12^\n" +
+	"\x14RotateAffiliateToken\x12).headwater.v1.RotateAffiliateTokenRequest\x1a*.headwater.v1.RotateAffiliateTokenResponse\x12[\n" +
+	"\x0eEraseAffiliate\x12#.headwater.v1.EraseAffiliateRequest\x1a$.headwater.v1.EraseAffiliateResponse\x12p\n" +
+	"\x15BatchChangeAffiliates\x12*.headwater.v1.BatchChangeAffiliatesRequest\x1a+.headwater.v1.BatchChangeAffiliatesResponse\x12^\n" +
 	"\x0fEnrollAffiliate\x12$.headwater.v1.EnrollAffiliateRequest\x1a%.headwater.v1.EnrollAffiliateResponse\x12X\n" +
 	"\rGetEnrollment\x12\".headwater.v1.GetEnrollmentRequest\x1a#.headwater.v1.GetEnrollmentResponse\x12^\n" +
 	"\x0fListEnrollments\x12$.headwater.v1.ListEnrollmentsRequest\x1a%.headwater.v1.ListEnrollmentsResponse\x12a\n" +
@@ -60,6 +62,8 @@ const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"CreateLink\x12\x1f.headwater.v1.CreateLinkRequest\x1a .headwater.v1.CreateLinkResponse\x12F\n" +
 	"\aGetLink\x12\x1c.headwater.v1.GetLinkRequest\x1a\x1d.headwater.v1.GetLinkResponse\x12L\n" +
 	"\tListLinks\x12\x1e.headwater.v1.ListLinksRequest\x1a\x1f.headwater.v1.ListLinksResponse\x12O\n" +
+	"\n" +
+	"UpdateLink\x12\x1f.headwater.v1.UpdateLinkRequest\x1a .headwater.v1.UpdateLinkResponse\x12O\n" +
 	"\n" +
 	"RevokeLink\x12\x1f.headwater.v1.RevokeLinkRequest\x1a .headwater.v1.RevokeLinkResponse\x12U\n" +
 	"\fAssignCoupon\x12!.headwater.v1.AssignCouponRequest\x1a\".headwater.v1.AssignCouponResponse\x12L\n" +
@@ -79,88 +83,94 @@ const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\x10dev.headwater.v1B\x15AffiliateServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_affiliate_service_proto_goTypes = []any{
-	(*CreateProgramRequest)(nil),         // 0: headwater.v1.CreateProgramRequest
-	(*GetProgramRequest)(nil),            // 1: headwater.v1.GetProgramRequest
-	(*ListProgramsRequest)(nil),          // 2: headwater.v1.ListProgramsRequest
-	(*UpdateProgramRequest)(nil),         // 3: headwater.v1.UpdateProgramRequest
-	(*ArchiveProgramRequest)(nil),        // 4: headwater.v1.ArchiveProgramRequest
-	(*CreateItemRequest)(nil),            // 5: headwater.v1.CreateItemRequest
-	(*GetItemRequest)(nil),               // 6: headwater.v1.GetItemRequest
-	(*ListItemsRequest)(nil),             // 7: headwater.v1.ListItemsRequest
-	(*UpdateItemRequest)(nil),            // 8: headwater.v1.UpdateItemRequest
-	(*ArchiveItemRequest)(nil),           // 9: headwater.v1.ArchiveItemRequest
-	(*CreateAffiliateRequest)(nil),       // 10: headwater.v1.CreateAffiliateRequest
-	(*GetAffiliateRequest)(nil),          // 11: headwater.v1.GetAffiliateRequest
-	(*ListAffiliatesRequest)(nil),        // 12: headwater.v1.ListAffiliatesRequest
-	(*SearchAffiliatesRequest)(nil),      // 13: headwater.v1.SearchAffiliatesRequest
-	(*CountAffiliatesRequest)(nil),       // 14: headwater.v1.CountAffiliatesRequest
-	(*UpdateAffiliateRequest)(nil),       // 15: headwater.v1.UpdateAffiliateRequest
-	(*ApproveAffiliateRequest)(nil),      // 16: headwater.v1.ApproveAffiliateRequest
-	(*RejectAffiliateRequest)(nil),       // 17: headwater.v1.RejectAffiliateRequest
-	(*DeactivateAffiliateRequest)(nil),   // 18: headwater.v1.DeactivateAffiliateRequest
-	(*RotateAffiliateTokenRequest)(nil),  // 19: headwater.v1.RotateAffiliateTokenRequest
-	(*EnrollAffiliateRequest)(nil),       // 20: headwater.v1.EnrollAffiliateRequest
-	(*GetEnrollmentRequest)(nil),         // 21: headwater.v1.GetEnrollmentRequest
-	(*ListEnrollmentsRequest)(nil),       // 22: headwater.v1.ListEnrollmentsRequest
-	(*UpdateEnrollmentRequest)(nil),      // 23: headwater.v1.UpdateEnrollmentRequest
-	(*EndEnrollmentRequest)(nil),         // 24: headwater.v1.EndEnrollmentRequest
-	(*CreateLinkRequest)(nil),            // 25: headwater.v1.CreateLinkRequest
-	(*GetLinkRequest)(nil),               // 26: headwater.v1.GetLinkRequest
-	(*ListLinksRequest)(nil),             // 27: headwater.v1.ListLinksRequest
-	(*RevokeLinkRequest)(nil),            // 28: headwater.v1.RevokeLinkRequest
-	(*AssignCouponRequest)(nil),          // 29: headwater.v1.AssignCouponRequest
-	(*GetCouponRequest)(nil),             // 30: headwater.v1.GetCouponRequest
-	(*ListCouponsRequest)(nil),           // 31: headwater.v1.ListCouponsRequest
-	(*UpdateCouponRequest)(nil),          // 32: headwater.v1.UpdateCouponRequest
-	(*ValidateCouponRequest)(nil),        // 33: headwater.v1.ValidateCouponRequest
-	(*RemoveCouponRequest)(nil),          // 34: headwater.v1.RemoveCouponRequest
-	(*CreateOfferRequest)(nil),           // 35: headwater.v1.CreateOfferRequest
-	(*GetOfferRequest)(nil),              // 36: headwater.v1.GetOfferRequest
-	(*ListOffersRequest)(nil),            // 37: headwater.v1.ListOffersRequest
-	(*UpdateOfferRequest)(nil),           // 38: headwater.v1.UpdateOfferRequest
-	(*ClaimOfferRequest)(nil),            // 39: headwater.v1.ClaimOfferRequest
-	(*ArchiveOfferRequest)(nil),          // 40: headwater.v1.ArchiveOfferRequest
-	(*CreateProgramResponse)(nil),        // 41: headwater.v1.CreateProgramResponse
-	(*GetProgramResponse)(nil),           // 42: headwater.v1.GetProgramResponse
-	(*ListProgramsResponse)(nil),         // 43: headwater.v1.ListProgramsResponse
-	(*UpdateProgramResponse)(nil),        // 44: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramResponse)(nil),       // 45: headwater.v1.ArchiveProgramResponse
-	(*CreateItemResponse)(nil),           // 46: headwater.v1.CreateItemResponse
-	(*GetItemResponse)(nil),              // 47: headwater.v1.GetItemResponse
-	(*ListItemsResponse)(nil),            // 48: headwater.v1.ListItemsResponse
-	(*UpdateItemResponse)(nil),           // 49: headwater.v1.UpdateItemResponse
-	(*ArchiveItemResponse)(nil),          // 50: headwater.v1.ArchiveItemResponse
-	(*CreateAffiliateResponse)(nil),      // 51: headwater.v1.CreateAffiliateResponse
-	(*GetAffiliateResponse)(nil),         // 52: headwater.v1.GetAffiliateResponse
-	(*ListAffiliatesResponse)(nil),       // 53: headwater.v1.ListAffiliatesResponse
-	(*SearchAffiliatesResponse)(nil),     // 54: headwater.v1.SearchAffiliatesResponse
-	(*CountAffiliatesResponse)(nil),      // 55: headwater.v1.CountAffiliatesResponse
-	(*UpdateAffiliateResponse)(nil),      // 56: headwater.v1.UpdateAffiliateResponse
-	(*ApproveAffiliateResponse)(nil),     // 57: headwater.v1.ApproveAffiliateResponse
-	(*RejectAffiliateResponse)(nil),      // 58: headwater.v1.RejectAffiliateResponse
-	(*DeactivateAffiliateResponse)(nil),  // 59: headwater.v1.DeactivateAffiliateResponse
-	(*RotateAffiliateTokenResponse)(nil), // 60: headwater.v1.RotateAffiliateTokenResponse
-	(*EnrollAffiliateResponse)(nil),      // 61: headwater.v1.EnrollAffiliateResponse
-	(*GetEnrollmentResponse)(nil),        // 62: headwater.v1.GetEnrollmentResponse
-	(*ListEnrollmentsResponse)(nil),      // 63: headwater.v1.ListEnrollmentsResponse
-	(*UpdateEnrollmentResponse)(nil),     // 64: headwater.v1.UpdateEnrollmentResponse
-	(*EndEnrollmentResponse)(nil),        // 65: headwater.v1.EndEnrollmentResponse
-	(*CreateLinkResponse)(nil),           // 66: headwater.v1.CreateLinkResponse
-	(*GetLinkResponse)(nil),              // 67: headwater.v1.GetLinkResponse
-	(*ListLinksResponse)(nil),            // 68: headwater.v1.ListLinksResponse
-	(*RevokeLinkResponse)(nil),           // 69: headwater.v1.RevokeLinkResponse
-	(*AssignCouponResponse)(nil),         // 70: headwater.v1.AssignCouponResponse
-	(*GetCouponResponse)(nil),            // 71: headwater.v1.GetCouponResponse
-	(*ListCouponsResponse)(nil),          // 72: headwater.v1.ListCouponsResponse
-	(*UpdateCouponResponse)(nil),         // 73: headwater.v1.UpdateCouponResponse
-	(*ValidateCouponResponse)(nil),       // 74: headwater.v1.ValidateCouponResponse
-	(*RemoveCouponResponse)(nil),         // 75: headwater.v1.RemoveCouponResponse
-	(*CreateOfferResponse)(nil),          // 76: headwater.v1.CreateOfferResponse
-	(*GetOfferResponse)(nil),             // 77: headwater.v1.GetOfferResponse
-	(*ListOffersResponse)(nil),           // 78: headwater.v1.ListOffersResponse
-	(*UpdateOfferResponse)(nil),          // 79: headwater.v1.UpdateOfferResponse
-	(*ClaimOfferResponse)(nil),           // 80: headwater.v1.ClaimOfferResponse
-	(*ArchiveOfferResponse)(nil),         // 81: headwater.v1.ArchiveOfferResponse
+	(*CreateProgramRequest)(nil),          // 0: headwater.v1.CreateProgramRequest
+	(*GetProgramRequest)(nil),             // 1: headwater.v1.GetProgramRequest
+	(*ListProgramsRequest)(nil),           // 2: headwater.v1.ListProgramsRequest
+	(*UpdateProgramRequest)(nil),          // 3: headwater.v1.UpdateProgramRequest
+	(*ArchiveProgramRequest)(nil),         // 4: headwater.v1.ArchiveProgramRequest
+	(*CreateItemRequest)(nil),             // 5: headwater.v1.CreateItemRequest
+	(*GetItemRequest)(nil),                // 6: headwater.v1.GetItemRequest
+	(*ListItemsRequest)(nil),              // 7: headwater.v1.ListItemsRequest
+	(*UpdateItemRequest)(nil),             // 8: headwater.v1.UpdateItemRequest
+	(*ArchiveItemRequest)(nil),            // 9: headwater.v1.ArchiveItemRequest
+	(*CreateAffiliateRequest)(nil),        // 10: headwater.v1.CreateAffiliateRequest
+	(*GetAffiliateRequest)(nil),           // 11: headwater.v1.GetAffiliateRequest
+	(*ListAffiliatesRequest)(nil),         // 12: headwater.v1.ListAffiliatesRequest
+	(*SearchAffiliatesRequest)(nil),       // 13: headwater.v1.SearchAffiliatesRequest
+	(*CountAffiliatesRequest)(nil),        // 14: headwater.v1.CountAffiliatesRequest
+	(*UpdateAffiliateRequest)(nil),        // 15: headwater.v1.UpdateAffiliateRequest
+	(*ApproveAffiliateRequest)(nil),       // 16: headwater.v1.ApproveAffiliateRequest
+	(*RejectAffiliateRequest)(nil),        // 17: headwater.v1.RejectAffiliateRequest
+	(*DeactivateAffiliateRequest)(nil),    // 18: headwater.v1.DeactivateAffiliateRequest
+	(*RotateAffiliateTokenRequest)(nil),   // 19: headwater.v1.RotateAffiliateTokenRequest
+	(*EraseAffiliateRequest)(nil),         // 20: headwater.v1.EraseAffiliateRequest
+	(*BatchChangeAffiliatesRequest)(nil),  // 21: headwater.v1.BatchChangeAffiliatesRequest
+	(*EnrollAffiliateRequest)(nil),        // 22: headwater.v1.EnrollAffiliateRequest
+	(*GetEnrollmentRequest)(nil),          // 23: headwater.v1.GetEnrollmentRequest
+	(*ListEnrollmentsRequest)(nil),        // 24: headwater.v1.ListEnrollmentsRequest
+	(*UpdateEnrollmentRequest)(nil),       // 25: headwater.v1.UpdateEnrollmentRequest
+	(*EndEnrollmentRequest)(nil),          // 26: headwater.v1.EndEnrollmentRequest
+	(*CreateLinkRequest)(nil),             // 27: headwater.v1.CreateLinkRequest
+	(*GetLinkRequest)(nil),                // 28: headwater.v1.GetLinkRequest
+	(*ListLinksRequest)(nil),              // 29: headwater.v1.ListLinksRequest
+	(*UpdateLinkRequest)(nil),             // 30: headwater.v1.UpdateLinkRequest
+	(*RevokeLinkRequest)(nil),             // 31: headwater.v1.RevokeLinkRequest
+	(*AssignCouponRequest)(nil),           // 32: headwater.v1.AssignCouponRequest
+	(*GetCouponRequest)(nil),              // 33: headwater.v1.GetCouponRequest
+	(*ListCouponsRequest)(nil),            // 34: headwater.v1.ListCouponsRequest
+	(*UpdateCouponRequest)(nil),           // 35: headwater.v1.UpdateCouponRequest
+	(*ValidateCouponRequest)(nil),         // 36: headwater.v1.ValidateCouponRequest
+	(*RemoveCouponRequest)(nil),           // 37: headwater.v1.RemoveCouponRequest
+	(*CreateOfferRequest)(nil),            // 38: headwater.v1.CreateOfferRequest
+	(*GetOfferRequest)(nil),               // 39: headwater.v1.GetOfferRequest
+	(*ListOffersRequest)(nil),             // 40: headwater.v1.ListOffersRequest
+	(*UpdateOfferRequest)(nil),            // 41: headwater.v1.UpdateOfferRequest
+	(*ClaimOfferRequest)(nil),             // 42: headwater.v1.ClaimOfferRequest
+	(*ArchiveOfferRequest)(nil),           // 43: headwater.v1.ArchiveOfferRequest
+	(*CreateProgramResponse)(nil),         // 44: headwater.v1.CreateProgramResponse
+	(*GetProgramResponse)(nil),            // 45: headwater.v1.GetProgramResponse
+	(*ListProgramsResponse)(nil),          // 46: headwater.v1.ListProgramsResponse
+	(*UpdateProgramResponse)(nil),         // 47: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramResponse)(nil),        // 48: headwater.v1.ArchiveProgramResponse
+	(*CreateItemResponse)(nil),            // 49: headwater.v1.CreateItemResponse
+	(*GetItemResponse)(nil),               // 50: headwater.v1.GetItemResponse
+	(*ListItemsResponse)(nil),             // 51: headwater.v1.ListItemsResponse
+	(*UpdateItemResponse)(nil),            // 52: headwater.v1.UpdateItemResponse
+	(*ArchiveItemResponse)(nil),           // 53: headwater.v1.ArchiveItemResponse
+	(*CreateAffiliateResponse)(nil),       // 54: headwater.v1.CreateAffiliateResponse
+	(*GetAffiliateResponse)(nil),          // 55: headwater.v1.GetAffiliateResponse
+	(*ListAffiliatesResponse)(nil),        // 56: headwater.v1.ListAffiliatesResponse
+	(*SearchAffiliatesResponse)(nil),      // 57: headwater.v1.SearchAffiliatesResponse
+	(*CountAffiliatesResponse)(nil),       // 58: headwater.v1.CountAffiliatesResponse
+	(*UpdateAffiliateResponse)(nil),       // 59: headwater.v1.UpdateAffiliateResponse
+	(*ApproveAffiliateResponse)(nil),      // 60: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateResponse)(nil),       // 61: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateResponse)(nil),   // 62: headwater.v1.DeactivateAffiliateResponse
+	(*RotateAffiliateTokenResponse)(nil),  // 63: headwater.v1.RotateAffiliateTokenResponse
+	(*EraseAffiliateResponse)(nil),        // 64: headwater.v1.EraseAffiliateResponse
+	(*BatchChangeAffiliatesResponse)(nil), // 65: headwater.v1.BatchChangeAffiliatesResponse
+	(*EnrollAffiliateResponse)(nil),       // 66: headwater.v1.EnrollAffiliateResponse
+	(*GetEnrollmentResponse)(nil),         // 67: headwater.v1.GetEnrollmentResponse
+	(*ListEnrollmentsResponse)(nil),       // 68: headwater.v1.ListEnrollmentsResponse
+	(*UpdateEnrollmentResponse)(nil),      // 69: headwater.v1.UpdateEnrollmentResponse
+	(*EndEnrollmentResponse)(nil),         // 70: headwater.v1.EndEnrollmentResponse
+	(*CreateLinkResponse)(nil),            // 71: headwater.v1.CreateLinkResponse
+	(*GetLinkResponse)(nil),               // 72: headwater.v1.GetLinkResponse
+	(*ListLinksResponse)(nil),             // 73: headwater.v1.ListLinksResponse
+	(*UpdateLinkResponse)(nil),            // 74: headwater.v1.UpdateLinkResponse
+	(*RevokeLinkResponse)(nil),            // 75: headwater.v1.RevokeLinkResponse
+	(*AssignCouponResponse)(nil),          // 76: headwater.v1.AssignCouponResponse
+	(*GetCouponResponse)(nil),             // 77: headwater.v1.GetCouponResponse
+	(*ListCouponsResponse)(nil),           // 78: headwater.v1.ListCouponsResponse
+	(*UpdateCouponResponse)(nil),          // 79: headwater.v1.UpdateCouponResponse
+	(*ValidateCouponResponse)(nil),        // 80: headwater.v1.ValidateCouponResponse
+	(*RemoveCouponResponse)(nil),          // 81: headwater.v1.RemoveCouponResponse
+	(*CreateOfferResponse)(nil),           // 82: headwater.v1.CreateOfferResponse
+	(*GetOfferResponse)(nil),              // 83: headwater.v1.GetOfferResponse
+	(*ListOffersResponse)(nil),            // 84: headwater.v1.ListOffersResponse
+	(*UpdateOfferResponse)(nil),           // 85: headwater.v1.UpdateOfferResponse
+	(*ClaimOfferResponse)(nil),            // 86: headwater.v1.ClaimOfferResponse
+	(*ArchiveOfferResponse)(nil),          // 87: headwater.v1.ArchiveOfferResponse
 }
 var file_headwater_v1_affiliate_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.AffiliateService.CreateProgram:input_type -> headwater.v1.CreateProgramRequest
@@ -183,70 +193,76 @@ var file_headwater_v1_affiliate_service_proto_depIdxs = []int32{
 	17, // 17: headwater.v1.AffiliateService.RejectAffiliate:input_type -> headwater.v1.RejectAffiliateRequest
 	18, // 18: headwater.v1.AffiliateService.DeactivateAffiliate:input_type -> headwater.v1.DeactivateAffiliateRequest
 	19, // 19: headwater.v1.AffiliateService.RotateAffiliateToken:input_type -> headwater.v1.RotateAffiliateTokenRequest
-	20, // 20: headwater.v1.AffiliateService.EnrollAffiliate:input_type -> headwater.v1.EnrollAffiliateRequest
-	21, // 21: headwater.v1.AffiliateService.GetEnrollment:input_type -> headwater.v1.GetEnrollmentRequest
-	22, // 22: headwater.v1.AffiliateService.ListEnrollments:input_type -> headwater.v1.ListEnrollmentsRequest
-	23, // 23: headwater.v1.AffiliateService.UpdateEnrollment:input_type -> headwater.v1.UpdateEnrollmentRequest
-	24, // 24: headwater.v1.AffiliateService.EndEnrollment:input_type -> headwater.v1.EndEnrollmentRequest
-	25, // 25: headwater.v1.AffiliateService.CreateLink:input_type -> headwater.v1.CreateLinkRequest
-	26, // 26: headwater.v1.AffiliateService.GetLink:input_type -> headwater.v1.GetLinkRequest
-	27, // 27: headwater.v1.AffiliateService.ListLinks:input_type -> headwater.v1.ListLinksRequest
-	28, // 28: headwater.v1.AffiliateService.RevokeLink:input_type -> headwater.v1.RevokeLinkRequest
-	29, // 29: headwater.v1.AffiliateService.AssignCoupon:input_type -> headwater.v1.AssignCouponRequest
-	30, // 30: headwater.v1.AffiliateService.GetCoupon:input_type -> headwater.v1.GetCouponRequest
-	31, // 31: headwater.v1.AffiliateService.ListCoupons:input_type -> headwater.v1.ListCouponsRequest
-	32, // 32: headwater.v1.AffiliateService.UpdateCoupon:input_type -> headwater.v1.UpdateCouponRequest
-	33, // 33: headwater.v1.AffiliateService.ValidateCoupon:input_type -> headwater.v1.ValidateCouponRequest
-	34, // 34: headwater.v1.AffiliateService.RemoveCoupon:input_type -> headwater.v1.RemoveCouponRequest
-	35, // 35: headwater.v1.AffiliateService.CreateOffer:input_type -> headwater.v1.CreateOfferRequest
-	36, // 36: headwater.v1.AffiliateService.GetOffer:input_type -> headwater.v1.GetOfferRequest
-	37, // 37: headwater.v1.AffiliateService.ListOffers:input_type -> headwater.v1.ListOffersRequest
-	38, // 38: headwater.v1.AffiliateService.UpdateOffer:input_type -> headwater.v1.UpdateOfferRequest
-	39, // 39: headwater.v1.AffiliateService.ClaimOffer:input_type -> headwater.v1.ClaimOfferRequest
-	40, // 40: headwater.v1.AffiliateService.ArchiveOffer:input_type -> headwater.v1.ArchiveOfferRequest
-	41, // 41: headwater.v1.AffiliateService.CreateProgram:output_type -> headwater.v1.CreateProgramResponse
-	42, // 42: headwater.v1.AffiliateService.GetProgram:output_type -> headwater.v1.GetProgramResponse
-	43, // 43: headwater.v1.AffiliateService.ListPrograms:output_type -> headwater.v1.ListProgramsResponse
-	44, // 44: headwater.v1.AffiliateService.UpdateProgram:output_type -> headwater.v1.UpdateProgramResponse
-	45, // 45: headwater.v1.AffiliateService.ArchiveProgram:output_type -> headwater.v1.ArchiveProgramResponse
-	46, // 46: headwater.v1.AffiliateService.CreateItem:output_type -> headwater.v1.CreateItemResponse
-	47, // 47: headwater.v1.AffiliateService.GetItem:output_type -> headwater.v1.GetItemResponse
-	48, // 48: headwater.v1.AffiliateService.ListItems:output_type -> headwater.v1.ListItemsResponse
-	49, // 49: headwater.v1.AffiliateService.UpdateItem:output_type -> headwater.v1.UpdateItemResponse
-	50, // 50: headwater.v1.AffiliateService.ArchiveItem:output_type -> headwater.v1.ArchiveItemResponse
-	51, // 51: headwater.v1.AffiliateService.CreateAffiliate:output_type -> headwater.v1.CreateAffiliateResponse
-	52, // 52: headwater.v1.AffiliateService.GetAffiliate:output_type -> headwater.v1.GetAffiliateResponse
-	53, // 53: headwater.v1.AffiliateService.ListAffiliates:output_type -> headwater.v1.ListAffiliatesResponse
-	54, // 54: headwater.v1.AffiliateService.SearchAffiliates:output_type -> headwater.v1.SearchAffiliatesResponse
-	55, // 55: headwater.v1.AffiliateService.CountAffiliates:output_type -> headwater.v1.CountAffiliatesResponse
-	56, // 56: headwater.v1.AffiliateService.UpdateAffiliate:output_type -> headwater.v1.UpdateAffiliateResponse
-	57, // 57: headwater.v1.AffiliateService.ApproveAffiliate:output_type -> headwater.v1.ApproveAffiliateResponse
-	58, // 58: headwater.v1.AffiliateService.RejectAffiliate:output_type -> headwater.v1.RejectAffiliateResponse
-	59, // 59: headwater.v1.AffiliateService.DeactivateAffiliate:output_type -> headwater.v1.DeactivateAffiliateResponse
-	60, // 60: headwater.v1.AffiliateService.RotateAffiliateToken:output_type -> headwater.v1.RotateAffiliateTokenResponse
-	61, // 61: headwater.v1.AffiliateService.EnrollAffiliate:output_type -> headwater.v1.EnrollAffiliateResponse
-	62, // 62: headwater.v1.AffiliateService.GetEnrollment:output_type -> headwater.v1.GetEnrollmentResponse
-	63, // 63: headwater.v1.AffiliateService.ListEnrollments:output_type -> headwater.v1.ListEnrollmentsResponse
-	64, // 64: headwater.v1.AffiliateService.UpdateEnrollment:output_type -> headwater.v1.UpdateEnrollmentResponse
-	65, // 65: headwater.v1.AffiliateService.EndEnrollment:output_type -> headwater.v1.EndEnrollmentResponse
-	66, // 66: headwater.v1.AffiliateService.CreateLink:output_type -> headwater.v1.CreateLinkResponse
-	67, // 67: headwater.v1.AffiliateService.GetLink:output_type -> headwater.v1.GetLinkResponse
-	68, // 68: headwater.v1.AffiliateService.ListLinks:output_type -> headwater.v1.ListLinksResponse
-	69, // 69: headwater.v1.AffiliateService.RevokeLink:output_type -> headwater.v1.RevokeLinkResponse
-	70, // 70: headwater.v1.AffiliateService.AssignCoupon:output_type -> headwater.v1.AssignCouponResponse
-	71, // 71: headwater.v1.AffiliateService.GetCoupon:output_type -> headwater.v1.GetCouponResponse
-	72, // 72: headwater.v1.AffiliateService.ListCoupons:output_type -> headwater.v1.ListCouponsResponse
-	73, // 73: headwater.v1.AffiliateService.UpdateCoupon:output_type -> headwater.v1.UpdateCouponResponse
-	74, // 74: headwater.v1.AffiliateService.ValidateCoupon:output_type -> headwater.v1.ValidateCouponResponse
-	75, // 75: headwater.v1.AffiliateService.RemoveCoupon:output_type -> headwater.v1.RemoveCouponResponse
-	76, // 76: headwater.v1.AffiliateService.CreateOffer:output_type -> headwater.v1.CreateOfferResponse
-	77, // 77: headwater.v1.AffiliateService.GetOffer:output_type -> headwater.v1.GetOfferResponse
-	78, // 78: headwater.v1.AffiliateService.ListOffers:output_type -> headwater.v1.ListOffersResponse
-	79, // 79: headwater.v1.AffiliateService.UpdateOffer:output_type -> headwater.v1.UpdateOfferResponse
-	80, // 80: headwater.v1.AffiliateService.ClaimOffer:output_type -> headwater.v1.ClaimOfferResponse
-	81, // 81: headwater.v1.AffiliateService.ArchiveOffer:output_type -> headwater.v1.ArchiveOfferResponse
-	41, // [41:82] is the sub-list for method output_type
-	0,  // [0:41] is the sub-list for method input_type
+	20, // 20: headwater.v1.AffiliateService.EraseAffiliate:input_type -> headwater.v1.EraseAffiliateRequest
+	21, // 21: headwater.v1.AffiliateService.BatchChangeAffiliates:input_type -> headwater.v1.BatchChangeAffiliatesRequest
+	22, // 22: headwater.v1.AffiliateService.EnrollAffiliate:input_type -> headwater.v1.EnrollAffiliateRequest
+	23, // 23: headwater.v1.AffiliateService.GetEnrollment:input_type -> headwater.v1.GetEnrollmentRequest
+	24, // 24: headwater.v1.AffiliateService.ListEnrollments:input_type -> headwater.v1.ListEnrollmentsRequest
+	25, // 25: headwater.v1.AffiliateService.UpdateEnrollment:input_type -> headwater.v1.UpdateEnrollmentRequest
+	26, // 26: headwater.v1.AffiliateService.EndEnrollment:input_type -> headwater.v1.EndEnrollmentRequest
+	27, // 27: headwater.v1.AffiliateService.CreateLink:input_type -> headwater.v1.CreateLinkRequest
+	28, // 28: headwater.v1.AffiliateService.GetLink:input_type -> headwater.v1.GetLinkRequest
+	29, // 29: headwater.v1.AffiliateService.ListLinks:input_type -> headwater.v1.ListLinksRequest
+	30, // 30: headwater.v1.AffiliateService.UpdateLink:input_type -> headwater.v1.UpdateLinkRequest
+	31, // 31: headwater.v1.AffiliateService.RevokeLink:input_type -> headwater.v1.RevokeLinkRequest
+	32, // 32: headwater.v1.AffiliateService.AssignCoupon:input_type -> headwater.v1.AssignCouponRequest
+	33, // 33: headwater.v1.AffiliateService.GetCoupon:input_type -> headwater.v1.GetCouponRequest
+	34, // 34: headwater.v1.AffiliateService.ListCoupons:input_type -> headwater.v1.ListCouponsRequest
+	35, // 35: headwater.v1.AffiliateService.UpdateCoupon:input_type -> headwater.v1.UpdateCouponRequest
+	36, // 36: headwater.v1.AffiliateService.ValidateCoupon:input_type -> headwater.v1.ValidateCouponRequest
+	37, // 37: headwater.v1.AffiliateService.RemoveCoupon:input_type -> headwater.v1.RemoveCouponRequest
+	38, // 38: headwater.v1.AffiliateService.CreateOffer:input_type -> headwater.v1.CreateOfferRequest
+	39, // 39: headwater.v1.AffiliateService.GetOffer:input_type -> headwater.v1.GetOfferRequest
+	40, // 40: headwater.v1.AffiliateService.ListOffers:input_type -> headwater.v1.ListOffersRequest
+	41, // 41: headwater.v1.AffiliateService.UpdateOffer:input_type -> headwater.v1.UpdateOfferRequest
+	42, // 42: headwater.v1.AffiliateService.ClaimOffer:input_type -> headwater.v1.ClaimOfferRequest
+	43, // 43: headwater.v1.AffiliateService.ArchiveOffer:input_type -> headwater.v1.ArchiveOfferRequest
+	44, // 44: headwater.v1.AffiliateService.CreateProgram:output_type -> headwater.v1.CreateProgramResponse
+	45, // 45: headwater.v1.AffiliateService.GetProgram:output_type -> headwater.v1.GetProgramResponse
+	46, // 46: headwater.v1.AffiliateService.ListPrograms:output_type -> headwater.v1.ListProgramsResponse
+	47, // 47: headwater.v1.AffiliateService.UpdateProgram:output_type -> headwater.v1.UpdateProgramResponse
+	48, // 48: headwater.v1.AffiliateService.ArchiveProgram:output_type -> headwater.v1.ArchiveProgramResponse
+	49, // 49: headwater.v1.AffiliateService.CreateItem:output_type -> headwater.v1.CreateItemResponse
+	50, // 50: headwater.v1.AffiliateService.GetItem:output_type -> headwater.v1.GetItemResponse
+	51, // 51: headwater.v1.AffiliateService.ListItems:output_type -> headwater.v1.ListItemsResponse
+	52, // 52: headwater.v1.AffiliateService.UpdateItem:output_type -> headwater.v1.UpdateItemResponse
+	53, // 53: headwater.v1.AffiliateService.ArchiveItem:output_type -> headwater.v1.ArchiveItemResponse
+	54, // 54: headwater.v1.AffiliateService.CreateAffiliate:output_type -> headwater.v1.CreateAffiliateResponse
+	55, // 55: headwater.v1.AffiliateService.GetAffiliate:output_type -> headwater.v1.GetAffiliateResponse
+	56, // 56: headwater.v1.AffiliateService.ListAffiliates:output_type -> headwater.v1.ListAffiliatesResponse
+	57, // 57: headwater.v1.AffiliateService.SearchAffiliates:output_type -> headwater.v1.SearchAffiliatesResponse
+	58, // 58: headwater.v1.AffiliateService.CountAffiliates:output_type -> headwater.v1.CountAffiliatesResponse
+	59, // 59: headwater.v1.AffiliateService.UpdateAffiliate:output_type -> headwater.v1.UpdateAffiliateResponse
+	60, // 60: headwater.v1.AffiliateService.ApproveAffiliate:output_type -> headwater.v1.ApproveAffiliateResponse
+	61, // 61: headwater.v1.AffiliateService.RejectAffiliate:output_type -> headwater.v1.RejectAffiliateResponse
+	62, // 62: headwater.v1.AffiliateService.DeactivateAffiliate:output_type -> headwater.v1.DeactivateAffiliateResponse
+	63, // 63: headwater.v1.AffiliateService.RotateAffiliateToken:output_type -> headwater.v1.RotateAffiliateTokenResponse
+	64, // 64: headwater.v1.AffiliateService.EraseAffiliate:output_type -> headwater.v1.EraseAffiliateResponse
+	65, // 65: headwater.v1.AffiliateService.BatchChangeAffiliates:output_type -> headwater.v1.BatchChangeAffiliatesResponse
+	66, // 66: headwater.v1.AffiliateService.EnrollAffiliate:output_type -> headwater.v1.EnrollAffiliateResponse
+	67, // 67: headwater.v1.AffiliateService.GetEnrollment:output_type -> headwater.v1.GetEnrollmentResponse
+	68, // 68: headwater.v1.AffiliateService.ListEnrollments:output_type -> headwater.v1.ListEnrollmentsResponse
+	69, // 69: headwater.v1.AffiliateService.UpdateEnrollment:output_type -> headwater.v1.UpdateEnrollmentResponse
+	70, // 70: headwater.v1.AffiliateService.EndEnrollment:output_type -> headwater.v1.EndEnrollmentResponse
+	71, // 71: headwater.v1.AffiliateService.CreateLink:output_type -> headwater.v1.CreateLinkResponse
+	72, // 72: headwater.v1.AffiliateService.GetLink:output_type -> headwater.v1.GetLinkResponse
+	73, // 73: headwater.v1.AffiliateService.ListLinks:output_type -> headwater.v1.ListLinksResponse
+	74, // 74: headwater.v1.AffiliateService.UpdateLink:output_type -> headwater.v1.UpdateLinkResponse
+	75, // 75: headwater.v1.AffiliateService.RevokeLink:output_type -> headwater.v1.RevokeLinkResponse
+	76, // 76: headwater.v1.AffiliateService.AssignCoupon:output_type -> headwater.v1.AssignCouponResponse
+	77, // 77: headwater.v1.AffiliateService.GetCoupon:output_type -> headwater.v1.GetCouponResponse
+	78, // 78: headwater.v1.AffiliateService.ListCoupons:output_type -> headwater.v1.ListCouponsResponse
+	79, // 79: headwater.v1.AffiliateService.UpdateCoupon:output_type -> headwater.v1.UpdateCouponResponse
+	80, // 80: headwater.v1.AffiliateService.ValidateCoupon:output_type -> headwater.v1.ValidateCouponResponse
+	81, // 81: headwater.v1.AffiliateService.RemoveCoupon:output_type -> headwater.v1.RemoveCouponResponse
+	82, // 82: headwater.v1.AffiliateService.CreateOffer:output_type -> headwater.v1.CreateOfferResponse
+	83, // 83: headwater.v1.AffiliateService.GetOffer:output_type -> headwater.v1.GetOfferResponse
+	84, // 84: headwater.v1.AffiliateService.ListOffers:output_type -> headwater.v1.ListOffersResponse
+	85, // 85: headwater.v1.AffiliateService.UpdateOffer:output_type -> headwater.v1.UpdateOfferResponse
+	86, // 86: headwater.v1.AffiliateService.ClaimOffer:output_type -> headwater.v1.ClaimOfferResponse
+	87, // 87: headwater.v1.AffiliateService.ArchiveOffer:output_type -> headwater.v1.ArchiveOfferResponse
+	44, // [44:88] is the sub-list for method output_type
+	0,  // [0:44] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -258,6 +274,7 @@ func file_headwater_v1_affiliate_service_proto_init() {
 		return
 	}
 	file_headwater_v1_affiliate_proto_init()
+	file_headwater_v1_affiliate_batch_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
 	file_headwater_v1_item_proto_init()

@@ -21,47 +21,50 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AffiliateService_CreateProgram_FullMethodName        = "/headwater.v1.AffiliateService/CreateProgram"
-	AffiliateService_GetProgram_FullMethodName           = "/headwater.v1.AffiliateService/GetProgram"
-	AffiliateService_ListPrograms_FullMethodName         = "/headwater.v1.AffiliateService/ListPrograms"
-	AffiliateService_UpdateProgram_FullMethodName        = "/headwater.v1.AffiliateService/UpdateProgram"
-	AffiliateService_ArchiveProgram_FullMethodName       = "/headwater.v1.AffiliateService/ArchiveProgram"
-	AffiliateService_CreateItem_FullMethodName           = "/headwater.v1.AffiliateService/CreateItem"
-	AffiliateService_GetItem_FullMethodName              = "/headwater.v1.AffiliateService/GetItem"
-	AffiliateService_ListItems_FullMethodName            = "/headwater.v1.AffiliateService/ListItems"
-	AffiliateService_UpdateItem_FullMethodName           = "/headwater.v1.AffiliateService/UpdateItem"
-	AffiliateService_ArchiveItem_FullMethodName          = "/headwater.v1.AffiliateService/ArchiveItem"
-	AffiliateService_CreateAffiliate_FullMethodName      = "/headwater.v1.AffiliateService/CreateAffiliate"
-	AffiliateService_GetAffiliate_FullMethodName         = "/headwater.v1.AffiliateService/GetAffiliate"
-	AffiliateService_ListAffiliates_FullMethodName       = "/headwater.v1.AffiliateService/ListAffiliates"
-	AffiliateService_SearchAffiliates_FullMethodName     = "/headwater.v1.AffiliateService/SearchAffiliates"
-	AffiliateService_CountAffiliates_FullMethodName      = "/headwater.v1.AffiliateService/CountAffiliates"
-	AffiliateService_UpdateAffiliate_FullMethodName      = "/headwater.v1.AffiliateService/UpdateAffiliate"
-	AffiliateService_ApproveAffiliate_FullMethodName     = "/headwater.v1.AffiliateService/ApproveAffiliate"
-	AffiliateService_RejectAffiliate_FullMethodName      = "/headwater.v1.AffiliateService/RejectAffiliate"
-	AffiliateService_DeactivateAffiliate_FullMethodName  = "/headwater.v1.AffiliateService/DeactivateAffiliate"
-	AffiliateService_RotateAffiliateToken_FullMethodName = "/headwater.v1.AffiliateService/RotateAffiliateToken"
-	AffiliateService_EnrollAffiliate_FullMethodName      = "/headwater.v1.AffiliateService/EnrollAffiliate"
-	AffiliateService_GetEnrollment_FullMethodName        = "/headwater.v1.AffiliateService/GetEnrollment"
-	AffiliateService_ListEnrollments_FullMethodName      = "/headwater.v1.AffiliateService/ListEnrollments"
-	AffiliateService_UpdateEnrollment_FullMethodName     = "/headwater.v1.AffiliateService/UpdateEnrollment"
-	AffiliateService_EndEnrollment_FullMethodName        = "/headwater.v1.AffiliateService/EndEnrollment"
-	AffiliateService_CreateLink_FullMethodName           = "/headwater.v1.AffiliateService/CreateLink"
-	AffiliateService_GetLink_FullMethodName              = "/headwater.v1.AffiliateService/GetLink"
-	AffiliateService_ListLinks_FullMethodName            = "/headwater.v1.AffiliateService/ListLinks"
-	AffiliateService_RevokeLink_FullMethodName           = "/headwater.v1.AffiliateService/RevokeLink"
-	AffiliateService_AssignCoupon_FullMethodName         = "/headwater.v1.AffiliateService/AssignCoupon"
-	AffiliateService_GetCoupon_FullMethodName            = "/headwater.v1.AffiliateService/GetCoupon"
-	AffiliateService_ListCoupons_FullMethodName          = "/headwater.v1.AffiliateService/ListCoupons"
-	AffiliateService_UpdateCoupon_FullMethodName         = "/headwater.v1.AffiliateService/UpdateCoupon"
-	AffiliateService_ValidateCoupon_FullMethodName       = "/headwater.v1.AffiliateService/ValidateCoupon"
-	AffiliateService_RemoveCoupon_FullMethodName         = "/headwater.v1.AffiliateService/RemoveCoupon"
-	AffiliateService_CreateOffer_FullMethodName          = "/headwater.v1.AffiliateService/CreateOffer"
-	AffiliateService_GetOffer_FullMethodName             = "/headwater.v1.AffiliateService/GetOffer"
-	AffiliateService_ListOffers_FullMethodName           = "/headwater.v1.AffiliateService/ListOffers"
-	AffiliateService_UpdateOffer_FullMethodName          = "/headwater.v1.AffiliateService/UpdateOffer"
-	AffiliateService_ClaimOffer_FullMethodName           = "/headwater.v1.AffiliateService/ClaimOffer"
-	AffiliateService_ArchiveOffer_FullMethodName         = "/headwater.v1.AffiliateService/ArchiveOffer"
+	AffiliateService_CreateProgram_FullMethodName         = "/headwater.v1.AffiliateService/CreateProgram"
+	AffiliateService_GetProgram_FullMethodName            = "/headwater.v1.AffiliateService/GetProgram"
+	AffiliateService_ListPrograms_FullMethodName          = "/headwater.v1.AffiliateService/ListPrograms"
+	AffiliateService_UpdateProgram_FullMethodName         = "/headwater.v1.AffiliateService/UpdateProgram"
+	AffiliateService_ArchiveProgram_FullMethodName        = "/headwater.v1.AffiliateService/ArchiveProgram"
+	AffiliateService_CreateItem_FullMethodName            = "/headwater.v1.AffiliateService/CreateItem"
+	AffiliateService_GetItem_FullMethodName               = "/headwater.v1.AffiliateService/GetItem"
+	AffiliateService_ListItems_FullMethodName             = "/headwater.v1.AffiliateService/ListItems"
+	AffiliateService_UpdateItem_FullMethodName            = "/headwater.v1.AffiliateService/UpdateItem"
+	AffiliateService_ArchiveItem_FullMethodName           = "/headwater.v1.AffiliateService/ArchiveItem"
+	AffiliateService_CreateAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/CreateAffiliate"
+	AffiliateService_GetAffiliate_FullMethodName          = "/headwater.v1.AffiliateService/GetAffiliate"
+	AffiliateService_ListAffiliates_FullMethodName        = "/headwater.v1.AffiliateService/ListAffiliates"
+	AffiliateService_SearchAffiliates_FullMethodName      = "/headwater.v1.AffiliateService/SearchAffiliates"
+	AffiliateService_CountAffiliates_FullMethodName       = "/headwater.v1.AffiliateService/CountAffiliates"
+	AffiliateService_UpdateAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/UpdateAffiliate"
+	AffiliateService_ApproveAffiliate_FullMethodName      = "/headwater.v1.AffiliateService/ApproveAffiliate"
+	AffiliateService_RejectAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/RejectAffiliate"
+	AffiliateService_DeactivateAffiliate_FullMethodName   = "/headwater.v1.AffiliateService/DeactivateAffiliate"
+	AffiliateService_RotateAffiliateToken_FullMethodName  = "/headwater.v1.AffiliateService/RotateAffiliateToken"
+	AffiliateService_EraseAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/EraseAffiliate"
+	AffiliateService_BatchChangeAffiliates_FullMethodName = "/headwater.v1.AffiliateService/BatchChangeAffiliates"
+	AffiliateService_EnrollAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/EnrollAffiliate"
+	AffiliateService_GetEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/GetEnrollment"
+	AffiliateService_ListEnrollments_FullMethodName       = "/headwater.v1.AffiliateService/ListEnrollments"
+	AffiliateService_UpdateEnrollment_FullMethodName      = "/headwater.v1.AffiliateService/UpdateEnrollment"
+	AffiliateService_EndEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/EndEnrollment"
+	AffiliateService_CreateLink_FullMethodName            = "/headwater.v1.AffiliateService/CreateLink"
+	AffiliateService_GetLink_FullMethodName               = "/headwater.v1.AffiliateService/GetLink"
+	AffiliateService_ListLinks_FullMethodName             = "/headwater.v1.AffiliateService/ListLinks"
+	AffiliateService_UpdateLink_FullMethodName            = "/headwater.v1.AffiliateService/UpdateLink"
+	AffiliateService_RevokeLink_FullMethodName            = "/headwater.v1.AffiliateService/RevokeLink"
+	AffiliateService_AssignCoupon_FullMethodName          = "/headwater.v1.AffiliateService/AssignCoupon"
+	AffiliateService_GetCoupon_FullMethodName             = "/headwater.v1.AffiliateService/GetCoupon"
+	AffiliateService_ListCoupons_FullMethodName           = "/headwater.v1.AffiliateService/ListCoupons"
+	AffiliateService_UpdateCoupon_FullMethodName          = "/headwater.v1.AffiliateService/UpdateCoupon"
+	AffiliateService_ValidateCoupon_FullMethodName        = "/headwater.v1.AffiliateService/ValidateCoupon"
+	AffiliateService_RemoveCoupon_FullMethodName          = "/headwater.v1.AffiliateService/RemoveCoupon"
+	AffiliateService_CreateOffer_FullMethodName           = "/headwater.v1.AffiliateService/CreateOffer"
+	AffiliateService_GetOffer_FullMethodName              = "/headwater.v1.AffiliateService/GetOffer"
+	AffiliateService_ListOffers_FullMethodName            = "/headwater.v1.AffiliateService/ListOffers"
+	AffiliateService_UpdateOffer_FullMethodName           = "/headwater.v1.AffiliateService/UpdateOffer"
+	AffiliateService_ClaimOffer_FullMethodName            = "/headwater.v1.AffiliateService/ClaimOffer"
+	AffiliateService_ArchiveOffer_FullMethodName          = "/headwater.v1.AffiliateService/ArchiveOffer"
 )
 
 // AffiliateServiceClient is the client API for AffiliateService service.
@@ -129,7 +132,7 @@ type AffiliateServiceClient interface {
 	// APPLIED; ABORTED with reason ETAG_MISMATCH.
 	RejectAffiliate(ctx context.Context, in *RejectAffiliateRequest, opts ...grpc.CallOption) (*RejectAffiliateResponse, error)
 	// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-	// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+	// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
 	// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
 	// Deactivating an INACTIVE affiliate changes nothing else.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -138,6 +141,18 @@ type AffiliateServiceClient interface {
 	// Gives an affiliate a new secret token. The former token selects nobody from then on.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	RotateAffiliateToken(ctx context.Context, in *RotateAffiliateTokenRequest, opts ...grpc.CallOption) (*RotateAffiliateTokenResponse, error)
+	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+	// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+	// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+	// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+	// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+	// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+	EraseAffiliate(ctx context.Context, in *EraseAffiliateRequest, opts ...grpc.CallOption) (*EraseAffiliateResponse, error)
+	// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+	// change that is refused does not affect the others. They may be committed in several transactions.
+	// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
+	BatchChangeAffiliates(ctx context.Context, in *BatchChangeAffiliatesRequest, opts ...grpc.CallOption) (*BatchChangeAffiliatesResponse, error)
 	// Enrolls an affiliate in another program. If the affiliate has an ended enrollment in that program, it is opened again. The
 	// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
 	// request.
@@ -168,6 +183,9 @@ type AffiliateServiceClient interface {
 	GetLink(ctx context.Context, in *GetLinkRequest, opts ...grpc.CallOption) (*GetLinkResponse, error)
 	// Lists links, including revoked ones and those of ref_ids.
 	ListLinks(ctx context.Context, in *ListLinksRequest, opts ...grpc.CallOption) (*ListLinksResponse, error)
+	// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+	// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+	UpdateLink(ctx context.Context, in *UpdateLinkRequest, opts ...grpc.CallOption) (*UpdateLinkResponse, error)
 	// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
 	// link changes nothing.
 	// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
@@ -423,6 +441,26 @@ func (c *affiliateServiceClient) RotateAffiliateToken(ctx context.Context, in *R
 	return out, nil
 }
 
+func (c *affiliateServiceClient) EraseAffiliate(ctx context.Context, in *EraseAffiliateRequest, opts ...grpc.CallOption) (*EraseAffiliateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EraseAffiliateResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_EraseAffiliate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) BatchChangeAffiliates(ctx context.Context, in *BatchChangeAffiliatesRequest, opts ...grpc.CallOption) (*BatchChangeAffiliatesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchChangeAffiliatesResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_BatchChangeAffiliates_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *affiliateServiceClient) EnrollAffiliate(ctx context.Context, in *EnrollAffiliateRequest, opts ...grpc.CallOption) (*EnrollAffiliateResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EnrollAffiliateResponse)
@@ -497,6 +535,16 @@ func (c *affiliateServiceClient) ListLinks(ctx context.Context, in *ListLinksReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListLinksResponse)
 	err := c.cc.Invoke(ctx, AffiliateService_ListLinks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) UpdateLink(ctx context.Context, in *UpdateLinkRequest, opts ...grpc.CallOption) (*UpdateLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateLinkResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_UpdateLink_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -698,7 +746,7 @@ type AffiliateServiceServer interface {
 	// APPLIED; ABORTED with reason ETAG_MISMATCH.
 	RejectAffiliate(context.Context, *RejectAffiliateRequest) (*RejectAffiliateResponse, error)
 	// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-	// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+	// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
 	// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
 	// Deactivating an INACTIVE affiliate changes nothing else.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -707,6 +755,18 @@ type AffiliateServiceServer interface {
 	// Gives an affiliate a new secret token. The former token selects nobody from then on.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	RotateAffiliateToken(context.Context, *RotateAffiliateTokenRequest) (*RotateAffiliateTokenResponse, error)
+	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+	// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+	// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+	// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+	// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+	// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+	EraseAffiliate(context.Context, *EraseAffiliateRequest) (*EraseAffiliateResponse, error)
+	// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+	// change that is refused does not affect the others. They may be committed in several transactions.
+	// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
+	BatchChangeAffiliates(context.Context, *BatchChangeAffiliatesRequest) (*BatchChangeAffiliatesResponse, error)
 	// Enrolls an affiliate in another program. If the affiliate has an ended enrollment in that program, it is opened again. The
 	// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
 	// request.
@@ -737,6 +797,9 @@ type AffiliateServiceServer interface {
 	GetLink(context.Context, *GetLinkRequest) (*GetLinkResponse, error)
 	// Lists links, including revoked ones and those of ref_ids.
 	ListLinks(context.Context, *ListLinksRequest) (*ListLinksResponse, error)
+	// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+	// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+	UpdateLink(context.Context, *UpdateLinkRequest) (*UpdateLinkResponse, error)
 	// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
 	// link changes nothing.
 	// Errors: NOT_FOUND with reason LINK_NOT_FOUND.
@@ -852,6 +915,12 @@ func (UnimplementedAffiliateServiceServer) DeactivateAffiliate(context.Context, 
 func (UnimplementedAffiliateServiceServer) RotateAffiliateToken(context.Context, *RotateAffiliateTokenRequest) (*RotateAffiliateTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateAffiliateToken not implemented")
 }
+func (UnimplementedAffiliateServiceServer) EraseAffiliate(context.Context, *EraseAffiliateRequest) (*EraseAffiliateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EraseAffiliate not implemented")
+}
+func (UnimplementedAffiliateServiceServer) BatchChangeAffiliates(context.Context, *BatchChangeAffiliatesRequest) (*BatchChangeAffiliatesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BatchChangeAffiliates not implemented")
+}
 func (UnimplementedAffiliateServiceServer) EnrollAffiliate(context.Context, *EnrollAffiliateRequest) (*EnrollAffiliateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EnrollAffiliate not implemented")
 }
@@ -875,6 +944,9 @@ func (UnimplementedAffiliateServiceServer) GetLink(context.Context, *GetLinkRequ
 }
 func (UnimplementedAffiliateServiceServer) ListLinks(context.Context, *ListLinksRequest) (*ListLinksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLinks not implemented")
+}
+func (UnimplementedAffiliateServiceServer) UpdateLink(context.Context, *UpdateLinkRequest) (*UpdateLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateLink not implemented")
 }
 func (UnimplementedAffiliateServiceServer) RevokeLink(context.Context, *RevokeLinkRequest) (*RevokeLinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeLink not implemented")
@@ -1296,6 +1368,42 @@ func _AffiliateService_RotateAffiliateToken_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AffiliateService_EraseAffiliate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EraseAffiliateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).EraseAffiliate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_EraseAffiliate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).EraseAffiliate(ctx, req.(*EraseAffiliateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_BatchChangeAffiliates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchChangeAffiliatesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).BatchChangeAffiliates(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_BatchChangeAffiliates_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).BatchChangeAffiliates(ctx, req.(*BatchChangeAffiliatesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AffiliateService_EnrollAffiliate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EnrollAffiliateRequest)
 	if err := dec(in); err != nil {
@@ -1436,6 +1544,24 @@ func _AffiliateService_ListLinks_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AffiliateServiceServer).ListLinks(ctx, req.(*ListLinksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_UpdateLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).UpdateLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_UpdateLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).UpdateLink(ctx, req.(*UpdateLinkRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1762,6 +1888,14 @@ var AffiliateService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AffiliateService_RotateAffiliateToken_Handler,
 		},
 		{
+			MethodName: "EraseAffiliate",
+			Handler:    _AffiliateService_EraseAffiliate_Handler,
+		},
+		{
+			MethodName: "BatchChangeAffiliates",
+			Handler:    _AffiliateService_BatchChangeAffiliates_Handler,
+		},
+		{
 			MethodName: "EnrollAffiliate",
 			Handler:    _AffiliateService_EnrollAffiliate_Handler,
 		},
@@ -1792,6 +1926,10 @@ var AffiliateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListLinks",
 			Handler:    _AffiliateService_ListLinks_Handler,
+		},
+		{
+			MethodName: "UpdateLink",
+			Handler:    _AffiliateService_UpdateLink_Handler,
 		},
 		{
 			MethodName: "RevokeLink",

@@ -11,6 +11,7 @@ package headwaterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -116,9 +117,19 @@ type ApiKey struct {
 	// When a call was last made with the key, rounded down to ten minutes. Only in answers of GetApiKey and ListApiKeys. It appears
 	// there up to a minute after the call, or as late as the server's setting `upkeep_interval_seconds`. Not set for a key that was not
 	// used.
-	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// When UpdateApiKey last changed the key. Not set for a key that it never changed.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// The networks that the key works from, such as `203.0.113.0/24` or `2001:db8::/32`. Empty: it works from everywhere. A call from
+	// another address is answered as if the key did not exist. Behind a proxy, the server's setting `trusted_proxies` must name the
+	// proxy, because all calls seem to come from it otherwise. At most 100.
+	AllowedNetworks []string `protobuf:"bytes,10,rep,name=allowed_networks,json=allowedNetworks,proto3" json:"allowed_networks,omitempty"`
+	// The web pages that a publishable key works on, as a browser sends them in the header `origin`, such as `https://shop.example`.
+	// Empty: it works everywhere. A call with another origin, or without one, is answered as if the key did not exist. Keys of other
+	// kinds have none. At most 100.
+	AllowedOrigins []string `protobuf:"bytes,11,rep,name=allowed_origins,json=allowedOrigins,proto3" json:"allowed_origins,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ApiKey) Reset() {
@@ -207,6 +218,27 @@ func (x *ApiKey) GetLastUseTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ApiKey) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *ApiKey) GetAllowedNetworks() []string {
+	if x != nil {
+		return x.AllowedNetworks
+	}
+	return nil
+}
+
+func (x *ApiKey) GetAllowedOrigins() []string {
+	if x != nil {
+		return x.AllowedOrigins
+	}
+	return nil
+}
+
 // The request of CreateApiKey.
 type CreateApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -220,9 +252,14 @@ type CreateApiKeyRequest struct {
 	// A name for the key, up to 200 characters. Optional.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// When the key stops working. Must be in the future. Not set: the key does not expire.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The networks that the key works from, see `ApiKey.allowed_networks`. An address alone is a network of one address. Optional, at
+	// most 100.
+	AllowedNetworks []string `protobuf:"bytes,5,rep,name=allowed_networks,json=allowedNetworks,proto3" json:"allowed_networks,omitempty"`
+	// The origins that a publishable key works on, see `ApiKey.allowed_origins`. Optional, at most 100 of up to 200 characters.
+	AllowedOrigins []string `protobuf:"bytes,6,rep,name=allowed_origins,json=allowedOrigins,proto3" json:"allowed_origins,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CreateApiKeyRequest) Reset() {
@@ -279,6 +316,20 @@ func (x *CreateApiKeyRequest) GetDisplayName() string {
 func (x *CreateApiKeyRequest) GetExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *CreateApiKeyRequest) GetAllowedNetworks() []string {
+	if x != nil {
+		return x.AllowedNetworks
+	}
+	return nil
+}
+
+func (x *CreateApiKeyRequest) GetAllowedOrigins() []string {
+	if x != nil {
+		return x.AllowedOrigins
 	}
 	return nil
 }
@@ -698,6 +749,139 @@ func (x *ListApiKeysResponse) GetNextPageToken() string {
 	return ""
 }
 
+// The request of UpdateApiKey.
+type UpdateApiKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The new values. `id` names the key. Otherwise only the fields that `update_mask` names are read. An `expire_time` must be in the
+	// future. Required.
+	ApiKey *ApiKey `protobuf:"bytes,2,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// The fields to change: any of `display_name`, `expire_time`, `allowed_networks` and `allowed_origins`. A list is replaced as a
+	// whole. A field of the mask that is not set is removed: the key then does not expire, or works from everywhere. Required.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Changes the key even if nobody may then be able to manage keys: the last key that manages keys would expire, or the calling key
+	// would not work from the address of this call. RevokeApiKeyRequest says who can then create another.
+	AllowLockout  bool `protobuf:"varint,4,opt,name=allow_lockout,json=allowLockout,proto3" json:"allow_lockout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateApiKeyRequest) Reset() {
+	*x = UpdateApiKeyRequest{}
+	mi := &file_headwater_v1_api_key_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKeyRequest) ProtoMessage() {}
+
+func (x *UpdateApiKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_api_key_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKeyRequest.ProtoReflect.Descriptor instead.
+func (*UpdateApiKeyRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateApiKeyRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateApiKeyRequest) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *UpdateApiKeyRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateApiKeyRequest) GetAllowLockout() bool {
+	if x != nil {
+		return x.AllowLockout
+	}
+	return false
+}
+
+// The answer of UpdateApiKey.
+type UpdateApiKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key after the change.
+	ApiKey *ApiKey `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateApiKeyResponse) Reset() {
+	*x = UpdateApiKeyResponse{}
+	mi := &file_headwater_v1_api_key_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateApiKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateApiKeyResponse) ProtoMessage() {}
+
+func (x *UpdateApiKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_api_key_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateApiKeyResponse.ProtoReflect.Descriptor instead.
+func (*UpdateApiKeyResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateApiKeyResponse) GetApiKey() *ApiKey {
+	if x != nil {
+		return x.ApiKey
+	}
+	return nil
+}
+
+func (x *UpdateApiKeyResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of RevokeApiKey.
 type RevokeApiKeyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -706,14 +890,17 @@ type RevokeApiKeyRequest struct {
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The key's id. Required.
-	ApiKeyId      string `protobuf:"bytes,2,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	ApiKeyId string `protobuf:"bytes,2,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// Revokes the key even if it is the last one of those that manage keys. Only an operator can then create another admin key of
+	// the account, with CreateAdminApiKey, and only the command `headwater create-operator-key` another operator key.
+	AllowLockout  bool `protobuf:"varint,3,opt,name=allow_lockout,json=allowLockout,proto3" json:"allow_lockout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_headwater_v1_api_key_proto_msgTypes[9]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -725,7 +912,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_api_key_proto_msgTypes[9]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -738,7 +925,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RevokeApiKeyRequest) GetRequestId() string {
@@ -755,6 +942,13 @@ func (x *RevokeApiKeyRequest) GetApiKeyId() string {
 	return ""
 }
 
+func (x *RevokeApiKeyRequest) GetAllowLockout() bool {
+	if x != nil {
+		return x.AllowLockout
+	}
+	return false
+}
+
 // The answer of RevokeApiKey.
 type RevokeApiKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -768,7 +962,7 @@ type RevokeApiKeyResponse struct {
 
 func (x *RevokeApiKeyResponse) Reset() {
 	*x = RevokeApiKeyResponse{}
-	mi := &file_headwater_v1_api_key_proto_msgTypes[10]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +974,7 @@ func (x *RevokeApiKeyResponse) String() string {
 func (*RevokeApiKeyResponse) ProtoMessage() {}
 
 func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_api_key_proto_msgTypes[10]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +987,7 @@ func (x *RevokeApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeApiKeyResponse) GetApiKey() *ApiKey {
@@ -819,7 +1013,7 @@ type CheckApiKeyRequest struct {
 
 func (x *CheckApiKeyRequest) Reset() {
 	*x = CheckApiKeyRequest{}
-	mi := &file_headwater_v1_api_key_proto_msgTypes[11]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1025,7 @@ func (x *CheckApiKeyRequest) String() string {
 func (*CheckApiKeyRequest) ProtoMessage() {}
 
 func (x *CheckApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_api_key_proto_msgTypes[11]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1038,7 @@ func (x *CheckApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CheckApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{13}
 }
 
 // The answer of CheckApiKey.
@@ -862,7 +1056,7 @@ type CheckApiKeyResponse struct {
 
 func (x *CheckApiKeyResponse) Reset() {
 	*x = CheckApiKeyResponse{}
-	mi := &file_headwater_v1_api_key_proto_msgTypes[12]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +1068,7 @@ func (x *CheckApiKeyResponse) String() string {
 func (*CheckApiKeyResponse) ProtoMessage() {}
 
 func (x *CheckApiKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_api_key_proto_msgTypes[12]
+	mi := &file_headwater_v1_api_key_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +1081,7 @@ func (x *CheckApiKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckApiKeyResponse.ProtoReflect.Descriptor instead.
 func (*CheckApiKeyResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_api_key_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckApiKeyResponse) GetApiKey() *ApiKey {
@@ -915,7 +1109,7 @@ var File_headwater_v1_api_key_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/api_key.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x81\x03\n" +
+	"\x1aheadwater/v1/api_key.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x92\x04\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n" +
@@ -928,14 +1122,21 @@ const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"expireTime\x12;\n" +
 	"\vrevoke_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"revokeTime\x12>\n" +
-	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xc2\x01\n" +
+	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12;\n" +
+	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12)\n" +
+	"\x10allowed_networks\x18\n" +
+	" \x03(\tR\x0fallowedNetworks\x12'\n" +
+	"\x0fallowed_origins\x18\v \x03(\tR\x0eallowedOrigins\"\x96\x02\n" +
 	"\x13CreateApiKeyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\x83\x01\n" +
+	"expireTime\x12)\n" +
+	"\x10allowed_networks\x18\x05 \x03(\tR\x0fallowedNetworks\x12'\n" +
+	"\x0fallowed_origins\x18\x06 \x03(\tR\x0eallowedOrigins\"\x83\x01\n" +
 	"\x14CreateApiKeyResponse\x12-\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12 \n" +
 	"\fapi_key_text\x18\x02 \x01(\tR\n" +
@@ -965,12 +1166,23 @@ const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\"n\n" +
 	"\x13ListApiKeysResponse\x12/\n" +
 	"\bapi_keys\x18\x01 \x03(\v2\x14.headwater.v1.ApiKeyR\aapiKeys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n" +
+	"\x13UpdateApiKeyRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12-\n" +
+	"\aapi_key\x18\x02 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12#\n" +
+	"\rallow_lockout\x18\x04 \x01(\bR\fallowLockout\"a\n" +
+	"\x14UpdateApiKeyResponse\x12-\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"w\n" +
 	"\x13RevokeApiKeyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1c\n" +
 	"\n" +
-	"api_key_id\x18\x02 \x01(\tR\bapiKeyId\"a\n" +
+	"api_key_id\x18\x02 \x01(\tR\bapiKeyId\x12#\n" +
+	"\rallow_lockout\x18\x03 \x01(\bR\fallowLockout\"a\n" +
 	"\x14RevokeApiKeyResponse\x12-\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x14\n" +
@@ -1004,7 +1216,7 @@ func file_headwater_v1_api_key_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_api_key_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_api_key_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_headwater_v1_api_key_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_headwater_v1_api_key_proto_goTypes = []any{
 	(ApiKeyKind)(0),                   // 0: headwater.v1.ApiKeyKind
 	(*ApiKey)(nil),                    // 1: headwater.v1.ApiKey
@@ -1016,35 +1228,42 @@ var file_headwater_v1_api_key_proto_goTypes = []any{
 	(*GetApiKeyResponse)(nil),         // 7: headwater.v1.GetApiKeyResponse
 	(*ListApiKeysRequest)(nil),        // 8: headwater.v1.ListApiKeysRequest
 	(*ListApiKeysResponse)(nil),       // 9: headwater.v1.ListApiKeysResponse
-	(*RevokeApiKeyRequest)(nil),       // 10: headwater.v1.RevokeApiKeyRequest
-	(*RevokeApiKeyResponse)(nil),      // 11: headwater.v1.RevokeApiKeyResponse
-	(*CheckApiKeyRequest)(nil),        // 12: headwater.v1.CheckApiKeyRequest
-	(*CheckApiKeyResponse)(nil),       // 13: headwater.v1.CheckApiKeyResponse
-	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
-	(*AccountSelector)(nil),           // 15: headwater.v1.AccountSelector
-	(ListOrder)(0),                    // 16: headwater.v1.ListOrder
+	(*UpdateApiKeyRequest)(nil),       // 10: headwater.v1.UpdateApiKeyRequest
+	(*UpdateApiKeyResponse)(nil),      // 11: headwater.v1.UpdateApiKeyResponse
+	(*RevokeApiKeyRequest)(nil),       // 12: headwater.v1.RevokeApiKeyRequest
+	(*RevokeApiKeyResponse)(nil),      // 13: headwater.v1.RevokeApiKeyResponse
+	(*CheckApiKeyRequest)(nil),        // 14: headwater.v1.CheckApiKeyRequest
+	(*CheckApiKeyResponse)(nil),       // 15: headwater.v1.CheckApiKeyResponse
+	(*timestamppb.Timestamp)(nil),     // 16: google.protobuf.Timestamp
+	(*AccountSelector)(nil),           // 17: headwater.v1.AccountSelector
+	(ListOrder)(0),                    // 18: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),     // 19: google.protobuf.FieldMask
 }
 var file_headwater_v1_api_key_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.ApiKey.kind:type_name -> headwater.v1.ApiKeyKind
-	14, // 1: headwater.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
-	14, // 2: headwater.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
-	14, // 3: headwater.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
-	14, // 4: headwater.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
-	0,  // 5: headwater.v1.CreateApiKeyRequest.kind:type_name -> headwater.v1.ApiKeyKind
-	14, // 6: headwater.v1.CreateApiKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 7: headwater.v1.CreateApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	15, // 8: headwater.v1.CreateAdminApiKeyRequest.account:type_name -> headwater.v1.AccountSelector
-	1,  // 9: headwater.v1.CreateAdminApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	1,  // 10: headwater.v1.GetApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	16, // 11: headwater.v1.ListApiKeysRequest.order:type_name -> headwater.v1.ListOrder
-	1,  // 12: headwater.v1.ListApiKeysResponse.api_keys:type_name -> headwater.v1.ApiKey
-	1,  // 13: headwater.v1.RevokeApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	1,  // 14: headwater.v1.CheckApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	16, // 1: headwater.v1.ApiKey.create_time:type_name -> google.protobuf.Timestamp
+	16, // 2: headwater.v1.ApiKey.expire_time:type_name -> google.protobuf.Timestamp
+	16, // 3: headwater.v1.ApiKey.revoke_time:type_name -> google.protobuf.Timestamp
+	16, // 4: headwater.v1.ApiKey.last_use_time:type_name -> google.protobuf.Timestamp
+	16, // 5: headwater.v1.ApiKey.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: headwater.v1.CreateApiKeyRequest.kind:type_name -> headwater.v1.ApiKeyKind
+	16, // 7: headwater.v1.CreateApiKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 8: headwater.v1.CreateApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	17, // 9: headwater.v1.CreateAdminApiKeyRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 10: headwater.v1.CreateAdminApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 11: headwater.v1.GetApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	18, // 12: headwater.v1.ListApiKeysRequest.order:type_name -> headwater.v1.ListOrder
+	1,  // 13: headwater.v1.ListApiKeysResponse.api_keys:type_name -> headwater.v1.ApiKey
+	1,  // 14: headwater.v1.UpdateApiKeyRequest.api_key:type_name -> headwater.v1.ApiKey
+	19, // 15: headwater.v1.UpdateApiKeyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 16: headwater.v1.UpdateApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 17: headwater.v1.RevokeApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 18: headwater.v1.CheckApiKeyResponse.api_key:type_name -> headwater.v1.ApiKey
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_api_key_proto_init() }
@@ -1060,7 +1279,7 @@ func file_headwater_v1_api_key_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_api_key_proto_rawDesc), len(file_headwater_v1_api_key_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

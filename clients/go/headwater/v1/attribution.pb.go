@@ -173,6 +173,8 @@ const (
 	CandidateResult_CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM CandidateResult = 13
 	// The offer that was claimed with the coupon was over when the conversion occurred.
 	CandidateResult_CANDIDATE_RESULT_OFFER_OVER CandidateResult = 14
+	// The program's terms did not declare the kind of the custom event when it occurred.
+	CandidateResult_CANDIDATE_RESULT_KIND_NOT_DECLARED CandidateResult = 15
 )
 
 // Enum value maps for CandidateResult.
@@ -193,6 +195,7 @@ var (
 		12: "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
 		13: "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
 		14: "CANDIDATE_RESULT_OFFER_OVER",
+		15: "CANDIDATE_RESULT_KIND_NOT_DECLARED",
 	}
 	CandidateResult_value = map[string]int32{
 		"CANDIDATE_RESULT_UNSPECIFIED":          0,
@@ -210,6 +213,7 @@ var (
 		"CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE": 12,
 		"CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM": 13,
 		"CANDIDATE_RESULT_OFFER_OVER":           14,
+		"CANDIDATE_RESULT_KIND_NOT_DECLARED":    15,
 	}
 )
 
@@ -254,13 +258,16 @@ type AttributionCandidate struct {
 	//	*AttributionCandidate_ClickId
 	//	*AttributionCandidate_RefId
 	//	*AttributionCandidate_Tid
+	//	*AttributionCandidate_LinkId
 	Evidence isAttributionCandidate_Evidence `protobuf_oneof:"evidence"`
 	// The affiliate's id. Empty when the evidence is unknown.
 	AffiliateId string `protobuf:"bytes,7,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
 	// The enrollment's id. Empty when the evidence is unknown.
 	EnrollmentId string `protobuf:"bytes,8,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
 	// The result.
-	Result        CandidateResult `protobuf:"varint,9,opt,name=result,proto3,enum=headwater.v1.CandidateResult" json:"result,omitempty"`
+	Result CandidateResult `protobuf:"varint,9,opt,name=result,proto3,enum=headwater.v1.CandidateResult" json:"result,omitempty"`
+	// The sub-id of the click. Empty for other evidence.
+	SubId         string `protobuf:"bytes,11,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,6 +361,15 @@ func (x *AttributionCandidate) GetTid() string {
 	return ""
 }
 
+func (x *AttributionCandidate) GetLinkId() string {
+	if x != nil {
+		if x, ok := x.Evidence.(*AttributionCandidate_LinkId); ok {
+			return x.LinkId
+		}
+	}
+	return ""
+}
+
 func (x *AttributionCandidate) GetAffiliateId() string {
 	if x != nil {
 		return x.AffiliateId
@@ -373,6 +389,13 @@ func (x *AttributionCandidate) GetResult() CandidateResult {
 		return x.Result
 	}
 	return CandidateResult_CANDIDATE_RESULT_UNSPECIFIED
+}
+
+func (x *AttributionCandidate) GetSubId() string {
+	if x != nil {
+		return x.SubId
+	}
+	return ""
 }
 
 type isAttributionCandidate_Evidence interface {
@@ -395,13 +418,18 @@ type AttributionCandidate_ClickId struct {
 }
 
 type AttributionCandidate_RefId struct {
-	// The ref_id or link code that was sent, in lower case.
+	// The ref_id or link code that was sent and that no link has, in lower case.
 	RefId string `protobuf:"bytes,5,opt,name=ref_id,json=refId,proto3,oneof"`
 }
 
 type AttributionCandidate_Tid struct {
 	// A tracking id that no click has, as it was sent.
 	Tid string `protobuf:"bytes,6,opt,name=tid,proto3,oneof"`
+}
+
+type AttributionCandidate_LinkId struct {
+	// The id of the link that has the ref_id or link code that was sent.
+	LinkId string `protobuf:"bytes,10,opt,name=link_id,json=linkId,proto3,oneof"`
 }
 
 func (*AttributionCandidate_LeadId) isAttributionCandidate_Evidence() {}
@@ -413,6 +441,8 @@ func (*AttributionCandidate_ClickId) isAttributionCandidate_Evidence() {}
 func (*AttributionCandidate_RefId) isAttributionCandidate_Evidence() {}
 
 func (*AttributionCandidate_Tid) isAttributionCandidate_Evidence() {}
+
+func (*AttributionCandidate_LinkId) isAttributionCandidate_Evidence() {}
 
 // A share of a conversion or lead that is credited to an affiliate. The shares of one conversion add up to 1,000,000. Today there
 // is one credit with the whole share. A client must be ready for several.
@@ -511,7 +541,7 @@ var File_headwater_v1_attribution_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\n" +
-	"\x1eheadwater/v1/attribution.proto\x12\fheadwater.v1\"\xe2\x02\n" +
+	"\x1eheadwater/v1/attribution.proto\x12\fheadwater.v1\"\x94\x03\n" +
 	"\x14AttributionCandidate\x127\n" +
 	"\x06source\x18\x01 \x01(\x0e2\x1f.headwater.v1.AttributionSourceR\x06source\x12\x19\n" +
 	"\alead_id\x18\x02 \x01(\tH\x00R\x06leadId\x12!\n" +
@@ -519,10 +549,13 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"couponCode\x12\x1b\n" +
 	"\bclick_id\x18\x04 \x01(\tH\x00R\aclickId\x12\x17\n" +
 	"\x06ref_id\x18\x05 \x01(\tH\x00R\x05refId\x12\x12\n" +
-	"\x03tid\x18\x06 \x01(\tH\x00R\x03tid\x12!\n" +
+	"\x03tid\x18\x06 \x01(\tH\x00R\x03tid\x12\x19\n" +
+	"\alink_id\x18\n" +
+	" \x01(\tH\x00R\x06linkId\x12!\n" +
 	"\faffiliate_id\x18\a \x01(\tR\vaffiliateId\x12#\n" +
 	"\renrollment_id\x18\b \x01(\tR\fenrollmentId\x125\n" +
-	"\x06result\x18\t \x01(\x0e2\x1d.headwater.v1.CandidateResultR\x06resultB\n" +
+	"\x06result\x18\t \x01(\x0e2\x1d.headwater.v1.CandidateResultR\x06result\x12\x15\n" +
+	"\x06sub_id\x18\v \x01(\tR\x05subIdB\n" +
 	"\n" +
 	"\bevidence\"\xea\x01\n" +
 	"\x06Credit\x12!\n" +
@@ -542,7 +575,7 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +
 	"\x19ATTRIBUTION_SOURCE_COUPON\x10\x02\x12\x1c\n" +
 	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03\x12\x1d\n" +
-	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\xb0\x04\n" +
+	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\xd8\x04\n" +
 	"\x0fCandidateResult\x12 \n" +
 	"\x1cCANDIDATE_RESULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CANDIDATE_RESULT_WON\x10\x01\x12%\n" +
@@ -559,7 +592,8 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1dCANDIDATE_RESULT_NOT_YET_MADE\x10\v\x12)\n" +
 	"%CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE\x10\f\x12)\n" +
 	"%CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM\x10\r\x12\x1f\n" +
-	"\x1bCANDIDATE_RESULT_OFFER_OVER\x10\x0eBR\n" +
+	"\x1bCANDIDATE_RESULT_OFFER_OVER\x10\x0e\x12&\n" +
+	"\"CANDIDATE_RESULT_KIND_NOT_DECLARED\x10\x0fBR\n" +
 	"\x10dev.headwater.v1B\x10AttributionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -605,6 +639,7 @@ func file_headwater_v1_attribution_proto_init() {
 		(*AttributionCandidate_ClickId)(nil),
 		(*AttributionCandidate_RefId)(nil),
 		(*AttributionCandidate_Tid)(nil),
+		(*AttributionCandidate_LinkId)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -36,6 +36,8 @@ type BatchItem struct {
 	//	*BatchItem_Sale
 	//	*BatchItem_Refund
 	//	*BatchItem_Cancellation
+	//	*BatchItem_Appointment
+	//	*BatchItem_CustomEvent
 	Item          isBatchItem_Item `protobuf_oneof:"item"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -123,6 +125,24 @@ func (x *BatchItem) GetCancellation() *RecordCancellationRequest {
 	return nil
 }
 
+func (x *BatchItem) GetAppointment() *RecordAppointmentRequest {
+	if x != nil {
+		if x, ok := x.Item.(*BatchItem_Appointment); ok {
+			return x.Appointment
+		}
+	}
+	return nil
+}
+
+func (x *BatchItem) GetCustomEvent() *RecordCustomEventRequest {
+	if x != nil {
+		if x, ok := x.Item.(*BatchItem_CustomEvent); ok {
+			return x.CustomEvent
+		}
+	}
+	return nil
+}
+
 type isBatchItem_Item interface {
 	isBatchItem_Item()
 }
@@ -152,6 +172,16 @@ type BatchItem_Cancellation struct {
 	Cancellation *RecordCancellationRequest `protobuf:"bytes,5,opt,name=cancellation,proto3,oneof"`
 }
 
+type BatchItem_Appointment struct {
+	// An appointment, as in RecordAppointment.
+	Appointment *RecordAppointmentRequest `protobuf:"bytes,6,opt,name=appointment,proto3,oneof"`
+}
+
+type BatchItem_CustomEvent struct {
+	// A custom event, as in RecordCustomEvent.
+	CustomEvent *RecordCustomEventRequest `protobuf:"bytes,7,opt,name=custom_event,json=customEvent,proto3,oneof"`
+}
+
 func (*BatchItem_Click) isBatchItem_Item() {}
 
 func (*BatchItem_Lead) isBatchItem_Item() {}
@@ -161,6 +191,10 @@ func (*BatchItem_Sale) isBatchItem_Item() {}
 func (*BatchItem_Refund) isBatchItem_Item() {}
 
 func (*BatchItem_Cancellation) isBatchItem_Item() {}
+
+func (*BatchItem_Appointment) isBatchItem_Item() {}
+
+func (*BatchItem_CustomEvent) isBatchItem_Item() {}
 
 // The request of BatchRecordEvents.
 type BatchRecordEventsRequest struct {
@@ -221,6 +255,8 @@ type BatchResult struct {
 	//	*BatchResult_Refund
 	//	*BatchResult_Cancellation
 	//	*BatchResult_Error
+	//	*BatchResult_Appointment
+	//	*BatchResult_CustomEvent
 	Answer        isBatchResult_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -317,6 +353,24 @@ func (x *BatchResult) GetError() *status.Status {
 	return nil
 }
 
+func (x *BatchResult) GetAppointment() *RecordAppointmentResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*BatchResult_Appointment); ok {
+			return x.Appointment
+		}
+	}
+	return nil
+}
+
+func (x *BatchResult) GetCustomEvent() *RecordCustomEventResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*BatchResult_CustomEvent); ok {
+			return x.CustomEvent
+		}
+	}
+	return nil
+}
+
 type isBatchResult_Answer interface {
 	isBatchResult_Answer()
 }
@@ -352,6 +406,16 @@ type BatchResult_Error struct {
 	Error *status.Status `protobuf:"bytes,6,opt,name=error,proto3,oneof"`
 }
 
+type BatchResult_Appointment struct {
+	// The appointment was recorded.
+	Appointment *RecordAppointmentResponse `protobuf:"bytes,7,opt,name=appointment,proto3,oneof"`
+}
+
+type BatchResult_CustomEvent struct {
+	// The custom event was recorded.
+	CustomEvent *RecordCustomEventResponse `protobuf:"bytes,8,opt,name=custom_event,json=customEvent,proto3,oneof"`
+}
+
 func (*BatchResult_Click) isBatchResult_Answer() {}
 
 func (*BatchResult_Lead) isBatchResult_Answer() {}
@@ -363,6 +427,10 @@ func (*BatchResult_Refund) isBatchResult_Answer() {}
 func (*BatchResult_Cancellation) isBatchResult_Answer() {}
 
 func (*BatchResult_Error) isBatchResult_Answer() {}
+
+func (*BatchResult_Appointment) isBatchResult_Answer() {}
+
+func (*BatchResult_CustomEvent) isBatchResult_Answer() {}
 
 // The answer of BatchRecordEvents.
 type BatchRecordEventsResponse struct {
@@ -414,23 +482,27 @@ var File_headwater_v1_batch_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_batch_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/batch.proto\x12\fheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto\"\xc7\x02\n" +
+	"\x18headwater/v1/batch.proto\x12\fheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/appointment.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto\"\xe0\x03\n" +
 	"\tBatchItem\x128\n" +
 	"\x05click\x18\x01 \x01(\v2 .headwater.v1.RecordClickRequestH\x00R\x05click\x125\n" +
 	"\x04lead\x18\x02 \x01(\v2\x1f.headwater.v1.RecordLeadRequestH\x00R\x04lead\x125\n" +
 	"\x04sale\x18\x03 \x01(\v2\x1f.headwater.v1.RecordSaleRequestH\x00R\x04sale\x12;\n" +
 	"\x06refund\x18\x04 \x01(\v2!.headwater.v1.RecordRefundRequestH\x00R\x06refund\x12M\n" +
-	"\fcancellation\x18\x05 \x01(\v2'.headwater.v1.RecordCancellationRequestH\x00R\fcancellationB\x06\n" +
+	"\fcancellation\x18\x05 \x01(\v2'.headwater.v1.RecordCancellationRequestH\x00R\fcancellation\x12J\n" +
+	"\vappointment\x18\x06 \x01(\v2&.headwater.v1.RecordAppointmentRequestH\x00R\vappointment\x12K\n" +
+	"\fcustom_event\x18\a \x01(\v2&.headwater.v1.RecordCustomEventRequestH\x00R\vcustomEventB\x06\n" +
 	"\x04item\"I\n" +
 	"\x18BatchRecordEventsRequest\x12-\n" +
-	"\x05items\x18\x01 \x03(\v2\x17.headwater.v1.BatchItemR\x05items\"\xfc\x02\n" +
+	"\x05items\x18\x01 \x03(\v2\x17.headwater.v1.BatchItemR\x05items\"\x97\x04\n" +
 	"\vBatchResult\x129\n" +
 	"\x05click\x18\x01 \x01(\v2!.headwater.v1.RecordClickResponseH\x00R\x05click\x126\n" +
 	"\x04lead\x18\x02 \x01(\v2 .headwater.v1.RecordLeadResponseH\x00R\x04lead\x126\n" +
 	"\x04sale\x18\x03 \x01(\v2 .headwater.v1.RecordSaleResponseH\x00R\x04sale\x12<\n" +
 	"\x06refund\x18\x04 \x01(\v2\".headwater.v1.RecordRefundResponseH\x00R\x06refund\x12N\n" +
 	"\fcancellation\x18\x05 \x01(\v2(.headwater.v1.RecordCancellationResponseH\x00R\fcancellation\x12*\n" +
-	"\x05error\x18\x06 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
+	"\x05error\x18\x06 \x01(\v2\x12.google.rpc.StatusH\x00R\x05error\x12K\n" +
+	"\vappointment\x18\a \x01(\v2'.headwater.v1.RecordAppointmentResponseH\x00R\vappointment\x12L\n" +
+	"\fcustom_event\x18\b \x01(\v2'.headwater.v1.RecordCustomEventResponseH\x00R\vcustomEventB\b\n" +
 	"\x06answer\"P\n" +
 	"\x19BatchRecordEventsResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.headwater.v1.BatchResultR\aresultsBL\n" +
@@ -460,12 +532,16 @@ var file_headwater_v1_batch_proto_goTypes = []any{
 	(*RecordSaleRequest)(nil),          // 6: headwater.v1.RecordSaleRequest
 	(*RecordRefundRequest)(nil),        // 7: headwater.v1.RecordRefundRequest
 	(*RecordCancellationRequest)(nil),  // 8: headwater.v1.RecordCancellationRequest
-	(*RecordClickResponse)(nil),        // 9: headwater.v1.RecordClickResponse
-	(*RecordLeadResponse)(nil),         // 10: headwater.v1.RecordLeadResponse
-	(*RecordSaleResponse)(nil),         // 11: headwater.v1.RecordSaleResponse
-	(*RecordRefundResponse)(nil),       // 12: headwater.v1.RecordRefundResponse
-	(*RecordCancellationResponse)(nil), // 13: headwater.v1.RecordCancellationResponse
-	(*status.Status)(nil),              // 14: google.rpc.Status
+	(*RecordAppointmentRequest)(nil),   // 9: headwater.v1.RecordAppointmentRequest
+	(*RecordCustomEventRequest)(nil),   // 10: headwater.v1.RecordCustomEventRequest
+	(*RecordClickResponse)(nil),        // 11: headwater.v1.RecordClickResponse
+	(*RecordLeadResponse)(nil),         // 12: headwater.v1.RecordLeadResponse
+	(*RecordSaleResponse)(nil),         // 13: headwater.v1.RecordSaleResponse
+	(*RecordRefundResponse)(nil),       // 14: headwater.v1.RecordRefundResponse
+	(*RecordCancellationResponse)(nil), // 15: headwater.v1.RecordCancellationResponse
+	(*status.Status)(nil),              // 16: google.rpc.Status
+	(*RecordAppointmentResponse)(nil),  // 17: headwater.v1.RecordAppointmentResponse
+	(*RecordCustomEventResponse)(nil),  // 18: headwater.v1.RecordCustomEventResponse
 }
 var file_headwater_v1_batch_proto_depIdxs = []int32{
 	4,  // 0: headwater.v1.BatchItem.click:type_name -> headwater.v1.RecordClickRequest
@@ -473,19 +549,23 @@ var file_headwater_v1_batch_proto_depIdxs = []int32{
 	6,  // 2: headwater.v1.BatchItem.sale:type_name -> headwater.v1.RecordSaleRequest
 	7,  // 3: headwater.v1.BatchItem.refund:type_name -> headwater.v1.RecordRefundRequest
 	8,  // 4: headwater.v1.BatchItem.cancellation:type_name -> headwater.v1.RecordCancellationRequest
-	0,  // 5: headwater.v1.BatchRecordEventsRequest.items:type_name -> headwater.v1.BatchItem
-	9,  // 6: headwater.v1.BatchResult.click:type_name -> headwater.v1.RecordClickResponse
-	10, // 7: headwater.v1.BatchResult.lead:type_name -> headwater.v1.RecordLeadResponse
-	11, // 8: headwater.v1.BatchResult.sale:type_name -> headwater.v1.RecordSaleResponse
-	12, // 9: headwater.v1.BatchResult.refund:type_name -> headwater.v1.RecordRefundResponse
-	13, // 10: headwater.v1.BatchResult.cancellation:type_name -> headwater.v1.RecordCancellationResponse
-	14, // 11: headwater.v1.BatchResult.error:type_name -> google.rpc.Status
-	2,  // 12: headwater.v1.BatchRecordEventsResponse.results:type_name -> headwater.v1.BatchResult
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 5: headwater.v1.BatchItem.appointment:type_name -> headwater.v1.RecordAppointmentRequest
+	10, // 6: headwater.v1.BatchItem.custom_event:type_name -> headwater.v1.RecordCustomEventRequest
+	0,  // 7: headwater.v1.BatchRecordEventsRequest.items:type_name -> headwater.v1.BatchItem
+	11, // 8: headwater.v1.BatchResult.click:type_name -> headwater.v1.RecordClickResponse
+	12, // 9: headwater.v1.BatchResult.lead:type_name -> headwater.v1.RecordLeadResponse
+	13, // 10: headwater.v1.BatchResult.sale:type_name -> headwater.v1.RecordSaleResponse
+	14, // 11: headwater.v1.BatchResult.refund:type_name -> headwater.v1.RecordRefundResponse
+	15, // 12: headwater.v1.BatchResult.cancellation:type_name -> headwater.v1.RecordCancellationResponse
+	16, // 13: headwater.v1.BatchResult.error:type_name -> google.rpc.Status
+	17, // 14: headwater.v1.BatchResult.appointment:type_name -> headwater.v1.RecordAppointmentResponse
+	18, // 15: headwater.v1.BatchResult.custom_event:type_name -> headwater.v1.RecordCustomEventResponse
+	2,  // 16: headwater.v1.BatchRecordEventsResponse.results:type_name -> headwater.v1.BatchResult
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_batch_proto_init() }
@@ -493,8 +573,10 @@ func file_headwater_v1_batch_proto_init() {
 	if File_headwater_v1_batch_proto != nil {
 		return
 	}
+	file_headwater_v1_appointment_proto_init()
 	file_headwater_v1_cancellation_proto_init()
 	file_headwater_v1_click_proto_init()
+	file_headwater_v1_custom_event_proto_init()
 	file_headwater_v1_lead_proto_init()
 	file_headwater_v1_refund_proto_init()
 	file_headwater_v1_sale_proto_init()
@@ -504,6 +586,8 @@ func file_headwater_v1_batch_proto_init() {
 		(*BatchItem_Sale)(nil),
 		(*BatchItem_Refund)(nil),
 		(*BatchItem_Cancellation)(nil),
+		(*BatchItem_Appointment)(nil),
+		(*BatchItem_CustomEvent)(nil),
 	}
 	file_headwater_v1_batch_proto_msgTypes[2].OneofWrappers = []any{
 		(*BatchResult_Click)(nil),
@@ -512,6 +596,8 @@ func file_headwater_v1_batch_proto_init() {
 		(*BatchResult_Refund)(nil),
 		(*BatchResult_Cancellation)(nil),
 		(*BatchResult_Error)(nil),
+		(*BatchResult_Appointment)(nil),
+		(*BatchResult_CustomEvent)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

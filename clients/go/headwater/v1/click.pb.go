@@ -30,7 +30,8 @@ type RecordClickRequest struct {
 	// An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
 	// among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required.
+	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
+	// place.
 	RefId string `protobuf:"bytes,2,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
 	// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
 	Tid string `protobuf:"bytes,3,opt,name=tid,proto3" json:"tid,omitempty"`
@@ -38,7 +39,13 @@ type RecordClickRequest struct {
 	// server's time.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// The page that the visitor came from, up to 2,048 characters of any text. Optional.
-	ReferrerUrl   string `protobuf:"bytes,5,opt,name=referrer_url,json=referrerUrl,proto3" json:"referrer_url,omitempty"`
+	ReferrerUrl string `protobuf:"bytes,5,opt,name=referrer_url,json=referrerUrl,proto3" json:"referrer_url,omitempty"`
+	// The page that the visitor came to, up to 2,048 characters. Without `ref_id` the click is one through the active link that claims
+	// this page; the scheme, the query, the fragment and a slash at the end do not matter. With `ref_id` it says nothing.
+	LandingUrl string `protobuf:"bytes,6,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
+	// The affiliate's own name for where the link was placed, such as a newsletter, up to 128 characters of any text. Optional. ListClicks
+	// filters by it, and the candidates of a conversion have it.
+	SubId         string `protobuf:"bytes,7,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -104,6 +111,20 @@ func (x *RecordClickRequest) GetOccurTime() *timestamppb.Timestamp {
 func (x *RecordClickRequest) GetReferrerUrl() string {
 	if x != nil {
 		return x.ReferrerUrl
+	}
+	return ""
+}
+
+func (x *RecordClickRequest) GetLandingUrl() string {
+	if x != nil {
+		return x.LandingUrl
+	}
+	return ""
+}
+
+func (x *RecordClickRequest) GetSubId() string {
+	if x != nil {
+		return x.SubId
 	}
 	return ""
 }
@@ -219,7 +240,9 @@ type Click struct {
 	// When the visitor clicked.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// When the click was recorded.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The affiliate's own name for where the link was placed. May be empty.
+	SubId         string `protobuf:"bytes,10,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +340,13 @@ func (x *Click) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Click) GetSubId() string {
+	if x != nil {
+		return x.SubId
+	}
+	return ""
+}
+
 // The request of ListClicks.
 type ListClicksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -338,6 +368,8 @@ type ListClicksRequest struct {
 	Tid string `protobuf:"bytes,7,opt,name=tid,proto3" json:"tid,omitempty"`
 	// Only clicks that occurred in this interval. Optional.
 	OccurInterval *TimeInterval `protobuf:"bytes,8,opt,name=occur_interval,json=occurInterval,proto3" json:"occur_interval,omitempty"`
+	// Only clicks with exactly this sub-id. Optional.
+	SubId         string `protobuf:"bytes,9,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -428,6 +460,13 @@ func (x *ListClicksRequest) GetOccurInterval() *TimeInterval {
 	return nil
 }
 
+func (x *ListClicksRequest) GetSubId() string {
+	if x != nil {
+		return x.SubId
+	}
+	return ""
+}
+
 // The answer of ListClicks.
 type ListClicksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -487,21 +526,24 @@ var File_headwater_v1_click_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_click_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xb6\x01\n" +
+	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xee\x01\n" +
 	"\x12RecordClickRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x15\n" +
 	"\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n" +
 	"\x03tid\x18\x03 \x01(\tR\x03tid\x129\n" +
 	"\n" +
 	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12!\n" +
-	"\freferrer_url\x18\x05 \x01(\tR\vreferrerUrl\"\xdd\x01\n" +
+	"\freferrer_url\x18\x05 \x01(\tR\vreferrerUrl\x12\x1f\n" +
+	"\vlanding_url\x18\x06 \x01(\tR\n" +
+	"landingUrl\x12\x15\n" +
+	"\x06sub_id\x18\a \x01(\tR\x05subId\"\xdd\x01\n" +
 	"\x13RecordClickResponse\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\tR\x03tid\x12'\n" +
 	"\x0fdestination_url\x18\x03 \x01(\tR\x0edestinationUrl\x12!\n" +
 	"\faffiliate_id\x18\x04 \x01(\tR\vaffiliateId\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
-	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"\xc4\x02\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"\xdb\x02\n" +
 	"\x05Click\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\tR\x03tid\x12\x17\n" +
@@ -514,7 +556,9 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xca\x02\n" +
+	"createTime\x12\x15\n" +
+	"\x06sub_id\x18\n" +
+	" \x01(\tR\x05subId\"\xe1\x02\n" +
 	"\x11ListClicksRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -525,7 +569,8 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\taffiliate\x18\x05 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x17\n" +
 	"\alink_id\x18\x06 \x01(\tR\x06linkId\x12\x10\n" +
 	"\x03tid\x18\a \x01(\tR\x03tid\x12A\n" +
-	"\x0eoccur_interval\x18\b \x01(\v2\x1a.headwater.v1.TimeIntervalR\roccurInterval\"i\n" +
+	"\x0eoccur_interval\x18\b \x01(\v2\x1a.headwater.v1.TimeIntervalR\roccurInterval\x12\x15\n" +
+	"\x06sub_id\x18\t \x01(\tR\x05subId\"i\n" +
 	"\x12ListClicksResponse\x12+\n" +
 	"\x06clicks\x18\x01 \x03(\v2\x13.headwater.v1.ClickR\x06clicks\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBL\n" +

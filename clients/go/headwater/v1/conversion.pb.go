@@ -41,6 +41,10 @@ const (
 	ConversionKind_CONVERSION_KIND_CANCELLATION ConversionKind = 4
 	// The amount of a sale was corrected.
 	ConversionKind_CONVERSION_KIND_CORRECTION ConversionKind = 5
+	// An appointment with a customer.
+	ConversionKind_CONVERSION_KIND_APPOINTMENT ConversionKind = 6
+	// A custom event. `custom_kind` has its kind.
+	ConversionKind_CONVERSION_KIND_CUSTOM_EVENT ConversionKind = 7
 )
 
 // Enum value maps for ConversionKind.
@@ -52,6 +56,8 @@ var (
 		3: "CONVERSION_KIND_REFUND",
 		4: "CONVERSION_KIND_CANCELLATION",
 		5: "CONVERSION_KIND_CORRECTION",
+		6: "CONVERSION_KIND_APPOINTMENT",
+		7: "CONVERSION_KIND_CUSTOM_EVENT",
 	}
 	ConversionKind_value = map[string]int32{
 		"CONVERSION_KIND_UNSPECIFIED":  0,
@@ -60,6 +66,8 @@ var (
 		"CONVERSION_KIND_REFUND":       3,
 		"CONVERSION_KIND_CANCELLATION": 4,
 		"CONVERSION_KIND_CORRECTION":   5,
+		"CONVERSION_KIND_APPOINTMENT":  6,
+		"CONVERSION_KIND_CUSTOM_EVENT": 7,
 	}
 )
 
@@ -264,8 +272,8 @@ type Conversion struct {
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The outcome.
 	Outcome ConversionOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=headwater.v1.ConversionOutcome" json:"outcome,omitempty"`
-	// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
-	// cancellations.
+	// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+	// that has one. Not set for other kinds.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
 	RefundedAmount *Money `protobuf:"bytes,6,opt,name=refunded_amount,json=refundedAmount,proto3" json:"refunded_amount,omitempty"`
@@ -273,19 +281,19 @@ type Conversion struct {
 	SaleConversionId string `protobuf:"bytes,7,opt,name=sale_conversion_id,json=saleConversionId,proto3" json:"sale_conversion_id,omitempty"`
 	// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
 	SaleEventId string `protobuf:"bytes,8,opt,name=sale_event_id,json=saleEventId,proto3" json:"sale_event_id,omitempty"`
-	// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
-	// unknown customer.
+	// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+	// NOT_REFERRED one of an unknown customer.
 	LeadId string `protobuf:"bytes,9,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// The credits, the largest share first. Empty unless the outcome is ATTRIBUTED.
 	Credits []*Credit `protobuf:"bytes,10,rep,name=credits,proto3" json:"credits,omitempty"`
 	// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
 	Channel SaleChannel `protobuf:"varint,11,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
-	// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+	// The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
 	// empty. Empty in the feed.
 	CouponCode string `protobuf:"bytes,12,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// The plan that was bought. A refund has the plan of its sale. May be empty.
 	Plan string `protobuf:"bytes,13,opt,name=plan,proto3" json:"plan,omitempty"`
-	// How many were bought. A refund has the quantity of its sale. Zero for leads, cancellations and refunds without a sale.
+	// How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
 	Quantity int32 `protobuf:"varint,14,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	// The merchant's id of the order. A refund has the order of its sale. May be empty.
 	OrderId string `protobuf:"bytes,15,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
@@ -303,7 +311,7 @@ type Conversion struct {
 	// A number that grows with every change of the conversion or its rewards. If you store images, keep the one with the highest
 	// version.
 	Version int32 `protobuf:"varint,21,opt,name=version,proto3" json:"version,omitempty"`
-	// The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
+	// The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
 	// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
 	// model chose.
 	Candidates []*AttributionCandidate `protobuf:"bytes,22,rep,name=candidates,proto3" json:"candidates,omitempty"`
@@ -315,7 +323,9 @@ type Conversion struct {
 	// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
 	CorrectionReason string `protobuf:"bytes,26,opt,name=correction_reason,json=correctionReason,proto3" json:"correction_reason,omitempty"`
 	// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
-	ItemSku       string `protobuf:"bytes,24,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	ItemSku string `protobuf:"bytes,24,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	// The kind of a custom event, in lower case. Empty for other kinds.
+	CustomKind    string `protobuf:"bytes,27,opt,name=custom_kind,json=customKind,proto3" json:"custom_kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -528,6 +538,13 @@ func (x *Conversion) GetCorrectionReason() string {
 func (x *Conversion) GetItemSku() string {
 	if x != nil {
 		return x.ItemSku
+	}
+	return ""
+}
+
+func (x *Conversion) GetCustomKind() string {
+	if x != nil {
+		return x.CustomKind
 	}
 	return ""
 }
@@ -994,7 +1011,9 @@ type ListConversionsRequest struct {
 	// The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
 	OrderId string `protobuf:"bytes,11,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
 	// Only conversions with exactly this order_number. Optional. See `order_id`.
-	OrderNumber   string `protobuf:"bytes,12,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
+	OrderNumber string `protobuf:"bytes,12,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
+	// Only custom events of this kind. Optional. See `order_id`.
+	CustomKind    string `protobuf:"bytes,13,opt,name=custom_kind,json=customKind,proto3" json:"custom_kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1113,6 +1132,13 @@ func (x *ListConversionsRequest) GetOrderNumber() string {
 	return ""
 }
 
+func (x *ListConversionsRequest) GetCustomKind() string {
+	if x != nil {
+		return x.CustomKind
+	}
+	return ""
+}
+
 // The answer of ListConversions.
 type ListConversionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1172,7 +1198,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xdd\b\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xfe\b\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
@@ -1206,7 +1232,9 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\rexcess_amount\x18\x17 \x01(\v2\x13.headwater.v1.MoneyR\fexcessAmount\x12H\n" +
 	"\x15commission_adjustment\x18\x19 \x01(\v2\x13.headwater.v1.MoneyR\x14commissionAdjustment\x12+\n" +
 	"\x11correction_reason\x18\x1a \x01(\tR\x10correctionReason\x12\x19\n" +
-	"\bitem_sku\x18\x18 \x01(\tR\aitemSku\"\\\n" +
+	"\bitem_sku\x18\x18 \x01(\tR\aitemSku\x12\x1f\n" +
+	"\vcustom_kind\x18\x1b \x01(\tR\n" +
+	"customKind\"\\\n" +
 	"\rRecordedEvent\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\"x\n" +
@@ -1234,7 +1262,7 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
 	"\x06answer\"W\n" +
 	"\x1bBatchGetConversionsResponse\x128\n" +
-	"\aresults\x18\x01 \x03(\v2\x1e.headwater.v1.ConversionResultR\aresults\"\xb5\x04\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.headwater.v1.ConversionResultR\aresults\"\xd6\x04\n" +
 	"\x16ListConversionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1250,17 +1278,21 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x04view\x18\n" +
 	" \x01(\x0e2\x1c.headwater.v1.ConversionViewR\x04view\x12\x19\n" +
 	"\border_id\x18\v \x01(\tR\aorderId\x12!\n" +
-	"\forder_number\x18\f \x01(\tR\vorderNumber\"}\n" +
+	"\forder_number\x18\f \x01(\tR\vorderNumber\x12\x1f\n" +
+	"\vcustom_kind\x18\r \x01(\tR\n" +
+	"customKind\"}\n" +
 	"\x17ListConversionsResponse\x12:\n" +
 	"\vconversions\x18\x01 \x03(\v2\x18.headwater.v1.ConversionR\vconversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xc3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x86\x02\n" +
 	"\x0eConversionKind\x12\x1f\n" +
 	"\x1bCONVERSION_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONVERSION_KIND_LEAD\x10\x01\x12\x18\n" +
 	"\x14CONVERSION_KIND_SALE\x10\x02\x12\x1a\n" +
 	"\x16CONVERSION_KIND_REFUND\x10\x03\x12 \n" +
 	"\x1cCONVERSION_KIND_CANCELLATION\x10\x04\x12\x1e\n" +
-	"\x1aCONVERSION_KIND_CORRECTION\x10\x05*\x9f\x01\n" +
+	"\x1aCONVERSION_KIND_CORRECTION\x10\x05\x12\x1f\n" +
+	"\x1bCONVERSION_KIND_APPOINTMENT\x10\x06\x12 \n" +
+	"\x1cCONVERSION_KIND_CUSTOM_EVENT\x10\a*\x9f\x01\n" +
 	"\x11ConversionOutcome\x12\"\n" +
 	"\x1eCONVERSION_OUTCOME_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCONVERSION_OUTCOME_ATTRIBUTED\x10\x01\x12#\n" +

@@ -136,7 +136,7 @@ const (
 	// backup.
 	ErrorReason_ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY ErrorReason = 38
 	// [FAILED_PRECONDITION] The key is the last admin key of the account that works, or the last operator key of the server. Without it
-	// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+	// nobody could create another. Create another key of this kind first, or set allow_lockout. The key_kind is a lower-case word, such as admin. Metadata:
 	// `key_kind`.
 	ErrorReason_ERROR_REASON_LAST_KEY ErrorReason = 39
 	// [RESOURCE_EXHAUSTED] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
@@ -166,6 +166,16 @@ const (
 	ErrorReason_ERROR_REASON_OFFER_LIMIT ErrorReason = 50
 	// [FAILED_PRECONDITION] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
 	ErrorReason_ERROR_REASON_CLAIMANT_LIMIT ErrorReason = 51
+	// [FAILED_PRECONDITION] The API key was revoked, which is final. Create another one. Metadata: `api_key_id`.
+	ErrorReason_ERROR_REASON_API_KEY_REVOKED ErrorReason = 52
+	// [PERMISSION_DENIED] An operator has suspended the account, so it may only read. The message has the operator's reason. Ask the
+	// operator of the server. Metadata: `suspension_reason`.
+	ErrorReason_ERROR_REASON_ACCOUNT_SUSPENDED ErrorReason = 53
+	// [FAILED_PRECONDITION] The token was not mailed to the account's address, was used before, has expired, or a later mail has replaced
+	// it. Call UpdateAccount with the same address to get another one.
+	ErrorReason_ERROR_REASON_VERIFICATION_TOKEN_INVALID ErrorReason = 54
+	// [FAILED_PRECONDITION] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`.
+	ErrorReason_ERROR_REASON_AFFILIATE_ERASED ErrorReason = 55
 )
 
 // Enum value maps for ErrorReason.
@@ -223,60 +233,68 @@ var (
 		49: "ERROR_REASON_OFFER_CLOSED",
 		50: "ERROR_REASON_OFFER_LIMIT",
 		51: "ERROR_REASON_CLAIMANT_LIMIT",
+		52: "ERROR_REASON_API_KEY_REVOKED",
+		53: "ERROR_REASON_ACCOUNT_SUSPENDED",
+		54: "ERROR_REASON_VERIFICATION_TOKEN_INVALID",
+		55: "ERROR_REASON_AFFILIATE_ERASED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED":               0,
-		"ERROR_REASON_INVALID_FIELDS":            1,
-		"ERROR_REASON_KEY_MISSING":               2,
-		"ERROR_REASON_KEY_INVALID":               3,
-		"ERROR_REASON_KEY_KIND_NOT_ALLOWED":      4,
-		"ERROR_REASON_ACCOUNT_NOT_FOUND":         5,
-		"ERROR_REASON_API_KEY_NOT_FOUND":         6,
-		"ERROR_REASON_PROGRAM_NOT_FOUND":         7,
-		"ERROR_REASON_AFFILIATE_NOT_FOUND":       8,
-		"ERROR_REASON_ENROLLMENT_NOT_FOUND":      9,
-		"ERROR_REASON_LINK_NOT_FOUND":            10,
-		"ERROR_REASON_COUPON_NOT_FOUND":          11,
-		"ERROR_REASON_LEAD_NOT_FOUND":            12,
-		"ERROR_REASON_CONVERSION_NOT_FOUND":      13,
-		"ERROR_REASON_REWARD_NOT_FOUND":          14,
-		"ERROR_REASON_ALREADY_EXISTS":            15,
-		"ERROR_REASON_IDEMPOTENCY_MISMATCH":      16,
-		"ERROR_REASON_ETAG_MISMATCH":             17,
-		"ERROR_REASON_REWARD_STATE":              18,
-		"ERROR_REASON_PROGRAM_ARCHIVED":          19,
-		"ERROR_REASON_ENROLLMENT_ENDED":          20,
-		"ERROR_REASON_REFUND_EXCEEDS_SALE":       21,
-		"ERROR_REASON_CURRENCY_MISMATCH":         22,
-		"ERROR_REASON_NO_SALE_TO_REFUND":         23,
-		"ERROR_REASON_COUPON_LIMIT":              24,
-		"ERROR_REASON_CURSOR_MALFORMED":          25,
-		"ERROR_REASON_CURSOR_FOREIGN":            26,
-		"ERROR_REASON_CURSOR_EXPIRED":            27,
-		"ERROR_REASON_CURSOR_AHEAD_OF_HEAD":      28,
-		"ERROR_REASON_SLOW_CONSUMER":             29,
-		"ERROR_REASON_TOO_MANY_STREAMS":          30,
-		"ERROR_REASON_OVERLOADED":                31,
-		"ERROR_REASON_DEADLINE_EXCEEDED":         32,
-		"ERROR_REASON_UNAVAILABLE":               33,
-		"ERROR_REASON_SERVER_FAULT":              34,
-		"ERROR_REASON_PAGE_TOKEN_INVALID":        35,
-		"ERROR_REASON_METHOD_UNKNOWN":            36,
-		"ERROR_REASON_MESSAGE_TOO_LARGE":         37,
-		"ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY": 38,
-		"ERROR_REASON_LAST_KEY":                  39,
-		"ERROR_REASON_ANSWER_FULL":               40,
-		"ERROR_REASON_LEAD_NOT_BOUND":            41,
-		"ERROR_REASON_REWARD_IN_CASH":            42,
-		"ERROR_REASON_CORRECTION_BELOW_REFUNDS":  43,
-		"ERROR_REASON_LEAD_IDENTIFIER_LIMIT":     44,
-		"ERROR_REASON_AFFILIATE_STATE":           45,
-		"ERROR_REASON_ITEM_NOT_FOUND":            46,
-		"ERROR_REASON_ITEM_ARCHIVED":             47,
-		"ERROR_REASON_OFFER_NOT_FOUND":           48,
-		"ERROR_REASON_OFFER_CLOSED":              49,
-		"ERROR_REASON_OFFER_LIMIT":               50,
-		"ERROR_REASON_CLAIMANT_LIMIT":            51,
+		"ERROR_REASON_UNSPECIFIED":                0,
+		"ERROR_REASON_INVALID_FIELDS":             1,
+		"ERROR_REASON_KEY_MISSING":                2,
+		"ERROR_REASON_KEY_INVALID":                3,
+		"ERROR_REASON_KEY_KIND_NOT_ALLOWED":       4,
+		"ERROR_REASON_ACCOUNT_NOT_FOUND":          5,
+		"ERROR_REASON_API_KEY_NOT_FOUND":          6,
+		"ERROR_REASON_PROGRAM_NOT_FOUND":          7,
+		"ERROR_REASON_AFFILIATE_NOT_FOUND":        8,
+		"ERROR_REASON_ENROLLMENT_NOT_FOUND":       9,
+		"ERROR_REASON_LINK_NOT_FOUND":             10,
+		"ERROR_REASON_COUPON_NOT_FOUND":           11,
+		"ERROR_REASON_LEAD_NOT_FOUND":             12,
+		"ERROR_REASON_CONVERSION_NOT_FOUND":       13,
+		"ERROR_REASON_REWARD_NOT_FOUND":           14,
+		"ERROR_REASON_ALREADY_EXISTS":             15,
+		"ERROR_REASON_IDEMPOTENCY_MISMATCH":       16,
+		"ERROR_REASON_ETAG_MISMATCH":              17,
+		"ERROR_REASON_REWARD_STATE":               18,
+		"ERROR_REASON_PROGRAM_ARCHIVED":           19,
+		"ERROR_REASON_ENROLLMENT_ENDED":           20,
+		"ERROR_REASON_REFUND_EXCEEDS_SALE":        21,
+		"ERROR_REASON_CURRENCY_MISMATCH":          22,
+		"ERROR_REASON_NO_SALE_TO_REFUND":          23,
+		"ERROR_REASON_COUPON_LIMIT":               24,
+		"ERROR_REASON_CURSOR_MALFORMED":           25,
+		"ERROR_REASON_CURSOR_FOREIGN":             26,
+		"ERROR_REASON_CURSOR_EXPIRED":             27,
+		"ERROR_REASON_CURSOR_AHEAD_OF_HEAD":       28,
+		"ERROR_REASON_SLOW_CONSUMER":              29,
+		"ERROR_REASON_TOO_MANY_STREAMS":           30,
+		"ERROR_REASON_OVERLOADED":                 31,
+		"ERROR_REASON_DEADLINE_EXCEEDED":          32,
+		"ERROR_REASON_UNAVAILABLE":                33,
+		"ERROR_REASON_SERVER_FAULT":               34,
+		"ERROR_REASON_PAGE_TOKEN_INVALID":         35,
+		"ERROR_REASON_METHOD_UNKNOWN":             36,
+		"ERROR_REASON_MESSAGE_TOO_LARGE":          37,
+		"ERROR_REASON_CURSOR_OF_ANOTHER_HISTORY":  38,
+		"ERROR_REASON_LAST_KEY":                   39,
+		"ERROR_REASON_ANSWER_FULL":                40,
+		"ERROR_REASON_LEAD_NOT_BOUND":             41,
+		"ERROR_REASON_REWARD_IN_CASH":             42,
+		"ERROR_REASON_CORRECTION_BELOW_REFUNDS":   43,
+		"ERROR_REASON_LEAD_IDENTIFIER_LIMIT":      44,
+		"ERROR_REASON_AFFILIATE_STATE":            45,
+		"ERROR_REASON_ITEM_NOT_FOUND":             46,
+		"ERROR_REASON_ITEM_ARCHIVED":              47,
+		"ERROR_REASON_OFFER_NOT_FOUND":            48,
+		"ERROR_REASON_OFFER_CLOSED":               49,
+		"ERROR_REASON_OFFER_LIMIT":                50,
+		"ERROR_REASON_CLAIMANT_LIMIT":             51,
+		"ERROR_REASON_API_KEY_REVOKED":            52,
+		"ERROR_REASON_ACCOUNT_SUSPENDED":          53,
+		"ERROR_REASON_VERIFICATION_TOKEN_INVALID": 54,
+		"ERROR_REASON_AFFILIATE_ERASED":           55,
 	}
 )
 
@@ -311,7 +329,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\x85\x0e\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\x9b\x0f\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -365,7 +383,11 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_OFFER_NOT_FOUND\x100\x12\x1d\n" +
 	"\x19ERROR_REASON_OFFER_CLOSED\x101\x12\x1c\n" +
 	"\x18ERROR_REASON_OFFER_LIMIT\x102\x12\x1f\n" +
-	"\x1bERROR_REASON_CLAIMANT_LIMIT\x103BL\n" +
+	"\x1bERROR_REASON_CLAIMANT_LIMIT\x103\x12 \n" +
+	"\x1cERROR_REASON_API_KEY_REVOKED\x104\x12\"\n" +
+	"\x1eERROR_REASON_ACCOUNT_SUSPENDED\x105\x12+\n" +
+	"'ERROR_REASON_VERIFICATION_TOKEN_INVALID\x106\x12!\n" +
+	"\x1dERROR_REASON_AFFILIATE_ERASED\x107BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -147,6 +147,26 @@ const (
 	EventKind_EVENT_KIND_OFFER_CLAIMED EventKind = 48
 	// [offer] An offer was archived.
 	EventKind_EVENT_KIND_OFFER_ARCHIVED EventKind = 49
+	// [conversion] A referred appointment was recorded.
+	EventKind_EVENT_KIND_APPOINTMENT_RECORDED EventKind = 50
+	// [conversion] A referred custom event was recorded.
+	EventKind_EVENT_KIND_CUSTOM_EVENT_RECORDED EventKind = 51
+	// [link] A link was changed.
+	EventKind_EVENT_KIND_LINK_UPDATED EventKind = 52
+	// [api_key] An API key was changed.
+	EventKind_EVENT_KIND_API_KEY_UPDATED EventKind = 53
+	// [account] An operator suspended the account.
+	EventKind_EVENT_KIND_ACCOUNT_SUSPENDED EventKind = 54
+	// [account] An operator ended the suspension of the account.
+	EventKind_EVENT_KIND_ACCOUNT_RESUMED EventKind = 55
+	// [account] The owner verified the account's email address.
+	EventKind_EVENT_KIND_ACCOUNT_EMAIL_VERIFIED EventKind = 56
+	// The personal data of an affiliate was erased.
+	EventKind_EVENT_KIND_AFFILIATE_ERASED EventKind = 57
+	// A pending reward is kept from approval.
+	EventKind_EVENT_KIND_REWARD_HELD EventKind = 58
+	// ReleaseRewards made a held reward pending again.
+	EventKind_EVENT_KIND_REWARD_RELEASED EventKind = 59
 )
 
 // Enum value maps for EventKind.
@@ -202,6 +222,16 @@ var (
 		47: "EVENT_KIND_OFFER_UPDATED",
 		48: "EVENT_KIND_OFFER_CLAIMED",
 		49: "EVENT_KIND_OFFER_ARCHIVED",
+		50: "EVENT_KIND_APPOINTMENT_RECORDED",
+		51: "EVENT_KIND_CUSTOM_EVENT_RECORDED",
+		52: "EVENT_KIND_LINK_UPDATED",
+		53: "EVENT_KIND_API_KEY_UPDATED",
+		54: "EVENT_KIND_ACCOUNT_SUSPENDED",
+		55: "EVENT_KIND_ACCOUNT_RESUMED",
+		56: "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
+		57: "EVENT_KIND_AFFILIATE_ERASED",
+		58: "EVENT_KIND_REWARD_HELD",
+		59: "EVENT_KIND_REWARD_RELEASED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":             0,
@@ -254,6 +284,16 @@ var (
 		"EVENT_KIND_OFFER_UPDATED":           47,
 		"EVENT_KIND_OFFER_CLAIMED":           48,
 		"EVENT_KIND_OFFER_ARCHIVED":          49,
+		"EVENT_KIND_APPOINTMENT_RECORDED":    50,
+		"EVENT_KIND_CUSTOM_EVENT_RECORDED":   51,
+		"EVENT_KIND_LINK_UPDATED":            52,
+		"EVENT_KIND_API_KEY_UPDATED":         53,
+		"EVENT_KIND_ACCOUNT_SUSPENDED":       54,
+		"EVENT_KIND_ACCOUNT_RESUMED":         55,
+		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":  56,
+		"EVENT_KIND_AFFILIATE_ERASED":        57,
+		"EVENT_KIND_REWARD_HELD":             58,
+		"EVENT_KIND_REWARD_RELEASED":         59,
 	}
 )
 
@@ -551,7 +591,7 @@ type Event_Enrollment struct {
 }
 
 type Event_Link struct {
-	// A link, without code and destination_url.
+	// A link, without code, destination_url, claimed_url and referral_link.
 	Link *Link `protobuf:"bytes,13,opt,name=link,proto3,oneof"`
 }
 
@@ -724,7 +764,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xce\f\n" +
+	"subjectIds*\x9c\x0f\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -776,7 +816,17 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x18EVENT_KIND_OFFER_CREATED\x10.\x12\x1c\n" +
 	"\x18EVENT_KIND_OFFER_UPDATED\x10/\x12\x1c\n" +
 	"\x18EVENT_KIND_OFFER_CLAIMED\x100\x12\x1d\n" +
-	"\x19EVENT_KIND_OFFER_ARCHIVED\x101BL\n" +
+	"\x19EVENT_KIND_OFFER_ARCHIVED\x101\x12#\n" +
+	"\x1fEVENT_KIND_APPOINTMENT_RECORDED\x102\x12$\n" +
+	" EVENT_KIND_CUSTOM_EVENT_RECORDED\x103\x12\x1b\n" +
+	"\x17EVENT_KIND_LINK_UPDATED\x104\x12\x1e\n" +
+	"\x1aEVENT_KIND_API_KEY_UPDATED\x105\x12 \n" +
+	"\x1cEVENT_KIND_ACCOUNT_SUSPENDED\x106\x12\x1e\n" +
+	"\x1aEVENT_KIND_ACCOUNT_RESUMED\x107\x12%\n" +
+	"!EVENT_KIND_ACCOUNT_EMAIL_VERIFIED\x108\x12\x1f\n" +
+	"\x1bEVENT_KIND_AFFILIATE_ERASED\x109\x12\x1a\n" +
+	"\x16EVENT_KIND_REWARD_HELD\x10:\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RELEASED\x10;BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -1171,9 +1171,9 @@ type GetAttributionResponse struct {
 	Enrollments []*Enrollment `protobuf:"bytes,2,rep,name=enrollments,proto3" json:"enrollments,omitempty"`
 	// The affiliates that the lead is bound to, in the order of its credits.
 	Affiliates []*Affiliate `protobuf:"bytes,3,rep,name=affiliates,proto3" json:"affiliates,omitempty"`
-	// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
-	// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
-	// lead, and for a lead without such an event.
+	// The sign-up, sale, appointment or custom event that bound the lead, with all evidence that was considered in `candidates`, won or lost.
+	// For a lead that is not bound it is the one that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead
+	// bound the lead, and for a lead without such an event.
 	Conversion *Conversion `protobuf:"bytes,4,opt,name=conversion,proto3" json:"conversion,omitempty"`
 	// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
 	// is bound by the last one unless a later sale bound it anew.

@@ -11,6 +11,7 @@ package headwaterv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -97,7 +98,13 @@ type Link struct {
 	// When the link was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the link was revoked. Not set while it is active.
-	RevokeTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	RevokeTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=revoke_time,json=revokeTime,proto3" json:"revoke_time,omitempty"`
+	// The page that the link claims, as `https://`, host and path. A visit to this page without a code is a click through this link, see
+	// `RecordClickRequest.landing_url`. Empty: none. A revoked link claims none. Empty in the feed.
+	ClaimedUrl string `protobuf:"bytes,9,opt,name=claimed_url,json=claimedUrl,proto3" json:"claimed_url,omitempty"`
+	// The link to share: `destination_url` with the code in the query parameter `ref`, in the place of any `ref` that the page has. Empty
+	// in the feed.
+	ReferralLink  string `protobuf:"bytes,10,opt,name=referral_link,json=referralLink,proto3" json:"referral_link,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +195,20 @@ func (x *Link) GetRevokeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Link) GetClaimedUrl() string {
+	if x != nil {
+		return x.ClaimedUrl
+	}
+	return ""
+}
+
+func (x *Link) GetReferralLink() string {
+	if x != nil {
+		return x.ReferralLink
+	}
+	return ""
+}
+
 // The request of CreateLink.
 type CreateLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -200,11 +221,14 @@ type CreateLinkRequest struct {
 	// The code: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in lower case, unique in the account.
 	// Empty: the server makes a random one.
 	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
-	// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-	// program's.
+	// The page that the link leads to: an http or https URL, up to 2,048 bytes, on one of the program's hosts if the program names any.
+	// Empty: the enrollment's landing page, or else the program's.
 	DestinationUrl string `protobuf:"bytes,4,opt,name=destination_url,json=destinationUrl,proto3" json:"destination_url,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// A page of the program's hosts, or of the host of its landing page, that the link claims: an http or https URL, up to 2,048 bytes.
+	// The scheme, the query, the fragment and a slash at the end do not matter. No other active link may claim it. Optional.
+	ClaimedUrl    string `protobuf:"bytes,5,opt,name=claimed_url,json=claimedUrl,proto3" json:"claimed_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateLinkRequest) Reset() {
@@ -261,6 +285,13 @@ func (x *CreateLinkRequest) GetCode() string {
 func (x *CreateLinkRequest) GetDestinationUrl() string {
 	if x != nil {
 		return x.DestinationUrl
+	}
+	return ""
+}
+
+func (x *CreateLinkRequest) GetClaimedUrl() string {
+	if x != nil {
+		return x.ClaimedUrl
 	}
 	return ""
 }
@@ -559,6 +590,130 @@ func (x *ListLinksResponse) GetNextPageToken() string {
 	return ""
 }
 
+// The request of UpdateLink.
+type UpdateLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The new values. `id` identifies the link. The server reads `id` and the fields that `update_mask` names, and ignores the others.
+	// Required.
+	Link *Link `protobuf:"bytes,2,opt,name=link,proto3" json:"link,omitempty"`
+	// The fields to change: any of `destination_url` and `claimed_url`, with the limits of CreateLink. Required. An empty
+	// `destination_url` means the enrollment's landing page, and it must be empty if the code is the enrollment's ref_id. An empty
+	// `claimed_url` gives the page up. Both count for clicks that are recorded from now on.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateLinkRequest) Reset() {
+	*x = UpdateLinkRequest{}
+	mi := &file_headwater_v1_link_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateLinkRequest) ProtoMessage() {}
+
+func (x *UpdateLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_link_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateLinkRequest.ProtoReflect.Descriptor instead.
+func (*UpdateLinkRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_link_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateLinkRequest) GetLink() *Link {
+	if x != nil {
+		return x.Link
+	}
+	return nil
+}
+
+func (x *UpdateLinkRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// The answer of UpdateLink.
+type UpdateLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link after the change.
+	Link *Link `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateLinkResponse) Reset() {
+	*x = UpdateLinkResponse{}
+	mi := &file_headwater_v1_link_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateLinkResponse) ProtoMessage() {}
+
+func (x *UpdateLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_link_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateLinkResponse.ProtoReflect.Descriptor instead.
+func (*UpdateLinkResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_link_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateLinkResponse) GetLink() *Link {
+	if x != nil {
+		return x.Link
+	}
+	return nil
+}
+
+func (x *UpdateLinkResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of RevokeLink.
 type RevokeLinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -574,7 +729,7 @@ type RevokeLinkRequest struct {
 
 func (x *RevokeLinkRequest) Reset() {
 	*x = RevokeLinkRequest{}
-	mi := &file_headwater_v1_link_proto_msgTypes[7]
+	mi := &file_headwater_v1_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +741,7 @@ func (x *RevokeLinkRequest) String() string {
 func (*RevokeLinkRequest) ProtoMessage() {}
 
 func (x *RevokeLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_link_proto_msgTypes[7]
+	mi := &file_headwater_v1_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +754,7 @@ func (x *RevokeLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeLinkRequest.ProtoReflect.Descriptor instead.
 func (*RevokeLinkRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_link_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeLinkRequest) GetRequestId() string {
@@ -629,7 +784,7 @@ type RevokeLinkResponse struct {
 
 func (x *RevokeLinkResponse) Reset() {
 	*x = RevokeLinkResponse{}
-	mi := &file_headwater_v1_link_proto_msgTypes[8]
+	mi := &file_headwater_v1_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -641,7 +796,7 @@ func (x *RevokeLinkResponse) String() string {
 func (*RevokeLinkResponse) ProtoMessage() {}
 
 func (x *RevokeLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_link_proto_msgTypes[8]
+	mi := &file_headwater_v1_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -654,7 +809,7 @@ func (x *RevokeLinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeLinkResponse.ProtoReflect.Descriptor instead.
 func (*RevokeLinkResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_link_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeLinkResponse) GetLink() *Link {
@@ -675,7 +830,7 @@ var File_headwater_v1_link_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_link_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/link.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc4\x02\n" +
+	"\x17headwater/v1/link.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x8a\x03\n" +
 	"\x04Link\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12!\n" +
@@ -686,13 +841,19 @@ const file_headwater_v1_link_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vrevoke_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"revokeTime\"\x94\x01\n" +
+	"revokeTime\x12\x1f\n" +
+	"\vclaimed_url\x18\t \x01(\tR\n" +
+	"claimedUrl\x12#\n" +
+	"\rreferral_link\x18\n" +
+	" \x01(\tR\freferralLink\"\xb5\x01\n" +
 	"\x11CreateLinkRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12'\n" +
-	"\x0fdestination_url\x18\x04 \x01(\tR\x0edestinationUrl\"X\n" +
+	"\x0fdestination_url\x18\x04 \x01(\tR\x0edestinationUrl\x12\x1f\n" +
+	"\vclaimed_url\x18\x05 \x01(\tR\n" +
+	"claimedUrl\"X\n" +
 	"\x12CreateLinkResponse\x12&\n" +
 	"\x04link\x18\x01 \x01(\v2\x12.headwater.v1.LinkR\x04link\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\")\n" +
@@ -710,7 +871,16 @@ const file_headwater_v1_link_proto_rawDesc = "" +
 	"\x06states\x18\x06 \x03(\x0e2\x17.headwater.v1.LinkStateR\x06states\"e\n" +
 	"\x11ListLinksResponse\x12(\n" +
 	"\x05links\x18\x01 \x03(\v2\x12.headwater.v1.LinkR\x05links\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"K\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
+	"\x11UpdateLinkRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12&\n" +
+	"\x04link\x18\x02 \x01(\v2\x12.headwater.v1.LinkR\x04link\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"X\n" +
+	"\x12UpdateLinkResponse\x12&\n" +
+	"\x04link\x18\x01 \x01(\v2\x12.headwater.v1.LinkR\x04link\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"K\n" +
 	"\x11RevokeLinkRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x17\n" +
@@ -737,7 +907,7 @@ func file_headwater_v1_link_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_headwater_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_headwater_v1_link_proto_goTypes = []any{
 	(LinkState)(0),                // 0: headwater.v1.LinkState
 	(*Link)(nil),                  // 1: headwater.v1.Link
@@ -747,28 +917,34 @@ var file_headwater_v1_link_proto_goTypes = []any{
 	(*GetLinkResponse)(nil),       // 5: headwater.v1.GetLinkResponse
 	(*ListLinksRequest)(nil),      // 6: headwater.v1.ListLinksRequest
 	(*ListLinksResponse)(nil),     // 7: headwater.v1.ListLinksResponse
-	(*RevokeLinkRequest)(nil),     // 8: headwater.v1.RevokeLinkRequest
-	(*RevokeLinkResponse)(nil),    // 9: headwater.v1.RevokeLinkResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(ListOrder)(0),                // 11: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),     // 12: headwater.v1.AffiliateSelector
+	(*UpdateLinkRequest)(nil),     // 8: headwater.v1.UpdateLinkRequest
+	(*UpdateLinkResponse)(nil),    // 9: headwater.v1.UpdateLinkResponse
+	(*RevokeLinkRequest)(nil),     // 10: headwater.v1.RevokeLinkRequest
+	(*RevokeLinkResponse)(nil),    // 11: headwater.v1.RevokeLinkResponse
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(ListOrder)(0),                // 13: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),     // 14: headwater.v1.AffiliateSelector
+	(*fieldmaskpb.FieldMask)(nil), // 15: google.protobuf.FieldMask
 }
 var file_headwater_v1_link_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Link.state:type_name -> headwater.v1.LinkState
-	10, // 1: headwater.v1.Link.create_time:type_name -> google.protobuf.Timestamp
-	10, // 2: headwater.v1.Link.revoke_time:type_name -> google.protobuf.Timestamp
+	12, // 1: headwater.v1.Link.create_time:type_name -> google.protobuf.Timestamp
+	12, // 2: headwater.v1.Link.revoke_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: headwater.v1.CreateLinkResponse.link:type_name -> headwater.v1.Link
 	1,  // 4: headwater.v1.GetLinkResponse.link:type_name -> headwater.v1.Link
-	11, // 5: headwater.v1.ListLinksRequest.order:type_name -> headwater.v1.ListOrder
-	12, // 6: headwater.v1.ListLinksRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	13, // 5: headwater.v1.ListLinksRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 6: headwater.v1.ListLinksRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	0,  // 7: headwater.v1.ListLinksRequest.states:type_name -> headwater.v1.LinkState
 	1,  // 8: headwater.v1.ListLinksResponse.links:type_name -> headwater.v1.Link
-	1,  // 9: headwater.v1.RevokeLinkResponse.link:type_name -> headwater.v1.Link
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	1,  // 9: headwater.v1.UpdateLinkRequest.link:type_name -> headwater.v1.Link
+	15, // 10: headwater.v1.UpdateLinkRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 11: headwater.v1.UpdateLinkResponse.link:type_name -> headwater.v1.Link
+	1,  // 12: headwater.v1.RevokeLinkResponse.link:type_name -> headwater.v1.Link
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_link_proto_init() }
@@ -784,7 +960,7 @@ func file_headwater_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_link_proto_rawDesc), len(file_headwater_v1_link_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -301,7 +301,10 @@ type Terms struct {
 	// means: lead binding, coupon, click.
 	Precedence []AttributionSource `protobuf:"varint,8,rep,packed,name=precedence,proto3,enum=headwater.v1.AttributionSource" json:"precedence,omitempty"`
 	// How rewards are rounded. Default `ROUNDING_HALF_EVEN`.
-	Rounding      Rounding `protobuf:"varint,9,opt,name=rounding,proto3,enum=headwater.v1.Rounding" json:"rounding,omitempty"`
+	Rounding Rounding `protobuf:"varint,9,opt,name=rounding,proto3,enum=headwater.v1.Rounding" json:"rounding,omitempty"`
+	// The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
+	// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
+	CustomKinds   []string `protobuf:"bytes,10,rep,name=custom_kinds,json=customKinds,proto3" json:"custom_kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -399,6 +402,13 @@ func (x *Terms) GetRounding() Rounding {
 	return Rounding_ROUNDING_UNSPECIFIED
 }
 
+func (x *Terms) GetCustomKinds() []string {
+	if x != nil {
+		return x.CustomKinds
+	}
+	return nil
+}
+
 // A campaign that affiliates are enrolled in.
 type Program struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -422,7 +432,10 @@ type Program struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// A text that changes with every change of the program. If UpdateProgram or ArchiveProgram is called with an etag, the call is
 	// refused if the program changed since that etag was read.
-	Etag          string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The hosts that links may lead to, in lower case and in order, such as `shop.example`. A host includes its subdomains, and the host of
+	// `landing_url` is always one of them. Empty: links may lead to any host.
+	Hosts         []string `protobuf:"bytes,11,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -527,6 +540,13 @@ func (x *Program) GetEtag() string {
 	return ""
 }
 
+func (x *Program) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
 // The request of CreateProgram.
 type CreateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -544,7 +564,10 @@ type CreateProgramRequest struct {
 	Terms *Terms `protobuf:"bytes,5,opt,name=terms,proto3" json:"terms,omitempty"`
 	// True: the new program becomes the default program and replaces the present one. If the account has no default program, the
 	// new program becomes the default in any case.
-	IsDefault     bool `protobuf:"varint,6,opt,name=is_default,json=isDefault,proto3" json:"is_default,omitempty"`
+	IsDefault bool `protobuf:"varint,6,opt,name=is_default,json=isDefault,proto3" json:"is_default,omitempty"`
+	// The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
+	// Empty: any host.
+	Hosts         []string `protobuf:"bytes,7,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -619,6 +642,13 @@ func (x *CreateProgramRequest) GetIsDefault() bool {
 		return x.IsDefault
 	}
 	return false
+}
+
+func (x *CreateProgramRequest) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
 }
 
 // The answer of CreateProgram.
@@ -916,7 +946,8 @@ type UpdateProgramRequest struct {
 	// The new values. `id` identifies the program. The server reads `id`, `etag` and the fields that `update_mask` names, and
 	// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
 	Program *Program `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
-	// The fields to change: any of `display_name`, `landing_url`, `is_default` and `terms`. Required. `is_default` can only become
+	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
+	// before a change of `hosts` stay as they are. `is_default` can only become
 	// true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
 	// former values.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1161,7 +1192,7 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vpercent_ppm\x18\x01 \x01(\x05H\x00R\n" +
 	"percentPpm\x12)\n" +
 	"\x04flat\x18\x02 \x01(\v2\x13.headwater.v1.MoneyH\x00R\x04flatB\x06\n" +
-	"\x04rate\"\xa5\x04\n" +
+	"\x04rate\"\xc8\x04\n" +
 	"\x05Terms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
@@ -1176,9 +1207,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\n" +
 	"precedence\x18\b \x03(\x0e2\x1f.headwater.v1.AttributionSourceR\n" +
 	"precedence\x122\n" +
-	"\brounding\x18\t \x01(\x0e2\x16.headwater.v1.RoundingR\broundingB\x13\n" +
+	"\brounding\x18\t \x01(\x0e2\x16.headwater.v1.RoundingR\brounding\x12!\n" +
+	"\fcustom_kinds\x18\n" +
+	" \x03(\tR\vcustomKindsB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
-	"\x18_attribution_window_days\"\x8c\x03\n" +
+	"\x18_attribution_window_days\"\xa2\x03\n" +
 	"\aProgram\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12#\n" +
@@ -1194,7 +1227,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\n" +
-	" \x01(\tR\x04etag\"\xe8\x01\n" +
+	" \x01(\tR\x04etag\x12\x14\n" +
+	"\x05hosts\x18\v \x03(\tR\x05hosts\"\xfe\x01\n" +
 	"\x14CreateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -1204,7 +1238,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"landingUrl\x12)\n" +
 	"\x05terms\x18\x05 \x01(\v2\x13.headwater.v1.TermsR\x05terms\x12\x1d\n" +
 	"\n" +
-	"is_default\x18\x06 \x01(\bR\tisDefault\"d\n" +
+	"is_default\x18\x06 \x01(\bR\tisDefault\x12\x14\n" +
+	"\x05hosts\x18\a \x03(\tR\x05hosts\"d\n" +
 	"\x15CreateProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"W\n" +

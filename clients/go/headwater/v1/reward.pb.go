@@ -93,8 +93,8 @@ func (RewardUnit) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{0}
 }
 
-// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
-// are final.
+// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
+// may become PAID or REVERSED. The other states are final.
 type RewardState int32
 
 const (
@@ -110,6 +110,9 @@ const (
 	RewardState_REWARD_STATE_PAID RewardState = 4
 	// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
 	RewardState_REWARD_STATE_REVERSED RewardState = 5
+	// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+	// is taken back by refunds like a pending one.
+	RewardState_REWARD_STATE_HELD RewardState = 6
 )
 
 // Enum value maps for RewardState.
@@ -121,6 +124,7 @@ var (
 		3: "REWARD_STATE_DENIED",
 		4: "REWARD_STATE_PAID",
 		5: "REWARD_STATE_REVERSED",
+		6: "REWARD_STATE_HELD",
 	}
 	RewardState_value = map[string]int32{
 		"REWARD_STATE_UNSPECIFIED": 0,
@@ -129,6 +133,7 @@ var (
 		"REWARD_STATE_DENIED":      3,
 		"REWARD_STATE_PAID":        4,
 		"REWARD_STATE_REVERSED":    5,
+		"REWARD_STATE_HELD":        6,
 	}
 )
 
@@ -1581,6 +1586,119 @@ func (x *DenyRewardsResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of ReleaseRewards.
+type ReleaseRewardsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is released together with the
+	// reward that it reduces.
+	RewardIds     []string `protobuf:"bytes,2,rep,name=reward_ids,json=rewardIds,proto3" json:"reward_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRewardsRequest) Reset() {
+	*x = ReleaseRewardsRequest{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRewardsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRewardsRequest) ProtoMessage() {}
+
+func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRewardsRequest.ProtoReflect.Descriptor instead.
+func (*ReleaseRewardsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReleaseRewardsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReleaseRewardsRequest) GetRewardIds() []string {
+	if x != nil {
+		return x.RewardIds
+	}
+	return nil
+}
+
+// The answer of ReleaseRewards.
+type ReleaseRewardsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rewards after the change, in the order of the request.
+	Rewards []*Reward `protobuf:"bytes,1,rep,name=rewards,proto3" json:"rewards,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseRewardsResponse) Reset() {
+	*x = ReleaseRewardsResponse{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseRewardsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseRewardsResponse) ProtoMessage() {}
+
+func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseRewardsResponse.ProtoReflect.Descriptor instead.
+func (*ReleaseRewardsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReleaseRewardsResponse) GetRewards() []*Reward {
+	if x != nil {
+		return x.Rewards
+	}
+	return nil
+}
+
+func (x *ReleaseRewardsResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of CreateReward.
 type CreateRewardRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1608,7 +1726,7 @@ type CreateRewardRequest struct {
 
 func (x *CreateRewardRequest) Reset() {
 	*x = CreateRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1738,7 @@ func (x *CreateRewardRequest) String() string {
 func (*CreateRewardRequest) ProtoMessage() {}
 
 func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1751,7 @@ func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardRequest.ProtoReflect.Descriptor instead.
 func (*CreateRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateRewardRequest) GetRequestId() string {
@@ -1720,7 +1838,7 @@ type CreateRewardResponse struct {
 
 func (x *CreateRewardResponse) Reset() {
 	*x = CreateRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1850,7 @@ func (x *CreateRewardResponse) String() string {
 func (*CreateRewardResponse) ProtoMessage() {}
 
 func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1863,7 @@ func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardResponse.ProtoReflect.Descriptor instead.
 func (*CreateRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateRewardResponse) GetReward() *Reward {
@@ -1777,7 +1895,7 @@ type FulfillRewardRequest struct {
 
 func (x *FulfillRewardRequest) Reset() {
 	*x = FulfillRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1789,7 +1907,7 @@ func (x *FulfillRewardRequest) String() string {
 func (*FulfillRewardRequest) ProtoMessage() {}
 
 func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1802,7 +1920,7 @@ func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardRequest.ProtoReflect.Descriptor instead.
 func (*FulfillRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FulfillRewardRequest) GetRequestId() string {
@@ -1832,7 +1950,7 @@ type FulfillRewardResponse struct {
 
 func (x *FulfillRewardResponse) Reset() {
 	*x = FulfillRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +1962,7 @@ func (x *FulfillRewardResponse) String() string {
 func (*FulfillRewardResponse) ProtoMessage() {}
 
 func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +1975,7 @@ func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardResponse.ProtoReflect.Descriptor instead.
 func (*FulfillRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FulfillRewardResponse) GetReward() *Reward {
@@ -1986,6 +2104,14 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"a\n" +
 	"\x13DenyRewardsResponse\x12.\n" +
 	"\arewards\x18\x01 \x03(\v2\x14.headwater.v1.RewardR\arewards\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"U\n" +
+	"\x15ReleaseRewardsRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"reward_ids\x18\x02 \x03(\tR\trewardIds\"d\n" +
+	"\x16ReleaseRewardsResponse\x12.\n" +
+	"\arewards\x18\x01 \x03(\v2\x14.headwater.v1.RewardR\arewards\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xb1\x02\n" +
 	"\x13CreateRewardRequest\x12\x1d\n" +
 	"\n" +
@@ -2016,14 +2142,15 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x13REWARD_UNIT_CREDITS\x10\x03\x12\x1b\n" +
 	"\x17REWARD_UNIT_FREE_MONTHS\x10\x04\x12 \n" +
 	"\x1cREWARD_UNIT_DISCOUNT_PERCENT\x10\x05\x12\x1e\n" +
-	"\x1aREWARD_UNIT_DISCOUNT_MONEY\x10\x06*\xab\x01\n" +
+	"\x1aREWARD_UNIT_DISCOUNT_MONEY\x10\x06*\xc2\x01\n" +
 	"\vRewardState\x12\x1c\n" +
 	"\x18REWARD_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REWARD_STATE_PENDING\x10\x01\x12\x19\n" +
 	"\x15REWARD_STATE_APPROVED\x10\x02\x12\x17\n" +
 	"\x13REWARD_STATE_DENIED\x10\x03\x12\x15\n" +
 	"\x11REWARD_STATE_PAID\x10\x04\x12\x19\n" +
-	"\x15REWARD_STATE_REVERSED\x10\x05*V\n" +
+	"\x15REWARD_STATE_REVERSED\x10\x05\x12\x15\n" +
+	"\x11REWARD_STATE_HELD\x10\x06*V\n" +
 	"\n" +
 	"RewardView\x12\x1b\n" +
 	"\x17REWARD_VIEW_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -2056,7 +2183,7 @@ func file_headwater_v1_reward_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_reward_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_headwater_v1_reward_proto_goTypes = []any{
 	(RewardUnit)(0),                // 0: headwater.v1.RewardUnit
 	(RewardState)(0),               // 1: headwater.v1.RewardState
@@ -2076,65 +2203,68 @@ var file_headwater_v1_reward_proto_goTypes = []any{
 	(*ApproveRewardsResponse)(nil), // 15: headwater.v1.ApproveRewardsResponse
 	(*DenyRewardsRequest)(nil),     // 16: headwater.v1.DenyRewardsRequest
 	(*DenyRewardsResponse)(nil),    // 17: headwater.v1.DenyRewardsResponse
-	(*CreateRewardRequest)(nil),    // 18: headwater.v1.CreateRewardRequest
-	(*CreateRewardResponse)(nil),   // 19: headwater.v1.CreateRewardResponse
-	(*FulfillRewardRequest)(nil),   // 20: headwater.v1.FulfillRewardRequest
-	(*FulfillRewardResponse)(nil),  // 21: headwater.v1.FulfillRewardResponse
-	(*Money)(nil),                  // 22: headwater.v1.Money
-	(AttributionSource)(0),         // 23: headwater.v1.AttributionSource
-	(*timestamppb.Timestamp)(nil),  // 24: google.protobuf.Timestamp
-	(Rounding)(0),                  // 25: headwater.v1.Rounding
-	(ListOrder)(0),                 // 26: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),      // 27: headwater.v1.AffiliateSelector
-	(*TimeInterval)(nil),           // 28: headwater.v1.TimeInterval
-	(*LeadSelector)(nil),           // 29: headwater.v1.LeadSelector
-	(*EnrollmentSelector)(nil),     // 30: headwater.v1.EnrollmentSelector
+	(*ReleaseRewardsRequest)(nil),  // 18: headwater.v1.ReleaseRewardsRequest
+	(*ReleaseRewardsResponse)(nil), // 19: headwater.v1.ReleaseRewardsResponse
+	(*CreateRewardRequest)(nil),    // 20: headwater.v1.CreateRewardRequest
+	(*CreateRewardResponse)(nil),   // 21: headwater.v1.CreateRewardResponse
+	(*FulfillRewardRequest)(nil),   // 22: headwater.v1.FulfillRewardRequest
+	(*FulfillRewardResponse)(nil),  // 23: headwater.v1.FulfillRewardResponse
+	(*Money)(nil),                  // 24: headwater.v1.Money
+	(AttributionSource)(0),         // 25: headwater.v1.AttributionSource
+	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(Rounding)(0),                  // 27: headwater.v1.Rounding
+	(ListOrder)(0),                 // 28: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),      // 29: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),           // 30: headwater.v1.TimeInterval
+	(*LeadSelector)(nil),           // 31: headwater.v1.LeadSelector
+	(*EnrollmentSelector)(nil),     // 32: headwater.v1.EnrollmentSelector
 }
 var file_headwater_v1_reward_proto_depIdxs = []int32{
-	22, // 0: headwater.v1.RewardValue.cash:type_name -> headwater.v1.Money
-	22, // 1: headwater.v1.RewardValue.discount_money:type_name -> headwater.v1.Money
-	22, // 2: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
-	23, // 3: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
-	24, // 4: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
+	24, // 0: headwater.v1.RewardValue.cash:type_name -> headwater.v1.Money
+	24, // 1: headwater.v1.RewardValue.discount_money:type_name -> headwater.v1.Money
+	24, // 2: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
+	25, // 3: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
+	26, // 4: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
 	5,  // 5: headwater.v1.Reward.value:type_name -> headwater.v1.RewardValue
 	5,  // 6: headwater.v1.Reward.reversed:type_name -> headwater.v1.RewardValue
 	1,  // 7: headwater.v1.Reward.state:type_name -> headwater.v1.RewardState
 	8,  // 8: headwater.v1.Reward.calculation:type_name -> headwater.v1.RewardCalculation
-	24, // 9: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
-	24, // 10: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
-	24, // 11: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
+	26, // 9: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
+	26, // 10: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
+	26, // 11: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 12: headwater.v1.Reward.conversion:type_name -> headwater.v1.RewardConversion
 	4,  // 13: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
-	22, // 14: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
-	22, // 15: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
-	22, // 16: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
-	25, // 17: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
-	22, // 18: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
+	24, // 14: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
+	24, // 15: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
+	24, // 16: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
+	27, // 17: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
+	24, // 18: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
 	5,  // 19: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
 	2,  // 20: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
 	7,  // 21: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
-	26, // 22: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
+	28, // 22: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
 	1,  // 23: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
-	27, // 24: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	28, // 25: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
+	29, // 24: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	30, // 25: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
 	0,  // 26: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
-	23, // 27: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
+	25, // 27: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
 	3,  // 28: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
 	2,  // 29: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
 	7,  // 30: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
 	7,  // 31: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
 	7,  // 32: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	29, // 33: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
-	30, // 34: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
-	5,  // 35: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
-	1,  // 36: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
-	7,  // 37: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
-	7,  // 38: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	7,  // 33: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	31, // 34: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	32, // 35: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
+	5,  // 36: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
+	1,  // 37: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
+	7,  // 38: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
+	7,  // 39: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_reward_proto_init() }
@@ -2158,7 +2288,7 @@ func file_headwater_v1_reward_proto_init() {
 		(*RewardCalculation_PercentPpm)(nil),
 		(*RewardCalculation_Flat)(nil),
 	}
-	file_headwater_v1_reward_proto_msgTypes[13].OneofWrappers = []any{
+	file_headwater_v1_reward_proto_msgTypes[15].OneofWrappers = []any{
 		(*CreateRewardRequest_Lead)(nil),
 		(*CreateRewardRequest_Enrollment)(nil),
 	}
@@ -2168,7 +2298,7 @@ func file_headwater_v1_reward_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_reward_proto_rawDesc), len(file_headwater_v1_reward_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

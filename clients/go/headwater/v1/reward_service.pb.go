@@ -26,12 +26,13 @@ var File_headwater_v1_reward_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_reward_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/reward_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto2\xf8\x06\n" +
+	"!headwater/v1/reward_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto2\xd5\a\n" +
 	"\rRewardService\x12L\n" +
 	"\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n" +
 	"\vListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n" +
 	"\x0eApproveRewards\x12#.headwater.v1.ApproveRewardsRequest\x1a$.headwater.v1.ApproveRewardsResponse\x12R\n" +
-	"\vDenyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12U\n" +
+	"\vDenyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12[\n" +
+	"\x0eReleaseRewards\x12#.headwater.v1.ReleaseRewardsRequest\x1a$.headwater.v1.ReleaseRewardsResponse\x12U\n" +
 	"\fCreateReward\x12!.headwater.v1.CreateRewardRequest\x1a\".headwater.v1.CreateRewardResponse\x12X\n" +
 	"\rFulfillReward\x12\".headwater.v1.FulfillRewardRequest\x1a#.headwater.v1.FulfillRewardResponse\x12O\n" +
 	"\n" +
@@ -46,46 +47,50 @@ var file_headwater_v1_reward_service_proto_goTypes = []any{
 	(*ListRewardsRequest)(nil),        // 1: headwater.v1.ListRewardsRequest
 	(*ApproveRewardsRequest)(nil),     // 2: headwater.v1.ApproveRewardsRequest
 	(*DenyRewardsRequest)(nil),        // 3: headwater.v1.DenyRewardsRequest
-	(*CreateRewardRequest)(nil),       // 4: headwater.v1.CreateRewardRequest
-	(*FulfillRewardRequest)(nil),      // 5: headwater.v1.FulfillRewardRequest
-	(*GetBalanceRequest)(nil),         // 6: headwater.v1.GetBalanceRequest
-	(*ListBalancesRequest)(nil),       // 7: headwater.v1.ListBalancesRequest
-	(*ListLedgerEntriesRequest)(nil),  // 8: headwater.v1.ListLedgerEntriesRequest
-	(*VerifyLedgerRequest)(nil),       // 9: headwater.v1.VerifyLedgerRequest
-	(*GetRewardResponse)(nil),         // 10: headwater.v1.GetRewardResponse
-	(*ListRewardsResponse)(nil),       // 11: headwater.v1.ListRewardsResponse
-	(*ApproveRewardsResponse)(nil),    // 12: headwater.v1.ApproveRewardsResponse
-	(*DenyRewardsResponse)(nil),       // 13: headwater.v1.DenyRewardsResponse
-	(*CreateRewardResponse)(nil),      // 14: headwater.v1.CreateRewardResponse
-	(*FulfillRewardResponse)(nil),     // 15: headwater.v1.FulfillRewardResponse
-	(*GetBalanceResponse)(nil),        // 16: headwater.v1.GetBalanceResponse
-	(*ListBalancesResponse)(nil),      // 17: headwater.v1.ListBalancesResponse
-	(*ListLedgerEntriesResponse)(nil), // 18: headwater.v1.ListLedgerEntriesResponse
-	(*VerifyLedgerResponse)(nil),      // 19: headwater.v1.VerifyLedgerResponse
+	(*ReleaseRewardsRequest)(nil),     // 4: headwater.v1.ReleaseRewardsRequest
+	(*CreateRewardRequest)(nil),       // 5: headwater.v1.CreateRewardRequest
+	(*FulfillRewardRequest)(nil),      // 6: headwater.v1.FulfillRewardRequest
+	(*GetBalanceRequest)(nil),         // 7: headwater.v1.GetBalanceRequest
+	(*ListBalancesRequest)(nil),       // 8: headwater.v1.ListBalancesRequest
+	(*ListLedgerEntriesRequest)(nil),  // 9: headwater.v1.ListLedgerEntriesRequest
+	(*VerifyLedgerRequest)(nil),       // 10: headwater.v1.VerifyLedgerRequest
+	(*GetRewardResponse)(nil),         // 11: headwater.v1.GetRewardResponse
+	(*ListRewardsResponse)(nil),       // 12: headwater.v1.ListRewardsResponse
+	(*ApproveRewardsResponse)(nil),    // 13: headwater.v1.ApproveRewardsResponse
+	(*DenyRewardsResponse)(nil),       // 14: headwater.v1.DenyRewardsResponse
+	(*ReleaseRewardsResponse)(nil),    // 15: headwater.v1.ReleaseRewardsResponse
+	(*CreateRewardResponse)(nil),      // 16: headwater.v1.CreateRewardResponse
+	(*FulfillRewardResponse)(nil),     // 17: headwater.v1.FulfillRewardResponse
+	(*GetBalanceResponse)(nil),        // 18: headwater.v1.GetBalanceResponse
+	(*ListBalancesResponse)(nil),      // 19: headwater.v1.ListBalancesResponse
+	(*ListLedgerEntriesResponse)(nil), // 20: headwater.v1.ListLedgerEntriesResponse
+	(*VerifyLedgerResponse)(nil),      // 21: headwater.v1.VerifyLedgerResponse
 }
 var file_headwater_v1_reward_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.RewardService.GetReward:input_type -> headwater.v1.GetRewardRequest
 	1,  // 1: headwater.v1.RewardService.ListRewards:input_type -> headwater.v1.ListRewardsRequest
 	2,  // 2: headwater.v1.RewardService.ApproveRewards:input_type -> headwater.v1.ApproveRewardsRequest
 	3,  // 3: headwater.v1.RewardService.DenyRewards:input_type -> headwater.v1.DenyRewardsRequest
-	4,  // 4: headwater.v1.RewardService.CreateReward:input_type -> headwater.v1.CreateRewardRequest
-	5,  // 5: headwater.v1.RewardService.FulfillReward:input_type -> headwater.v1.FulfillRewardRequest
-	6,  // 6: headwater.v1.RewardService.GetBalance:input_type -> headwater.v1.GetBalanceRequest
-	7,  // 7: headwater.v1.RewardService.ListBalances:input_type -> headwater.v1.ListBalancesRequest
-	8,  // 8: headwater.v1.RewardService.ListLedgerEntries:input_type -> headwater.v1.ListLedgerEntriesRequest
-	9,  // 9: headwater.v1.RewardService.VerifyLedger:input_type -> headwater.v1.VerifyLedgerRequest
-	10, // 10: headwater.v1.RewardService.GetReward:output_type -> headwater.v1.GetRewardResponse
-	11, // 11: headwater.v1.RewardService.ListRewards:output_type -> headwater.v1.ListRewardsResponse
-	12, // 12: headwater.v1.RewardService.ApproveRewards:output_type -> headwater.v1.ApproveRewardsResponse
-	13, // 13: headwater.v1.RewardService.DenyRewards:output_type -> headwater.v1.DenyRewardsResponse
-	14, // 14: headwater.v1.RewardService.CreateReward:output_type -> headwater.v1.CreateRewardResponse
-	15, // 15: headwater.v1.RewardService.FulfillReward:output_type -> headwater.v1.FulfillRewardResponse
-	16, // 16: headwater.v1.RewardService.GetBalance:output_type -> headwater.v1.GetBalanceResponse
-	17, // 17: headwater.v1.RewardService.ListBalances:output_type -> headwater.v1.ListBalancesResponse
-	18, // 18: headwater.v1.RewardService.ListLedgerEntries:output_type -> headwater.v1.ListLedgerEntriesResponse
-	19, // 19: headwater.v1.RewardService.VerifyLedger:output_type -> headwater.v1.VerifyLedgerResponse
-	10, // [10:20] is the sub-list for method output_type
-	0,  // [0:10] is the sub-list for method input_type
+	4,  // 4: headwater.v1.RewardService.ReleaseRewards:input_type -> headwater.v1.ReleaseRewardsRequest
+	5,  // 5: headwater.v1.RewardService.CreateReward:input_type -> headwater.v1.CreateRewardRequest
+	6,  // 6: headwater.v1.RewardService.FulfillReward:input_type -> headwater.v1.FulfillRewardRequest
+	7,  // 7: headwater.v1.RewardService.GetBalance:input_type -> headwater.v1.GetBalanceRequest
+	8,  // 8: headwater.v1.RewardService.ListBalances:input_type -> headwater.v1.ListBalancesRequest
+	9,  // 9: headwater.v1.RewardService.ListLedgerEntries:input_type -> headwater.v1.ListLedgerEntriesRequest
+	10, // 10: headwater.v1.RewardService.VerifyLedger:input_type -> headwater.v1.VerifyLedgerRequest
+	11, // 11: headwater.v1.RewardService.GetReward:output_type -> headwater.v1.GetRewardResponse
+	12, // 12: headwater.v1.RewardService.ListRewards:output_type -> headwater.v1.ListRewardsResponse
+	13, // 13: headwater.v1.RewardService.ApproveRewards:output_type -> headwater.v1.ApproveRewardsResponse
+	14, // 14: headwater.v1.RewardService.DenyRewards:output_type -> headwater.v1.DenyRewardsResponse
+	15, // 15: headwater.v1.RewardService.ReleaseRewards:output_type -> headwater.v1.ReleaseRewardsResponse
+	16, // 16: headwater.v1.RewardService.CreateReward:output_type -> headwater.v1.CreateRewardResponse
+	17, // 17: headwater.v1.RewardService.FulfillReward:output_type -> headwater.v1.FulfillRewardResponse
+	18, // 18: headwater.v1.RewardService.GetBalance:output_type -> headwater.v1.GetBalanceResponse
+	19, // 19: headwater.v1.RewardService.ListBalances:output_type -> headwater.v1.ListBalancesResponse
+	20, // 20: headwater.v1.RewardService.ListLedgerEntries:output_type -> headwater.v1.ListLedgerEntriesResponse
+	21, // 21: headwater.v1.RewardService.VerifyLedger:output_type -> headwater.v1.VerifyLedgerResponse
+	11, // [11:22] is the sub-list for method output_type
+	0,  // [0:11] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

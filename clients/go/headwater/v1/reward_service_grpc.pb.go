@@ -25,6 +25,7 @@ const (
 	RewardService_ListRewards_FullMethodName       = "/headwater.v1.RewardService/ListRewards"
 	RewardService_ApproveRewards_FullMethodName    = "/headwater.v1.RewardService/ApproveRewards"
 	RewardService_DenyRewards_FullMethodName       = "/headwater.v1.RewardService/DenyRewards"
+	RewardService_ReleaseRewards_FullMethodName    = "/headwater.v1.RewardService/ReleaseRewards"
 	RewardService_CreateReward_FullMethodName      = "/headwater.v1.RewardService/CreateReward"
 	RewardService_FulfillReward_FullMethodName     = "/headwater.v1.RewardService/FulfillReward"
 	RewardService_GetBalance_FullMethodName        = "/headwater.v1.RewardService/GetBalance"
@@ -48,10 +49,14 @@ type RewardServiceClient interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
 	// pending.
 	ApproveRewards(ctx context.Context, in *ApproveRewardsRequest, opts ...grpc.CallOption) (*ApproveRewardsResponse, error)
-	// Denies pending rewards. It denies all of them or none. A denial is final.
+	// Denies pending or held rewards. It denies all of them or none. A denial is final.
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-	// pending.
+	// pending or held.
 	DenyRewards(ctx context.Context, in *DenyRewardsRequest, opts ...grpc.CallOption) (*DenyRewardsResponse, error)
+	// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+	// after.
+	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+	ReleaseRewards(ctx context.Context, in *ReleaseRewardsRequest, opts ...grpc.CallOption) (*ReleaseRewardsResponse, error)
 	// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
 	// booked like every other reward.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
@@ -117,6 +122,16 @@ func (c *rewardServiceClient) DenyRewards(ctx context.Context, in *DenyRewardsRe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DenyRewardsResponse)
 	err := c.cc.Invoke(ctx, RewardService_DenyRewards_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *rewardServiceClient) ReleaseRewards(ctx context.Context, in *ReleaseRewardsRequest, opts ...grpc.CallOption) (*ReleaseRewardsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseRewardsResponse)
+	err := c.cc.Invoke(ctx, RewardService_ReleaseRewards_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -198,10 +213,14 @@ type RewardServiceServer interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
 	// pending.
 	ApproveRewards(context.Context, *ApproveRewardsRequest) (*ApproveRewardsResponse, error)
-	// Denies pending rewards. It denies all of them or none. A denial is final.
+	// Denies pending or held rewards. It denies all of them or none. A denial is final.
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-	// pending.
+	// pending or held.
 	DenyRewards(context.Context, *DenyRewardsRequest) (*DenyRewardsResponse, error)
+	// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+	// after.
+	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+	ReleaseRewards(context.Context, *ReleaseRewardsRequest) (*ReleaseRewardsResponse, error)
 	// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
 	// booked like every other reward.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason LEAD_NOT_BOUND.
@@ -244,6 +263,9 @@ func (UnimplementedRewardServiceServer) ApproveRewards(context.Context, *Approve
 }
 func (UnimplementedRewardServiceServer) DenyRewards(context.Context, *DenyRewardsRequest) (*DenyRewardsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DenyRewards not implemented")
+}
+func (UnimplementedRewardServiceServer) ReleaseRewards(context.Context, *ReleaseRewardsRequest) (*ReleaseRewardsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseRewards not implemented")
 }
 func (UnimplementedRewardServiceServer) CreateReward(context.Context, *CreateRewardRequest) (*CreateRewardResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateReward not implemented")
@@ -352,6 +374,24 @@ func _RewardService_DenyRewards_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RewardServiceServer).DenyRewards(ctx, req.(*DenyRewardsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RewardService_ReleaseRewards_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseRewardsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RewardServiceServer).ReleaseRewards(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RewardService_ReleaseRewards_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RewardServiceServer).ReleaseRewards(ctx, req.(*ReleaseRewardsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -486,6 +526,10 @@ var RewardService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DenyRewards",
 			Handler:    _RewardService_DenyRewards_Handler,
+		},
+		{
+			MethodName: "ReleaseRewards",
+			Handler:    _RewardService_ReleaseRewards_Handler,
 		},
 		{
 			MethodName: "CreateReward",

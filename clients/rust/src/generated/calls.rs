@@ -18,6 +18,26 @@ impl Call for pb::UpdateAccountRequest {
     }
 }
 
+impl Call for pb::VerifyAccountEmailRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ListAccountsRequest {}
+
+impl Call for pb::SuspendAccountRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ResumeAccountRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateApiKeyRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -27,6 +47,12 @@ impl Call for pb::CreateApiKeyRequest {
 impl Call for pb::GetApiKeyRequest {}
 
 impl Call for pb::ListApiKeysRequest {}
+
+impl Call for pb::UpdateApiKeyRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
 
 impl Call for pb::RevokeApiKeyRequest {
     fn fill_ids(&mut self) {
@@ -40,13 +66,15 @@ impl Call for pb::CreateAdminApiKeyRequest {
     }
 }
 
+impl Call for pb::ListAuditEntriesRequest {}
+
 impl Call for pb::CheckApiKeyRequest {}
 
 impl Call for pb::GetServerInfoRequest {}
 
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-/// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-/// RevokeApiKey are about the operator keys of the server.
+/// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+/// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 #[derive(Debug, Clone)]
 pub struct AccountCalls {
     caller: Caller,
@@ -57,7 +85,7 @@ impl AccountCalls {
         Self { caller }
     }
 
-    /// Creates an account and its first admin key. Operator keys only.
+    /// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
     /// Errors: ALREADY_EXISTS when an account with this email exists.
     ///
     /// # Errors
@@ -78,7 +106,8 @@ impl AccountCalls {
             .await
     }
 
-    /// Changes the account of the calling key.
+    /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+    /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
     /// Errors: ALREADY_EXISTS when another account has this email.
     ///
     /// # Errors
@@ -86,6 +115,53 @@ impl AccountCalls {
     pub async fn update_account(&self, request: pb::UpdateAccountRequest) -> Result<pb::UpdateAccountResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).update_account(request).await)
+            .await
+    }
+
+    /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+    /// days. UpdateAccount with the same address sends another one.
+    /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn verify_account_email(&self, request: pb::VerifyAccountEmailRequest) -> Result<pb::VerifyAccountEmailResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).verify_account_email(request).await)
+            .await
+    }
+
+    /// Lists the accounts of the server. Operator keys only.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_accounts(&self, request: pb::ListAccountsRequest) -> Result<pb::ListAccountsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).list_accounts(request).await)
+            .await
+    }
+
+    /// Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+    /// call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+    /// account's feed has an event, and the server's log names the operator key.
+    /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn suspend_account(&self, request: pb::SuspendAccountRequest) -> Result<pb::SuspendAccountResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).suspend_account(request).await)
+            .await
+    }
+
+    /// Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+    /// account's feed has an event, and the server's log names the operator key.
+    /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn resume_account(&self, request: pb::ResumeAccountRequest) -> Result<pb::ResumeAccountResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).resume_account(request).await)
             .await
     }
 
@@ -121,11 +197,25 @@ impl AccountCalls {
             .await
     }
 
+    /// Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+    /// set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+    /// handles the call uses the new values at once, the others within 2 seconds.
+    /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+    /// with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_api_key(&self, request: pb::UpdateApiKeyRequest) -> Result<pb::UpdateApiKeyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).update_api_key(request).await)
+            .await
+    }
+
     /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     /// Revoking a revoked key changes nothing.
     /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-    /// the account that works, or the last operator key.
+    /// the account that works, or the last operator key; `allow_lockout` revokes it all the same.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -144,6 +234,17 @@ impl AccountCalls {
     pub async fn create_admin_api_key(&self, request: pb::CreateAdminApiKeyRequest) -> Result<pb::CreateAdminApiKeyResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).create_admin_api_key(request).await)
+            .await
+    }
+
+    /// Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+    /// keys. What an operator changes in an account is listed in that account.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_audit_entries(&self, request: pb::ListAuditEntriesRequest) -> Result<pb::ListAuditEntriesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).list_audit_entries(request).await)
             .await
     }
 
@@ -257,6 +358,14 @@ impl Call for pb::RotateAffiliateTokenRequest {
     }
 }
 
+impl Call for pb::EraseAffiliateRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::BatchChangeAffiliatesRequest {}
+
 impl Call for pb::EnrollAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -288,6 +397,12 @@ impl Call for pb::CreateLinkRequest {
 impl Call for pb::GetLinkRequest {}
 
 impl Call for pb::ListLinksRequest {}
+
+impl Call for pb::UpdateLinkRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
 
 impl Call for pb::RevokeLinkRequest {
     fn fill_ids(&mut self) {
@@ -561,7 +676,7 @@ impl AffiliateCalls {
     }
 
     /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-    /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+    /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
     /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
     /// Deactivating an INACTIVE affiliate changes nothing else.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -583,6 +698,34 @@ impl AffiliateCalls {
     pub async fn rotate_affiliate_token(&self, request: pb::RotateAffiliateTokenRequest) -> Result<pb::RotateAffiliateTokenResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).rotate_affiliate_token(request).await)
+            .await
+    }
+
+    /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+    /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+    /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+    /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+    /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn erase_affiliate(&self, request: pb::EraseAffiliateRequest) -> Result<pb::EraseAffiliateResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).erase_affiliate(request).await)
+            .await
+    }
+
+    /// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    /// change that is refused does not affect the others. They may be committed in several transactions.
+    /// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn batch_change_affiliates(&self, request: pb::BatchChangeAffiliatesRequest) -> Result<pb::BatchChangeAffiliatesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).batch_change_affiliates(request).await)
             .await
     }
 
@@ -677,6 +820,17 @@ impl AffiliateCalls {
     pub async fn list_links(&self, request: pb::ListLinksRequest) -> Result<pb::ListLinksResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_links(request).await)
+            .await
+    }
+
+    /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+    /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_link(&self, request: pb::UpdateLinkRequest) -> Result<pb::UpdateLinkResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_link(request).await)
             .await
     }
 
@@ -872,6 +1026,12 @@ impl Call for pb::DenyRewardsRequest {
     }
 }
 
+impl Call for pb::ReleaseRewardsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateRewardRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -936,15 +1096,27 @@ impl RewardCalls {
             .await
     }
 
-    /// Denies pending rewards. It denies all of them or none. A denial is final.
+    /// Denies pending or held rewards. It denies all of them or none. A denial is final.
     /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-    /// pending.
+    /// pending or held.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
     pub async fn deny_rewards(&self, request: pb::DenyRewardsRequest) -> Result<pb::DenyRewardsResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).deny_rewards(request).await)
+            .await
+    }
+
+    /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    /// after.
+    /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn release_rewards(&self, request: pb::ReleaseRewardsRequest) -> Result<pb::ReleaseRewardsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).release_rewards(request).await)
             .await
     }
 
@@ -1043,6 +1215,10 @@ impl Call for pb::RecordRefundRequest {}
 
 impl Call for pb::RecordCancellationRequest {}
 
+impl Call for pb::RecordAppointmentRequest {}
+
+impl Call for pb::RecordCustomEventRequest {}
+
 impl Call for pb::CorrectSaleRequest {}
 
 impl Call for pb::CreateLeadRequest {
@@ -1087,7 +1263,7 @@ impl Call for pb::BatchGetConversionsRequest {}
 
 impl Call for pb::ListConversionsRequest {}
 
-/// Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+/// Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
 ///
 /// Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
 /// call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -1172,6 +1348,29 @@ impl TrackingCalls {
     pub async fn record_cancellation(&self, request: pb::RecordCancellationRequest) -> Result<pb::RecordCancellationResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_cancellation(request).await)
+            .await
+    }
+
+    /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+    /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn record_appointment(&self, request: pb::RecordAppointmentRequest) -> Result<pb::RecordAppointmentResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_appointment(request).await)
+            .await
+    }
+
+    /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+    /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+    /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn record_custom_event(&self, request: pb::RecordCustomEventRequest) -> Result<pb::RecordCustomEventResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_custom_event(request).await)
             .await
     }
 

@@ -217,6 +217,19 @@ pub struct ApiKey {
     /// used.
     #[prost(message, optional, tag = "8")]
     pub last_use_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When UpdateApiKey last changed the key. Not set for a key that it never changed.
+    #[prost(message, optional, tag = "9")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The networks that the key works from, such as `203.0.113.0/24` or `2001:db8::/32`. Empty: it works from everywhere. A call from
+    /// another address is answered as if the key did not exist. Behind a proxy, the server's setting `trusted_proxies` must name the
+    /// proxy, because all calls seem to come from it otherwise. At most 100.
+    #[prost(string, repeated, tag = "10")]
+    pub allowed_networks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The web pages that a publishable key works on, as a browser sends them in the header `origin`, such as `<https://shop.example`.>
+    /// Empty: it works everywhere. A call with another origin, or without one, is answered as if the key did not exist. Keys of other
+    /// kinds have none. At most 100.
+    #[prost(string, repeated, tag = "11")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of CreateApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -236,6 +249,13 @@ pub struct CreateApiKeyRequest {
     /// When the key stops working. Must be in the future. Not set: the key does not expire.
     #[prost(message, optional, tag = "4")]
     pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The networks that the key works from, see `ApiKey.allowed_networks`. An address alone is a network of one address. Optional, at
+    /// most 100.
+    #[prost(string, repeated, tag = "5")]
+    pub allowed_networks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The origins that a publishable key works on, see `ApiKey.allowed_origins`. Optional, at most 100 of up to 200 characters.
+    #[prost(string, repeated, tag = "6")]
+    pub allowed_origins: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of CreateApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -319,6 +339,37 @@ pub struct ListApiKeysResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// The request of UpdateApiKey.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateApiKeyRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the key. Otherwise only the fields that `update_mask` names are read. An `expire_time` must be in the
+    /// future. Required.
+    #[prost(message, optional, tag = "2")]
+    pub api_key: ::core::option::Option<ApiKey>,
+    /// The fields to change: any of `display_name`, `expire_time`, `allowed_networks` and `allowed_origins`. A list is replaced as a
+    /// whole. A field of the mask that is not set is removed: the key then does not expire, or works from everywhere. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Changes the key even if nobody may then be able to manage keys: the last key that manages keys would expire, or the calling key
+    /// would not work from the address of this call. RevokeApiKeyRequest says who can then create another.
+    #[prost(bool, tag = "4")]
+    pub allow_lockout: bool,
+}
+/// The answer of UpdateApiKey.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateApiKeyResponse {
+    /// The key after the change.
+    #[prost(message, optional, tag = "1")]
+    pub api_key: ::core::option::Option<ApiKey>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of RevokeApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeApiKeyRequest {
@@ -330,6 +381,10 @@ pub struct RevokeApiKeyRequest {
     /// The key's id. Required.
     #[prost(string, tag = "2")]
     pub api_key_id: ::prost::alloc::string::String,
+    /// Revokes the key even if it is the last one of those that manage keys. Only an operator can then create another admin key of
+    /// the account, with CreateAdminApiKey, and only the command `headwater create-operator-key` another operator key.
+    #[prost(bool, tag = "3")]
+    pub allow_lockout: bool,
 }
 /// The answer of RevokeApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -430,10 +485,18 @@ pub struct Account {
     /// When the account last changed.
     #[prost(message, optional, tag = "6")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The time zone of the days of QueryStats, a name of the IANA database such as `Europe/Berlin`. Default `UTC`. A change counts from
-    /// an hour after it on. Days until then stay as they are, and it can be changed 50 times.
-    #[prost(string, tag = "7")]
-    pub time_zone: ::prost::alloc::string::String,
+    /// Whether the account may change anything.
+    #[prost(enumeration = "AccountState", tag = "7")]
+    pub state: i32,
+    /// Since when the account is suspended. Not set for an active account.
+    #[prost(message, optional, tag = "8")]
+    pub suspend_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The operator's reason for the suspension. Empty for an active account.
+    #[prost(string, tag = "9")]
+    pub suspension_reason: ::prost::alloc::string::String,
+    /// When VerifyAccountEmail verified the email address. Not set for an address that was not verified.
+    #[prost(message, optional, tag = "10")]
+    pub email_verify_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -450,9 +513,6 @@ pub struct RegisterAccountRequest {
     /// The owner's email address, up to 254 bytes. Stored as it is compared. Required.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
-    /// The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`.
-    #[prost(string, tag = "4")]
-    pub time_zone: ::prost::alloc::string::String,
 }
 /// The answer of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -491,8 +551,7 @@ pub struct UpdateAccountRequest {
     /// The new values. Only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub account: ::core::option::Option<Account>,
-    /// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
-    /// Required.
+    /// The fields to change: any of `display_name`, `email` and `max_active_coupons_per_affiliate`. Required.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -505,6 +564,194 @@ pub struct UpdateAccountResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+}
+/// The request of ListAccounts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAccountsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only accounts in these states. Empty: all states.
+    #[prost(enumeration = "AccountState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListAccounts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAccountsResponse {
+    /// One page of accounts.
+    #[prost(message, repeated, tag = "1")]
+    pub accounts: ::prost::alloc::vec::Vec<Account>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of SuspendAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendAccountRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account. Required.
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<AccountSelector>,
+    /// Why. The account's owner reads it in each refusal. Required, up to 200 characters.
+    #[prost(string, tag = "3")]
+    pub suspension_reason: ::prost::alloc::string::String,
+}
+/// The answer of SuspendAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendAccountResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ResumeAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeAccountRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account. Required.
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<AccountSelector>,
+}
+/// The answer of ResumeAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeAccountResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of VerifyAccountEmail.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyAccountEmailRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The token of the mail, up to 128 characters. Blanks around it are ignored. Required.
+    #[prost(string, tag = "2")]
+    pub verification_token: ::prost::alloc::string::String,
+}
+/// The answer of VerifyAccountEmail.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyAccountEmailResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// Whether an account may change anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AccountState {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// The account may do everything.
+    Active = 1,
+    /// An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
+    /// books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
+    /// goes on, such as approving rewards whose hold period is over.
+    Suspended = 2,
+}
+impl AccountState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ACCOUNT_STATE_UNSPECIFIED",
+            Self::Active => "ACCOUNT_STATE_ACTIVE",
+            Self::Suspended => "ACCOUNT_STATE_SUSPENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ACCOUNT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ACCOUNT_STATE_ACTIVE" => Some(Self::Active),
+            "ACCOUNT_STATE_SUSPENDED" => Some(Self::Suspended),
+            _ => None,
+        }
+    }
+}
+/// One call that changed something in the account, and that keys which only record may not make: about settings, keys, programs,
+/// affiliates, coupons, rewards and the like. It is written together with its effect, and is never changed or deleted. Calls that were
+/// refused, and repeats of a call, have none.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditEntry {
+    /// The id, `aud_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the calling key. That of an operator key belongs to no account.
+    #[prost(string, tag = "2")]
+    pub api_key_id: ::prost::alloc::string::String,
+    /// The kind of the calling key.
+    #[prost(enumeration = "ApiKeyKind", tag = "3")]
+    pub api_key_kind: i32,
+    /// The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it.
+    #[prost(string, tag = "4")]
+    pub address: ::prost::alloc::string::String,
+    /// The called method, such as `headwater.v1.AffiliateService/CreateProgram`.
+    #[prost(string, tag = "5")]
+    pub called_method: ::prost::alloc::string::String,
+    /// The id of what the call created or changed first. Empty when it changed nothing.
+    #[prost(string, tag = "6")]
+    pub subject_id: ::prost::alloc::string::String,
+    /// The call's id in the server's log, from the header `x-request-id`.
+    #[prost(string, tag = "7")]
+    pub call_id: ::prost::alloc::string::String,
+    /// When the call had its effect.
+    #[prost(message, optional, tag = "8")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of ListAuditEntries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAuditEntriesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only calls with this key. Empty: calls with any key.
+    #[prost(string, tag = "4")]
+    pub api_key_id: ::prost::alloc::string::String,
+}
+/// The answer of ListAuditEntries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAuditEntriesResponse {
+    /// One page of entries.
+    #[prost(message, repeated, tag = "1")]
+    pub audit_entries: ::prost::alloc::vec::Vec<AuditEntry>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// The limits of a server. A request beyond one is refused, except where a comment says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -596,8 +843,8 @@ pub mod account_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    /// the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    /// RevokeApiKey are about the operator keys of the server.
+    /// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    /// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     #[derive(Debug, Clone)]
     pub struct AccountServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -678,7 +925,7 @@ pub mod account_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Creates an account and its first admin key. Operator keys only.
+        /// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
         /// Errors: ALREADY_EXISTS when an account with this email exists.
         pub async fn register_account(
             &mut self,
@@ -731,7 +978,8 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "GetAccount"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the account of the calling key.
+        /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
         /// Errors: ALREADY_EXISTS when another account has this email.
         pub async fn update_account(
             &mut self,
@@ -755,6 +1003,117 @@ pub mod account_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+        /// days. UpdateAccount with the same address sends another one.
+        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        pub async fn verify_account_email(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyAccountEmailRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::VerifyAccountEmailResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/VerifyAccountEmail",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "VerifyAccountEmail"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the accounts of the server. Operator keys only.
+        pub async fn list_accounts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAccountsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/ListAccounts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "ListAccounts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+        /// call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+        /// account's feed has an event, and the server's log names the operator key.
+        /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        pub async fn suspend_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuspendAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuspendAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/SuspendAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "SuspendAccount"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+        /// account's feed has an event, and the server's log names the operator key.
+        /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        pub async fn resume_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/ResumeAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "ResumeAccount"));
             self.inner.unary(req, path, codec).await
         }
         /// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
@@ -834,11 +1193,40 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "ListApiKeys"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+        /// set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+        /// handles the call uses the new values at once, the others within 2 seconds.
+        /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+        /// with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+        pub async fn update_api_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateApiKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateApiKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/UpdateApiKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateApiKey"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
         /// its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         /// Revoking a revoked key changes nothing.
         /// Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-        /// the account that works, or the last operator key.
+        /// the account that works, or the last operator key; `allow_lockout` revokes it all the same.
         pub async fn revoke_api_key(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeApiKeyRequest>,
@@ -889,6 +1277,34 @@ pub mod account_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AccountService", "CreateAdminApiKey"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+        /// keys. What an operator changes in an account is listed in that account.
+        pub async fn list_audit_entries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAuditEntriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAuditEntriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/ListAuditEntries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "ListAuditEntries"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -1246,8 +1662,11 @@ pub struct AttributionCandidate {
     /// The result.
     #[prost(enumeration = "CandidateResult", tag = "9")]
     pub result: i32,
+    /// The sub-id of the click. Empty for other evidence.
+    #[prost(string, tag = "11")]
+    pub sub_id: ::prost::alloc::string::String,
     /// The evidence.
-    #[prost(oneof = "attribution_candidate::Evidence", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "attribution_candidate::Evidence", tags = "2, 3, 4, 5, 6, 10")]
     pub evidence: ::core::option::Option<attribution_candidate::Evidence>,
 }
 /// Nested message and enum types in `AttributionCandidate`.
@@ -1264,12 +1683,15 @@ pub mod attribution_candidate {
         /// The id of a click of the visitor.
         #[prost(string, tag = "4")]
         ClickId(::prost::alloc::string::String),
-        /// The ref_id or link code that was sent, in lower case.
+        /// The ref_id or link code that was sent and that no link has, in lower case.
         #[prost(string, tag = "5")]
         RefId(::prost::alloc::string::String),
         /// A tracking id that no click has, as it was sent.
         #[prost(string, tag = "6")]
         Tid(::prost::alloc::string::String),
+        /// The id of the link that has the ref_id or link code that was sent.
+        #[prost(string, tag = "10")]
+        LinkId(::prost::alloc::string::String),
     }
 }
 /// A share of a conversion or lead that is credited to an affiliate. The shares of one conversion add up to 1,000,000. Today there
@@ -1406,6 +1828,8 @@ pub enum CandidateResult {
     CouponOfOtherItem = 13,
     /// The offer that was claimed with the coupon was over when the conversion occurred.
     OfferOver = 14,
+    /// The program's terms did not declare the kind of the custom event when it occurred.
+    KindNotDeclared = 15,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1429,6 +1853,7 @@ impl CandidateResult {
             Self::AffiliateNotActive => "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE",
             Self::CouponOfOtherItem => "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
             Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
+            Self::KindNotDeclared => "CANDIDATE_RESULT_KIND_NOT_DECLARED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1449,6 +1874,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM" => Some(Self::CouponOfOtherItem),
             "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
+            "CANDIDATE_RESULT_KIND_NOT_DECLARED" => Some(Self::KindNotDeclared),
             _ => None,
         }
     }
@@ -1508,6 +1934,10 @@ pub struct Terms {
     /// How rewards are rounded. Default `ROUNDING_HALF_EVEN`.
     #[prost(enumeration = "Rounding", tag = "9")]
     pub rounding: i32,
+    /// The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
+    /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
+    #[prost(string, repeated, tag = "10")]
+    pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A campaign that affiliates are enrolled in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1543,6 +1973,10 @@ pub struct Program {
     /// refused if the program changed since that etag was read.
     #[prost(string, tag = "10")]
     pub etag: ::prost::alloc::string::String,
+    /// The hosts that links may lead to, in lower case and in order, such as `shop.example`. A host includes its subdomains, and the host of
+    /// `landing_url` is always one of them. Empty: links may lead to any host.
+    #[prost(string, repeated, tag = "11")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1568,6 +2002,10 @@ pub struct CreateProgramRequest {
     /// new program becomes the default in any case.
     #[prost(bool, tag = "6")]
     pub is_default: bool,
+    /// The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
+    /// Empty: any host.
+    #[prost(string, repeated, tag = "7")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1635,7 +2073,8 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default` and `terms`. Required. `is_default` can only become
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
+    /// before a change of `hosts` stay as they are. `is_default` can only become
     /// true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
     #[prost(message, optional, tag = "3")]
@@ -2308,6 +2747,29 @@ pub struct DenyRewardsResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The request of ReleaseRewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRewardsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is released together with the
+    /// reward that it reduces.
+    #[prost(string, repeated, tag = "2")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of ReleaseRewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseRewardsResponse {
+    /// The rewards after the change, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of CreateReward.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateRewardRequest {
@@ -2424,8 +2886,8 @@ impl RewardUnit {
         }
     }
 }
-/// The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
-/// are final.
+/// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
+/// may become PAID or REVERSED. The other states are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RewardState {
@@ -2441,6 +2903,9 @@ pub enum RewardState {
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
+    /// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+    /// is taken back by refunds like a pending one.
+    Held = 6,
 }
 impl RewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2455,6 +2920,7 @@ impl RewardState {
             Self::Denied => "REWARD_STATE_DENIED",
             Self::Paid => "REWARD_STATE_PAID",
             Self::Reversed => "REWARD_STATE_REVERSED",
+            Self::Held => "REWARD_STATE_HELD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2466,6 +2932,7 @@ impl RewardState {
             "REWARD_STATE_DENIED" => Some(Self::Denied),
             "REWARD_STATE_PAID" => Some(Self::Paid),
             "REWARD_STATE_REVERSED" => Some(Self::Reversed),
+            "REWARD_STATE_HELD" => Some(Self::Held),
             _ => None,
         }
     }
@@ -2986,7 +3453,8 @@ pub struct Affiliate {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateAffiliateRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// returns the first answer, but with the names, identifiers, codes and texts that the affiliate has now: no answer is stored with
+    /// them, so that none outlives EraseAffiliate. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
@@ -3022,7 +3490,7 @@ pub struct CreateAffiliateRequest {
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
-    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused.
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
     #[prost(enumeration = "AffiliateState", tag = "12")]
     pub state: i32,
     /// Whether the email address is known to be the affiliate's.
@@ -3273,6 +3741,29 @@ pub struct RotateAffiliateTokenResponse {
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
+/// The request of EraseAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required. After the call only the id selects the affiliate.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of EraseAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EraseAffiliateResponse {
+    /// What is left of the affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CountAffiliatesRequest {
@@ -3324,6 +3815,9 @@ pub enum AffiliateState {
     Inactive = 3,
     /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
     Rejected = 4,
+    /// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
+    /// call changes this state.
+    Erased = 5,
 }
 impl AffiliateState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3337,6 +3831,7 @@ impl AffiliateState {
             Self::Active => "AFFILIATE_STATE_ACTIVE",
             Self::Inactive => "AFFILIATE_STATE_INACTIVE",
             Self::Rejected => "AFFILIATE_STATE_REJECTED",
+            Self::Erased => "AFFILIATE_STATE_ERASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3347,6 +3842,7 @@ impl AffiliateState {
             "AFFILIATE_STATE_ACTIVE" => Some(Self::Active),
             "AFFILIATE_STATE_INACTIVE" => Some(Self::Inactive),
             "AFFILIATE_STATE_REJECTED" => Some(Self::Rejected),
+            "AFFILIATE_STATE_ERASED" => Some(Self::Erased),
             _ => None,
         }
     }
@@ -3361,6 +3857,8 @@ pub enum PendingRewards {
     Keep = 1,
     /// They are denied.
     Deny = 2,
+    /// They become HELD, and stay so until ReleaseRewards or DenyRewards, also if the affiliate is approved again.
+    Hold = 3,
 }
 impl PendingRewards {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3372,6 +3870,7 @@ impl PendingRewards {
             Self::Unspecified => "PENDING_REWARDS_UNSPECIFIED",
             Self::Keep => "PENDING_REWARDS_KEEP",
             Self::Deny => "PENDING_REWARDS_DENY",
+            Self::Hold => "PENDING_REWARDS_HOLD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3380,9 +3879,80 @@ impl PendingRewards {
             "PENDING_REWARDS_UNSPECIFIED" => Some(Self::Unspecified),
             "PENDING_REWARDS_KEEP" => Some(Self::Keep),
             "PENDING_REWARDS_DENY" => Some(Self::Deny),
+            "PENDING_REWARDS_HOLD" => Some(Self::Hold),
             _ => None,
         }
     }
+}
+/// One change of a batch.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffiliateBatchItem {
+    /// The change. Exactly one is required. Its request_id makes a repeat of the change safe, in another batch or as a single call.
+    #[prost(oneof = "affiliate_batch_item::Item", tags = "1, 2, 3, 4")]
+    pub item: ::core::option::Option<affiliate_batch_item::Item>,
+}
+/// Nested message and enum types in `AffiliateBatchItem`.
+pub mod affiliate_batch_item {
+    /// The change. Exactly one is required. Its request_id makes a repeat of the change safe, in another batch or as a single call.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Item {
+        /// As in ApproveAffiliate.
+        #[prost(message, tag = "1")]
+        Approve(super::ApproveAffiliateRequest),
+        /// As in RejectAffiliate.
+        #[prost(message, tag = "2")]
+        Reject(super::RejectAffiliateRequest),
+        /// As in DeactivateAffiliate.
+        #[prost(message, tag = "3")]
+        Deactivate(super::DeactivateAffiliateRequest),
+        /// As in EnrollAffiliate.
+        #[prost(message, tag = "4")]
+        Enroll(super::EnrollAffiliateRequest),
+    }
+}
+/// The request of BatchChangeAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchChangeAffiliatesRequest {
+    /// The changes, 1 to 1,000. They are made in this order.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<AffiliateBatchItem>,
+}
+/// The result of one change of a batch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateBatchResult {
+    /// The answer of the single call, or its error. Exactly one is set.
+    #[prost(oneof = "affiliate_batch_result::Answer", tags = "1, 2, 3, 4, 5")]
+    pub answer: ::core::option::Option<affiliate_batch_result::Answer>,
+}
+/// Nested message and enum types in `AffiliateBatchResult`.
+pub mod affiliate_batch_result {
+    /// The answer of the single call, or its error. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        /// The affiliate was approved.
+        #[prost(message, tag = "1")]
+        Approve(super::ApproveAffiliateResponse),
+        /// The affiliate was rejected.
+        #[prost(message, tag = "2")]
+        Reject(super::RejectAffiliateResponse),
+        /// The affiliate was deactivated.
+        #[prost(message, tag = "3")]
+        Deactivate(super::DeactivateAffiliateResponse),
+        /// The affiliate was enrolled.
+        #[prost(message, tag = "4")]
+        Enroll(super::EnrollAffiliateResponse),
+        /// The change was refused. The code, message and details are those of the single call, but a list of wrong fields is cut at
+        /// 1.5 KiB.
+        #[prost(message, tag = "5")]
+        Error(::tonic_types::Status),
+    }
+}
+/// The answer of BatchChangeAffiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchChangeAffiliatesResponse {
+    /// One result per item, in the order of the items.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<AffiliateBatchResult>,
 }
 /// A product or service of the account. Coupons and offers may be tied to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3591,6 +4161,14 @@ pub struct Link {
     /// When the link was revoked. Not set while it is active.
     #[prost(message, optional, tag = "8")]
     pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The page that the link claims, as `<https://`,> host and path. A visit to this page without a code is a click through this link, see
+    /// `RecordClickRequest.landing_url`. Empty: none. A revoked link claims none. Empty in the feed.
+    #[prost(string, tag = "9")]
+    pub claimed_url: ::prost::alloc::string::String,
+    /// The link to share: `destination_url` with the code in the query parameter `ref`, in the place of any `ref` that the page has. Empty
+    /// in the feed.
+    #[prost(string, tag = "10")]
+    pub referral_link: ::prost::alloc::string::String,
 }
 /// The request of CreateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3607,10 +4185,14 @@ pub struct CreateLinkRequest {
     /// Empty: the server makes a random one.
     #[prost(string, tag = "3")]
     pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-    /// program's.
+    /// The page that the link leads to: an http or https URL, up to 2,048 bytes, on one of the program's hosts if the program names any.
+    /// Empty: the enrollment's landing page, or else the program's.
     #[prost(string, tag = "4")]
     pub destination_url: ::prost::alloc::string::String,
+    /// A page of the program's hosts, or of the host of its landing page, that the link claims: an http or https URL, up to 2,048 bytes.
+    /// The scheme, the query, the fragment and a slash at the end do not matter. No other active link may claim it. Optional.
+    #[prost(string, tag = "5")]
+    pub claimed_url: ::prost::alloc::string::String,
 }
 /// The answer of CreateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3668,6 +4250,34 @@ pub struct ListLinksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLinkRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` identifies the link. The server reads `id` and the fields that `update_mask` names, and ignores the others.
+    /// Required.
+    #[prost(message, optional, tag = "2")]
+    pub link: ::core::option::Option<Link>,
+    /// The fields to change: any of `destination_url` and `claimed_url`, with the limits of CreateLink. Required. An empty
+    /// `destination_url` means the enrollment's landing page, and it must be empty if the code is the enrollment's ref_id. An empty
+    /// `claimed_url` gives the page up. Both count for clicks that are recorded from now on.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateLink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateLinkResponse {
+    /// The link after the change.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
 }
 /// The request of RevokeLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4571,7 +5181,7 @@ pub mod affiliate_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        /// ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
         /// deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
         /// Deactivating an INACTIVE affiliate changes nothing else.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -4632,6 +5242,71 @@ pub mod affiliate_service_client {
                     GrpcMethod::new(
                         "headwater.v1.AffiliateService",
                         "RotateAffiliateToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+        /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+        /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+        /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+        /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        pub async fn erase_affiliate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseAffiliateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EraseAffiliateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/EraseAffiliate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "EraseAffiliate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        /// change that is refused does not affect the others. They may be committed in several transactions.
+        /// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
+        pub async fn batch_change_affiliates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchChangeAffiliatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchChangeAffiliatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/BatchChangeAffiliates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "BatchChangeAffiliates",
                     ),
                 );
             self.inner.unary(req, path, codec).await
@@ -4858,6 +5533,32 @@ pub mod affiliate_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.AffiliateService", "ListLinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes where a link leads and which page it claims. Its code and its enrollment never change.
+        /// Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+        pub async fn update_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "UpdateLink"));
             self.inner.unary(req, path, codec).await
         }
         /// Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
@@ -5231,8 +5932,8 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
-    /// cancellations.
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+    /// that has one. Not set for other kinds.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
@@ -5244,8 +5945,8 @@ pub struct Conversion {
     /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
-    /// The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
-    /// unknown customer.
+    /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+    /// NOT_REFERRED one of an unknown customer.
     #[prost(string, tag = "9")]
     pub lead_id: ::prost::alloc::string::String,
     /// The credits, the largest share first. Empty unless the outcome is ATTRIBUTED.
@@ -5254,14 +5955,14 @@ pub struct Conversion {
     /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
     #[prost(enumeration = "SaleChannel", tag = "11")]
     pub channel: i32,
-    /// The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    /// The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
     /// empty. Empty in the feed.
     #[prost(string, tag = "12")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The plan that was bought. A refund has the plan of its sale. May be empty.
     #[prost(string, tag = "13")]
     pub plan: ::prost::alloc::string::String,
-    /// How many were bought. A refund has the quantity of its sale. Zero for leads, cancellations and refunds without a sale.
+    /// How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
     #[prost(int32, tag = "14")]
     pub quantity: i32,
     /// The merchant's id of the order. A refund has the order of its sale. May be empty.
@@ -5287,7 +5988,7 @@ pub struct Conversion {
     /// version.
     #[prost(int32, tag = "21")]
     pub version: i32,
-    /// The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
+    /// The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
     /// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
     /// model chose.
     #[prost(message, repeated, tag = "22")]
@@ -5305,6 +6006,9 @@ pub struct Conversion {
     /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
     #[prost(string, tag = "24")]
     pub item_sku: ::prost::alloc::string::String,
+    /// The kind of a custom event, in lower case. Empty for other kinds.
+    #[prost(string, tag = "27")]
+    pub custom_kind: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5434,6 +6138,9 @@ pub struct ListConversionsRequest {
     /// Only conversions with exactly this order_number. Optional. See `order_id`.
     #[prost(string, tag = "12")]
     pub order_number: ::prost::alloc::string::String,
+    /// Only custom events of this kind. Optional. See `order_id`.
+    #[prost(string, tag = "13")]
+    pub custom_kind: ::prost::alloc::string::String,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5461,6 +6168,10 @@ pub enum ConversionKind {
     Cancellation = 4,
     /// The amount of a sale was corrected.
     Correction = 5,
+    /// An appointment with a customer.
+    Appointment = 6,
+    /// A custom event. `custom_kind` has its kind.
+    CustomEvent = 7,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5475,6 +6186,8 @@ impl ConversionKind {
             Self::Refund => "CONVERSION_KIND_REFUND",
             Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
             Self::Correction => "CONVERSION_KIND_CORRECTION",
+            Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
+            Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5486,6 +6199,8 @@ impl ConversionKind {
             "CONVERSION_KIND_REFUND" => Some(Self::Refund),
             "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
             "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
+            "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
+            "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
             _ => None,
         }
     }
@@ -5593,6 +6308,64 @@ impl ConversionView {
         }
     }
 }
+/// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordAppointmentRequest {
+    /// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The customer's email address, up to 254 bytes. `email`, `external_id`, `tid`, `ref_id` or `coupon_code` is required. The address is
+    /// added to a known lead without an address, unless another lead has this address.
+    #[prost(string, tag = "2")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
+    /// added to a known lead without an external_id.
+    #[prost(string, tag = "3")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
+    #[prost(string, tag = "4")]
+    pub tid: ::prost::alloc::string::String,
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
+    /// `occur_time`. An unknown code is not an error. Optional.
+    #[prost(string, tag = "5")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    #[prost(string, tag = "6")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Empty: a known lead keeps its first name.
+    #[prost(string, tag = "7")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
+    #[prost(string, tag = "8")]
+    pub last_name: ::prost::alloc::string::String,
+    /// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "9")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of RecordAppointment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordAppointmentResponse {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the appointment's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The lead's id. Empty for an appointment without a customer, and for a NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The affiliates that are credited. Empty when NOT_REFERRED.
+    #[prost(message, repeated, tag = "4")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
 /// The request of RecordCancellation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordCancellationRequest {
@@ -5636,7 +6409,8 @@ pub struct RecordClickRequest {
     /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required.
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
+    /// place.
     #[prost(string, tag = "2")]
     pub ref_id: ::prost::alloc::string::String,
     /// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
@@ -5649,6 +6423,14 @@ pub struct RecordClickRequest {
     /// The page that the visitor came from, up to 2,048 characters of any text. Optional.
     #[prost(string, tag = "5")]
     pub referrer_url: ::prost::alloc::string::String,
+    /// The page that the visitor came to, up to 2,048 characters. Without `ref_id` the click is one through the active link that claims
+    /// this page; the scheme, the query, the fragment and a slash at the end do not matter. With `ref_id` it says nothing.
+    #[prost(string, tag = "6")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own name for where the link was placed, such as a newsletter, up to 128 characters of any text. Optional. ListClicks
+    /// filters by it, and the candidates of a conversion have it.
+    #[prost(string, tag = "7")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of RecordClick.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5702,6 +6484,9 @@ pub struct Click {
     /// When the click was recorded.
     #[prost(message, optional, tag = "9")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The affiliate's own name for where the link was placed. May be empty.
+    #[prost(string, tag = "10")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The request of ListClicks.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5732,6 +6517,9 @@ pub struct ListClicksRequest {
     /// Only clicks that occurred in this interval. Optional.
     #[prost(message, optional, tag = "8")]
     pub occur_interval: ::core::option::Option<TimeInterval>,
+    /// Only clicks with exactly this sub-id. Optional.
+    #[prost(string, tag = "9")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of ListClicks.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5742,6 +6530,71 @@ pub struct ListClicksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordCustomEventRequest {
+    /// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The kind of event, 2 to 64 letters `a` to `z`, digits, `-` or `_`, in upper or lower case, such as `demo_booked`. Only a program whose
+    /// terms declare the kind in `custom_kinds` credits it. Required.
+    #[prost(string, tag = "2")]
+    pub custom_kind: ::prost::alloc::string::String,
+    /// The customer's email address, up to 254 bytes. `email`, `external_id`, `tid`, `ref_id` or `coupon_code` is required. The address is
+    /// added to a known lead without an address, unless another lead has this address.
+    #[prost(string, tag = "3")]
+    pub email: ::prost::alloc::string::String,
+    /// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. It is
+    /// added to a known lead without an external_id.
+    #[prost(string, tag = "4")]
+    pub external_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id from RecordClick, up to 128 characters. An unknown tracking id is not an error. Optional.
+    #[prost(string, tag = "5")]
+    pub tid: ::prost::alloc::string::String,
+    /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
+    /// `occur_time`. An unknown code is not an error. Optional.
+    #[prost(string, tag = "6")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// A coupon code, up to 128 characters, in any case. An unknown code is not an error. Optional.
+    #[prost(string, tag = "7")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// First name, up to 200 characters. Empty: a known lead keeps its first name.
+    #[prost(string, tag = "8")]
+    pub first_name: ::prost::alloc::string::String,
+    /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
+    #[prost(string, tag = "9")]
+    pub last_name: ::prost::alloc::string::String,
+    /// What the event is worth, zero or more. Optional.
+    #[prost(message, optional, tag = "10")]
+    pub amount: ::core::option::Option<Money>,
+    /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "11")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of RecordCustomEvent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordCustomEventResponse {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the custom event's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The lead's id. Empty for a custom event without a customer, and for a NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The affiliates that are credited. Empty when NOT_REFERRED.
+    #[prost(message, repeated, tag = "4")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6024,9 +6877,9 @@ pub struct GetAttributionResponse {
     /// The affiliates that the lead is bound to, in the order of its credits.
     #[prost(message, repeated, tag = "3")]
     pub affiliates: ::prost::alloc::vec::Vec<Affiliate>,
-    /// The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
-    /// bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
-    /// lead, and for a lead without such an event.
+    /// The sign-up, sale, appointment or custom event that bound the lead, with all evidence that was considered in `candidates`, won or lost.
+    /// For a lead that is not bound it is the one that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead
+    /// bound the lead, and for a lead without such an event.
     #[prost(message, optional, tag = "4")]
     pub conversion: ::core::option::Option<Conversion>,
     /// The bindings by hand, by CreateLead, AttributeLead and MergeLeads, in the order of their `bind_time`. The latest 100 are kept. The lead
@@ -6375,7 +7228,7 @@ pub struct RecordSaleResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
-    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub item: ::core::option::Option<batch_item::Item>,
 }
 /// Nested message and enum types in `BatchItem`.
@@ -6398,6 +7251,12 @@ pub mod batch_item {
         /// A cancellation, as in RecordCancellation.
         #[prost(message, tag = "5")]
         Cancellation(super::RecordCancellationRequest),
+        /// An appointment, as in RecordAppointment.
+        #[prost(message, tag = "6")]
+        Appointment(super::RecordAppointmentRequest),
+        /// A custom event, as in RecordCustomEvent.
+        #[prost(message, tag = "7")]
+        CustomEvent(super::RecordCustomEventRequest),
     }
 }
 /// The request of BatchRecordEvents.
@@ -6411,7 +7270,7 @@ pub struct BatchRecordEventsRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchResult {
     /// The answer of the single call, or its error. Exactly one is set.
-    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub answer: ::core::option::Option<batch_result::Answer>,
 }
 /// Nested message and enum types in `BatchResult`.
@@ -6438,6 +7297,12 @@ pub mod batch_result {
         /// 1.5 KiB.
         #[prost(message, tag = "6")]
         Error(::tonic_types::Status),
+        /// The appointment was recorded.
+        #[prost(message, tag = "7")]
+        Appointment(super::RecordAppointmentResponse),
+        /// The custom event was recorded.
+        #[prost(message, tag = "8")]
+        CustomEvent(super::RecordCustomEventResponse),
     }
 }
 /// The answer of BatchRecordEvents.
@@ -6600,7 +7465,7 @@ pub enum ErrorReason {
     /// backup.
     CursorOfAnotherHistory = 38,
     /// \[FAILED_PRECONDITION\] The key is the last admin key of the account that works, or the last operator key of the server. Without it
-    /// nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+    /// nobody could create another. Create another key of this kind first, or set allow_lockout. The key_kind is a lower-case word, such as admin. Metadata:
     /// `key_kind`.
     LastKey = 39,
     /// \[RESOURCE_EXHAUSTED\] The answer of the batch has as many bytes as an answer may have. Ask for the rest in another call.
@@ -6630,6 +7495,16 @@ pub enum ErrorReason {
     OfferLimit = 50,
     /// \[FAILED_PRECONDITION\] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`.
     ClaimantLimit = 51,
+    /// \[FAILED_PRECONDITION\] The API key was revoked, which is final. Create another one. Metadata: `api_key_id`.
+    ApiKeyRevoked = 52,
+    /// \[PERMISSION_DENIED\] An operator has suspended the account, so it may only read. The message has the operator's reason. Ask the
+    /// operator of the server. Metadata: `suspension_reason`.
+    AccountSuspended = 53,
+    /// \[FAILED_PRECONDITION\] The token was not mailed to the account's address, was used before, has expired, or a later mail has replaced
+    /// it. Call UpdateAccount with the same address to get another one.
+    VerificationTokenInvalid = 54,
+    /// \[FAILED_PRECONDITION\] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`.
+    AffiliateErased = 55,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -6690,6 +7565,10 @@ impl ErrorReason {
             Self::OfferClosed => "ERROR_REASON_OFFER_CLOSED",
             Self::OfferLimit => "ERROR_REASON_OFFER_LIMIT",
             Self::ClaimantLimit => "ERROR_REASON_CLAIMANT_LIMIT",
+            Self::ApiKeyRevoked => "ERROR_REASON_API_KEY_REVOKED",
+            Self::AccountSuspended => "ERROR_REASON_ACCOUNT_SUSPENDED",
+            Self::VerificationTokenInvalid => "ERROR_REASON_VERIFICATION_TOKEN_INVALID",
+            Self::AffiliateErased => "ERROR_REASON_AFFILIATE_ERASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6749,6 +7628,12 @@ impl ErrorReason {
             "ERROR_REASON_OFFER_CLOSED" => Some(Self::OfferClosed),
             "ERROR_REASON_OFFER_LIMIT" => Some(Self::OfferLimit),
             "ERROR_REASON_CLAIMANT_LIMIT" => Some(Self::ClaimantLimit),
+            "ERROR_REASON_API_KEY_REVOKED" => Some(Self::ApiKeyRevoked),
+            "ERROR_REASON_ACCOUNT_SUSPENDED" => Some(Self::AccountSuspended),
+            "ERROR_REASON_VERIFICATION_TOKEN_INVALID" => {
+                Some(Self::VerificationTokenInvalid)
+            }
+            "ERROR_REASON_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
             _ => None,
         }
     }
@@ -6811,7 +7696,7 @@ pub mod event {
         /// An enrollment, without ref_id, landing_url and referral_link.
         #[prost(message, tag = "12")]
         Enrollment(super::Enrollment),
-        /// A link, without code and destination_url.
+        /// A link, without code, destination_url, claimed_url and referral_link.
         #[prost(message, tag = "13")]
         Link(super::Link),
         /// A coupon, without code and note.
@@ -6976,6 +7861,26 @@ pub enum EventKind {
     OfferClaimed = 48,
     /// \[offer\] An offer was archived.
     OfferArchived = 49,
+    /// \[conversion\] A referred appointment was recorded.
+    AppointmentRecorded = 50,
+    /// \[conversion\] A referred custom event was recorded.
+    CustomEventRecorded = 51,
+    /// \[link\] A link was changed.
+    LinkUpdated = 52,
+    /// \[api_key\] An API key was changed.
+    ApiKeyUpdated = 53,
+    /// \[account\] An operator suspended the account.
+    AccountSuspended = 54,
+    /// \[account\] An operator ended the suspension of the account.
+    AccountResumed = 55,
+    /// \[account\] The owner verified the account's email address.
+    AccountEmailVerified = 56,
+    /// The personal data of an affiliate was erased.
+    AffiliateErased = 57,
+    /// A pending reward is kept from approval.
+    RewardHeld = 58,
+    /// ReleaseRewards made a held reward pending again.
+    RewardReleased = 59,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7034,6 +7939,16 @@ impl EventKind {
             Self::OfferUpdated => "EVENT_KIND_OFFER_UPDATED",
             Self::OfferClaimed => "EVENT_KIND_OFFER_CLAIMED",
             Self::OfferArchived => "EVENT_KIND_OFFER_ARCHIVED",
+            Self::AppointmentRecorded => "EVENT_KIND_APPOINTMENT_RECORDED",
+            Self::CustomEventRecorded => "EVENT_KIND_CUSTOM_EVENT_RECORDED",
+            Self::LinkUpdated => "EVENT_KIND_LINK_UPDATED",
+            Self::ApiKeyUpdated => "EVENT_KIND_API_KEY_UPDATED",
+            Self::AccountSuspended => "EVENT_KIND_ACCOUNT_SUSPENDED",
+            Self::AccountResumed => "EVENT_KIND_ACCOUNT_RESUMED",
+            Self::AccountEmailVerified => "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
+            Self::AffiliateErased => "EVENT_KIND_AFFILIATE_ERASED",
+            Self::RewardHeld => "EVENT_KIND_REWARD_HELD",
+            Self::RewardReleased => "EVENT_KIND_REWARD_RELEASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7089,6 +8004,16 @@ impl EventKind {
             "EVENT_KIND_OFFER_UPDATED" => Some(Self::OfferUpdated),
             "EVENT_KIND_OFFER_CLAIMED" => Some(Self::OfferClaimed),
             "EVENT_KIND_OFFER_ARCHIVED" => Some(Self::OfferArchived),
+            "EVENT_KIND_APPOINTMENT_RECORDED" => Some(Self::AppointmentRecorded),
+            "EVENT_KIND_CUSTOM_EVENT_RECORDED" => Some(Self::CustomEventRecorded),
+            "EVENT_KIND_LINK_UPDATED" => Some(Self::LinkUpdated),
+            "EVENT_KIND_API_KEY_UPDATED" => Some(Self::ApiKeyUpdated),
+            "EVENT_KIND_ACCOUNT_SUSPENDED" => Some(Self::AccountSuspended),
+            "EVENT_KIND_ACCOUNT_RESUMED" => Some(Self::AccountResumed),
+            "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED" => Some(Self::AccountEmailVerified),
+            "EVENT_KIND_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
+            "EVENT_KIND_REWARD_HELD" => Some(Self::RewardHeld),
+            "EVENT_KIND_REWARD_RELEASED" => Some(Self::RewardReleased),
             _ => None,
         }
     }
@@ -7538,136 +8463,6 @@ pub mod feed_service_client {
         }
     }
 }
-/// The request of QueryStats.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct QueryStatsRequest {
-    /// The largest number of rows to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer rows.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same days, groups and filter. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The first day, written like `2026-11-27`. Required. A day begins at midnight in the account's time zone, see
-    /// `Account.time_zone`.
-    #[prost(string, tag = "3")]
-    pub first_day: ::prost::alloc::string::String,
-    /// The last day, not before the first one and at most 1,100 days after it. Required.
-    #[prost(string, tag = "4")]
-    pub last_day: ::prost::alloc::string::String,
-    /// What to divide the figures by. Empty: one row with the sums.
-    #[prost(enumeration = "StatisticGroup", repeated, tag = "5")]
-    pub group_by: ::prost::alloc::vec::Vec<i32>,
-    /// Only figures of this program. Optional.
-    #[prost(string, tag = "6")]
-    pub program_id: ::prost::alloc::string::String,
-    /// Only figures of this affiliate. Optional.
-    #[prost(message, optional, tag = "7")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only figures of this link. Optional.
-    #[prost(string, tag = "8")]
-    pub link_id: ::prost::alloc::string::String,
-}
-/// The figures of one group. They count what is credited to affiliates, so a sale that nobody referred is in no figure. Each event
-/// counts on the day on which it happened (`occur_time`), whenever it was told, and for the affiliate, the program and the link that it is
-/// credited to now: a sale that moves to another affiliate moves with its amount and its rewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct StatisticRow {
-    /// The day, written like `2026-11-27`. Empty unless the figures are divided by day.
-    #[prost(string, tag = "1")]
-    pub day: ::prost::alloc::string::String,
-    /// The program's id. Empty unless the figures are divided by program.
-    #[prost(string, tag = "2")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The affiliate's id. Empty unless the figures are divided by affiliate.
-    #[prost(string, tag = "3")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The link's id. Empty unless the figures are divided by link, and for what no link led to. A sale that is credited because its
-    /// customer was referred earlier counts for the link that led to that customer.
-    #[prost(string, tag = "4")]
-    pub link_id: ::prost::alloc::string::String,
-    /// How many clicks were recorded.
-    #[prost(int64, tag = "5")]
-    pub click_count: i64,
-    /// How many sign-ups of RecordLead are credited. Leads that CreateLead made are not counted.
-    #[prost(int64, tag = "6")]
-    pub lead_count: i64,
-    /// How many sales are credited. A sale that was refunded is still counted. One that is shared counts once, for the affiliate with the
-    /// largest share.
-    #[prost(int64, tag = "7")]
-    pub sale_count: i64,
-    /// How many refunds are credited: those of sales that were credited when the refund was booked.
-    #[prost(int64, tag = "8")]
-    pub refund_count: i64,
-    /// How many cancellations are credited.
-    #[prost(int64, tag = "9")]
-    pub cancellation_count: i64,
-    /// The amounts of the counted sales, one for each currency, as they are after corrections and before refunds. A correction changes
-    /// the day of its sale. The amount of a shared sale is divided by the shares. A sum that does not fit into 64 bits is given as the
-    /// nearest number that does, here and below.
-    #[prost(message, repeated, tag = "10")]
-    pub sale_amounts: ::prost::alloc::vec::Vec<Money>,
-    /// The amounts of the counted refunds, one for each currency, positive.
-    #[prost(message, repeated, tag = "11")]
-    pub refund_amounts: ::prost::alloc::vec::Vec<Money>,
-    /// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
-    /// reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
-    /// reward that a person created counts on the day on which it was created.
-    #[prost(message, repeated, tag = "12")]
-    pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
-}
-/// The answer of QueryStats.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct QueryStatsResponse {
-    /// One page of rows, by day; those of a day are in an order that is always the same. Groups without figures have no row. Without groups
-    /// there is one row, also if nothing happened.
-    #[prost(message, repeated, tag = "1")]
-    pub rows: ::prost::alloc::vec::Vec<StatisticRow>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// What the figures of QueryStats can be divided by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum StatisticGroup {
-    /// Not set; refused.
-    Unspecified = 0,
-    /// The day, in the account's time zone.
-    Day = 1,
-    /// The program.
-    Program = 2,
-    /// The affiliate.
-    Affiliate = 3,
-    /// The link. What no link led to, such as a sale with a coupon, is in a row without a link.
-    Link = 4,
-}
-impl StatisticGroup {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "STATISTIC_GROUP_UNSPECIFIED",
-            Self::Day => "STATISTIC_GROUP_DAY",
-            Self::Program => "STATISTIC_GROUP_PROGRAM",
-            Self::Affiliate => "STATISTIC_GROUP_AFFILIATE",
-            Self::Link => "STATISTIC_GROUP_LINK",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "STATISTIC_GROUP_UNSPECIFIED" => Some(Self::Unspecified),
-            "STATISTIC_GROUP_DAY" => Some(Self::Day),
-            "STATISTIC_GROUP_PROGRAM" => Some(Self::Program),
-            "STATISTIC_GROUP_AFFILIATE" => Some(Self::Affiliate),
-            "STATISTIC_GROUP_LINK" => Some(Self::Link),
-            _ => None,
-        }
-    }
-}
 /// Generated client implementations.
 pub mod reward_service_client {
     #![allow(
@@ -7838,9 +8633,9 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "ApproveRewards"));
             self.inner.unary(req, path, codec).await
         }
-        /// Denies pending rewards. It denies all of them or none. A denial is final.
+        /// Denies pending or held rewards. It denies all of them or none. A denial is final.
         /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-        /// pending.
+        /// pending or held.
         pub async fn deny_rewards(
             &mut self,
             request: impl tonic::IntoRequest<super::DenyRewardsRequest>,
@@ -7863,6 +8658,33 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "DenyRewards"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        /// after.
+        /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+        pub async fn release_rewards(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRewardsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseRewardsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/ReleaseRewards",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "ReleaseRewards"));
             self.inner.unary(req, path, codec).await
         }
         /// Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
@@ -7997,38 +8819,8 @@ pub mod reward_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-        /// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-        /// there are.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-        /// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
-        pub async fn query_stats(
-            &mut self,
-            request: impl tonic::IntoRequest<super::QueryStatsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::QueryStatsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.RewardService/QueryStats",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("headwater.v1.RewardService", "QueryStats"));
-            self.inner.unary(req, path, codec).await
-        }
         /// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-        /// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
-        /// that they count. It reads all entries, so call it for
+        /// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
         /// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
         /// moment of the call.
         /// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
@@ -8069,7 +8861,7 @@ pub mod tracking_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+    /// Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
     ///
     /// Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
     /// call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -8316,6 +9108,63 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "RecordCancellation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+        pub async fn record_appointment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordAppointmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordAppointmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/RecordAppointment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "RecordAppointment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+        /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
+        pub async fn record_custom_event(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordCustomEventRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordCustomEventResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/RecordCustomEvent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "RecordCustomEvent"),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -1,10 +1,13 @@
 // Exports all generated code of Headwater. Written by ./generate. DO NOT EDIT.
 export * from "./headwater/v1/account_pb.js";
 export * from "./headwater/v1/account_service_pb.js";
+export * from "./headwater/v1/affiliate_batch_pb.js";
 export * from "./headwater/v1/affiliate_pb.js";
 export * from "./headwater/v1/affiliate_service_pb.js";
 export * from "./headwater/v1/api_key_pb.js";
+export * from "./headwater/v1/appointment_pb.js";
 export * from "./headwater/v1/attribution_pb.js";
+export * from "./headwater/v1/audit_pb.js";
 export * from "./headwater/v1/batch_pb.js";
 export * from "./headwater/v1/cancellation_pb.js";
 export * from "./headwater/v1/click_pb.js";
@@ -12,6 +15,7 @@ export * from "./headwater/v1/common_pb.js";
 export * from "./headwater/v1/conversion_pb.js";
 export * from "./headwater/v1/correction_pb.js";
 export * from "./headwater/v1/coupon_pb.js";
+export * from "./headwater/v1/custom_event_pb.js";
 export * from "./headwater/v1/enrollment_pb.js";
 export * from "./headwater/v1/error_pb.js";
 export * from "./headwater/v1/event_pb.js";

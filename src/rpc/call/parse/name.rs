@@ -1,5 +1,6 @@
 //! Parses texts that name something: ids, email addresses, codes and URLs.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use url::Url;
@@ -9,6 +10,7 @@ use super::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use crate::domain::id::{ClickId, MalformedId};
 
 const URL_LENGTH_MAX: usize = 2_048;
+const HOSTS_MAX: usize = 100;
 const CODE_LENGTH_MIN: usize = 2;
 const CODE_LENGTH_MAX: usize = 64;
 
@@ -136,6 +138,25 @@ impl Fields {
         self.optional_url(field, text)
     }
 
+    /// Hosts, in lower case, in order and without repeats.
+    pub(in crate::rpc) fn hosts(&mut self, field: &str, sent: &[String]) -> Vec<String> {
+        if sent.len() > HOSTS_MAX {
+            self.wrong(field, format!("has {} hosts; at most {HOSTS_MAX} are taken", sent.len()));
+            return Vec::new();
+        }
+        let mut hosts = BTreeSet::new();
+        for (place, text) in sent.iter().enumerate() {
+            // A host alone makes a URL whose text ends with it.
+            let url = parsed_url(&format!("https://{}/", text.trim()));
+            let host = url.as_ref().and_then(|url| Some((url, url.host_str()?)));
+            match host.filter(|(url, host)| url.as_str() == format!("https://{host}/")) {
+                Some((_, host)) => _ = hosts.insert(host.to_owned()),
+                None => self.wrong(&format!("{field}[{place}]"), "must be a host such as shop.example"),
+            }
+        }
+        hosts.into_iter().collect()
+    }
+
     /// The page that a visitor came from, as the browser sent it. Any text is accepted, because some referrers are not URLs.
     pub(in crate::rpc) fn referrer(&mut self, field: &str, text: &str) -> String {
         self.description(field, text, URL_LENGTH_MAX)
@@ -143,7 +164,7 @@ impl Fields {
 }
 
 /// An http or https URL, normalized.
-pub(in crate::rpc::call) fn parsed_url(text: &str) -> Option<Url> {
+pub(in crate::rpc) fn parsed_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }

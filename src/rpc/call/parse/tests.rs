@@ -1,6 +1,7 @@
 //! Well-formed and malformed fields.
 
 use super::*;
+use crate::domain::event::EventKind;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::link::LinkState;
 use crate::domain::reward::RewardState;
@@ -164,6 +165,9 @@ fn values_of_closed_sets_are_named() {
     assert_eq!(value(3), ["state: must be one of LINK_STATE_ACTIVE, LINK_STATE_REVOKED"]);
     assert_eq!(value(0), ["state: is required and must be one of LINK_STATE_ACTIVE, LINK_STATE_REVOKED"]);
     assert_eq!(read(|fields| fields.optional_value::<RewardState>("state", 0)), None);
+    let kind = |number| faults(|fields| fields.value_of("kind", number, EventKind::VALUES));
+    assert_eq!(kind(999), ["kind: must be a value of EventKind, such as EVENT_KIND_LEAD_RECORDED"]);
+    assert_eq!(kind(0), ["kind: is required and must be a value of EventKind, such as EVENT_KIND_LEAD_RECORDED"]);
 }
 
 #[test]

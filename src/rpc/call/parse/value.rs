@@ -243,6 +243,12 @@ impl Fields {
     }
 }
 
+/// More values are not listed in a violation, so that many violations fit into an answer.
+const LISTED_VALUES_MAX: usize = 12;
+
 fn alternatives<E: WireEnum>(values: &[E]) -> String {
+    if let Some(first) = values.first().filter(|_| values.len() > LISTED_VALUES_MAX) {
+        return format!("must be a value of {}, such as {}", E::NAME, first.wire_name());
+    }
     format!("must be one of {}", values.iter().map(|value| value.wire_name()).collect::<Vec<_>>().join(", "))
 }

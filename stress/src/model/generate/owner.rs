@@ -97,6 +97,7 @@ impl Generator {
             landing_url: pick(&mut self.rng, &PAGES).to_owned(),
             terms,
             is_default: world.programs.is_empty() || self.rng.u32(0..3) == 0,
+            hosts: Vec::new(),
         }
     }
 
@@ -279,6 +280,7 @@ impl Generator {
             enrollment_id: self.enrollment_id(world),
             code: self.seldom(80, Self::code),
             destination_url: self.seldom(50, |_| PAGES[1].to_owned()),
+            claimed_url: String::new(),
         }
     }
 

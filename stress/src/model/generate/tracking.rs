@@ -102,6 +102,8 @@ impl Generator {
             tid: self.seldom(if is_late { 100 } else { 70 }, |generator| generator.tid(world)),
             occur_time: if is_late { self.near_the_past(world, elapsed) } else { self.occur_time(world, elapsed) },
             referrer_url: String::new(),
+            landing_url: String::new(),
+            sub_id: String::new(),
         }
     }
 

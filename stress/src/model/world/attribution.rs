@@ -90,6 +90,7 @@ impl World {
             affiliate_id: enrollment.map(|row| row.affiliate_id.clone()).unwrap_or_default(),
             enrollment_id: enrollment.map(|row| row.id.clone()).unwrap_or_default(),
             result: candidate.fate.unwrap_or_default().into(),
+            sub_id: String::new(),
         }
     }
 

@@ -24,6 +24,8 @@ impl World {
             state: LinkState::Active.into(),
             create_time: Some(stamp(self.now)),
             revoke_time: None,
+            claimed_url: String::new(),
+            referral_link: String::new(),
         };
         self.links.push(link.clone());
         self.tell_of_link(EventKind::LinkCreated, &link);

@@ -139,6 +139,7 @@ impl World {
             affiliate_id: told.credit.affiliate_id.clone(),
             enrollment_id: told.credit.enrollment_id.clone(),
             result: self.unpaid(told, occurred).unwrap_or(Fate::Won).into(),
+            sub_id: String::new(),
         };
         judgement.candidates.retain(|one| !is_binding(one));
         judgement.candidates.insert(0, candidate);

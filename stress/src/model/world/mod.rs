@@ -172,6 +172,8 @@ impl World {
             time_zone: "UTC".to_owned(),
             create_time: Some(stamp(now)),
             update_time: Some(stamp(now)),
+            state: pb::AccountState::Active.into(),
+            ..pb::Account::default()
         };
         let mut world = Self {
             clock: now,

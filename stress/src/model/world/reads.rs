@@ -32,7 +32,9 @@ impl World {
 
     /// A link with its destination.
     pub(crate) fn shown_link(&self, link: &pb::Link) -> pb::Link {
-        pb::Link { destination_url: self.destination(link), ..link.clone() }
+        let destination_url = self.destination(link);
+        let referral_link = format!("{destination_url}?ref={}", link.code);
+        pb::Link { destination_url, referral_link, ..link.clone() }
     }
 
     pub(super) fn selected(&self, selector: Option<&pb::AffiliateSelector>) -> Result<usize, Refused> {

@@ -41,7 +41,7 @@ impl World {
         let now = Some(stamp(self.now));
         let reward = self.rewards[place].clone();
         let from = match reward.state() {
-            RewardState::Pending => LedgerAccount::AffiliatePending,
+            RewardState::Pending | RewardState::Held => LedgerAccount::AffiliatePending,
             RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
             RewardState::Denied | RewardState::Reversed | RewardState::Unspecified => return,
         };

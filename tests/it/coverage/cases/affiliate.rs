@@ -174,6 +174,26 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"affiliate": null, "pending_rewards": 99}))
         .wrong_affiliates(&json!({"pending_rewards": 0}))
         .free(&["etag"]),
+        case(
+            "AffiliateService/BatchChangeAffiliates",
+            json!({"items": [{"deactivate": {
+                "affiliate": {"id": "${fresh_affiliate_id}"},
+                "pending_rewards": "PENDING_REWARDS_KEEP",
+            }}]}),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .wrong(json!({"items": []}))
+        // Each item is answered like a single call; the test of row P18 compares the two.
+        .free(&["items"])
+        .not_references(&["items"]),
+        case("AffiliateService/EraseAffiliate", fresh_affiliate.clone())
+            .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+            .other(json!({"etag": "v1"}))
+            .affiliate_reference()
+            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({"affiliate": null}))
+            .wrong_affiliates(&json!({}))
+            .free(&["etag"]),
         case("AffiliateService/RotateAffiliateToken", fresh_affiliate)
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"affiliate": {"id": "${affiliate_id}"}}))

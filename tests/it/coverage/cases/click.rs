@@ -23,9 +23,11 @@ fn list() -> Case {
             "affiliate": {"id": "aff_1"},
             "link_id": "lnk_1",
             "tid": "t",
+            "sub_id": long(),
             "occur_interval": {"start_time": no_time(), "end_time": no_time()},
         }))
         .wrong_affiliates(&json!({}))
+        .not_references(&["sub_id"])
 }
 
 fn click() -> Case {
@@ -37,7 +39,8 @@ fn click() -> Case {
         .reference(json!({"tid": "${tid}"}))
         .wrong(json!({"event_id": long(), "ref_id": "", "occur_time": far_ahead()}))
         .wrong(json!({"event_id": " ", "ref_id": " ", "occur_time": no_time()}))
-        .tolerated(json!({"referrer_url": long()}))
+        .wrong(json!({"event_id": "", "ref_id": "", "landing_url": "shop.example"}))
+        .tolerated(json!({"referrer_url": long(), "landing_url": long(), "sub_id": long()}))
         .tolerated(json!({"referrer_url": "a\u{7}b"}))
         // An unknown cookie makes a new visitor.
         .free(&["tid"])

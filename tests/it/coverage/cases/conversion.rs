@@ -24,7 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
             .not_references(&["conversions"]),
         case("TrackingService/ListConversions", json!({}))
             .list()
-            .not_references(&["order_id"])
+            .not_references(&["order_id", "custom_kind"])
             .affiliate_reference()
             .lead_reference()
             .reference(json!({"program_id": "${program_id}"}))
@@ -40,6 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "view": 99,
                 "order_id": long(),
                 "order_number": long(),
+                "custom_kind": long(),
             }))
             .wrong(json!({"occur_interval": {"end_time": no_time()}}))
             .wrong_affiliates(&json!({}))

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::{Case, case, long};
 
+const FRESH_LINK: &[(&str, &str)] = &[("fresh_link_id", "/link/id")];
+
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case("AffiliateService/CreateLink", json!({"enrollment_id": "${enrollment_id}", "code": "${unique}"}))
@@ -16,7 +18,14 @@ pub(super) fn cases() -> Vec<Case> {
                 "code": "two words",
                 "destination_url": "javascript:alert(1)",
             }))
-            .wrong(json!({"enrollment_id": "", "code": long(), "destination_url": "https://jo:secret@shop.example/"})),
+            .reference(json!({"claimed_url": "https://shop.example/of-${link_code}"}))
+            .wrong(json!({
+                "enrollment_id": "",
+                "code": long(),
+                "destination_url": "https://jo:secret@shop.example/",
+                "claimed_url": "shop.example/page",
+            })),
+        update(),
         case("AffiliateService/GetLink", json!({"link_id": "${link_id}"}))
             .reference(json!({"link_id": "${link_id}"}))
             .wrong(json!({"link_id": "lnk_1"}))
@@ -31,11 +40,50 @@ pub(super) fn cases() -> Vec<Case> {
             .prepare(
                 "AffiliateService/CreateLink",
                 json!({"enrollment_id": "${enrollment_id}"}),
-                &[("fresh_link_id", "/link/id")],
+                FRESH_LINK,
             )
             .other(json!({"link_id": "${link_id}"}))
             .reference(json!({"link_id": "${link_id}"}))
             .wrong(json!({"request_id": long(), "link_id": "lnk_1"}))
             .wrong(json!({"link_id": ""})),
     ]
+}
+
+fn update() -> Case {
+    let mask = |paths: &[&str]| json!({"paths": paths});
+    let claimed = json!({"id": "${fresh_link_id}", "claimed_url": "https://shop.example/of-${link_code}"});
+    case(
+        "AffiliateService/UpdateLink",
+        json!({
+            "link": {"id": "${fresh_link_id}", "destination_url": "https://shop.example/a"},
+            "update_mask": mask(&["destination_url"]),
+        }),
+    )
+    .prepare("AffiliateService/CreateLink", json!({"enrollment_id": "${enrollment_id}"}), FRESH_LINK)
+    .other(json!({"link": {"id": "${fresh_link_id}", "destination_url": "https://shop.example/b"}}))
+    .furnish(
+        "AffiliateService/CreateLink",
+        json!({"enrollment_id": "${enrollment_id}", "claimed_url": "https://shop.example/of-${link_code}"}),
+        &[],
+    )
+    .reference(json!({"link": {"id": "${link_id}"}}))
+    .reference(json!({"link": claimed, "update_mask": mask(&["claimed_url"])}))
+    .wrong(json!({
+        "request_id": long(),
+        "link": {"id": "lnk_1", "destination_url": "ftp://shop.example/", "claimed_url": "shop.example"},
+        "update_mask": mask(&["destination_url", "claimed_url", "code"]),
+    }))
+    .wrong(json!({"link": {"id": ""}, "update_mask": mask(&[])}))
+    .wrong(json!({"link": null, "update_mask": null}))
+    // Only fields that the mask allows are read.
+    .free(&[
+        "link.enrollment_id",
+        "link.affiliate_id",
+        "link.code",
+        "link.state",
+        "link.create_time",
+        "link.revoke_time",
+        "link.referral_link",
+    ])
+    .not_references(&["link.enrollment_id", "link.affiliate_id", "link.code"])
 }

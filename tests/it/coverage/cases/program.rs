@@ -17,6 +17,7 @@ fn wrong_terms() -> Json {
         "attribution_window_days": 0,
         "precedence": [1, 1],
         "rounding": 99,
+        "custom_kinds": ["demo", "", "a b"],
     })
 }
 
@@ -50,6 +51,9 @@ pub(super) fn cases() -> Vec<Case> {
             }))
             .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
+            .wrong(json!({"display_name": "", "terms": {"commission": {"percent_ppm": 0}, "custom_kinds": vec!["demo"; 101]}}))
+            .wrong(json!({"hosts": ["shop.example", "https://shop.example", "", "shop.example/a", "shop.example:80x"]}))
+            .wrong(json!({"hosts": vec!["shop.example"; 101]}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
             .free(&["is_default", "terms.version", "terms.start_time"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
@@ -74,8 +78,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "shop.example",
                 "is_default": false,
                 "terms": wrong_terms(),
+                "hosts": ["a b"],
             },
-            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "nope"]},
+            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "hosts", "nope"]},
         }))
         .wrong(json!({
             "program": {"id": "", "display_name": long(), "landing_url": "", "terms": {"commission": wrong_flat()}},

@@ -53,6 +53,7 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"reward_ids": ["${reward_id}"]}))
             .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""], "reason": ""}))
             .wrong(json!({"reward_ids": [], "reason": long()})),
+        release(),
         create(),
         fulfill(),
     ]
@@ -87,6 +88,29 @@ fn create() -> Case {
         .wrong(json!({"lead": null, "value": {"discount_money": no_money}}))
         .wrong_leads(&json!({"value": {"points": -1}}))
         .wrong(json!({"lead": {"id": "led_1"}, "value": {"points": -1}}))
+}
+
+/// A reward of a fresh affiliate, who is deactivated so that it is held.
+fn release() -> Case {
+    let fresh = json!({"email": "${unique}@affiliates.example", "coupon_code": "${unique}"});
+    let sale = json!({
+        "event_id": "${unique}",
+        "coupon_code": "${fresh_code}",
+        "amount": {"amount_minor": 5_000, "currency_code": "USD"},
+    });
+    let deactivation = json!({"affiliate": {"id": "${fresh_affiliate_id}"}, "pending_rewards": "PENDING_REWARDS_HOLD"});
+    case("RewardService/ReleaseRewards", json!({"reward_ids": ["${fresh_reward_id}"]}))
+        .prepare(
+            "AffiliateService/CreateAffiliate",
+            fresh,
+            &[("fresh_affiliate_id", "/affiliate/id"), ("fresh_code", "/coupon/code")],
+        )
+        .prepare("TrackingService/RecordSale", sale, FRESH_REWARD)
+        .prepare("AffiliateService/DeactivateAffiliate", deactivation, &[])
+        .other(json!({"reward_ids": ["${reward_id}"]}))
+        .reference(json!({"reward_ids": ["${reward_id}"]}))
+        .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""]}))
+        .wrong(json!({"reward_ids": []}))
 }
 
 fn fulfill() -> Case {

@@ -35,6 +35,11 @@ pub(super) enum Event {
         amount: i64,
         is_named: bool,
     },
+    Appointment {
+        customer: usize,
+        traces: Traces,
+        is_named: bool,
+    },
     /// A part of an earlier sale: all that is left, or the amount divided by this number.
     Refund {
         sale: usize,
@@ -99,6 +104,8 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (customer(), traces()).prop_map(|(customer, traces)| Event::Lead { customer, traces }),
         6 => (customer(), traces(), amount, prop::bool::weighted(0.9))
             .prop_map(|(customer, traces, amount, is_named)| Event::Sale { customer, traces, amount, is_named }),
+        2 => (customer(), traces(), prop::bool::weighted(0.9))
+            .prop_map(|(customer, traces, is_named)| Event::Appointment { customer, traces, is_named }),
         3 => (0..4_usize, select(vec![1_i64, 2, 3, 7])).prop_map(|(sale, divisor)| Event::Refund { sale, divisor }),
     ]
 }

@@ -5,6 +5,7 @@ import warnings
 
 from headwater.v1 import account_pb2 as headwater_dot_v1_dot_account__pb2
 from headwater.v1 import api_key_pb2 as headwater_dot_v1_dot_api__key__pb2
+from headwater.v1 import audit_pb2 as headwater_dot_v1_dot_audit__pb2
 from headwater.v1 import server_info_pb2 as headwater_dot_v1_dot_server__info__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -29,8 +30,8 @@ if _version_not_supported:
 
 class AccountServiceStub(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    RevokeApiKey are about the operator keys of the server.
+    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     def __init__(self, channel):
@@ -54,6 +55,26 @@ class AccountServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_account__pb2.UpdateAccountRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_account__pb2.UpdateAccountResponse.FromString,
                 _registered_method=True)
+        self.VerifyAccountEmail = channel.unary_unary(
+                '/headwater.v1.AccountService/VerifyAccountEmail',
+                request_serializer=headwater_dot_v1_dot_account__pb2.VerifyAccountEmailRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_account__pb2.VerifyAccountEmailResponse.FromString,
+                _registered_method=True)
+        self.ListAccounts = channel.unary_unary(
+                '/headwater.v1.AccountService/ListAccounts',
+                request_serializer=headwater_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_account__pb2.ListAccountsResponse.FromString,
+                _registered_method=True)
+        self.SuspendAccount = channel.unary_unary(
+                '/headwater.v1.AccountService/SuspendAccount',
+                request_serializer=headwater_dot_v1_dot_account__pb2.SuspendAccountRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_account__pb2.SuspendAccountResponse.FromString,
+                _registered_method=True)
+        self.ResumeAccount = channel.unary_unary(
+                '/headwater.v1.AccountService/ResumeAccount',
+                request_serializer=headwater_dot_v1_dot_account__pb2.ResumeAccountRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_account__pb2.ResumeAccountResponse.FromString,
+                _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/headwater.v1.AccountService/CreateApiKey',
                 request_serializer=headwater_dot_v1_dot_api__key__pb2.CreateApiKeyRequest.SerializeToString,
@@ -69,6 +90,11 @@ class AccountServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_api__key__pb2.ListApiKeysRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_api__key__pb2.ListApiKeysResponse.FromString,
                 _registered_method=True)
+        self.UpdateApiKey = channel.unary_unary(
+                '/headwater.v1.AccountService/UpdateApiKey',
+                request_serializer=headwater_dot_v1_dot_api__key__pb2.UpdateApiKeyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_api__key__pb2.UpdateApiKeyResponse.FromString,
+                _registered_method=True)
         self.RevokeApiKey = channel.unary_unary(
                 '/headwater.v1.AccountService/RevokeApiKey',
                 request_serializer=headwater_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.SerializeToString,
@@ -78,6 +104,11 @@ class AccountServiceStub(object):
                 '/headwater.v1.AccountService/CreateAdminApiKey',
                 request_serializer=headwater_dot_v1_dot_api__key__pb2.CreateAdminApiKeyRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_api__key__pb2.CreateAdminApiKeyResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/headwater.v1.AccountService/ListAuditEntries',
+                request_serializer=headwater_dot_v1_dot_audit__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_audit__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
         self.CheckApiKey = channel.unary_unary(
                 '/headwater.v1.AccountService/CheckApiKey',
@@ -93,12 +124,12 @@ class AccountServiceStub(object):
 
 class AccountServiceServicer(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    RevokeApiKey are about the operator keys of the server.
+    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     def RegisterAccount(self, request, context):
-        """Creates an account and its first admin key. Operator keys only.
+        """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
         Errors: ALREADY_EXISTS when an account with this email exists.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -113,8 +144,44 @@ class AccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAccount(self, request, context):
-        """Changes the account of the calling key.
+        """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+        it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
         Errors: ALREADY_EXISTS when another account has this email.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAccountEmail(self, request, context):
+        """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+        days. UpdateAccount with the same address sends another one.
+        Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccounts(self, request, context):
+        """Lists the accounts of the server. Operator keys only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendAccount(self, request, context):
+        """Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+        call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+        account's feed has an event, and the server's log names the operator key.
+        Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeAccount(self, request, context):
+        """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+        account's feed has an event, and the server's log names the operator key.
+        Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,12 +210,23 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateApiKey(self, request, context):
+        """Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+        set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+        handles the call uses the new values at once, the others within 2 seconds.
+        Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+        with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeApiKey(self, request, context):
         """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
         its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         Revoking a revoked key changes nothing.
         Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-        the account that works, or the last operator key.
+        the account that works, or the last operator key; `allow_lockout` revokes it all the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +236,14 @@ class AccountServiceServicer(object):
         """Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
         feed has an event for the new key, and the server's log names the operator key.
         Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+        keys. What an operator changes in an account is listed in that account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,6 +282,26 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_account__pb2.UpdateAccountRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_account__pb2.UpdateAccountResponse.SerializeToString,
             ),
+            'VerifyAccountEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAccountEmail,
+                    request_deserializer=headwater_dot_v1_dot_account__pb2.VerifyAccountEmailRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_account__pb2.VerifyAccountEmailResponse.SerializeToString,
+            ),
+            'ListAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccounts,
+                    request_deserializer=headwater_dot_v1_dot_account__pb2.ListAccountsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_account__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'SuspendAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendAccount,
+                    request_deserializer=headwater_dot_v1_dot_account__pb2.SuspendAccountRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_account__pb2.SuspendAccountResponse.SerializeToString,
+            ),
+            'ResumeAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeAccount,
+                    request_deserializer=headwater_dot_v1_dot_account__pb2.ResumeAccountRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_account__pb2.ResumeAccountResponse.SerializeToString,
+            ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
                     request_deserializer=headwater_dot_v1_dot_api__key__pb2.CreateApiKeyRequest.FromString,
@@ -211,6 +317,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_api__key__pb2.ListApiKeysRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_api__key__pb2.ListApiKeysResponse.SerializeToString,
             ),
+            'UpdateApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateApiKey,
+                    request_deserializer=headwater_dot_v1_dot_api__key__pb2.UpdateApiKeyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_api__key__pb2.UpdateApiKeyResponse.SerializeToString,
+            ),
             'RevokeApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeApiKey,
                     request_deserializer=headwater_dot_v1_dot_api__key__pb2.RevokeApiKeyRequest.FromString,
@@ -220,6 +331,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.CreateAdminApiKey,
                     request_deserializer=headwater_dot_v1_dot_api__key__pb2.CreateAdminApiKeyRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_api__key__pb2.CreateAdminApiKeyResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=headwater_dot_v1_dot_audit__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_audit__pb2.ListAuditEntriesResponse.SerializeToString,
             ),
             'CheckApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckApiKey,
@@ -241,8 +357,8 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    RevokeApiKey are about the operator keys of the server.
+    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     @staticmethod
@@ -316,6 +432,114 @@ class AccountService(object):
             '/headwater.v1.AccountService/UpdateAccount',
             headwater_dot_v1_dot_account__pb2.UpdateAccountRequest.SerializeToString,
             headwater_dot_v1_dot_account__pb2.UpdateAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAccountEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/VerifyAccountEmail',
+            headwater_dot_v1_dot_account__pb2.VerifyAccountEmailRequest.SerializeToString,
+            headwater_dot_v1_dot_account__pb2.VerifyAccountEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/ListAccounts',
+            headwater_dot_v1_dot_account__pb2.ListAccountsRequest.SerializeToString,
+            headwater_dot_v1_dot_account__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/SuspendAccount',
+            headwater_dot_v1_dot_account__pb2.SuspendAccountRequest.SerializeToString,
+            headwater_dot_v1_dot_account__pb2.SuspendAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/ResumeAccount',
+            headwater_dot_v1_dot_account__pb2.ResumeAccountRequest.SerializeToString,
+            headwater_dot_v1_dot_account__pb2.ResumeAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -408,6 +632,33 @@ class AccountService(object):
             _registered_method=True)
 
     @staticmethod
+    def UpdateApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/UpdateApiKey',
+            headwater_dot_v1_dot_api__key__pb2.UpdateApiKeyRequest.SerializeToString,
+            headwater_dot_v1_dot_api__key__pb2.UpdateApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RevokeApiKey(request,
             target,
             options=(),
@@ -451,6 +702,33 @@ class AccountService(object):
             '/headwater.v1.AccountService/CreateAdminApiKey',
             headwater_dot_v1_dot_api__key__pb2.CreateAdminApiKeyRequest.SerializeToString,
             headwater_dot_v1_dot_api__key__pb2.CreateAdminApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/ListAuditEntries',
+            headwater_dot_v1_dot_audit__pb2.ListAuditEntriesRequest.SerializeToString,
+            headwater_dot_v1_dot_audit__pb2.ListAuditEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

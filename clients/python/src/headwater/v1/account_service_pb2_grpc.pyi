@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import account_pb2 as _account_pb2
 from headwater.v1 import api_key_pb2 as _api_key_pb2
+from headwater.v1 import audit_pb2 as _audit_pb2
 from headwater.v1 import server_info_pb2 as _server_info_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -30,8 +31,8 @@ GRPC_VERSION: str
 
 class AccountServiceStub:
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    RevokeApiKey are about the operator keys of the server.
+    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     @_typing.overload
@@ -39,14 +40,33 @@ class AccountServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccountServiceAsyncStub: ...
     RegisterAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.RegisterAccountRequest, _account_pb2.RegisterAccountResponse]
-    """Creates an account and its first admin key. Operator keys only.
+    """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
     Errors: ALREADY_EXISTS when an account with this email exists.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]
     """Returns the account of the calling key."""
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.UpdateAccountRequest, _account_pb2.UpdateAccountResponse]
-    """Changes the account of the calling key.
+    """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+    it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
     Errors: ALREADY_EXISTS when another account has this email.
+    """
+    VerifyAccountEmail: _grpc.UnaryUnaryMultiCallable[_account_pb2.VerifyAccountEmailRequest, _account_pb2.VerifyAccountEmailResponse]
+    """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+    days. UpdateAccount with the same address sends another one.
+    Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+    """
+    ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]
+    """Lists the accounts of the server. Operator keys only."""
+    SuspendAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.SuspendAccountRequest, _account_pb2.SuspendAccountResponse]
+    """Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+    call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+    account's feed has an event, and the server's log names the operator key.
+    Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    """
+    ResumeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.ResumeAccountRequest, _account_pb2.ResumeAccountResponse]
+    """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+    account's feed has an event, and the server's log names the operator key.
+    Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
     """
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]
     """Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
@@ -58,17 +78,28 @@ class AccountServiceStub:
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]
     """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included."""
+    UpdateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.UpdateApiKeyRequest, _api_key_pb2.UpdateApiKeyResponse]
+    """Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+    set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+    handles the call uses the new values at once, the others within 2 seconds.
+    Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+    with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+    """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.RevokeApiKeyResponse]
     """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     Revoking a revoked key changes nothing.
     Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-    the account that works, or the last operator key.
+    the account that works, or the last operator key; `allow_lockout` revokes it all the same.
     """
     CreateAdminApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateAdminApiKeyRequest, _api_key_pb2.CreateAdminApiKeyResponse]
     """Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
     feed has an event for the new key, and the server's log names the operator key.
     Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    """
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]
+    """Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+    keys. What an operator changes in an account is listed in that account.
     """
     CheckApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CheckApiKeyRequest, _api_key_pb2.CheckApiKeyResponse]
     """Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
@@ -80,20 +111,39 @@ class AccountServiceStub:
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    RevokeApiKey are about the operator keys of the server.
+    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.RegisterAccountRequest, _account_pb2.RegisterAccountResponse]  # type: ignore[assignment]
-    """Creates an account and its first admin key. Operator keys only.
+    """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
     Errors: ALREADY_EXISTS when an account with this email exists.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]  # type: ignore[assignment]
     """Returns the account of the calling key."""
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.UpdateAccountRequest, _account_pb2.UpdateAccountResponse]  # type: ignore[assignment]
-    """Changes the account of the calling key.
+    """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+    it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
     Errors: ALREADY_EXISTS when another account has this email.
+    """
+    VerifyAccountEmail: _aio.UnaryUnaryMultiCallable[_account_pb2.VerifyAccountEmailRequest, _account_pb2.VerifyAccountEmailResponse]  # type: ignore[assignment]
+    """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+    days. UpdateAccount with the same address sends another one.
+    Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+    """
+    ListAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]  # type: ignore[assignment]
+    """Lists the accounts of the server. Operator keys only."""
+    SuspendAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.SuspendAccountRequest, _account_pb2.SuspendAccountResponse]  # type: ignore[assignment]
+    """Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+    call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+    account's feed has an event, and the server's log names the operator key.
+    Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    """
+    ResumeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.ResumeAccountRequest, _account_pb2.ResumeAccountResponse]  # type: ignore[assignment]
+    """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+    account's feed has an event, and the server's log names the operator key.
+    Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
     """
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
@@ -105,17 +155,28 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_api_key_pb2.ListApiKeysRequest, _api_key_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included."""
+    UpdateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.UpdateApiKeyRequest, _api_key_pb2.UpdateApiKeyResponse]  # type: ignore[assignment]
+    """Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+    set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+    handles the call uses the new values at once, the others within 2 seconds.
+    Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+    with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+    """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.RevokeApiKeyRequest, _api_key_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
     its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
     Revoking a revoked key changes nothing.
     Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-    the account that works, or the last operator key.
+    the account that works, or the last operator key; `allow_lockout` revokes it all the same.
     """
     CreateAdminApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateAdminApiKeyRequest, _api_key_pb2.CreateAdminApiKeyResponse]  # type: ignore[assignment]
     """Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
     feed has an event for the new key, and the server's log names the operator key.
     Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    """
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEntriesRequest, _audit_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+    keys. What an operator changes in an account is listed in that account.
     """
     CheckApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CheckApiKeyRequest, _api_key_pb2.CheckApiKeyResponse]  # type: ignore[assignment]
     """Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.
@@ -126,8 +187,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
-    RevokeApiKey are about the operator keys of the server.
+    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     @_abc_1.abstractmethod
@@ -136,7 +197,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.RegisterAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.RegisterAccountResponse, _abc.Awaitable[_account_pb2.RegisterAccountResponse]]:
-        """Creates an account and its first admin key. Operator keys only.
+        """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
         Errors: ALREADY_EXISTS when an account with this email exists.
         """
 
@@ -154,8 +215,51 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.UpdateAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.UpdateAccountResponse, _abc.Awaitable[_account_pb2.UpdateAccountResponse]]:
-        """Changes the account of the calling key.
+        """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+        it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
         Errors: ALREADY_EXISTS when another account has this email.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyAccountEmail(
+        self,
+        request: _account_pb2.VerifyAccountEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.VerifyAccountEmailResponse, _abc.Awaitable[_account_pb2.VerifyAccountEmailResponse]]:
+        """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+        days. UpdateAccount with the same address sends another one.
+        Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAccounts(
+        self,
+        request: _account_pb2.ListAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.ListAccountsResponse, _abc.Awaitable[_account_pb2.ListAccountsResponse]]:
+        """Lists the accounts of the server. Operator keys only."""
+
+    @_abc_1.abstractmethod
+    def SuspendAccount(
+        self,
+        request: _account_pb2.SuspendAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.SuspendAccountResponse, _abc.Awaitable[_account_pb2.SuspendAccountResponse]]:
+        """Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+        call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+        account's feed has an event, and the server's log names the operator key.
+        Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeAccount(
+        self,
+        request: _account_pb2.ResumeAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.ResumeAccountResponse, _abc.Awaitable[_account_pb2.ResumeAccountResponse]]:
+        """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+        account's feed has an event, and the server's log names the operator key.
+        Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -187,6 +291,19 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the account's API keys, with an operator key the operator keys, without their texts. Revoked and expired keys are included."""
 
     @_abc_1.abstractmethod
+    def UpdateApiKey(
+        self,
+        request: _api_key_pb2.UpdateApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_key_pb2.UpdateApiKeyResponse, _abc.Awaitable[_api_key_pb2.UpdateApiKeyResponse]]:
+        """Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+        set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+        handles the call uses the new values at once, the others within 2 seconds.
+        Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+        with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+        """
+
+    @_abc_1.abstractmethod
     def RevokeApiKey(
         self,
         request: _api_key_pb2.RevokeApiKeyRequest,
@@ -196,7 +313,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
         Revoking a revoked key changes nothing.
         Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-        the account that works, or the last operator key.
+        the account that works, or the last operator key; `allow_lockout` revokes it all the same.
         """
 
     @_abc_1.abstractmethod
@@ -208,6 +325,16 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates another admin key for an account, for example when its last admin key was lost. Operator keys only. The account's
         feed has an event for the new key, and the server's log names the operator key.
         Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _audit_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListAuditEntriesResponse, _abc.Awaitable[_audit_pb2.ListAuditEntriesResponse]]:
+        """Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+        keys. What an operator changes in an account is listed in that account.
         """
 
     @_abc_1.abstractmethod

@@ -43,6 +43,10 @@ class _AffiliateStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Affili
     """The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again."""
     AFFILIATE_STATE_REJECTED: _AffiliateState.ValueType  # 4
     """The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE."""
+    AFFILIATE_STATE_ERASED: _AffiliateState.ValueType  # 5
+    """EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
+    call changes this state.
+    """
 
 class AffiliateState(_AffiliateState, metaclass=_AffiliateStateEnumTypeWrapper):
     """The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
@@ -59,6 +63,10 @@ AFFILIATE_STATE_INACTIVE: AffiliateState.ValueType  # 3
 """The affiliate was deactivated and earns nothing new. Earlier rewards stay. ApproveAffiliate makes the affiliate ACTIVE again."""
 AFFILIATE_STATE_REJECTED: AffiliateState.ValueType  # 4
 """The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE."""
+AFFILIATE_STATE_ERASED: AffiliateState.ValueType  # 5
+"""EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
+call changes this state.
+"""
 Global___AffiliateState: _TypeAlias = AffiliateState  # noqa: Y015
 
 class _PendingRewards:
@@ -73,6 +81,8 @@ class _PendingRewardsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pendin
     """They stay pending, and are approved when their hold period ends."""
     PENDING_REWARDS_DENY: _PendingRewards.ValueType  # 2
     """They are denied."""
+    PENDING_REWARDS_HOLD: _PendingRewards.ValueType  # 3
+    """They become HELD, and stay so until ReleaseRewards or DenyRewards, also if the affiliate is approved again."""
 
 class PendingRewards(_PendingRewards, metaclass=_PendingRewardsEnumTypeWrapper):
     """What becomes of an affiliate's pending rewards when the affiliate is deactivated."""
@@ -83,6 +93,8 @@ PENDING_REWARDS_KEEP: PendingRewards.ValueType  # 1
 """They stay pending, and are approved when their hold period ends."""
 PENDING_REWARDS_DENY: PendingRewards.ValueType  # 2
 """They are denied."""
+PENDING_REWARDS_HOLD: PendingRewards.ValueType  # 3
+"""They become HELD, and stay so until ReleaseRewards or DenyRewards, also if the affiliate is approved again."""
 Global___PendingRewards: _TypeAlias = PendingRewards  # noqa: Y015
 
 @_typing.final
@@ -393,7 +405,8 @@ class CreateAffiliateRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    returns the first answer, but with the names, identifiers, codes and texts that the affiliate has now: no answer is stored with
+    them, so that none outlives EraseAffiliate. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     email: _builtins.str
@@ -416,7 +429,7 @@ class CreateAffiliateRequest(_message.Message):
     landing_url: _builtins.str
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's."""
     state: Global___AffiliateState.ValueType
-    """The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. REJECTED is refused."""
+    """The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused."""
     email_verified: _builtins.bool
     """Whether the email address is known to be the affiliate's."""
     @_builtins.property
@@ -1047,6 +1060,66 @@ class RotateAffiliateTokenResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RotateAffiliateTokenResponse: _TypeAlias = RotateAffiliateTokenResponse  # noqa: Y015
+
+@_typing.final
+class EraseAffiliateRequest(_message.Message):
+    """The request of EraseAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    etag: _builtins.str
+    """The `etag` that the affiliate must have. Optional."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Required. After the call only the id selects the affiliate."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "etag", b"etag", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseAffiliateRequest: _TypeAlias = EraseAffiliateRequest  # noqa: Y015
+
+@_typing.final
+class EraseAffiliateResponse(_message.Message):
+    """The answer of EraseAffiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """What is left of the affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseAffiliateResponse: _TypeAlias = EraseAffiliateResponse  # noqa: Y015
 
 @_typing.final
 class CountAffiliatesRequest(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from headwater.v1 import affiliate_batch_pb2 as headwater_dot_v1_dot_affiliate__batch__pb2
 from headwater.v1 import affiliate_pb2 as headwater_dot_v1_dot_affiliate__pb2
 from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
 from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
@@ -141,6 +142,16 @@ class AffiliateServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.FromString,
                 _registered_method=True)
+        self.EraseAffiliate = channel.unary_unary(
+                '/headwater.v1.AffiliateService/EraseAffiliate',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateResponse.FromString,
+                _registered_method=True)
+        self.BatchChangeAffiliates = channel.unary_unary(
+                '/headwater.v1.AffiliateService/BatchChangeAffiliates',
+                request_serializer=headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesResponse.FromString,
+                _registered_method=True)
         self.EnrollAffiliate = channel.unary_unary(
                 '/headwater.v1.AffiliateService/EnrollAffiliate',
                 request_serializer=headwater_dot_v1_dot_enrollment__pb2.EnrollAffiliateRequest.SerializeToString,
@@ -180,6 +191,11 @@ class AffiliateServiceStub(object):
                 '/headwater.v1.AffiliateService/ListLinks',
                 request_serializer=headwater_dot_v1_dot_link__pb2.ListLinksRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_link__pb2.ListLinksResponse.FromString,
+                _registered_method=True)
+        self.UpdateLink = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateLink',
+                request_serializer=headwater_dot_v1_dot_link__pb2.UpdateLinkRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_link__pb2.UpdateLinkResponse.FromString,
                 _registered_method=True)
         self.RevokeLink = channel.unary_unary(
                 '/headwater.v1.AffiliateService/RevokeLink',
@@ -402,7 +418,7 @@ class AffiliateServiceServicer(object):
 
     def DeactivateAffiliate(self, request, context):
         """Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-        ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
         deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
         Deactivating an INACTIVE affiliate changes nothing else.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -415,6 +431,28 @@ class AffiliateServiceServicer(object):
     def RotateAffiliateToken(self, request, context):
         """Gives an affiliate a new secret token. The former token selects nobody from then on.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseAffiliate(self, request, context):
+        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+        ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+        deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+        link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+        backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchChangeAffiliates(self, request, context):
+        """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        change that is refused does not affect the others. They may be committed in several transactions.
+        Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -485,6 +523,14 @@ class AffiliateServiceServicer(object):
 
     def ListLinks(self, request, context):
         """Lists links, including revoked ones and those of ref_ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateLink(self, request, context):
+        """Changes where a link leads and which page it claims. Its code and its enrollment never change.
+        Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -703,6 +749,16 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.SerializeToString,
             ),
+            'EraseAffiliate': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseAffiliate,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateResponse.SerializeToString,
+            ),
+            'BatchChangeAffiliates': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchChangeAffiliates,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesResponse.SerializeToString,
+            ),
             'EnrollAffiliate': grpc.unary_unary_rpc_method_handler(
                     servicer.EnrollAffiliate,
                     request_deserializer=headwater_dot_v1_dot_enrollment__pb2.EnrollAffiliateRequest.FromString,
@@ -742,6 +798,11 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     servicer.ListLinks,
                     request_deserializer=headwater_dot_v1_dot_link__pb2.ListLinksRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_link__pb2.ListLinksResponse.SerializeToString,
+            ),
+            'UpdateLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateLink,
+                    request_deserializer=headwater_dot_v1_dot_link__pb2.UpdateLinkRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_link__pb2.UpdateLinkResponse.SerializeToString,
             ),
             'RevokeLink': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeLink,
@@ -1361,6 +1422,60 @@ class AffiliateService(object):
             _registered_method=True)
 
     @staticmethod
+    def EraseAffiliate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/EraseAffiliate',
+            headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchChangeAffiliates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/BatchChangeAffiliates',
+            headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def EnrollAffiliate(request,
             target,
             options=(),
@@ -1566,6 +1681,33 @@ class AffiliateService(object):
             '/headwater.v1.AffiliateService/ListLinks',
             headwater_dot_v1_dot_link__pb2.ListLinksRequest.SerializeToString,
             headwater_dot_v1_dot_link__pb2.ListLinksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateLink',
+            headwater_dot_v1_dot_link__pb2.UpdateLinkRequest.SerializeToString,
+            headwater_dot_v1_dot_link__pb2.UpdateLinkResponse.FromString,
             options,
             channel_credentials,
             insecure,

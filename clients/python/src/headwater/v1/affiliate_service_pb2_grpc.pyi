@@ -5,6 +5,7 @@ The service for programs, items, affiliates, enrollments, links, coupons and off
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from headwater.v1 import affiliate_batch_pb2 as _affiliate_batch_pb2
 from headwater.v1 import affiliate_pb2 as _affiliate_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
@@ -111,7 +112,7 @@ class AffiliateServiceStub:
     """
     DeactivateAffiliate: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.DeactivateAffiliateRequest, _affiliate_pb2.DeactivateAffiliateResponse]
     """Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-    ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+    ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
     deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
     Deactivating an INACTIVE affiliate changes nothing else.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -120,6 +121,20 @@ class AffiliateServiceStub:
     RotateAffiliateToken: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.RotateAffiliateTokenRequest, _affiliate_pb2.RotateAffiliateTokenResponse]
     """Gives an affiliate a new secret token. The former token selects nobody from then on.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    EraseAffiliate: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.EraseAffiliateRequest, _affiliate_pb2.EraseAffiliateResponse]
+    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+    ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+    deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+    link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+    backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    """
+    BatchChangeAffiliates: _grpc.UnaryUnaryMultiCallable[_affiliate_batch_pb2.BatchChangeAffiliatesRequest, _affiliate_batch_pb2.BatchChangeAffiliatesResponse]
+    """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    change that is refused does not affect the others. They may be committed in several transactions.
+    Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
     """
     EnrollAffiliate: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.EnrollAffiliateRequest, _enrollment_pb2.EnrollAffiliateResponse]
     """Enrolls an affiliate in another program. If the affiliate has an ended enrollment in that program, it is opened again. The
@@ -157,6 +172,10 @@ class AffiliateServiceStub:
     """
     ListLinks: _grpc.UnaryUnaryMultiCallable[_link_pb2.ListLinksRequest, _link_pb2.ListLinksResponse]
     """Lists links, including revoked ones and those of ref_ids."""
+    UpdateLink: _grpc.UnaryUnaryMultiCallable[_link_pb2.UpdateLinkRequest, _link_pb2.UpdateLinkResponse]
+    """Changes where a link leads and which page it claims. Its code and its enrollment never change.
+    Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+    """
     RevokeLink: _grpc.UnaryUnaryMultiCallable[_link_pb2.RevokeLinkRequest, _link_pb2.RevokeLinkResponse]
     """Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
     link changes nothing.
@@ -291,7 +310,7 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     """
     DeactivateAffiliate: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.DeactivateAffiliateRequest, _affiliate_pb2.DeactivateAffiliateResponse]  # type: ignore[assignment]
     """Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-    ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+    ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
     deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
     Deactivating an INACTIVE affiliate changes nothing else.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -300,6 +319,20 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     RotateAffiliateToken: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.RotateAffiliateTokenRequest, _affiliate_pb2.RotateAffiliateTokenResponse]  # type: ignore[assignment]
     """Gives an affiliate a new secret token. The former token selects nobody from then on.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    EraseAffiliate: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.EraseAffiliateRequest, _affiliate_pb2.EraseAffiliateResponse]  # type: ignore[assignment]
+    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+    ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+    deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+    link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+    backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    """
+    BatchChangeAffiliates: _aio.UnaryUnaryMultiCallable[_affiliate_batch_pb2.BatchChangeAffiliatesRequest, _affiliate_batch_pb2.BatchChangeAffiliatesResponse]  # type: ignore[assignment]
+    """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    change that is refused does not affect the others. They may be committed in several transactions.
+    Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
     """
     EnrollAffiliate: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.EnrollAffiliateRequest, _enrollment_pb2.EnrollAffiliateResponse]  # type: ignore[assignment]
     """Enrolls an affiliate in another program. If the affiliate has an ended enrollment in that program, it is opened again. The
@@ -337,6 +370,10 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     """
     ListLinks: _aio.UnaryUnaryMultiCallable[_link_pb2.ListLinksRequest, _link_pb2.ListLinksResponse]  # type: ignore[assignment]
     """Lists links, including revoked ones and those of ref_ids."""
+    UpdateLink: _aio.UnaryUnaryMultiCallable[_link_pb2.UpdateLinkRequest, _link_pb2.UpdateLinkResponse]  # type: ignore[assignment]
+    """Changes where a link leads and which page it claims. Its code and its enrollment never change.
+    Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+    """
     RevokeLink: _aio.UnaryUnaryMultiCallable[_link_pb2.RevokeLinkRequest, _link_pb2.RevokeLinkResponse]  # type: ignore[assignment]
     """Revokes a link. It records no more clicks, and its earlier clicks no longer earn. Its code stays reserved. Revoking a revoked
     link changes nothing.
@@ -582,7 +619,7 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_affiliate_pb2.DeactivateAffiliateResponse, _abc.Awaitable[_affiliate_pb2.DeactivateAffiliateResponse]]:
         """Deactivates an affiliate. Its links record no clicks, and nothing that happens from now on is credited to it, until
-        ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied if the request says so. They are denied after the
+        ApproveAffiliate. Earlier rewards stay, except that the pending ones are denied or held if the request says so. This is done after the
         deactivation, in several transactions if there are many. If the call fails in between, repeat it: it goes on with the rest.
         Deactivating an INACTIVE affiliate changes nothing else.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_STATE when the affiliate is APPLIED or
@@ -597,6 +634,32 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_affiliate_pb2.RotateAffiliateTokenResponse, _abc.Awaitable[_affiliate_pb2.RotateAffiliateTokenResponse]]:
         """Gives an affiliate a new secret token. The former token selects nobody from then on.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseAffiliate(
+        self,
+        request: _affiliate_pb2.EraseAffiliateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_pb2.EraseAffiliateResponse, _abc.Awaitable[_affiliate_pb2.EraseAffiliateResponse]]:
+        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+        ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+        deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+        link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+        backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchChangeAffiliates(
+        self,
+        request: _affiliate_batch_pb2.BatchChangeAffiliatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_batch_pb2.BatchChangeAffiliatesResponse, _abc.Awaitable[_affiliate_batch_pb2.BatchChangeAffiliatesResponse]]:
+        """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        change that is refused does not affect the others. They may be committed in several transactions.
+        Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
         """
 
     @_abc_1.abstractmethod
@@ -682,6 +745,16 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_link_pb2.ListLinksResponse, _abc.Awaitable[_link_pb2.ListLinksResponse]]:
         """Lists links, including revoked ones and those of ref_ids."""
+
+    @_abc_1.abstractmethod
+    def UpdateLink(
+        self,
+        request: _link_pb2.UpdateLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_link_pb2.UpdateLinkResponse, _abc.Awaitable[_link_pb2.UpdateLinkResponse]]:
+        """Changes where a link leads and which page it claims. Its code and its enrollment never change.
+        Errors: NOT_FOUND with reason LINK_NOT_FOUND, ALREADY_EXISTS when another link claims the page.
+        """
 
     @_abc_1.abstractmethod
     def RevokeLink(

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/api_key.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x81\x03\n\x06\x41piKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x1f\n\x0btext_prefix\x18\x04 \x01(\tR\ntextPrefix\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12;\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\x12>\n\rlast_use_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastUseTime\"\xc2\x01\n\x13\x43reateApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12;\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"\x83\x01\n\x14\x43reateApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12 \n\x0c\x61pi_key_text\x18\x02 \x01(\tR\napiKeyText\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\"\x95\x01\n\x18\x43reateAdminApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\"\xa7\x01\n\x19\x43reateAdminApiKeyResponse\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12-\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12 \n\x0c\x61pi_key_text\x18\x03 \x01(\tR\napiKeyText\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\"0\n\x10GetApiKeyRequest\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId\"B\n\x11GetApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\"\x7f\n\x12ListApiKeysRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\"n\n\x13ListApiKeysResponse\x12/\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x14.headwater.v1.ApiKeyR\x07\x61piKeys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n\x13RevokeApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1c\n\napi_key_id\x18\x02 \x01(\tR\x08\x61piKeyId\"a\n\x14RevokeApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x14\n\x12\x43heckApiKeyRequest\"\x8c\x01\n\x13\x43heckApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12\x1d\n\naccount_id\x18\x02 \x01(\tR\taccountId\x12\'\n\x0f\x61llowed_methods\x18\x03 \x03(\tR\x0e\x61llowedMethods*\xcd\x01\n\nApiKeyKind\x12\x1c\n\x18\x41PI_KEY_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x41PI_KEY_KIND_SERVER_OPERATOR\x10\x01\x12\x16\n\x12\x41PI_KEY_KIND_ADMIN\x10\x02\x12\x19\n\x15\x41PI_KEY_KIND_TRACKING\x10\x03\x12\x15\n\x11\x41PI_KEY_KIND_READ\x10\x04\x12\x17\n\x13\x41PI_KEY_KIND_PAYOUT\x10\x05\x12\x1c\n\x18\x41PI_KEY_KIND_PUBLISHABLE\x10\x06\x42M\n\x10\x64\x65v.headwater.v1B\x0b\x41piKeyProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/api_key.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x92\x04\n\x06\x41piKey\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x1f\n\x0btext_prefix\x18\x04 \x01(\tR\ntextPrefix\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12;\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\x12>\n\rlast_use_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0blastUseTime\x12;\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12)\n\x10\x61llowed_networks\x18\n \x03(\tR\x0f\x61llowedNetworks\x12\'\n\x0f\x61llowed_origins\x18\x0b \x03(\tR\x0e\x61llowedOrigins\"\x96\x02\n\x13\x43reateApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.headwater.v1.ApiKeyKindR\x04kind\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12;\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12)\n\x10\x61llowed_networks\x18\x05 \x03(\tR\x0f\x61llowedNetworks\x12\'\n\x0f\x61llowed_origins\x18\x06 \x03(\tR\x0e\x61llowedOrigins\"\x83\x01\n\x14\x43reateApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12 \n\x0c\x61pi_key_text\x18\x02 \x01(\tR\napiKeyText\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\"\x95\x01\n\x18\x43reateAdminApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\"\xa7\x01\n\x19\x43reateAdminApiKeyResponse\x12\x1d\n\naccount_id\x18\x01 \x01(\tR\taccountId\x12-\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12 \n\x0c\x61pi_key_text\x18\x03 \x01(\tR\napiKeyText\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\"0\n\x10GetApiKeyRequest\x12\x1c\n\napi_key_id\x18\x01 \x01(\tR\x08\x61piKeyId\"B\n\x11GetApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\"\x7f\n\x12ListApiKeysRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\"n\n\x13ListApiKeysResponse\x12/\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x14.headwater.v1.ApiKeyR\x07\x61piKeys\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n\x13UpdateApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12-\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12#\n\rallow_lockout\x18\x04 \x01(\x08R\x0c\x61llowLockout\"a\n\x14UpdateApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"w\n\x13RevokeApiKeyRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1c\n\napi_key_id\x18\x02 \x01(\tR\x08\x61piKeyId\x12#\n\rallow_lockout\x18\x03 \x01(\x08R\x0c\x61llowLockout\"a\n\x14RevokeApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x14\n\x12\x43heckApiKeyRequest\"\x8c\x01\n\x13\x43heckApiKeyResponse\x12-\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12\x1d\n\naccount_id\x18\x02 \x01(\tR\taccountId\x12\'\n\x0f\x61llowed_methods\x18\x03 \x03(\tR\x0e\x61llowedMethods*\xcd\x01\n\nApiKeyKind\x12\x1c\n\x18\x41PI_KEY_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x41PI_KEY_KIND_SERVER_OPERATOR\x10\x01\x12\x16\n\x12\x41PI_KEY_KIND_ADMIN\x10\x02\x12\x19\n\x15\x41PI_KEY_KIND_TRACKING\x10\x03\x12\x15\n\x11\x41PI_KEY_KIND_READ\x10\x04\x12\x17\n\x13\x41PI_KEY_KIND_PAYOUT\x10\x05\x12\x1c\n\x18\x41PI_KEY_KIND_PUBLISHABLE\x10\x06\x42M\n\x10\x64\x65v.headwater.v1B\x0b\x41piKeyProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +36,36 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.api_key_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\013ApiKeyProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_APIKEYKIND']._serialized_start=1882
-  _globals['_APIKEYKIND']._serialized_end=2087
-  _globals['_APIKEY']._serialized_start=134
-  _globals['_APIKEY']._serialized_end=519
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=522
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=716
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=719
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=850
-  _globals['_CREATEADMINAPIKEYREQUEST']._serialized_start=853
-  _globals['_CREATEADMINAPIKEYREQUEST']._serialized_end=1002
-  _globals['_CREATEADMINAPIKEYRESPONSE']._serialized_start=1005
-  _globals['_CREATEADMINAPIKEYRESPONSE']._serialized_end=1172
-  _globals['_GETAPIKEYREQUEST']._serialized_start=1174
-  _globals['_GETAPIKEYREQUEST']._serialized_end=1222
-  _globals['_GETAPIKEYRESPONSE']._serialized_start=1224
-  _globals['_GETAPIKEYRESPONSE']._serialized_end=1290
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1292
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1419
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1421
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1531
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1533
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1615
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1617
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1714
-  _globals['_CHECKAPIKEYREQUEST']._serialized_start=1716
-  _globals['_CHECKAPIKEYREQUEST']._serialized_end=1736
-  _globals['_CHECKAPIKEYRESPONSE']._serialized_start=1739
-  _globals['_CHECKAPIKEYRESPONSE']._serialized_end=1879
+  _globals['_APIKEYKIND']._serialized_start=2481
+  _globals['_APIKEYKIND']._serialized_end=2686
+  _globals['_APIKEY']._serialized_start=168
+  _globals['_APIKEY']._serialized_end=698
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=701
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=979
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=982
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1113
+  _globals['_CREATEADMINAPIKEYREQUEST']._serialized_start=1116
+  _globals['_CREATEADMINAPIKEYREQUEST']._serialized_end=1265
+  _globals['_CREATEADMINAPIKEYRESPONSE']._serialized_start=1268
+  _globals['_CREATEADMINAPIKEYRESPONSE']._serialized_end=1435
+  _globals['_GETAPIKEYREQUEST']._serialized_start=1437
+  _globals['_GETAPIKEYREQUEST']._serialized_end=1485
+  _globals['_GETAPIKEYRESPONSE']._serialized_start=1487
+  _globals['_GETAPIKEYRESPONSE']._serialized_end=1553
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1555
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1682
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1684
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1794
+  _globals['_UPDATEAPIKEYREQUEST']._serialized_start=1797
+  _globals['_UPDATEAPIKEYREQUEST']._serialized_end=1994
+  _globals['_UPDATEAPIKEYRESPONSE']._serialized_start=1996
+  _globals['_UPDATEAPIKEYRESPONSE']._serialized_end=2093
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=2095
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2214
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2216
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2313
+  _globals['_CHECKAPIKEYREQUEST']._serialized_start=2315
+  _globals['_CHECKAPIKEYREQUEST']._serialized_end=2335
+  _globals['_CHECKAPIKEYRESPONSE']._serialized_start=2338
+  _globals['_CHECKAPIKEYRESPONSE']._serialized_end=2478
 # @@protoc_insertion_point(module_scope)

@@ -115,6 +115,8 @@ class _CandidateResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     """The coupon is tied to another item than the one that the sale names."""
     CANDIDATE_RESULT_OFFER_OVER: _CandidateResult.ValueType  # 14
     """The offer that was claimed with the coupon was over when the conversion occurred."""
+    CANDIDATE_RESULT_KIND_NOT_DECLARED: _CandidateResult.ValueType  # 15
+    """The program's terms did not declare the kind of the custom event when it occurred."""
 
 class CandidateResult(_CandidateResult, metaclass=_CandidateResultEnumTypeWrapper):
     """The result of one candidate for a conversion's credit."""
@@ -151,6 +153,8 @@ CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM: CandidateResult.ValueType  # 13
 """The coupon is tied to another item than the one that the sale names."""
 CANDIDATE_RESULT_OFFER_OVER: CandidateResult.ValueType  # 14
 """The offer that was claimed with the coupon was over when the conversion occurred."""
+CANDIDATE_RESULT_KIND_NOT_DECLARED: CandidateResult.ValueType  # 15
+"""The program's terms did not declare the kind of the custom event when it occurred."""
 Global___CandidateResult: _TypeAlias = CandidateResult  # noqa: Y015
 
 @_typing.final
@@ -165,9 +169,11 @@ class AttributionCandidate(_message.Message):
     CLICK_ID_FIELD_NUMBER: _builtins.int
     REF_ID_FIELD_NUMBER: _builtins.int
     TID_FIELD_NUMBER: _builtins.int
+    LINK_ID_FIELD_NUMBER: _builtins.int
     AFFILIATE_ID_FIELD_NUMBER: _builtins.int
     ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    SUB_ID_FIELD_NUMBER: _builtins.int
     source: Global___AttributionSource.ValueType
     """The kind of evidence."""
     lead_id: _builtins.str
@@ -177,15 +183,19 @@ class AttributionCandidate(_message.Message):
     click_id: _builtins.str
     """The id of a click of the visitor."""
     ref_id: _builtins.str
-    """The ref_id or link code that was sent, in lower case."""
+    """The ref_id or link code that was sent and that no link has, in lower case."""
     tid: _builtins.str
     """A tracking id that no click has, as it was sent."""
+    link_id: _builtins.str
+    """The id of the link that has the ref_id or link code that was sent."""
     affiliate_id: _builtins.str
     """The affiliate's id. Empty when the evidence is unknown."""
     enrollment_id: _builtins.str
     """The enrollment's id. Empty when the evidence is unknown."""
     result: Global___CandidateResult.ValueType
     """The result."""
+    sub_id: _builtins.str
+    """The sub-id of the click. Empty for other evidence."""
     def __init__(
         self,
         *,
@@ -195,15 +205,17 @@ class AttributionCandidate(_message.Message):
         click_id: _builtins.str = ...,
         ref_id: _builtins.str = ...,
         tid: _builtins.str = ...,
+        link_id: _builtins.str = ...,
         affiliate_id: _builtins.str = ...,
         enrollment_id: _builtins.str = ...,
         result: Global___CandidateResult.ValueType = ...,
+        sub_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["click_id", b"click_id", "coupon_code", b"coupon_code", "evidence", b"evidence", "lead_id", b"lead_id", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["click_id", b"click_id", "coupon_code", b"coupon_code", "evidence", b"evidence", "lead_id", b"lead_id", "link_id", b"link_id", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "click_id", b"click_id", "coupon_code", b"coupon_code", "enrollment_id", b"enrollment_id", "evidence", b"evidence", "lead_id", b"lead_id", "ref_id", b"ref_id", "result", b"result", "source", b"source", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "click_id", b"click_id", "coupon_code", b"coupon_code", "enrollment_id", b"enrollment_id", "evidence", b"evidence", "lead_id", b"lead_id", "link_id", b"link_id", "ref_id", b"ref_id", "result", b"result", "source", b"source", "sub_id", b"sub_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_evidence: _TypeAlias = _typing.Literal["lead_id", "coupon_code", "click_id", "ref_id", "tid"]  # noqa: Y015
+    _WhichOneofReturnType_evidence: _TypeAlias = _typing.Literal["lead_id", "coupon_code", "click_id", "ref_id", "tid", "link_id"]  # noqa: Y015
     _WhichOneofArgType_evidence: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_evidence) -> _WhichOneofReturnType_evidence | None: ...
 

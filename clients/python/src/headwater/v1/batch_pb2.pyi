@@ -8,8 +8,10 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.rpc import status_pb2 as _status_pb2
+from headwater.v1 import appointment_pb2 as _appointment_pb2
 from headwater.v1 import cancellation_pb2 as _cancellation_pb2
 from headwater.v1 import click_pb2 as _click_pb2
+from headwater.v1 import custom_event_pb2 as _custom_event_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import refund_pb2 as _refund_pb2
 from headwater.v1 import sale_pb2 as _sale_pb2
@@ -35,6 +37,8 @@ class BatchItem(_message.Message):
     SALE_FIELD_NUMBER: _builtins.int
     REFUND_FIELD_NUMBER: _builtins.int
     CANCELLATION_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
+    CUSTOM_EVENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def click(self) -> _click_pb2.RecordClickRequest:
         """A click, as in RecordClick."""
@@ -55,6 +59,14 @@ class BatchItem(_message.Message):
     def cancellation(self) -> _cancellation_pb2.RecordCancellationRequest:
         """A cancellation, as in RecordCancellation."""
 
+    @_builtins.property
+    def appointment(self) -> _appointment_pb2.RecordAppointmentRequest:
+        """An appointment, as in RecordAppointment."""
+
+    @_builtins.property
+    def custom_event(self) -> _custom_event_pb2.RecordCustomEventRequest:
+        """A custom event, as in RecordCustomEvent."""
+
     def __init__(
         self,
         *,
@@ -63,12 +75,14 @@ class BatchItem(_message.Message):
         sale: _sale_pb2.RecordSaleRequest | None = ...,
         refund: _refund_pb2.RecordRefundRequest | None = ...,
         cancellation: _cancellation_pb2.RecordCancellationRequest | None = ...,
+        appointment: _appointment_pb2.RecordAppointmentRequest | None = ...,
+        custom_event: _custom_event_pb2.RecordCustomEventRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancellation", b"cancellation", "click", b"click", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancellation", b"cancellation", "click", b"click", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "appointment", "custom_event"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
@@ -110,6 +124,8 @@ class BatchResult(_message.Message):
     REFUND_FIELD_NUMBER: _builtins.int
     CANCELLATION_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
+    CUSTOM_EVENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def click(self) -> _click_pb2.RecordClickResponse:
         """The click was recorded."""
@@ -136,6 +152,14 @@ class BatchResult(_message.Message):
         1.5 KiB.
         """
 
+    @_builtins.property
+    def appointment(self) -> _appointment_pb2.RecordAppointmentResponse:
+        """The appointment was recorded."""
+
+    @_builtins.property
+    def custom_event(self) -> _custom_event_pb2.RecordCustomEventResponse:
+        """The custom event was recorded."""
+
     def __init__(
         self,
         *,
@@ -145,12 +169,14 @@ class BatchResult(_message.Message):
         refund: _refund_pb2.RecordRefundResponse | None = ...,
         cancellation: _cancellation_pb2.RecordCancellationResponse | None = ...,
         error: _status_pb2.Status | None = ...,
+        appointment: _appointment_pb2.RecordAppointmentResponse | None = ...,
+        custom_event: _custom_event_pb2.RecordCustomEventResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "cancellation", b"cancellation", "click", b"click", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "cancellation", b"cancellation", "click", b"click", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "error"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "error", "appointment", "custom_event"]  # noqa: Y015
     _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
 

@@ -32,16 +32,28 @@ class RecordClickRequest(_message.Message):
     TID_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     REFERRER_URL_FIELD_NUMBER: _builtins.int
+    LANDING_URL_FIELD_NUMBER: _builtins.int
+    SUB_ID_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
     among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
     """
     ref_id: _builtins.str
-    """The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required."""
+    """The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
+    place.
+    """
     tid: _builtins.str
     """The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one."""
     referrer_url: _builtins.str
     """The page that the visitor came from, up to 2,048 characters of any text. Optional."""
+    landing_url: _builtins.str
+    """The page that the visitor came to, up to 2,048 characters. Without `ref_id` the click is one through the active link that claims
+    this page; the scheme, the query, the fragment and a slash at the end do not matter. With `ref_id` it says nothing.
+    """
+    sub_id: _builtins.str
+    """The affiliate's own name for where the link was placed, such as a newsletter, up to 128 characters of any text. Optional. ListClicks
+    filters by it, and the candidates of a conversion have it.
+    """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
@@ -56,10 +68,12 @@ class RecordClickRequest(_message.Message):
         tid: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         referrer_url: _builtins.str = ...,
+        landing_url: _builtins.str = ...,
+        sub_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "occur_time", b"occur_time", "ref_id", b"ref_id", "referrer_url", b"referrer_url", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "landing_url", b"landing_url", "occur_time", b"occur_time", "ref_id", b"ref_id", "referrer_url", b"referrer_url", "sub_id", b"sub_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -124,6 +138,7 @@ class Click(_message.Message):
     REFERRER_URL_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SUB_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `clk_` and 32 hexadecimal digits."""
     tid: _builtins.str
@@ -138,6 +153,8 @@ class Click(_message.Message):
     """The program's id."""
     referrer_url: _builtins.str
     """The page that the visitor came from. May be empty."""
+    sub_id: _builtins.str
+    """The affiliate's own name for where the link was placed. May be empty."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the visitor clicked."""
@@ -158,10 +175,11 @@ class Click(_message.Message):
         referrer_url: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        sub_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "link_id", b"link_id", "occur_time", b"occur_time", "program_id", b"program_id", "referrer_url", b"referrer_url", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "link_id", b"link_id", "occur_time", b"occur_time", "program_id", b"program_id", "referrer_url", b"referrer_url", "sub_id", b"sub_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,6 +199,7 @@ class ListClicksRequest(_message.Message):
     LINK_ID_FIELD_NUMBER: _builtins.int
     TID_FIELD_NUMBER: _builtins.int
     OCCUR_INTERVAL_FIELD_NUMBER: _builtins.int
+    SUB_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -197,6 +216,8 @@ class ListClicksRequest(_message.Message):
     """Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
     because an index would cost every click more than this list saves: about a second per million.
     """
+    sub_id: _builtins.str
+    """Only clicks with exactly this sub-id. Optional."""
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only clicks through links of this affiliate. Optional."""
@@ -216,10 +237,11 @@ class ListClicksRequest(_message.Message):
         link_id: _builtins.str = ...,
         tid: _builtins.str = ...,
         occur_interval: _common_pb2.TimeInterval | None = ...,
+        sub_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "occur_interval", b"occur_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "link_id", b"link_id", "occur_interval", b"occur_interval", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "link_id", b"link_id", "occur_interval", b"occur_interval", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "sub_id", b"sub_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -43,6 +43,10 @@ class _ConversionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Conver
     """A customer cancelled."""
     CONVERSION_KIND_CORRECTION: _ConversionKind.ValueType  # 5
     """The amount of a sale was corrected."""
+    CONVERSION_KIND_APPOINTMENT: _ConversionKind.ValueType  # 6
+    """An appointment with a customer."""
+    CONVERSION_KIND_CUSTOM_EVENT: _ConversionKind.ValueType  # 7
+    """A custom event. `custom_kind` has its kind."""
 
 class ConversionKind(_ConversionKind, metaclass=_ConversionKindEnumTypeWrapper):
     """The kind of event that a conversion is."""
@@ -59,6 +63,10 @@ CONVERSION_KIND_CANCELLATION: ConversionKind.ValueType  # 4
 """A customer cancelled."""
 CONVERSION_KIND_CORRECTION: ConversionKind.ValueType  # 5
 """The amount of a sale was corrected."""
+CONVERSION_KIND_APPOINTMENT: ConversionKind.ValueType  # 6
+"""An appointment with a customer."""
+CONVERSION_KIND_CUSTOM_EVENT: ConversionKind.ValueType  # 7
+"""A custom event. `custom_kind` has its kind."""
 Global___ConversionKind: _TypeAlias = ConversionKind  # noqa: Y015
 
 class _ConversionOutcome:
@@ -169,6 +177,7 @@ class Conversion(_message.Message):
     COMMISSION_ADJUSTMENT_FIELD_NUMBER: _builtins.int
     CORRECTION_REASON_FIELD_NUMBER: _builtins.int
     ITEM_SKU_FIELD_NUMBER: _builtins.int
+    CUSTOM_KIND_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -182,19 +191,19 @@ class Conversion(_message.Message):
     sale_event_id: _builtins.str
     """The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer."""
     lead_id: _builtins.str
-    """The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
-    unknown customer.
+    """The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+    NOT_REFERRED one of an unknown customer.
     """
     channel: Global___SaleChannel.ValueType
     """The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds."""
     coupon_code: _builtins.str
-    """The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    """The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
     empty. Empty in the feed.
     """
     plan: _builtins.str
     """The plan that was bought. A refund has the plan of its sale. May be empty."""
     quantity: _builtins.int
-    """How many were bought. A refund has the quantity of its sale. Zero for leads, cancellations and refunds without a sale."""
+    """How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale."""
     order_id: _builtins.str
     """The merchant's id of the order. A refund has the order of its sale. May be empty."""
     order_number: _builtins.str
@@ -209,10 +218,12 @@ class Conversion(_message.Message):
     """The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it."""
     item_sku: _builtins.str
     """The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty."""
+    custom_kind: _builtins.str
+    """The kind of a custom event, in lower case. Empty for other kinds."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
-        cancellations.
+        """The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+        that has one. Not set for other kinds.
         """
 
     @_builtins.property
@@ -239,7 +250,7 @@ class Conversion(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.AttributionCandidate]:
-        """The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
+        """The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
         `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
         model chose.
         """
@@ -283,10 +294,11 @@ class Conversion(_message.Message):
         commission_adjustment: _common_pb2.Money | None = ...,
         correction_reason: _builtins.str = ...,
         item_sku: _builtins.str = ...,
+        custom_kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,6 +520,7 @@ class ListConversionsRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    CUSTOM_KIND_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -526,6 +539,8 @@ class ListConversionsRequest(_message.Message):
     """
     order_number: _builtins.str
     """Only conversions with exactly this order_number. Optional. See `order_id`."""
+    custom_kind: _builtins.str
+    """Only custom events of this kind. Optional. See `order_id`."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___ConversionKind.ValueType]:
         """Only conversions of these kinds. Empty: all kinds."""
@@ -561,10 +576,11 @@ class ListConversionsRequest(_message.Message):
         view: Global___ConversionView.ValueType = ...,
         order_id: _builtins.str = ...,
         order_number: _builtins.str = ...,
+        custom_kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "lead", b"lead", "occur_interval", b"occur_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "kinds", b"kinds", "lead", b"lead", "occur_interval", b"occur_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "custom_kind", b"custom_kind", "kinds", b"kinds", "lead", b"lead", "occur_interval", b"occur_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

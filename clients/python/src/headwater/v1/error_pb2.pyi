@@ -139,7 +139,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_LAST_KEY: _ErrorReason.ValueType  # 39
     """[FAILED_PRECONDITION] The key is the last admin key of the account that works, or the last operator key of the server. Without it
-    nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+    nobody could create another. Create another key of this kind first, or set allow_lockout. The key_kind is a lower-case word, such as admin. Metadata:
     `key_kind`.
     """
     ERROR_REASON_ANSWER_FULL: _ErrorReason.ValueType  # 40
@@ -172,6 +172,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_CLAIMANT_LIMIT: _ErrorReason.ValueType  # 51
     """[FAILED_PRECONDITION] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`."""
+    ERROR_REASON_API_KEY_REVOKED: _ErrorReason.ValueType  # 52
+    """[FAILED_PRECONDITION] The API key was revoked, which is final. Create another one. Metadata: `api_key_id`."""
+    ERROR_REASON_ACCOUNT_SUSPENDED: _ErrorReason.ValueType  # 53
+    """[PERMISSION_DENIED] An operator has suspended the account, so it may only read. The message has the operator's reason. Ask the
+    operator of the server. Metadata: `suspension_reason`.
+    """
+    ERROR_REASON_VERIFICATION_TOKEN_INVALID: _ErrorReason.ValueType  # 54
+    """[FAILED_PRECONDITION] The token was not mailed to the account's address, was used before, has expired, or a later mail has replaced
+    it. Call UpdateAccount with the same address to get another one.
+    """
+    ERROR_REASON_AFFILIATE_ERASED: _ErrorReason.ValueType  # 55
+    """[FAILED_PRECONDITION] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -304,7 +316,7 @@ backup.
 """
 ERROR_REASON_LAST_KEY: ErrorReason.ValueType  # 39
 """[FAILED_PRECONDITION] The key is the last admin key of the account that works, or the last operator key of the server. Without it
-nobody could create another. Create another key of this kind first. The key_kind is a lower-case word, such as admin. Metadata:
+nobody could create another. Create another key of this kind first, or set allow_lockout. The key_kind is a lower-case word, such as admin. Metadata:
 `key_kind`.
 """
 ERROR_REASON_ANSWER_FULL: ErrorReason.ValueType  # 40
@@ -337,4 +349,16 @@ ERROR_REASON_OFFER_LIMIT: ErrorReason.ValueType  # 50
 """
 ERROR_REASON_CLAIMANT_LIMIT: ErrorReason.ValueType  # 51
 """[FAILED_PRECONDITION] The claimant has as many claims as the offer allows each affiliate. Metadata: `offer_id`, `limit`."""
+ERROR_REASON_API_KEY_REVOKED: ErrorReason.ValueType  # 52
+"""[FAILED_PRECONDITION] The API key was revoked, which is final. Create another one. Metadata: `api_key_id`."""
+ERROR_REASON_ACCOUNT_SUSPENDED: ErrorReason.ValueType  # 53
+"""[PERMISSION_DENIED] An operator has suspended the account, so it may only read. The message has the operator's reason. Ask the
+operator of the server. Metadata: `suspension_reason`.
+"""
+ERROR_REASON_VERIFICATION_TOKEN_INVALID: ErrorReason.ValueType  # 54
+"""[FAILED_PRECONDITION] The token was not mailed to the account's address, was used before, has expired, or a later mail has replaced
+it. Call UpdateAccount with the same address to get another one.
+"""
+ERROR_REASON_AFFILIATE_ERASED: ErrorReason.ValueType  # 55
+"""[FAILED_PRECONDITION] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

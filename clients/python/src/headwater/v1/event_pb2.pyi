@@ -163,6 +163,26 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED."""
     EVENT_KIND_OFFER_ARCHIVED: _EventKind.ValueType  # 49
     """[offer] An offer was archived."""
+    EVENT_KIND_APPOINTMENT_RECORDED: _EventKind.ValueType  # 50
+    """[conversion] A referred appointment was recorded."""
+    EVENT_KIND_CUSTOM_EVENT_RECORDED: _EventKind.ValueType  # 51
+    """[conversion] A referred custom event was recorded."""
+    EVENT_KIND_LINK_UPDATED: _EventKind.ValueType  # 52
+    """[link] A link was changed."""
+    EVENT_KIND_API_KEY_UPDATED: _EventKind.ValueType  # 53
+    """[api_key] An API key was changed."""
+    EVENT_KIND_ACCOUNT_SUSPENDED: _EventKind.ValueType  # 54
+    """[account] An operator suspended the account."""
+    EVENT_KIND_ACCOUNT_RESUMED: _EventKind.ValueType  # 55
+    """[account] An operator ended the suspension of the account."""
+    EVENT_KIND_ACCOUNT_EMAIL_VERIFIED: _EventKind.ValueType  # 56
+    """[account] The owner verified the account's email address."""
+    EVENT_KIND_AFFILIATE_ERASED: _EventKind.ValueType  # 57
+    """The personal data of an affiliate was erased."""
+    EVENT_KIND_REWARD_HELD: _EventKind.ValueType  # 58
+    """A pending reward is kept from approval."""
+    EVENT_KIND_REWARD_RELEASED: _EventKind.ValueType  # 59
+    """ReleaseRewards made a held reward pending again."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -298,6 +318,26 @@ EVENT_KIND_OFFER_CLAIMED: EventKind.ValueType  # 48
 """[offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED."""
 EVENT_KIND_OFFER_ARCHIVED: EventKind.ValueType  # 49
 """[offer] An offer was archived."""
+EVENT_KIND_APPOINTMENT_RECORDED: EventKind.ValueType  # 50
+"""[conversion] A referred appointment was recorded."""
+EVENT_KIND_CUSTOM_EVENT_RECORDED: EventKind.ValueType  # 51
+"""[conversion] A referred custom event was recorded."""
+EVENT_KIND_LINK_UPDATED: EventKind.ValueType  # 52
+"""[link] A link was changed."""
+EVENT_KIND_API_KEY_UPDATED: EventKind.ValueType  # 53
+"""[api_key] An API key was changed."""
+EVENT_KIND_ACCOUNT_SUSPENDED: EventKind.ValueType  # 54
+"""[account] An operator suspended the account."""
+EVENT_KIND_ACCOUNT_RESUMED: EventKind.ValueType  # 55
+"""[account] An operator ended the suspension of the account."""
+EVENT_KIND_ACCOUNT_EMAIL_VERIFIED: EventKind.ValueType  # 56
+"""[account] The owner verified the account's email address."""
+EVENT_KIND_AFFILIATE_ERASED: EventKind.ValueType  # 57
+"""The personal data of an affiliate was erased."""
+EVENT_KIND_REWARD_HELD: EventKind.ValueType  # 58
+"""A pending reward is kept from approval."""
+EVENT_KIND_REWARD_RELEASED: EventKind.ValueType  # 59
+"""ReleaseRewards made a held reward pending again."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -371,7 +411,7 @@ class Event(_message.Message):
 
     @_builtins.property
     def link(self) -> _link_pb2.Link:
-        """A link, without code and destination_url."""
+        """A link, without code, destination_url, claimed_url and referral_link."""
 
     @_builtins.property
     def coupon(self) -> _coupon_pb2.Coupon:

@@ -695,9 +695,9 @@ class GetAttributionResponse(_message.Message):
 
     @_builtins.property
     def conversion(self) -> _conversion_pb2.Conversion:
-        """The sign-up or sale that bound the lead, with all evidence that was considered in `candidates`, won or lost. For a lead that is not
-        bound it is the sign-up or sale that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead bound the
-        lead, and for a lead without such an event.
+        """The sign-up, sale, appointment or custom event that bound the lead, with all evidence that was considered in `candidates`, won or lost.
+        For a lead that is not bound it is the one that was recorded last, which shows why nobody won. Not set if CreateLead or AttributeLead
+        bound the lead, and for a lead without such an event.
         """
 
     @_builtins.property

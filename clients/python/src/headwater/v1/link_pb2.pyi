@@ -5,6 +5,7 @@ Referral links of enrollments."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -60,6 +61,8 @@ class Link(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    CLAIMED_URL_FIELD_NUMBER: _builtins.int
+    REFERRAL_LINK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `lnk_` and 32 hexadecimal digits."""
     enrollment_id: _builtins.str
@@ -76,6 +79,14 @@ class Link(_message.Message):
     """
     state: Global___LinkState.ValueType
     """The state."""
+    claimed_url: _builtins.str
+    """The page that the link claims, as `https://`, host and path. A visit to this page without a code is a click through this link, see
+    `RecordClickRequest.landing_url`. Empty: none. A revoked link claims none. Empty in the feed.
+    """
+    referral_link: _builtins.str
+    """The link to share: `destination_url` with the code in the query parameter `ref`, in the place of any `ref` that the page has. Empty
+    in the feed.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the link was created."""
@@ -95,10 +106,12 @@ class Link(_message.Message):
         state: Global___LinkState.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        claimed_url: _builtins.str = ...,
+        referral_link: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "code", b"code", "create_time", b"create_time", "destination_url", b"destination_url", "enrollment_id", b"enrollment_id", "id", b"id", "revoke_time", b"revoke_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "claimed_url", b"claimed_url", "code", b"code", "create_time", b"create_time", "destination_url", b"destination_url", "enrollment_id", b"enrollment_id", "id", b"id", "referral_link", b"referral_link", "revoke_time", b"revoke_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -114,6 +127,7 @@ class CreateLinkRequest(_message.Message):
     ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     DESTINATION_URL_FIELD_NUMBER: _builtins.int
+    CLAIMED_URL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -126,8 +140,12 @@ class CreateLinkRequest(_message.Message):
     Empty: the server makes a random one.
     """
     destination_url: _builtins.str
-    """The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-    program's.
+    """The page that the link leads to: an http or https URL, up to 2,048 bytes, on one of the program's hosts if the program names any.
+    Empty: the enrollment's landing page, or else the program's.
+    """
+    claimed_url: _builtins.str
+    """A page of the program's hosts, or of the host of its landing page, that the link claims: an http or https URL, up to 2,048 bytes.
+    The scheme, the query, the fragment and a slash at the end do not matter. No other active link may claim it. Optional.
     """
     def __init__(
         self,
@@ -136,10 +154,11 @@ class CreateLinkRequest(_message.Message):
         enrollment_id: _builtins.str = ...,
         code: _builtins.str = ...,
         destination_url: _builtins.str = ...,
+        claimed_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "destination_url", b"destination_url", "enrollment_id", b"enrollment_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claimed_url", b"claimed_url", "code", b"code", "destination_url", b"destination_url", "enrollment_id", b"enrollment_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -294,6 +313,76 @@ class ListLinksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLinksResponse: _TypeAlias = ListLinksResponse  # noqa: Y015
+
+@_typing.final
+class UpdateLinkRequest(_message.Message):
+    """The request of UpdateLink."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def link(self) -> Global___Link:
+        """The new values. `id` identifies the link. The server reads `id` and the fields that `update_mask` names, and ignores the others.
+        Required.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to change: any of `destination_url` and `claimed_url`, with the limits of CreateLink. Required. An empty
+        `destination_url` means the enrollment's landing page, and it must be empty if the code is the enrollment's ref_id. An empty
+        `claimed_url` gives the page up. Both count for clicks that are recorded from now on.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        link: Global___Link | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateLinkRequest: _TypeAlias = UpdateLinkRequest  # noqa: Y015
+
+@_typing.final
+class UpdateLinkResponse(_message.Message):
+    """The answer of UpdateLink."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def link(self) -> Global___Link:
+        """The link after the change."""
+
+    def __init__(
+        self,
+        *,
+        link: Global___Link | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateLinkResponse: _TypeAlias = UpdateLinkResponse  # noqa: Y015
 
 @_typing.final
 class RevokeLinkRequest(_message.Message):

@@ -150,6 +150,7 @@ class Terms(_message.Message):
     ATTRIBUTION_WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     PRECEDENCE_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
+    CUSTOM_KINDS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version, starting at 1. Set by the server, ignored in requests."""
     reach: Global___TermsReach.ValueType
@@ -181,6 +182,12 @@ class Terms(_message.Message):
         means: lead binding, coupon, click.
         """
 
+    @_builtins.property
+    def custom_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
+        in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
+        """
+
     def __init__(
         self,
         *,
@@ -193,10 +200,11 @@ class Terms(_message.Message):
         attribution_window_days: _builtins.int | None = ...,
         precedence: _abc.Iterable[_attribution_pb2.AttributionSource.ValueType] | None = ...,
         rounding: Global___Rounding.ValueType = ...,
+        custom_kinds: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "hold_period_days", b"hold_period_days", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "custom_kinds", b"custom_kinds", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attribution_window_days: _TypeAlias = _typing.Literal["attribution_window_days"]  # noqa: Y015
     _WhichOneofArgType__attribution_window_days: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days"]  # noqa: Y015
@@ -225,6 +233,7 @@ class Program(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prg_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -253,6 +262,12 @@ class Program(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the program last changed."""
 
+    @_builtins.property
+    def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The hosts that links may lead to, in lower case and in order, such as `shop.example`. A host includes its subdomains, and the host of
+        `landing_url` is always one of them. Empty: links may lead to any host.
+        """
+
     def __init__(
         self,
         *,
@@ -266,10 +281,11 @@ class Program(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        hosts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "id", b"id", "is_default", b"is_default", "landing_url", b"landing_url", "state", b"state", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "is_default", b"is_default", "landing_url", b"landing_url", "state", b"state", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,6 +303,7 @@ class CreateProgramRequest(_message.Message):
     LANDING_URL_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     IS_DEFAULT_FIELD_NUMBER: _builtins.int
+    HOSTS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -306,6 +323,12 @@ class CreateProgramRequest(_message.Message):
     def terms(self) -> Global___Terms:
         """Version 1 of the terms. Required, including `commission`."""
 
+    @_builtins.property
+    def hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
+        Empty: any host.
+        """
+
     def __init__(
         self,
         *,
@@ -315,10 +338,11 @@ class CreateProgramRequest(_message.Message):
         landing_url: _builtins.str = ...,
         terms: Global___Terms | None = ...,
         is_default: _builtins.bool = ...,
+        hosts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "display_name", b"display_name", "is_default", b"is_default", "landing_url", b"landing_url", "request_id", b"request_id", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "is_default", b"is_default", "landing_url", b"landing_url", "request_id", b"request_id", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -490,7 +514,8 @@ class UpdateProgramRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `display_name`, `landing_url`, `is_default` and `terms`. Required. `is_default` can only become
+        """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
+        before a change of `hosts` stay as they are. `is_default` can only become
         true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
         former values.
         """

@@ -82,10 +82,14 @@ class _RewardStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardSta
     """FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state."""
     REWARD_STATE_REVERSED: _RewardState.ValueType  # 5
     """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
+    REWARD_STATE_HELD: _RewardState.ValueType  # 6
+    """Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+    is taken back by refunds like a pending one.
+    """
 
 class RewardState(_RewardState, metaclass=_RewardStateEnumTypeWrapper):
-    """The state of a reward. PENDING may become APPROVED, DENIED or REVERSED. APPROVED may become PAID or REVERSED. The other states
-    are final.
+    """The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
+    may become PAID or REVERSED. The other states are final.
     """
 
 REWARD_STATE_UNSPECIFIED: RewardState.ValueType  # 0
@@ -100,6 +104,10 @@ REWARD_STATE_PAID: RewardState.ValueType  # 4
 """FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state."""
 REWARD_STATE_REVERSED: RewardState.ValueType  # 5
 """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
+REWARD_STATE_HELD: RewardState.ValueType  # 6
+"""Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+is taken back by refunds like a pending one.
+"""
 Global___RewardState: _TypeAlias = RewardState  # noqa: Y015
 
 class _RewardView:
@@ -804,6 +812,67 @@ class DenyRewardsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DenyRewardsResponse: _TypeAlias = DenyRewardsResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseRewardsRequest(_message.Message):
+    """The request of ReleaseRewards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REWARD_IDS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def reward_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is released together with the
+        reward that it reduces.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        reward_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "reward_ids", b"reward_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRewardsRequest: _TypeAlias = ReleaseRewardsRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseRewardsResponse(_message.Message):
+    """The answer of ReleaseRewards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REWARDS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def rewards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reward]:
+        """The rewards after the change, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        rewards: _abc.Iterable[Global___Reward] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "rewards", b"rewards"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRewardsResponse: _TypeAlias = ReleaseRewardsResponse  # noqa: Y015
 
 @_typing.final
 class CreateRewardRequest(_message.Message):

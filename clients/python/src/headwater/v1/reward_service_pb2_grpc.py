@@ -56,6 +56,11 @@ class RewardServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsResponse.FromString,
                 _registered_method=True)
+        self.ReleaseRewards = channel.unary_unary(
+                '/headwater.v1.RewardService/ReleaseRewards',
+                request_serializer=headwater_dot_v1_dot_reward__pb2.ReleaseRewardsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_reward__pb2.ReleaseRewardsResponse.FromString,
+                _registered_method=True)
         self.CreateReward = channel.unary_unary(
                 '/headwater.v1.RewardService/CreateReward',
                 request_serializer=headwater_dot_v1_dot_reward__pb2.CreateRewardRequest.SerializeToString,
@@ -117,9 +122,18 @@ class RewardServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DenyRewards(self, request, context):
-        """Denies pending rewards. It denies all of them or none. A denial is final.
+        """Denies pending or held rewards. It denies all of them or none. A denial is final.
         Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-        pending.
+        pending or held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseRewards(self, request, context):
+        """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        after.
+        Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +212,11 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     servicer.DenyRewards,
                     request_deserializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_reward__pb2.DenyRewardsResponse.SerializeToString,
+            ),
+            'ReleaseRewards': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseRewards,
+                    request_deserializer=headwater_dot_v1_dot_reward__pb2.ReleaseRewardsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_reward__pb2.ReleaseRewardsResponse.SerializeToString,
             ),
             'CreateReward': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateReward,
@@ -339,6 +358,33 @@ class RewardService(object):
             '/headwater.v1.RewardService/DenyRewards',
             headwater_dot_v1_dot_reward__pb2.DenyRewardsRequest.SerializeToString,
             headwater_dot_v1_dot_reward__pb2.DenyRewardsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseRewards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.RewardService/ReleaseRewards',
+            headwater_dot_v1_dot_reward__pb2.ReleaseRewardsRequest.SerializeToString,
+            headwater_dot_v1_dot_reward__pb2.ReleaseRewardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,9 +46,14 @@ class RewardServiceStub:
     pending.
     """
     DenyRewards: _grpc.UnaryUnaryMultiCallable[_reward_pb2.DenyRewardsRequest, _reward_pb2.DenyRewardsResponse]
-    """Denies pending rewards. It denies all of them or none. A denial is final.
+    """Denies pending or held rewards. It denies all of them or none. A denial is final.
     Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-    pending.
+    pending or held.
+    """
+    ReleaseRewards: _grpc.UnaryUnaryMultiCallable[_reward_pb2.ReleaseRewardsRequest, _reward_pb2.ReleaseRewardsResponse]
+    """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    after.
+    Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
     """
     CreateReward: _grpc.UnaryUnaryMultiCallable[_reward_pb2.CreateRewardRequest, _reward_pb2.CreateRewardResponse]
     """Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
@@ -93,9 +98,14 @@ class RewardServiceAsyncStub(RewardServiceStub):
     pending.
     """
     DenyRewards: _aio.UnaryUnaryMultiCallable[_reward_pb2.DenyRewardsRequest, _reward_pb2.DenyRewardsResponse]  # type: ignore[assignment]
-    """Denies pending rewards. It denies all of them or none. A denial is final.
+    """Denies pending or held rewards. It denies all of them or none. A denial is final.
     Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-    pending.
+    pending or held.
+    """
+    ReleaseRewards: _aio.UnaryUnaryMultiCallable[_reward_pb2.ReleaseRewardsRequest, _reward_pb2.ReleaseRewardsResponse]  # type: ignore[assignment]
+    """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    after.
+    Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
     """
     CreateReward: _aio.UnaryUnaryMultiCallable[_reward_pb2.CreateRewardRequest, _reward_pb2.CreateRewardResponse]  # type: ignore[assignment]
     """Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is
@@ -161,9 +171,20 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reward_pb2.DenyRewardsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reward_pb2.DenyRewardsResponse, _abc.Awaitable[_reward_pb2.DenyRewardsResponse]]:
-        """Denies pending rewards. It denies all of them or none. A denial is final.
+        """Denies pending or held rewards. It denies all of them or none. A denial is final.
         Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-        pending.
+        pending or held.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseRewards(
+        self,
+        request: _reward_pb2.ReleaseRewardsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reward_pb2.ReleaseRewardsResponse, _abc.Awaitable[_reward_pb2.ReleaseRewardsResponse]]:
+        """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        after.
+        Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
         """
 
     @_abc_1.abstractmethod

@@ -3,11 +3,13 @@
 import grpc
 import warnings
 
+from headwater.v1 import appointment_pb2 as headwater_dot_v1_dot_appointment__pb2
 from headwater.v1 import batch_pb2 as headwater_dot_v1_dot_batch__pb2
 from headwater.v1 import cancellation_pb2 as headwater_dot_v1_dot_cancellation__pb2
 from headwater.v1 import click_pb2 as headwater_dot_v1_dot_click__pb2
 from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
 from headwater.v1 import correction_pb2 as headwater_dot_v1_dot_correction__pb2
+from headwater.v1 import custom_event_pb2 as headwater_dot_v1_dot_custom__event__pb2
 from headwater.v1 import feed_pb2 as headwater_dot_v1_dot_feed__pb2
 from headwater.v1 import lead_pb2 as headwater_dot_v1_dot_lead__pb2
 from headwater.v1 import refund_pb2 as headwater_dot_v1_dot_refund__pb2
@@ -34,7 +36,7 @@ if _version_not_supported:
 
 
 class TrackingServiceStub(object):
-    """Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+    """Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
 
     Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
     call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -79,6 +81,16 @@ class TrackingServiceStub(object):
                 '/headwater.v1.TrackingService/RecordCancellation',
                 request_serializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationResponse.FromString,
+                _registered_method=True)
+        self.RecordAppointment = channel.unary_unary(
+                '/headwater.v1.TrackingService/RecordAppointment',
+                request_serializer=headwater_dot_v1_dot_appointment__pb2.RecordAppointmentRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_appointment__pb2.RecordAppointmentResponse.FromString,
+                _registered_method=True)
+        self.RecordCustomEvent = channel.unary_unary(
+                '/headwater.v1.TrackingService/RecordCustomEvent',
+                request_serializer=headwater_dot_v1_dot_custom__event__pb2.RecordCustomEventRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_custom__event__pb2.RecordCustomEventResponse.FromString,
                 _registered_method=True)
         self.CorrectSale = channel.unary_unary(
                 '/headwater.v1.TrackingService/CorrectSale',
@@ -153,7 +165,7 @@ class TrackingServiceStub(object):
 
 
 class TrackingServiceServicer(object):
-    """Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+    """Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
 
     Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
     call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -210,6 +222,23 @@ class TrackingServiceServicer(object):
     def RecordCancellation(self, request, context):
         """Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
         Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordAppointment(self, request, context):
+        """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordCustomEvent(self, request, context):
+        """Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
+        among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -374,6 +403,16 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationResponse.SerializeToString,
             ),
+            'RecordAppointment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordAppointment,
+                    request_deserializer=headwater_dot_v1_dot_appointment__pb2.RecordAppointmentRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_appointment__pb2.RecordAppointmentResponse.SerializeToString,
+            ),
+            'RecordCustomEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCustomEvent,
+                    request_deserializer=headwater_dot_v1_dot_custom__event__pb2.RecordCustomEventRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_custom__event__pb2.RecordCustomEventResponse.SerializeToString,
+            ),
             'CorrectSale': grpc.unary_unary_rpc_method_handler(
                     servicer.CorrectSale,
                     request_deserializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.FromString,
@@ -453,7 +492,7 @@ def add_TrackingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TrackingService(object):
-    """Clicks, leads, sales, refunds and cancellations of the calling key's account, and its conversions.
+    """Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
 
     Every recorded event has an `event_id` of the merchant's choice, unique per account and kind of event, for ever. It makes the
     call safe to repeat: a call with the same id and the same content changes nothing and returns the first answer with `replayed`
@@ -615,6 +654,60 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/RecordCancellation',
             headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.SerializeToString,
             headwater_dot_v1_dot_cancellation__pb2.RecordCancellationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordAppointment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/RecordAppointment',
+            headwater_dot_v1_dot_appointment__pb2.RecordAppointmentRequest.SerializeToString,
+            headwater_dot_v1_dot_appointment__pb2.RecordAppointmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCustomEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/RecordCustomEvent',
+            headwater_dot_v1_dot_custom__event__pb2.RecordCustomEventRequest.SerializeToString,
+            headwater_dot_v1_dot_custom__event__pb2.RecordCustomEventResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,19 +4,23 @@
 // @generated from file headwater/v1/account.proto (package headwater.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApiKey } from "./api_key_pb.js";
 import { file_headwater_v1_api_key } from "./api_key_pb.js";
+import type { ListOrder } from "./common_pb.js";
+import { file_headwater_v1_common } from "./common_pb.js";
+import type { AccountSelector } from "./selector_pb.js";
+import { file_headwater_v1_selector } from "./selector_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/account.proto.
  */
 export const file_headwater_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvYWNjb3VudC5wcm90bxIMaGVhZHdhdGVyLnYxIsYBCgdBY2NvdW50EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIoCiBtYXhfYWN0aXZlX2NvdXBvbnNfcGVyX2FmZmlsaWF0ZRgEIAEoBRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKFlJlZ2lzdGVyQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSDQoFZW1haWwYAyABKAkikAEKF1JlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIlCgdhcGlfa2V5GAIgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRIUCgxhcGlfa2V5X3RleHQYAyABKAkSEAoIcmVwbGF5ZWQYBCABKAgiEwoRR2V0QWNjb3VudFJlcXVlc3QiPAoSR2V0QWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudCKDAQoUVXBkYXRlQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgdhY2NvdW50GAIgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlEKFVVwZGF0ZUFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAhCTgoQZGV2LmhlYWR3YXRlci52MUIMQWNjb3VudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_api_key]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvYWNjb3VudC5wcm90bxIMaGVhZHdhdGVyLnYxIvUCCgdBY2NvdW50EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIoCiBtYXhfYWN0aXZlX2NvdXBvbnNfcGVyX2FmZmlsaWF0ZRgEIAEoBRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXN0YXRlGAcgASgOMhouaGVhZHdhdGVyLnYxLkFjY291bnRTdGF0ZRIwCgxzdXNwZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAkgASgJEjUKEWVtYWlsX3ZlcmlmeV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJRChZSZWdpc3RlckFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg0KBWVtYWlsGAMgASgJIpABChdSZWdpc3RlckFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSJQoHYXBpX2tleRgCIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSFAoMYXBpX2tleV90ZXh0GAMgASgJEhAKCHJlcGxheWVkGAQgASgIIhMKEUdldEFjY291bnRSZXF1ZXN0IjwKEkdldEFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQigwEKFFVwZGF0ZUFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHYWNjb3VudBgCIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50Ei8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIIpABChNMaXN0QWNjb3VudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIqCgZzdGF0ZXMYBCADKA4yGi5oZWFkd2F0ZXIudjEuQWNjb3VudFN0YXRlIlgKFExpc3RBY2NvdW50c1Jlc3BvbnNlEicKCGFjY291bnRzGAEgAygLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInYKFVN1c3BlbmRBY2NvdW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEi4KB2FjY291bnQYAiABKAsyHS5oZWFkd2F0ZXIudjEuQWNjb3VudFNlbGVjdG9yEhkKEXN1c3BlbnNpb25fcmVhc29uGAMgASgJIlIKFlN1c3BlbmRBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIIloKFFJlc3VtZUFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3IiUQoVUmVzdW1lQWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIQCghyZXBsYXllZBgCIAEoCCJLChlWZXJpZnlBY2NvdW50RW1haWxSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSGgoSdmVyaWZpY2F0aW9uX3Rva2VuGAIgASgJIlYKGlZlcmlmeUFjY291bnRFbWFpbFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIQCghyZXBsYXllZBgCIAEoCCpkCgxBY2NvdW50U3RhdGUSHQoZQUNDT1VOVF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFEFDQ09VTlRfU1RBVEVfQUNUSVZFEAESGwoXQUNDT1VOVF9TVEFURV9TVVNQRU5ERUQQAkJOChBkZXYuaGVhZHdhdGVyLnYxQgxBY2NvdW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_api_key, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * A merchant. All other data belongs to exactly one account.
@@ -65,6 +69,34 @@ export type Account = Message<"headwater.v1.Account"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 6;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether the account may change anything.
+   *
+   * @generated from field: headwater.v1.AccountState state = 7;
+   */
+  state: AccountState;
+
+  /**
+   * Since when the account is suspended. Not set for an active account.
+   *
+   * @generated from field: google.protobuf.Timestamp suspend_time = 8;
+   */
+  suspendTime?: Timestamp | undefined;
+
+  /**
+   * The operator's reason for the suspension. Empty for an active account.
+   *
+   * @generated from field: string suspension_reason = 9;
+   */
+  suspensionReason: string;
+
+  /**
+   * When VerifyAccountEmail verified the email address. Not set for an address that was not verified.
+   *
+   * @generated from field: google.protobuf.Timestamp email_verify_time = 10;
+   */
+  emailVerifyTime?: Timestamp | undefined;
 };
 
 /**
@@ -254,4 +286,292 @@ export type UpdateAccountResponse = Message<"headwater.v1.UpdateAccountResponse"
  */
 export const UpdateAccountResponseSchema: GenMessage<UpdateAccountResponse> = /*@__PURE__*/
   messageDesc(file_headwater_v1_account, 6);
+
+/**
+ * The request of ListAccounts.
+ *
+ * @generated from message headwater.v1.ListAccountsRequest
+ */
+export type ListAccountsRequest = Message<"headwater.v1.ListAccountsRequest"> & {
+  /**
+   * The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+   * holds at most 3 MiB, so it may have fewer entries.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+   *
+   * @generated from field: headwater.v1.ListOrder order = 3;
+   */
+  order: ListOrder;
+
+  /**
+   * Only accounts in these states. Empty: all states.
+   *
+   * @generated from field: repeated headwater.v1.AccountState states = 4;
+   */
+  states: AccountState[];
+};
+
+/**
+ * Describes the message headwater.v1.ListAccountsRequest.
+ * Use `create(ListAccountsRequestSchema)` to create a new message.
+ */
+export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 7);
+
+/**
+ * The answer of ListAccounts.
+ *
+ * @generated from message headwater.v1.ListAccountsResponse
+ */
+export type ListAccountsResponse = Message<"headwater.v1.ListAccountsResponse"> & {
+  /**
+   * One page of accounts.
+   *
+   * @generated from field: repeated headwater.v1.Account accounts = 1;
+   */
+  accounts: Account[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message headwater.v1.ListAccountsResponse.
+ * Use `create(ListAccountsResponseSchema)` to create a new message.
+ */
+export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 8);
+
+/**
+ * The request of SuspendAccount.
+ *
+ * @generated from message headwater.v1.SuspendAccountRequest
+ */
+export type SuspendAccountRequest = Message<"headwater.v1.SuspendAccountRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The account. Required.
+   *
+   * @generated from field: headwater.v1.AccountSelector account = 2;
+   */
+  account?: AccountSelector | undefined;
+
+  /**
+   * Why. The account's owner reads it in each refusal. Required, up to 200 characters.
+   *
+   * @generated from field: string suspension_reason = 3;
+   */
+  suspensionReason: string;
+};
+
+/**
+ * Describes the message headwater.v1.SuspendAccountRequest.
+ * Use `create(SuspendAccountRequestSchema)` to create a new message.
+ */
+export const SuspendAccountRequestSchema: GenMessage<SuspendAccountRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 9);
+
+/**
+ * The answer of SuspendAccount.
+ *
+ * @generated from message headwater.v1.SuspendAccountResponse
+ */
+export type SuspendAccountResponse = Message<"headwater.v1.SuspendAccountResponse"> & {
+  /**
+   * The account after the change.
+   *
+   * @generated from field: headwater.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.SuspendAccountResponse.
+ * Use `create(SuspendAccountResponseSchema)` to create a new message.
+ */
+export const SuspendAccountResponseSchema: GenMessage<SuspendAccountResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 10);
+
+/**
+ * The request of ResumeAccount.
+ *
+ * @generated from message headwater.v1.ResumeAccountRequest
+ */
+export type ResumeAccountRequest = Message<"headwater.v1.ResumeAccountRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The account. Required.
+   *
+   * @generated from field: headwater.v1.AccountSelector account = 2;
+   */
+  account?: AccountSelector | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.ResumeAccountRequest.
+ * Use `create(ResumeAccountRequestSchema)` to create a new message.
+ */
+export const ResumeAccountRequestSchema: GenMessage<ResumeAccountRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 11);
+
+/**
+ * The answer of ResumeAccount.
+ *
+ * @generated from message headwater.v1.ResumeAccountResponse
+ */
+export type ResumeAccountResponse = Message<"headwater.v1.ResumeAccountResponse"> & {
+  /**
+   * The account after the change.
+   *
+   * @generated from field: headwater.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ResumeAccountResponse.
+ * Use `create(ResumeAccountResponseSchema)` to create a new message.
+ */
+export const ResumeAccountResponseSchema: GenMessage<ResumeAccountResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 12);
+
+/**
+ * The request of VerifyAccountEmail.
+ *
+ * @generated from message headwater.v1.VerifyAccountEmailRequest
+ */
+export type VerifyAccountEmailRequest = Message<"headwater.v1.VerifyAccountEmailRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The token of the mail, up to 128 characters. Blanks around it are ignored. Required.
+   *
+   * @generated from field: string verification_token = 2;
+   */
+  verificationToken: string;
+};
+
+/**
+ * Describes the message headwater.v1.VerifyAccountEmailRequest.
+ * Use `create(VerifyAccountEmailRequestSchema)` to create a new message.
+ */
+export const VerifyAccountEmailRequestSchema: GenMessage<VerifyAccountEmailRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 13);
+
+/**
+ * The answer of VerifyAccountEmail.
+ *
+ * @generated from message headwater.v1.VerifyAccountEmailResponse
+ */
+export type VerifyAccountEmailResponse = Message<"headwater.v1.VerifyAccountEmailResponse"> & {
+  /**
+   * The account after the change.
+   *
+   * @generated from field: headwater.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.VerifyAccountEmailResponse.
+ * Use `create(VerifyAccountEmailResponseSchema)` to create a new message.
+ */
+export const VerifyAccountEmailResponseSchema: GenMessage<VerifyAccountEmailResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 14);
+
+/**
+ * Whether an account may change anything.
+ *
+ * @generated from enum headwater.v1.AccountState
+ */
+export enum AccountState {
+  /**
+   * Not set. Refused in requests.
+   *
+   * @generated from enum value: ACCOUNT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The account may do everything.
+   *
+   * @generated from enum value: ACCOUNT_STATE_ACTIVE = 1;
+   */
+  ACTIVE = 1,
+
+  /**
+   * An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
+   * books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
+   * goes on, such as approving rewards whose hold period is over.
+   *
+   * @generated from enum value: ACCOUNT_STATE_SUSPENDED = 2;
+   */
+  SUSPENDED = 2,
+}
+
+/**
+ * Describes the enum headwater.v1.AccountState.
+ */
+export const AccountStateSchema: GenEnum<AccountState> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_account, 0);
 

@@ -6,10 +6,12 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { GetAccountRequestSchema, GetAccountResponseSchema, RegisterAccountRequestSchema, RegisterAccountResponseSchema, UpdateAccountRequestSchema, UpdateAccountResponseSchema } from "./account_pb.js";
+import type { GetAccountRequestSchema, GetAccountResponseSchema, ListAccountsRequestSchema, ListAccountsResponseSchema, RegisterAccountRequestSchema, RegisterAccountResponseSchema, ResumeAccountRequestSchema, ResumeAccountResponseSchema, SuspendAccountRequestSchema, SuspendAccountResponseSchema, UpdateAccountRequestSchema, UpdateAccountResponseSchema, VerifyAccountEmailRequestSchema, VerifyAccountEmailResponseSchema } from "./account_pb.js";
 import { file_headwater_v1_account } from "./account_pb.js";
-import type { CheckApiKeyRequestSchema, CheckApiKeyResponseSchema, CreateAdminApiKeyRequestSchema, CreateAdminApiKeyResponseSchema, CreateApiKeyRequestSchema, CreateApiKeyResponseSchema, GetApiKeyRequestSchema, GetApiKeyResponseSchema, ListApiKeysRequestSchema, ListApiKeysResponseSchema, RevokeApiKeyRequestSchema, RevokeApiKeyResponseSchema } from "./api_key_pb.js";
+import type { CheckApiKeyRequestSchema, CheckApiKeyResponseSchema, CreateAdminApiKeyRequestSchema, CreateAdminApiKeyResponseSchema, CreateApiKeyRequestSchema, CreateApiKeyResponseSchema, GetApiKeyRequestSchema, GetApiKeyResponseSchema, ListApiKeysRequestSchema, ListApiKeysResponseSchema, RevokeApiKeyRequestSchema, RevokeApiKeyResponseSchema, UpdateApiKeyRequestSchema, UpdateApiKeyResponseSchema } from "./api_key_pb.js";
 import { file_headwater_v1_api_key } from "./api_key_pb.js";
+import type { ListAuditEntriesRequestSchema, ListAuditEntriesResponseSchema } from "./audit_pb.js";
+import { file_headwater_v1_audit } from "./audit_pb.js";
 import type { GetServerInfoRequestSchema, GetServerInfoResponseSchema } from "./server_info_pb.js";
 import { file_headwater_v1_server_info } from "./server_info_pb.js";
 
@@ -17,18 +19,18 @@ import { file_headwater_v1_server_info } from "./server_info_pb.js";
  * Describes the file headwater/v1/account_service.proto.
  */
 export const file_headwater_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFkd2F0ZXIvdjEvYWNjb3VudF9zZXJ2aWNlLnByb3RvEgxoZWFkd2F0ZXIudjEy/wYKDkFjY291bnRTZXJ2aWNlEl4KD1JlZ2lzdGVyQWNjb3VudBIkLmhlYWR3YXRlci52MS5SZWdpc3RlckFjY291bnRSZXF1ZXN0GiUuaGVhZHdhdGVyLnYxLlJlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEk8KCkdldEFjY291bnQSHy5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlcXVlc3QaIC5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlc3BvbnNlElgKDVVwZGF0ZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlElUKDENyZWF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkwKCUdldEFwaUtleRIeLmhlYWR3YXRlci52MS5HZXRBcGlLZXlSZXF1ZXN0Gh8uaGVhZHdhdGVyLnYxLkdldEFwaUtleVJlc3BvbnNlElIKC0xpc3RBcGlLZXlzEiAuaGVhZHdhdGVyLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBohLmhlYWR3YXRlci52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlElUKDFJldm9rZUFwaUtleRIhLmhlYWR3YXRlci52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEmQKEUNyZWF0ZUFkbWluQXBpS2V5EiYuaGVhZHdhdGVyLnYxLkNyZWF0ZUFkbWluQXBpS2V5UmVxdWVzdBonLmhlYWR3YXRlci52MS5DcmVhdGVBZG1pbkFwaUtleVJlc3BvbnNlElIKC0NoZWNrQXBpS2V5EiAuaGVhZHdhdGVyLnYxLkNoZWNrQXBpS2V5UmVxdWVzdBohLmhlYWR3YXRlci52MS5DaGVja0FwaUtleVJlc3BvbnNlElgKDUdldFNlcnZlckluZm8SIi5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIy5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlQlUKEGRldi5oZWFkd2F0ZXIudjFCE0FjY291bnRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_account, file_headwater_v1_api_key, file_headwater_v1_server_info]);
+  fileDesc("CiJoZWFkd2F0ZXIvdjEvYWNjb3VudF9zZXJ2aWNlLnByb3RvEgxoZWFkd2F0ZXIudjEysAsKDkFjY291bnRTZXJ2aWNlEl4KD1JlZ2lzdGVyQWNjb3VudBIkLmhlYWR3YXRlci52MS5SZWdpc3RlckFjY291bnRSZXF1ZXN0GiUuaGVhZHdhdGVyLnYxLlJlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEk8KCkdldEFjY291bnQSHy5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlcXVlc3QaIC5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlc3BvbnNlElgKDVVwZGF0ZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlEmcKElZlcmlmeUFjY291bnRFbWFpbBInLmhlYWR3YXRlci52MS5WZXJpZnlBY2NvdW50RW1haWxSZXF1ZXN0GiguaGVhZHdhdGVyLnYxLlZlcmlmeUFjY291bnRFbWFpbFJlc3BvbnNlElUKDExpc3RBY2NvdW50cxIhLmhlYWR3YXRlci52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlElsKDlN1c3BlbmRBY2NvdW50EiMuaGVhZHdhdGVyLnYxLlN1c3BlbmRBY2NvdW50UmVxdWVzdBokLmhlYWR3YXRlci52MS5TdXNwZW5kQWNjb3VudFJlc3BvbnNlElgKDVJlc3VtZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuUmVzdW1lQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuUmVzdW1lQWNjb3VudFJlc3BvbnNlElUKDENyZWF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkwKCUdldEFwaUtleRIeLmhlYWR3YXRlci52MS5HZXRBcGlLZXlSZXF1ZXN0Gh8uaGVhZHdhdGVyLnYxLkdldEFwaUtleVJlc3BvbnNlElIKC0xpc3RBcGlLZXlzEiAuaGVhZHdhdGVyLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBohLmhlYWR3YXRlci52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlElUKDFVwZGF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5VcGRhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlVwZGF0ZUFwaUtleVJlc3BvbnNlElUKDFJldm9rZUFwaUtleRIhLmhlYWR3YXRlci52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEmQKEUNyZWF0ZUFkbWluQXBpS2V5EiYuaGVhZHdhdGVyLnYxLkNyZWF0ZUFkbWluQXBpS2V5UmVxdWVzdBonLmhlYWR3YXRlci52MS5DcmVhdGVBZG1pbkFwaUtleVJlc3BvbnNlEmEKEExpc3RBdWRpdEVudHJpZXMSJS5oZWFkd2F0ZXIudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJi5oZWFkd2F0ZXIudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlElIKC0NoZWNrQXBpS2V5EiAuaGVhZHdhdGVyLnYxLkNoZWNrQXBpS2V5UmVxdWVzdBohLmhlYWR3YXRlci52MS5DaGVja0FwaUtleVJlc3BvbnNlElgKDUdldFNlcnZlckluZm8SIi5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIy5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlQlUKEGRldi5oZWFkd2F0ZXIudjFCE0FjY291bnRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_account, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_server_info]);
 
 /**
  * Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
- * the account. Only CreateAdminApiKey names an account in its request. With an operator key, CreateApiKey, GetApiKey, ListApiKeys and
- * RevokeApiKey are about the operator keys of the server.
+ * the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+ * UpdateApiKey and RevokeApiKey are about the operator keys of the server.
  *
  * @generated from service headwater.v1.AccountService
  */
 export const AccountService: GenService<{
   /**
-   * Creates an account and its first admin key. Operator keys only.
+   * Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
    * Errors: ALREADY_EXISTS when an account with this email exists.
    *
    * @generated from rpc headwater.v1.AccountService.RegisterAccount
@@ -49,7 +51,8 @@ export const AccountService: GenService<{
     output: typeof GetAccountResponseSchema;
   },
   /**
-   * Changes the account of the calling key.
+   * Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
+   * it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
    * Errors: ALREADY_EXISTS when another account has this email.
    *
    * @generated from rpc headwater.v1.AccountService.UpdateAccount
@@ -58,6 +61,53 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof UpdateAccountRequestSchema;
     output: typeof UpdateAccountResponseSchema;
+  },
+  /**
+   * Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+   * days. UpdateAccount with the same address sends another one.
+   * Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+   *
+   * @generated from rpc headwater.v1.AccountService.VerifyAccountEmail
+   */
+  verifyAccountEmail: {
+    methodKind: "unary";
+    input: typeof VerifyAccountEmailRequestSchema;
+    output: typeof VerifyAccountEmailResponseSchema;
+  },
+  /**
+   * Lists the accounts of the server. Operator keys only.
+   *
+   * @generated from rpc headwater.v1.AccountService.ListAccounts
+   */
+  listAccounts: {
+    methodKind: "unary";
+    input: typeof ListAccountsRequestSchema;
+    output: typeof ListAccountsResponseSchema;
+  },
+  /**
+   * Suspends an account: its keys may only read from now on, see AccountState. It takes effect at once on the server that handles the
+   * call, and within 2 seconds on the others. Suspending a suspended account changes only the reason. Operator keys only. The
+   * account's feed has an event, and the server's log names the operator key.
+   * Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.AccountService.SuspendAccount
+   */
+  suspendAccount: {
+    methodKind: "unary";
+    input: typeof SuspendAccountRequestSchema;
+    output: typeof SuspendAccountResponseSchema;
+  },
+  /**
+   * Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
+   * account's feed has an event, and the server's log names the operator key.
+   * Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.AccountService.ResumeAccount
+   */
+  resumeAccount: {
+    methodKind: "unary";
+    input: typeof ResumeAccountRequestSchema;
+    output: typeof ResumeAccountResponseSchema;
   },
   /**
    * Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
@@ -92,11 +142,25 @@ export const AccountService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
+   * Changes the name, the expiry, the networks or the origins of an API key. To replace a key without a pause, create another key,
+   * set the expiry of the old one to the time until which both should work, and move the callers to the new one. The server that
+   * handles the call uses the new values at once, the others within 2 seconds.
+   * Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason API_KEY_REVOKED when the key was revoked, and
+   * with reason LAST_KEY when no other key of those that manage keys would work after the new expiry.
+   *
+   * @generated from rpc headwater.v1.AccountService.UpdateApiKey
+   */
+  updateApiKey: {
+    methodKind: "unary";
+    input: typeof UpdateApiKeyRequestSchema;
+    output: typeof UpdateApiKeyResponseSchema;
+  },
+  /**
    * Revokes an API key. The key stops working at once on the server that handles the call, and within 2 seconds on the others. So do
    * its open streams: no event is sent after the answer of this call, or on another server after these 2 seconds.
    * Revoking a revoked key changes nothing.
    * Errors: NOT_FOUND with reason API_KEY_NOT_FOUND. FAILED_PRECONDITION with reason LAST_KEY when the key is the last admin key of
-   * the account that works, or the last operator key.
+   * the account that works, or the last operator key; `allow_lockout` revokes it all the same.
    *
    * @generated from rpc headwater.v1.AccountService.RevokeApiKey
    */
@@ -116,6 +180,17 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof CreateAdminApiKeyRequestSchema;
     output: typeof CreateAdminApiKeyResponseSchema;
+  },
+  /**
+   * Lists who changed what in the account, with which key, from where and when. With an operator key, lists the changes of operator
+   * keys. What an operator changes in an account is listed in that account.
+   *
+   * @generated from rpc headwater.v1.AccountService.ListAuditEntries
+   */
+  listAuditEntries: {
+    methodKind: "unary";
+    input: typeof ListAuditEntriesRequestSchema;
+    output: typeof ListAuditEntriesResponseSchema;
   },
   /**
    * Returns the calling key, its account and the methods that it may call. Keys of every kind may make this call.

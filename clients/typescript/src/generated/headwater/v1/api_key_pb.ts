@@ -6,8 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { AccountSelector } from "./selector_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/api_key.proto.
  */
 export const file_headwater_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvYXBpX2tleS5wcm90bxIMaGVhZHdhdGVyLnYxIq0CCgZBcGlLZXkSCgoCaWQYASABKAkSJgoEa2luZBgCIAEoDjIYLmhlYWR3YXRlci52MS5BcGlLZXlLaW5kEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRITCgt0ZXh0X3ByZWZpeBgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKYAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKBGtpbmQYAiABKA4yGC5oZWFkd2F0ZXIudjEuQXBpS2V5S2luZBIUCgxkaXNwbGF5X25hbWUYAyABKAkSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImUKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiUKB2FwaV9rZXkYASABKAsyFC5oZWFkd2F0ZXIudjEuQXBpS2V5EhQKDGFwaV9rZXlfdGV4dBgCIAEoCRIQCghyZXBsYXllZBgDIAEoCCJ0ChhDcmVhdGVBZG1pbkFwaUtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdhY2NvdW50GAIgASgLMh0uaGVhZHdhdGVyLnYxLkFjY291bnRTZWxlY3RvchIUCgxkaXNwbGF5X25hbWUYAyABKAkifgoZQ3JlYXRlQWRtaW5BcGlLZXlSZXNwb25zZRISCgphY2NvdW50X2lkGAEgASgJEiUKB2FwaV9rZXkYAiABKAsyFC5oZWFkd2F0ZXIudjEuQXBpS2V5EhQKDGFwaV9rZXlfdGV4dBgDIAEoCRIQCghyZXBsYXllZBgEIAEoCCImChBHZXRBcGlLZXlSZXF1ZXN0EhIKCmFwaV9rZXlfaWQYASABKAkiOgoRR2V0QXBpS2V5UmVzcG9uc2USJQoHYXBpX2tleRgBIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkiYwoSTGlzdEFwaUtleXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlciJWChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiYKCGFwaV9rZXlzGAEgAygLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPQoTUmV2b2tlQXBpS2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCmFwaV9rZXlfaWQYAiABKAkiTwoUUmV2b2tlQXBpS2V5UmVzcG9uc2USJQoHYXBpX2tleRgBIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSEAoIcmVwbGF5ZWQYAiABKAgiFAoSQ2hlY2tBcGlLZXlSZXF1ZXN0ImkKE0NoZWNrQXBpS2V5UmVzcG9uc2USJQoHYXBpX2tleRgBIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSEgoKYWNjb3VudF9pZBgCIAEoCRIXCg9hbGxvd2VkX21ldGhvZHMYAyADKAkqzQEKCkFwaUtleUtpbmQSHAoYQVBJX0tFWV9LSU5EX1VOU1BFQ0lGSUVEEAASIAocQVBJX0tFWV9LSU5EX1NFUlZFUl9PUEVSQVRPUhABEhYKEkFQSV9LRVlfS0lORF9BRE1JThACEhkKFUFQSV9LRVlfS0lORF9UUkFDS0lORxADEhUKEUFQSV9LRVlfS0lORF9SRUFEEAQSFwoTQVBJX0tFWV9LSU5EX1BBWU9VVBAFEhwKGEFQSV9LRVlfS0lORF9QVUJMSVNIQUJMRRAGQk0KEGRldi5oZWFkd2F0ZXIudjFCC0FwaUtleVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvYXBpX2tleS5wcm90bxIMaGVhZHdhdGVyLnYxIpEDCgZBcGlLZXkSCgoCaWQYASABKAkSJgoEa2luZBgCIAEoDjIYLmhlYWR3YXRlci52MS5BcGlLZXlLaW5kEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRITCgt0ZXh0X3ByZWZpeBgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3Jldm9rZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg1sYXN0X3VzZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQYWxsb3dlZF9uZXR3b3JrcxgKIAMoCRIXCg9hbGxvd2VkX29yaWdpbnMYCyADKAkiywEKE0NyZWF0ZUFwaUtleVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgRraW5kGAIgASgOMhguaGVhZHdhdGVyLnYxLkFwaUtleUtpbmQSFAoMZGlzcGxheV9uYW1lGAMgASgJEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBhbGxvd2VkX25ldHdvcmtzGAUgAygJEhcKD2FsbG93ZWRfb3JpZ2lucxgGIAMoCSJlChRDcmVhdGVBcGlLZXlSZXNwb25zZRIlCgdhcGlfa2V5GAEgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRIUCgxhcGlfa2V5X3RleHQYAiABKAkSEAoIcmVwbGF5ZWQYAyABKAgidAoYQ3JlYXRlQWRtaW5BcGlLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3ISFAoMZGlzcGxheV9uYW1lGAMgASgJIn4KGUNyZWF0ZUFkbWluQXBpS2V5UmVzcG9uc2USEgoKYWNjb3VudF9pZBgBIAEoCRIlCgdhcGlfa2V5GAIgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRIUCgxhcGlfa2V5X3RleHQYAyABKAkSEAoIcmVwbGF5ZWQYBCABKAgiJgoQR2V0QXBpS2V5UmVxdWVzdBISCgphcGlfa2V5X2lkGAEgASgJIjoKEUdldEFwaUtleVJlc3BvbnNlEiUKB2FwaV9rZXkYASABKAsyFC5oZWFkd2F0ZXIudjEuQXBpS2V5ImMKEkxpc3RBcGlLZXlzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXIiVgoTTGlzdEFwaUtleXNSZXNwb25zZRImCghhcGlfa2V5cxgBIAMoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpgBChNVcGRhdGVBcGlLZXlSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJQoHYXBpX2tleRgCIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDWFsbG93X2xvY2tvdXQYBCABKAgiTwoUVXBkYXRlQXBpS2V5UmVzcG9uc2USJQoHYXBpX2tleRgBIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSEAoIcmVwbGF5ZWQYAiABKAgiVAoTUmV2b2tlQXBpS2V5UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCmFwaV9rZXlfaWQYAiABKAkSFQoNYWxsb3dfbG9ja291dBgDIAEoCCJPChRSZXZva2VBcGlLZXlSZXNwb25zZRIlCgdhcGlfa2V5GAEgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRIQCghyZXBsYXllZBgCIAEoCCIUChJDaGVja0FwaUtleVJlcXVlc3QiaQoTQ2hlY2tBcGlLZXlSZXNwb25zZRIlCgdhcGlfa2V5GAEgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRISCgphY2NvdW50X2lkGAIgASgJEhcKD2FsbG93ZWRfbWV0aG9kcxgDIAMoCSrNAQoKQXBpS2V5S2luZBIcChhBUElfS0VZX0tJTkRfVU5TUEVDSUZJRUQQABIgChxBUElfS0VZX0tJTkRfU0VSVkVSX09QRVJBVE9SEAESFgoSQVBJX0tFWV9LSU5EX0FETUlOEAISGQoVQVBJX0tFWV9LSU5EX1RSQUNLSU5HEAMSFQoRQVBJX0tFWV9LSU5EX1JFQUQQBBIXChNBUElfS0VZX0tJTkRfUEFZT1VUEAUSHAoYQVBJX0tFWV9LSU5EX1BVQkxJU0hBQkxFEAZCTQoQZGV2LmhlYWR3YXRlci52MUILQXBpS2V5UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * An API key, without its secret text.
@@ -83,6 +83,31 @@ export type ApiKey = Message<"headwater.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp last_use_time = 8;
    */
   lastUseTime?: Timestamp | undefined;
+
+  /**
+   * When UpdateApiKey last changed the key. Not set for a key that it never changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 9;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * The networks that the key works from, such as `203.0.113.0/24` or `2001:db8::/32`. Empty: it works from everywhere. A call from
+   * another address is answered as if the key did not exist. Behind a proxy, the server's setting `trusted_proxies` must name the
+   * proxy, because all calls seem to come from it otherwise. At most 100.
+   *
+   * @generated from field: repeated string allowed_networks = 10;
+   */
+  allowedNetworks: string[];
+
+  /**
+   * The web pages that a publishable key works on, as a browser sends them in the header `origin`, such as `https://shop.example`.
+   * Empty: it works everywhere. A call with another origin, or without one, is answered as if the key did not exist. Keys of other
+   * kinds have none. At most 100.
+   *
+   * @generated from field: repeated string allowed_origins = 11;
+   */
+  allowedOrigins: string[];
 };
 
 /**
@@ -128,6 +153,21 @@ export type CreateApiKeyRequest = Message<"headwater.v1.CreateApiKeyRequest"> & 
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * The networks that the key works from, see `ApiKey.allowed_networks`. An address alone is a network of one address. Optional, at
+   * most 100.
+   *
+   * @generated from field: repeated string allowed_networks = 5;
+   */
+  allowedNetworks: string[];
+
+  /**
+   * The origins that a publishable key works on, see `ApiKey.allowed_origins`. Optional, at most 100 of up to 200 characters.
+   *
+   * @generated from field: repeated string allowed_origins = 6;
+   */
+  allowedOrigins: string[];
 };
 
 /**
@@ -358,6 +398,81 @@ export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__P
   messageDesc(file_headwater_v1_api_key, 8);
 
 /**
+ * The request of UpdateApiKey.
+ *
+ * @generated from message headwater.v1.UpdateApiKeyRequest
+ */
+export type UpdateApiKeyRequest = Message<"headwater.v1.UpdateApiKeyRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The new values. `id` names the key. Otherwise only the fields that `update_mask` names are read. An `expire_time` must be in the
+   * future. Required.
+   *
+   * @generated from field: headwater.v1.ApiKey api_key = 2;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * The fields to change: any of `display_name`, `expire_time`, `allowed_networks` and `allowed_origins`. A list is replaced as a
+   * whole. A field of the mask that is not set is removed: the key then does not expire, or works from everywhere. Required.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Changes the key even if nobody may then be able to manage keys: the last key that manages keys would expire, or the calling key
+   * would not work from the address of this call. RevokeApiKeyRequest says who can then create another.
+   *
+   * @generated from field: bool allow_lockout = 4;
+   */
+  allowLockout: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateApiKeyRequest.
+ * Use `create(UpdateApiKeyRequestSchema)` to create a new message.
+ */
+export const UpdateApiKeyRequestSchema: GenMessage<UpdateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_api_key, 9);
+
+/**
+ * The answer of UpdateApiKey.
+ *
+ * @generated from message headwater.v1.UpdateApiKeyResponse
+ */
+export type UpdateApiKeyResponse = Message<"headwater.v1.UpdateApiKeyResponse"> & {
+  /**
+   * The key after the change.
+   *
+   * @generated from field: headwater.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateApiKeyResponse.
+ * Use `create(UpdateApiKeyResponseSchema)` to create a new message.
+ */
+export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_api_key, 10);
+
+/**
  * The request of RevokeApiKey.
  *
  * @generated from message headwater.v1.RevokeApiKeyRequest
@@ -378,6 +493,14 @@ export type RevokeApiKeyRequest = Message<"headwater.v1.RevokeApiKeyRequest"> & 
    * @generated from field: string api_key_id = 2;
    */
   apiKeyId: string;
+
+  /**
+   * Revokes the key even if it is the last one of those that manage keys. Only an operator can then create another admin key of
+   * the account, with CreateAdminApiKey, and only the command `headwater create-operator-key` another operator key.
+   *
+   * @generated from field: bool allow_lockout = 3;
+   */
+  allowLockout: boolean;
 };
 
 /**
@@ -385,7 +508,7 @@ export type RevokeApiKeyRequest = Message<"headwater.v1.RevokeApiKeyRequest"> & 
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_api_key, 9);
+  messageDesc(file_headwater_v1_api_key, 11);
 
 /**
  * The answer of RevokeApiKey.
@@ -413,7 +536,7 @@ export type RevokeApiKeyResponse = Message<"headwater.v1.RevokeApiKeyResponse"> 
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_api_key, 10);
+  messageDesc(file_headwater_v1_api_key, 12);
 
 /**
  * The request of CheckApiKey.
@@ -428,7 +551,7 @@ export type CheckApiKeyRequest = Message<"headwater.v1.CheckApiKeyRequest"> & {
  * Use `create(CheckApiKeyRequestSchema)` to create a new message.
  */
 export const CheckApiKeyRequestSchema: GenMessage<CheckApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_api_key, 11);
+  messageDesc(file_headwater_v1_api_key, 13);
 
 /**
  * The answer of CheckApiKey.
@@ -463,7 +586,7 @@ export type CheckApiKeyResponse = Message<"headwater.v1.CheckApiKeyResponse"> & 
  * Use `create(CheckApiKeyResponseSchema)` to create a new message.
  */
 export const CheckApiKeyResponseSchema: GenMessage<CheckApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_api_key, 12);
+  messageDesc(file_headwater_v1_api_key, 14);
 
 /**
  * The kind of an API key. It decides which methods the key may call. CheckApiKey returns the methods of the calling key. Calls of

@@ -8,10 +8,14 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Status } from "../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
+import type { RecordAppointmentRequest, RecordAppointmentResponse } from "./appointment_pb.js";
+import { file_headwater_v1_appointment } from "./appointment_pb.js";
 import type { RecordCancellationRequest, RecordCancellationResponse } from "./cancellation_pb.js";
 import { file_headwater_v1_cancellation } from "./cancellation_pb.js";
 import type { RecordClickRequest, RecordClickResponse } from "./click_pb.js";
 import { file_headwater_v1_click } from "./click_pb.js";
+import type { RecordCustomEventRequest, RecordCustomEventResponse } from "./custom_event_pb.js";
+import { file_headwater_v1_custom_event } from "./custom_event_pb.js";
 import type { RecordLeadRequest, RecordLeadResponse } from "./lead_pb.js";
 import { file_headwater_v1_lead } from "./lead_pb.js";
 import type { RecordRefundRequest, RecordRefundResponse } from "./refund_pb.js";
@@ -24,7 +28,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/batch.proto.
  */
 export const file_headwater_v1_batch: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvYmF0Y2gucHJvdG8SDGhlYWR3YXRlci52MSKeAgoJQmF0Y2hJdGVtEjEKBWNsaWNrGAEgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVxdWVzdEgAEi8KBGxlYWQYAiABKAsyHy5oZWFkd2F0ZXIudjEuUmVjb3JkTGVhZFJlcXVlc3RIABIvCgRzYWxlGAMgASgLMh8uaGVhZHdhdGVyLnYxLlJlY29yZFNhbGVSZXF1ZXN0SAASMwoGcmVmdW5kGAQgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3RIABI/CgxjYW5jZWxsYXRpb24YBSABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVxdWVzdEgAQgYKBGl0ZW0iQgoYQmF0Y2hSZWNvcmRFdmVudHNSZXF1ZXN0EiYKBWl0ZW1zGAEgAygLMhcuaGVhZHdhdGVyLnYxLkJhdGNoSXRlbSLMAgoLQmF0Y2hSZXN1bHQSMgoFY2xpY2sYASABKAsyIS5oZWFkd2F0ZXIudjEuUmVjb3JkQ2xpY2tSZXNwb25zZUgAEjAKBGxlYWQYAiABKAsyIC5oZWFkd2F0ZXIudjEuUmVjb3JkTGVhZFJlc3BvbnNlSAASMAoEc2FsZRgDIAEoCzIgLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVzcG9uc2VIABI0CgZyZWZ1bmQYBCABKAsyIi5oZWFkd2F0ZXIudjEuUmVjb3JkUmVmdW5kUmVzcG9uc2VIABJACgxjYW5jZWxsYXRpb24YBSABKAsyKC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVzcG9uc2VIABIjCgVlcnJvchgGIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCAoGYW5zd2VyIkcKGUJhdGNoUmVjb3JkRXZlbnRzUmVzcG9uc2USKgoHcmVzdWx0cxgBIAMoCzIZLmhlYWR3YXRlci52MS5CYXRjaFJlc3VsdEJMChBkZXYuaGVhZHdhdGVyLnYxQgpCYXRjaFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_rpc_status, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvYmF0Y2gucHJvdG8SDGhlYWR3YXRlci52MSKdAwoJQmF0Y2hJdGVtEjEKBWNsaWNrGAEgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVxdWVzdEgAEi8KBGxlYWQYAiABKAsyHy5oZWFkd2F0ZXIudjEuUmVjb3JkTGVhZFJlcXVlc3RIABIvCgRzYWxlGAMgASgLMh8uaGVhZHdhdGVyLnYxLlJlY29yZFNhbGVSZXF1ZXN0SAASMwoGcmVmdW5kGAQgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3RIABI/CgxjYW5jZWxsYXRpb24YBSABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVxdWVzdEgAEj0KC2FwcG9pbnRtZW50GAYgASgLMiYuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVxdWVzdEgAEj4KDGN1c3RvbV9ldmVudBgHIAEoCzImLmhlYWR3YXRlci52MS5SZWNvcmRDdXN0b21FdmVudFJlcXVlc3RIAEIGCgRpdGVtIkIKGEJhdGNoUmVjb3JkRXZlbnRzUmVxdWVzdBImCgVpdGVtcxgBIAMoCzIXLmhlYWR3YXRlci52MS5CYXRjaEl0ZW0izQMKC0JhdGNoUmVzdWx0EjIKBWNsaWNrGAEgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2VIABIwCgRsZWFkGAIgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZExlYWRSZXNwb25zZUgAEjAKBHNhbGUYAyABKAsyIC5oZWFkd2F0ZXIudjEuUmVjb3JkU2FsZVJlc3BvbnNlSAASNAoGcmVmdW5kGAQgASgLMiIuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlc3BvbnNlSAASQAoMY2FuY2VsbGF0aW9uGAUgASgLMiguaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlc3BvbnNlSAASIwoFZXJyb3IYBiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEj4KC2FwcG9pbnRtZW50GAcgASgLMicuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2VIABI/CgxjdXN0b21fZXZlbnQYCCABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ3VzdG9tRXZlbnRSZXNwb25zZUgAQggKBmFuc3dlciJHChlCYXRjaFJlY29yZEV2ZW50c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5oZWFkd2F0ZXIudjEuQmF0Y2hSZXN1bHRCTAoQZGV2LmhlYWR3YXRlci52MUIKQmF0Y2hQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_rpc_status, file_headwater_v1_appointment, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_custom_event, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
 
 /**
  * One event of a batch.
@@ -77,6 +81,22 @@ export type BatchItem = Message<"headwater.v1.BatchItem"> & {
      */
     value: RecordCancellationRequest;
     case: "cancellation";
+  } | {
+    /**
+     * An appointment, as in RecordAppointment.
+     *
+     * @generated from field: headwater.v1.RecordAppointmentRequest appointment = 6;
+     */
+    value: RecordAppointmentRequest;
+    case: "appointment";
+  } | {
+    /**
+     * A custom event, as in RecordCustomEvent.
+     *
+     * @generated from field: headwater.v1.RecordCustomEventRequest custom_event = 7;
+     */
+    value: RecordCustomEventRequest;
+    case: "customEvent";
   } | { case: undefined; value?: undefined };
 };
 
@@ -168,6 +188,22 @@ export type BatchResult = Message<"headwater.v1.BatchResult"> & {
      */
     value: Status;
     case: "error";
+  } | {
+    /**
+     * The appointment was recorded.
+     *
+     * @generated from field: headwater.v1.RecordAppointmentResponse appointment = 7;
+     */
+    value: RecordAppointmentResponse;
+    case: "appointment";
+  } | {
+    /**
+     * The custom event was recorded.
+     *
+     * @generated from field: headwater.v1.RecordCustomEventResponse custom_event = 8;
+     */
+    value: RecordCustomEventResponse;
+    case: "customEvent";
   } | { case: undefined; value?: undefined };
 };
 

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/click.proto.
  */
 export const file_headwater_v1_click: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvY2xpY2sucHJvdG8SDGhlYWR3YXRlci52MSKJAQoSUmVjb3JkQ2xpY2tSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg4KBnJlZl9pZBgCIAEoCRILCgN0aWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVmZXJyZXJfdXJsGAUgASgJIp4BChNSZWNvcmRDbGlja1Jlc3BvbnNlEhAKCGNsaWNrX2lkGAEgASgJEgsKA3RpZBgCIAEoCRIXCg9kZXN0aW5hdGlvbl91cmwYAyABKAkSFAoMYWZmaWxpYXRlX2lkGAQgASgJEhAKCHJlcGxheWVkGAUgASgIEicKCHdhcm5pbmdzGAYgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmci6QEKBUNsaWNrEgoKAmlkGAEgASgJEgsKA3RpZBgCIAEoCRIPCgdsaW5rX2lkGAMgASgJEhUKDWVucm9sbG1lbnRfaWQYBCABKAkSFAoMYWZmaWxpYXRlX2lkGAUgASgJEhIKCnByb2dyYW1faWQYBiABKAkSFAoMcmVmZXJyZXJfdXJsGAcgASgJEi4KCm9jY3VyX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCL8AQoRTGlzdENsaWNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEhIKCnByb2dyYW1faWQYBCABKAkSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEg8KB2xpbmtfaWQYBiABKAkSCwoDdGlkGAcgASgJEjIKDm9jY3VyX2ludGVydmFsGAggASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbCJSChJMaXN0Q2xpY2tzUmVzcG9uc2USIwoGY2xpY2tzGAEgAygLMhMuaGVhZHdhdGVyLnYxLkNsaWNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJMChBkZXYuaGVhZHdhdGVyLnYxQgpDbGlja1Byb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvY2xpY2sucHJvdG8SDGhlYWR3YXRlci52MSKuAQoSUmVjb3JkQ2xpY2tSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg4KBnJlZl9pZBgCIAEoCRILCgN0aWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVmZXJyZXJfdXJsGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEg4KBnN1Yl9pZBgHIAEoCSKeAQoTUmVjb3JkQ2xpY2tSZXNwb25zZRIQCghjbGlja19pZBgBIAEoCRILCgN0aWQYAiABKAkSFwoPZGVzdGluYXRpb25fdXJsGAMgASgJEhQKDGFmZmlsaWF0ZV9pZBgEIAEoCRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIvkBCgVDbGljaxIKCgJpZBgBIAEoCRILCgN0aWQYAiABKAkSDwoHbGlua19pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEhQKDGFmZmlsaWF0ZV9pZBgFIAEoCRISCgpwcm9ncmFtX2lkGAYgASgJEhQKDHJlZmVycmVyX3VybBgHIAEoCRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3ViX2lkGAogASgJIowCChFMaXN0Q2xpY2tzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISEgoKcHJvZ3JhbV9pZBgEIAEoCRIyCglhZmZpbGlhdGUYBSABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDwoHbGlua19pZBgGIAEoCRILCgN0aWQYByABKAkSMgoOb2NjdXJfaW50ZXJ2YWwYCCABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEg4KBnN1Yl9pZBgJIAEoCSJSChJMaXN0Q2xpY2tzUmVzcG9uc2USIwoGY2xpY2tzGAEgAygLMhMuaGVhZHdhdGVyLnYxLkNsaWNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJMChBkZXYuaGVhZHdhdGVyLnYxQgpDbGlja1Byb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * The request of RecordClick.
@@ -35,7 +35,8 @@ export type RecordClickRequest = Message<"headwater.v1.RecordClickRequest"> & {
   eventId: string;
 
   /**
-   * The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required.
+   * The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
+   * place.
    *
    * @generated from field: string ref_id = 2;
    */
@@ -62,6 +63,22 @@ export type RecordClickRequest = Message<"headwater.v1.RecordClickRequest"> & {
    * @generated from field: string referrer_url = 5;
    */
   referrerUrl: string;
+
+  /**
+   * The page that the visitor came to, up to 2,048 characters. Without `ref_id` the click is one through the active link that claims
+   * this page; the scheme, the query, the fragment and a slash at the end do not matter. With `ref_id` it says nothing.
+   *
+   * @generated from field: string landing_url = 6;
+   */
+  landingUrl: string;
+
+  /**
+   * The affiliate's own name for where the link was placed, such as a newsletter, up to 128 characters of any text. Optional. ListClicks
+   * filters by it, and the candidates of a conversion have it.
+   *
+   * @generated from field: string sub_id = 7;
+   */
+  subId: string;
 };
 
 /**
@@ -195,6 +212,13 @@ export type Click = Message<"headwater.v1.Click"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 9;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * The affiliate's own name for where the link was placed. May be empty.
+   *
+   * @generated from field: string sub_id = 10;
+   */
+  subId: string;
 };
 
 /**
@@ -267,6 +291,13 @@ export type ListClicksRequest = Message<"headwater.v1.ListClicksRequest"> & {
    * @generated from field: headwater.v1.TimeInterval occur_interval = 8;
    */
   occurInterval?: TimeInterval | undefined;
+
+  /**
+   * Only clicks with exactly this sub-id. Optional.
+   *
+   * @generated from field: string sub_id = 9;
+   */
+  subId: string;
 };
 
 /**

@@ -24,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/conversion.proto.
  */
 export const file_headwater_v1_conversion: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29udmVyc2lvbi5wcm90bxIMaGVhZHdhdGVyLnYxIsAGCgpDb252ZXJzaW9uEgoKAmlkGAEgASgJEioKBGtpbmQYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAyABKAkSMAoHb3V0Y29tZRgEIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhoKEnNhbGVfY29udmVyc2lvbl9pZBgHIAEoCRIVCg1zYWxlX2V2ZW50X2lkGAggASgJEg8KB2xlYWRfaWQYCSABKAkSJQoHY3JlZGl0cxgKIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSKgoHY2hhbm5lbBgLIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBITCgtjb3Vwb25fY29kZRgMIAEoCRIMCgRwbGFuGA0gASgJEhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIRCglyZWZ1bmRfaWQYESABKAkSJQoHcmV3YXJkcxgSIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSLgoKb2NjdXJfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YFSABKAUSNgoKY2FuZGlkYXRlcxgWIAMoCzIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbkNhbmRpZGF0ZRIqCg1leGNlc3NfYW1vdW50GBcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgZIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIZChFjb3JyZWN0aW9uX3JlYXNvbhgaIAEoCRIQCghpdGVtX3NrdRgYIAEoCSJNCg1SZWNvcmRlZEV2ZW50EioKBGtpbmQYASABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAiABKAkiZQoSQ29udmVyc2lvblNlbGVjdG9yEgwKAmlkGAEgASgJSAASNQoOcmVjb3JkZWRfZXZlbnQYAiABKAsyGy5oZWFkd2F0ZXIudjEuUmVjb3JkZWRFdmVudEgAQgoKCHNlbGVjdG9yIngKFEdldENvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yEioKBHZpZXcYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXciRQoVR2V0Q29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbiJ/ChpCYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBI1Cgtjb252ZXJzaW9ucxgBIAMoCzIgLmhlYWR3YXRlci52MS5Db252ZXJzaW9uU2VsZWN0b3ISKgoEdmlldxgCIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldyJxChBDb252ZXJzaW9uUmVzdWx0Ei4KCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZhbnN3ZXIiTgobQmF0Y2hHZXRDb252ZXJzaW9uc1Jlc3BvbnNlEi8KB3Jlc3VsdHMYASADKAsyHi5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblJlc3VsdCLBAwoWTGlzdENvbnZlcnNpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKwoFa2luZHMYBCADKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSMQoIb3V0Y29tZXMYBSADKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSMgoJYWZmaWxpYXRlGAYgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYByABKAkSKAoEbGVhZBgIIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3ISMgoOb2NjdXJfaW50ZXJ2YWwYCSABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEioKBHZpZXcYCiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXcSEAoIb3JkZXJfaWQYCyABKAkSFAoMb3JkZXJfbnVtYmVyGAwgASgJImEKF0xpc3RDb252ZXJzaW9uc1Jlc3BvbnNlEi0KC2NvbnZlcnNpb25zGAEgAygLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKsMBCg5Db252ZXJzaW9uS2luZBIfChtDT05WRVJTSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIYChRDT05WRVJTSU9OX0tJTkRfTEVBRBABEhgKFENPTlZFUlNJT05fS0lORF9TQUxFEAISGgoWQ09OVkVSU0lPTl9LSU5EX1JFRlVORBADEiAKHENPTlZFUlNJT05fS0lORF9DQU5DRUxMQVRJT04QBBIeChpDT05WRVJTSU9OX0tJTkRfQ09SUkVDVElPThAFKp8BChFDb252ZXJzaW9uT3V0Y29tZRIiCh5DT05WRVJTSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIhCh1DT05WRVJTSU9OX09VVENPTUVfQVRUUklCVVRFRBABEiMKH0NPTlZFUlNJT05fT1VUQ09NRV9OT1RfUkVGRVJSRUQQAhIeChpDT05WRVJTSU9OX09VVENPTUVfV0FJVElORxADKmQKC1NhbGVDaGFubmVsEhwKGFNBTEVfQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhcKE1NBTEVfQ0hBTk5FTF9PTkxJTkUQARIeChpTQUxFX0NIQU5ORUxfUE9JTlRfT0ZfU0FMRRACKmYKDkNvbnZlcnNpb25WaWV3Eh8KG0NPTlZFUlNJT05fVklFV19VTlNQRUNJRklFRBAAEhkKFUNPTlZFUlNJT05fVklFV19CQVNJQxABEhgKFENPTlZFUlNJT05fVklFV19GVUxMEAJCUQoQZGV2LmhlYWR3YXRlci52MUIPQ29udmVyc2lvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_rpc_status, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29udmVyc2lvbi5wcm90bxIMaGVhZHdhdGVyLnYxItUGCgpDb252ZXJzaW9uEgoKAmlkGAEgASgJEioKBGtpbmQYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAyABKAkSMAoHb3V0Y29tZRgEIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhoKEnNhbGVfY29udmVyc2lvbl9pZBgHIAEoCRIVCg1zYWxlX2V2ZW50X2lkGAggASgJEg8KB2xlYWRfaWQYCSABKAkSJQoHY3JlZGl0cxgKIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSKgoHY2hhbm5lbBgLIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBITCgtjb3Vwb25fY29kZRgMIAEoCRIMCgRwbGFuGA0gASgJEhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIRCglyZWZ1bmRfaWQYESABKAkSJQoHcmV3YXJkcxgSIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSLgoKb2NjdXJfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YFSABKAUSNgoKY2FuZGlkYXRlcxgWIAMoCzIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbkNhbmRpZGF0ZRIqCg1leGNlc3NfYW1vdW50GBcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgZIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIZChFjb3JyZWN0aW9uX3JlYXNvbhgaIAEoCRIQCghpdGVtX3NrdRgYIAEoCRITCgtjdXN0b21fa2luZBgbIAEoCSJNCg1SZWNvcmRlZEV2ZW50EioKBGtpbmQYASABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAiABKAkiZQoSQ29udmVyc2lvblNlbGVjdG9yEgwKAmlkGAEgASgJSAASNQoOcmVjb3JkZWRfZXZlbnQYAiABKAsyGy5oZWFkd2F0ZXIudjEuUmVjb3JkZWRFdmVudEgAQgoKCHNlbGVjdG9yIngKFEdldENvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yEioKBHZpZXcYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXciRQoVR2V0Q29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbiJ/ChpCYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBI1Cgtjb252ZXJzaW9ucxgBIAMoCzIgLmhlYWR3YXRlci52MS5Db252ZXJzaW9uU2VsZWN0b3ISKgoEdmlldxgCIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldyJxChBDb252ZXJzaW9uUmVzdWx0Ei4KCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZhbnN3ZXIiTgobQmF0Y2hHZXRDb252ZXJzaW9uc1Jlc3BvbnNlEi8KB3Jlc3VsdHMYASADKAsyHi5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblJlc3VsdCLWAwoWTGlzdENvbnZlcnNpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKwoFa2luZHMYBCADKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSMQoIb3V0Y29tZXMYBSADKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSMgoJYWZmaWxpYXRlGAYgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYByABKAkSKAoEbGVhZBgIIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3ISMgoOb2NjdXJfaW50ZXJ2YWwYCSABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEioKBHZpZXcYCiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXcSEAoIb3JkZXJfaWQYCyABKAkSFAoMb3JkZXJfbnVtYmVyGAwgASgJEhMKC2N1c3RvbV9raW5kGA0gASgJImEKF0xpc3RDb252ZXJzaW9uc1Jlc3BvbnNlEi0KC2NvbnZlcnNpb25zGAEgAygLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKoYCCg5Db252ZXJzaW9uS2luZBIfChtDT05WRVJTSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIYChRDT05WRVJTSU9OX0tJTkRfTEVBRBABEhgKFENPTlZFUlNJT05fS0lORF9TQUxFEAISGgoWQ09OVkVSU0lPTl9LSU5EX1JFRlVORBADEiAKHENPTlZFUlNJT05fS0lORF9DQU5DRUxMQVRJT04QBBIeChpDT05WRVJTSU9OX0tJTkRfQ09SUkVDVElPThAFEh8KG0NPTlZFUlNJT05fS0lORF9BUFBPSU5UTUVOVBAGEiAKHENPTlZFUlNJT05fS0lORF9DVVNUT01fRVZFTlQQByqfAQoRQ29udmVyc2lvbk91dGNvbWUSIgoeQ09OVkVSU0lPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIQodQ09OVkVSU0lPTl9PVVRDT01FX0FUVFJJQlVURUQQARIjCh9DT05WRVJTSU9OX09VVENPTUVfTk9UX1JFRkVSUkVEEAISHgoaQ09OVkVSU0lPTl9PVVRDT01FX1dBSVRJTkcQAypkCgtTYWxlQ2hhbm5lbBIcChhTQUxFX0NIQU5ORUxfVU5TUEVDSUZJRUQQABIXChNTQUxFX0NIQU5ORUxfT05MSU5FEAESHgoaU0FMRV9DSEFOTkVMX1BPSU5UX09GX1NBTEUQAipmCg5Db252ZXJzaW9uVmlldxIfChtDT05WRVJTSU9OX1ZJRVdfVU5TUEVDSUZJRUQQABIZChVDT05WRVJTSU9OX1ZJRVdfQkFTSUMQARIYChRDT05WRVJTSU9OX1ZJRVdfRlVMTBACQlEKEGRldi5oZWFkd2F0ZXIudjFCD0NvbnZlcnNpb25Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_google_rpc_status, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
 
 /**
  * One recorded event, with its credits and rewards.
@@ -61,8 +61,8 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   outcome: ConversionOutcome;
 
   /**
-   * The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. Not set for leads and
-   * cancellations.
+   * The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+   * that has one. Not set for other kinds.
    *
    * @generated from field: headwater.v1.Money amount = 5;
    */
@@ -90,8 +90,8 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   saleEventId: string;
 
   /**
-   * The lead's id. A refund has the lead of its sale. Empty for a sale without a customer, and for a NOT_REFERRED sale of an
-   * unknown customer.
+   * The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+   * NOT_REFERRED one of an unknown customer.
    *
    * @generated from field: string lead_id = 9;
    */
@@ -112,7 +112,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   channel: SaleChannel;
 
   /**
-   * The coupon code that was sent with the lead or sale, in the form of `Coupon.code`. A refund has the code of its sale. May be
+   * The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
    * empty. Empty in the feed.
    *
    * @generated from field: string coupon_code = 12;
@@ -127,7 +127,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   plan: string;
 
   /**
-   * How many were bought. A refund has the quantity of its sale. Zero for leads, cancellations and refunds without a sale.
+   * How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
    *
    * @generated from field: int32 quantity = 14;
    */
@@ -185,7 +185,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   version: number;
 
   /**
-   * The evidence that was considered for a lead or a sale, the source of highest precedence first, including the winner. Only in
+   * The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
    * `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
    * model chose.
    *
@@ -221,6 +221,13 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
    * @generated from field: string item_sku = 24;
    */
   itemSku: string;
+
+  /**
+   * The kind of a custom event, in lower case. Empty for other kinds.
+   *
+   * @generated from field: string custom_kind = 27;
+   */
+  customKind: string;
 };
 
 /**
@@ -524,6 +531,13 @@ export type ListConversionsRequest = Message<"headwater.v1.ListConversionsReques
    * @generated from field: string order_number = 12;
    */
   orderNumber: string;
+
+  /**
+   * Only custom events of this kind. Optional. See `order_id`.
+   *
+   * @generated from field: string custom_kind = 13;
+   */
+  customKind: string;
 };
 
 /**
@@ -608,6 +622,20 @@ export enum ConversionKind {
    * @generated from enum value: CONVERSION_KIND_CORRECTION = 5;
    */
   CORRECTION = 5,
+
+  /**
+   * An appointment with a customer.
+   *
+   * @generated from enum value: CONVERSION_KIND_APPOINTMENT = 6;
+   */
+  APPOINTMENT = 6,
+
+  /**
+   * A custom event. `custom_kind` has its kind.
+   *
+   * @generated from enum value: CONVERSION_KIND_CUSTOM_EVENT = 7;
+   */
+  CUSTOM_EVENT = 7,
 }
 
 /**

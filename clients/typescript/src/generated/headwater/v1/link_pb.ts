@@ -6,8 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { AffiliateSelector } from "./selector_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/link.proto.
  */
 export const file_headwater_v1_link: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGluay5wcm90bxIMaGVhZHdhdGVyLnYxIvABCgRMaW5rEgoKAmlkGAEgASgJEhUKDWVucm9sbG1lbnRfaWQYAiABKAkSFAoMYWZmaWxpYXRlX2lkGAMgASgJEgwKBGNvZGUYBCABKAkSFwoPZGVzdGluYXRpb25fdXJsGAUgASgJEiYKBXN0YXRlGAYgASgOMhcuaGVhZHdhdGVyLnYxLkxpbmtTdGF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImUKEUNyZWF0ZUxpbmtSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCRIMCgRjb2RlGAMgASgJEhcKD2Rlc3RpbmF0aW9uX3VybBgEIAEoCSJIChJDcmVhdGVMaW5rUmVzcG9uc2USIAoEbGluaxgBIAEoCzISLmhlYWR3YXRlci52MS5MaW5rEhAKCHJlcGxheWVkGAIgASgIIiEKDkdldExpbmtSZXF1ZXN0Eg8KB2xpbmtfaWQYASABKAkiMwoPR2V0TGlua1Jlc3BvbnNlEiAKBGxpbmsYASABKAsyEi5oZWFkd2F0ZXIudjEuTGluayLVAQoQTGlzdExpbmtzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhUKDWVucm9sbG1lbnRfaWQYBSABKAkSJwoGc3RhdGVzGAYgAygOMhcuaGVhZHdhdGVyLnYxLkxpbmtTdGF0ZSJPChFMaXN0TGlua3NSZXNwb25zZRIhCgVsaW5rcxgBIAMoCzISLmhlYWR3YXRlci52MS5MaW5rEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI4ChFSZXZva2VMaW5rUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2xpbmtfaWQYAiABKAkiSAoSUmV2b2tlTGlua1Jlc3BvbnNlEiAKBGxpbmsYASABKAsyEi5oZWFkd2F0ZXIudjEuTGluaxIQCghyZXBsYXllZBgCIAEoCCpWCglMaW5rU3RhdGUSGgoWTElOS19TVEFURV9VTlNQRUNJRklFRBAAEhUKEUxJTktfU1RBVEVfQUNUSVZFEAESFgoSTElOS19TVEFURV9SRVZPS0VEEAJCSwoQZGV2LmhlYWR3YXRlci52MUIJTGlua1Byb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGluay5wcm90bxIMaGVhZHdhdGVyLnYxIpwCCgRMaW5rEgoKAmlkGAEgASgJEhUKDWVucm9sbG1lbnRfaWQYAiABKAkSFAoMYWZmaWxpYXRlX2lkGAMgASgJEgwKBGNvZGUYBCABKAkSFwoPZGVzdGluYXRpb25fdXJsGAUgASgJEiYKBXN0YXRlGAYgASgOMhcuaGVhZHdhdGVyLnYxLkxpbmtTdGF0ZRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmV2b2tlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2NsYWltZWRfdXJsGAkgASgJEhUKDXJlZmVycmFsX2xpbmsYCiABKAkiegoRQ3JlYXRlTGlua1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEgwKBGNvZGUYAyABKAkSFwoPZGVzdGluYXRpb25fdXJsGAQgASgJEhMKC2NsYWltZWRfdXJsGAUgASgJIkgKEkNyZWF0ZUxpbmtSZXNwb25zZRIgCgRsaW5rGAEgASgLMhIuaGVhZHdhdGVyLnYxLkxpbmsSEAoIcmVwbGF5ZWQYAiABKAgiIQoOR2V0TGlua1JlcXVlc3QSDwoHbGlua19pZBgBIAEoCSIzCg9HZXRMaW5rUmVzcG9uc2USIAoEbGluaxgBIAEoCzISLmhlYWR3YXRlci52MS5MaW5rItUBChBMaXN0TGlua3NSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISFQoNZW5yb2xsbWVudF9pZBgFIAEoCRInCgZzdGF0ZXMYBiADKA4yFy5oZWFkd2F0ZXIudjEuTGlua1N0YXRlIk8KEUxpc3RMaW5rc1Jlc3BvbnNlEiEKBWxpbmtzGAEgAygLMhIuaGVhZHdhdGVyLnYxLkxpbmsSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInoKEVVwZGF0ZUxpbmtSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSIAoEbGluaxgCIAEoCzISLmhlYWR3YXRlci52MS5MaW5rEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJIChJVcGRhdGVMaW5rUmVzcG9uc2USIAoEbGluaxgBIAEoCzISLmhlYWR3YXRlci52MS5MaW5rEhAKCHJlcGxheWVkGAIgASgIIjgKEVJldm9rZUxpbmtSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDwoHbGlua19pZBgCIAEoCSJIChJSZXZva2VMaW5rUmVzcG9uc2USIAoEbGluaxgBIAEoCzISLmhlYWR3YXRlci52MS5MaW5rEhAKCHJlcGxheWVkGAIgASgIKlYKCUxpbmtTdGF0ZRIaChZMSU5LX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRTElOS19TVEFURV9BQ1RJVkUQARIWChJMSU5LX1NUQVRFX1JFVk9LRUQQAkJLChBkZXYuaGVhZHdhdGVyLnYxQglMaW5rUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * A referral link of an enrollment.
@@ -83,6 +83,22 @@ export type Link = Message<"headwater.v1.Link"> & {
    * @generated from field: google.protobuf.Timestamp revoke_time = 8;
    */
   revokeTime?: Timestamp | undefined;
+
+  /**
+   * The page that the link claims, as `https://`, host and path. A visit to this page without a code is a click through this link, see
+   * `RecordClickRequest.landing_url`. Empty: none. A revoked link claims none. Empty in the feed.
+   *
+   * @generated from field: string claimed_url = 9;
+   */
+  claimedUrl: string;
+
+  /**
+   * The link to share: `destination_url` with the code in the query parameter `ref`, in the place of any `ref` that the page has. Empty
+   * in the feed.
+   *
+   * @generated from field: string referral_link = 10;
+   */
+  referralLink: string;
 };
 
 /**
@@ -123,12 +139,20 @@ export type CreateLinkRequest = Message<"headwater.v1.CreateLinkRequest"> & {
   code: string;
 
   /**
-   * The page that the link leads to: an http or https URL, up to 2,048 bytes. Empty: the enrollment's landing page, or else the
-   * program's.
+   * The page that the link leads to: an http or https URL, up to 2,048 bytes, on one of the program's hosts if the program names any.
+   * Empty: the enrollment's landing page, or else the program's.
    *
    * @generated from field: string destination_url = 4;
    */
   destinationUrl: string;
+
+  /**
+   * A page of the program's hosts, or of the host of its landing page, that the link claims: an http or https URL, up to 2,048 bytes.
+   * The scheme, the query, the fragment and a slash at the end do not matter. No other active link may claim it. Optional.
+   *
+   * @generated from field: string claimed_url = 5;
+   */
+  claimedUrl: string;
 };
 
 /**
@@ -294,6 +318,74 @@ export const ListLinksResponseSchema: GenMessage<ListLinksResponse> = /*@__PURE_
   messageDesc(file_headwater_v1_link, 6);
 
 /**
+ * The request of UpdateLink.
+ *
+ * @generated from message headwater.v1.UpdateLinkRequest
+ */
+export type UpdateLinkRequest = Message<"headwater.v1.UpdateLinkRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The new values. `id` identifies the link. The server reads `id` and the fields that `update_mask` names, and ignores the others.
+   * Required.
+   *
+   * @generated from field: headwater.v1.Link link = 2;
+   */
+  link?: Link | undefined;
+
+  /**
+   * The fields to change: any of `destination_url` and `claimed_url`, with the limits of CreateLink. Required. An empty
+   * `destination_url` means the enrollment's landing page, and it must be empty if the code is the enrollment's ref_id. An empty
+   * `claimed_url` gives the page up. Both count for clicks that are recorded from now on.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateLinkRequest.
+ * Use `create(UpdateLinkRequestSchema)` to create a new message.
+ */
+export const UpdateLinkRequestSchema: GenMessage<UpdateLinkRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_link, 7);
+
+/**
+ * The answer of UpdateLink.
+ *
+ * @generated from message headwater.v1.UpdateLinkResponse
+ */
+export type UpdateLinkResponse = Message<"headwater.v1.UpdateLinkResponse"> & {
+  /**
+   * The link after the change.
+   *
+   * @generated from field: headwater.v1.Link link = 1;
+   */
+  link?: Link | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.UpdateLinkResponse.
+ * Use `create(UpdateLinkResponseSchema)` to create a new message.
+ */
+export const UpdateLinkResponseSchema: GenMessage<UpdateLinkResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_link, 8);
+
+/**
  * The request of RevokeLink.
  *
  * @generated from message headwater.v1.RevokeLinkRequest
@@ -321,7 +413,7 @@ export type RevokeLinkRequest = Message<"headwater.v1.RevokeLinkRequest"> & {
  * Use `create(RevokeLinkRequestSchema)` to create a new message.
  */
 export const RevokeLinkRequestSchema: GenMessage<RevokeLinkRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_link, 7);
+  messageDesc(file_headwater_v1_link, 9);
 
 /**
  * The answer of RevokeLink.
@@ -349,7 +441,7 @@ export type RevokeLinkResponse = Message<"headwater.v1.RevokeLinkResponse"> & {
  * Use `create(RevokeLinkResponseSchema)` to create a new message.
  */
 export const RevokeLinkResponseSchema: GenMessage<RevokeLinkResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_link, 8);
+  messageDesc(file_headwater_v1_link, 10);
 
 /**
  * The state of a link.

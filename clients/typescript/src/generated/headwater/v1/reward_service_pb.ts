@@ -8,14 +8,14 @@ import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { GetBalanceRequestSchema, GetBalanceResponseSchema, ListBalancesRequestSchema, ListBalancesResponseSchema, ListLedgerEntriesRequestSchema, ListLedgerEntriesResponseSchema, VerifyLedgerRequestSchema, VerifyLedgerResponseSchema } from "./ledger_pb.js";
 import { file_headwater_v1_ledger } from "./ledger_pb.js";
-import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, CreateRewardRequestSchema, CreateRewardResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, FulfillRewardRequestSchema, FulfillRewardResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema } from "./reward_pb.js";
+import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, CreateRewardRequestSchema, CreateRewardResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, FulfillRewardRequestSchema, FulfillRewardResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema, ReleaseRewardsRequestSchema, ReleaseRewardsResponseSchema } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 
 /**
  * Describes the file headwater/v1/reward_service.proto.
  */
 export const file_headwater_v1_reward_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTL4BgoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLVBwoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward]);
 
 /**
  * Rewards, balances and the ledger of the calling key's account.
@@ -57,9 +57,9 @@ export const RewardService: GenService<{
     output: typeof ApproveRewardsResponseSchema;
   },
   /**
-   * Denies pending rewards. It denies all of them or none. A denial is final.
+   * Denies pending or held rewards. It denies all of them or none. A denial is final.
    * Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
-   * pending.
+   * pending or held.
    *
    * @generated from rpc headwater.v1.RewardService.DenyRewards
    */
@@ -67,6 +67,18 @@ export const RewardService: GenService<{
     methodKind: "unary";
     input: typeof DenyRewardsRequestSchema;
     output: typeof DenyRewardsResponseSchema;
+  },
+  /**
+   * Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+   * after.
+   * Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
+   *
+   * @generated from rpc headwater.v1.RewardService.ReleaseRewards
+   */
+  releaseRewards: {
+    methodKind: "unary";
+    input: typeof ReleaseRewardsRequestSchema;
+    output: typeof ReleaseRewardsResponseSchema;
   },
   /**
    * Creates a reward by hand, in any unit. It goes to the affiliate of an enrollment, or to the affiliate that a lead is bound to. It is

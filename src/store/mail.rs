@@ -1,0 +1,79 @@
+//! Mail that waits to be sent: rows and reads.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use super::entity::mail as table;
+use super::set::stored::Stored;
+use super::{Store, StoreError, WriteTransaction};
+use crate::domain::id::{AccountId, MailId};
+use crate::domain::mail::{Letter, Mail};
+use crate::domain::set::Needs;
+use crate::domain::time::Time;
+
+impl Stored for Mail {
+    type Table = table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            recipient: self.letter.recipient.clone(),
+            subject: self.letter.subject.clone(),
+            body: self.letter.body.clone(),
+            created_at: self.created_at.micros(),
+            due_at: self.due_at.micros(),
+            tries: self.tries,
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: MailId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            letter: Letter { recipient: row.recipient, subject: row.subject, body: row.body },
+            created_at: Time::from_micros(row.created_at),
+            due_at: Time::from_micros(row.due_at),
+            tries: row.tries,
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
+}
+
+/// The mail of all accounts that is due, the longest waiting first, at most `limit`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<Mail>, StoreError> {
+    let due = table::Entity::find().filter(table::Column::DueAt.lte(now.micros()));
+    let due = due.order_by_asc(table::Column::DueAt).limit(limit);
+    due.all(store.read()).await?.into_iter().map(Mail::from_row).collect()
+}
+
+/// Begins a try of a mail: it is due at `next` from now on. Returns 0 if another server has begun the same try, otherwise 1.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn begin_try(transaction: &WriteTransaction, mail: &Mail, next: Time) -> Result<u64, StoreError> {
+    let update = table::Entity::update_many()
+        .col_expr(table::Column::DueAt, Expr::value(next.micros()))
+        .col_expr(table::Column::Tries, Expr::value(mail.tries.saturating_add(1)))
+        .filter(table::Column::AccountId.eq(mail.account_id.uuid()))
+        .filter(table::Column::Id.eq(mail.id.uuid()))
+        .filter(table::Column::DueAt.eq(mail.due_at.micros()));
+    transaction.connection().execute(&update.into_query()).await
+}
+
+/// Deletes a mail that was sent or given up. Returns how many rows that were.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn remove(transaction: &WriteTransaction, mail: &Mail) -> Result<u64, StoreError> {
+    let delete = table::Entity::delete_many()
+        .filter(table::Column::AccountId.eq(mail.account_id.uuid()))
+        .filter(table::Column::Id.eq(mail.id.uuid()));
+    transaction.connection().execute(&delete.into_query()).await
+}
