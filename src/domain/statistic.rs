@@ -24,6 +24,10 @@ pub enum Figure {
     Refunds,
     /// Cancellations that are credited.
     Cancellations,
+    /// Appointments that are credited.
+    Appointments,
+    /// Events of the merchant's own kinds that are credited.
+    CustomEvents,
     /// The amounts of these sales, in minor units, as they are after corrections.
     SaleAmount(Currency),
     /// The amounts of these refunds, in minor units, positive.
@@ -68,6 +72,8 @@ impl Changes {
         let (counted, amount_of, sign) = match conversion.kind {
             ConversionKind::Lead => (Figure::Leads, None, 0),
             ConversionKind::Cancellation => (Figure::Cancellations, None, 0),
+            ConversionKind::Appointment => (Figure::Appointments, None, 0),
+            ConversionKind::CustomEvent => (Figure::CustomEvents, None, 0),
             ConversionKind::Sale => (Figure::Sales, Some(Figure::SaleAmount as fn(Currency) -> Figure), 1),
             ConversionKind::Refund => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
             // It has changed the amount of its sale.
