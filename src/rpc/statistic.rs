@@ -178,6 +178,8 @@ fn render(key: &RowKey, figures: &Figures) -> pb::StatisticRow {
             Figure::Sales => row.sale_count = value,
             Figure::Refunds => row.refund_count = value,
             Figure::Cancellations => row.cancellation_count = value,
+            Figure::Appointments => row.appointment_count = value,
+            Figure::CustomEvents => row.custom_event_count = value,
             Figure::SaleAmount(currency) => row.sale_amounts.push(money(Money::new(value, currency))),
             Figure::RefundAmount(currency) => row.refund_amounts.push(money(Money::new(value, currency))),
             Figure::Reward(unit, currency) => row.rewards.push(reward_value(unit, Money::new(value, currency))),

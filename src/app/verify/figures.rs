@@ -178,6 +178,8 @@ fn describe(figures: &Figures) -> String {
         Figure::Sales => "sales".to_owned(),
         Figure::Refunds => "refunds".to_owned(),
         Figure::Cancellations => "cancellations".to_owned(),
+        Figure::Appointments => "appointments".to_owned(),
+        Figure::CustomEvents => "custom events".to_owned(),
         Figure::SaleAmount(currency) => format!("{} of sales", currency.code()),
         Figure::RefundAmount(currency) => format!("{} of refunds", currency.code()),
         Figure::Reward(unit, currency) => format!("{} {unit} of rewards", currency.code()),

@@ -33,8 +33,15 @@ const SALE_AMOUNT: u8 = 16;
 const REFUND_AMOUNT: u8 = 17;
 
 /// The stored codes of the figures without a currency. A code never changes its meaning.
-const COUNTS: [(u8, Figure); 5] =
-    [(1, Figure::Clicks), (2, Figure::Leads), (3, Figure::Sales), (4, Figure::Refunds), (5, Figure::Cancellations)];
+const COUNTS: [(u8, Figure); 7] = [
+    (1, Figure::Clicks),
+    (2, Figure::Leads),
+    (3, Figure::Sales),
+    (4, Figure::Refunds),
+    (5, Figure::Cancellations),
+    (6, Figure::Appointments),
+    (7, Figure::CustomEvents),
+];
 
 /// The stored codes of the rewards' units.
 const UNITS: [(u8, RewardUnit); 6] = [
@@ -225,6 +232,8 @@ fn code_of(figure: Figure) -> (u8, Option<Currency>) {
         Figure::Sales => (3, None),
         Figure::Refunds => (4, None),
         Figure::Cancellations => (5, None),
+        Figure::Appointments => (6, None),
+        Figure::CustomEvents => (7, None),
         Figure::SaleAmount(currency) => (SALE_AMOUNT, Some(currency)),
         Figure::RefundAmount(currency) => (REFUND_AMOUNT, Some(currency)),
         Figure::Reward(unit, currency) => (code_of_unit(unit), Some(currency)),
