@@ -91,6 +91,8 @@ mod armed {
         AfterRemoval,
         /// Entries of the tail are in their lists; the tail still has them, and nothing is committed.
         InFold,
+        /// The figures of the tail are in its blocks; the tail still has them, and nothing is committed.
+        InStatisticFold,
         /// A fold is committed; the writer has not gone on.
         AfterFold,
         /// The schema is about to be brought up to date.

@@ -123,6 +123,9 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),
+        "time_zone" => ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia"][number].to_owned(),
+        "first_day" => format!("2026-01-0{}", number + 1),
+        "last_day" => "2026-12-31".to_owned(),
         name if name.ends_with("_url") => format!("https://shop.example/{number}"),
         // Texts that only the server gives out.
         name if ["etag", "_token", "cursor"].iter().any(|end| name.ends_with(end)) => {
@@ -143,6 +146,7 @@ pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
         "commission_override",
         "email",
         "max_active_coupons_per_affiliate",
+        "time_zone",
         "external_id",
         "first_name",
         "profile",

@@ -20,7 +20,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let narrow = [accounts(), programs(), offers(), tracking(), balances(), heads(), lists()];
+        let narrow = [accounts(), programs(), offers(), tracking(), balances(), heads(), lists(), statistics()];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
@@ -104,6 +104,7 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(text("display_name"))
             .col(text("email"))
             .col(count("max_active_coupons_per_affiliate"))
+            .col(json_null("time_zones"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("suspended_at"))
@@ -467,6 +468,18 @@ fn lists() -> Vec<TableCreateStatement> {
             .col(bytes("entries"))
             .take(),
         table("list_block", &["account_id", "key"]).col(id("account_id")).col(bytes("key")).col(bytes("places")).take(),
+    ]
+}
+
+/// The figures of QueryStats: see docs/adr/0025.
+fn statistics() -> Vec<TableCreateStatement> {
+    vec![
+        table("statistic_tail", &["account_id", "id"]).col(id("account_id")).col(id("id")).col(bytes("figures")).take(),
+        table("statistic_block", &["account_id", "key"])
+            .col(id("account_id"))
+            .col(bytes("key"))
+            .col(bytes("figures"))
+            .take(),
     ]
 }
 

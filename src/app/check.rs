@@ -1,5 +1,5 @@
-//! Checks everything that one account has in a database: its books, its feed, its lists and its numbers of coupons. For a person with a copy or a doubt, who has no
-//! key. Changes nothing.
+//! Checks everything that one account has in a database: its books, its feed, its lists, its numbers of coupons and the search of its
+//! affiliates. For a person with a copy or a doubt, who has no key. Changes nothing.
 
 use super::verify::{self, Report};
 use crate::domain::id::AccountId;
@@ -27,7 +27,7 @@ pub async fn accounts(store: &Store) -> Result<Vec<AccountId>, StoreError> {
     }
 }
 
-/// Recomputes the books of one account, and reads its whole feed, all of its lists and its coupons.
+/// Recomputes the books of one account, and reads its whole feed, all of its lists, its coupons and its affiliates.
 ///
 /// # Errors
 /// [`StoreError`] when the database does not answer.
@@ -42,6 +42,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the feed", feed_differences(store, account_id).await)?;
     add(&mut report, "the lists", list_differences(store, account_id).await)?;
     add(&mut report, "the numbers of coupons", count_differences(store, account_id).await)?;
+    add(&mut report, "the search of affiliates", search_differences(store, account_id).await)?;
     Ok(report)
 }
 
@@ -65,6 +66,11 @@ async fn list_differences(store: &Store, account_id: AccountId) -> Result<Vec<St
 /// The differences in the numbers that the limits of coupons and claims are compared with.
 async fn count_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::counts::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The affiliates that a search does not find.
+async fn search_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::search::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The gaps in the feed, from the oldest kept event to the newest.

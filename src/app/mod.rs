@@ -43,7 +43,7 @@ use queue::{Job, Queue, Work};
 use suspects::Suspects;
 pub use worker::approve_due::UpkeepError;
 use worker::{WorkerStatus, Workers};
-use writer::{Reply, STATISTICS_FIRST_COMMANDS, Transactions, Upkeep, Writer};
+use writer::{Counting, Reply, STATISTICS_FIRST_COMMANDS, Transactions, Upkeep, Writer};
 
 /// The answer to a command that was carried out, either now or when its key was first used.
 #[derive(Debug, Clone)]
@@ -167,6 +167,7 @@ impl App {
                 catalogues: Catalogues::default(),
                 suspects: Suspects::default(),
                 folding: Folding::default(),
+                counting: Counting::default(),
                 short_until: None,
                 commands_since_start: 0,
                 statistics_at_commands: STATISTICS_FIRST_COMMANDS,

@@ -7,6 +7,7 @@
 //! once. A row is compared once, as it is in one snapshot; what changes it later is for the next verification.
 
 mod audit;
+mod figures;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,7 +74,9 @@ pub async fn verify_in_slices(store: &Store, account_id: AccountId, slice_rows: 
     walk.rewards_not_met().await?;
     walk.reversed_rewards().await?;
     walk.events().await?;
-    Ok(walk.audit.finish())
+    let mut report = walk.audit.finish();
+    figures::differences(store, account_id, slice_rows).await?.into_iter().for_each(|text| report.differs(text));
+    Ok(report)
 }
 
 /// A snapshot of the books. All of its entries have been read.

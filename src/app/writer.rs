@@ -7,6 +7,8 @@
 //! succeed, and an account's broken row fails only the commands of that account. One such command among n takes about 2 log n
 //! transactions. It is remembered with its account (`suspects.rs`), and the account's commands run after those of the others.
 
+mod counting;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::iter;
@@ -42,6 +44,7 @@ use crate::sampled::Sampled;
 use crate::store::event::EncodeBody;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
+pub(super) use counting::Counting;
 
 /// How many times a single command is tried when it conflicts with another server instance.
 const TRIES_MAX: u32 = 5;
@@ -111,6 +114,7 @@ pub(super) struct Writer {
     pub(super) catalogues: Catalogues,
     pub(super) suspects: Suspects,
     pub(super) folding: Folding,
+    pub(super) counting: Counting,
     /// Until when pauses of the database are kept short, because a light account is at work beside a busy one.
     pub(super) short_until: Option<Instant>,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
@@ -153,6 +157,7 @@ impl Writer {
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
             self.fold_lists(&queue, store::lists::is_due).await;
+            self.fold_figures().await;
         }
         self.store.rest(self.lane).await;
     }
@@ -323,6 +328,7 @@ impl Writer {
         }
         transaction.commit().await?;
         heads.values().for_each(|head| self.note_tail(head));
+        self.counting.note(&set);
         self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
         self.feed.publish(segments);

@@ -85,6 +85,7 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
             display_name: "Harbour Coffee".to_owned(),
             // Every demo registers a new merchant, so that it can be played again on the same database.
             email: format!("owner-{}@harbour-coffee.example", clock::random_code(8)),
+            time_zone: "Europe/Berlin".to_owned(),
         })
         .await?
         .into_inner();

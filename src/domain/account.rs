@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::calendar::{UTC, ZoneSince};
 use super::id::{AccountId, ApiKeyId};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -20,6 +21,8 @@ pub struct Account {
     pub email: String,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: i32,
+    /// The time zones of the account's days, in the order of their times. Before the first one it is UTC.
+    pub time_zones: Vec<ZoneSince>,
     pub created_at: Time,
     pub updated_at: Time,
     /// `None`: the account is active.
@@ -55,6 +58,13 @@ text_enum! {
         Active = "active",
         /// It may only read.
         Suspended = "suspended",
+    }
+}
+
+impl Account {
+    /// The name of the time zone that was set last.
+    pub fn time_zone(&self) -> &str {
+        self.time_zones.last().map_or(UTC, |zone| &zone.name)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
-use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::text_enum::text_enum;
@@ -80,6 +80,8 @@ pub struct Credit {
     pub source: AttributionSource,
     /// Parts per million. The shares of one conversion add up to [`WHOLE_SHARE_PPM`].
     pub share_ppm: i32,
+    /// The link that led to the affiliate, also if it was that of the sign-up that bound the customer.
+    pub link_id: Option<LinkId>,
 }
 
 /// The credits of a conversion or of a lead. A single credit is stored without an allocation.

@@ -9,6 +9,7 @@ pub mod affiliate;
 pub mod affiliate_state;
 pub mod attribution;
 pub mod audit;
+pub mod calendar;
 pub mod claim;
 pub mod click;
 pub mod conversion;
@@ -31,6 +32,7 @@ pub mod request;
 pub mod reward;
 pub mod rule;
 pub mod set;
+pub mod statistic;
 mod text_enum;
 pub mod time;
 

@@ -78,6 +78,8 @@ text_enum! {
         Item = "item",
         /// The offer that is named.
         OfferId = "offer_id",
+        /// The time zone of an account.
+        TimeZone = "time_zone",
         /// The end of an offer's window.
         EndTime = "end_time",
         /// The page that a link leads to.

@@ -22,6 +22,7 @@ use super::call::{Call, page};
 use crate::auth::key;
 use crate::auth::permission;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::calendar::{UTC, zone_name};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount, VerifyAccountEmail};
@@ -45,7 +46,8 @@ impl Change for pb::RegisterAccountRequest {
             pb::RegisterAccountRequest,
             self,
             display_name: canonical::trimmed(&self.display_name),
-            email: canonical::email(&self.email);
+            email: canonical::email(&self.email),
+            time_zone: time_zone(&self.time_zone);
             as_sent: request_id,
         )
     }
@@ -55,9 +57,10 @@ impl Change for pb::RegisterAccountRequest {
         fields.request_id(&self.request_id);
         let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let email = fields.email("email", &self.email);
-        let email = fields.complete(email)?;
+        let time_zone = fields.time_zone("time_zone", &self.time_zone);
+        let (email, time_zone) = fields.complete((email, time_zone))?;
         let (text, key) = key::generate(KeyKind::Admin);
-        Ok((RegisterAccount { display_name, email, key, token: key::verification_token() }, text))
+        Ok((RegisterAccount { display_name, email, time_zone, key, token: key::verification_token() }, text))
     }
 
     fn render(
@@ -86,7 +89,7 @@ impl Change for pb::UpdateAccountRequest {
     type Rule = UpdateAccount;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::Email, "account.email")];
+    const PATHS: FieldPaths = &[(Field::Email, "account.email"), (Field::TimeZone, "account.time_zone")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -106,9 +109,10 @@ impl Change for pb::UpdateAccountRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateAccount, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "email", "max_active_coupons_per_affiliate"];
+        let known = ["display_name", "email", "max_active_coupons_per_affiliate", "time_zone"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
-        let mut rule = UpdateAccount { display_name: None, email: None, max_active_coupons_per_affiliate: None };
+        let mut rule =
+            UpdateAccount { display_name: None, email: None, max_active_coupons_per_affiliate: None, time_zone: None };
         if let Some(values) = fields.required("account", self.account.as_ref()) {
             fields.within("account", |fields| {
                 if paths.contains(&"display_name") {
@@ -122,6 +126,9 @@ impl Change for pb::UpdateAccountRequest {
                     let limit = values.max_active_coupons_per_affiliate;
                     let limit = fields.number("max_active_coupons_per_affiliate", limit, COUPONS_MAX);
                     rule.max_active_coupons_per_affiliate = Some(limit);
+                }
+                if paths.contains(&"time_zone") {
+                    rule.time_zone = fields.time_zone("time_zone", &values.time_zone);
                 }
             });
         }
@@ -282,6 +289,12 @@ pub(super) async fn check_key(call: Call, _: pb::CheckApiKeyRequest) -> Result<p
     })
 }
 
+/// The name of a time zone as it is stored. Without one it is UTC.
+fn time_zone(sent: &str) -> Option<String> {
+    let name = if sent.trim().is_empty() { UTC } else { sent.trim() };
+    zone_name(name).ok().filter(|name| name != sent)
+}
+
 /// The values of an update. Fields outside the mask are not read.
 fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Cow<'message, pb::Account> {
     let limit = &sent.max_active_coupons_per_affiliate;
@@ -292,6 +305,7 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         display_name: mask.field("display_name", &sent.display_name, |text| canonical::trimmed(text)),
         email: mask.field("email", &sent.email, |email| canonical::email(email)),
         max_active_coupons_per_affiliate: mask.field("max_active_coupons_per_affiliate", limit, |_| None),
+        time_zone: mask.field("time_zone", &sent.time_zone, |name| time_zone(name)),
         create_time: canonical::unread(&sent.create_time),
         update_time: canonical::unread(&sent.update_time),
         state: canonical::unread(&sent.state),
@@ -313,6 +327,7 @@ fn account(account: &Account) -> pb::Account {
         display_name: account.display_name.clone(),
         email: account.email.clone(),
         max_active_coupons_per_affiliate: account.max_active_coupons_per_affiliate,
+        time_zone: account.time_zone().to_owned(),
         create_time: Some(timestamp(account.created_at)),
         update_time: Some(timestamp(account.updated_at)),
         state: account.state().number(),

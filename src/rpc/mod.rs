@@ -25,6 +25,7 @@ mod reward;
 mod sale;
 mod server_info;
 mod service;
+mod statistic;
 
 use std::sync::Arc;
 use std::time::Duration;

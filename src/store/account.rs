@@ -9,7 +9,7 @@ use super::backend::bulk::Writes;
 use super::backend::table::Reads;
 use super::entity::{account as table, api_key as key_table, api_key_use as use_table};
 use super::list::{self, Walk};
-use super::row::{RowName, words};
+use super::row::{RowName, to_json, words};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::{SqlKey, Stored};
@@ -30,6 +30,7 @@ impl Stored for Account {
             display_name: self.display_name.clone(),
             email: self.email.clone(),
             max_active_coupons_per_affiliate: self.max_active_coupons_per_affiliate,
+            time_zones: (!self.time_zones.is_empty()).then(|| to_json(&self.time_zones)).transpose()?,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
             suspended_at: self.suspended_at.map(Time::micros),
@@ -54,6 +55,7 @@ impl Stored for Account {
             display_name: row.display_name,
             email: row.email,
             max_active_coupons_per_affiliate: row.max_active_coupons_per_affiliate,
+            time_zones: row.time_zones.map(|text| name.json(&text)).transpose()?.unwrap_or_default(),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
             suspended_at: row.suspended_at.map(Time::from_micros),

@@ -1,6 +1,7 @@
 //! Clicks: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::{click as table, first_click as first_table};
 use super::list::Walk;
@@ -8,7 +9,7 @@ use super::set::Loading;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
-use super::{Store, StoreError};
+use super::{Source, Store, StoreError};
 use crate::domain::click::{Click, FirstClick};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId};
@@ -137,6 +138,27 @@ pub struct ClickQuery {
     pub tid: Option<ClickId>,
     /// Only clicks that occurred in this interval.
     pub occurred: Interval,
+}
+
+/// One page of all clicks of an account, in the order in which they are stored: by visitor. `after` is the visitor and the click before.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn page(
+    source: &impl Source,
+    account_id: AccountId,
+    after: Option<(Uuid, Uuid)>,
+    limit: u64,
+) -> Result<Vec<Click>, StoreError> {
+    use table::Column;
+    let columns = Expr::tuple([Column::Tid, Column::Id].map(|column| Expr::col(column.as_column_ref())));
+    let query = table::Entity::find()
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .apply_if(after, |query, (tid, id)| query.filter(columns.gt(Expr::tuple([Expr::val(tid), Expr::val(id)]))))
+        .order_by_asc(Column::Tid)
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    query.all(source.connection()).await?.into_iter().map(Click::from_row).collect()
 }
 
 /// One page of clicks. Without a visitor it goes through all clicks of the account, because clicks are stored by visitor and have no

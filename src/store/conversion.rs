@@ -20,7 +20,7 @@ use super::set::keyed::rows_by;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
-use super::{Store, StoreError, request};
+use super::{Source, Store, StoreError, request};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
@@ -405,11 +405,27 @@ fn with_candidates(query: Select<table::Entity>, candidates: &str) -> Select<tab
     query.select_only().columns(others).expr_as(Expr::value(candidates), table::Column::Candidates.as_str())
 }
 
-async fn with_rewards(store: &Store, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {
+/// One page of all conversions of an account, without their candidates.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn page(
+    source: &impl Source,
+    account_id: AccountId,
+    after: Option<ConversionId>,
+    limit: u64,
+) -> Result<Vec<ConversionImage>, StoreError> {
+    let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
+    let no_candidates = to_json(&Vec::<Candidate>::new())?;
+    let query = with_candidates(list::page::<Conversion>(account_id, walk), &no_candidates);
+    with_rewards(source, query.all(source.connection()).await?).await
+}
+
+async fn with_rewards(source: &impl Source, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {
     let columns = [reward_table::Column::AccountId, reward_table::Column::ConversionId];
     let keys = rows.iter().map(|row| (row.account_id, row.id));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
-    for row in rows_by::<reward_table::Entity, _>(store.read(), &columns, keys).await? {
+    for row in rows_by::<reward_table::Entity, _>(source.connection(), &columns, keys).await? {
         let Some(conversion_id) = row.conversion_id else { continue };
         rewards.entry(conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
     }

@@ -14,22 +14,26 @@
 //! | 1 | the source's code ([`SOURCES`]) |
 //! | 4 | share_ppm |
 //!
+//! In the form of [`WITH_LINKS`] each credit ends with the UUID of its link, which is nil without one. It is written only if a credit has
+//! a link.
+//!
 //! Integers are little-endian. Stored bytes never change. Another layout gets another version, and this one is read for ever.
 //! `tests` below has the golden bytes.
 
 use sea_orm::ColumnTrait;
 use sea_orm::sea_query::SimpleExpr;
-use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::backend::byte_is_one_of;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{Credit, Credits};
-use crate::domain::id::{AffiliateId, EnrollmentId, ProgramId};
+use crate::domain::id::{AffiliateId, EnrollmentId, LinkId, ProgramId};
 
 const VERSION: u8 = 1;
+const WITH_LINKS: u8 = 2;
 const CREDIT_LENGTH: usize = 3 * 16 + 4 + 1 + 4;
+const LINK_LENGTH: usize = 16;
 
 /// The stored codes of the sources. A code never changes its meaning.
 const SOURCES: [(u8, AttributionSource); 4] = [
@@ -47,8 +51,9 @@ pub(super) struct Malformed;
 pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
     let count = u8::try_from(credits.len())
         .map_err(|_| StoreError::Unexpected(format!("{} credits are too many to store", credits.len())))?;
-    let mut bytes = Vec::with_capacity(2 + CREDIT_LENGTH * credits.len());
-    bytes.extend([VERSION, count]);
+    let has_links = credits.iter().any(|credit| credit.link_id.is_some());
+    let mut bytes = Vec::with_capacity(2 + (CREDIT_LENGTH + LINK_LENGTH) * credits.len());
+    bytes.extend([if has_links { WITH_LINKS } else { VERSION }, count]);
     for credit in credits {
         bytes.extend(credit.affiliate_id.uuid().as_bytes());
         bytes.extend(credit.enrollment_id.uuid().as_bytes());
@@ -56,18 +61,30 @@ pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
         bytes.extend(credit.terms_version.to_le_bytes());
         bytes.push(code(credit.source));
         bytes.extend(credit.share_ppm.to_le_bytes());
+        if has_links {
+            bytes.extend(credit.link_id.map_or(Uuid::nil(), LinkId::uuid).as_bytes());
+        }
     }
     Ok(bytes)
 }
 
 /// The credits of a stored form.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Credits, Malformed> {
-    let [VERSION, count, rest @ ..] = bytes else { return Err(Malformed) };
-    let chunks = rest.chunks_exact(CREDIT_LENGTH);
+    let (length, count, rest) = match bytes {
+        [VERSION, count, rest @ ..] => (CREDIT_LENGTH, count, rest),
+        [WITH_LINKS, count, rest @ ..] => (CREDIT_LENGTH + LINK_LENGTH, count, rest),
+        _ => return Err(Malformed),
+    };
+    let chunks = rest.chunks_exact(length);
     if chunks.len() != usize::from(*count) || !chunks.remainder().is_empty() {
         return Err(Malformed);
     }
-    chunks.map(credit).collect::<Result<SmallVec<_>, _>>()
+    let credits = chunks.map(credit).collect::<Result<Credits, _>>()?;
+    // There is one form of everything.
+    if bytes.first() == Some(&WITH_LINKS) && credits.iter().all(|credit| credit.link_id.is_none()) {
+        return Err(Malformed);
+    }
+    Ok(credits)
 }
 
 fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
@@ -76,7 +93,8 @@ fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
     let (program, rest) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
     let (terms_version, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
     let (code, rest) = rest.split_first().ok_or(Malformed)?;
-    let (share_ppm, _) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    let (share_ppm, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    let link_id = rest.first_chunk::<LINK_LENGTH>().map(|bytes| Uuid::from_bytes(*bytes));
     Ok(Credit {
         affiliate_id: AffiliateId::from_uuid(Uuid::from_bytes(*affiliate)),
         enrollment_id: EnrollmentId::from_uuid(Uuid::from_bytes(*enrollment)),
@@ -84,6 +102,7 @@ fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
         terms_version: i32::from_le_bytes(*terms_version),
         source: SOURCES.iter().find(|(other, _)| other == code).map(|(_, source)| *source).ok_or(Malformed)?,
         share_ppm: i32::from_le_bytes(*share_ppm),
+        link_id: link_id.filter(|id| !id.is_nil()).map(LinkId::from_uuid),
     })
 }
 
@@ -105,21 +124,25 @@ fn code(source: AttributionSource) -> u8 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use smallvec::SmallVec;
 
     use super::*;
 
     fn credits() -> impl Strategy<Value = Credits> {
         let source = proptest::sample::select(AttributionSource::ALL);
         let ids = any::<[u128; 3]>().prop_map(|ids| ids.map(Uuid::from_u128));
-        let credit =
-            (ids, any::<i32>(), source, any::<i32>()).prop_map(|(ids, terms_version, source, share_ppm)| Credit {
+        let link = proptest::option::of((1..u128::MAX).prop_map(|id| LinkId::from_uuid(Uuid::from_u128(id))));
+        let credit = (ids, any::<i32>(), source, any::<i32>(), link).prop_map(
+            |(ids, terms_version, source, share_ppm, link_id)| Credit {
                 affiliate_id: AffiliateId::from_uuid(ids[0]),
                 enrollment_id: EnrollmentId::from_uuid(ids[1]),
                 program_id: ProgramId::from_uuid(ids[2]),
                 terms_version,
                 source,
                 share_ppm,
-            });
+                link_id,
+            },
+        );
         proptest::collection::vec(credit, 0..5).prop_map(SmallVec::from_vec)
     }
 
@@ -156,6 +179,7 @@ mod tests {
             terms_version: 258,
             source,
             share_ppm,
+            link_id: None,
         };
         let credits = [credit(1, AttributionSource::Coupon, 600_000), credit(4, AttributionSource::Click, 400_000)];
         let id = |last: u8| -> Vec<u8> { std::iter::repeat_n(0, 15).chain([last]).collect() };
@@ -166,8 +190,11 @@ mod tests {
         ];
         assert_eq!(to_bytes(&credits), Ok(golden.concat()));
         assert_eq!(to_bytes(&[]), Ok(vec![1, 0]));
+        let linked = Credit { link_id: Some(LinkId::from_uuid(Uuid::from_u128(7))), ..credits[0] };
+        let golden = [vec![2, 1], golden[1].clone(), id(7)].concat();
+        assert_eq!(to_bytes(&[linked]), Ok(golden));
         let many = vec![credits[0]; 256];
         assert!(to_bytes(&many[..255]).is_ok() && to_bytes(&many).is_err());
-        assert_eq!(from_bytes(&[2, 0]), Err(Malformed), "a version that is not known");
+        assert_eq!(from_bytes(&[3, 0]), Err(Malformed), "a version that is not known");
     }
 }

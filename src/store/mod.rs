@@ -37,6 +37,7 @@ mod row;
 pub mod search;
 mod segment;
 pub mod set;
+pub mod statistic;
 pub mod write_trial;
 
 pub use backend::SchemaColumn;

@@ -225,6 +225,20 @@ pub async fn page(
     list(source, account_id, &RewardQuery::default(), walk).await
 }
 
+/// One page of the rewards that people created.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn page_by_hand(
+    source: &impl Source,
+    account_id: AccountId,
+    after: Option<RewardId>,
+    limit: u64,
+) -> Result<Vec<Reward>, StoreError> {
+    let walk = Walk { after: after.map(RewardId::uuid), ..Walk::first(limit) };
+    list(source, account_id, &RewardQuery { is_by_hand: Some(true), ..RewardQuery::default() }, walk).await
+}
+
 /// Those of these rewards that exist.
 ///
 /// # Errors

@@ -16,10 +16,10 @@ use super::backend::lane::WriteConnection;
 use super::backend::search::{self as index, Document, Wanted};
 use super::backend::table::Reads;
 use super::entity::{affiliate as table, enrollment as enrollment_table};
-use super::list::Walk;
+use super::list::{self, Walk};
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
-use super::{Store, StoreError, WriteTransaction};
+use super::{Snapshot, Source, Store, StoreError, WriteTransaction};
 use crate::domain::affiliate::Affiliate;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::set::{Kind, WorkingSet};
@@ -150,6 +150,49 @@ async fn ref_ids(
         ref_ids.entry((row.account_id, row.affiliate_id)).or_default().push(row.ref_id);
     }
     Ok(ref_ids)
+}
+
+/// How many affiliates are compared at once, and how many differences are named.
+const COMPARED_AT_ONCE: u64 = 1_000;
+const DIFFERENCES_MAX: usize = 10;
+
+/// The affiliates that a search would not find by all of their names, and documents without an affiliate, in words.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    let connection = snapshot.connection();
+    let (mut differences, mut missing_count, mut count, mut after) = (Vec::new(), 0, 0_i64, None);
+    loop {
+        let walk = Walk { after, ..Walk::first(COMPARED_AT_ONCE) };
+        let rows = list::page::<Affiliate>(account_id, walk).all(connection).await?;
+        let keys = rows.iter().map(|row| (row.account_id, row.id));
+        let ref_ids = ref_ids(connection, keys).await?;
+        for row in &rows {
+            let grams = grams(account_id, &names(row, of(&ref_ids, row)));
+            if index::has(connection, row.account_id, row.id, &grams).await? {
+                continue;
+            }
+            missing_count += 1;
+            if differences.len() < DIFFERENCES_MAX {
+                let id = AffiliateId::from_uuid(row.id);
+                differences.push(format!("a search does not find {id} by all of its names"));
+            }
+        }
+        count += i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        after = rows.last().map(|row| row.id);
+        if (rows.len() as u64) < COMPARED_AT_ONCE {
+            break;
+        }
+    }
+    if missing_count > DIFFERENCES_MAX {
+        differences.push(format!("a search does not find {} more affiliates", missing_count - DIFFERENCES_MAX));
+    }
+    let document_count = index::count(connection, account_id.uuid()).await?;
+    if document_count > count {
+        differences.push(format!("the search has {} names of affiliates that do not exist", document_count - count));
+    }
+    Ok(differences)
 }
 
 /// An affiliate, with its place in the order of the search.

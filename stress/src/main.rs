@@ -26,6 +26,7 @@ mod shop;
 mod side_by_side;
 mod slow_reader;
 mod soak;
+mod statistics;
 mod storage;
 mod turns;
 mod value;
@@ -55,6 +56,8 @@ enum Command {
     Lists(lists::Options),
     /// How fast affiliates are found by a part of a name, and listed, among very many.
     Search(search::Options),
+    /// How fast QueryStats answers with very many sales.
+    Statistics(statistics::Options),
     /// Serves the echo that RecordClick is compared with.
     #[command(name = side_by_side::echo::COMMAND, hide = true)]
     EchoServer(side_by_side::echo::Options),
@@ -86,6 +89,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Growth(options) => growth::run(options).await,
         Command::Lists(options) => lists::run(options).await,
         Command::Search(options) => search::run(options).await,
+        Command::Statistics(options) => statistics::run(options).await,
         Command::EchoServer(options) => side_by_side::echo::serve(options).await,
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,

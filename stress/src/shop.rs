@@ -68,6 +68,7 @@ impl Shop {
             request_id: String::new(),
             display_name: name.to_owned(),
             email: format!("owner@{name}.example"),
+            time_zone: String::new(),
         };
         let registered = operator.accounts.register_account(request).await?.into_inner();
         let mut client = Client::on(channel, &registered.api_key_text)?;

@@ -5,7 +5,9 @@ use std::process::Output;
 
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
-use headwater::store::entity::{coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim};
+use headwater::store::entity::{
+    affiliate, coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim,
+};
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
 use tempfile::TempDir;
@@ -202,6 +204,42 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
         format!("the number of active coupons of {affiliate_id} is 0 and should be 3"),
         format!("the number of claims that {affiliate_id} has of {offer_id} is 1 and should be 2"),
         format!("the number of claims of {offer_id} is 3 and should be 2"),
+    ] {
+        assert!(text.contains(&words), "{words}: {text}");
+    }
+});
+
+db_test!(an_affiliate_that_a_search_would_miss_is_found, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    for number in 0..3 {
+        let request = pb::CreateAffiliateRequest {
+            email: format!("{number}@affiliates.example"),
+            first_name: format!("Bea {number}"),
+            ..Default::default()
+        };
+        shop.client.affiliates.create_affiliate(request).await.unwrap();
+    }
+    server.terminate().await.unwrap();
+    let sound = check(folder.path(), &database.url).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+
+    let console = Database::connect(&database.url).await.unwrap();
+    affiliate::Entity::update_many()
+        .col_expr(affiliate::Column::LastName, Expr::val("Zimmermann"))
+        .filter(affiliate::Column::FirstName.eq("Ann"))
+        .exec(&console)
+        .await
+        .unwrap();
+    affiliate::Entity::delete_many().filter(affiliate::Column::FirstName.eq("Bea 1")).exec(&console).await.unwrap();
+    console.close().await.unwrap();
+    let output = check(folder.path(), &database.url).await;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in [
+        format!("a search does not find {} by all of its names", shop.affiliate_id),
+        "the search has 1 names of affiliates that do not exist".to_owned(),
     ] {
         assert!(text.contains(&words), "{words}: {text}");
     }

@@ -66,7 +66,7 @@ fn phase(point: Point) -> Phase {
         }
         Point::BeforeFeedRead | Point::BeforeFeedSend => working(10, FAILED, false),
         // Each failure is followed by a rest.
-        Point::InFold => working(1, UNDONE, false),
+        Point::InFold | Point::InStatisticFold => working(1, UNDONE, false),
         Point::AfterFold => working(1, FAILED, false),
         // Reached once a second.
         Point::BeforeApproval | Point::BeforeRemoval | Point::AfterRemoval => working(1, FAILED, false),

@@ -132,6 +132,7 @@ db_test!(a_command_past_its_deadline_is_not_carried_out, |database: TestDatabase
         display_name: Some("too late".to_owned()),
         email: None,
         max_active_coupons_per_affiliate: None,
+        time_zone: None,
     };
     let envelope =
         Envelope { account_id: account.id.parse().unwrap(), fingerprint: None, actor: None, command: update.into() };

@@ -20,3 +20,4 @@ mod program;
 mod reading;
 mod recorded;
 mod reward;
+mod statistic;

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::account_email::ask_to_verify;
 use super::context::{Context, Rule};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::calendar::{UTC, ZONES_MAX, ZoneSince};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
@@ -32,6 +33,8 @@ pub struct RegisterAccount {
     pub display_name: String,
     /// The owner's email address in lower case.
     pub email: String,
+    /// The name of the time zone of its days.
+    pub time_zone: String,
     /// The first admin key.
     pub key: NewApiKey,
     /// The token to mail to the address.
@@ -52,6 +55,7 @@ impl Rule for RegisterAccount {
             display_name: self.display_name.clone(),
             email: self.email.clone(),
             max_active_coupons_per_affiliate: ACTIVE_COUPONS_DEFAULT,
+            time_zones: first_zone(&self.time_zone),
             created_at: context.now,
             updated_at: context.now,
             suspended_at: None,
@@ -67,6 +71,36 @@ impl Rule for RegisterAccount {
         let key = CreateApiKey::new(KeyKind::Admin, "first key", self.key.clone()).make(context);
         Ok(Arc::new(RegistrationOutcome { account, key }))
     }
+}
+
+/// The time zones of a new account. UTC is not written down.
+fn first_zone(name: &str) -> Vec<ZoneSince> {
+    if name == UTC {
+        return Vec::new();
+    }
+    vec![ZoneSince { name: name.to_owned(), since: Time::from_micros(0) }]
+}
+
+/// How much later the days of a changed time zone begin. Events may be told as many minutes before they happen as clocks may differ, and
+/// the day of an event that was counted must not change.
+const ZONE_CHANGE_DELAY_MICROS: i64 = 60 * 60 * Time::MICROS_PER_SECOND;
+
+/// Changes the time zone of the account's days. A change that has not begun is replaced.
+fn change_zone(account: &mut Account, name: &str, now: Time) -> Result<(), Refusal> {
+    if account.time_zone() == name {
+        return Ok(());
+    }
+    account.time_zones.retain(|zone| zone.since <= now);
+    if account.time_zone() == name {
+        return Ok(());
+    }
+    if account.time_zones.len() >= ZONES_MAX {
+        let problem = format!("was changed {ZONES_MAX} times and cannot be changed again");
+        return Err(Refusal::InvalidField { field: Field::TimeZone, problem });
+    }
+    let since = now.plus_micros(ZONE_CHANGE_DELAY_MICROS);
+    account.time_zones.push(ZoneSince { name: name.to_owned(), since });
+    Ok(())
 }
 
 fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> Result<(), Refusal> {
@@ -91,6 +125,8 @@ pub struct UpdateAccount {
     pub email: Option<(String, String)>,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: Option<i32>,
+    /// The name of the time zone of its days.
+    pub time_zone: Option<String>,
 }
 
 impl Rule for UpdateAccount {
@@ -116,6 +152,9 @@ impl Rule for UpdateAccount {
         }
         if let Some(limit) = self.max_active_coupons_per_affiliate {
             account.max_active_coupons_per_affiliate = limit;
+        }
+        if let Some(time_zone) = &self.time_zone {
+            change_zone(&mut account, time_zone, context.now)?;
         }
         account.updated_at = context.now;
         let account = context.put(account);

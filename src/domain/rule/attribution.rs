@@ -94,6 +94,8 @@ pub(super) struct Winner {
     pub(super) enrollment: Arc<Enrollment>,
     /// When the evidence happened: the click, or the use of the coupon or ref_id.
     pub(super) referred_at: Time,
+    /// The link of the click or of the binding's click.
+    pub(super) link_id: Option<LinkId>,
 }
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
@@ -105,6 +107,7 @@ struct Runner<'set> {
     clicked_at: Option<Time>,
     /// When the evidence happened.
     referred_at: Time,
+    link_id: Option<LinkId>,
     /// The sub-id of a click.
     sub_id: &'set str,
     result: Option<CandidateResult>,
@@ -118,6 +121,7 @@ impl<'set> Runner<'set> {
             program: None,
             clicked_at: None,
             referred_at: occurred_at,
+            link_id: None,
             sub_id: "",
             result: Some(CandidateResult::Unknown),
         }
@@ -132,7 +136,16 @@ impl<'set> Runner<'set> {
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
         let result = why_not_earning(enrollment, program, occurred_at);
         let (enrollment, program) = (Some(enrollment), Some(program.as_ref()));
-        Ok(Self { evidence, enrollment, program, clicked_at: None, referred_at: occurred_at, sub_id: "", result })
+        Ok(Self {
+            evidence,
+            enrollment,
+            program,
+            clicked_at: None,
+            referred_at: occurred_at,
+            link_id: None,
+            sub_id: "",
+            result,
+        })
     }
 
     /// Whether the click is later than an event. A time in whole seconds may be any moment of its second.
@@ -255,7 +268,8 @@ pub(super) fn attribute(
             runner.result = Some(CandidateResult::Won);
             let (source, enrollment) = (runner.source(), Arc::clone(enrollment));
             // A click that only seems later than the conversion happened before it.
-            winner = Some(Winner { source, enrollment, referred_at: runner.referred_at.min(occurred_at) });
+            let referred_at = runner.referred_at.min(occurred_at);
+            winner = Some(Winner { source, enrollment, referred_at, link_id: runner.link_id });
         } else {
             runner.lose(CandidateResult::LowerPrecedence);
         }
@@ -301,6 +315,7 @@ fn binding_runners<'set>(
         let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
         let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment, occurred_at)?;
         runner.referred_at = binding.referred_at;
+        runner.link_id = credit.link_id;
         if binding.is_later_than(occurred_at) {
             runner.lose(CandidateResult::AfterConversion);
         }
@@ -357,6 +372,7 @@ fn link_runner<'set>(
     let mut runner = Runner::new(set, evidence, enrollment, occurred_at)?;
     runner.clicked_at = Some(clicked_at);
     runner.referred_at = clicked_at;
+    runner.link_id = Some(link.id);
     if link.is_revoked_at(occurred_at) {
         runner.lose(CandidateResult::LinkRevoked);
     }

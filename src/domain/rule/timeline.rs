@@ -44,7 +44,7 @@ pub(super) fn claim_of(
     let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
     let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
-    let credit = customer::whole_credit(&enrollment, terms.version, winner.source);
+    let credit = customer::whole_credit(&enrollment, terms.version, winner.source, winner.link_id);
     Ok(Claim { credit, enrollment, terms })
 }
 
@@ -141,7 +141,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         });
         if result == CandidateResult::Won {
             let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);
-            let winner = Winner { source, enrollment, referred_at };
+            let winner = Winner { source, enrollment, referred_at, link_id: credit.link_id };
             claim = Some(claim_of(set, &winner, Some(binding), sale.occurred_at)?);
         }
     }
@@ -289,7 +289,7 @@ fn other_lead(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<Optio
     };
     if !other.binding.as_ref().is_some_and(counts) {
         let enrollment = set.enrollment(event.account_id, enrollment_id)?;
-        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding);
+        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding, None);
         let is_later = other.binding.is_none() || told.result == CandidateResult::AfterConversion;
         let referred_at = if is_later { event.occurred_at.plus_days(1) } else { event.occurred_at };
         other.binding = Some(customer::binding(credit, event.occurred_at, referred_at));

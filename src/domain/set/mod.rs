@@ -25,6 +25,7 @@ mod program;
 mod request;
 mod reward;
 mod rows;
+mod statistic;
 mod undo;
 mod working_set;
 

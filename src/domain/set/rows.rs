@@ -22,6 +22,9 @@ enum Mark {
     Removed,
 }
 
+/// A row as it is and as the database has it. `None` if there is none.
+pub(super) type Versions<'row, K> = (Option<&'row Arc<K>>, Option<&'row Arc<K>>);
+
 /// A row as the commands have left it.
 #[derive(Debug)]
 struct Entry<K> {
@@ -29,6 +32,13 @@ struct Entry<K> {
     mark: Mark,
     /// The row as the database has it. `None` for a new row.
     loaded: Option<Arc<K>>,
+}
+
+impl<K> Entry<K> {
+    /// The row as it is and as the database has it.
+    fn versions(&self) -> Versions<'_, K> {
+        ((self.mark != Mark::Removed).then_some(&self.row), self.loaded.as_ref())
+    }
 }
 
 // Not derived, because a derived one would ask for rows that can be cloned.
@@ -159,6 +169,21 @@ impl<K: Kind> Rows<K> {
     /// Rows to insert and to update, each with the row as the database has it. `None` for a row to insert.
     pub fn written(&self) -> impl Iterator<Item = (&Arc<K>, Option<&Arc<K>>)> {
         self.marked(Mark::New).chain(self.marked(Mark::Changed)).map(|entry| (&entry.row, entry.loaded.as_ref()))
+    }
+
+    /// All rows, each as it is and as the database has it, in no order.
+    pub(super) fn versions(&self) -> impl Iterator<Item = Versions<'_, K>> {
+        self.slots.values().flatten().map(Entry::versions)
+    }
+
+    /// The rows to insert, update or delete, each as it is and as the database has it, in no order.
+    pub(super) fn written_versions(&self) -> impl Iterator<Item = Versions<'_, K>> {
+        self.slots.values().flatten().filter(|entry| entry.mark != Mark::Loaded).map(Entry::versions)
+    }
+
+    /// The row with this key as it is and as the database has it. `None` if it was never looked up, or there is no such row.
+    pub(super) fn versions_of(&self, key: &K::Key) -> Option<Versions<'_, K>> {
+        self.slots.get(key)?.as_ref().map(Entry::versions)
     }
 
     /// Rows to delete, in key order.

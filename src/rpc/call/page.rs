@@ -43,6 +43,12 @@ pub(in crate::rpc) struct Shape {
     order: ListOrder,
 }
 
+impl Shape {
+    pub(in crate::rpc) const fn new(size: u64, order: ListOrder) -> Self {
+        Self { size, order }
+    }
+}
+
 /// Reads `page_size` and `order`.
 pub(in crate::rpc) fn shape(fields: &mut Fields, page_size: i32, order: i32) -> Shape {
     Shape {

@@ -20,6 +20,7 @@ use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
 use crate::rpc::reward::{RewardOrigin, RewardView};
 use crate::rpc::server_info::ServerFeature;
+use crate::rpc::statistic::Group;
 use crate::store::list::ListOrder;
 
 /// A closed set whose values occur in messages.
@@ -110,5 +111,6 @@ wire_enums! {
     View = ConversionView { Basic, Full }
     RewardView = RewardView { Basic, Full }
     RewardOrigin = RewardOrigin { Conversion, ByHand }
+    Group = StatisticGroup { Day, Program, Affiliate, Link }
     ServerFeature = ServerFeature { SeveralServers, GzipRequests }
 }

@@ -204,3 +204,43 @@ async fn find_sqlite(
         })
         .collect()
 }
+
+/// How many grams one statement compares.
+const GRAMS_COMPARED: usize = 24;
+
+/// Whether the document of this row has all of these grams.
+pub(in crate::store) async fn has(
+    connection: &impl ConnectionTrait,
+    account_id: Uuid,
+    id: Uuid,
+    grams: &[String],
+) -> Result<bool, StoreError> {
+    let backend = connection.get_database_backend();
+    for grams in grams.chunks(GRAMS_COMPARED) {
+        let words = grams.iter().map(|gram| word(gram));
+        let statement = if backend == DbBackend::Postgres {
+            let query = words.collect::<Vec<_>>().join(" & ");
+            let sql = format!(
+                "SELECT id FROM affiliate_search WHERE account_id = $1 AND id = $2 AND grams @@ '{query}'::tsquery"
+            );
+            Statement::from_sql_and_values(backend, sql, [account_id.into(), id.into()])
+        } else {
+            let query = words.chain([word_of_id(id)]).collect::<Vec<_>>().join(" AND ");
+            let sql = "SELECT id FROM affiliate_search WHERE affiliate_search MATCH ? AND account_id = ?";
+            Statement::from_sql_and_values(backend, sql, [query.into(), account_id.into()])
+        };
+        if connection.query_one_raw(statement).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How many documents an account has.
+pub(in crate::store) async fn count(connection: &impl ConnectionTrait, account_id: Uuid) -> Result<i64, StoreError> {
+    let backend = connection.get_database_backend();
+    let place = if backend == DbBackend::Postgres { "$1" } else { "?" };
+    let sql = format!("SELECT count(*) FROM affiliate_search WHERE account_id = {place}");
+    let row = connection.query_one_raw(Statement::from_sql_and_values(backend, sql, [account_id.into()])).await?;
+    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+}

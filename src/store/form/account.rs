@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use super::field::Text;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::calendar::ZoneSince;
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::time::Time;
 
@@ -21,9 +22,18 @@ form! {
         suspended_at: Option<Time>,
         suspension_reason: Text<'a>,
         email_verified_at: Option<Time>,
+        time_zones: Vec<ZoneSinceForm<'a>>,
     }
     left_out {
         verification: None,
+    }
+}
+
+form! {
+    /// A time zone of an account.
+    ZoneSinceForm<'a> of ZoneSince {
+        name: Text<'a>,
+        since: Time,
     }
 }
 

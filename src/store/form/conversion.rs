@@ -6,7 +6,7 @@ use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
-use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
 
 form! {
@@ -18,6 +18,9 @@ form! {
         terms_version: i32,
         source: AttributionSource,
         share_ppm: i32,
+    }
+    unless_empty {
+        link_id: Option<LinkId>,
     }
 }
 

@@ -38,6 +38,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
+use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
 use crate::domain::lead::LeadDetails;
@@ -68,6 +69,7 @@ mod reward;
 #[cfg(test)]
 mod tests;
 
+use account::ZoneSinceForm;
 use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
@@ -103,6 +105,8 @@ kept! {
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
+    // account.time_zones
+    Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details

@@ -13,7 +13,7 @@ pub use save::save;
 use sea_orm::EntityName;
 use stored::Stored;
 
-use super::entity::{list_block, list_tail};
+use super::entity::{list_block, list_tail, statistic_block, statistic_tail};
 
 /// Generates the list of tables whose statistics matter.
 macro_rules! growing {
@@ -22,7 +22,9 @@ macro_rules! growing {
         pub(super) fn growing_tables() -> Vec<&'static str> {
             let tables = [$((<$kind as Stored>::GROWS, stored::table_name::<$kind>()),)*];
             let listing = [list_block::Entity.table_name(), list_tail::Entity.table_name()];
-            tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table).chain(listing).collect()
+            let counting = [statistic_block::Entity.table_name(), statistic_tail::Entity.table_name()];
+            let of_kinds = tables.into_iter().filter(|(grows, _)| *grows).map(|(_, table)| table);
+            of_kinds.chain(listing).chain(counting).collect()
         }
     };
 }

@@ -328,8 +328,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Release",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 10] =
-        ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch", "Validate"];
+    const OTHERS: [&str; 11] =
+        ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch", "Validate", "Query"];
     let mut found = Vec::new();
     for method in contract.methods() {
         let verb = verb(method.name());

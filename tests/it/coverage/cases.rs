@@ -20,6 +20,7 @@ mod offer;
 mod program;
 mod reward;
 mod sale;
+mod statistic;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -294,6 +295,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),
+        ("statistic", statistic::cases()),
     ]
 }
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use headwater::domain::time::Time;
 use serde_json::{Value as Json, json};
 
-use super::api::{Wire, method, methods, short_name};
+use super::api::{Wire, method, short_name};
 use super::cases::cases;
+use super::paging::lists;
 use crate::support::database::TestDatabase;
 use crate::support::server::{START_MICROS, TestServer};
 
@@ -60,7 +61,7 @@ impl World {
     /// All data that an account can read.
     pub(super) async fn snapshot(&self, account: &Account) -> BTreeMap<String, Json> {
         let mut seen = BTreeMap::new();
-        for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
+        for one in &lists() {
             let name = short_name(one);
             // The accounts of the server, which only operators see.
             if name == "AccountService/ListAccounts" {
@@ -76,6 +77,7 @@ impl World {
             ("AccountService/GetAccount", json!({})),
             ("TrackingService/ListConversions", not_referred),
             ("FeedService/ReadEvents", feed),
+            ("RewardService/QueryStats", json!({"first_day": "2025-01-01", "last_day": "2027-12-31"})),
             ("RewardService/VerifyLedger", json!({})),
         ] {
             seen.insert(format!("{name} {request}"), self.expect(account, name, &request).await);
@@ -257,7 +259,7 @@ impl Account {
     async fn furnish_places(&mut self, wire: &Wire) {
         let request = json!({"start": {"position": "FEED_POSITION_BEGINNING"}, "page_size": 1});
         self.make(wire, "FeedService/ReadEvents", request, &[("cursor", "/next_cursor")]).await;
-        for one in methods().iter().filter(|method| method.input().get_field_by_name("page_token").is_some()) {
+        for one in &lists() {
             let kept = [(format!("{}_page_token", one.name()), "/next_page_token")];
             let kept = [(kept[0].0.as_str(), kept[0].1)];
             self.make(wire, &short_name(one), json!({"page_size": 1}), &kept).await;

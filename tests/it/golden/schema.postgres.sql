@@ -2,6 +2,7 @@ account.id uuid NOT NULL
 account.display_name text NOT NULL
 account.email text NOT NULL
 account.max_active_coupons_per_affiliate integer NOT NULL
+account.time_zones text
 account.created_at bigint NOT NULL
 account.updated_at bigint NOT NULL
 account.suspended_at bigint
@@ -333,6 +334,14 @@ CREATE INDEX reward_by_approval ON public.reward USING btree (auto_approve_at) W
 CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)
 CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)
 CREATE UNIQUE INDEX reward_pkey ON public.reward USING btree (account_id, id)
+statistic_block.account_id uuid NOT NULL
+statistic_block.key bytea NOT NULL
+statistic_block.figures bytea NOT NULL
+CREATE UNIQUE INDEX statistic_block_pkey ON public.statistic_block USING btree (account_id, key)
+statistic_tail.account_id uuid NOT NULL
+statistic_tail.id uuid NOT NULL
+statistic_tail.figures bytea NOT NULL
+CREATE UNIQUE INDEX statistic_tail_pkey ON public.statistic_tail USING btree (account_id, id)
 store_identity.id integer NOT NULL
 store_identity.database_id uuid NOT NULL
 store_identity.secret bytea NOT NULL

@@ -6,11 +6,11 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater::domain::account::ApiKey;
+use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::{
-    AsRecorded, ConversionOutcome, ConversionSelector, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+    AsRecorded, ConversionOutcome, ConversionSelector, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
@@ -98,6 +98,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("affiliate_profile.v1", &rows::profile());
     golden.holds("lead_details.v1", &rows::lead_details());
+    golden.holds("account_time_zones.v1", &rows::time_zones());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -248,6 +249,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
     let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));
     golden.holds("request_outcome_coupon.v1.with_item_id_and_offer_id", &tied);
+    let zoned = Account { time_zones: rows::time_zones(), ..rows::account(ACCOUNT) };
+    golden.holds("request_outcome_account.v1.with_time_zones", &Outcome::Account(Arc::new(zoned)));
+    let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
+    let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
+    golden.holds("conversion_as_recorded.v1.with_link_id", &linked);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));

@@ -8,6 +8,7 @@ use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::audit::{Actor, AuditEntry};
+use headwater::domain::calendar::ZoneSince;
 use headwater::domain::claim::OfferClaims;
 use headwater::domain::click::Click;
 use headwater::domain::conversion::AsRecorded;
@@ -60,6 +61,7 @@ pub(crate) fn account(id: AccountId) -> Account {
         display_name: "Rivière & Söhne".to_owned(),
         email: format!("{}@shop.test", id.uuid().simple()),
         max_active_coupons_per_affiliate: 5,
+        time_zones: Vec::new(),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
         suspended_at: None,
@@ -76,6 +78,10 @@ pub(crate) fn suspended_account(id: AccountId) -> Account {
         email_verified_at: Some(NOW),
         ..account(id)
     }
+}
+
+pub(crate) fn time_zones() -> Vec<ZoneSince> {
+    vec![ZoneSince { name: "Europe/Berlin".to_owned(), since: NOW }]
 }
 
 pub(crate) fn api_key() -> ApiKey {
@@ -402,6 +408,7 @@ pub(crate) fn credit() -> Credit {
         terms_version: 1,
         source: AttributionSource::Coupon,
         share_ppm: 1_000_000,
+        link_id: None,
     }
 }
 

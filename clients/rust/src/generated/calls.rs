@@ -1050,6 +1050,8 @@ impl Call for pb::ListBalancesRequest {}
 
 impl Call for pb::ListLedgerEntriesRequest {}
 
+impl Call for pb::QueryStatsRequest {}
+
 /// Rewards, balances and the ledger of the calling key's account.
 #[derive(Debug, Clone)]
 pub struct RewardCalls {
@@ -1173,8 +1175,23 @@ impl RewardCalls {
             .await
     }
 
+    /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+    /// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+    /// there are.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+    /// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn query_stats(&self, request: pb::QueryStatsRequest) -> Result<pb::QueryStatsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).query_stats(request).await)
+            .await
+    }
+
     /// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-    /// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+    /// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+    /// that they count. It reads all entries, so call it for
     /// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
     /// moment of the call.
     /// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.

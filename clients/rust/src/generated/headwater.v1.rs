@@ -429,7 +429,7 @@ pub enum ApiKeyKind {
     Tracking = 3,
     /// Reads everything in the account, including the feed. Changes nothing.
     Read = 4,
-    /// Reads affiliates, rewards, balances and the ledger, for payout tools. Changes nothing.
+    /// Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
     Payout = 5,
     /// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
     Publishable = 6,
@@ -497,6 +497,10 @@ pub struct Account {
     /// When VerifyAccountEmail verified the email address. Not set for an address that was not verified.
     #[prost(message, optional, tag = "10")]
     pub email_verify_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The time zone of the days of QueryStats, a name of the IANA database such as `Europe/Berlin`. Default `UTC`. A change counts from
+    /// an hour after it on. Days until then stay as they are, and it can be changed 50 times.
+    #[prost(string, tag = "11")]
+    pub time_zone: ::prost::alloc::string::String,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -513,6 +517,9 @@ pub struct RegisterAccountRequest {
     /// The owner's email address, up to 254 bytes. Stored as it is compared. Required.
     #[prost(string, tag = "3")]
     pub email: ::prost::alloc::string::String,
+    /// The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`.
+    #[prost(string, tag = "4")]
+    pub time_zone: ::prost::alloc::string::String,
 }
 /// The answer of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -551,7 +558,8 @@ pub struct UpdateAccountRequest {
     /// The new values. Only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub account: ::core::option::Option<Account>,
-    /// The fields to change: any of `display_name`, `email` and `max_active_coupons_per_affiliate`. Required.
+    /// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+    /// Required.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -8463,6 +8471,136 @@ pub mod feed_service_client {
         }
     }
 }
+/// The request of QueryStats.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryStatsRequest {
+    /// The largest number of rows to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer rows.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same days, groups and filter. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The first day, written like `2026-11-27`. Required. A day begins at midnight in the account's time zone, see
+    /// `Account.time_zone`.
+    #[prost(string, tag = "3")]
+    pub first_day: ::prost::alloc::string::String,
+    /// The last day, not before the first one and at most 1,100 days after it. Required.
+    #[prost(string, tag = "4")]
+    pub last_day: ::prost::alloc::string::String,
+    /// What to divide the figures by. Empty: one row with the sums.
+    #[prost(enumeration = "StatisticGroup", repeated, tag = "5")]
+    pub group_by: ::prost::alloc::vec::Vec<i32>,
+    /// Only figures of this program. Optional.
+    #[prost(string, tag = "6")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only figures of this affiliate. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only figures of this link. Optional.
+    #[prost(string, tag = "8")]
+    pub link_id: ::prost::alloc::string::String,
+}
+/// The figures of one group. They count what is credited to affiliates, so a sale that nobody referred is in no figure. Each event
+/// counts on the day on which it happened (`occur_time`), whenever it was told, and for the affiliate, the program and the link that it is
+/// credited to now: a sale that moves to another affiliate moves with its amount and its rewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StatisticRow {
+    /// The day, written like `2026-11-27`. Empty unless the figures are divided by day.
+    #[prost(string, tag = "1")]
+    pub day: ::prost::alloc::string::String,
+    /// The program's id. Empty unless the figures are divided by program.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The affiliate's id. Empty unless the figures are divided by affiliate.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The link's id. Empty unless the figures are divided by link, and for what no link led to. A sale that is credited because its
+    /// customer was referred earlier counts for the link that led to that customer.
+    #[prost(string, tag = "4")]
+    pub link_id: ::prost::alloc::string::String,
+    /// How many clicks were recorded.
+    #[prost(int64, tag = "5")]
+    pub click_count: i64,
+    /// How many sign-ups of RecordLead are credited. Leads that CreateLead made are not counted.
+    #[prost(int64, tag = "6")]
+    pub lead_count: i64,
+    /// How many sales are credited. A sale that was refunded is still counted. One that is shared counts once, for the affiliate with the
+    /// largest share.
+    #[prost(int64, tag = "7")]
+    pub sale_count: i64,
+    /// How many refunds are credited: those of sales that were credited when the refund was booked.
+    #[prost(int64, tag = "8")]
+    pub refund_count: i64,
+    /// How many cancellations are credited.
+    #[prost(int64, tag = "9")]
+    pub cancellation_count: i64,
+    /// The amounts of the counted sales, one for each currency, as they are after corrections and before refunds. A correction changes
+    /// the day of its sale. The amount of a shared sale is divided by the shares. A sum that does not fit into 64 bits is given as the
+    /// nearest number that does, here and below.
+    #[prost(message, repeated, tag = "10")]
+    pub sale_amounts: ::prost::alloc::vec::Vec<Money>,
+    /// The amounts of the counted refunds, one for each currency, positive.
+    #[prost(message, repeated, tag = "11")]
+    pub refund_amounts: ::prost::alloc::vec::Vec<Money>,
+    /// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
+    /// reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
+    /// reward that a person created counts on the day on which it was created.
+    #[prost(message, repeated, tag = "12")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
+}
+/// The answer of QueryStats.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryStatsResponse {
+    /// One page of rows, by day; those of a day are in an order that is always the same. Groups without figures have no row. Without groups
+    /// there is one row, also if nothing happened.
+    #[prost(message, repeated, tag = "1")]
+    pub rows: ::prost::alloc::vec::Vec<StatisticRow>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What the figures of QueryStats can be divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StatisticGroup {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// The day, in the account's time zone.
+    Day = 1,
+    /// The program.
+    Program = 2,
+    /// The affiliate.
+    Affiliate = 3,
+    /// The link. What no link led to, such as a sale with a coupon, is in a row without a link.
+    Link = 4,
+}
+impl StatisticGroup {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STATISTIC_GROUP_UNSPECIFIED",
+            Self::Day => "STATISTIC_GROUP_DAY",
+            Self::Program => "STATISTIC_GROUP_PROGRAM",
+            Self::Affiliate => "STATISTIC_GROUP_AFFILIATE",
+            Self::Link => "STATISTIC_GROUP_LINK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STATISTIC_GROUP_UNSPECIFIED" => Some(Self::Unspecified),
+            "STATISTIC_GROUP_DAY" => Some(Self::Day),
+            "STATISTIC_GROUP_PROGRAM" => Some(Self::Program),
+            "STATISTIC_GROUP_AFFILIATE" => Some(Self::Affiliate),
+            "STATISTIC_GROUP_LINK" => Some(Self::Link),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod reward_service_client {
     #![allow(
@@ -8819,8 +8957,38 @@ pub mod reward_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+        /// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+        /// there are.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+        /// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+        pub async fn query_stats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::QueryStatsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::QueryStatsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/QueryStats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "QueryStats"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-        /// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+        /// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+        /// that they count. It reads all entries, so call it for
         /// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
         /// moment of the call.
         /// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.

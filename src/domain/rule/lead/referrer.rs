@@ -75,7 +75,7 @@ pub(super) fn bind(
     referred_at: Time,
     reason: &str,
 ) -> Result<(), Refusal> {
-    let winner = Winner { source: AttributionSource::Manual, enrollment, referred_at };
+    let winner = Winner { source: AttributionSource::Manual, enrollment, referred_at, link_id: None };
     let credit = claim_of(context.set, &winner, None, bound_at)?.credit;
     let binding = customer::binding(credit, bound_at, referred_at);
     lead.binding = Some(binding.clone());

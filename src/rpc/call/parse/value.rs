@@ -1,6 +1,7 @@
 //! Parses money, numbers, times and values of closed sets.
 
 use super::{Fields, LIST_LENGTH_MAX, shortened};
+use crate::domain::calendar::{Day, UTC, zone_name};
 use crate::domain::money::{AMOUNT_MINOR_MAX, Currency, Money, PPM};
 use crate::domain::reward::RewardUnit;
 use crate::domain::time::{Interval, Time};
@@ -165,6 +166,17 @@ impl Fields {
             return None;
         }
         Some(time)
+    }
+
+    /// The name of a time zone, as the database of time zones spells it. Empty is UTC.
+    pub(in crate::rpc) fn time_zone(&mut self, field: &str, name: &str) -> Option<String> {
+        let name = if name.trim().is_empty() { UTC } else { name.trim() };
+        zone_name(name).map_err(|error| self.wrong(field, error.to_string())).ok()
+    }
+
+    /// A day.
+    pub(in crate::rpc) fn day(&mut self, field: &str, text: &str) -> Option<Day> {
+        text.parse::<Day>().map_err(|error| self.wrong(field, error.to_string())).ok()
     }
 
     /// A value of a closed set; `None` when it is not set.

@@ -169,6 +169,7 @@ impl World {
             display_name: display_name.to_owned(),
             email: owner_email.to_owned(),
             max_active_coupons_per_affiliate: 100,
+            time_zone: "UTC".to_owned(),
             create_time: Some(stamp(now)),
             update_time: Some(stamp(now)),
             state: pb::AccountState::Active.into(),

@@ -13,7 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("AccountService/RegisterAccount", json!({"display_name": "Shop", "email": "${unique}@owners.example"}))
             .other(json!({"display_name": "Another shop"}))
-            .wrong(json!({"request_id": long(), "display_name": "", "email": "owner"}))
+            .wrong(json!({"request_id": long(), "display_name": "", "email": "owner", "time_zone": "Berlin"}))
             .wrong(json!({"request_id": " ", "display_name": long(), "email": ""}))
             // The email is unique on the whole server, so the error reveals that another account has it.
             .not_references(&["email"]),
@@ -27,8 +27,8 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"account": {"id": "${account_id}", "display_name": "New name"}}))
         .wrong(json!({
             "request_id": long(),
-            "account": {"display_name": "", "email": "owner", "max_active_coupons_per_affiliate": 0},
-            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate", "nope"]},
+            "account": {"display_name": "", "email": "owner", "max_active_coupons_per_affiliate": 0, "time_zone": "+02:00"},
+            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate", "time_zone", "nope"]},
         }))
         .wrong(json!({
             "account": {"display_name": long(), "email": "", "max_active_coupons_per_affiliate": 10_001},

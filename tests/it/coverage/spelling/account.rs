@@ -9,8 +9,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
         spelling(
             "AccountService/RegisterAccount",
             vec![(
-                json!({"display_name": "Twice", "email": "${unique}@owners.example"}),
-                json!({"display_name": " Twice ", "email": " ${unique}@Owners.example."}),
+                json!({"display_name": "Twice", "email": "${unique}@owners.example", "time_zone": "Europe/Berlin"}),
+                json!({"display_name": " Twice ", "email": " ${unique}@Owners.example.", "time_zone": " europe/berlin"}),
             )],
             &[],
         ),
@@ -18,8 +18,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
             "AccountService/UpdateAccount",
             vec![(
                 json!({
-                    "account": {"display_name": "Twice", "email": "${account_email}"},
-                    "update_mask": {"paths": ["display_name", "email"]},
+                    "account": {"display_name": "Twice", "email": "${account_email}", "time_zone": "UTC"},
+                    "update_mask": {"paths": ["display_name", "email", "time_zone"]},
                 }),
                 json!({
                     "account": {
@@ -27,6 +27,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "display_name": " Twice",
                         "email": "${account_email}.",
                         "max_active_coupons_per_affiliate": 7,
+                        "time_zone": " utc",
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                         "state": "ACCOUNT_STATE_SUSPENDED",
@@ -34,7 +35,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "suspension_reason": "unread",
                         "email_verify_time": {"seconds": 1},
                     },
-                    "update_mask": {"paths": ["email", "display_name", "email"]},
+                    "update_mask": {"paths": ["time_zone", "email", "display_name", "email"]},
                 }),
             )],
             &[],

@@ -1,0 +1,73 @@
+//! What the commands of a batch change in the figures of accounts. Knows no rule: it compares rows as they are with rows as they were
+//! loaded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rows::Versions;
+use super::working_set::WorkingSet;
+use crate::domain::conversion::Conversion;
+use crate::domain::id::{AccountId, ConversionId};
+use crate::domain::refusal::Refusal;
+use crate::domain::reward::Reward;
+use crate::domain::statistic::Changes;
+
+type ConversionKey = (AccountId, ConversionId);
+
+impl WorkingSet {
+    /// What the rows that were written and removed change in the figures.
+    ///
+    /// # Errors
+    /// [`Refusal::NotLoaded`] if a reward was written without its conversion.
+    pub fn changed_figures(&self) -> Result<Changes, Refusal> {
+        let mut changes = Changes::default();
+        for (now, before) in self.clicks.written_versions() {
+            now.into_iter().for_each(|click| changes.click(click, 1));
+            before.into_iter().for_each(|click| changes.click(click, -1));
+        }
+        let mut touched: BTreeSet<ConversionKey> = self.conversions.written_keys().copied().collect();
+        for (now, before) in self.rewards.written_versions() {
+            let Some(reward) = now.or(before) else { continue };
+            match reward.conversion_id {
+                Some(id) => _ = touched.insert((reward.account_id, id)),
+                None => add_reward(&mut changes, (now, before), (None, None)),
+            }
+        }
+        if touched.is_empty() {
+            return Ok(changes);
+        }
+        // Also a reward that was not written may count for another link now, because its conversion was.
+        let mut rewards: BTreeMap<ConversionKey, Vec<Versions<'_, Reward>>> = BTreeMap::new();
+        for (now, before) in self.rewards.versions() {
+            let Some(reward) = now.or(before) else { continue };
+            let key = reward.conversion_id.map(|id| (reward.account_id, id));
+            if let Some(key) = key.filter(|key| touched.contains(key)) {
+                rewards.entry(key).or_default().push((now, before));
+            }
+        }
+        for key in touched {
+            let conversion = self.conversions.versions_of(&key).ok_or(Refusal::NotLoaded("conversion"))?;
+            conversion.0.into_iter().for_each(|row| changes.conversion(row, 1));
+            conversion.1.into_iter().for_each(|row| changes.conversion(row, -1));
+            for reward in rewards.remove(&key).unwrap_or_default() {
+                add_reward(&mut changes, reward, conversion);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// How many rows were written that count, by account. One may change several figures.
+    pub fn counted_rows(&self) -> BTreeMap<AccountId, usize> {
+        let mut counts = BTreeMap::new();
+        let clicks = self.clicks.written_keys().map(|key| key.0);
+        let conversions = self.conversions.written_keys().map(|key| key.0);
+        let rewards = self.rewards.written_keys().map(|key| key.0);
+        clicks.chain(conversions).chain(rewards).for_each(|id| *counts.entry(id).or_default() += 1);
+        counts
+    }
+}
+
+fn add_reward(changes: &mut Changes, reward: Versions<'_, Reward>, conversion: Versions<'_, Conversion>) {
+    let (now, before) = (conversion.0.map(AsRef::as_ref), conversion.1.map(AsRef::as_ref));
+    reward.0.into_iter().for_each(|row| changes.reward(row, now, 1));
+    reward.1.into_iter().for_each(|row| changes.reward(row, before, -1));
+}

@@ -1,0 +1,148 @@
+//! Figures: what is counted of clicks, conversions and rewards, for whom and by which time. Every figure is a sum over rows, and each
+//! row says what it adds. What a change of rows adds is therefore what they add now, less what they added before. Pure.
+
+use std::collections::BTreeMap;
+
+use super::calendar::Quarter;
+use super::click::Click;
+use super::conversion::{Conversion, ConversionKind, WHOLE_SHARE_PPM};
+use super::id::{AccountId, AffiliateId, LinkId, ProgramId};
+use super::money::Currency;
+use super::reward::{Reward, RewardState, RewardUnit};
+use super::time::Time;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Figure {
+    /// Clicks.
+    Clicks,
+    /// Sign-ups that are credited.
+    Leads,
+    /// Sales that are credited.
+    Sales,
+    /// Refunds that are credited.
+    Refunds,
+    /// Cancellations that are credited.
+    Cancellations,
+    /// Appointments that are credited.
+    Appointments,
+    /// Events of the merchant's own kinds that are credited.
+    CustomEvents,
+    /// The amounts of these sales, in minor units, as they are after corrections.
+    SaleAmount(Currency),
+    /// The amounts of these refunds, in minor units, positive.
+    RefundAmount(Currency),
+    /// The values of the rewards that were not denied.
+    Reward(RewardUnit, Currency),
+}
+
+/// Whose figure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Origin {
+    pub affiliate_id: AffiliateId,
+    pub program_id: ProgramId,
+    /// The link that led to it, if one did.
+    pub link_id: Option<LinkId>,
+}
+
+/// Sums by figure. None is zero. They are wider than one amount, because accounts may add up amounts without a limit.
+pub type Figures = BTreeMap<Figure, i128>;
+
+/// The figures of one quarter of an hour and one origin.
+pub type Place = (Quarter, Origin);
+
+/// What rows add to the figures of accounts.
+#[derive(Debug, Default)]
+pub struct Changes {
+    of_accounts: BTreeMap<AccountId, Vec<(Place, Figure, i128)>>,
+}
+
+impl Changes {
+    /// Adds what a click adds, so many times.
+    pub fn click(&mut self, click: &Click, times: i128) {
+        let Click { account_id, affiliate_id, program_id, link_id, occurred_at, .. } = *click;
+        let origin = Origin { affiliate_id, program_id, link_id: Some(link_id) };
+        self.add(account_id, occurred_at, origin, Figure::Clicks, times);
+    }
+
+    /// Adds what a conversion adds without its rewards, so many times. A shared one counts once, for the largest share; its amount is
+    /// divided.
+    pub fn conversion(&mut self, conversion: &Conversion, times: i128) {
+        let (counted, amount_of, sign) = match conversion.kind {
+            ConversionKind::Lead => (Figure::Leads, None, 0),
+            ConversionKind::Cancellation => (Figure::Cancellations, None, 0),
+            ConversionKind::Appointment => (Figure::Appointments, None, 0),
+            ConversionKind::CustomEvent => (Figure::CustomEvents, None, 0),
+            ConversionKind::Sale => (Figure::Sales, Some(Figure::SaleAmount as fn(Currency) -> Figure), 1),
+            ConversionKind::Refund => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
+            // It has changed the amount of its sale.
+            ConversionKind::Correction => return,
+        };
+        let Conversion { account_id, occurred_at, amount, .. } = *conversion;
+        let mut share_ppm = 0;
+        for (place, credit) in conversion.credits.iter().enumerate() {
+            let (affiliate_id, program_id, link_id) = (credit.affiliate_id, credit.program_id, credit.link_id);
+            let origin = Origin { affiliate_id, program_id, link_id };
+            if place == 0 {
+                self.add(account_id, occurred_at, origin, counted, times);
+            }
+            if let (Some(amount), Some(figure)) = (amount, amount_of) {
+                let part_until = |share_ppm: i32| {
+                    i128::from(amount.amount_minor) * i128::from(share_ppm) / i128::from(WHOLE_SHARE_PPM)
+                };
+                let before = part_until(share_ppm);
+                share_ppm = share_ppm.saturating_add(credit.share_ppm);
+                let part = part_until(share_ppm) - before;
+                self.add(account_id, occurred_at, origin, figure(amount.currency), sign * times * part);
+            }
+        }
+    }
+
+    /// Adds what a reward adds, so many times. It counts at the time of its conversion, and at its own if a person created it.
+    pub fn reward(&mut self, reward: &Reward, conversion: Option<&Conversion>, times: i128) {
+        if reward.state == RewardState::Denied {
+            return;
+        }
+        let credits = conversion.map(|conversion| &conversion.credits[..]).unwrap_or_default();
+        let credit = credits.iter().find(|credit| credit.enrollment_id == reward.enrollment_id);
+        let Reward { account_id, affiliate_id, program_id, .. } = *reward;
+        let origin = Origin { affiliate_id, program_id, link_id: credit.and_then(|credit| credit.link_id) };
+        let at = conversion.map_or(reward.created_at, |conversion| conversion.occurred_at);
+        let figure = Figure::Reward(reward.unit, reward.value.currency);
+        self.add(account_id, at, origin, figure, times * i128::from(reward.value.amount_minor));
+    }
+
+    fn add(&mut self, account_id: AccountId, at: Time, origin: Origin, figure: Figure, value: i128) {
+        if value != 0 {
+            let place = (Quarter::of(at), origin);
+            self.of_accounts.entry(account_id).or_default().push((place, figure, value));
+        }
+    }
+
+    /// The sums, without those that come to nothing.
+    pub fn sums(self) -> impl Iterator<Item = (AccountId, BTreeMap<Place, Figures>)> {
+        self.of_accounts.into_iter().filter_map(|(account_id, changes)| {
+            let mut sums: BTreeMap<Place, Figures> = BTreeMap::new();
+            for (place, figure, value) in changes {
+                add(sums.entry(place).or_default(), figure, value);
+            }
+            sums.retain(|_, figures| !figures.is_empty());
+            (!sums.is_empty()).then_some((account_id, sums))
+        })
+    }
+}
+
+/// Adds a value to a figure.
+pub fn add(figures: &mut Figures, figure: Figure, value: i128) {
+    let sum = figures.entry(figure).or_default();
+    *sum = sum.saturating_add(value);
+    if *sum == 0 {
+        figures.remove(&figure);
+    }
+}
+
+/// Adds figures to others.
+pub fn add_all(figures: &mut Figures, others: &Figures) {
+    others.iter().for_each(|(figure, value)| add(figures, *figure, *value));
+}

@@ -1,0 +1,301 @@
+//! The figures of accounts: sums by day, program, affiliate and link, so that no query adds up sales. See docs/adr/0025.
+//!
+//! A commit appends what it adds to the figures as one row of the account's *tail*. When a tail is long, the writer *folds* it: it adds
+//! the row's figures to the account's *blocks*, by day. A read adds up blocks and tail. Two sums are kept of everything: of an affiliate's
+//! day by program and link, and of a program's day.
+
+mod block;
+mod bytes;
+mod fold;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func, SelectStatement, ValueTuple};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+
+use self::bytes::Malformed;
+pub use fold::fold;
+
+use super::backend::bulk::Writes;
+use super::backend::keys::last_value;
+use super::backend::table::Reads;
+use super::entity::{account as account_table, statistic_block as block_table, statistic_tail as tail_table};
+use super::set::keyed::chunks;
+use super::set::stored::Stored;
+use super::{Snapshot, Source, StoreError};
+use crate::clock::RandomIds;
+use crate::domain::account::Account;
+use crate::domain::calendar::{Calendar, Day};
+use crate::domain::id::{AccountId, AffiliateId, IdSource, LinkId, ProgramId};
+use crate::domain::set::WorkingSet;
+use crate::domain::statistic::{Figures, Origin, add_all};
+
+/// About how many rows that count a writer writes for an account before it folds the account's tail.
+#[cfg(not(feature = "failpoints"))]
+pub const ROWS_BEFORE_FOLD: usize = 4_096;
+
+/// Few, so that tests fold often.
+#[cfg(feature = "failpoints")]
+pub const ROWS_BEFORE_FOLD: usize = 24;
+
+/// The most blocks that a query of all affiliates reads: the figures of some 200,000 days of affiliates.
+const BLOCKS_MAX: usize = 4_096;
+
+/// Whose figures of which day. The order is that of the stored keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// Of a program.
+    OfProgram(Day, ProgramId),
+    /// Of an affiliate in a program, by link.
+    OfAffiliate(Day, Origin),
+}
+
+impl Key {
+    /// The day.
+    pub const fn day(&self) -> Day {
+        match self {
+            Self::OfProgram(day, _) | Self::OfAffiliate(day, _) => *day,
+        }
+    }
+
+    /// The program.
+    pub const fn program_id(&self) -> ProgramId {
+        match self {
+            Self::OfProgram(_, program_id) => *program_id,
+            Self::OfAffiliate(_, origin) => origin.program_id,
+        }
+    }
+
+    /// The affiliate. `None` for the sums of a program.
+    pub const fn affiliate_id(&self) -> Option<AffiliateId> {
+        match self {
+            Self::OfProgram(..) => None,
+            Self::OfAffiliate(_, origin) => Some(origin.affiliate_id),
+        }
+    }
+
+    /// The link, if one led to what is counted.
+    pub const fn link_id(&self) -> Option<LinkId> {
+        match self {
+            Self::OfProgram(..) => None,
+            Self::OfAffiliate(_, origin) => origin.link_id,
+        }
+    }
+}
+
+/// The figures of days.
+pub type ByKey = BTreeMap<Key, Figures>;
+
+/// The error of stored figures that do not make sense.
+fn inconsistent(account_id: AccountId) -> StoreError {
+    StoreError::Inconsistent { table: "statistic_block or statistic_tail", row: account_id.uuid() }
+}
+
+/// Queues what the set adds to the figures of its accounts.
+pub(super) fn add_changes(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+    let changes = set.changed_figures().map_err(|refusal| StoreError::Unexpected(refusal.to_string()))?;
+    let rows = changes.sums().map(|(account_id, sums)| {
+        let figures: BTreeMap<Vec<u8>, Figures> =
+            sums.into_iter().map(|(place, figures)| (bytes::from_place(&place), figures)).collect();
+        tail_table::Model {
+            account_id: account_id.uuid(),
+            id: RandomIds.next_uuid(),
+            figures: bytes::from_figures(&figures),
+        }
+    });
+    writes.insert::<tail_table::Entity>(rows.collect())
+}
+
+/// The figures of tails, by day.
+struct Tail {
+    calendar: Calendar,
+    figures: ByKey,
+}
+
+impl Tail {
+    const fn new(calendar: Calendar) -> Self {
+        Self { calendar, figures: ByKey::new() }
+    }
+
+    /// Adds a row's figures, to the sums of the affiliate and to those of the program.
+    fn add(&mut self, row: &[u8]) -> Result<(), Malformed> {
+        for (place, figures) in bytes::to_figures(row)? {
+            let (quarter, origin) = bytes::to_place(&place)?;
+            let day = self.calendar.day(quarter);
+            for key in [Key::OfProgram(day, origin.program_id), Key::OfAffiliate(day, origin)] {
+                add_all(self.figures.entry(key).or_default(), &figures);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The account's calendar. An account that does not exist has days in UTC.
+async fn calendar(connection: &impl Reads, account_id: AccountId) -> Result<Calendar, StoreError> {
+    let query = account_table::Entity::find_by_id(account_id.uuid()).into_query();
+    let row = connection.models::<account_table::Entity>(&query).await?.pop();
+    let account = row.map(Account::from_row).transpose()?;
+    let zones = account.map(|account| account.time_zones).unwrap_or_default();
+    let unknown = |_| StoreError::Inconsistent { table: "account", row: account_id.uuid() };
+    Calendar::new(&zones).map_err(unknown)
+}
+
+/// See [`calendar`].
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn calendar_of(source: &impl Source, account_id: AccountId) -> Result<Calendar, StoreError> {
+    calendar(source.connection(), account_id).await
+}
+
+/// Which figures to read.
+#[derive(Debug, Clone, Copy)]
+pub struct StatisticQuery {
+    /// The first day.
+    pub first_day: Day,
+    /// The last day.
+    pub last_day: Day,
+    /// Only those of this affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+    /// Only those of this program.
+    pub program_id: Option<ProgramId>,
+    /// Only those through this link.
+    pub link_id: Option<LinkId>,
+    /// Whether the keys must name affiliates and links.
+    pub by_affiliate: bool,
+}
+
+impl StatisticQuery {
+    fn has(&self, key: &Key) -> bool {
+        (self.first_day..=self.last_day).contains(&key.day())
+            && matches!(key, Key::OfAffiliate(..)) == self.by_affiliate
+            && self.program_id.is_none_or(|id| key.program_id() == id)
+            && self.affiliate_id.is_none_or(|id| key.affiliate_id() == Some(id))
+            && self.link_id.is_none_or(|id| key.link_id() == Some(id))
+    }
+}
+
+/// The figures that a query asks for. `None`: it would read too many blocks.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn read(
+    snapshot: &Snapshot,
+    account_id: AccountId,
+    query: &StatisticQuery,
+) -> Result<Option<ByKey>, StoreError> {
+    let connection = snapshot.connection();
+    let blocks = match query.affiliate_id {
+        Some(affiliate_id) => blocks_of_affiliate(connection, account_id, query, affiliate_id).await?,
+        None => {
+            let start = if query.by_affiliate { bytes::start_of_affiliates } else { bytes::start_of_programs };
+            let (first, last) = (start(query.first_day), bytes::end_of(&start(query.last_day)));
+            connection.models::<block_table::Entity>(&query_of_blocks(account_id, first, last)).await?
+        }
+    };
+    if blocks.len() > BLOCKS_MAX {
+        return Ok(None);
+    }
+    let mut found = tail_of(connection, account_id).await?;
+    found.retain(|key, _| query.has(key));
+    for block in blocks {
+        let is_wanted = |bytes: &[u8]| bytes::to_key(bytes).is_ok_and(|key| query.has(&key));
+        let mut add = |bytes: &[u8], figures: Figures| {
+            if let Ok(key) = bytes::to_key(bytes) {
+                add_all(found.entry(key).or_default(), &figures);
+            }
+        };
+        bytes::each(&block.figures, is_wanted, &mut add).map_err(|_| inconsistent(account_id))?;
+    }
+    found.retain(|_, figures| !figures.is_empty());
+    Ok(Some(found))
+}
+
+/// The account's whole tail, by day.
+async fn tail_of(connection: &impl Reads, account_id: AccountId) -> Result<ByKey, StoreError> {
+    let mut tail = Tail::new(calendar(connection, account_id).await?);
+    let query = tail_table::Entity::find().filter(tail_table::Column::AccountId.eq(account_id.uuid()));
+    for row in connection.models::<tail_table::Entity>(&query.into_query()).await? {
+        tail.add(&row.figures).map_err(|_| inconsistent(account_id))?;
+    }
+    Ok(tail.figures)
+}
+
+/// A query for the blocks that keys between these two belong to: the block of the first one and all later ones.
+fn query_of_blocks(account_id: AccountId, first: Vec<u8>, last: Vec<u8>) -> SelectStatement {
+    let columns = [block_table::Column::AccountId, block_table::Column::Key];
+    let nothing = || Expr::val(Vec::<u8>::new());
+    let covering =
+        last_value::<block_table::Entity>(columns, Expr::val(account_id.uuid()), nothing(), Expr::val(first));
+    let key = || Expr::col(block_table::Column::Key.as_column_ref());
+    block_table::Entity::find()
+        .filter(block_table::Column::AccountId.eq(account_id.uuid()))
+        .filter(key().gte(Func::coalesce([covering, nothing()])))
+        .filter(key().lte(last))
+        .order_by_asc(block_table::Column::Key)
+        .limit(BLOCKS_MAX as u64 + 1)
+        .into_query()
+}
+
+/// The blocks that an affiliate's days belong to. A day is nearly always in one.
+async fn blocks_of_affiliate(
+    connection: &impl Reads,
+    account_id: AccountId,
+    query: &StatisticQuery,
+    affiliate_id: AffiliateId,
+) -> Result<Vec<block_table::Model>, StoreError> {
+    let range = |to: Vec<u8>| ValueTuple::Three(account_id.uuid().into(), Vec::<u8>::new().into(), to.into());
+    let days = (query.first_day.0..=query.last_day.0).map(|day| bytes::start_of_affiliate(Day(day), affiliate_id));
+    let days: Vec<(Vec<u8>, Vec<u8>)> = days.map(|first| (first.clone(), bytes::end_of(&first))).collect();
+    let ends = days.iter().flat_map(|(first, last)| [range(first.clone()), range(last.clone())]);
+    let mut blocks: BTreeMap<Vec<u8>, block_table::Model> = BTreeMap::new();
+    for chunk in chunks(ends) {
+        let columns = [block_table::Column::AccountId, block_table::Column::Key];
+        let rows = connection.last_models::<block_table::Entity>(columns, chunk).await?;
+        blocks.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+    }
+    // There may be further blocks between the first and the last one of a day.
+    let of = |blocks: &BTreeMap<Vec<u8>, block_table::Model>, key: &Vec<u8>| {
+        blocks.range(..=key.clone()).next_back().map(|(from, _)| from.clone())
+    };
+    let divided: BTreeSet<_> =
+        days.into_iter().filter(|(first, last)| of(&blocks, first) != of(&blocks, last)).collect();
+    for (first, last) in divided {
+        let rows = connection.models::<block_table::Entity>(&query_of_blocks(account_id, first, last)).await?;
+        blocks.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+        if blocks.len() > BLOCKS_MAX {
+            break;
+        }
+    }
+    Ok(blocks.into_values().collect())
+}
+
+/// All figures of an account, for its verification.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn all(snapshot: &Snapshot, account_id: AccountId) -> Result<ByKey, StoreError> {
+    let connection = snapshot.connection();
+    let mut found = tail_of(connection, account_id).await?;
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let query = block_table::Entity::find()
+            .filter(block_table::Column::AccountId.eq(account_id.uuid()))
+            .apply_if(after.take(), |query, after| query.filter(block_table::Column::Key.gt(after)))
+            .order_by_asc(block_table::Column::Key)
+            .limit(BLOCKS_MAX as u64);
+        let rows = connection.models::<block_table::Entity>(&query.into_query()).await?;
+        for row in &rows {
+            for (key, figures) in bytes::to_figures(&row.figures).map_err(|_| inconsistent(account_id))? {
+                let key = bytes::to_key(&key).map_err(|_| inconsistent(account_id))?;
+                add_all(found.entry(key).or_default(), &figures);
+            }
+        }
+        after = rows.last().map(|row| row.key.clone());
+        if rows.len() < BLOCKS_MAX {
+            break;
+        }
+    }
+    found.retain(|_, figures| !figures.is_empty());
+    Ok(found)
+}
