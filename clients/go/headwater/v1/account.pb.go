@@ -103,8 +103,11 @@ type Account struct {
 	SuspensionReason string `protobuf:"bytes,9,opt,name=suspension_reason,json=suspensionReason,proto3" json:"suspension_reason,omitempty"`
 	// When VerifyAccountEmail verified the email address. Not set for an address that was not verified.
 	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The time zone of the days of QueryStats, a name of the IANA database such as `Europe/Berlin`. Default `UTC`. A change counts from
+	// an hour after it on. Days until then stay as they are, and it can be changed 50 times.
+	TimeZone      string `protobuf:"bytes,11,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -207,6 +210,13 @@ func (x *Account) GetEmailVerifyTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Account) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 // The request of RegisterAccount.
 type RegisterAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -218,7 +228,9 @@ type RegisterAccountRequest struct {
 	// The merchant's name, 1 to 200 characters. Required.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// The owner's email address, up to 254 bytes. Stored as it is compared. Required.
-	Email         string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
+	// The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`.
+	TimeZone      string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -270,6 +282,13 @@ func (x *RegisterAccountRequest) GetDisplayName() string {
 func (x *RegisterAccountRequest) GetEmail() string {
 	if x != nil {
 		return x.Email
+	}
+	return ""
+}
+
+func (x *RegisterAccountRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
 	}
 	return ""
 }
@@ -439,7 +458,8 @@ type UpdateAccountRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values. Only the fields that `update_mask` names are read. Required.
 	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// The fields to change: any of `display_name`, `email` and `max_active_coupons_per_affiliate`. Required.
+	// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+	// Required.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1029,7 +1049,7 @@ var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xfa\x03\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x04\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1043,12 +1063,14 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\fsuspend_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vsuspendTime\x12+\n" +
 	"\x11suspension_reason\x18\t \x01(\tR\x10suspensionReason\x12F\n" +
 	"\x11email_verify_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\"p\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\x12\x1b\n" +
+	"\ttime_zone\x18\v \x01(\tR\btimeZone\"\x8d\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
-	"\x05email\x18\x03 \x01(\tR\x05email\"\xb7\x01\n" +
+	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1b\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\"\xb7\x01\n" +
 	"\x17RegisterAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12-\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12 \n" +

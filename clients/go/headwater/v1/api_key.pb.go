@@ -42,7 +42,7 @@ const (
 	ApiKeyKind_API_KEY_KIND_TRACKING ApiKeyKind = 3
 	// Reads everything in the account, including the feed. Changes nothing.
 	ApiKeyKind_API_KEY_KIND_READ ApiKeyKind = 4
-	// Reads affiliates, rewards, balances and the ledger, for payout tools. Changes nothing.
+	// Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
 	ApiKeyKind_API_KEY_KIND_PAYOUT ApiKeyKind = 5
 	// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
 	ApiKeyKind_API_KEY_KIND_PUBLISHABLE ApiKeyKind = 6

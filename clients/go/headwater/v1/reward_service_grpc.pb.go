@@ -31,6 +31,7 @@ const (
 	RewardService_GetBalance_FullMethodName        = "/headwater.v1.RewardService/GetBalance"
 	RewardService_ListBalances_FullMethodName      = "/headwater.v1.RewardService/ListBalances"
 	RewardService_ListLedgerEntries_FullMethodName = "/headwater.v1.RewardService/ListLedgerEntries"
+	RewardService_QueryStats_FullMethodName        = "/headwater.v1.RewardService/QueryStats"
 	RewardService_VerifyLedger_FullMethodName      = "/headwater.v1.RewardService/VerifyLedger"
 )
 
@@ -72,8 +73,15 @@ type RewardServiceClient interface {
 	ListBalances(ctx context.Context, in *ListBalancesRequest, opts ...grpc.CallOption) (*ListBalancesResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
+	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+	// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+	// there are.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+	// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+	QueryStats(ctx context.Context, in *QueryStatsRequest, opts ...grpc.CallOption) (*QueryStatsResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-	// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+	// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+	// that they count. It reads all entries, so call it for
 	// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
 	// moment of the call.
 	// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
@@ -188,6 +196,16 @@ func (c *rewardServiceClient) ListLedgerEntries(ctx context.Context, in *ListLed
 	return out, nil
 }
 
+func (c *rewardServiceClient) QueryStats(ctx context.Context, in *QueryStatsRequest, opts ...grpc.CallOption) (*QueryStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueryStatsResponse)
+	err := c.cc.Invoke(ctx, RewardService_QueryStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *rewardServiceClient) VerifyLedger(ctx context.Context, in *VerifyLedgerRequest, opts ...grpc.CallOption) (*VerifyLedgerResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VerifyLedgerResponse)
@@ -236,8 +254,15 @@ type RewardServiceServer interface {
 	ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
+	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+	// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+	// there are.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+	// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+	QueryStats(context.Context, *QueryStatsRequest) (*QueryStatsResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-	// and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+	// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+	// that they count. It reads all entries, so call it for
 	// audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
 	// moment of the call.
 	// Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
@@ -281,6 +306,9 @@ func (UnimplementedRewardServiceServer) ListBalances(context.Context, *ListBalan
 }
 func (UnimplementedRewardServiceServer) ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLedgerEntries not implemented")
+}
+func (UnimplementedRewardServiceServer) QueryStats(context.Context, *QueryStatsRequest) (*QueryStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method QueryStats not implemented")
 }
 func (UnimplementedRewardServiceServer) VerifyLedger(context.Context, *VerifyLedgerRequest) (*VerifyLedgerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method VerifyLedger not implemented")
@@ -486,6 +514,24 @@ func _RewardService_ListLedgerEntries_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RewardService_QueryStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RewardServiceServer).QueryStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RewardService_QueryStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RewardServiceServer).QueryStats(ctx, req.(*QueryStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RewardService_VerifyLedger_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VerifyLedgerRequest)
 	if err := dec(in); err != nil {
@@ -550,6 +596,10 @@ var RewardService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListLedgerEntries",
 			Handler:    _RewardService_ListLedgerEntries_Handler,
+		},
+		{
+			MethodName: "QueryStats",
+			Handler:    _RewardService_QueryStats_Handler,
 		},
 		{
 			MethodName: "VerifyLedger",

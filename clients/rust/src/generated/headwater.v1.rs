@@ -8548,6 +8548,12 @@ pub struct StatisticRow {
     /// reward that a person created counts on the day on which it was created.
     #[prost(message, repeated, tag = "12")]
     pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
+    /// How many appointments are credited.
+    #[prost(int64, tag = "13")]
+    pub appointment_count: i64,
+    /// How many events of the merchant's own kinds are credited.
+    #[prost(int64, tag = "14")]
+    pub custom_event_count: i64,
 }
 /// The answer of QueryStats.
 #[derive(Clone, PartialEq, ::prost::Message)]

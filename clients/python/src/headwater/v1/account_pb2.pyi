@@ -70,6 +70,7 @@ class Account(_message.Message):
     SUSPEND_TIME_FIELD_NUMBER: _builtins.int
     SUSPENSION_REASON_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFY_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `acc_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -82,6 +83,10 @@ class Account(_message.Message):
     """Whether the account may change anything."""
     suspension_reason: _builtins.str
     """The operator's reason for the suspension. Empty for an active account."""
+    time_zone: _builtins.str
+    """The time zone of the days of QueryStats, a name of the IANA database such as `Europe/Berlin`. Default `UTC`. A change counts from
+    an hour after it on. Days until then stay as they are, and it can be changed 50 times.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the account was registered."""
@@ -111,10 +116,11 @@ class Account(_message.Message):
         suspend_time: _timestamp_pb2.Timestamp | None = ...,
         suspension_reason: _builtins.str = ...,
         email_verify_time: _timestamp_pb2.Timestamp | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,6 +135,7 @@ class RegisterAccountRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer, without the key text. The same id with other content fails with FAILED_PRECONDITION and reason
@@ -139,16 +146,19 @@ class RegisterAccountRequest(_message.Message):
     """The merchant's name, 1 to 200 characters. Required."""
     email: _builtins.str
     """The owner's email address, up to 254 bytes. Stored as it is compared. Required."""
+    time_zone: _builtins.str
+    """The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         email: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "request_id", b"request_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,7 +263,9 @@ class UpdateAccountRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `display_name`, `email` and `max_active_coupons_per_affiliate`. Required."""
+        """The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+        Required.
+        """
 
     def __init__(
         self,

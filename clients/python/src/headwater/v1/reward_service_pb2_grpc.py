@@ -5,6 +5,7 @@ import warnings
 
 from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
+from headwater.v1 import statistic_pb2 as headwater_dot_v1_dot_statistic__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -85,6 +86,11 @@ class RewardServiceStub(object):
                 '/headwater.v1.RewardService/ListLedgerEntries',
                 request_serializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesResponse.FromString,
+                _registered_method=True)
+        self.QueryStats = channel.unary_unary(
+                '/headwater.v1.RewardService/QueryStats',
+                request_serializer=headwater_dot_v1_dot_statistic__pb2.QueryStatsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_statistic__pb2.QueryStatsResponse.FromString,
                 _registered_method=True)
         self.VerifyLedger = channel.unary_unary(
                 '/headwater.v1.RewardService/VerifyLedger',
@@ -179,9 +185,21 @@ class RewardServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def QueryStats(self, request, context):
+        """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+        are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+        there are.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+        reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyLedger(self, request, context):
         """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-        and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+        and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+        that they count. It reads all entries, so call it for
         audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
         moment of the call.
         Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
@@ -242,6 +260,11 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     servicer.ListLedgerEntries,
                     request_deserializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesResponse.SerializeToString,
+            ),
+            'QueryStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryStats,
+                    request_deserializer=headwater_dot_v1_dot_statistic__pb2.QueryStatsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_statistic__pb2.QueryStatsResponse.SerializeToString,
             ),
             'VerifyLedger': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyLedger,
@@ -520,6 +543,33 @@ class RewardService(object):
             '/headwater.v1.RewardService/ListLedgerEntries',
             headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesRequest.SerializeToString,
             headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.RewardService/QueryStats',
+            headwater_dot_v1_dot_statistic__pb2.QueryStatsRequest.SerializeToString,
+            headwater_dot_v1_dot_statistic__pb2.QueryStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

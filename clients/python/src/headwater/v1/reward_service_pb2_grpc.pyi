@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import statistic_pb2 as _statistic_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -73,9 +74,17 @@ class RewardServiceStub:
     """Lists the balances of all affiliates that ever had a pending or approved reward."""
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]
     """Lists ledger entries."""
+    QueryStats: _grpc.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]
+    """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+    are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+    there are.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+    reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+    """
     VerifyLedger: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]
     """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-    and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+    and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+    that they count. It reads all entries, so call it for
     audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
     moment of the call.
     Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
@@ -125,9 +134,17 @@ class RewardServiceAsyncStub(RewardServiceStub):
     """Lists the balances of all affiliates that ever had a pending or approved reward."""
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists ledger entries."""
+    QueryStats: _aio.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]  # type: ignore[assignment]
+    """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+    are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+    there are.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+    reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+    """
     VerifyLedger: _aio.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]  # type: ignore[assignment]
     """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-    and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+    and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+    that they count. It reads all entries, so call it for
     audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
     moment of the call.
     Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
@@ -236,13 +253,27 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists ledger entries."""
 
     @_abc_1.abstractmethod
+    def QueryStats(
+        self,
+        request: _statistic_pb2.QueryStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statistic_pb2.QueryStatsResponse, _abc.Awaitable[_statistic_pb2.QueryStatsResponse]]:
+        """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+        are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+        there are.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+        reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+        """
+
+    @_abc_1.abstractmethod
     def VerifyLedger(
         self,
         request: _ledger_pb2.VerifyLedgerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.VerifyLedgerResponse, _abc.Awaitable[_ledger_pb2.VerifyLedgerResponse]]:
         """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-        and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+        and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+        that they count. It reads all entries, so call it for
         audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
         moment of the call.
         Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.

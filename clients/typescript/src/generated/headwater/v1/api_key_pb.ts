@@ -633,7 +633,7 @@ export enum ApiKeyKind {
   READ = 4,
 
   /**
-   * Reads affiliates, rewards, balances and the ledger, for payout tools. Changes nothing.
+   * Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
    *
    * @generated from enum value: API_KEY_KIND_PAYOUT = 5;
    */

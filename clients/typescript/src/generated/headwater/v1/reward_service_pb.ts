@@ -10,12 +10,14 @@ import type { GetBalanceRequestSchema, GetBalanceResponseSchema, ListBalancesReq
 import { file_headwater_v1_ledger } from "./ledger_pb.js";
 import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, CreateRewardRequestSchema, CreateRewardResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, FulfillRewardRequestSchema, FulfillRewardResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema, ReleaseRewardsRequestSchema, ReleaseRewardsResponseSchema } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
+import type { QueryStatsRequestSchema, QueryStatsResponseSchema } from "./statistic_pb.js";
+import { file_headwater_v1_statistic } from "./statistic_pb.js";
 
 /**
  * Describes the file headwater/v1/reward_service.proto.
  */
 export const file_headwater_v1_reward_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLVBwoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTKmCAoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJPCgpRdWVyeVN0YXRzEh8uaGVhZHdhdGVyLnYxLlF1ZXJ5U3RhdHNSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlF1ZXJ5U3RhdHNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward, file_headwater_v1_statistic]);
 
 /**
  * Rewards, balances and the ledger of the calling key's account.
@@ -136,8 +138,23 @@ export const RewardService: GenService<{
     output: typeof ListLedgerEntriesResponseSchema;
   },
   /**
+   * Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
+   * are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
+   * there are.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
+   * reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+   *
+   * @generated from rpc headwater.v1.RewardService.QueryStats
+   */
+  queryStats: {
+    methodKind: "unary";
+    input: typeof QueryStatsRequestSchema;
+    output: typeof QueryStatsResponseSchema;
+  },
+  /**
    * Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
-   * and balances, between entries and rewards, and in the number of events in the feed. It reads all entries, so call it for
+   * and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
+   * that they count. It reads all entries, so call it for
    * audits only. It reads a part at a time while other calls go on, and compares each balance and each reward as it is at some
    * moment of the call.
    * Errors: RESOURCE_EXHAUSTED with reason OVERLOADED while another such call runs for the account, or two run at the server.
