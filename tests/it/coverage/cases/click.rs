@@ -44,4 +44,6 @@ fn click() -> Case {
         .tolerated(json!({"referrer_url": "a\u{7}b"}))
         // An unknown cookie makes a new visitor.
         .free(&["tid"])
+        // It is the affiliate's own name, and the server looks nothing up by it.
+        .not_references(&["sub_id"])
 }
