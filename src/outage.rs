@@ -16,6 +16,9 @@ const LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// An outage has ended once nothing has failed for this long. A database that fails now and then has one long outage, not many.
 const SETTLED: Duration = Duration::from_secs(3);
 
+/// How long connections that were open during a failure are doubted after it.
+pub const DOUBTED: Duration = Duration::from_secs(15);
+
 /// What a statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -31,6 +34,9 @@ pub struct Outage {
     /// Whether the access fails, to keep the lock off the path of a database that works.
     is_read_failing: AtomicBool,
     is_write_failing: AtomicBool,
+    /// Whether the newest failure is less than [`DOUBTED`] ago, as of the last tick.
+    has_failed_lately: AtomicBool,
+    last_failure_at: Mutex<Option<Instant>>,
     current: Mutex<Option<Current>>,
 }
 
@@ -98,6 +104,8 @@ impl Outage {
         outage.last_failure_at = now;
         outage.side(access).failing_since.get_or_insert(now);
         self.flag(access).store(true, Ordering::Relaxed);
+        *locked(&self.last_failure_at) = Some(now);
+        self.has_failed_lately.store(true, Ordering::Relaxed);
         for (kept, text) in [(&mut outage.problem, problem), (&mut outage.cause, cause)] {
             kept.clear();
             kept.push_str(text);
@@ -121,6 +129,11 @@ impl Outage {
         self.flag(access).load(Ordering::Relaxed)
     }
 
+    /// Whether something failed less than [`DOUBTED`] ago. An idle connection may then have been lost without anybody noticing.
+    pub fn has_failed_lately(&self) -> bool {
+        self.has_failed_lately.load(Ordering::Relaxed)
+    }
+
     /// Since when reads or writes have failed without one that worked. `None` while both work.
     pub fn failing_since(&self) -> Option<Instant> {
         let current = self.current();
@@ -131,6 +144,11 @@ impl Outage {
     /// Writes the lines that are due. To be called about once a second.
     pub fn tick(&self) {
         let now = clock::monotonic_now();
+        if self.has_failed_lately() {
+            let last_failure_at = locked(&self.last_failure_at);
+            let is_long_ago = last_failure_at.is_none_or(|at| now.duration_since(at) >= DOUBTED);
+            self.has_failed_lately.store(!is_long_ago, Ordering::Relaxed);
+        }
         let mut current = self.current();
         let Some(outage) = current.as_mut() else { return };
         let (failed_reads, failed_writes) = (outage.reads.failed_calls, outage.writes.failed_calls);
@@ -165,8 +183,12 @@ impl Outage {
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.current)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -257,5 +279,17 @@ mod tests {
         assert_eq!(outage.failing_since(), begun_at);
         outage.worked(Access::Read);
         assert_eq!(outage.failing_since(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_are_doubted_for_a_while_after_a_failure() {
+        let outage = Outage::default();
+        assert!(!outage.has_failed_lately());
+        pass(&outage, 1, true).await;
+        outage.worked(Access::Write);
+        pass(&outage, DOUBTED.as_secs() - 1, false).await;
+        assert!(outage.has_failed_lately());
+        pass(&outage, 1, false).await;
+        assert!(!outage.has_failed_lately());
     }
 }

@@ -81,7 +81,9 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("program_id", "prg"),
         ("Enrollment", "enr"),
         ("enrollment_id", "enr"),
+        ("Link", "lnk"),
         ("link_id", "lnk"),
+        ("ApiKey", "key"),
         ("Coupon", "cpn"),
         ("coupon_id", "cpn"),
         ("Item", "itm"),
@@ -126,7 +128,12 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "time_zone" => ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia"][number].to_owned(),
         "first_day" => format!("2026-01-0{}", number + 1),
         "last_day" => "2026-12-31".to_owned(),
+        "hosts" => "shop.example".to_owned(),
+        "custom_kinds" | "custom_kind" => "demo".to_owned(),
+        "allowed_networks" => "203.0.113.0/24".to_owned(),
+        "allowed_origins" => "https://shop.example".to_owned(),
         name if name.ends_with("_url") => format!("https://shop.example/{number}"),
+        "verification_token" => "t".repeat(43),
         // Texts that only the server gives out.
         name if ["etag", "_token", "cursor"].iter().any(|end| name.ends_with(end)) => {
             pool.one(draw, name).unwrap_or_default()
@@ -156,6 +163,10 @@ pub(crate) fn changeable(resource: &MessageDescriptor) -> Vec<String> {
         "about",
         "end_time",
         "max_claims",
+        "destination_url",
+        "claimed_url",
+        "expire_time",
+        "allowed_networks",
     ];
     let names = resource.fields().map(|field| field.name().to_owned());
     names.filter(|name| NAMES.contains(&name.as_str())).collect()

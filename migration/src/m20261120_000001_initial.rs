@@ -471,7 +471,7 @@ fn lists() -> Vec<TableCreateStatement> {
     ]
 }
 
-/// The figures of QueryStats: see docs/adr/0025.
+/// The figures of QueryStats: see docs/adr/0027.
 fn statistics() -> Vec<TableCreateStatement> {
     vec![
         table("statistic_tail", &["account_id", "id"]).col(id("account_id")).col(id("id")).col(bytes("figures")).take(),

@@ -66,11 +66,10 @@ fn the_printed_settings_can_be_read_back() {
 
 #[test]
 fn every_setting_has_help_and_is_printed() {
-    let printed = read(&["--tls-certificate-file", "certificate.pem", "--tls-key-file", "key.pem"])
-        .unwrap()
-        .settings
-        .to_toml()
-        .unwrap();
+    let set =
+        ["--tls-certificate-file", "certificate.pem", "--tls-key-file", "key.pem", "--mail-smtp-url", "smtp://mail"];
+    let spool = ["--mail-spool-dir", "mail"];
+    let printed = read(&[&set[..], &spool[..]].concat()).unwrap().settings.to_toml().unwrap();
     for argument in CommandLine::command().get_arguments() {
         let name = argument.get_id().as_str();
         assert!(argument.get_help().is_some(), "{name} has no help");

@@ -150,24 +150,27 @@ async fn open_sqlite(options: &StoreOptions) -> Result<Opened, StoreError> {
         tracing::warn!(%error, "cannot note the database in its lock file");
     }
     let held = Held { _watch: Some(Watch::start(&files, &lock, Arc::clone(&file_fault))?), _lock: lock };
-    Ok(opened(read, keys, vec![Writer::Sqlite(writer)], identity, Some(held), file_fault))
+    let writers = vec![Writer::Sqlite(writer)];
+    Ok(opened(read, keys, writers, Arc::default(), identity, Some(held), file_fault))
 }
 
 async fn open_postgres(options: &StoreOptions) -> Result<Opened, StoreError> {
-    let (read, keys, writers) = postgres::open(options).await?;
+    let outage = Arc::default();
+    let (read, keys, writers) = postgres::open(options, &outage).await?;
     let identity = migrate(&read, options).await?;
-    Ok(opened(read, keys, writers.into_iter().map(Writer::Postgres).collect(), identity, None, Arc::default()))
+    let writers = writers.into_iter().map(Writer::Postgres).collect();
+    Ok(opened(read, keys, writers, outage, identity, None, Arc::default()))
 }
 
 fn opened(
     read: DatabaseConnection,
     keys: DatabaseConnection,
     writers: Vec<Writer>,
+    outage: Arc<Outage>,
     identity: Identity,
     held: Option<Held>,
     file_fault: Arc<FileFault>,
 ) -> Opened {
-    let outage = Arc::new(Outage::default());
     let [read, keys] = [read, keys].map(|connection| Watched::new(connection, Arc::clone(&outage)));
     Opened { read, keys, lanes: Lanes::new(writers, Arc::clone(&outage)), outage, identity, held, file_fault }
 }

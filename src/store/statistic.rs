@@ -1,4 +1,4 @@
-//! The figures of accounts: sums by day, program, affiliate and link, so that no query adds up sales. See docs/adr/0025.
+//! The figures of accounts: sums by day, program, affiliate and link, so that no query adds up sales. See docs/adr/0027.
 //!
 //! A commit appends what it adds to the figures as one row of the account's *tail*. When a tail is long, the writer *folds* it: it adds
 //! the row's figures to the account's *blocks*, by day. A read adds up blocks and tail. Two sums are kept of everything: of an affiliate's

@@ -55,7 +55,7 @@ async fn refused(folder: &Path, flags: &[&str]) -> String {
         let entries = std::fs::read_dir(folder.join("headwater-data")).unwrap();
         let mut files: Vec<(PathBuf, Vec<u8>)> = entries
             .map(|entry| entry.unwrap().path())
-            .filter(|path| !path.to_string_lossy().ends_with(".lock"))
+            .filter(|path| path.is_file() && !path.to_string_lossy().ends_with(".lock"))
             .map(|path| (path.clone(), std::fs::read(path).unwrap()))
             .collect();
         files.sort();

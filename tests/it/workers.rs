@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use headwater::app::worker::{WorkerStatus, approve_due, forget_requests, note_key_uses, prune_events};
+use headwater::app::worker::{WorkerStatus, approve_due, forget_requests, note_key_uses, prune_events, send_mail};
 use headwater::clock::Clock;
 use headwater::pb;
 
@@ -14,7 +14,8 @@ use crate::support::feed::cash;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
-const NAMES: [&str; 4] = [approve_due::NAME, forget_requests::NAME, note_key_uses::NAME, prune_events::NAME];
+const NAMES: [&str; 5] =
+    [approve_due::NAME, forget_requests::NAME, note_key_uses::NAME, prune_events::NAME, send_mail::NAME];
 
 fn status(server: &TestServer, name: &str) -> WorkerStatus {
     server.server.app().worker_statuses().into_iter().find(|status| status.name == name).unwrap()

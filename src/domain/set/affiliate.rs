@@ -83,7 +83,11 @@ impl WorkingSet {
         known(self.names.code_holders.get(&(account_id, id)), "links and coupons")?;
         let links = self.links.iter().filter(|link| (link.account_id, link.affiliate_id) == (account_id, id));
         let coupons = self.coupons.iter().filter(|coupon| (coupon.account_id, coupon.affiliate_id) == (account_id, id));
-        Ok((links.cloned().collect(), coupons.cloned().collect()))
+        let (mut links, mut coupons): Codes = (links.cloned().collect(), coupons.cloned().collect());
+        // The set has no order, and that of events must not depend on it.
+        links.sort_unstable_by_key(|link| link.id);
+        coupons.sort_unstable_by_key(|coupon| coupon.id);
+        Ok((links, coupons))
     }
 
     /// The affiliate with this identifier. Refuses if there is none.

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::super::{StoreError, StoreOptions};
 use super::{KEY_CONNECTIONS_MAX, PREPARED_STATEMENTS_MAX, WAIT};
+use crate::outage::Outage;
 
 /// Two writers: while one waits for the disk, the other computes.
 pub(super) const LANES: usize = 2;
@@ -40,11 +41,12 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// used.
 pub(super) async fn open(
     options: &StoreOptions,
+    outage: &Arc<Outage>,
 ) -> Result<(DatabaseConnection, DatabaseConnection, Vec<PostgresWriter>), StoreError> {
     let parsed = parse(&options.url)?;
     trial::run(&parsed).await?;
-    let read = pool(&options.url, options.read_connections_max.max(1), "headwater reader").await?;
-    let keys = pool(&options.url, KEY_CONNECTIONS_MAX, "headwater keys").await?;
+    let read = pool(&options.url, options.read_connections_max.max(1), "headwater reader", outage).await?;
+    let keys = pool(&options.url, KEY_CONNECTIONS_MAX, "headwater keys", outage).await?;
     let writer = parsed
         .application_name("headwater writer")
         .statement_cache_capacity(PREPARED_STATEMENTS_MAX)
@@ -63,7 +65,13 @@ pub(super) async fn open(
 }
 
 /// Connections that read.
-async fn pool(url: &str, connections: u32, name: &'static str) -> Result<DatabaseConnection, StoreError> {
+async fn pool(
+    url: &str,
+    connections: u32,
+    name: &'static str,
+    outage: &Arc<Outage>,
+) -> Result<DatabaseConnection, StoreError> {
+    let outage = Arc::clone(outage);
     let mut connect = ConnectOptions::new(url);
     connect
         .sqlx_logging(false)
@@ -72,6 +80,16 @@ async fn pool(url: &str, connections: u32, name: &'static str) -> Result<Databas
         .min_connections(1)
         .acquire_timeout(WAIT)
         .test_before_acquire_if_idle_for(STALE_AFTER)
+        // A connection that was lost in an outage fails no call after it.
+        .map_sqlx_postgres_before_acquire(move |connection, _| {
+            let is_doubted = outage.has_failed_lately();
+            Box::pin(async move {
+                if is_doubted {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .set_application_name(name)
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(PREPARED_STATEMENTS_MAX));
     Ok(Database::connect(connect).await?)

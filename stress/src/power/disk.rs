@@ -113,8 +113,9 @@ impl Disk {
         Ok(())
     }
 
+    /// Whether it is a file of the folder. What is in a folder inside it, such as that for mail, is no part of the database.
     fn holds(&self, path: &Path) -> bool {
-        path.parent() == Some(&self.folder)
+        path.parent() == Some(&self.folder) && !path.is_dir()
     }
 
     fn content(&mut self, path: &Path) -> anyhow::Result<&mut Content> {

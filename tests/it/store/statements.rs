@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use headwater::domain::conversion::ConversionOutcome;
+use headwater::domain::conversion::{ConversionOutcome, KeptSale};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::id::ClickId;
+use headwater::domain::outcome::Outcome;
+use headwater::domain::request::Request;
 use headwater::domain::rule::add_needs;
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::pb;
@@ -129,7 +131,9 @@ fn put_shop(set: &mut WorkingSet) {
     set.put(rows::coupon(1, "ADA10", CouponState::Active));
     set.put(rows::click(1, ClickId::from_uuid(uuid(1))));
     set.put(rows::lead());
-    set.put(rows::request("sale", &sale.event_id, sale.id.uuid()));
+    let kept = KeptSale { other_lead_id: None, reward_ids: vec![reward.id], coupon_fault: None, is_undeclared: false };
+    let request = rows::request("sale", &sale.event_id, sale.id.uuid());
+    set.put(Request { outcome: Outcome::KeptSale(kept), ..request });
     set.put(rows::reward(2, &refund, Some(reward.id)));
     set.put(reward);
     set.put(sale);

@@ -211,7 +211,7 @@ impl World {
         }
         let code = ref_id.to_lowercase();
         Some(match self.links.iter().find(|link| link.code == code) {
-            Some(link) => self.through_link(link, Evidence::RefId(code), occurred, occurred),
+            Some(link) => self.through_link(link, Evidence::LinkId(link.id.clone()), occurred, occurred),
             None => self.candidate(Source::Click, Evidence::RefId(code), "", occurred),
         })
     }

@@ -10,13 +10,13 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         event("TrackingService/RecordAppointment", "${appointment_event_id}", &json!({}), &json!({})),
         event("TrackingService/RecordCustomEvent", "${custom_event_id}", &kind, &value)
-            .wrong(json!({"event_id": "", "custom_kind": ""}))
-            .wrong(json!({"event_id": "", "custom_kind": "d"}))
             .not_references(&["custom_kind"]),
     ]
 }
 
 fn event(method: &'static str, event_id: &str, rest: &Json, wrong: &Json) -> Case {
+    let kind = |kind: &str| if method.ends_with("CustomEvent") { json!({"custom_kind": kind}) } else { json!({}) };
+    let wrong = &patched(wrong, &kind(" "));
     let valid = patched(&json!({"event_id": "${unique}", "email": "${unique}@customers.example"}), rest);
     let first = patched(&json!({"event_id": event_id, "email": "eve@${tag}.example"}), rest);
     case(method, valid)
@@ -29,8 +29,8 @@ fn event(method: &'static str, event_id: &str, rest: &Json, wrong: &Json) -> Cas
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
         .wrong(patched(&json!({"event_id": long(), "external_id": long(), "occur_time": far_ahead()}), wrong))
-        .wrong(json!({"event_id": "", "email": "bob", "occur_time": no_time()}))
-        .wrong(json!({"event_id": " ", "email": ""}))
+        .wrong(patched(&json!({"event_id": "", "email": "bob", "occur_time": no_time()}), &kind("")))
+        .wrong(patched(&json!({"event_id": " ", "email": ""}), &kind("a b")))
         .tolerated(json!({
             "tid": long(),
             "ref_id": long(),

@@ -39,7 +39,7 @@ fn click() -> Case {
         .reference(json!({"tid": "${tid}"}))
         .wrong(json!({"event_id": long(), "ref_id": "", "occur_time": far_ahead()}))
         .wrong(json!({"event_id": " ", "ref_id": " ", "occur_time": no_time()}))
-        .wrong(json!({"event_id": "", "ref_id": "", "landing_url": "shop.example"}))
+        .wrong(json!({"landing_url": "shop.example"}))
         .tolerated(json!({"referrer_url": long(), "landing_url": long(), "sub_id": long()}))
         .tolerated(json!({"referrer_url": "a\u{7}b"}))
         // An unknown cookie makes a new visitor.
