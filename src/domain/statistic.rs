@@ -133,6 +133,21 @@ impl Changes {
     }
 }
 
+/// Whether two versions of a conversion add the same, as all of its rewards then do.
+pub fn conversions_add_the_same(one: &Conversion, other: &Conversion) -> bool {
+    let counted = |row: &Conversion| (row.kind, row.occurred_at, row.amount);
+    counted(one) == counted(other) && one.credits == other.credits
+}
+
+/// Whether two versions of a reward add the same, as long as its conversion does. An approval changes no figure.
+pub fn rewards_add_the_same(one: &Reward, other: &Reward) -> bool {
+    let counted = |row: &Reward| {
+        let of = (row.conversion_id, row.created_at, row.affiliate_id, row.program_id, row.enrollment_id);
+        (of, row.unit, row.value, row.state == RewardState::Denied)
+    };
+    counted(one) == counted(other)
+}
+
 /// Adds a value to a figure.
 pub fn add(figures: &mut Figures, figure: Figure, value: i128) {
     let sum = figures.entry(figure).or_default();

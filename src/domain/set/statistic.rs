@@ -3,29 +3,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kind::Kind;
 use super::rows::Versions;
 use super::working_set::WorkingSet;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
-use crate::domain::statistic::Changes;
+use crate::domain::statistic::{Changes, conversions_add_the_same, rewards_add_the_same};
 
 type ConversionKey = (AccountId, ConversionId);
 
 impl WorkingSet {
-    /// What the rows that were written and removed change in the figures.
+    /// What the rows that were written and removed change in the figures. What adds the same as before is not looked at, so most batches
+    /// that move rewards on cost nothing.
     ///
     /// # Errors
-    /// [`Refusal::NotLoaded`] if a reward was written without its conversion.
+    /// [`Refusal::NotLoaded`] if a reward that counts otherwise was written without its conversion.
     pub fn changed_figures(&self) -> Result<Changes, Refusal> {
         let mut changes = Changes::default();
         for (now, before) in self.clicks.written_versions() {
             now.into_iter().for_each(|click| changes.click(click, 1));
             before.into_iter().for_each(|click| changes.click(click, -1));
         }
-        let mut touched: BTreeSet<ConversionKey> = self.conversions.written_keys().copied().collect();
+        let mut touched: BTreeSet<ConversionKey> = BTreeSet::new();
+        for (now, before) in self.conversions.written_versions() {
+            if is_same((now, before), conversions_add_the_same) {
+                continue;
+            }
+            touched.extend(now.or(before).map(|conversion| conversion.key()));
+        }
         for (now, before) in self.rewards.written_versions() {
+            if is_same((now, before), rewards_add_the_same) {
+                continue;
+            }
             let Some(reward) = now.or(before) else { continue };
             match reward.conversion_id {
                 Some(id) => _ = touched.insert((reward.account_id, id)),
@@ -64,6 +75,10 @@ impl WorkingSet {
         clicks.chain(conversions).chain(rewards).for_each(|id| *counts.entry(id).or_default() += 1);
         counts
     }
+}
+
+fn is_same<K>(versions: Versions<'_, K>, add_the_same: fn(&K, &K) -> bool) -> bool {
+    matches!(versions, (Some(now), Some(before)) if add_the_same(now, before))
 }
 
 fn add_reward(changes: &mut Changes, reward: Versions<'_, Reward>, conversion: Versions<'_, Conversion>) {

@@ -354,6 +354,7 @@ db_test!(rewards_fall_due_when_their_hold_period_ends, |database: TestDatabase| 
     let sale = rows::sale(1);
     let pending = rows::reward(1, &sale, None);
     let change = |set: &mut WorkingSet| {
+        set.put(sale.clone());
         set.put(pending.clone());
         set.put(rows::reward(2, &sale, Some(pending.id)));
         set.put(Reward { state: RewardState::Approved, ..rows::reward(3, &sale, None) });
@@ -368,7 +369,10 @@ db_test!(a_batch_larger_than_a_statement_is_written_whole, |database: TestDataba
     let store = open_with_account(&database).await;
     let count = 3000;
     let reward = |number| rows::reward(number, &rows::sale(number), None);
-    let change = |set: &mut WorkingSet| (1..=count).for_each(|number| _ = set.put(reward(number)));
+    let change = |set: &mut WorkingSet| {
+        (1..=count).for_each(|number| _ = set.put(rows::sale(number)));
+        (1..=count).for_each(|number| _ = set.put(reward(number)));
+    };
     write(&store, Needs::default(), change, NOW).await.unwrap();
     let needs = needs(|needs| (1..=count).for_each(|number| needs.row::<Reward>(reward(number).key())));
     let set = read(&store, needs).await;
