@@ -70,7 +70,7 @@ text_enum! {
 pub const WHOLE_SHARE_PPM: i32 = 1_000_000;
 
 /// The share of a conversion or lead that an affiliate is credited with, and the terms that apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Credit {
     pub affiliate_id: AffiliateId,
@@ -82,6 +82,32 @@ pub struct Credit {
     pub share_ppm: i32,
     /// The link that led to the affiliate, also if it was that of the sign-up that bound the customer.
     pub link_id: Option<LinkId>,
+    /// The sub-id of the click that led to the affiliate, also if it was that of the sign-up that bound the customer. Never empty.
+    pub sub_id: Option<Arc<str>>,
+}
+
+/// The way by which a customer came to an affiliate. It earns nothing and no event tells it; figures are divided by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Way {
+    pub link_id: Option<LinkId>,
+    pub sub_id: Option<Arc<str>>,
+}
+
+impl Credit {
+    /// The way by which the customer came.
+    pub fn way(&self) -> Way {
+        Way { link_id: self.link_id, sub_id: self.sub_id.clone() }
+    }
+
+    /// Whether two lists of credits are the same, apart from the ways by which the customer came.
+    pub fn are_alike(some: &[Self], others: &[Self]) -> bool {
+        let is_alike = |(one, other): (&Self, &Self)| {
+            let way = other.way();
+            Self { link_id: way.link_id, sub_id: way.sub_id, ..one.clone() } == *other
+        };
+        some.len() == others.len() && some.iter().zip(others).all(is_alike)
+    }
 }
 
 /// The credits of a conversion or of a lead. A single credit is stored without an allocation.

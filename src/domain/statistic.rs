@@ -2,6 +2,7 @@
 //! row says what it adds. What a change of rows adds is therefore what they add now, less what they added before. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::calendar::Quarter;
 use super::click::Click;
@@ -9,7 +10,6 @@ use super::conversion::{Conversion, ConversionKind, WHOLE_SHARE_PPM};
 use super::id::{AccountId, AffiliateId, LinkId, ProgramId};
 use super::money::Currency;
 use super::reward::{Reward, RewardState, RewardUnit};
-use super::time::Time;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,8 +49,11 @@ pub struct Origin {
 /// Sums by figure. None is zero. They are wider than one amount, because accounts may add up amounts without a limit.
 pub type Figures = BTreeMap<Figure, i128>;
 
-/// The figures of one quarter of an hour and one origin.
-pub type Place = (Quarter, Origin);
+/// The sub-id of the click that led to what is counted. Never empty.
+pub type SubId = Option<Arc<str>>;
+
+/// The figures of one quarter of an hour, one origin and one sub-id.
+pub type Place = (Quarter, Origin, SubId);
 
 /// What rows add to the figures of accounts.
 #[derive(Debug, Default)]
@@ -63,7 +66,8 @@ impl Changes {
     pub fn click(&mut self, click: &Click, times: i128) {
         let Click { account_id, affiliate_id, program_id, link_id, occurred_at, .. } = *click;
         let origin = Origin { affiliate_id, program_id, link_id: Some(link_id) };
-        self.add(account_id, occurred_at, origin, Figure::Clicks, times);
+        let sub_id: SubId = (!click.sub_id.is_empty()).then(|| click.sub_id.as_str().into());
+        self.add(account_id, (Quarter::of(occurred_at), origin, sub_id), Figure::Clicks, times);
     }
 
     /// Adds what a conversion adds without its rewards, so many times. A shared one counts once, for the largest share; its amount is
@@ -80,12 +84,13 @@ impl Changes {
             ConversionKind::Correction => return,
         };
         let Conversion { account_id, occurred_at, amount, .. } = *conversion;
+        let quarter = Quarter::of(occurred_at);
         let mut share_ppm = 0;
-        for (place, credit) in conversion.credits.iter().enumerate() {
+        for (number, credit) in conversion.credits.iter().enumerate() {
             let (affiliate_id, program_id, link_id) = (credit.affiliate_id, credit.program_id, credit.link_id);
-            let origin = Origin { affiliate_id, program_id, link_id };
-            if place == 0 {
-                self.add(account_id, occurred_at, origin, counted, times);
+            let place = (quarter, Origin { affiliate_id, program_id, link_id }, credit.sub_id.clone());
+            if number == 0 {
+                self.add(account_id, place.clone(), counted, times);
             }
             if let (Some(amount), Some(figure)) = (amount, amount_of) {
                 let part_until = |share_ppm: i32| {
@@ -94,7 +99,7 @@ impl Changes {
                 let before = part_until(share_ppm);
                 share_ppm = share_ppm.saturating_add(credit.share_ppm);
                 let part = part_until(share_ppm) - before;
-                self.add(account_id, occurred_at, origin, figure(amount.currency), sign * times * part);
+                self.add(account_id, place, figure(amount.currency), sign * times * part);
             }
         }
     }
@@ -109,13 +114,14 @@ impl Changes {
         let Reward { account_id, affiliate_id, program_id, .. } = *reward;
         let origin = Origin { affiliate_id, program_id, link_id: credit.and_then(|credit| credit.link_id) };
         let at = conversion.map_or(reward.created_at, |conversion| conversion.occurred_at);
+        let sub_id = credit.and_then(|credit| credit.sub_id.clone());
         let figure = Figure::Reward(reward.unit, reward.value.currency);
-        self.add(account_id, at, origin, figure, times * i128::from(reward.value.amount_minor));
+        let value = times * i128::from(reward.value.amount_minor);
+        self.add(account_id, (Quarter::of(at), origin, sub_id), figure, value);
     }
 
-    fn add(&mut self, account_id: AccountId, at: Time, origin: Origin, figure: Figure, value: i128) {
+    fn add(&mut self, account_id: AccountId, place: Place, figure: Figure, value: i128) {
         if value != 0 {
-            let place = (Quarter::of(at), origin);
             self.of_accounts.entry(account_id).or_default().push((place, figure, value));
         }
     }
@@ -160,4 +166,9 @@ pub fn add(figures: &mut Figures, figure: Figure, value: i128) {
 /// Adds figures to others.
 pub fn add_all(figures: &mut Figures, others: &Figures) {
     others.iter().for_each(|(figure, value)| add(figures, *figure, *value));
+}
+
+/// Takes figures away from others that they are a part of.
+pub fn take_all(figures: &mut Figures, parts: &Figures) {
+    parts.iter().for_each(|(figure, value)| add(figures, *figure, value.saturating_neg()));
 }

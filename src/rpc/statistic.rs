@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::call::parse::Fields;
+use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, reward_value};
 use super::call::{Call, page, selector};
 use crate::domain::calendar::Day;
 use crate::domain::id::{AffiliateId, LinkId, ProgramId};
 use crate::domain::money::Money;
-use crate::domain::statistic::{Figure, Figures, add_all};
+use crate::domain::statistic::{Figure, Figures, SubId, add_all, take_all};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
@@ -28,20 +28,23 @@ pub(in crate::rpc) enum Group {
     Program,
     Affiliate,
     Link,
+    SubId,
 }
 
 impl Group {
     /// Every group.
-    pub(in crate::rpc) const ALL: &'static [Self] = &[Self::Day, Self::Program, Self::Affiliate, Self::Link];
+    pub(in crate::rpc) const ALL: &'static [Self] =
+        &[Self::Day, Self::Program, Self::Affiliate, Self::Link, Self::SubId];
 }
 
 /// What a row is about. A part is `None` if the figures are not divided by it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct RowKey {
     day: Option<Day>,
     program_id: Option<ProgramId>,
     affiliate_id: Option<AffiliateId>,
     link_id: Option<LinkId>,
+    sub_id: SubId,
 }
 
 impl RowKey {
@@ -52,6 +55,7 @@ impl RowKey {
             program_id: has(Group::Program).then(|| key.program_id()),
             affiliate_id: key.affiliate_id().filter(|_| has(Group::Affiliate)),
             link_id: key.link_id().filter(|_| has(Group::Link)),
+            sub_id: key.sub_id().filter(|_| has(Group::SubId)).cloned(),
         }
     }
 
@@ -64,6 +68,7 @@ impl RowKey {
             self.link_id.map(LinkId::uuid),
         ];
         ids.iter().for_each(|id| hasher.update(id.unwrap_or_default()));
+        hasher.update(self.sub_id.as_deref().unwrap_or_default());
         let mut bytes = [0; 16];
         // No day is before 1970.
         let (day, rest) = bytes.split_at_mut(4);
@@ -81,6 +86,7 @@ pub(super) async fn query(call: Call, message: pb::QueryStatsRequest) -> Result<
     let program_id = fields.optional_id("program_id", &message.program_id);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let link_id: Option<LinkId> = fields.optional_id("link_id", &message.link_id);
+    let sub_id = fields.line("sub_id", &message.sub_id, KEY_LENGTH_MAX);
     let days = days(&mut fields, &message);
     let (first_day, last_day) = fields.complete(days)?;
     let filter = pb::QueryStatsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
@@ -102,7 +108,9 @@ pub(super) async fn query(call: Call, message: pb::QueryStatsRequest) -> Result<
         affiliate_id: affiliate_of_link,
         program_id,
         link_id,
+        sub_id: (!sub_id.is_empty()).then(|| sub_id.into()),
         by_affiliate: is_divided || affiliate_of_link.is_some(),
+        by_sub_id: groups.contains(&Group::SubId),
     };
     let snapshot = call.store().snapshot().await?;
     let Some(found) = store::statistic::read(&snapshot, call.account_id(), &query).await? else {
@@ -110,7 +118,7 @@ pub(super) async fn query(call: Call, message: pb::QueryStatsRequest) -> Result<
     };
     drop(snapshot);
     call.works_on(found.len()).await;
-    let mut rows = sums(found, &groups);
+    let mut rows = sums(found, &groups, query.sub_id.is_some());
     let after = page.walk().after;
     rows.retain(|(place, _)| after.is_none_or(|after| *place > after));
     let (rows, next_page_token) = page.fill(rows, |(place, _)| *place, |(_, (key, figures))| render(&key, &figures));
@@ -138,14 +146,19 @@ fn too_many() -> Error {
     fields.into_error()
 }
 
-/// The sums of the groups, in the order of their places.
-fn sums(found: ByKey, groups: &[Group]) -> Vec<(Uuid, (RowKey, Figures))> {
+/// The sums of the groups, in the order of their places. Unless there is only one sub-id, the figures of sub-ids are parts of others.
+fn sums(found: ByKey, groups: &[Group], has_one_sub_id: bool) -> Vec<(Uuid, (RowKey, Figures))> {
     let mut sums: BTreeMap<RowKey, Figures> = BTreeMap::new();
     if groups.is_empty() {
         sums.insert(RowKey::default(), Figures::new());
     }
     for (key, figures) in found {
-        add_all(sums.entry(RowKey::of(&key, groups)).or_default(), &figures);
+        let row = RowKey::of(&key, groups);
+        if key.sub_id().is_some() && !has_one_sub_id {
+            let rest = RowKey { sub_id: None, ..row.clone() };
+            take_all(sums.entry(rest).or_default(), &figures);
+        }
+        add_all(sums.entry(row).or_default(), &figures);
     }
     let mut rows: Vec<_> = sums
         .into_iter()
@@ -163,6 +176,7 @@ fn render(key: &RowKey, figures: &Figures) -> pb::StatisticRow {
         program_id: id_or_empty(key.program_id),
         affiliate_id: id_or_empty(key.affiliate_id),
         link_id: id_or_empty(key.link_id),
+        sub_id: key.sub_id.as_deref().unwrap_or_default().to_owned(),
         ..pb::StatisticRow::default()
     };
     let mut values: Vec<(Figure, i64)> = figures.iter().map(|(figure, sum)| (*figure, nearest(*sum))).collect();

@@ -15,7 +15,8 @@
 //! | 4 | share_ppm |
 //!
 //! In the form of [`WITH_LINKS`] each credit ends with the UUID of its link, which is nil without one. It is written only if a credit has
-//! a link.
+//! a link. In the form of [`WITH_SUB_IDS`] there follow 2 bytes with the length of its sub-id, and the sub-id. It is written only if a credit
+//! has a sub-id.
 //!
 //! Integers are little-endian. Stored bytes never change. Another layout gets another version, and this one is read for ever.
 //! `tests` below has the golden bytes.
@@ -32,6 +33,7 @@ use crate::domain::id::{AffiliateId, EnrollmentId, LinkId, ProgramId};
 
 const VERSION: u8 = 1;
 const WITH_LINKS: u8 = 2;
+const WITH_SUB_IDS: u8 = 3;
 const CREDIT_LENGTH: usize = 3 * 16 + 4 + 1 + 4;
 const LINK_LENGTH: usize = 16;
 
@@ -51,9 +53,9 @@ pub(super) struct Malformed;
 pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
     let count = u8::try_from(credits.len())
         .map_err(|_| StoreError::Unexpected(format!("{} credits are too many to store", credits.len())))?;
-    let has_links = credits.iter().any(|credit| credit.link_id.is_some());
+    let version = version_of(credits);
     let mut bytes = Vec::with_capacity(2 + (CREDIT_LENGTH + LINK_LENGTH) * credits.len());
-    bytes.extend([if has_links { WITH_LINKS } else { VERSION }, count]);
+    bytes.extend([version, count]);
     for credit in credits {
         bytes.extend(credit.affiliate_id.uuid().as_bytes());
         bytes.extend(credit.enrollment_id.uuid().as_bytes());
@@ -61,49 +63,75 @@ pub(super) fn to_bytes(credits: &[Credit]) -> Result<Vec<u8>, StoreError> {
         bytes.extend(credit.terms_version.to_le_bytes());
         bytes.push(code(credit.source));
         bytes.extend(credit.share_ppm.to_le_bytes());
-        if has_links {
+        if version >= WITH_LINKS {
             bytes.extend(credit.link_id.map_or(Uuid::nil(), LinkId::uuid).as_bytes());
+        }
+        if version >= WITH_SUB_IDS {
+            let sub_id = credit.sub_id.as_deref().unwrap_or_default();
+            let length = u16::try_from(sub_id.len()).map_err(|_| {
+                StoreError::Unexpected(format!("a sub-id of {} bytes is too long to store", sub_id.len()))
+            })?;
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(sub_id.as_bytes());
         }
     }
     Ok(bytes)
 }
 
+/// The shortest form that has everything.
+fn version_of(credits: &[Credit]) -> u8 {
+    if credits.iter().any(|credit| credit.sub_id.is_some()) {
+        WITH_SUB_IDS
+    } else if credits.iter().any(|credit| credit.link_id.is_some()) {
+        WITH_LINKS
+    } else {
+        VERSION
+    }
+}
+
 /// The credits of a stored form.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<Credits, Malformed> {
-    let (length, count, rest) = match bytes {
-        [VERSION, count, rest @ ..] => (CREDIT_LENGTH, count, rest),
-        [WITH_LINKS, count, rest @ ..] => (CREDIT_LENGTH + LINK_LENGTH, count, rest),
-        _ => return Err(Malformed),
-    };
-    let chunks = rest.chunks_exact(length);
-    if chunks.len() != usize::from(*count) || !chunks.remainder().is_empty() {
-        return Err(Malformed);
-    }
-    let credits = chunks.map(credit).collect::<Result<Credits, _>>()?;
+    let [version @ (VERSION | WITH_LINKS | WITH_SUB_IDS), count, rest @ ..] = bytes else { return Err(Malformed) };
+    let mut rest = rest;
+    let credits = (0..*count).map(|_| credit(&mut rest, *version)).collect::<Result<Credits, _>>()?;
     // There is one form of everything.
-    if bytes.first() == Some(&WITH_LINKS) && credits.iter().all(|credit| credit.link_id.is_none()) {
+    if !rest.is_empty() || version_of(&credits) != *version {
         return Err(Malformed);
     }
     Ok(credits)
 }
 
-fn credit(bytes: &[u8]) -> Result<Credit, Malformed> {
-    let (affiliate, rest) = bytes.split_first_chunk::<16>().ok_or(Malformed)?;
-    let (enrollment, rest) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
-    let (program, rest) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
-    let (terms_version, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
-    let (code, rest) = rest.split_first().ok_or(Malformed)?;
-    let (share_ppm, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
-    let link_id = rest.first_chunk::<LINK_LENGTH>().map(|bytes| Uuid::from_bytes(*bytes));
+fn credit(rest: &mut &[u8], version: u8) -> Result<Credit, Malformed> {
+    let affiliate = take::<16>(rest)?;
+    let enrollment = take::<16>(rest)?;
+    let program = take::<16>(rest)?;
+    let terms_version = take::<4>(rest)?;
+    let [code] = take::<1>(rest)?;
+    let share_ppm = take::<4>(rest)?;
+    let link_id = if version >= WITH_LINKS { Uuid::from_bytes(take::<LINK_LENGTH>(rest)?) } else { Uuid::nil() };
+    let sub_id = if version >= WITH_SUB_IDS {
+        let length = u16::from_le_bytes(take::<2>(rest)?);
+        let text = rest.split_off(..usize::from(length)).ok_or(Malformed)?;
+        std::str::from_utf8(text).map_err(|_| Malformed)?
+    } else {
+        ""
+    };
     Ok(Credit {
-        affiliate_id: AffiliateId::from_uuid(Uuid::from_bytes(*affiliate)),
-        enrollment_id: EnrollmentId::from_uuid(Uuid::from_bytes(*enrollment)),
-        program_id: ProgramId::from_uuid(Uuid::from_bytes(*program)),
-        terms_version: i32::from_le_bytes(*terms_version),
-        source: SOURCES.iter().find(|(other, _)| other == code).map(|(_, source)| *source).ok_or(Malformed)?,
-        share_ppm: i32::from_le_bytes(*share_ppm),
-        link_id: link_id.filter(|id| !id.is_nil()).map(LinkId::from_uuid),
+        affiliate_id: AffiliateId::from_uuid(Uuid::from_bytes(affiliate)),
+        enrollment_id: EnrollmentId::from_uuid(Uuid::from_bytes(enrollment)),
+        program_id: ProgramId::from_uuid(Uuid::from_bytes(program)),
+        terms_version: i32::from_le_bytes(terms_version),
+        source: SOURCES.iter().find(|(other, _)| *other == code).map(|(_, source)| *source).ok_or(Malformed)?,
+        share_ppm: i32::from_le_bytes(share_ppm),
+        link_id: (!link_id.is_nil()).then(|| LinkId::from_uuid(link_id)),
+        sub_id: (!sub_id.is_empty()).then(|| sub_id.into()),
     })
+}
+
+fn take<const LENGTH: usize>(rest: &mut &[u8]) -> Result<[u8; LENGTH], Malformed> {
+    let (taken, after) = rest.split_first_chunk().ok_or(Malformed)?;
+    *rest = after;
+    Ok(*taken)
 }
 
 /// Whether the first credit in a column has one of these sources. Today no conversion has more than one.
@@ -132,8 +160,9 @@ mod tests {
         let source = proptest::sample::select(AttributionSource::ALL);
         let ids = any::<[u128; 3]>().prop_map(|ids| ids.map(Uuid::from_u128));
         let link = proptest::option::of((1..u128::MAX).prop_map(|id| LinkId::from_uuid(Uuid::from_u128(id))));
-        let credit = (ids, any::<i32>(), source, any::<i32>(), link).prop_map(
-            |(ids, terms_version, source, share_ppm, link_id)| Credit {
+        let sub_id = proptest::option::of("[a-zä ]{1,9}".prop_map(|text: String| std::sync::Arc::<str>::from(text)));
+        let credit = (ids, any::<i32>(), source, any::<i32>(), link, sub_id).prop_map(
+            |(ids, terms_version, source, share_ppm, link_id, sub_id)| Credit {
                 affiliate_id: AffiliateId::from_uuid(ids[0]),
                 enrollment_id: EnrollmentId::from_uuid(ids[1]),
                 program_id: ProgramId::from_uuid(ids[2]),
@@ -141,6 +170,7 @@ mod tests {
                 source,
                 share_ppm,
                 link_id,
+                sub_id,
             },
         );
         proptest::collection::vec(credit, 0..5).prop_map(SmallVec::from_vec)
@@ -180,6 +210,7 @@ mod tests {
             source,
             share_ppm,
             link_id: None,
+            sub_id: None,
         };
         let credits = [credit(1, AttributionSource::Coupon, 600_000), credit(4, AttributionSource::Click, 400_000)];
         let id = |last: u8| -> Vec<u8> { std::iter::repeat_n(0, 15).chain([last]).collect() };
@@ -190,11 +221,13 @@ mod tests {
         ];
         assert_eq!(to_bytes(&credits), Ok(golden.concat()));
         assert_eq!(to_bytes(&[]), Ok(vec![1, 0]));
-        let linked = Credit { link_id: Some(LinkId::from_uuid(Uuid::from_u128(7))), ..credits[0] };
+        let linked = Credit { link_id: Some(LinkId::from_uuid(Uuid::from_u128(7))), ..credits[0].clone() };
+        let with_sub_id = [vec![3, 1], golden[1].clone(), id(7), vec![3, 0], b"May".to_vec()].concat();
         let golden = [vec![2, 1], golden[1].clone(), id(7)].concat();
-        assert_eq!(to_bytes(&[linked]), Ok(golden));
-        let many = vec![credits[0]; 256];
+        assert_eq!(to_bytes(std::slice::from_ref(&linked)), Ok(golden));
+        assert_eq!(to_bytes(&[Credit { sub_id: Some("May".into()), ..linked }]), Ok(with_sub_id));
+        let many = vec![credits[0].clone(); 256];
         assert!(to_bytes(&many[..255]).is_ok() && to_bytes(&many).is_err());
-        assert_eq!(from_bytes(&[3, 0]), Err(Malformed), "a version that is not known");
+        assert_eq!(from_bytes(&[4, 0]), Err(Malformed), "a version that is not known");
     }
 }

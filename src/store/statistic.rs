@@ -1,14 +1,15 @@
-//! The figures of accounts: sums by day, program, affiliate and link, so that no query adds up sales. See docs/adr/0027.
+//! The figures of accounts: sums by day, program, affiliate, link and sub-id, so that no query adds up sales. See docs/adr/0027.
 //!
 //! A commit appends what it adds to the figures as one row of the account's *tail*. When a tail is long, the writer *folds* it: it adds
 //! the row's figures to the account's *blocks*, by day. A read adds up blocks and tail. Two sums are kept of everything: of an affiliate's
-//! day by program and link, and of a program's day.
+//! day by program and link, and of a program's day. A third one is kept of what has a sub-id.
 
 mod block;
 mod bytes;
 mod fold;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
@@ -28,33 +29,41 @@ use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day};
 use crate::domain::id::{AccountId, AffiliateId, IdSource, LinkId, ProgramId};
 use crate::domain::set::WorkingSet;
-use crate::domain::statistic::{Figures, Origin, add_all};
+use crate::domain::statistic::{Figures, Origin, SubId, add_all};
 
 /// About how many rows that count a writer writes for an account before it folds the account's tail.
 #[cfg(not(feature = "failpoints"))]
-pub const ROWS_BEFORE_FOLD: usize = 4_096;
+pub const ROWS_BEFORE_FOLD: usize = 8_192;
 
 /// Few, so that tests fold often.
 #[cfg(feature = "failpoints")]
 pub const ROWS_BEFORE_FOLD: usize = 24;
 
 /// The most blocks that a query of all affiliates reads: the figures of some 200,000 days of affiliates.
-const BLOCKS_MAX: usize = 4_096;
+const BLOCKS_MAX: usize = 6_144;
 
 /// Whose figures of which day. The order is that of the stored keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Of a program.
     OfProgram(Day, ProgramId),
     /// Of an affiliate in a program, by link.
     OfAffiliate(Day, Origin),
+    /// The part of these that has this sub-id.
+    OfSubId(Day, Origin, Arc<str>),
 }
 
 impl Key {
+    /// All keys that count what happened on this day.
+    pub fn all_of(day: Day, origin: Origin, sub_id: SubId) -> impl Iterator<Item = Self> {
+        let of_sub_id = sub_id.map(|sub_id| Self::OfSubId(day, origin, sub_id));
+        [Self::OfProgram(day, origin.program_id), Self::OfAffiliate(day, origin)].into_iter().chain(of_sub_id)
+    }
+
     /// The day.
     pub const fn day(&self) -> Day {
         match self {
-            Self::OfProgram(day, _) | Self::OfAffiliate(day, _) => *day,
+            Self::OfProgram(day, _) | Self::OfAffiliate(day, _) | Self::OfSubId(day, ..) => *day,
         }
     }
 
@@ -62,23 +71,32 @@ impl Key {
     pub const fn program_id(&self) -> ProgramId {
         match self {
             Self::OfProgram(_, program_id) => *program_id,
-            Self::OfAffiliate(_, origin) => origin.program_id,
+            Self::OfAffiliate(_, origin) | Self::OfSubId(_, origin, _) => origin.program_id,
+        }
+    }
+
+    const fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::OfProgram(..) => None,
+            Self::OfAffiliate(_, origin) | Self::OfSubId(_, origin, _) => Some(origin),
         }
     }
 
     /// The affiliate. `None` for the sums of a program.
-    pub const fn affiliate_id(&self) -> Option<AffiliateId> {
-        match self {
-            Self::OfProgram(..) => None,
-            Self::OfAffiliate(_, origin) => Some(origin.affiliate_id),
-        }
+    pub fn affiliate_id(&self) -> Option<AffiliateId> {
+        self.origin().map(|origin| origin.affiliate_id)
     }
 
     /// The link, if one led to what is counted.
-    pub const fn link_id(&self) -> Option<LinkId> {
+    pub fn link_id(&self) -> Option<LinkId> {
+        self.origin().and_then(|origin| origin.link_id)
+    }
+
+    /// The sub-id. `None` for sums of all of them.
+    pub const fn sub_id(&self) -> Option<&Arc<str>> {
         match self {
-            Self::OfProgram(..) => None,
-            Self::OfAffiliate(_, origin) => origin.link_id,
+            Self::OfSubId(_, _, sub_id) => Some(sub_id),
+            Self::OfProgram(..) | Self::OfAffiliate(..) => None,
         }
     }
 }
@@ -95,12 +113,13 @@ fn inconsistent(account_id: AccountId) -> StoreError {
 pub(super) fn add_changes(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
     let changes = set.changed_figures().map_err(|refusal| StoreError::Unexpected(refusal.to_string()))?;
     let rows = changes.sums().map(|(account_id, sums)| {
-        let figures: BTreeMap<Vec<u8>, Figures> =
+        let mut figures: Vec<(Vec<u8>, Figures)> =
             sums.into_iter().map(|(place, figures)| (bytes::from_place(&place), figures)).collect();
+        figures.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         tail_table::Model {
             account_id: account_id.uuid(),
             id: RandomIds.next_uuid(),
-            figures: bytes::from_figures(&figures),
+            figures: bytes::from_figures(figures.iter().map(|(key, figures)| (key, figures))),
         }
     });
     writes.insert::<tail_table::Entity>(rows.collect())
@@ -117,12 +136,12 @@ impl Tail {
         Self { calendar, figures: ByKey::new() }
     }
 
-    /// Adds a row's figures, to the sums of the affiliate and to those of the program.
+    /// Adds a row's figures to all sums that count them.
     fn add(&mut self, row: &[u8]) -> Result<(), Malformed> {
         for (place, figures) in bytes::to_figures(row)? {
-            let (quarter, origin) = bytes::to_place(&place)?;
+            let (quarter, origin, sub_id) = bytes::to_place(&place)?;
             let day = self.calendar.day(quarter);
-            for key in [Key::OfProgram(day, origin.program_id), Key::OfAffiliate(day, origin)] {
+            for key in Key::all_of(day, origin, sub_id) {
                 add_all(self.figures.entry(key).or_default(), &figures);
             }
         }
@@ -148,8 +167,16 @@ pub async fn calendar_of(source: &impl Source, account_id: AccountId) -> Result<
     calendar(source.connection(), account_id).await
 }
 
+/// A kind of keys. Its keys lie together, in the order of their days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyKind {
+    Program,
+    Affiliate,
+    SubId,
+}
+
 /// Which figures to read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StatisticQuery {
     /// The first day.
     pub first_day: Day,
@@ -161,17 +188,36 @@ pub struct StatisticQuery {
     pub program_id: Option<ProgramId>,
     /// Only those through this link.
     pub link_id: Option<LinkId>,
+    /// Only those with this sub-id.
+    pub sub_id: SubId,
     /// Whether the keys must name affiliates and links.
     pub by_affiliate: bool,
+    /// Whether the part of each sub-id is wanted beside the sums.
+    pub by_sub_id: bool,
 }
 
 impl StatisticQuery {
-    fn has(&self, key: &Key) -> bool {
+    /// The kinds of keys whose figures are wanted.
+    fn kinds(&self) -> Vec<KeyKind> {
+        let is_narrow = self.by_affiliate || self.affiliate_id.is_some() || self.link_id.is_some();
+        let sums = if is_narrow { KeyKind::Affiliate } else { KeyKind::Program };
+        let sums = [sums].into_iter().filter(|_| self.sub_id.is_none());
+        let parts = [KeyKind::SubId].into_iter().filter(|_| self.by_sub_id || self.sub_id.is_some());
+        sums.chain(parts).collect()
+    }
+
+    fn has(&self, key: &Key, kinds: &[KeyKind]) -> bool {
+        let kind = match key {
+            Key::OfProgram(..) => KeyKind::Program,
+            Key::OfAffiliate(..) => KeyKind::Affiliate,
+            Key::OfSubId(..) => KeyKind::SubId,
+        };
         (self.first_day..=self.last_day).contains(&key.day())
-            && matches!(key, Key::OfAffiliate(..)) == self.by_affiliate
+            && kinds.contains(&kind)
             && self.program_id.is_none_or(|id| key.program_id() == id)
             && self.affiliate_id.is_none_or(|id| key.affiliate_id() == Some(id))
             && self.link_id.is_none_or(|id| key.link_id() == Some(id))
+            && self.sub_id.as_ref().is_none_or(|sub_id| key.sub_id() == Some(sub_id))
     }
 }
 
@@ -185,21 +231,27 @@ pub async fn read(
     query: &StatisticQuery,
 ) -> Result<Option<ByKey>, StoreError> {
     let connection = snapshot.connection();
-    let blocks = match query.affiliate_id {
-        Some(affiliate_id) => blocks_of_affiliate(connection, account_id, query, affiliate_id).await?,
-        None => {
-            let start = if query.by_affiliate { bytes::start_of_affiliates } else { bytes::start_of_programs };
-            let (first, last) = (start(query.first_day), bytes::end_of(&start(query.last_day)));
-            connection.models::<block_table::Entity>(&query_of_blocks(account_id, first, last)).await?
+    let kinds = query.kinds();
+    let mut blocks = BTreeMap::new();
+    for kind in &kinds {
+        let rows = match query.affiliate_id {
+            Some(affiliate_id) => blocks_of_affiliate(connection, account_id, query, (*kind, affiliate_id)).await?,
+            None => {
+                let first = bytes::start_of(*kind, query.first_day);
+                let last = bytes::end_of(&bytes::start_of(*kind, query.last_day));
+                connection.models::<block_table::Entity>(&query_of_blocks(account_id, first, last)).await?
+            }
+        };
+        // A block may have keys of several kinds.
+        blocks.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+        if blocks.len() > BLOCKS_MAX {
+            return Ok(None);
         }
-    };
-    if blocks.len() > BLOCKS_MAX {
-        return Ok(None);
     }
     let mut found = tail_of(connection, account_id).await?;
-    found.retain(|key, _| query.has(key));
-    for block in blocks {
-        let is_wanted = |bytes: &[u8]| bytes::to_key(bytes).is_ok_and(|key| query.has(&key));
+    found.retain(|key, _| query.has(key, &kinds));
+    for block in blocks.into_values() {
+        let is_wanted = |bytes: &[u8]| bytes::to_key(bytes).is_ok_and(|key| query.has(&key, &kinds));
         let mut add = |bytes: &[u8], figures: Figures| {
             if let Ok(key) = bytes::to_key(bytes) {
                 add_all(found.entry(key).or_default(), &figures);
@@ -242,10 +294,11 @@ async fn blocks_of_affiliate(
     connection: &impl Reads,
     account_id: AccountId,
     query: &StatisticQuery,
-    affiliate_id: AffiliateId,
+    (kind, affiliate_id): (KeyKind, AffiliateId),
 ) -> Result<Vec<block_table::Model>, StoreError> {
     let range = |to: Vec<u8>| ValueTuple::Three(account_id.uuid().into(), Vec::<u8>::new().into(), to.into());
-    let days = (query.first_day.0..=query.last_day.0).map(|day| bytes::start_of_affiliate(Day(day), affiliate_id));
+    let days =
+        (query.first_day.0..=query.last_day.0).map(|day| bytes::start_of_affiliate(kind, Day(day), affiliate_id));
     let days: Vec<(Vec<u8>, Vec<u8>)> = days.map(|first| (first.clone(), bytes::end_of(&first))).collect();
     let ends = days.iter().flat_map(|(first, last)| [range(first.clone()), range(last.clone())]);
     let mut blocks: BTreeMap<Vec<u8>, block_table::Model> = BTreeMap::new();

@@ -133,11 +133,11 @@ impl Walk<'_> {
     }
 }
 
-/// Adds what rows add, to the sums of the affiliates and to those of the programs.
+/// Adds what rows add to all sums that count them.
 fn count(calendar: &mut Calendar, counted: &mut ByKey, changes: Changes) {
-    for ((quarter, origin), figures) in changes.sums().flat_map(|(_, sums)| sums) {
+    for ((quarter, origin, sub_id), figures) in changes.sums().flat_map(|(_, sums)| sums) {
         let day = calendar.day(quarter);
-        for key in [Key::OfProgram(day, origin.program_id), Key::OfAffiliate(day, origin)] {
+        for key in Key::all_of(day, origin, sub_id) {
             add_all(counted.entry(key).or_default(), &figures);
         }
     }
@@ -151,7 +151,7 @@ fn compare(before: &ByKey, after: &ByKey, counted: &ByKey) -> BTreeMap<Key, Stri
         let kept = after.get(key).unwrap_or(&nothing);
         let own = counted.get(key).unwrap_or(&nothing);
         if kept != own && before.get(key).unwrap_or(&nothing) == kept {
-            differences.entry(*key).or_insert_with(|| text(key, kept, own));
+            differences.entry(key.clone()).or_insert_with(|| text(key, kept, own));
         }
     }
     differences
@@ -160,9 +160,10 @@ fn compare(before: &ByKey, after: &ByKey, counted: &ByKey) -> BTreeMap<Key, Stri
 fn text(key: &Key, kept: &Figures, counted: &Figures) -> String {
     let of_affiliate = key.affiliate_id().map(|id: AffiliateId| format!(" of {id}")).unwrap_or_default();
     let through = key.link_id().map(|id: LinkId| format!(" through {id}")).unwrap_or_default();
+    let with = key.sub_id().map(|sub_id| format!(" with the sub-id {sub_id:?}")).unwrap_or_default();
     let (day, program_id) = (key.day(), key.program_id());
     format!(
-        "figures of {day}{of_affiliate} in {program_id}{through}: {} are kept, the rows say {}",
+        "figures of {day}{of_affiliate} in {program_id}{through}{with}: {} are kept, the rows say {}",
         describe(kept),
         describe(counted)
     )

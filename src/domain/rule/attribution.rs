@@ -1,11 +1,12 @@
 //! The rule of attribution: finds the affiliate to credit with a conversion, and explains why the other candidates lost.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
-use crate::domain::conversion::Conversion;
+use crate::domain::conversion::{Conversion, Way};
 use crate::domain::enrollment::{Enrollment, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
@@ -94,8 +95,8 @@ pub(super) struct Winner {
     pub(super) enrollment: Arc<Enrollment>,
     /// When the evidence happened: the click, or the use of the coupon or ref_id.
     pub(super) referred_at: Time,
-    /// The link of the click or of the binding's click.
-    pub(super) link_id: Option<LinkId>,
+    /// The way of the click or of the binding.
+    pub(super) way: Way,
 }
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
@@ -107,7 +108,8 @@ struct Runner<'set> {
     clicked_at: Option<Time>,
     /// When the evidence happened.
     referred_at: Time,
-    link_id: Option<LinkId>,
+    /// The way by which the customer came.
+    way: Way,
     /// The sub-id of a click.
     sub_id: &'set str,
     result: Option<CandidateResult>,
@@ -121,7 +123,7 @@ impl<'set> Runner<'set> {
             program: None,
             clicked_at: None,
             referred_at: occurred_at,
-            link_id: None,
+            way: Way::default(),
             sub_id: "",
             result: Some(CandidateResult::Unknown),
         }
@@ -142,7 +144,7 @@ impl<'set> Runner<'set> {
             program,
             clicked_at: None,
             referred_at: occurred_at,
-            link_id: None,
+            way: Way::default(),
             sub_id: "",
             result,
         })
@@ -269,7 +271,7 @@ pub(super) fn attribute(
             let (source, enrollment) = (runner.source(), Arc::clone(enrollment));
             // A click that only seems later than the conversion happened before it.
             let referred_at = runner.referred_at.min(occurred_at);
-            winner = Some(Winner { source, enrollment, referred_at, link_id: runner.link_id });
+            winner = Some(Winner { source, enrollment, referred_at, way: mem::take(&mut runner.way) });
         } else {
             runner.lose(CandidateResult::LowerPrecedence);
         }
@@ -315,7 +317,7 @@ fn binding_runners<'set>(
         let enrollment = set.enrollment(lead.account_id, credit.enrollment_id)?;
         let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment, occurred_at)?;
         runner.referred_at = binding.referred_at;
-        runner.link_id = credit.link_id;
+        runner.way = credit.way();
         if binding.is_later_than(occurred_at) {
             runner.lose(CandidateResult::AfterConversion);
         }
@@ -372,7 +374,7 @@ fn link_runner<'set>(
     let mut runner = Runner::new(set, evidence, enrollment, occurred_at)?;
     runner.clicked_at = Some(clicked_at);
     runner.referred_at = clicked_at;
-    runner.link_id = Some(link.id);
+    runner.way.link_id = Some(link.id);
     if link.is_revoked_at(occurred_at) {
         runner.lose(CandidateResult::LinkRevoked);
     }
@@ -399,6 +401,7 @@ fn click_runners<'set>(
                 let link = set.link(account_id, click.link_id)?;
                 let mut runner = link_runner(set, link, Evidence::Click(click.id), click.occurred_at, occurred_at)?;
                 runner.sub_id = &click.sub_id;
+                runner.way.sub_id = (!click.sub_id.is_empty()).then(|| click.sub_id.as_str().into());
                 runners.push(runner);
             }
         }

@@ -59,7 +59,7 @@ pub(super) fn earn(
     sale: &Conversion,
     amount: Money,
     enrollment: &Enrollment,
-    credit: Credit,
+    credit: &Credit,
     terms: &Terms,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
     let commission_override = enrollment.standing_at(sale.occurred_at).commission_override;

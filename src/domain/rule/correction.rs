@@ -158,7 +158,7 @@ fn earn_again(
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
-    let Some(reward) = commission::earn(context, sale, amount, &enrollment, *credit, &terms)? else {
+    let Some(reward) = commission::earn(context, sale, amount, &enrollment, credit, &terms)? else {
         return Ok(Vec::new());
     };
     let cause = Cause {

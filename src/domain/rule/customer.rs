@@ -6,10 +6,10 @@ use smallvec::smallvec;
 
 use super::context::Context;
 use crate::domain::attribution::AttributionSource;
-use crate::domain::conversion::{Conversion, Credit, WHOLE_SHARE_PPM};
+use crate::domain::conversion::{Conversion, Credit, WHOLE_SHARE_PPM, Way};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{LeadId, LinkId};
+use crate::domain::id::LeadId;
 use crate::domain::lead::{Binding, Customer, Lead, LeadDetails, LeadSelector, LeadState, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
@@ -37,12 +37,8 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
 }
 
 /// A credit of the whole share, for one enrollment.
-pub(super) fn whole_credit(
-    enrollment: &Enrollment,
-    terms_version: i32,
-    source: AttributionSource,
-    link_id: Option<LinkId>,
-) -> Credit {
+pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: AttributionSource, way: Way) -> Credit {
+    let Way { link_id, sub_id } = way;
     Credit {
         affiliate_id: enrollment.affiliate_id,
         enrollment_id: enrollment.id,
@@ -51,6 +47,7 @@ pub(super) fn whole_credit(
         source,
         share_ppm: WHOLE_SHARE_PPM,
         link_id,
+        sub_id,
     }
 }
 

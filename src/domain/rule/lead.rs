@@ -111,9 +111,9 @@ impl RecordLead {
             return Ok(LeadOutcome { lead_id: lead.id, credits: Credits::new(), conversion_id: Some(made.id) });
         };
         let credit = claim_of(context.set, &winner, None, occurred_at)?.credit;
-        lead.binding = Some(customer::binding(credit, occurred_at, winner.referred_at));
+        lead.binding = Some(customer::binding(credit.clone(), occurred_at, winner.referred_at));
         made.outcome = ConversionOutcome::Attributed;
-        made.credits = smallvec![credit];
+        made.credits = smallvec![credit.clone()];
         made.is_told = true;
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
@@ -195,7 +195,7 @@ impl Rule for RecordCancellation {
                 let program = context.set.program(context.account_id, credit.program_id)?;
                 let terms = applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?;
                 let source = AttributionSource::LeadBinding;
-                made.credits.push(Credit { terms_version: terms.version, source, ..*credit });
+                made.credits.push(Credit { terms_version: terms.version, source, ..credit.clone() });
             }
         }
         let made = context.put(made);

@@ -14,11 +14,10 @@ use super::timeline::{self, claim_of, gives_way};
 use super::verdict::{self, Claim};
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
-    SaleOutcome,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, SaleChannel, SaleOutcome,
 };
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Customer, Lead, LeadState};
+use crate::domain::lead::{Binding, Customer, Lead, LeadState};
 use crate::domain::money::Money;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
@@ -133,7 +132,9 @@ impl RecordSale {
         let binding = lead.and_then(|lead| lead.binding.as_ref());
         let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
         let is_bound = binding.is_some();
-        let lead = self.referred_lead(context, known, is_bound, claim.credit, winner.referred_at, sale.occurred_at)?;
+        let binding =
+            (!is_bound).then(|| customer::binding(claim.credit.clone(), sale.occurred_at, winner.referred_at));
+        let lead = self.referred_lead(context, known, binding, sale.occurred_at)?;
         sale.lead_id = lead.as_ref().map(|lead| lead.id);
         let recorded = credit_sale(context, sale, &claim)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
@@ -196,15 +197,13 @@ impl RecordSale {
         })
     }
 
-    /// Writes the customer of a referred sale, whether known or new. The credit binds the lead unless it is bound. The lead becomes
-    /// active by a sale. `None` for a sale without a customer.
+    /// Writes the customer of a referred sale, whether known or new, with the binding if it makes one. The lead becomes active by a sale.
+    /// `None` for a sale without a customer.
     fn referred_lead(
         &self,
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
-        is_bound: bool,
-        credit: Credit,
-        referred_at: Time,
+        binding: Option<Binding>,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -214,8 +213,8 @@ impl RecordSale {
             Some(lead) => lead.as_ref().clone(),
             None => customer::new_lead(context, &self.customer, LeadState::of_new(self.kind)),
         };
-        if !is_bound {
-            lead.binding = Some(customer::binding(credit, occurred_at, referred_at));
+        if binding.is_some() {
+            lead.binding = binding;
         }
         self.note_event(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_deref())))
@@ -281,11 +280,11 @@ fn credit_sale(
     claim: &Claim,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
     sale.outcome = ConversionOutcome::Attributed;
-    sale.credits = smallvec![claim.credit];
+    sale.credits = smallvec![claim.credit.clone()];
     sale.is_told = true;
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.amount.filter(|_| sale.kind == ConversionKind::Sale) {
-        Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, claim.credit, &claim.terms)?,
+        Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, &claim.credit, &claim.terms)?,
         None => None,
     }
     .into_iter()

@@ -21,7 +21,7 @@ use super::program::applicable_terms;
 use super::verdict::{Claim, Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::conversion::{Conversion, ConversionKind, Way};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
@@ -44,7 +44,7 @@ pub(super) fn claim_of(
     let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
     let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
-    let credit = customer::whole_credit(&enrollment, terms.version, winner.source, winner.link_id);
+    let credit = customer::whole_credit(&enrollment, terms.version, winner.source, winner.way.clone());
     Ok(Claim { credit, enrollment, terms })
 }
 
@@ -141,7 +141,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         });
         if result == CandidateResult::Won {
             let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);
-            let winner = Winner { source, enrollment, referred_at, link_id: credit.link_id };
+            let winner = Winner { source, enrollment, referred_at, way: credit.way() };
             claim = Some(claim_of(set, &winner, Some(binding), sale.occurred_at)?);
         }
     }
@@ -235,7 +235,7 @@ fn judge_in_order(
         if let (Some(winner), Some(claim)) = (winner, &verdict.claim)
             && (binding.is_none() || gives_way)
         {
-            let binding = customer::binding(claim.credit, event.occurred_at, winner.referred_at);
+            let binding = customer::binding(claim.credit.clone(), event.occurred_at, winner.referred_at);
             bindings.push((verdicts.len(), binding));
         }
         verdicts.push((Arc::clone(event), verdict));
@@ -266,7 +266,7 @@ fn judge_alone(
     let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
     let binding = match (winner, &verdict.claim) {
         (Some(winner), Some(claim)) if !is_late && gives_way(lead, &verdict.candidates) => {
-            Some(customer::binding(claim.credit, event.occurred_at, winner.referred_at))
+            Some(customer::binding(claim.credit.clone(), event.occurred_at, winner.referred_at))
         }
         _ => None,
     };
@@ -289,7 +289,7 @@ fn other_lead(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<Optio
     };
     if !other.binding.as_ref().is_some_and(counts) {
         let enrollment = set.enrollment(event.account_id, enrollment_id)?;
-        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding, None);
+        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding, Way::default());
         let is_later = other.binding.is_none() || told.result == CandidateResult::AfterConversion;
         let referred_at = if is_later { event.occurred_at.plus_days(1) } else { event.occurred_at };
         other.binding = Some(customer::binding(credit, event.occurred_at, referred_at));

@@ -41,12 +41,16 @@ pub(super) fn settle(
     told: Option<ConversionId>,
 ) -> Result<(), Refusal> {
     let is_told = told == Some(event.id);
-    let credits: Credits = verdict.claim.iter().map(|claim| claim.credit).collect();
-    let is_same_credit = credits == event.credits;
+    let credits: Credits = verdict.claim.iter().map(|claim| claim.credit.clone()).collect();
+    let is_same_credit = Credit::are_alike(&credits, &event.credits);
     // The candidates are not in the feed, so readers need no event about them.
     let is_explained = event.is_told || verdict.candidates == event.candidates;
     let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
     if is_same_credit && is_explained && lead_id == event.lead_id && !is_told {
+        // Only figures show the way by which the customer came, so readers need no event about it either.
+        if credits != event.credits {
+            context.put(Conversion { credits, ..event.as_ref().clone() });
+        }
         return Ok(());
     }
     let has_same_terms = has_same_terms(&event.credits, &credits);
@@ -146,8 +150,7 @@ fn reprice(
     if has_nothing_left || was_denied {
         return Ok(());
     }
-    let credit = claim.credit;
-    let Some(reward) = commission::earn(context, sale, amount, &claim.enrollment, credit, &claim.terms)? else {
+    let Some(reward) = commission::earn(context, sale, amount, &claim.enrollment, &claim.credit, &claim.terms)? else {
         return Ok(());
     };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);

@@ -1,7 +1,9 @@
 //! What the commands of a batch change in the figures of accounts. Knows no rule: it compares rows as they are with rows as they were
 //! loaded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use super::kind::Kind;
 use super::rows::Versions;
@@ -26,12 +28,13 @@ impl WorkingSet {
             now.into_iter().for_each(|click| changes.click(click, 1));
             before.into_iter().for_each(|click| changes.click(click, -1));
         }
-        let mut touched: BTreeSet<ConversionKey> = BTreeSet::new();
+        // The conversions that count otherwise, or whose rewards do, each with all of its rewards.
+        let mut touched: HashMap<ConversionKey, Vec<Versions<'_, Reward>>> = HashMap::new();
         for (now, before) in self.conversions.written_versions() {
             if is_same((now, before), conversions_add_the_same) {
                 continue;
             }
-            touched.extend(now.or(before).map(|conversion| conversion.key()));
+            touched.extend(now.or(before).map(|conversion| (conversion.key(), Vec::new())));
         }
         for (now, before) in self.rewards.written_versions() {
             if is_same((now, before), rewards_add_the_same) {
@@ -39,7 +42,7 @@ impl WorkingSet {
             }
             let Some(reward) = now.or(before) else { continue };
             match reward.conversion_id {
-                Some(id) => _ = touched.insert((reward.account_id, id)),
+                Some(id) => _ = touched.entry((reward.account_id, id)).or_default(),
                 None => add_reward(&mut changes, (now, before), (None, None)),
             }
         }
@@ -47,21 +50,18 @@ impl WorkingSet {
             return Ok(changes);
         }
         // Also a reward that was not written may count for another link now, because its conversion was.
-        let mut rewards: BTreeMap<ConversionKey, Vec<Versions<'_, Reward>>> = BTreeMap::new();
         for (now, before) in self.rewards.versions() {
             let Some(reward) = now.or(before) else { continue };
             let key = reward.conversion_id.map(|id| (reward.account_id, id));
-            if let Some(key) = key.filter(|key| touched.contains(key)) {
-                rewards.entry(key).or_default().push((now, before));
+            if let Some(rewards) = key.and_then(|key| touched.get_mut(&key)) {
+                rewards.push((now, before));
             }
         }
-        for key in touched {
+        for (key, rewards) in touched {
             let conversion = self.conversions.versions_of(&key).ok_or(Refusal::NotLoaded("conversion"))?;
             conversion.0.into_iter().for_each(|row| changes.conversion(row, 1));
             conversion.1.into_iter().for_each(|row| changes.conversion(row, -1));
-            for reward in rewards.remove(&key).unwrap_or_default() {
-                add_reward(&mut changes, reward, conversion);
-            }
+            rewards.into_iter().for_each(|reward| add_reward(&mut changes, reward, conversion));
         }
         Ok(changes)
     }

@@ -111,6 +111,6 @@ wire_enums! {
     View = ConversionView { Basic, Full }
     RewardView = RewardView { Basic, Full }
     RewardOrigin = RewardOrigin { Conversion, ByHand }
-    Group = StatisticGroup { Day, Program, Affiliate, Link }
+    Group = StatisticGroup { Day, Program, Affiliate, Link, SubId }
     ServerFeature = ServerFeature { SeveralServers, GzipRequests }
 }

@@ -1,5 +1,7 @@
 //! Forms of credits, orders, the answers of RecordSale and RecordRefund, and what is kept of a sale's answer.
 
+use std::sync::Arc;
+
 use super::field::Text;
 use super::reward::RewardSummaryForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
@@ -21,6 +23,7 @@ form! {
     }
     unless_empty {
         link_id: Option<LinkId>,
+        sub_id: Option<Arc<str>>,
     }
 }
 

@@ -45,6 +45,17 @@ impl<'value> FormOf<'value, String> for Text<'value> {
     }
 }
 
+/// Text that rows share.
+impl FormOf<'_, Self> for Arc<str> {
+    fn of(value: &Self) -> Self {
+        Self::clone(value)
+    }
+
+    fn value(self) -> Self {
+        self
+    }
+}
+
 impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Option<T>> for Option<F> {
     fn of(value: &'value Option<T>) -> Self {
         value.as_ref().map(F::of)

@@ -10,8 +10,8 @@ use crate::domain::statistic::{Figures, add_all};
 use crate::store::StoreError;
 use crate::store::entity::statistic_block as table;
 
-/// The most keys of a block: some 3 KB. A day of 1,000 affiliates is in some 20 blocks.
-const LENGTH_MAX: usize = 48;
+/// The most keys of a block: some 2 KB, which PostgreSQL still keeps in the row. A day of 1,000 affiliates is in some 40 blocks.
+const LENGTH_MAX: usize = 32;
 
 /// A block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

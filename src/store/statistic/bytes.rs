@@ -6,9 +6,13 @@
 //!
 //! | key | bytes |
 //! |---|---|
-//! | of a tail | 4 the quarter of an hour, 16 the affiliate, 16 the program, 16 the link or nil |
+//! | of a tail | 4 the quarter of an hour, 16 the program, 16 the affiliate, the way |
 //! | of a program's day | [`OF_PROGRAM`], 4 the day, 16 the program |
-//! | of an affiliate's day | [`OF_AFFILIATE`], 4 the day, 16 the affiliate, 16 the program, 16 the link or nil |
+//! | of an affiliate's day | [`OF_AFFILIATE`], 4 the day, 16 the affiliate, 16 the program, the way |
+//! | of a sub-id | [`OF_SUB_ID`], 4 the day, 16 the affiliate, 16 the program, the way |
+//!
+//! The way is nothing without a link and a sub-id, and else 16 bytes for the link, or nil, and the text of the sub-id. The program comes first
+//! in a tail, because a tail has few programs and equal beginnings are written once.
 //!
 //! Quarters and days are big-endian, and the first bit of a day is flipped, so that keys have the order of time. Stored bytes never
 //! change. Another layout gets another version, and another kind of key another first byte.
@@ -16,17 +20,18 @@
 use unsigned_varint::{decode, encode};
 use uuid::Uuid;
 
-use super::Key;
+use super::{Key, KeyKind};
 use crate::domain::calendar::{Day, Quarter};
 use crate::domain::id::{AffiliateId, LinkId, ProgramId};
 use crate::domain::money::Currency;
 use crate::domain::reward::RewardUnit;
-use crate::domain::statistic::{Figure, Figures, Origin, Place};
+use crate::domain::statistic::{Figure, Figures, Origin, Place, SubId};
 
 const VERSION: u8 = 1;
 
 const OF_PROGRAM: u8 = 0;
 const OF_AFFILIATE: u8 = 1;
+const OF_SUB_ID: u8 = 2;
 
 /// The first code of a figure that has a currency.
 const SALE_AMOUNT: u8 = 16;
@@ -58,32 +63,55 @@ const UNITS: [(u8, RewardUnit); 6] = [
 pub(super) struct Malformed;
 
 /// The key of a place in a tail.
-pub(super) fn from_place((quarter, origin): &Place) -> Vec<u8> {
+pub(super) fn from_place((quarter, origin, sub_id): &Place) -> Vec<u8> {
     let mut bytes = quarter.0.to_be_bytes().to_vec();
-    put_origin(&mut bytes, origin);
+    bytes.extend(origin.program_id.uuid().as_bytes());
+    bytes.extend(origin.affiliate_id.uuid().as_bytes());
+    put_way(&mut bytes, origin.link_id, sub_id.as_deref());
     bytes
 }
 
 pub(super) fn to_place(bytes: &[u8]) -> Result<Place, Malformed> {
-    let (quarter, rest) = bytes.split_first_chunk::<4>().ok_or(Malformed)?;
-    Ok((Quarter(u32::from_be_bytes(*quarter)), to_origin(rest)?))
+    let mut rest = bytes;
+    let quarter = u32::from_be_bytes(take(&mut rest)?);
+    let (program_id, affiliate_id) = (take_uuid(&mut rest)?, take_uuid(&mut rest)?);
+    let (origin, sub_id) = with_way(affiliate_id, program_id, rest)?;
+    Ok((Quarter(quarter), origin, sub_id))
 }
 
-fn put_origin(bytes: &mut Vec<u8>, origin: &Origin) {
-    bytes.extend(origin.affiliate_id.uuid().as_bytes());
-    bytes.extend(origin.program_id.uuid().as_bytes());
-    bytes.extend(origin.link_id.map_or(Uuid::nil(), LinkId::uuid).as_bytes());
+fn put_way(bytes: &mut Vec<u8>, link_id: Option<LinkId>, sub_id: Option<&str>) {
+    if link_id.is_some() || sub_id.is_some() {
+        bytes.extend(link_id.map_or(Uuid::nil(), LinkId::uuid).as_bytes());
+        bytes.extend(sub_id.unwrap_or_default().as_bytes());
+    }
 }
 
-fn to_origin(bytes: &[u8]) -> Result<Origin, Malformed> {
-    let (affiliate, rest) = bytes.split_first_chunk::<16>().ok_or(Malformed)?;
-    let (program, link) = rest.split_first_chunk::<16>().ok_or(Malformed)?;
-    let link = Uuid::from_bytes(link.try_into().map_err(|_| Malformed)?);
-    Ok(Origin {
-        affiliate_id: AffiliateId::from_uuid(Uuid::from_bytes(*affiliate)),
-        program_id: ProgramId::from_uuid(Uuid::from_bytes(*program)),
-        link_id: (!link.is_nil()).then(|| LinkId::from_uuid(link)),
-    })
+/// The origin with the link of these bytes, and the sub-id.
+fn with_way(affiliate_id: Uuid, program_id: Uuid, bytes: &[u8]) -> Result<(Origin, SubId), Malformed> {
+    let (link_id, sub_id) = if bytes.is_empty() {
+        (None, None)
+    } else {
+        let mut rest = bytes;
+        let link_id = take_uuid(&mut rest)?;
+        let sub_id = std::str::from_utf8(rest).map_err(|_| Malformed)?;
+        if link_id.is_nil() && sub_id.is_empty() {
+            return Err(Malformed);
+        }
+        let sub_id: SubId = (!sub_id.is_empty()).then(|| sub_id.into());
+        ((!link_id.is_nil()).then(|| LinkId::from_uuid(link_id)), sub_id)
+    };
+    let (affiliate_id, program_id) = (AffiliateId::from_uuid(affiliate_id), ProgramId::from_uuid(program_id));
+    Ok((Origin { affiliate_id, program_id, link_id }, sub_id))
+}
+
+fn take<const LENGTH: usize>(rest: &mut &[u8]) -> Result<[u8; LENGTH], Malformed> {
+    let (taken, after) = rest.split_first_chunk().ok_or(Malformed)?;
+    *rest = after;
+    Ok(*taken)
+}
+
+fn take_uuid(rest: &mut &[u8]) -> Result<Uuid, Malformed> {
+    take(rest).map(Uuid::from_bytes)
 }
 
 const fn day_bytes(day: Day) -> [u8; 4] {
@@ -92,44 +120,52 @@ const fn day_bytes(day: Day) -> [u8; 4] {
 
 /// The bytes of a key of a block.
 pub(super) fn from_key(key: &Key) -> Vec<u8> {
+    let of_origin = |kind, day: &Day, origin: &Origin, sub_id| {
+        let mut bytes = start_of_affiliate(kind, *day, origin.affiliate_id);
+        bytes.extend(origin.program_id.uuid().as_bytes());
+        put_way(&mut bytes, origin.link_id, sub_id);
+        bytes
+    };
     match key {
-        Key::OfProgram(day, program_id) => [&[OF_PROGRAM], &day_bytes(*day)[..], program_id.uuid().as_bytes()].concat(),
-        Key::OfAffiliate(day, origin) => {
-            let mut bytes = start_of_affiliates(*day);
-            put_origin(&mut bytes, origin);
-            bytes
+        Key::OfProgram(day, program_id) => {
+            [&start_of(KeyKind::Program, *day)[..], program_id.uuid().as_bytes()].concat()
         }
+        Key::OfAffiliate(day, origin) => of_origin(KeyKind::Affiliate, day, origin, None),
+        Key::OfSubId(day, origin, sub_id) => of_origin(KeyKind::SubId, day, origin, Some(&**sub_id)),
     }
 }
 
 /// The key of these bytes.
 pub(super) fn to_key(bytes: &[u8]) -> Result<Key, Malformed> {
-    let (kind, rest) = bytes.split_first().ok_or(Malformed)?;
-    let (day, rest) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
-    let day = Day((u32::from_be_bytes(*day) ^ 1 << 31).cast_signed());
-    match *kind {
-        OF_PROGRAM => {
-            let id = Uuid::from_bytes(rest.try_into().map_err(|_| Malformed)?);
-            Ok(Key::OfProgram(day, ProgramId::from_uuid(id)))
-        }
-        OF_AFFILIATE => Ok(Key::OfAffiliate(day, to_origin(rest)?)),
+    let mut rest = bytes;
+    let [kind] = take(&mut rest)?;
+    let day = Day((u32::from_be_bytes(take(&mut rest)?) ^ 1 << 31).cast_signed());
+    let id = take_uuid(&mut rest)?;
+    if kind == OF_PROGRAM {
+        return if rest.is_empty() { Ok(Key::OfProgram(day, ProgramId::from_uuid(id))) } else { Err(Malformed) };
+    }
+    let program_id = take_uuid(&mut rest)?;
+    let (origin, sub_id) = with_way(id, program_id, rest)?;
+    match (kind, sub_id) {
+        (OF_AFFILIATE, None) => Ok(Key::OfAffiliate(day, origin)),
+        (OF_SUB_ID, Some(sub_id)) => Ok(Key::OfSubId(day, origin, sub_id)),
         _ => Err(Malformed),
     }
 }
 
-/// No key of the programs of a day comes before these bytes.
-pub(super) fn start_of_programs(day: Day) -> Vec<u8> {
-    [&[OF_PROGRAM], &day_bytes(day)[..]].concat()
+/// No key of this kind and day comes before these bytes.
+pub(super) fn start_of(kind: KeyKind, day: Day) -> Vec<u8> {
+    let kind = match kind {
+        KeyKind::Program => OF_PROGRAM,
+        KeyKind::Affiliate => OF_AFFILIATE,
+        KeyKind::SubId => OF_SUB_ID,
+    };
+    [&[kind], &day_bytes(day)[..]].concat()
 }
 
-/// No key of the affiliates of a day comes before these bytes.
-pub(super) fn start_of_affiliates(day: Day) -> Vec<u8> {
-    [&[OF_AFFILIATE], &day_bytes(day)[..]].concat()
-}
-
-/// No key of an affiliate's day comes before these bytes.
-pub(super) fn start_of_affiliate(day: Day, affiliate_id: AffiliateId) -> Vec<u8> {
-    [&start_of_affiliates(day), &affiliate_id.uuid().as_bytes()[..]].concat()
+/// No key of this kind and of an affiliate's day comes before these bytes.
+pub(super) fn start_of_affiliate(kind: KeyKind, day: Day, affiliate_id: AffiliateId) -> Vec<u8> {
+    [&start_of(kind, day), &affiliate_id.uuid().as_bytes()[..]].concat()
 }
 
 /// Every key that begins with these bytes comes before the result.
@@ -300,11 +336,20 @@ mod tests {
         }
 
         #[test]
-        fn keys_are_read_back_in_their_order(days in any::<[i32; 2]>(), ids in any::<[u64; 2]>(), link in proptest::option::of(1..9_u128)) {
-            let keys = [0, 1].map(|place| Key::OfAffiliate(Day(days[place]), origin(ids[place].into(), link)));
-            prop_assert_eq!(keys.map(|key| to_key(&from_key(&key))), keys.map(Ok));
+        fn keys_are_read_back_in_their_order(
+            days in any::<[i32; 2]>(),
+            ids in any::<[u64; 2]>(),
+            link in proptest::option::of(1..9_u128),
+            sub_id in proptest::option::of("[a-zä ]{1,9}".prop_map(|text: String| std::sync::Arc::<str>::from(text))),
+        ) {
+            let key = |place: usize| {
+                let (day, origin) = (Day(days[place]), origin(ids[place].into(), link));
+                sub_id.clone().map_or(Key::OfAffiliate(day, origin), |sub_id| Key::OfSubId(day, origin, sub_id))
+            };
+            let keys = [key(0), key(1)];
+            prop_assert_eq!(keys.each_ref().map(|key| to_key(&from_key(key))), keys.clone().map(Ok));
             prop_assert_eq!(from_key(&keys[0]).cmp(&from_key(&keys[1])), keys[0].cmp(&keys[1]));
-            let place = (Quarter(days[0].cast_unsigned()), origin(ids[0].into(), link));
+            let place = (Quarter(days[0].cast_unsigned()), origin(ids[0].into(), link), sub_id.clone());
             prop_assert_eq!(to_place(&from_place(&place)), Ok(place));
         }
     }
@@ -328,7 +373,11 @@ mod tests {
         let program = Key::OfProgram(day, ProgramId::from_uuid(Uuid::from_u128(5)));
         assert_eq!(from_key(&program), [vec![0, 0x80, 0, 1, 2], id(5)].concat());
         let affiliate = Key::OfAffiliate(day, origin(3, None));
-        assert_eq!(from_key(&affiliate), [vec![1, 0x80, 0, 1, 2], id(3), id(4), id(0)].concat());
-        assert_eq!(from_place(&(Quarter(258), origin(3, Some(9)))), [vec![0, 0, 1, 2], id(3), id(4), id(9)].concat());
+        assert_eq!(from_key(&affiliate), [vec![1, 0x80, 0, 1, 2], id(3), id(4)].concat());
+        let sub_id = Key::OfSubId(day, origin(3, None), "May".into());
+        let golden = [vec![2, 0x80, 0, 1, 2], id(3), id(4), id(0), b"May".to_vec()].concat();
+        assert_eq!(from_key(&sub_id), golden);
+        let place = (Quarter(258), origin(3, Some(9)), None);
+        assert_eq!(from_place(&place), [vec![0, 0, 1, 2], id(4), id(3), id(9)].concat());
     }
 }

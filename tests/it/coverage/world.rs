@@ -9,7 +9,7 @@ use headwater::domain::time::Time;
 use serde_json::{Value as Json, json};
 
 use super::api::{Wire, method, short_name};
-use super::cases::cases;
+use super::cases::{cases, patched};
 use super::paging::lists;
 use crate::support::database::TestDatabase;
 use crate::support::server::{START_MICROS, TestServer};
@@ -264,6 +264,9 @@ impl Account {
             let kept = [(kept[0].0.as_str(), kept[0].1)];
             self.make(wire, &short_name(one), json!({"page_size": 1}), &kept).await;
         }
+        let figures = cases().iter().find(|case| case.method == "RewardService/QueryStats").unwrap();
+        let request = patched(&figures.request(&self.names), &json!({"page_size": 1}));
+        self.make(wire, figures.method, request, &[("QueryStats_page_token", "/next_page_token")]).await;
     }
 }
 

@@ -307,7 +307,7 @@ fn check_reward(
             _ => portion(present, sale.refunded_minor, amount, calculation.rounding).unwrap(),
         };
         prop_assert_eq!(reward.reversed_minor, value - present + refunded, "{:?}", reward);
-        let credit = sale.credits[0];
+        let credit = &sale.credits[0];
         prop_assert_eq!(
             (credit.affiliate_id, credit.enrollment_id, credit.program_id, credit.terms_version),
             (reward.affiliate_id, reward.enrollment_id, reward.program_id, calculation.terms_version)

@@ -1,4 +1,6 @@
-//! Figures by day, program, affiliate and link.
+//! Figures by day, program, affiliate, link and sub-id.
+
+mod sub_id;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -254,6 +254,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
     let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
     golden.holds("conversion_as_recorded.v1.with_link_id", &linked);
+    let placed = Credit { sub_id: Some("newsletter".into()), ..rows::credit() };
+    let placed = AsRecorded { lead_id: None, credits: [placed].into_iter().collect() };
+    golden.holds("conversion_as_recorded.v1.with_sub_id", &placed);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));

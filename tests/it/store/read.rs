@@ -294,7 +294,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     // A conversion that two affiliates share is on the lists of both.
     let other = AffiliateId::from_uuid(uuid(7));
     let half = Credit { share_ppm: 500_000, ..rows::credit() };
-    let credits: Credits = smallvec![half, Credit { affiliate_id: other, ..half }];
+    let credits: Credits = smallvec![half.clone(), Credit { affiliate_id: other, ..half }];
     let shared = Conversion { credits: credits.clone(), ..rows::sale(4) };
     let binding = Some(Binding { credits, bound_at: NOW, referred_at: NOW });
     let lead = Lead { binding, ..rows::lead() };

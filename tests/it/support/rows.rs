@@ -409,6 +409,7 @@ pub(crate) fn credit() -> Credit {
         source: AttributionSource::Coupon,
         share_ppm: 1_000_000,
         link_id: None,
+        sub_id: None,
     }
 }
 

@@ -8500,6 +8500,9 @@ pub struct QueryStatsRequest {
     /// Only figures of this link. Optional.
     #[prost(string, tag = "8")]
     pub link_id: ::prost::alloc::string::String,
+    /// Only figures with exactly this sub-id. Optional.
+    #[prost(string, tag = "9")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The figures of one group. They count what is credited to affiliates, so a sale that nobody referred is in no figure. Each event
 /// counts on the day on which it happened (`occur_time`), whenever it was told, and for the affiliate, the program and the link that it is
@@ -8554,6 +8557,10 @@ pub struct StatisticRow {
     /// How many events of the merchant's own kinds are credited.
     #[prost(int64, tag = "14")]
     pub custom_event_count: i64,
+    /// The sub-id. Empty unless the figures are divided by sub-id, and for what has none. A sale that is credited because its customer was
+    /// referred earlier counts for the sub-id of the click that led to that customer.
+    #[prost(string, tag = "15")]
+    pub sub_id: ::prost::alloc::string::String,
 }
 /// The answer of QueryStats.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8580,6 +8587,8 @@ pub enum StatisticGroup {
     Affiliate = 3,
     /// The link. What no link led to, such as a sale with a coupon, is in a row without a link.
     Link = 4,
+    /// The sub-id of the click, see `RecordClickRequest.sub_id`. What has none is in a row without a sub-id.
+    SubId = 5,
 }
 impl StatisticGroup {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8593,6 +8602,7 @@ impl StatisticGroup {
             Self::Program => "STATISTIC_GROUP_PROGRAM",
             Self::Affiliate => "STATISTIC_GROUP_AFFILIATE",
             Self::Link => "STATISTIC_GROUP_LINK",
+            Self::SubId => "STATISTIC_GROUP_SUB_ID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8603,6 +8613,7 @@ impl StatisticGroup {
             "STATISTIC_GROUP_PROGRAM" => Some(Self::Program),
             "STATISTIC_GROUP_AFFILIATE" => Some(Self::Affiliate),
             "STATISTIC_GROUP_LINK" => Some(Self::Link),
+            "STATISTIC_GROUP_SUB_ID" => Some(Self::SubId),
             _ => None,
         }
     }
@@ -8963,11 +8974,11 @@ pub mod reward_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-        /// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-        /// there are.
+        /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+        /// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+        /// sales there are.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-        /// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+        /// reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
         pub async fn query_stats(
             &mut self,
             request: impl tonic::IntoRequest<super::QueryStatsRequest>,

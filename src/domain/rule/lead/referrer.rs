@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::attribution::AttributionSource;
+use crate::domain::conversion::Way;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
 use crate::domain::lead::{Lead, ManualBinding};
@@ -75,7 +76,7 @@ pub(super) fn bind(
     referred_at: Time,
     reason: &str,
 ) -> Result<(), Refusal> {
-    let winner = Winner { source: AttributionSource::Manual, enrollment, referred_at, link_id: None };
+    let winner = Winner { source: AttributionSource::Manual, enrollment, referred_at, way: Way::default() };
     let credit = claim_of(context.set, &winner, None, bound_at)?.credit;
     let binding = customer::binding(credit, bound_at, referred_at);
     lead.binding = Some(binding.clone());
