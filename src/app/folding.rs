@@ -21,7 +21,7 @@ const PAUSE_MOST: Duration = Duration::from_secs(60);
 const ENTRIES_MOST: i64 = 8_192;
 const ENTRIES_LEAST: i64 = 256;
 
-/// The same while a light account is at work, whose next command waits for the fold. It takes about as long as a short batch.
+/// The same while a light account is at work beside a busy one, whose next command waits for the fold. It takes about as long as a short batch.
 const ENTRIES_BESIDE_LIGHT: i64 = 512;
 
 /// See the head of the file.
@@ -45,9 +45,9 @@ impl Default for Folding {
 }
 
 impl Folding {
-    /// About how many entries the next fold takes. Folds are short beside a light account.
-    pub(super) fn entries_max(&self, is_beside_light: bool) -> i64 {
-        if is_beside_light { self.entries_max.min(ENTRIES_BESIDE_LIGHT) } else { self.entries_max }
+    /// About how many entries the next fold takes.
+    pub(super) fn entries_max(&self, is_short: bool) -> i64 {
+        if is_short { self.entries_max.min(ENTRIES_BESIDE_LIGHT) } else { self.entries_max }
     }
 
     /// Notes that the account's tail is long.
@@ -152,7 +152,7 @@ mod tests {
         folding.succeeded();
         assert_eq!(folding.entries_max, 2 * ENTRIES_LEAST);
         folding.succeeded();
-        assert_eq!([true, false].map(|is_beside| folding.entries_max(is_beside)), [ENTRIES_BESIDE_LIGHT, 1_024]);
+        assert_eq!([true, false].map(|is_short| folding.entries_max(is_short)), [ENTRIES_BESIDE_LIGHT, 1_024]);
         folding.note(account(1));
         assert!(folding.take(now).is_some(), "a success ends the rest");
     }

@@ -143,11 +143,6 @@ impl Queue {
         Self { arrivals, turns, batch_commands_max, light, unfinished }
     }
 
-    /// Whether another account is light, so that work for this one should be short.
-    pub(super) fn is_beside_light(&self, account_id: AccountId, now: Instant) -> bool {
-        self.light.has_other(account_id, now)
-    }
-
     /// Waits until there is work. False once the queue is closed and empty.
     pub(super) async fn has_work(&mut self) -> bool {
         if self.turns.owners() == 0 {

@@ -115,7 +115,7 @@ pub(super) struct Writer {
     pub(super) suspects: Suspects,
     pub(super) folding: Folding,
     pub(super) counting: Counting,
-    /// Until when pauses of the database are kept short, because a light account is at work beside a busy one.
+    /// Until when folds and the database's pauses are kept short, because a light account is at work beside a busy one.
     pub(super) short_until: Option<Instant>,
     /// How many commands were carried out, and at which number the database analyzes its tables next.
     pub(super) commands_since_start: usize,
@@ -156,7 +156,7 @@ impl Writer {
             let Lot { envelopes, parts } = apart;
             let replies = self.carry_out(&envelopes, self.ranges_apart(&envelopes)).await;
             queue.answer(parts, replies);
-            self.fold_lists(&queue, store::lists::is_due).await;
+            self.fold_lists(store::lists::is_due).await;
             self.fold_figures().await;
         }
         self.store.rest(self.lane).await;
@@ -183,7 +183,7 @@ impl Writer {
                 Ok(has_work) => return has_work,
                 Err(_) => {
                     self.folding.note_rest();
-                    self.fold_lists(queue, store::lists::is_due_at_rest).await;
+                    self.fold_lists(store::lists::is_due_at_rest).await;
                 }
             }
         }
@@ -366,12 +366,12 @@ impl Writer {
 
     /// Folds the lists of a few accounts whose tails are noted and due. A tail that is not folded costs only time, so a failure is only
     /// logged.
-    async fn fold_lists(&mut self, queue: &Queue, is_due: fn(&AccountHead) -> bool) {
+    async fn fold_lists(&mut self, is_due: fn(&AccountHead) -> bool) {
         let end = clock::monotonic_now() + Duration::from_secs(UPKEEP_SECONDS_MAX);
         for _ in 0..folding::ACCOUNTS_MAX {
-            let now = clock::monotonic_now();
-            let Some(account_id) = self.folding.take(now) else { break };
-            let entries_max = self.folding.entries_max(queue.is_beside_light(account_id, now));
+            let Some(account_id) = self.folding.take(clock::monotonic_now()) else { break };
+            // Many light accounts need no short folds: these cost each of them more time than a long one.
+            let entries_max = self.folding.entries_max(self.short_until.is_some());
             let folded = tokio::time::timeout_at(end, self.fold(account_id, is_due, entries_max)).await;
             // A fold that takes too long is no sign of an outage, because it may be the fold that is large.
             let Err(error) = folded.unwrap_or(Err(StoreError::Unavailable)) else {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::backend::bulk::Writes;
 use super::backend::table::Reads;
@@ -207,11 +207,15 @@ pub struct Credential {
 /// # Errors
 /// [`StoreError`].
 pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Option<Credential>, StoreError> {
-    let query = key_table::Entity::find().filter(key_table::Column::TextPrefix.eq(text_prefix));
-    let Some(row) = query.one(&store.keys).await? else { return Ok(None) };
+    let its_account =
+        key_table::Entity::belongs_to(table::Entity).from(key_table::Column::AccountId).to(table::Column::Id);
+    // One statement, because each call waits for it. The server, which has the operator keys, has no row.
+    let query = key_table::Entity::find()
+        .join(JoinType::LeftJoin, its_account.into())
+        .select_also(table::Entity)
+        .filter(key_table::Column::TextPrefix.eq(text_prefix));
+    let Some((row, account)) = query.one(&store.keys).await? else { return Ok(None) };
     let key = ApiKey::from_row(row)?;
-    // The server, which has the operator keys, has no row.
-    let account = table::Entity::find_by_id(key.account_id.uuid()).one(&store.keys).await?;
     let account = account.filter(|account| account.suspended_at.is_some());
     Ok(Some(Credential { key: Arc::new(key), suspension: account.map(|account| account.suspension_reason.into()) }))
 }
