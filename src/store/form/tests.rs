@@ -7,6 +7,7 @@ use super::field::{FormOf, Text};
 use super::{Kept, later};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
+use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::PastStanding;
 use crate::domain::lead::LeadDetails;
@@ -64,6 +65,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
             }
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
+            "account_time_zones" => {
+                read.extend(pass_through!(Vec<ZoneSince>, Vec<later::account::ZoneSinceForm<'_>>, &text));
+            }
             "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {
                 read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));
