@@ -474,7 +474,8 @@ fn lists() -> Vec<TableCreateStatement> {
 /// The figures of QueryStats: see docs/adr/0027.
 fn statistics() -> Vec<TableCreateStatement> {
     vec![
-        table("statistic_tail", &["account_id", "id"]).col(id("account_id")).col(id("id")).col(bytes("figures")).take(),
+        // Its key has no account, so that the rows of a commit are neighbours.
+        table("statistic_tail", &["id"]).col(id("id")).col(id("account_id")).col(bytes("figures")).take(),
         table("statistic_block", &["account_id", "key"])
             .col(id("account_id"))
             .col(bytes("key"))

@@ -32,15 +32,20 @@ pub(super) struct Folding {
     short: BTreeSet<AccountId>,
     /// The account that was folded last. The next one is the one after it, so that each has its turn.
     last: Option<AccountId>,
-    /// The pause after the last failure, and its end.
-    pause: Option<(Duration, Instant)>,
+    pause: Pause,
     /// About how many entries the next fold may take.
     entries_max: i64,
 }
 
 impl Default for Folding {
     fn default() -> Self {
-        Self { due: BTreeSet::new(), short: BTreeSet::new(), last: None, pause: None, entries_max: ENTRIES_MOST }
+        Self {
+            due: BTreeSet::new(),
+            short: BTreeSet::new(),
+            last: None,
+            pause: Pause::default(),
+            entries_max: ENTRIES_MOST,
+        }
     }
 }
 
@@ -72,7 +77,7 @@ impl Folding {
 
     /// The next account to fold. `None`: no tail is long, or folds rest after a failure.
     pub(super) fn take(&mut self, now: Instant) -> Option<AccountId> {
-        if self.pause.is_some_and(|(_, end)| now < end) {
+        if self.pause.lasts(now) {
             return None;
         }
         let after = self.last.and_then(|last| self.due.range(last..).find(|account_id| **account_id != last));
@@ -84,7 +89,7 @@ impl Folding {
 
     /// Notes that a fold succeeded.
     pub(super) fn succeeded(&mut self) {
-        self.pause = None;
+        self.pause.end();
         self.entries_max = (2 * self.entries_max).min(ENTRIES_MOST);
     }
 
@@ -92,9 +97,30 @@ impl Folding {
     pub(super) fn failed(&mut self, account_id: AccountId, now: Instant) -> Duration {
         self.due.insert(account_id);
         self.entries_max = (self.entries_max / 2).max(ENTRIES_LEAST);
-        let pause = self.pause.map_or(PAUSE_LEAST, |(pause, _)| (2 * pause).min(PAUSE_MOST));
-        self.pause = Some((pause, now + pause));
+        self.pause.begin(now)
+    }
+}
+
+/// The pause after a failed fold, and its end. `None` after one that succeeded.
+#[derive(Debug, Default)]
+pub(super) struct Pause(Option<(Duration, Instant)>);
+
+impl Pause {
+    /// Whether folds rest.
+    pub(super) fn lasts(&self, now: Instant) -> bool {
+        self.0.is_some_and(|(_, end)| now < end)
+    }
+
+    /// Begins a pause, twice as long as the one before. Returns its length.
+    pub(super) fn begin(&mut self, now: Instant) -> Duration {
+        let pause = self.0.map_or(PAUSE_LEAST, |(pause, _)| (2 * pause).min(PAUSE_MOST));
+        self.0 = Some((pause, now + pause));
         pause
+    }
+
+    /// Notes that a fold succeeded.
+    pub(super) const fn end(&mut self) {
+        self.0 = None;
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use super::backend::bulk::Writes;
 use super::backend::lane::WriteConnection;
@@ -115,17 +115,8 @@ pub async fn lock_heads(
     transaction: &WriteTransaction,
     accounts: &BTreeSet<AccountId>,
 ) -> Result<BTreeMap<AccountId, AccountHead>, StoreError> {
-    let Some(first) = accounts.first() else { return Ok(BTreeMap::new()) };
-    let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
-    // The list is padded to a power of two, so that there are few different statements. The functions in `keyed` cannot be used
-    // here, because they join the list to the table, and PostgreSQL cannot lock the rows of such a join.
-    ids.resize(ids.len().next_power_of_two(), first.uuid());
-    let query = table::Entity::find()
-        .filter(table::Column::AccountId.is_in(ids))
-        // Always in the same order, so that two writers never deadlock.
-        .order_by_asc(table::Column::AccountId)
-        .lock_exclusive()
-        .into_query();
+    let Some(query) = query_of_all(accounts) else { return Ok(BTreeMap::new()) };
+    let query = query.lock_exclusive().into_query();
     let rows = transaction.connection().models::<table::Entity>(&query).await?;
     rows.into_iter().map(|row| Ok((AccountId::from_uuid(row.account_id), head_from_row(row)?))).collect()
 }
@@ -143,6 +134,32 @@ pub async fn try_lock(
         .into_query();
     let rows = transaction.connection().models::<table::Entity>(&query).await?;
     rows.into_iter().next().map(head_from_row).transpose()
+}
+
+/// Locks those heads of these accounts that no other transaction holds, until the end of the transaction.
+///
+/// # Errors
+/// [`StoreError`].
+pub(super) async fn try_lock_all(
+    transaction: &WriteTransaction,
+    accounts: &BTreeSet<AccountId>,
+) -> Result<BTreeSet<AccountId>, StoreError> {
+    let Some(query) = query_of_all(accounts) else { return Ok(BTreeSet::new()) };
+    let query = query.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked).into_query();
+    let rows = transaction.connection().models::<table::Entity>(&query).await?;
+    Ok(rows.into_iter().map(|row| AccountId::from_uuid(row.account_id)).collect())
+}
+
+/// A query for the heads of these accounts. `None` without accounts.
+fn query_of_all(accounts: &BTreeSet<AccountId>) -> Option<Select<table::Entity>> {
+    let first = accounts.first()?;
+    let mut ids: Vec<_> = accounts.iter().map(|account_id| account_id.uuid()).collect();
+    // The list is padded to a power of two, so that there are few different statements. The functions in `keyed` cannot be used
+    // here, because they join the list to the table, and PostgreSQL cannot lock the rows of such a join.
+    ids.resize(ids.len().next_power_of_two(), first.uuid());
+    let query = table::Entity::find().filter(table::Column::AccountId.is_in(ids));
+    // Always in the same order, so that two writers never deadlock.
+    Some(query.order_by_asc(table::Column::AccountId))
 }
 
 /// Inserts or updates heads.

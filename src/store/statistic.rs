@@ -1,7 +1,7 @@
 //! The figures of accounts: sums by day, program, affiliate, link and sub-id, so that no query adds up sales. See docs/adr/0027.
 //!
-//! A commit appends what it adds to the figures as one row of the account's *tail*. When a tail is long, the writer *folds* it: it adds
-//! the row's figures to the account's *blocks*, by day. A read adds up blocks and tail. Two sums are kept of everything: of an affiliate's
+//! A commit appends what it adds to the figures to the *tail*, as one row for each account. When the tail is long, a writer *folds* it: it
+//! adds the rows' figures to the *blocks* of their accounts, by day. A read adds up an account's blocks and its rows of the tail. Two sums are kept of everything: of an affiliate's
 //! day by program and link, and of a program's day. A third one is kept of what has a sub-id.
 
 mod block;
@@ -31,13 +31,16 @@ use crate::domain::id::{AccountId, AffiliateId, IdSource, LinkId, ProgramId};
 use crate::domain::set::WorkingSet;
 use crate::domain::statistic::{Figures, Origin, SubId, add_all};
 
-/// About how many rows that count a writer writes for an account before it folds the account's tail.
+/// About how many rows that count a writer writes before it folds the tail.
 #[cfg(not(feature = "failpoints"))]
-pub const ROWS_BEFORE_FOLD: usize = 8_192;
+pub const COUNTED_BEFORE_FOLD: usize = 16_384;
 
 /// Few, so that tests fold often.
 #[cfg(feature = "failpoints")]
-pub const ROWS_BEFORE_FOLD: usize = 24;
+pub const COUNTED_BEFORE_FOLD: usize = 24;
+
+/// About how many rows of the tail a writer writes before it folds the tail. A read goes through all of them.
+pub const TAIL_BEFORE_FOLD: usize = 1_024;
 
 /// The most blocks that a query of all affiliates reads: the figures of some 200,000 days of affiliates.
 const BLOCKS_MAX: usize = 6_144;
@@ -117,8 +120,8 @@ pub(super) fn add_changes(writes: &mut Writes, set: &WorkingSet) -> Result<(), S
             sums.into_iter().map(|(place, figures)| (bytes::from_place(&place), figures)).collect();
         figures.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         tail_table::Model {
-            account_id: account_id.uuid(),
             id: RandomIds.next_uuid(),
+            account_id: account_id.uuid(),
             figures: bytes::from_figures(figures.iter().map(|(key, figures)| (key, figures))),
         }
     });

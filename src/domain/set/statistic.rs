@@ -1,9 +1,7 @@
 //! What the commands of a batch change in the figures of accounts. Knows no rule: it compares rows as they are with rows as they were
 //! loaded.
 
-use std::collections::BTreeMap;
-
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::kind::Kind;
 use super::rows::Versions;
@@ -31,6 +29,10 @@ impl WorkingSet {
         // The conversions that count otherwise, or whose rewards do, each with all of its rewards.
         let mut touched: HashMap<ConversionKey, Vec<Versions<'_, Reward>>> = HashMap::new();
         for (now, before) in self.conversions.written_versions() {
+            if let (Some(new), None) = (now, before) {
+                changes.conversion(new, 1);
+                continue;
+            }
             if is_same((now, before), conversions_add_the_same) {
                 continue;
             }
@@ -41,9 +43,15 @@ impl WorkingSet {
                 continue;
             }
             let Some(reward) = now.or(before) else { continue };
-            match reward.conversion_id {
-                Some(id) => _ = touched.entry((reward.account_id, id)).or_default(),
-                None => add_reward(&mut changes, (now, before), (None, None)),
+            let Some(id) = reward.conversion_id else {
+                add_reward(&mut changes, (now, before), (None, None));
+                continue;
+            };
+            let key = (reward.account_id, id);
+            match self.conversions.versions_of(&key) {
+                // All rewards of a new conversion are new.
+                Some((new, None)) => add_reward(&mut changes, (now, before), (new, None)),
+                _ => _ = touched.entry(key).or_default(),
             }
         }
         if touched.is_empty() {
@@ -66,14 +74,17 @@ impl WorkingSet {
         Ok(changes)
     }
 
-    /// How many rows were written that count, by account. One may change several figures.
-    pub fn counted_rows(&self) -> BTreeMap<AccountId, usize> {
-        let mut counts = BTreeMap::new();
+    /// How many rows were written that count, and for how many accounts. One row may change several figures.
+    pub fn counted_rows(&self) -> (usize, usize) {
         let clicks = self.clicks.written_keys().map(|key| key.0);
         let conversions = self.conversions.written_keys().map(|key| key.0);
         let rewards = self.rewards.written_keys().map(|key| key.0);
-        clicks.chain(conversions).chain(rewards).for_each(|id| *counts.entry(id).or_default() += 1);
-        counts
+        let (mut rows, mut accounts) = (0, HashSet::new());
+        for account_id in clicks.chain(conversions).chain(rewards) {
+            rows += 1;
+            accounts.insert(account_id);
+        }
+        (rows, accounts.len())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Table `statistic_tail`: what the newest commits add to the figures of an account. A row has what one commit adds. Columns alone;
+//! Table `statistic_tail`: what the newest commits add to the figures of accounts. A row has what one commit adds for one. Columns alone;
 //! `migration` makes them.
 
 use sea_orm::entity::prelude::*;
@@ -7,9 +7,8 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "statistic_tail")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub account_id: Uuid,
-    #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
+    pub account_id: Uuid,
     pub figures: Vec<u8>,
 }
 

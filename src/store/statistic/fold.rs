@@ -1,9 +1,9 @@
-//! Folds the tail of an account's figures: adds what it has to the blocks, by day, and removes its rows.
+//! Folds the tail: adds what its rows have to the blocks of their accounts, by day, and removes the rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::sea_query::ValueTuple;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::sea_query::{SelectStatement, ValueTuple};
+use sea_orm::{EntityTrait, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use super::block::Block;
@@ -11,6 +11,7 @@ use super::bytes::from_key;
 use super::{Tail, calendar, inconsistent};
 use crate::domain::id::AccountId;
 use crate::domain::statistic::{Figures, add_all};
+use crate::store::account_head::try_lock_all;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::table::Reads;
 use crate::store::entity::{statistic_block as block_table, statistic_tail as tail_table};
@@ -20,62 +21,83 @@ use crate::store::{StoreError, WriteTransaction};
 /// The most rows that one fold takes.
 const ROWS_MAX: u64 = 2_048;
 
-/// Folds the oldest rows of the account's tail. Returns whether there may be more. The caller must have locked the head, so that two
-/// servers do not fold the same rows.
+/// A key of an account's blocks.
+type BlockKey = (AccountId, Vec<u8>);
+
+/// Folds the oldest rows of the tail, except those of accounts that another server writes for at this moment. Returns whether there may
+/// be more.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn fold(transaction: &WriteTransaction, account_id: AccountId) -> Result<bool, StoreError> {
+pub async fn fold(transaction: &WriteTransaction) -> Result<bool, StoreError> {
     let connection = transaction.connection();
-    let oldest = tail_table::Entity::find()
-        .filter(tail_table::Column::AccountId.eq(account_id.uuid()))
-        .order_by_asc(tail_table::Column::Id)
-        .limit(ROWS_MAX)
-        .into_query();
-    let rows = connection.models::<tail_table::Entity>(&oldest).await?;
+    let rows = connection.models::<tail_table::Entity>(&oldest()).await?;
+    // The holder of an account's lock is the only one that changes its blocks and removes its rows.
+    let locked = try_lock_all(transaction, &rows.iter().map(account_of).collect()).await?;
+    let mut rows = connection.models::<tail_table::Entity>(&oldest()).await?;
+    let is_full = rows.len() as u64 == ROWS_MAX;
+    rows.retain(|row| locked.contains(&account_of(row)));
     if rows.is_empty() {
         return Ok(false);
     }
-    let mut tail = Tail::new(calendar(connection, account_id).await?);
-    rows.iter().try_for_each(|row| tail.add(&row.figures)).map_err(|_| inconsistent(account_id))?;
-    let figures = tail.figures.into_iter().map(|(key, figures)| (from_key(&key), figures)).collect();
-    let changed = added(connection, account_id, figures).await?;
+    let mut tails: BTreeMap<AccountId, Tail> = BTreeMap::new();
+    for account_id in rows.iter().map(account_of).collect::<BTreeSet<_>>() {
+        tails.insert(account_id, Tail::new(calendar(connection, account_id).await?));
+    }
+    for row in &rows {
+        let account_id = account_of(row);
+        let Some(tail) = tails.get_mut(&account_id) else { continue };
+        tail.add(&row.figures).map_err(|_| inconsistent(account_id))?;
+    }
+    let figures = tails.into_iter().flat_map(|(account_id, tail)| {
+        tail.figures.into_iter().map(move |(key, figures)| ((account_id, from_key(&key)), figures))
+    });
+    let changed = added(connection, figures.collect()).await?;
 
     let mut writes = Writes::default();
-    writes.replace::<block_table::Entity>(changed.iter().map(|block| block.to_row(account_id)).collect())?;
+    writes.replace::<block_table::Entity>(changed)?;
     writes.run(connection).await?;
     failpoint!(InStatisticFold);
     // By their keys, because another server may commit an older row at any time: clicks do not lock the account.
-    let columns = [tail_table::Column::AccountId, tail_table::Column::Id];
-    let is_full = rows.len() as u64 == ROWS_MAX;
-    let keys: Vec<(Uuid, Uuid)> = rows.into_iter().map(|row| (row.account_id, row.id)).collect();
-    delete_by::<tail_table::Entity, _>(connection, &columns, keys).await?;
+    let keys: Vec<Uuid> = rows.into_iter().map(|row| row.id).collect();
+    delete_by::<tail_table::Entity, _>(connection, &[tail_table::Column::Id], keys).await?;
     Ok(is_full)
 }
 
-/// The blocks that change when these figures are added.
+fn oldest() -> SelectStatement {
+    tail_table::Entity::find().order_by_asc(tail_table::Column::Id).limit(ROWS_MAX).into_query()
+}
+
+const fn account_of(row: &tail_table::Model) -> AccountId {
+    AccountId::from_uuid(row.account_id)
+}
+
+/// The rows of the blocks that change when these figures are added.
 async fn added(
     connection: &impl Reads,
-    account_id: AccountId,
-    figures: BTreeMap<Vec<u8>, Figures>,
-) -> Result<Vec<Block>, StoreError> {
+    figures: BTreeMap<BlockKey, Figures>,
+) -> Result<Vec<block_table::Model>, StoreError> {
     let first: Vec<u8> = Vec::new();
-    let wanted =
-        figures.keys().map(|key| ValueTuple::Three(account_id.uuid().into(), first.clone().into(), key.clone().into()));
-    let mut blocks: BTreeMap<Vec<u8>, Block> = BTreeMap::new();
+    let wanted = figures
+        .keys()
+        .map(|(account_id, key)| ValueTuple::Three(account_id.uuid().into(), first.clone().into(), key.clone().into()));
+    let mut blocks: BTreeMap<BlockKey, Block> = BTreeMap::new();
     for chunk in chunks(wanted) {
         let columns = [block_table::Column::AccountId, block_table::Column::Key];
         for row in connection.last_models::<block_table::Entity>(columns, chunk).await? {
-            if !blocks.contains_key(&row.key) {
-                blocks.insert(row.key.clone(), Block::of_row(&row)?);
+            let key = (AccountId::from_uuid(row.account_id), row.key.clone());
+            if !blocks.contains_key(&key) {
+                blocks.insert(key, Block::of_row(&row)?);
             }
         }
     }
-    blocks.entry(Vec::new()).or_default();
-    let mut by_block: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Figures>> = BTreeMap::new();
-    for (key, figures) in figures {
-        let Some((from, _)) = blocks.range(..=key.clone()).next_back() else { continue };
+    let mut by_block: BTreeMap<BlockKey, BTreeMap<Vec<u8>, Figures>> = BTreeMap::new();
+    for ((account_id, key), figures) in figures {
+        // The first block of an account has the empty key.
+        blocks.entry((account_id, Vec::new())).or_default();
+        let Some((from, _)) = blocks.range(..=(account_id, key.clone())).next_back() else { continue };
         add_all(by_block.entry(from.clone()).or_default().entry(key).or_default(), &figures);
     }
-    Ok(by_block.into_iter().filter_map(|(from, figures)| Some(blocks.remove(&from)?.add(figures))).flatten().collect())
+    let changed = by_block.into_iter().filter_map(|(from, figures)| Some((from.0, blocks.remove(&from)?.add(figures))));
+    Ok(changed.flat_map(|(account_id, blocks)| blocks.into_iter().map(move |block| block.to_row(account_id))).collect())
 }
