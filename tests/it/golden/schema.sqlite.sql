@@ -3,6 +3,7 @@ CREATE TABLE "account" (
   "display_name" text NOT NULL,
   "email" text NOT NULL,
   "max_active_coupons_per_affiliate" integer NOT NULL,
+  "time_zones" text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "suspended_at" integer NULL,
@@ -364,6 +365,16 @@ CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
 CREATE TABLE sqlite_stat1(tbl,idx,stat)
 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)
+CREATE TABLE "statistic_block" (
+  "account_id" uuid_text NOT NULL,
+  "key" blob NOT NULL,
+  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
+  "key") ) WITHOUT ROWID
+CREATE TABLE "statistic_tail" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
 CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,
