@@ -338,10 +338,10 @@ statistic_block.account_id uuid NOT NULL
 statistic_block.key bytea NOT NULL
 statistic_block.figures bytea NOT NULL
 CREATE UNIQUE INDEX statistic_block_pkey ON public.statistic_block USING btree (account_id, key)
-statistic_tail.account_id uuid NOT NULL
 statistic_tail.id uuid NOT NULL
+statistic_tail.account_id uuid NOT NULL
 statistic_tail.figures bytea NOT NULL
-CREATE UNIQUE INDEX statistic_tail_pkey ON public.statistic_tail USING btree (account_id, id)
+CREATE UNIQUE INDEX statistic_tail_pkey ON public.statistic_tail USING btree (id)
 store_identity.id integer NOT NULL
 store_identity.database_id uuid NOT NULL
 store_identity.secret bytea NOT NULL

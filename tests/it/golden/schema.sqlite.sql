@@ -371,10 +371,9 @@ CREATE TABLE "statistic_block" (
   "figures" blob NOT NULL, PRIMARY KEY ("account_id",
   "key") ) WITHOUT ROWID
 CREATE TABLE "statistic_tail" (
-  "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
-  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
-  "id") ) WITHOUT ROWID
+  "account_id" uuid_text NOT NULL,
+  "figures" blob NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,
