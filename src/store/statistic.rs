@@ -1,8 +1,8 @@
 //! The figures of accounts: sums by day, program, affiliate, link and sub-id, so that no query adds up sales. See docs/adr/0027.
 //!
 //! A commit appends what it adds to the figures to the *tail*, as one row for each account. When the tail is long, a writer *folds* it: it
-//! adds the rows' figures to the *blocks* of their accounts, by day. A read adds up an account's blocks and its rows of the tail. Two sums are kept of everything: of an affiliate's
-//! day by program and link, and of a program's day. A third one is kept of what has a sub-id.
+//! adds the rows' figures to the *blocks* of their accounts, by day. A read adds up an account's blocks and its rows of the tail. Two sums
+//! are kept of everything: of an affiliate's day by program and link, and of a program's day. A third one is kept of what has a sub-id.
 
 mod block;
 mod bytes;
