@@ -1,5 +1,7 @@
 //! Enrollments on the wire.
 
+mod moving;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use url::{Url, form_urlencoded};
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
-use super::call::render::timestamp;
+use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::coupon;
@@ -23,6 +25,8 @@ use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
+
+pub(super) use moving::move_on;
 
 /// The maximum number of characters of a name in a generated ref_id.
 const STEM_LENGTH_MAX: usize = 20;
@@ -244,7 +248,8 @@ fn canonical_update<'message>(sent: &'message pb::Enrollment, mask: Mask<'_>) ->
         state: canonical::unread(&sent.state),
         create_time: canonical::unread(&sent.create_time),
         update_time: canonical::unread(&sent.update_time),
-        end_time: canonical::unread(&sent.end_time);
+        end_time: canonical::unread(&sent.end_time),
+        moved_to_enrollment_id: canonical::unread(&sent.moved_to_enrollment_id);
         as_sent: id,
     )
 }
@@ -324,6 +329,7 @@ pub(super) fn render(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollme
         create_time: Some(timestamp(enrollment.created_at)),
         update_time: Some(timestamp(enrollment.updated_at)),
         end_time: enrollment.ended_at.map(timestamp),
+        moved_to_enrollment_id: id_or_empty(enrollment.moved.map(|moved| moved.to)),
     }
 }
 

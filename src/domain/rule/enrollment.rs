@@ -8,7 +8,9 @@ use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::coupon::Coupon;
-use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
+use crate::domain::enrollment::{
+    Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
+};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
 use crate::domain::program::{Commission, Program};
@@ -80,16 +82,21 @@ impl Rule for EnrollAffiliate {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let affiliate = Arc::clone(context.set.living_affiliate(context.account_id, &self.affiliate)?);
-        let affiliate_id = affiliate.id;
-        let program_id = context.set.active_program(context.account_id, self.enrollment.program_id)?.id;
-        let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
-            Some(other) if other.state == EnrollmentState::Active => {
-                return Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id });
-            }
-            Some(ended) => reopen(context, &ended, &self.enrollment)?,
-            None => make(context, &affiliate, &self.enrollment)?,
-        };
+        let made = make_or_reopen(context, &affiliate, &self.enrollment)?;
         Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: made.coupon }))
+    }
+}
+
+/// Enrolls an affiliate in a program in which it is not. An ended enrollment in it is opened again.
+fn make_or_reopen(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
+    let affiliate_id = affiliate.id;
+    let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
+    match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
+        Some(other) if other.state == EnrollmentState::Active => {
+            Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id })
+        }
+        Some(ended) => reopen(context, &ended, wanted),
+        None => make(context, affiliate, wanted),
     }
 }
 
@@ -115,6 +122,7 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
         created_at: context.now,
         updated_at: context.now,
         ended_at: None,
+        moved: None,
         past: Vec::new(),
     };
     check_override(context, &enrollment)?;
@@ -179,6 +187,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         state: EnrollmentState::Active,
         updated_at: context.now,
         ended_at: None,
+        moved: None,
         ..ended.clone()
     };
     enrollment.keep_past(ended, context.now);
@@ -277,16 +286,56 @@ impl Rule for EndEnrollment {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let mut enrollment = Arc::clone(context.get::<Enrollment, _>(self.id)?);
-        if enrollment.state == EnrollmentState::Active {
-            let mut ended = Enrollment {
-                state: EnrollmentState::Ended,
-                ended_at: Some(context.now),
-                updated_at: context.now,
-                ..enrollment.as_ref().clone()
-            };
-            ended.keep_past(&enrollment, context.now);
-            enrollment = put(context, EventKind::EnrollmentEnded, ended);
+        // One that was moved goes on in the other program, until it is ended itself.
+        if enrollment.state == EnrollmentState::Active || enrollment.moved.is_some() {
+            enrollment = end(context, &enrollment, None);
         }
         Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+    }
+}
+
+/// Ends an enrollment. `moved` says which one earns in its place, if any.
+fn end(context: &mut Context<'_>, before: &Enrollment, moved: Option<Moved>) -> Arc<Enrollment> {
+    let mut ended = Enrollment {
+        state: EnrollmentState::Ended,
+        ended_at: Some(context.now),
+        updated_at: context.now,
+        moved,
+        ..before.clone()
+    };
+    ended.keep_past(before, context.now);
+    put(context, EventKind::EnrollmentEnded, ended)
+}
+
+/// Move an affiliate from one program to another: end an enrollment, and let another one earn in its place.
+#[derive(Debug, Clone)]
+pub struct MoveEnrollment {
+    /// The enrollment to end.
+    pub id: EnrollmentId,
+    /// The enrollment in the other program.
+    pub enrollment: NewEnrollment,
+    /// What becomes of the customers who are bound to the ended one.
+    pub leads: MovedLeads,
+}
+
+impl Rule for MoveEnrollment {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.id));
+        self.enrollment.needs(account, needs);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let account_id = context.account_id;
+        let before = Arc::clone(context.set.active_enrollment(account_id, self.id)?);
+        let selector = AffiliateSelector::Id(before.affiliate_id);
+        // The request names the enrollment, and that leads to the affiliate.
+        context.set.wanted().affiliate(account_id, &selector);
+        let affiliate = Arc::clone(context.set.living_affiliate(account_id, &selector)?);
+        let made = make_or_reopen(context, &affiliate, &self.enrollment)?;
+        let moved = Moved { to: made.enrollment.enrollment.id, leads: self.leads };
+        end(context, &before, Some(moved));
+        Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: None }))
     }
 }

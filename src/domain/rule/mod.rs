@@ -4,6 +4,7 @@
 mod account;
 mod account_email;
 mod affiliate;
+mod affiliate_group;
 mod attribution;
 mod click;
 mod command;

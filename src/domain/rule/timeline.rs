@@ -125,17 +125,17 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
     let mut claim = None;
     let mut by_binding = Vec::new();
     for credit in &binding.credits {
-        let enrollment = Arc::clone(set.enrollment(lead.account_id, credit.enrollment_id)?);
-        let program = set.program(lead.account_id, credit.program_id)?;
+        let bound = set.enrollment(lead.account_id, credit.enrollment_id)?;
+        let enrollment = Arc::clone(set.serving_bound(bound, sale.occurred_at)?);
         let result = if binding.is_later_than(sale.occurred_at) {
             CandidateResult::AfterConversion
         } else {
-            attribution::why_not_crediting(set, &enrollment, program, sale)?.unwrap_or(CandidateResult::Won)
+            attribution::why_not_crediting(set, &enrollment, sale)?.unwrap_or(CandidateResult::Won)
         };
         by_binding.push(Candidate {
             evidence: Evidence::Lead(lead.id),
-            affiliate_id: Some(credit.affiliate_id),
-            enrollment_id: Some(credit.enrollment_id),
+            affiliate_id: Some(enrollment.affiliate_id),
+            enrollment_id: Some(enrollment.id),
             result,
             sub_id: String::new(),
         });

@@ -5,7 +5,8 @@ use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::enrollment::{
-    Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, PastStanding,
+    Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
+    PastStanding,
 };
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::time::Time;
@@ -26,6 +27,7 @@ form! {
         landing_url: Text<'a>,
         commission_override: Option<CommissionForm>,
         ended_at: Option<Time>,
+        moved: Option<MovedForm>,
     }
     unless_usual {
         affiliate_state: AffiliateState = AffiliateState::Active,
@@ -45,12 +47,21 @@ form! {
 }
 
 form! {
+    /// Where an affiliate was moved to.
+    MovedForm of Moved {
+        to: EnrollmentId,
+        leads: MovedLeads,
+    }
+}
+
+form! {
     /// The properties of an enrollment that decide what it earns.
     EnrollmentStandingForm of EnrollmentStanding {
         state: EnrollmentState,
     }
     unless_empty {
         commission_override: Option<CommissionForm>,
+        moved: Option<MovedForm>,
     }
     unless_usual {
         affiliate_state: AffiliateState = AffiliateState::Active,

@@ -36,10 +36,10 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use crate::domain::affiliate::Profile;
+use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
-use crate::domain::enrollment::PastStanding;
+use crate::domain::enrollment::{Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Commission, TermsDraft};
@@ -50,6 +50,7 @@ mod macros;
 
 mod account;
 mod affiliate;
+mod affiliate_group;
 mod attribution;
 mod click;
 mod conversion;
@@ -68,10 +69,10 @@ mod reward;
 #[cfg(test)]
 mod tests;
 
-use affiliate::ProfileForm;
+use affiliate::{PastUplineForm, ProfileForm};
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
-use enrollment::PastStandingForm;
+use enrollment::{MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{CommissionForm, TermsDraftForm};
@@ -99,10 +100,14 @@ kept! {
     TermsDraft: writes 1 TermsDraftForm<'_>;
     // enrollment.commission_override
     Commission: writes 1 CommissionForm;
+    // enrollment.moved
+    Moved: writes 1 MovedForm;
     // enrollment.past
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
+    // affiliate.past_uplines
+    Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details

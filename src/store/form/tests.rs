@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::field::{FormOf, Text};
 use super::{Kept, later};
-use crate::domain::affiliate::Profile;
+use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
-use crate::domain::enrollment::PastStanding;
+use crate::domain::enrollment::{Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
@@ -63,7 +63,11 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "enrollment_past" => {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
             }
+            "enrollment_moved" => read.extend(pass_through!(Moved, later::enrollment::MovedForm, &text)),
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
+            "affiliate_past_uplines" => {
+                read.extend(pass_through!(Vec<PastUpline>, Vec<later::affiliate::PastUplineForm>, &text));
+            }
             "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {
                 read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));

@@ -177,7 +177,7 @@ fn affiliates() -> Vec<Spelling> {
                 ),
                 (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
             ],
-            &["external_id", "program_id", "commission_override", "email_verified", "profile.custom_fields"],
+            &["external_id", "program_id", "commission_override", "email_verified", "profile.custom_fields", "upline", "group_id"],
         ),
         spelling(
             "AffiliateService/UpdateAffiliate",
@@ -208,6 +208,9 @@ fn affiliates() -> Vec<Spelling> {
                             "state_reason": "x",
                             "state_time": {"seconds": 1},
                             "pending_rewards": "PENDING_REWARDS_DENY",
+                            "upline_affiliate_id": "x",
+                            "past_uplines": [{}],
+                            "group_id": "x",
                             "email_verified": true,
                             "metadata": {"tier": " gold"},
                         },
@@ -247,6 +250,38 @@ fn affiliates() -> Vec<Spelling> {
         ),
         of_affiliate("AffiliateService/RotateAffiliateToken", vec![], &[]),
         of_affiliate("AffiliateService/EraseAffiliate", vec![], &["etag"]),
+        of_affiliate("AffiliateService/SetUpline", vec![], &["etag", "upline"]),
+        spelling(
+            "AffiliateService/CreateAffiliateGroup",
+            vec![(
+                json!({"display_name": "g-${unique}", "note": "a\nb"}),
+                json!({"display_name": " g-${unique}", "note": "a\nb\n"}),
+            )],
+            &[],
+        ),
+        spelling(
+            "AffiliateService/UpdateAffiliateGroup",
+            vec![(
+                json!({
+                    "group": {"id": "${group_id}", "display_name": "g-${unique}", "note": "new"},
+                    "update_mask": {"paths": ["display_name", "note"]},
+                }),
+                json!({
+                    "group": {
+                        "id": "${group_id}",
+                        "display_name": "g-${unique} ",
+                        "note": " new",
+                        "state": "AFFILIATE_GROUP_STATE_ARCHIVED",
+                        "create_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                        "archive_time": {"seconds": 1},
+                    },
+                    "update_mask": {"paths": ["note", "display_name", "note"]},
+                }),
+            )],
+            &["group.id"],
+        ),
+        ids_only("AffiliateService/ArchiveAffiliateGroup", &["group_id"]),
         spelling(
             "AffiliateService/EnrollAffiliate",
             vec![
@@ -295,6 +330,7 @@ fn affiliates() -> Vec<Spelling> {
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                         "end_time": {"seconds": 1},
+                        "moved_to_enrollment_id": "x",
                     },
                     "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},
                 }),
@@ -302,6 +338,14 @@ fn affiliates() -> Vec<Spelling> {
             &["enrollment.id", "enrollment.commission_override.flat"],
         ),
         ids_only("AffiliateService/EndEnrollment", &["enrollment_id"]),
+        spelling(
+            "AffiliateService/MoveEnrollment",
+            vec![(
+                json!({"ref_id": "r-${unique}", "landing_url": "https://lee.example"}),
+                json!({"ref_id": " R-${unique}", "landing_url": "https://lee.example/ ", "leads": "MOVED_LEADS_FOLLOW"}),
+            )],
+            &["enrollment_id", "program_id", "commission_override"],
+        ),
     ]
 }
 

@@ -5,7 +5,10 @@ mod outcomes;
 use std::sync::Arc;
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
-use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
+use headwater::domain::affiliate::{
+    Affiliate, AffiliateState, CustomField, PastUpline, PendingRewards, PostalAddress, Profile,
+};
+use headwater::domain::affiliate_group::{AffiliateGroup, AffiliateGroupState};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::audit::{Actor, AuditEntry};
 use headwater::domain::claim::OfferClaims;
@@ -16,10 +19,12 @@ use headwater::domain::conversion::{
     WaitingRefund,
 };
 use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
-use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
+use headwater::domain::enrollment::{
+    Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
+};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
     LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
@@ -218,10 +223,21 @@ pub(crate) fn affiliate() -> Affiliate {
         state_changed_at: None,
         pending_rewards: None,
         email_verified: false,
+        upline_id: None,
+        group_id: None,
+        past_uplines: Vec::new(),
         version: 1,
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+pub(crate) fn past_uplines() -> Vec<PastUpline> {
+    let past = |upline: Option<u128>, day| PastUpline {
+        affiliate_id: upline.map(|number| AffiliateId::from_uuid(uuid(number))),
+        ended_at: NOW.plus_days(day),
+    };
+    vec![past(None, 1), past(Some(41), 2)]
 }
 
 /// The affiliate after its deactivation, with every optional field set.
@@ -233,6 +249,9 @@ pub(crate) fn inactive_affiliate() -> Affiliate {
         state_changed_at: Some(NOW.plus_days(1)),
         pending_rewards: Some(PendingRewards::Deny),
         email_verified: true,
+        upline_id: Some(AffiliateId::from_uuid(uuid(40))),
+        group_id: Some(affiliate_group().id),
+        past_uplines: past_uplines(),
         version: 3,
         ..affiliate()
     }
@@ -252,8 +271,13 @@ pub(crate) fn enrollment() -> Enrollment {
         created_at: NOW,
         updated_at: NOW,
         ended_at: Some(NOW.plus_days(2)),
+        moved: None,
         past: Vec::new(),
     }
+}
+
+pub(crate) fn moved() -> Moved {
+    Moved { to: EnrollmentId::from_uuid(uuid(2)), leads: MovedLeads::Stay }
 }
 
 pub(crate) fn past_standing() -> PastStanding {
@@ -300,6 +324,19 @@ pub(crate) fn tied_coupon(number: u128) -> Coupon {
 
 pub(crate) fn coupon_count() -> CouponCount {
     CouponCount { account_id: ACCOUNT, affiliate_id: affiliate().id, active_count: 2 }
+}
+
+pub(crate) fn affiliate_group() -> AffiliateGroup {
+    AffiliateGroup {
+        id: AffiliateGroupId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        display_name: "Gold".to_owned(),
+        note: "the best".to_owned(),
+        state: AffiliateGroupState::Archived,
+        created_at: NOW,
+        updated_at: NOW.plus_days(2),
+        archived_at: Some(NOW.plus_days(2)),
+    }
 }
 
 pub(crate) fn item() -> Item {
@@ -601,6 +638,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(coupon(1, "ADA10", CouponState::Active));
     set.put(tied_coupon(2));
     set.put(coupon_count());
+    set.put(affiliate_group());
     set.put(item());
     set.put(offer());
     set.put(offer_claims());

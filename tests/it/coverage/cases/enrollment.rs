@@ -86,8 +86,29 @@ pub(super) fn cases() -> Vec<Case> {
             "enrollment.create_time",
             "enrollment.update_time",
             "enrollment.end_time",
+            "enrollment.moved_to_enrollment_id",
         ])
-        .not_references(&["enrollment.affiliate_id", "enrollment.program_id"]),
+        .not_references(&["enrollment.affiliate_id", "enrollment.program_id", "enrollment.moved_to_enrollment_id"]),
+        case(
+            "AffiliateService/MoveEnrollment",
+            json!({"enrollment_id": "${fresh_enrollment_id}", "program_id": "${other_program_id}", "ref_id": "${unique}"}),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"enrollment_id": "${enrollment_id}"}))
+        .reference(json!({"enrollment_id": "${enrollment_id}"}))
+        .reference(json!({"program_id": "${other_program_id}"}))
+        .reference(json!({"ref_id": "${other_ref_id}"}))
+        .wrong(json!({
+            "request_id": long(),
+            "enrollment_id": "enr_1",
+            "program_id": "prg_1",
+            "ref_id": "a",
+            "landing_url": "new.example",
+            "commission_override": {"percent_ppm": -1},
+            "leads": 99,
+        }))
+        .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": wrong_flat()}))
+        .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": {}})),
         case("AffiliateService/EndEnrollment", json!({"enrollment_id": "${fresh_enrollment_id}"}))
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"enrollment_id": "${enrollment_id}"}))
