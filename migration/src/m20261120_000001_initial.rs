@@ -169,6 +169,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("hosts"))
             .col(flag("is_default"))
             .col(state("state"))
+            .col(json_null("agreement"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))
@@ -240,6 +241,8 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time("updated_at"))
             .col(time_null("ended_at"))
             .col(json_null("moved"))
+            .col(flag("awaits_agreement"))
+            .col(json_null("acceptances"))
             .col(json_null("past"))
             .take(),
         table("link", &["account_id", "id"])

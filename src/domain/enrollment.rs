@@ -38,6 +38,19 @@ pub struct Moved {
     pub leads: MovedLeads,
 }
 
+/// An affiliate's acceptance of a version of the program's agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Acceptance {
+    pub version: i32,
+    pub accepted_at: Time,
+    /// Where it was accepted, such as an IP address. Personal data; may be empty.
+    pub source: String,
+}
+
+/// How many acceptances are kept. When there are more, the oldest one is dropped.
+const ACCEPTANCES_MAX: usize = 50;
+
 /// The properties of an enrollment that decide what it earns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -49,6 +62,8 @@ pub struct EnrollmentStanding {
     pub affiliate_state: AffiliateState,
     /// The enrollment that earns in place of this one. Only ended enrollments have it.
     pub moved: Option<Moved>,
+    /// Whether the affiliate has yet to accept the agreement that the program requires.
+    pub awaits_agreement: bool,
 }
 
 /// The standing of an enrollment until a change.
@@ -85,6 +100,10 @@ pub struct Enrollment {
     pub ended_at: Option<Time>,
     /// The enrollment that earns in place of this one, because the affiliate was moved to another program. Only ended ones have it.
     pub moved: Option<Moved>,
+    /// Whether the affiliate has yet to accept the agreement that the program requires.
+    pub awaits_agreement: bool,
+    /// What the affiliate has accepted, earliest first. Left out of the answers that are stored for repeated requests.
+    pub acceptances: Vec<Acceptance>,
     /// The standings before the present one, earliest first. Events are judged by the standing at their time.
     pub past: Vec<PastStanding>,
 }
@@ -97,7 +116,17 @@ impl Enrollment {
             commission_override: self.commission_override,
             affiliate_state: self.affiliate_state,
             moved: self.moved,
+            awaits_agreement: self.awaits_agreement,
         }
+    }
+
+    /// Keeps an acceptance. The affiliate need not wait for it any longer.
+    pub fn accept(&mut self, acceptance: Acceptance) {
+        self.acceptances.push(acceptance);
+        if self.acceptances.len() > ACCEPTANCES_MAX {
+            self.acceptances.remove(0);
+        }
+        self.awaits_agreement = false;
     }
 
     /// The standing at a time for the customers who are bound to the enrollment. If they stay when their affiliate is moved, the
@@ -157,7 +186,8 @@ impl EnrollmentWithLanding {
     /// The enrollment as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         let (ref_id, landing_url) = (String::new(), String::new());
-        let enrollment = Enrollment { ref_id, landing_url, ..self.enrollment.as_ref().clone() };
+        let acceptances = Vec::new();
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, ..self.enrollment.as_ref().clone() };
         Self { enrollment: Arc::new(enrollment), landing_url: String::new() }
     }
 }

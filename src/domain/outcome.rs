@@ -70,7 +70,7 @@ outcomes! {
     /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken, EraseAffiliate,
     /// SetUpline.
     ChangedAffiliate(Arc<super::affiliate::Affiliate>): |affiliate| Some(&affiliate.id);
-    /// EnrollAffiliate, UpdateEnrollment, EndEnrollment, MoveEnrollment.
+    /// EnrollAffiliate, UpdateEnrollment, EndEnrollment, MoveEnrollment, AcceptAgreement.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, UpdateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);

@@ -297,6 +297,14 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// The version is not the newest of a program's agreement.
+    #[error("the newest version of the agreement of program {program_id} is {current_version}")]
+    AgreementVersion {
+        /// The program.
+        program_id: ProgramId,
+        /// Its newest version. 0: the program has no agreement.
+        current_version: i32,
+    },
     /// The group of affiliates is archived.
     #[error("group {group_id} is archived")]
     AffiliateGroupArchived {

@@ -374,6 +374,13 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}; leave its identifiers as they are", path(&Field::Lead)),
         )
         .with("limit", limit),
+        Refusal::AgreementVersion { program_id, current_version } => Answer::precondition(
+            ErrorReason::AgreementVersion,
+            program_id.to_string(),
+            format!("acceptance.version: {text}; show that one to the affiliate"),
+        )
+        .with("program_id", program_id)
+        .with("current_version", current_version),
         Refusal::AffiliateGroupArchived { group_id } => Answer::precondition(
             ErrorReason::AffiliateGroupArchived,
             group_id.to_string(),

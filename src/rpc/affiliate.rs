@@ -71,6 +71,7 @@ impl Change for pb::CreateAffiliateRequest {
             coupon_code: canonical::coupon_code(&self.coupon_code),
             landing_url: canonical::url(&self.landing_url),
             state: canonical::default_number(self.state, AffiliateState::Active.number()),
+            acceptance: canonical::inside(self.acceptance.as_ref(), enrollment::canonical_acceptance),
             upline: canonical::inside(self.upline.as_ref(), selector::canonical_affiliate),
             metadata: canonical::trimmed_values(&self.metadata);
             as_sent: request_id, external_id, program_id, commission_override, email_verified, group_id,
@@ -122,6 +123,7 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         &message.coupon_code,
         &message.landing_url,
         message.commission_override.as_ref(),
+        message.acceptance.as_ref(),
     );
     let state = fields.optional_value_of("state", message.state, STATES_AT_FIRST).unwrap_or(AffiliateState::Active);
     let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());

@@ -119,7 +119,7 @@ fn newcomer(external_id: Option<&String>, email: &str) -> IfMissing {
 
 /// An enrollment with a generated ref_id.
 fn plain_enrollment() -> NewEnrollment {
-    enrollment::read_new(&mut Fields::default(), "", "", "", "", None)
+    enrollment::read_new(&mut Fields::default(), "", "", "", "", None, None)
 }
 
 pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<pb::ListCouponsResponse, Error> {
@@ -210,6 +210,7 @@ fn fault_value(result: CandidateResult) -> pb::CouponFault {
         CandidateResult::ProgramArchived => pb::CouponFault::ProgramArchived,
         CandidateResult::EnrollmentEnded => pb::CouponFault::EnrollmentEnded,
         CandidateResult::AffiliateNotActive => pb::CouponFault::AffiliateNotActive,
+        CandidateResult::AgreementNotAccepted => pb::CouponFault::AgreementNotAccepted,
         CandidateResult::OfferOver => pb::CouponFault::OfferOver,
         CandidateResult::Unknown
         | CandidateResult::NotYetMade

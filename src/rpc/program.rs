@@ -1,5 +1,6 @@
 //! Programs on the wire.
 
+mod agreement;
 pub(super) mod terms;
 
 use std::borrow::Cow;
@@ -35,7 +36,8 @@ impl Change for pb::CreateProgramRequest {
             display_name: canonical::trimmed(&self.display_name),
             landing_url: canonical::url(&self.landing_url),
             terms: canonical::inside(self.terms.as_ref(), terms::canonical),
-            hosts: canonical::codes(&self.hosts);
+            hosts: canonical::codes(&self.hosts),
+            agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical);
             as_sent: request_id, currency_code, is_default,
         )
     }
@@ -47,6 +49,7 @@ impl Change for pb::CreateProgramRequest {
         let currency = fields.currency("currency_code", &self.currency_code);
         let landing_url = fields.url("landing_url", &self.landing_url);
         let hosts = fields.hosts("hosts", &self.hosts);
+        let agreement = self.agreement.as_ref().map(|sent| agreement::read(&mut fields, sent));
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
@@ -55,7 +58,7 @@ impl Change for pb::CreateProgramRequest {
         }
         let (currency, rules) = fields.complete((currency, rules))?;
         let is_default = self.is_default;
-        Ok((CreateProgram { display_name, currency, landing_url, hosts, is_default, rules }, ()))
+        Ok((CreateProgram { display_name, currency, landing_url, hosts, is_default, agreement, rules }, ()))
     }
 
     fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
@@ -124,7 +127,7 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "landing_url", "is_default", "terms", "hosts"];
+        let known = ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
@@ -134,6 +137,9 @@ impl Change for pb::UpdateProgramRequest {
                 .then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
             let landing_url = paths.contains(&"landing_url").then(|| fields.url("landing_url", &values.landing_url));
             let hosts = paths.contains(&"hosts").then(|| fields.hosts("hosts", &values.hosts));
+            let wanted = paths.contains(&"agreement");
+            let agreement = if wanted { fields.required("agreement", values.agreement.as_ref()) } else { None };
+            let agreement = agreement.map(|sent| agreement::read(fields, sent));
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -141,7 +147,7 @@ impl Change for pb::UpdateProgramRequest {
             let rules =
                 if paths.contains(&"terms") { terms::read(fields, "terms", values.terms.as_ref()) } else { None };
             let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
-            Some(UpdateProgram { id: id?, etag, display_name, landing_url, hosts, make_default, rules })
+            Some(UpdateProgram { id: id?, etag, display_name, landing_url, hosts, agreement, make_default, rules })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -161,6 +167,7 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
         hosts: mask.field("hosts", &sent.hosts, |hosts| canonical::codes(hosts)),
         is_default: mask.field("is_default", &sent.is_default, |_| None),
+        agreement: mask.field("agreement", &sent.agreement, |sent| canonical::inside(sent.as_ref(), agreement::canonical)),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
         create_time: canonical::unread(&sent.create_time),
@@ -203,6 +210,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         landing_url: program.landing_url.clone(),
         hosts: program.hosts.clone(),
         is_default: program.is_default,
+        agreement: program.agreement.as_ref().map(agreement::render),
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

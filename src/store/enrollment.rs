@@ -38,6 +38,8 @@ impl Stored for Enrollment {
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
             ended_at: self.ended_at.map(Time::micros),
+            awaits_agreement: self.awaits_agreement,
+            acceptances: if self.acceptances.is_empty() { None } else { Some(to_json(&self.acceptances)?) },
             moved: self.moved.as_ref().map(to_json).transpose()?,
             past: if self.past.is_empty() { None } else { Some(to_json(&self.past)?) },
         })
@@ -58,6 +60,8 @@ impl Stored for Enrollment {
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
             ended_at: row.ended_at.map(Time::from_micros),
+            awaits_agreement: row.awaits_agreement,
+            acceptances: row.acceptances.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             moved: row.moved.as_deref().map(|text| name.json(text)).transpose()?,
             past: row.past.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
         })

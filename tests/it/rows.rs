@@ -9,6 +9,7 @@ mod affiliate_group;
 mod affiliate_search;
 mod affiliate_states;
 mod affiliate_upline;
+mod agreement;
 mod audit;
 mod conversion;
 mod coupon;

@@ -60,6 +60,7 @@ changes! {
     UpdateEnrollmentRequest,
     EndEnrollmentRequest,
     MoveEnrollmentRequest,
+    AcceptAgreementRequest,
     CreateLinkRequest,
     UpdateLinkRequest,
     RevokeLinkRequest,

@@ -182,6 +182,8 @@ pub fn why_not_earning(
         Some(CandidateResult::AffiliateNotActive)
     } else if standing.state == EnrollmentState::Ended {
         Some(CandidateResult::EnrollmentEnded)
+    } else if standing.awaits_agreement {
+        Some(CandidateResult::AgreementNotAccepted)
     } else if program.is_archived_at(occurred_at) {
         Some(CandidateResult::ProgramArchived)
     } else {

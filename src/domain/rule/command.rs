@@ -79,6 +79,7 @@ commands! {
     enrollment::UpdateEnrollment(UpdateEnrollment),
     enrollment::EndEnrollment(EndEnrollment),
     enrollment::MoveEnrollment(MoveEnrollment),
+    enrollment::AcceptAgreement(AcceptAgreement),
     link::CreateLink(CreateLink),
     link::UpdateLink(UpdateLink),
     link::RevokeLink(RevokeLink),

@@ -9,7 +9,7 @@ use super::program::check_commission;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{
-    Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
+    Acceptance, Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
 };
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
@@ -34,6 +34,17 @@ pub struct NewEnrollment {
     pub landing_url: String,
     /// The affiliate's own commission. `None`: the program's.
     pub commission_override: Option<Commission>,
+    /// What the affiliate has accepted of the program's agreement.
+    pub acceptance: Option<NewAcceptance>,
+}
+
+/// A version of a program's agreement that an affiliate accepts now.
+#[derive(Debug, Clone)]
+pub struct NewAcceptance {
+    /// The version.
+    pub version: i32,
+    /// Where it is accepted; may be empty.
+    pub source: String,
 }
 
 impl NewEnrollment {
@@ -109,7 +120,7 @@ pub(super) struct Made {
 /// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
 pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
-    let enrollment = Enrollment {
+    let mut enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
         account_id: context.account_id,
         affiliate_id: affiliate.id,
@@ -123,8 +134,11 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
         updated_at: context.now,
         ended_at: None,
         moved: None,
+        awaits_agreement: false,
+        acceptances: Vec::new(),
         past: Vec::new(),
     };
+    note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     check_override(context, &enrollment)?;
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
     put_link(context, &enrollment)?;
@@ -190,6 +204,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         moved: None,
         ..ended.clone()
     };
+    note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     enrollment.keep_past(ended, context.now);
     check_override(context, &enrollment)?;
     if let Some(ref_id) = &wanted.ref_id {
@@ -216,6 +231,65 @@ fn set_ref_id(context: &Context<'_>, enrollment: &mut Enrollment, ref_id: &str) 
     }
     ref_id.clone_into(&mut enrollment.ref_id);
     Ok(())
+}
+
+/// Lets an enrollment that begins wait for what its program requires, unless the affiliate has accepted a version of it.
+fn note_agreement(
+    context: &Context<'_>,
+    enrollment: &mut Enrollment,
+    accepted: Option<&NewAcceptance>,
+) -> Result<(), Refusal> {
+    let program = context.get::<Program, _>(enrollment.program_id)?;
+    enrollment.awaits_agreement = program.requires_agreement() && enrollment.acceptances.is_empty();
+    match accepted {
+        Some(accepted) => accept(context, enrollment, accepted),
+        None => Ok(()),
+    }
+}
+
+/// Keeps an acceptance, which must be one of the newest version. The same version is kept once.
+fn accept(context: &Context<'_>, enrollment: &mut Enrollment, accepted: &NewAcceptance) -> Result<(), Refusal> {
+    let program = context.get::<Program, _>(enrollment.program_id)?;
+    let current_version = program.agreement.as_ref().map_or(0, |agreement| agreement.version);
+    if current_version != accepted.version {
+        return Err(Refusal::AgreementVersion { program_id: program.id, current_version });
+    }
+    if enrollment.acceptances.last().is_none_or(|last| last.version != accepted.version) {
+        let (version, source) = (accepted.version, accepted.source.clone());
+        enrollment.accept(Acceptance { version, accepted_at: context.now, source });
+    }
+    Ok(())
+}
+
+/// Say that an affiliate has accepted the program's agreement.
+#[derive(Debug, Clone)]
+pub struct AcceptAgreement {
+    /// The affiliate's enrollment in the program.
+    pub id: EnrollmentId,
+    /// What it has accepted.
+    pub acceptance: NewAcceptance,
+}
+
+impl Rule for AcceptAgreement {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = Arc::clone(context.set.active_enrollment(context.account_id, self.id)?);
+        let mut enrollment = before.as_ref().clone();
+        accept(context, &mut enrollment, &self.acceptance)?;
+        let enrollment = if enrollment == *before {
+            before
+        } else {
+            enrollment.keep_past(&before, context.now);
+            enrollment.updated_at = context.now;
+            put(context, EventKind::EnrollmentUpdated, enrollment)
+        };
+        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+    }
 }
 
 fn check_override(context: &Context<'_>, enrollment: &Enrollment) -> Result<(), Refusal> {

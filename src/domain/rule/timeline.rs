@@ -49,10 +49,11 @@ pub(super) fn claim_of(
 }
 
 /// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments, to archived programs and
-/// to affiliates who are not active.
+/// to affiliates who are not active or have not accepted what they must.
 pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
-    use CandidateResult::{AffiliateNotActive, EnrollmentEnded, ProgramArchived};
-    let is_over = |result| matches!(result, EnrollmentEnded | ProgramArchived | AffiliateNotActive);
+    use CandidateResult::{AffiliateNotActive, AgreementNotAccepted, EnrollmentEnded, ProgramArchived};
+    let is_over =
+        |result| matches!(result, EnrollmentEnded | ProgramArchived | AffiliateNotActive | AgreementNotAccepted);
     let bindings = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Lead(lead.id));
     bindings.map(|candidate| candidate.result).all(is_over)
 }

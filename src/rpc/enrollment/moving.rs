@@ -63,7 +63,7 @@ impl Change for pb::MoveEnrollmentRequest {
         let id = fields.id("enrollment_id", &self.enrollment_id);
         let program_id = fields.id("program_id", &self.program_id);
         let mut enrollment =
-            read_new(&mut fields, "", &self.ref_id, "", &self.landing_url, self.commission_override.as_ref());
+            read_new(&mut fields, "", &self.ref_id, "", &self.landing_url, self.commission_override.as_ref(), None);
         let leads = fields.optional_value_of("leads", self.leads, MovedLeads::ALL).unwrap_or(MovedLeads::Follow);
         let (id, program_id) = fields.complete((id, program_id))?;
         enrollment.program_id = Some(program_id);

@@ -48,6 +48,7 @@ service! {
         UpdateEnrollment = write change, ADMINISTRATION;
         EndEnrollment = write change, ADMINISTRATION;
         MoveEnrollment = write rpc::enrollment::move_on, ADMINISTRATION;
+        AcceptAgreement = write change, ADMINISTRATION;
         CreateLink = write change, ADMINISTRATION;
         GetLink = read rpc::link::get, READING;
         ListLinks = read rpc::link::list, READING;

@@ -15,6 +15,7 @@ pub struct Model {
     pub hosts: String,
     pub is_default: bool,
     pub state: String,
+    pub agreement: Option<String>,
     pub terms_version: i32,
     pub version: i32,
     pub created_at: i64,

@@ -5,7 +5,7 @@ use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::enrollment::{
-    Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
+    Acceptance, Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
     PastStanding,
 };
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
@@ -31,9 +31,11 @@ form! {
     }
     unless_usual {
         affiliate_state: AffiliateState = AffiliateState::Active,
+        awaits_agreement: bool = false,
     }
-    // Answers do not show the past. It is in a column of its own.
+    // Answers do not show the past, and get the present acceptances. Both are in columns of their own.
     left_out {
+        acceptances: Vec::new(),
         past: Vec::new(),
     }
 }
@@ -55,6 +57,17 @@ form! {
 }
 
 form! {
+    /// An affiliate's acceptance of the program's agreement.
+    AcceptanceForm<'a> of Acceptance {
+        version: i32,
+        accepted_at: Time,
+    }
+    unless_empty {
+        source: Text<'a>,
+    }
+}
+
+form! {
     /// The properties of an enrollment that decide what it earns.
     EnrollmentStandingForm of EnrollmentStanding {
         state: EnrollmentState,
@@ -65,6 +78,7 @@ form! {
     }
     unless_usual {
         affiliate_state: AffiliateState = AffiliateState::Active,
+        awaits_agreement: bool = false,
     }
 }
 

@@ -39,10 +39,10 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
-use crate::domain::enrollment::{Moved, PastStanding};
+use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::program::{Agreement, Commission, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 #[macro_use]
@@ -72,10 +72,10 @@ mod tests;
 use affiliate::{PastUplineForm, ProfileForm};
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
-use enrollment::{MovedForm, PastStandingForm};
+use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use program::{CommissionForm, TermsDraftForm};
+use program::{AgreementForm, CommissionForm, TermsDraftForm};
 use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
@@ -100,6 +100,10 @@ kept! {
     TermsDraft: writes 1 TermsDraftForm<'_>;
     // enrollment.commission_override
     Commission: writes 1 CommissionForm;
+    // program.agreement
+    Agreement: writes 1 AgreementForm<'_>;
+    // enrollment.acceptances
+    Vec<Acceptance>: writes 1 Vec<AcceptanceForm<'_>>;
     // enrollment.moved
     Moved: writes 1 MovedForm;
     // enrollment.past

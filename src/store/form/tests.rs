@@ -8,11 +8,11 @@ use super::{Kept, later};
 use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
-use crate::domain::enrollment::{Moved, PastStanding};
+use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::program::{Agreement, Commission, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 /// The golden texts of version 1 with the names of their files.
@@ -62,6 +62,12 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "enrollment_past" => {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
+            }
+            "enrollment_acceptances" => {
+                read.extend(pass_through!(Vec<Acceptance>, Vec<later::enrollment::AcceptanceForm<'_>>, &text));
+            }
+            "program_agreement" => {
+                read.extend(pass_through!(Agreement, later::program::AgreementForm<'_>, &text));
             }
             "enrollment_moved" => read.extend(pass_through!(Moved, later::enrollment::MovedForm, &text)),
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),

@@ -95,6 +95,7 @@ fn wrong_enrollment() -> Json {
         "coupon_code": "SAVE\u{7}10",
         "landing_url": "shop.example",
         "commission_override": {"percent_ppm": 1_000_001},
+        "acceptance": {"version": 0, "source": long()},
     })
 }
 

@@ -81,15 +81,17 @@ fn programs() -> Vec<Spelling> {
                     "landing_url": "https://shop.example",
                     "terms": short,
                     "hosts": ["a.example", "b.example"],
+                    "agreement": {"url": "https://shop.example", "text": "a\nb"},
                 }),
                 json!({
                     "display_name": " Spring",
                     "landing_url": " HTTPS://Shop.example/",
                     "terms": spelled_out,
                     "hosts": ["B.example ", "a.example"],
+                    "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
                 }),
             )],
-            &["currency_code", "is_default", "terms.commission"],
+            &["currency_code", "is_default", "terms.commission", "agreement.is_required"],
         ),
         spelling(
             "AffiliateService/UpdateProgram",
@@ -101,8 +103,9 @@ fn programs() -> Vec<Spelling> {
                         "landing_url": "https://shop.example",
                         "terms": short,
                         "hosts": ["a.example", "b.example"],
+                        "agreement": {"url": "https://shop.example", "text": "a\nb"},
                     },
-                    "update_mask": {"paths": ["display_name", "hosts", "landing_url", "terms"]},
+                    "update_mask": {"paths": ["agreement", "display_name", "hosts", "landing_url", "terms"]},
                 }),
                 json!({
                     "program": {
@@ -114,13 +117,14 @@ fn programs() -> Vec<Spelling> {
                         "state": "PROGRAM_STATE_ARCHIVED",
                         "terms": spelled_out,
                         "hosts": ["b.example", "A.example"],
+                        "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
-                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "terms"]},
+                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "agreement", "terms"]},
                 }),
             )],
-            &["program.id", "program.etag", "program.terms.commission"],
+            &["program.id", "program.etag", "program.terms.commission", "program.agreement.is_required"],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
     ]
@@ -162,6 +166,7 @@ fn affiliates() -> Vec<Spelling> {
                         "coupon_code": "gr\u{fc}n-${unique}",
                         "landing_url": "https://lee.example",
                         "metadata": {"tier": "gold"},
+                        "acceptance": {"version": 1, "source": "203.0.113.7"},
                     }),
                     json!({
                         "email": "${unique}@Twice.example",
@@ -173,6 +178,7 @@ fn affiliates() -> Vec<Spelling> {
                         "landing_url": "https://lee.example/",
                         "state": "AFFILIATE_STATE_ACTIVE",
                         "metadata": {"tier": "gold ", "level": ""},
+                        "acceptance": {"version": 1, "source": "203.0.113.7 ", "accept_time": {"seconds": 1}},
                     }),
                 ),
                 (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
@@ -291,12 +297,14 @@ fn affiliates() -> Vec<Spelling> {
                         "ref_id": "r-${unique}",
                         "coupon_code": "c-${unique}",
                         "landing_url": "https://lee.example",
+                        "acceptance": {"version": 1, "source": "203.0.113.7"},
                     }),
                     json!({
                         "affiliate": {"email": " ${fresh_email}."},
                         "ref_id": "R-${unique}",
                         "coupon_code": "C-${unique}",
                         "landing_url": "https://lee.example/ ",
+                        "acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}},
                     }),
                 ),
                 (
@@ -331,6 +339,8 @@ fn affiliates() -> Vec<Spelling> {
                         "update_time": {"seconds": 1},
                         "end_time": {"seconds": 1},
                         "moved_to_enrollment_id": "x",
+                        "awaits_agreement": true,
+                        "acceptances": [{}],
                     },
                     "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},
                 }),
@@ -338,6 +348,14 @@ fn affiliates() -> Vec<Spelling> {
             &["enrollment.id", "enrollment.commission_override.flat"],
         ),
         ids_only("AffiliateService/EndEnrollment", &["enrollment_id"]),
+        spelling(
+            "AffiliateService/AcceptAgreement",
+            vec![(
+                json!({"acceptance": {"version": 1, "source": "203.0.113.7"}}),
+                json!({"acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}}}),
+            )],
+            &["enrollment_id"],
+        ),
         spelling(
             "AffiliateService/MoveEnrollment",
             vec![(

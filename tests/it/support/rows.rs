@@ -20,7 +20,7 @@ use headwater::domain::conversion::{
 };
 use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
 use headwater::domain::enrollment::{
-    Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
+    Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
@@ -35,7 +35,8 @@ use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
+use headwater::domain::program::{
+    Agreement, AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
@@ -133,6 +134,11 @@ pub(crate) fn bound_key() -> ApiKey {
     }
 }
 
+pub(crate) fn agreement() -> Agreement {
+    let (url, text) = ("https://shop.test/partners".to_owned(), "Be kind.".to_owned());
+    Agreement { version: 2, url, text, is_required: true }
+}
+
 pub(crate) fn program() -> Program {
     Program {
         id: ProgramId::from_uuid(uuid(1)),
@@ -143,6 +149,7 @@ pub(crate) fn program() -> Program {
         hosts: Vec::new(),
         is_default: true,
         state: ProgramState::Active,
+        agreement: None,
         terms_version: 1,
         version: 4,
         created_at: NOW,
@@ -272,8 +279,14 @@ pub(crate) fn enrollment() -> Enrollment {
         updated_at: NOW,
         ended_at: Some(NOW.plus_days(2)),
         moved: None,
+        awaits_agreement: false,
+        acceptances: Vec::new(),
         past: Vec::new(),
     }
+}
+
+pub(crate) fn acceptance() -> Acceptance {
+    Acceptance { version: 2, accepted_at: NOW.plus_days(1), source: "203.0.113.7".to_owned() }
 }
 
 pub(crate) fn moved() -> Moved {

@@ -34,6 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"ref_id": "${other_ref_id}"}))
         .reference(json!({"coupon_code": "${other_coupon_code}"}))
         .wrong(super::patched(&wrong_enrollment(), &json!({"affiliate": {"id": "aff_1"}})))
+        .free(&["acceptance.accept_time"])
         .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
         .wrong_affiliates(&json!({"commission_override": {}})),
         case("AffiliateService/GetEnrollment", json!({"enrollment_id": "${enrollment_id}"}))
@@ -87,8 +88,25 @@ pub(super) fn cases() -> Vec<Case> {
             "enrollment.update_time",
             "enrollment.end_time",
             "enrollment.moved_to_enrollment_id",
+            "enrollment.awaits_agreement",
+            "enrollment.acceptances",
         ])
         .not_references(&["enrollment.affiliate_id", "enrollment.program_id", "enrollment.moved_to_enrollment_id"]),
+        case(
+            "AffiliateService/AcceptAgreement",
+            json!({"enrollment_id": "${fresh_enrollment_id}", "acceptance": {"version": 1}}),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"enrollment_id": "${enrollment_id}"}))
+        .reference(json!({"enrollment_id": "${enrollment_id}"}))
+        .wrong(json!({
+            "request_id": long(),
+            "enrollment_id": "enr_1",
+            "acceptance": {"version": 0, "source": long()},
+        }))
+        .wrong(json!({"enrollment_id": "", "acceptance": null}))
+        .wrong(json!({"enrollment_id": "", "acceptance": {"version": -1}}))
+        .free(&["acceptance.accept_time"]),
         case(
             "AffiliateService/MoveEnrollment",
             json!({"enrollment_id": "${fresh_enrollment_id}", "program_id": "${other_program_id}", "ref_id": "${unique}"}),
