@@ -170,6 +170,8 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(flag("is_default"))
             .col(state("state"))
             .col(json_null("agreement"))
+            .col(json_null("questions"))
+            .col(flag("is_private"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))

@@ -22,6 +22,17 @@ text_enum! {
     }
 }
 
+/// A question that applicants answer in a custom field with the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Question {
+    pub key: String,
+    /// The question as people read it.
+    pub label: String,
+    /// Whether an application without an answer is refused.
+    pub is_required: bool,
+}
+
 /// The text that affiliates of a program agree to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -53,6 +64,10 @@ pub struct Program {
     pub state: ProgramState,
     /// What its affiliates agree to.
     pub agreement: Option<Agreement>,
+    /// What applicants are asked. Each key occurs once.
+    pub questions: Vec<Question>,
+    /// Whether it takes no applications.
+    pub is_private: bool,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.

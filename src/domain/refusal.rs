@@ -76,6 +76,8 @@ text_enum! {
         GroupId = "group_id",
         /// The name that people see.
         DisplayName = "display_name",
+        /// The custom fields of an affiliate.
+        CustomFields = "custom_fields",
         /// The enrollment that is named.
         EnrollmentId = "enrollment_id",
         /// The link that is named.
@@ -296,6 +298,12 @@ pub enum Refusal {
     LeadIdentifierLimit {
         /// The limit.
         limit: usize,
+    },
+    /// The program takes no applications.
+    #[error("program {program_id} is private")]
+    ProgramPrivate {
+        /// The program.
+        program_id: ProgramId,
     },
     /// The version is not the newest of a program's agreement.
     #[error("the newest version of the agreement of program {program_id} is {current_version}")]

@@ -374,6 +374,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}; leave its identifiers as they are", path(&Field::Lead)),
         )
         .with("limit", limit),
+        Refusal::ProgramPrivate { program_id } => Answer::precondition(
+            ErrorReason::ProgramPrivate,
+            program_id.to_string(),
+            format!("{}: {text}; approve the affiliate first, or name another program", path(&Field::ProgramId)),
+        )
+        .with("program_id", program_id),
         Refusal::AgreementVersion { program_id, current_version } => Answer::precondition(
             ErrorReason::AgreementVersion,
             program_id.to_string(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub(super) use batch::change_many;
 pub(super) use change::{deactivate, update};
 pub(super) use erase::erase;
+pub(super) use profile::{CUSTOM_FIELDS_MAX, CUSTOM_KEY_LENGTH_MAX, is_name};
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};

@@ -38,7 +38,10 @@ const SUFFIX_LENGTH: usize = 6;
 const REF: &str = "ref";
 
 /// The paths of a new enrollment's fields in CreateAffiliate and EnrollAffiliate.
-pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
+pub(super) const NEW_PATHS: FieldPaths = &[
+    (Field::CommissionCurrency, "commission_override.flat.currency_code"),
+    (Field::CustomFields, "profile.custom_fields"),
+];
 
 pub(super) async fn enroll(
     call: Call,

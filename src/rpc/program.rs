@@ -1,6 +1,7 @@
 //! Programs on the wire.
 
 mod agreement;
+mod questions;
 pub(super) mod terms;
 
 use std::borrow::Cow;
@@ -37,8 +38,9 @@ impl Change for pb::CreateProgramRequest {
             landing_url: canonical::url(&self.landing_url),
             terms: canonical::inside(self.terms.as_ref(), terms::canonical),
             hosts: canonical::codes(&self.hosts),
-            agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical);
-            as_sent: request_id, currency_code, is_default,
+            agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical),
+            questions: questions::canonical(&self.questions);
+            as_sent: request_id, currency_code, is_default, is_private,
         )
     }
 
@@ -50,6 +52,7 @@ impl Change for pb::CreateProgramRequest {
         let landing_url = fields.url("landing_url", &self.landing_url);
         let hosts = fields.hosts("hosts", &self.hosts);
         let agreement = self.agreement.as_ref().map(|sent| agreement::read(&mut fields, sent));
+        let questions = questions::read(&mut fields, &self.questions);
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
@@ -57,8 +60,19 @@ impl Change for pb::CreateProgramRequest {
             fields.wrong("terms.commission.flat.currency_code", problem);
         }
         let (currency, rules) = fields.complete((currency, rules))?;
-        let is_default = self.is_default;
-        Ok((CreateProgram { display_name, currency, landing_url, hosts, is_default, agreement, rules }, ()))
+        let (is_default, is_private) = (self.is_default, self.is_private);
+        let rule = CreateProgram {
+            display_name,
+            currency,
+            landing_url,
+            hosts,
+            is_default,
+            agreement,
+            questions,
+            is_private,
+            rules,
+        };
+        Ok((rule, ()))
     }
 
     fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
@@ -127,7 +141,7 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement"];
+        let known = ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "is_private"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
@@ -140,6 +154,8 @@ impl Change for pb::UpdateProgramRequest {
             let wanted = paths.contains(&"agreement");
             let agreement = if wanted { fields.required("agreement", values.agreement.as_ref()) } else { None };
             let agreement = agreement.map(|sent| agreement::read(fields, sent));
+            let questions = paths.contains(&"questions").then(|| questions::read(fields, &values.questions));
+            let is_private = paths.contains(&"is_private").then_some(values.is_private);
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -147,7 +163,18 @@ impl Change for pb::UpdateProgramRequest {
             let rules =
                 if paths.contains(&"terms") { terms::read(fields, "terms", values.terms.as_ref()) } else { None };
             let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
-            Some(UpdateProgram { id: id?, etag, display_name, landing_url, hosts, agreement, make_default, rules })
+            Some(UpdateProgram {
+                id: id?,
+                etag,
+                display_name,
+                landing_url,
+                hosts,
+                agreement,
+                questions,
+                is_private,
+                make_default,
+                rules,
+            })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -167,6 +194,8 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
         hosts: mask.field("hosts", &sent.hosts, |hosts| canonical::codes(hosts)),
         is_default: mask.field("is_default", &sent.is_default, |_| None),
+        questions: mask.field("questions", &sent.questions, |sent| questions::canonical(sent)),
+        is_private: mask.field("is_private", &sent.is_private, |_| None),
         agreement: mask.field("agreement", &sent.agreement, |sent| canonical::inside(sent.as_ref(), agreement::canonical)),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
@@ -211,6 +240,8 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         hosts: program.hosts.clone(),
         is_default: program.is_default,
         agreement: program.agreement.as_ref().map(agreement::render),
+        questions: program.questions.iter().map(questions::render).collect(),
+        is_private: program.is_private,
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

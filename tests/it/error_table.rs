@@ -80,6 +80,7 @@ fn refusals() -> Vec<Refusal> {
             from: AffiliateState::Applied,
             to: AffiliateState::Inactive,
         },
+        Refusal::ProgramPrivate { program_id: ProgramId::from_uuid(id()) },
         Refusal::AgreementVersion { program_id: ProgramId::from_uuid(id()), current_version: 2 },
         Refusal::AffiliateGroupArchived { group_id: AffiliateGroupId::from_uuid(id()) },
         Refusal::ItemArchived { item_id: ItemId::from_uuid(id()) },

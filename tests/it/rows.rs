@@ -10,6 +10,7 @@ mod affiliate_search;
 mod affiliate_states;
 mod affiliate_upline;
 mod agreement;
+mod application;
 mod audit;
 mod conversion;
 mod coupon;

@@ -114,7 +114,7 @@ pub(super) fn make(
         email: wanted.email.clone(),
         first_name: wanted.first_name.clone(),
         last_name: wanted.last_name.clone(),
-        profile: wanted.profile.clone(),
+        profile: with_labels(context, &wanted.profile, enrollment)?,
         token_hash: wanted.token_hash,
         state: wanted.state,
         state_reason: String::new(),
@@ -132,6 +132,18 @@ pub(super) fn make(
     context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
     let made = enrollment::make(context, &affiliate, enrollment)?;
     Ok(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon })
+}
+
+/// The profile in which the answers to the program's questions have the questions as labels, unless they have others.
+fn with_labels(context: &Context<'_>, profile: &Profile, enrollment: &NewEnrollment) -> Result<Profile, Refusal> {
+    let program = context.set.active_program(context.account_id, enrollment.program_id)?;
+    let mut profile = profile.clone();
+    for field in profile.custom_fields.iter_mut().filter(|field| field.label.is_empty()) {
+        if let Some(question) = program.questions.iter().find(|question| question.key == field.key) {
+            field.label.clone_from(&question.label);
+        }
+    }
+    Ok(profile)
 }
 
 /// Change an affiliate. A field that is `None` keeps its value.

@@ -6,14 +6,14 @@ use super::context::{Context, Rule};
 use super::link;
 use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
-use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
 };
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
-use crate::domain::program::{Commission, Program};
+use crate::domain::program::{Commission, Program, Question};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 
@@ -101,7 +101,9 @@ impl Rule for EnrollAffiliate {
 /// Enrolls an affiliate in a program in which it is not. An ended enrollment in it is opened again.
 fn make_or_reopen(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let affiliate_id = affiliate.id;
-    let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
+    let program = context.set.active_program(context.account_id, wanted.program_id)?;
+    check_application(affiliate, program)?;
+    let program_id = program.id;
     match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
         Some(other) if other.state == EnrollmentState::Active => {
             Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id })
@@ -119,7 +121,9 @@ pub(super) struct Made {
 
 /// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
 pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
-    let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
+    let program = context.set.active_program(context.account_id, wanted.program_id)?;
+    check_application(affiliate, program)?;
+    let program_id = program.id;
     let mut enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
         account_id: context.account_id,
@@ -231,6 +235,28 @@ fn set_ref_id(context: &Context<'_>, enrollment: &mut Enrollment, ref_id: &str) 
     }
     ref_id.clone_into(&mut enrollment.ref_id);
     Ok(())
+}
+
+/// Refuses an application that the program does not take, or that does not answer what the program asks.
+fn check_application(affiliate: &Affiliate, program: &Program) -> Result<(), Refusal> {
+    if affiliate.state != AffiliateState::Applied {
+        return Ok(());
+    }
+    if program.is_private {
+        return Err(Refusal::ProgramPrivate { program_id: program.id });
+    }
+    let is_answered = |question: &Question| {
+        let mut fields = affiliate.profile.custom_fields.iter();
+        fields.any(|field| field.key == question.key && !field.value.is_empty())
+    };
+    let asked = program.questions.iter().filter(|question| question.is_required);
+    let missing: Vec<&str> =
+        asked.filter(|question| !is_answered(question)).map(|question| question.key.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let problem = format!("must answer the program's required questions; add values for: {}", missing.join(", "));
+    Err(Refusal::InvalidField { field: Field::CustomFields, problem })
 }
 
 /// Lets an enrollment that begins wait for what its program requires, unless the affiliate has accepted a version of it.

@@ -6,7 +6,9 @@ use super::context::{Context, Rule};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Overflow};
-use crate::domain::program::{Agreement, Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach};
+use crate::domain::program::{
+    Agreement, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
+};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
@@ -54,6 +56,10 @@ pub struct CreateProgram {
     pub is_default: bool,
     /// What its affiliates agree to. The version is not read.
     pub agreement: Option<Agreement>,
+    /// What applicants are asked.
+    pub questions: Vec<Question>,
+    /// Whether it takes no applications.
+    pub is_private: bool,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
@@ -81,6 +87,8 @@ impl Rule for CreateProgram {
             is_default,
             state: ProgramState::Active,
             agreement: None,
+            questions: self.questions.clone(),
+            is_private: self.is_private,
             terms_version: 1,
             version: 1,
             created_at: context.now,
@@ -116,6 +124,10 @@ pub struct UpdateProgram {
     pub hosts: Option<Vec<String>>,
     /// What its affiliates agree to. The version is not read.
     pub agreement: Option<Agreement>,
+    /// What applicants are asked from now on.
+    pub questions: Option<Vec<Question>>,
+    /// Whether it takes no applications from now on.
+    pub is_private: Option<bool>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -148,6 +160,10 @@ impl Rule for UpdateProgram {
         if let Some(agreement) = &self.agreement {
             program.set_agreement(agreement);
         }
+        if let Some(questions) = &self.questions {
+            program.questions.clone_from(questions);
+        }
+        program.is_private = self.is_private.unwrap_or(program.is_private);
         if self.make_default && !program.is_default {
             depose_default(context)?;
             program.is_default = true;

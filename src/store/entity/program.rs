@@ -16,6 +16,8 @@ pub struct Model {
     pub is_default: bool,
     pub state: String,
     pub agreement: Option<String>,
+    pub questions: Option<String>,
+    pub is_private: bool,
     pub terms_version: i32,
     pub version: i32,
     pub created_at: i64,

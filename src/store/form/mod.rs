@@ -42,7 +42,7 @@ use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Agreement, Commission, TermsDraft};
+use crate::domain::program::{Agreement, Commission, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 #[macro_use]
@@ -75,7 +75,7 @@ use conversion::{AsRecordedForm, OrderDetailsForm};
 use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use program::{AgreementForm, CommissionForm, TermsDraftForm};
+use program::{AgreementForm, CommissionForm, QuestionForm, TermsDraftForm};
 use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
@@ -102,6 +102,8 @@ kept! {
     Commission: writes 1 CommissionForm;
     // program.agreement
     Agreement: writes 1 AgreementForm<'_>;
+    // program.questions
+    Vec<Question>: writes 1 Vec<QuestionForm<'_>>;
     // enrollment.acceptances
     Vec<Acceptance>: writes 1 Vec<AcceptanceForm<'_>>;
     // enrollment.moved

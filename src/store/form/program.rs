@@ -5,7 +5,7 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
 };
 use crate::domain::time::Time;
 
@@ -28,6 +28,19 @@ form! {
         archived_at: Option<Time>,
         hosts: Vec<Text<'a>>,
         agreement: Option<AgreementForm<'a>>,
+        questions: Vec<QuestionForm<'a>>,
+    }
+    unless_usual {
+        is_private: bool = false,
+    }
+}
+
+form! {
+    /// A question that applicants answer.
+    QuestionForm<'a> of Question {
+        key: Text<'a>,
+        label: Text<'a>,
+        is_required: bool,
     }
 }
 

@@ -148,6 +148,8 @@ impl Asking<'_> {
                 is_default: *is_default,
                 hosts: Vec::new(),
                 agreement: None,
+                questions: Vec::new(),
+                is_private: false,
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

@@ -36,7 +36,7 @@ use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
+    Agreement, AttributionModel, Commission, Program, ProgramState, Question, Terms, TermsDraft, TermsReach};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
@@ -134,6 +134,10 @@ pub(crate) fn bound_key() -> ApiKey {
     }
 }
 
+pub(crate) fn question() -> Question {
+    Question { key: "audience".to_owned(), label: "Who reads you?".to_owned(), is_required: true }
+}
+
 pub(crate) fn agreement() -> Agreement {
     let (url, text) = ("https://shop.test/partners".to_owned(), "Be kind.".to_owned());
     Agreement { version: 2, url, text, is_required: true }
@@ -150,6 +154,8 @@ pub(crate) fn program() -> Program {
         is_default: true,
         state: ProgramState::Active,
         agreement: None,
+        questions: Vec::new(),
+        is_private: false,
         terms_version: 1,
         version: 4,
         created_at: NOW,

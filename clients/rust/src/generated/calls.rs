@@ -629,7 +629,7 @@ impl AffiliateCalls {
     /// Creates an affiliate and enrolls it in a program.
     /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
     /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-    /// reason PROGRAM_ARCHIVED.
+    /// reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -843,8 +843,8 @@ impl AffiliateCalls {
     /// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
     /// request.
     /// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-    /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-    /// COUPON_LIMIT.
+    /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+    /// PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -1964,8 +1964,21 @@ pub struct Agreement {
     #[prost(bool, tag = "4")]
     pub is_required: bool,
 }
-/// A campaign that affiliates are enrolled in.
+/// A question that applicants answer. The answer is the custom field of the affiliate with the same key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationQuestion {
+    /// The key: 1 to 40 lower-case letters, digits, `-` or `_`. Each key occurs once. Required.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The question as people read it, up to 200 characters. Required. A custom field that is sent without a label gets it.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// Whether an application without an answer is refused.
+    #[prost(bool, tag = "3")]
+    pub is_required: bool,
+}
+/// A campaign that affiliates are enrolled in.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Program {
     /// The id, `prg_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -2005,9 +2018,15 @@ pub struct Program {
     /// The text that the program's affiliates agree to. Not set: none.
     #[prost(message, optional, tag = "12")]
     pub agreement: ::core::option::Option<Agreement>,
+    /// The questions that applicants answer, in the order in which they are shown.
+    #[prost(message, repeated, tag = "13")]
+    pub questions: ::prost::alloc::vec::Vec<ApplicationQuestion>,
+    /// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+    #[prost(bool, tag = "14")]
+    pub is_private: bool,
 }
 /// The request of CreateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateProgramRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -2037,9 +2056,15 @@ pub struct CreateProgramRequest {
     /// The text that the program's affiliates agree to. Optional.
     #[prost(message, optional, tag = "8")]
     pub agreement: ::core::option::Option<Agreement>,
+    /// The questions that applicants answer, up to 50. Optional.
+    #[prost(message, repeated, tag = "9")]
+    pub questions: ::prost::alloc::vec::Vec<ApplicationQuestion>,
+    /// Whether the program takes no applications, see `Program.is_private`.
+    #[prost(bool, tag = "10")]
+    pub is_private: bool,
 }
 /// The answer of CreateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateProgramResponse {
     /// The new program.
     #[prost(message, optional, tag = "1")]
@@ -2059,7 +2084,7 @@ pub struct GetProgramRequest {
     pub terms_version: i32,
 }
 /// The answer of GetProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetProgramResponse {
     /// The program.
     #[prost(message, optional, tag = "1")]
@@ -2093,7 +2118,7 @@ pub struct ListProgramsResponse {
     pub next_page_token: ::prost::alloc::string::String,
 }
 /// The request of UpdateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgramRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -2104,15 +2129,16 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts` and `agreement`. Required. Links that were
-    /// created before a change of `hosts` stay as they are. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
+    /// `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+    /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 /// The answer of UpdateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgramResponse {
     /// The program after the change.
     #[prost(message, optional, tag = "1")]
@@ -2137,7 +2163,7 @@ pub struct ArchiveProgramRequest {
     pub etag: ::prost::alloc::string::String,
 }
 /// The answer of ArchiveProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ArchiveProgramResponse {
     /// The program after the change.
     #[prost(message, optional, tag = "1")]
@@ -3664,7 +3690,8 @@ pub struct CreateAffiliateRequest {
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
-    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
+    /// the program's required questions in `profile.custom_fields`, and the program must not be private.
     #[prost(enumeration = "AffiliateState", tag = "12")]
     pub state: i32,
     /// Whether the email address is known to be the affiliate's.
@@ -5357,7 +5384,7 @@ pub mod affiliate_service_client {
         /// Creates an affiliate and enrolls it in a program.
         /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
         /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-        /// reason PROGRAM_ARCHIVED.
+        /// reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
         pub async fn create_affiliate(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateAffiliateRequest>,
@@ -5896,8 +5923,8 @@ pub mod affiliate_service_client {
         /// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
         /// request.
         /// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-        /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-        /// COUPON_LIMIT.
+        /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+        /// PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
         pub async fn enroll_affiliate(
             &mut self,
             request: impl tonic::IntoRequest<super::EnrollAffiliateRequest>,
@@ -8160,6 +8187,8 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
     /// `program_id`, `current_version`, which is 0 for a program without an agreement.
     AgreementVersion = 61,
+    /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
+    ProgramPrivate = 62,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8230,6 +8259,7 @@ impl ErrorReason {
             Self::AffiliateGroupNotFound => "ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND",
             Self::AffiliateGroupArchived => "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED",
             Self::AgreementVersion => "ERROR_REASON_AGREEMENT_VERSION",
+            Self::ProgramPrivate => "ERROR_REASON_PROGRAM_PRIVATE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8303,6 +8333,7 @@ impl ErrorReason {
             }
             "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "ERROR_REASON_AGREEMENT_VERSION" => Some(Self::AgreementVersion),
+            "ERROR_REASON_PROGRAM_PRIVATE" => Some(Self::ProgramPrivate),
             _ => None,
         }
     }

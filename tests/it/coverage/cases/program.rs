@@ -43,6 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "shop.example",
                 "terms": wrong_terms(),
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
+                "questions": [{"key": "A", "label": long()}, {"key": "a", "label": "A?"}, {"key": "a", "label": ""}],
             }))
             .wrong(json!({
                 "display_name": "",
@@ -80,7 +81,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required"]),
+            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
@@ -105,8 +106,11 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms": wrong_terms(),
                 "hosts": ["a b"],
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
+                "questions": vec![json!({"key": "", "label": ""}); 51],
             },
-            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "nope"]},
+            "update_mask": {"paths": [
+                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "nope",
+            ]},
         }))
         .wrong(json!({"program": {"id": "", "agreement": null}, "update_mask": {"paths": ["agreement"]}}))
         .wrong(json!({
@@ -125,6 +129,8 @@ pub(super) fn cases() -> Vec<Case> {
             "program.terms.start_time",
             "program.agreement.version",
             "program.agreement.is_required",
+            "program.questions",
+            "program.is_private",
         ]),
         case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))
             .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)
