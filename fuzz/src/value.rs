@@ -37,7 +37,8 @@ impl Pool {
     /// A pool with one id of each kind, for messages that are only parsed.
     pub(crate) fn of_samples() -> Self {
         let mut pool = Self::default();
-        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "grp", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"] {
+        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "grp", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"]
+        {
             pool.keep("id", &format!("{prefix}_{:032x}", 7));
         }
         pool

@@ -43,7 +43,12 @@ impl Change for pb::CreateAffiliateGroupRequest {
         Ok((CreateAffiliateGroup { display_name, note }, ()))
     }
 
-    fn render(group: Arc<AffiliateGroup>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateAffiliateGroupResponse {
+    fn render(
+        group: Arc<AffiliateGroup>,
+        replayed: bool,
+        (): (),
+        _asking: &Asking,
+    ) -> pb::CreateAffiliateGroupResponse {
         pb::CreateAffiliateGroupResponse { group: Some(render(&group)), replayed }
     }
 }
@@ -107,14 +112,20 @@ impl Change for pb::UpdateAffiliateGroupRequest {
         let rule = fields.within("group", |fields| {
             let id = fields.id("id", &values.id);
             let name = paths.contains(&"display_name");
-            let display_name = name.then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
+            let display_name =
+                name.then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
             let note = paths.contains(&"note").then(|| fields.paragraph("note", &values.note));
             Some(UpdateAffiliateGroup { id: id?, display_name, note })
         });
         Ok((fields.complete(rule)?, ()))
     }
 
-    fn render(group: Arc<AffiliateGroup>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateAffiliateGroupResponse {
+    fn render(
+        group: Arc<AffiliateGroup>,
+        replayed: bool,
+        (): (),
+        _asking: &Asking,
+    ) -> pb::UpdateAffiliateGroupResponse {
         pb::UpdateAffiliateGroupResponse { group: Some(render(&group)), replayed }
     }
 }

@@ -141,7 +141,8 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "is_private"];
+        let known =
+            ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "is_private"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {

@@ -129,9 +129,8 @@ async fn load_uplines(
     loading: &mut Loading<'_>,
     names: BTreeSet<(AccountId, AffiliateSelector)>,
 ) -> Result<(), StoreError> {
-    let found = |name: &(AccountId, AffiliateSelector)| {
-        loading.set.names.affiliates.get(name).flatten().map(|id| (name.0, id))
-    };
+    let found =
+        |name: &(AccountId, AffiliateSelector)| loading.set.names.affiliates.get(name).flatten().map(|id| (name.0, id));
     let mut level: Vec<_> = names.iter().filter_map(found).collect();
     for _ in 0..=UPLINE_LEVELS_MAX {
         let above = |key: &(AccountId, AffiliateId)| {

@@ -10,8 +10,8 @@ use headwater::deadline::Deadline;
 use headwater::domain::account::KeyKind;
 use headwater::domain::event::{EventKind, FeedPlace};
 use headwater::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
-    OfferId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
+    LeadId, LinkId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::money::{Currency, Rounding};
 use headwater::store::Identity;

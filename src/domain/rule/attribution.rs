@@ -173,11 +173,7 @@ impl<'set> Runner<'set> {
 }
 
 /// Why an enrollment with this standing does not earn from an event at this time, if so.
-pub fn why_not_earning(
-    standing: EnrollmentStanding,
-    program: &Program,
-    occurred_at: Time,
-) -> Option<CandidateResult> {
+pub fn why_not_earning(standing: EnrollmentStanding, program: &Program, occurred_at: Time) -> Option<CandidateResult> {
     if standing.affiliate_state != AffiliateState::Active {
         Some(CandidateResult::AffiliateNotActive)
     } else if standing.state == EnrollmentState::Ended {

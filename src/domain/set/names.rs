@@ -10,8 +10,8 @@ use hashbrown::{HashMap, HashSet};
 use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId, ProgramId,
-    RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
+    LinkId, ProgramId, RewardId,
 };
 use crate::domain::lead::LeadSelector;
 

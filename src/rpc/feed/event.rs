@@ -10,8 +10,8 @@ use super::message::write_entry;
 use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId,
-    RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId,
+    OfferId, ProgramId, RewardId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -20,7 +20,9 @@ use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::{account, affiliate, affiliate_group, conversion, coupon, enrollment, item, lead, link, offer, program, reward};
+use crate::rpc::{
+    account, affiliate, affiliate_group, conversion, coupon, enrollment, item, lead, link, offer, program, reward,
+};
 
 /// The default number of events in a message of a stream.
 const BATCH_EVENTS_DEFAULT: i64 = 100;

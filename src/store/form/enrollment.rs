@@ -5,8 +5,8 @@ use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::enrollment::{
-    Acceptance, Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
-    PastStanding,
+    Acceptance, Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved,
+    MovedLeads, PastStanding,
 };
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::time::Time;

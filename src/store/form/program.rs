@@ -5,7 +5,8 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
+    TermsReach,
 };
 use crate::domain::time::Time;
 

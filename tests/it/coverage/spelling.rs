@@ -188,7 +188,15 @@ fn affiliates() -> Vec<Spelling> {
                 ),
                 (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
             ],
-            &["external_id", "program_id", "commission_override", "email_verified", "profile.custom_fields", "upline", "group_id"],
+            &[
+                "external_id",
+                "program_id",
+                "commission_override",
+                "email_verified",
+                "profile.custom_fields",
+                "upline",
+                "group_id",
+            ],
         ),
         spelling(
             "AffiliateService/UpdateAffiliate",

@@ -126,7 +126,8 @@ db_test!(p18_many_affiliates_are_put_into_a_group_at_once, |database: TestDataba
         create(&mut client, new(email)).await;
     }
     let wanted = emails.iter().map(String::as_str).chain(["nobody@a.example"]);
-    let items = wanted.map(|email| pb::AffiliateBatchItem { item: Some(Item::Update(put_into(email, &gold))) }).collect();
+    let items =
+        wanted.map(|email| pb::AffiliateBatchItem { item: Some(Item::Update(put_into(email, &gold))) }).collect();
     let request = pb::BatchChangeAffiliatesRequest { items };
     let results = client.affiliates.batch_change_affiliates(request).await.unwrap().into_inner().results;
     let (last, changed) = results.split_last().unwrap();

@@ -48,7 +48,9 @@ db_test!(p17_an_upline_is_set_moved_and_removed_with_its_history, |database: Tes
     assert_eq!(found, removed);
     let past: Vec<&str> = found.past_uplines.iter().map(|past| past.affiliate_id.as_str()).collect();
     assert_eq!(past, ["", ids[1].as_str(), ids[2].as_str()]);
-    assert!(found.past_uplines.windows(2).all(|pair| pair[0].end_time.unwrap().seconds < pair[1].end_time.unwrap().seconds));
+    assert!(
+        found.past_uplines.windows(2).all(|pair| pair[0].end_time.unwrap().seconds < pair[1].end_time.unwrap().seconds)
+    );
 
     // A repeat changes nothing.
     let request = pb::SetUplineRequest {
@@ -70,8 +72,7 @@ db_test!(p17_an_upline_is_set_moved_and_removed_with_its_history, |database: Tes
         .await
         .unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "AFFILIATE_NOT_FOUND"));
-    let request =
-        pb::SetUplineRequest { affiliate: by_email(&email(0)), etag: "v1".to_owned(), ..Default::default() };
+    let request = pb::SetUplineRequest { affiliate: by_email(&email(0)), etag: "v1".to_owned(), ..Default::default() };
     let status = client.affiliates.set_upline(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "ETAG_MISMATCH"));
 });

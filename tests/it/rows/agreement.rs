@@ -123,11 +123,7 @@ db_test!(p16_who_must_accept_earns_from_the_acceptance_on, |database: TestDataba
     assert!(!accept(&mut shop.client, &bea.id, 1).await.unwrap().awaits_agreement);
     assert_eq!(sell(&mut shop.client, 3, "BEA").await, Ok(()));
     // What is told late is judged by its own time.
-    let day_0 = pb::RecordSaleRequest {
-        occur_time: bea.create_time,
-        coupon_code: "BEA".to_owned(),
-        ..sale(4)
-    };
+    let day_0 = pb::RecordSaleRequest { occur_time: bea.create_time, coupon_code: "BEA".to_owned(), ..sale(4) };
     let sold = shop.client.tracking.record_sale(day_0).await.unwrap().into_inner();
     assert_eq!(sold.outcome(), ConversionOutcome::NotReferred);
     // A new version asks nobody again, and who accepts while enrolling earns at once.
@@ -161,8 +157,7 @@ db_test!(p16_who_must_accept_earns_from_the_acceptance_on, |database: TestDataba
         ..Default::default()
     };
     let strict = shop.client.affiliates.create_program(request).await.unwrap().into_inner().program.unwrap();
-    let request =
-        pb::MoveEnrollmentRequest { enrollment_id: again.id, program_id: strict.id, ..Default::default() };
+    let request = pb::MoveEnrollmentRequest { enrollment_id: again.id, program_id: strict.id, ..Default::default() };
     let moved = shop.client.affiliates.move_enrollment(request).await.unwrap().into_inner().enrollment.unwrap();
     assert!(moved.awaits_agreement);
     assert_eq!(sell(&mut shop.client, 7, "CID").await, Err(CandidateResult::AgreementNotAccepted));

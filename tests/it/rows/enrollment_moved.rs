@@ -60,7 +60,11 @@ db_test!(p17_f7_a_move_ends_one_enrollment_and_begins_another, |database: TestDa
     let moved = shop.client.affiliates.move_enrollment(request.clone()).await.unwrap().into_inner();
     let enrollment = moved.enrollment.unwrap();
     assert_eq!((&enrollment.program_id, enrollment.state()), (&gold, pb::EnrollmentState::Active));
-    assert!(enrollment.ref_id.starts_with("ann-"), "made from the first name, and `ann` is taken: {}", enrollment.ref_id);
+    assert!(
+        enrollment.ref_id.starts_with("ann-"),
+        "made from the first name, and `ann` is taken: {}",
+        enrollment.ref_id
+    );
     let read = pb::GetEnrollmentRequest { enrollment_id: former.id.clone() };
     let ended = shop.client.affiliates.get_enrollment(read).await.unwrap().into_inner().enrollment.unwrap();
     assert_eq!(ended.state(), pb::EnrollmentState::Ended);
@@ -72,7 +76,10 @@ db_test!(p17_f7_a_move_ends_one_enrollment_and_begins_another, |database: TestDa
     assert_eq!(balance(&mut shop).await, before);
     let list = pb::ListRewardsRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let rewards = shop.client.rewards.list_rewards(list).await.unwrap().into_inner().rewards;
-    assert_eq!((rewards.len(), &rewards[0].program_id, rewards[0].state()), (1, &shop.program_id, pb::RewardState::Pending));
+    assert_eq!(
+        (rewards.len(), &rewards[0].program_id, rewards[0].state()),
+        (1, &shop.program_id, pb::RewardState::Pending)
+    );
     // The code and the link of before earn in the new program, and the link leads to its page.
     assert_eq!(sell(&mut shop.client, 2).await, (gold.clone(), 500));
     assert_eq!(click(&mut shop.client).await.unwrap(), "https://gold.example/");

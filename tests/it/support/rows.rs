@@ -24,8 +24,8 @@ use headwater::domain::enrollment::{
 };
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
-    LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId,
+    EventId, ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -36,7 +36,8 @@ use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, Question, Terms, TermsDraft, TermsReach};
+    Agreement, AttributionModel, Commission, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
+};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;

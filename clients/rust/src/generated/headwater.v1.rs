@@ -4064,8 +4064,8 @@ pub enum AffiliateState {
     Inactive = 3,
     /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
     Rejected = 4,
-    /// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
-    /// call changes this state.
+    /// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id, its
+    /// uplines and its money. No call changes this state.
     Erased = 5,
 }
 impl AffiliateState {

@@ -54,6 +54,7 @@ impl Rule for EraseAffiliate {
             first_name: String::new(),
             last_name: String::new(),
             profile: Profile::default(),
+            group_id: None,
             token_hash: self.token_hash,
             state: AffiliateState::Erased,
             state_reason: String::new(),

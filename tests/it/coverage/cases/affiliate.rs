@@ -77,7 +77,11 @@ fn update(fresh: &Json, profile: &Json) -> Case {
         "affiliate.upline_affiliate_id",
         "affiliate.past_uplines",
     ])
-    .not_references(&["affiliate.profile.paypal_email", "affiliate.upline_affiliate_id", "affiliate.past_uplines"])
+    .not_references(&[
+        "affiliate.profile.paypal_email",
+        "affiliate.upline_affiliate_id",
+        "affiliate.past_uplines",
+    ])
 }
 
 pub(super) fn cases() -> Vec<Case> {

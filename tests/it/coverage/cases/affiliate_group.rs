@@ -12,10 +12,11 @@ pub(super) fn cases() -> Vec<Case> {
     let group = |name: &str| json!({"display_name": name});
     vec![
         case("AffiliateService/CreateAffiliateGroup", group("${unique}"))
-            .furnish("AffiliateService/CreateAffiliateGroup", group("gold-${tag}"), &[
-                ("group_id", "/group/id"),
-                ("group_name", "/group/display_name"),
-            ])
+            .furnish(
+                "AffiliateService/CreateAffiliateGroup",
+                group("gold-${tag}"),
+                &[("group_id", "/group/id"), ("group_name", "/group/display_name")],
+            )
             .furnish("AffiliateService/CreateAffiliateGroup", group("silver-${tag}"), &[])
             .other(json!({"display_name": "another-${unique}"}))
             .reference(json!({"display_name": "${group_name}"}))
