@@ -326,6 +326,9 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Resume",
         "Erase",
         "Release",
+        "Set",
+        "Move",
+        "Accept",
     ];
     // A batch has an event_id in each of its items.
     const OTHERS: [&str; 10] =

@@ -33,6 +33,10 @@ fn update(fresh: &Json, profile: &Json) -> Case {
     .reference(json!({
         "affiliate": values(json!({"external_id": "${other_affiliate_external_id}"})),
         "update_mask": {"paths": ["external_id"]},
+    }))
+    .reference(json!({
+        "affiliate": values(json!({"group_id": "${group_id}"})),
+        "update_mask": {"paths": ["group_id"]},
     }));
     for name in ["id", "external_id", "email", "ref_id", "auth_token"] {
         case = case.reference(selected(name));
@@ -58,8 +62,11 @@ fn update(fresh: &Json, profile: &Json) -> Case {
             "last_name": long(),
             "profile": profile,
             "metadata": {"": "x"},
+            "group_id": "grp_1",
         },
-        "update_mask": {"paths": ["email", "external_id", "first_name", "last_name", "profile", "metadata", "nope"]},
+        "update_mask": {
+            "paths": ["email", "external_id", "first_name", "last_name", "profile", "metadata", "group_id", "nope"],
+        },
     }))
     .wrong(json!({"affiliate": {"id": "", "email": ""}, "update_mask": {"paths": ["email", "nope"]}}))
     .wrong(json!({"affiliate": null, "update_mask": {"paths": []}}))
@@ -214,7 +221,7 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "upline": {"id": "aff_1"}}))
         .wrong(json!({"affiliate": null}))
         .wrong_affiliates(&json!({}))
-        .wrong_affiliates_in("upline", &json!({}))
+        .wrong_affiliates_in("upline", &json!({"affiliate": null}))
         .free(&["etag"]),
         case("AffiliateService/EraseAffiliate", fresh_affiliate.clone())
             .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)

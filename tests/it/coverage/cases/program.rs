@@ -43,14 +43,13 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "shop.example",
                 "terms": wrong_terms(),
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
-                "questions": [{"key": "A", "label": long()}, {"key": "a", "label": "A?"}, {"key": "a", "label": ""}],
             }))
             .wrong(json!({
                 "display_name": "",
                 "currency_code": "",
                 "landing_url": "",
                 "terms": null,
-                "agreement": {"is_required": true},
+                "agreement": {"url": ""},
             }))
             .wrong(json!({
                 "display_name": long(),
@@ -106,7 +105,6 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms": wrong_terms(),
                 "hosts": ["a b"],
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
-                "questions": vec![json!({"key": "", "label": ""}); 51],
             },
             "update_mask": {"paths": [
                 "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "nope",
