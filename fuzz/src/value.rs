@@ -37,7 +37,8 @@ impl Pool {
     /// A pool with one id of each kind, for messages that are only parsed.
     pub(crate) fn of_samples() -> Self {
         let mut pool = Self::default();
-        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"] {
+        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "grp", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"]
+        {
             pool.keep("id", &format!("{prefix}_{:032x}", 7));
         }
         pool
@@ -86,6 +87,8 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("ApiKey", "key"),
         ("Coupon", "cpn"),
         ("coupon_id", "cpn"),
+        ("AffiliateGroup", "grp"),
+        ("group_id", "grp"),
         ("Item", "itm"),
         ("item_id", "itm"),
         ("Offer", "ofr"),

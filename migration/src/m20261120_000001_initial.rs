@@ -170,6 +170,9 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("hosts"))
             .col(flag("is_default"))
             .col(state("state"))
+            .col(json_null("agreement"))
+            .col(json_null("questions"))
+            .col(flag("is_private"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))
@@ -195,6 +198,17 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time("updated_at"))
             .col(time_null("archived_at"))
             .take(),
+        table("affiliate_group", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(text("display_name"))
+            .col(text_null("active_name"))
+            .col(text("note"))
+            .col(state("state"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("archived_at"))
+            .take(),
         table("affiliate", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
@@ -209,6 +223,9 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time_null("state_changed_at"))
             .col(state_null("pending_rewards"))
             .col(flag("email_verified"))
+            .col(id_null("upline_id"))
+            .col(id_null("group_id"))
+            .col(json_null("past_uplines"))
             .col(count("version"))
             .col(time("created_at"))
             .col(time("updated_at"))
@@ -226,6 +243,9 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("ended_at"))
+            .col(json_null("moved"))
+            .col(flag("awaits_agreement"))
+            .col(json_null("acceptances"))
             .col(json_null("past"))
             .take(),
         table("link", &["account_id", "id"])
@@ -524,6 +544,26 @@ fn indexes() -> Vec<IndexCreateStatement> {
         unique_index("affiliate_by_token", "affiliate", &["account_id", "token_hash"]),
         index("affiliate_by_state", "affiliate", &["account_id", "state", "id"]),
         index("affiliate_by_email_verified", "affiliate", &["account_id", "email_verified", "id"]),
+        // Not unique, because a batch may give a group the name that another one gives up. The rule of groups keeps it unique.
+        partial_index(
+            "affiliate_group_by_active_name",
+            "affiliate_group",
+            &["account_id", "active_name"],
+            Expr::col("active_name").is_not_null(),
+        ),
+        partial_index(
+            "affiliate_by_group",
+            "affiliate",
+            &["account_id", "group_id", "id"],
+            Expr::col("group_id").is_not_null(),
+        ),
+        // Most affiliates were brought by nobody.
+        partial_index(
+            "affiliate_by_upline",
+            "affiliate",
+            &["account_id", "upline_id", "id"],
+            Expr::col("upline_id").is_not_null(),
+        ),
         unique_index("enrollment_by_pair", "enrollment", &["account_id", "affiliate_id", "program_id"]),
         unique_index("enrollment_by_ref_id", "enrollment", &["account_id", "ref_id"]),
         index("enrollment_by_program", "enrollment", &["account_id", "program_id", "affiliate_id"]),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 pub use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
 use super::enrollment::EnrollmentWithLanding;
-use super::id::{AccountId, AffiliateId};
+use super::id::{AccountId, AffiliateGroupId, AffiliateId};
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -66,6 +66,23 @@ pub struct PostalAddress {
     pub country_code: String,
 }
 
+/// How many levels of affiliates there may be above one.
+pub const UPLINE_LEVELS_MAX: usize = 100;
+
+/// The upline of an affiliate until a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct PastUpline {
+    /// `None`: nobody.
+    pub affiliate_id: Option<AffiliateId>,
+    pub ended_at: Time,
+}
+
+impl PastUpline {
+    /// How many past uplines are kept. When there are more, the oldest one is dropped.
+    pub const KEPT_MAX: usize = 100;
+}
+
 /// A person or company that refers customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -90,6 +107,12 @@ pub struct Affiliate {
     pub pending_rewards: Option<PendingRewards>,
     /// Whether the email address is known to be the affiliate's.
     pub email_verified: bool,
+    /// Who brought the affiliate. `None`: nobody.
+    pub upline_id: Option<AffiliateId>,
+    /// The group that the affiliate is in.
+    pub group_id: Option<AffiliateGroupId>,
+    /// The uplines before the present one, earliest first. Left out of the answers that are stored for repeated requests.
+    pub past_uplines: Vec<PastUpline>,
     /// Grows with every change. Shown as the etag.
     pub version: i32,
     pub created_at: Time,
@@ -97,6 +120,15 @@ pub struct Affiliate {
 }
 
 impl Affiliate {
+    /// Gives the affiliate another upline, and keeps the one that it had.
+    pub fn set_upline(&mut self, upline_id: Option<AffiliateId>, changed_at: Time) {
+        self.past_uplines.push(PastUpline { affiliate_id: self.upline_id, ended_at: changed_at });
+        if self.past_uplines.len() > PastUpline::KEPT_MAX {
+            self.past_uplines.remove(0);
+        }
+        self.upline_id = upline_id;
+    }
+
     /// The etag. It is different after every change of the affiliate.
     pub fn etag(&self) -> String {
         format!("v{}", self.version)
@@ -110,7 +142,10 @@ impl Affiliate {
     /// The affiliate of an answer that was kept without personal data, with the data that the affiliate has now.
     pub fn with_data_of(&self, now: &Self) -> Self {
         let names = [now.first_name.as_str(), &now.last_name];
-        self.with_personal_data(now.external_id.as_deref(), &now.email, names, &now.profile, &now.state_reason)
+        let past_uplines = now.past_uplines.clone();
+        let external_id = now.external_id.as_deref();
+        let affiliate = self.with_personal_data(external_id, &now.email, names, &now.profile, &now.state_reason);
+        Self { past_uplines, ..affiliate }
     }
 
     fn with_personal_data(

@@ -48,6 +48,8 @@ text_enum! {
         OfferOver = "offer_over",
         /// The program does not declare the kind of the custom event.
         KindNotDeclared = "kind_not_declared",
+        /// The affiliate had not accepted the agreement that the program requires.
+        AgreementNotAccepted = "agreement_not_accepted",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

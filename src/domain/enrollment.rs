@@ -19,6 +19,38 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What becomes of the customers who are bound to an enrollment that its affiliate leaves for another program.
+    MovedLeads {
+        /// They earn in the new program.
+        Follow = "follow",
+        /// They earn in the old program.
+        Stay = "stay",
+    }
+}
+
+/// Where an affiliate was moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Moved {
+    /// The affiliate's enrollment in the new program.
+    pub to: EnrollmentId,
+    pub leads: MovedLeads,
+}
+
+/// An affiliate's acceptance of a version of the program's agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Acceptance {
+    pub version: i32,
+    pub accepted_at: Time,
+    /// Where it was accepted, such as an IP address. Personal data; may be empty.
+    pub source: String,
+}
+
+/// How many acceptances are kept. When there are more, the oldest one is dropped.
+const ACCEPTANCES_MAX: usize = 50;
+
 /// The properties of an enrollment that decide what it earns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -28,6 +60,10 @@ pub struct EnrollmentStanding {
     pub commission_override: Option<Commission>,
     /// The state of the affiliate.
     pub affiliate_state: AffiliateState,
+    /// The enrollment that earns in place of this one. Only ended enrollments have it.
+    pub moved: Option<Moved>,
+    /// Whether the affiliate has yet to accept the agreement that the program requires.
+    pub awaits_agreement: bool,
 }
 
 /// The standing of an enrollment until a change.
@@ -62,6 +98,12 @@ pub struct Enrollment {
     pub created_at: Time,
     pub updated_at: Time,
     pub ended_at: Option<Time>,
+    /// The enrollment that earns in place of this one, because the affiliate was moved to another program. Only ended ones have it.
+    pub moved: Option<Moved>,
+    /// Whether the affiliate has yet to accept the agreement that the program requires.
+    pub awaits_agreement: bool,
+    /// What the affiliate has accepted, earliest first. Left out of the answers that are stored for repeated requests.
+    pub acceptances: Vec<Acceptance>,
     /// The standings before the present one, earliest first. Events are judged by the standing at their time.
     pub past: Vec<PastStanding>,
 }
@@ -73,7 +115,36 @@ impl Enrollment {
             state: self.state,
             commission_override: self.commission_override,
             affiliate_state: self.affiliate_state,
+            moved: self.moved,
+            awaits_agreement: self.awaits_agreement,
         }
+    }
+
+    /// Keeps an acceptance. The affiliate need not wait for it any longer.
+    pub fn accept(&mut self, acceptance: Acceptance) {
+        self.acceptances.push(acceptance);
+        if self.acceptances.len() > ACCEPTANCES_MAX {
+            self.acceptances.remove(0);
+        }
+        self.awaits_agreement = false;
+    }
+
+    /// The standing at a time for the customers who are bound to the enrollment. If they stay when their affiliate is moved, the
+    /// enrollment goes on for them.
+    pub fn standing_of_bound_at(&self, time: Time) -> EnrollmentStanding {
+        let standing = self.standing_at(time);
+        match standing.moved {
+            Some(Moved { leads: MovedLeads::Stay, .. }) => {
+                EnrollmentStanding { state: EnrollmentState::Active, moved: None, ..standing }
+            }
+            _ => standing,
+        }
+    }
+
+    /// The enrollments that have ever earned in place of this one.
+    pub fn moved_to(&self) -> impl Iterator<Item = EnrollmentId> {
+        let past = self.past.iter().map(|past| past.standing.moved);
+        past.chain([self.moved]).flatten().map(|moved| moved.to)
     }
 
     /// The standing at a time. The first one also applies to the time before the enrollment existed.
@@ -115,7 +186,8 @@ impl EnrollmentWithLanding {
     /// The enrollment as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         let (ref_id, landing_url) = (String::new(), String::new());
-        let enrollment = Enrollment { ref_id, landing_url, ..self.enrollment.as_ref().clone() };
+        let acceptances = Vec::new();
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, ..self.enrollment.as_ref().clone() };
         Self { enrollment: Arc::new(enrollment), landing_url: String::new() }
     }
 }

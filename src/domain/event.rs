@@ -86,6 +86,8 @@ text_enum! {
         AffiliateTokenRotated = "affiliate_token_rotated",
         /// The personal data of an affiliate was erased.
         AffiliateErased = "affiliate_erased",
+        /// An affiliate got another upline, or none.
+        AffiliateUplineChanged = "affiliate_upline_changed",
         /// An affiliate was enrolled.
         EnrollmentCreated = "enrollment_created",
         /// An enrollment was changed.
@@ -102,6 +104,12 @@ text_enum! {
         CouponAssigned = "coupon_assigned",
         /// A coupon was removed.
         CouponRemoved = "coupon_removed",
+        /// A group of affiliates was made.
+        AffiliateGroupCreated = "affiliate_group_created",
+        /// A group of affiliates was changed.
+        AffiliateGroupUpdated = "affiliate_group_updated",
+        /// A group of affiliates was archived.
+        AffiliateGroupArchived = "affiliate_group_archived",
         /// An item was made.
         ItemCreated = "item_created",
         /// An item was changed.
@@ -171,10 +179,14 @@ impl EventKind {
             | Self::AffiliateRejected
             | Self::AffiliateDeactivated
             | Self::AffiliateTokenRotated
-            | Self::AffiliateErased => EventSubject::Affiliate,
+            | Self::AffiliateErased
+            | Self::AffiliateUplineChanged => EventSubject::Affiliate,
             Self::EnrollmentCreated | Self::EnrollmentUpdated | Self::EnrollmentEnded => EventSubject::Enrollment,
             Self::LinkCreated | Self::LinkUpdated | Self::LinkRevoked => EventSubject::Link,
             Self::CouponAssigned | Self::CouponUpdated | Self::CouponRemoved => EventSubject::Coupon,
+            Self::AffiliateGroupCreated | Self::AffiliateGroupUpdated | Self::AffiliateGroupArchived => {
+                EventSubject::AffiliateGroup
+            }
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
             Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
@@ -282,6 +294,8 @@ images! {
     Link(InProgram<super::link::Link>): |link| link.row.id, [link.program_id], [link.row.affiliate_id];
     /// A coupon.
     Coupon(InProgram<super::coupon::Coupon>): |coupon| coupon.row.id, [coupon.program_id], [coupon.row.affiliate_id];
+    /// A group of affiliates.
+    AffiliateGroup(Arc<super::affiliate_group::AffiliateGroup>): |group| group.id, [], [];
     /// An item.
     Item(Arc<super::item::Item>): |item| item.id, [], [];
     /// An offer.

@@ -131,6 +131,8 @@ typed_ids! {
     LinkId = "lnk";
     /// A coupon.
     CouponId = "cpn";
+    /// A group of affiliates.
+    AffiliateGroupId = "grp";
     /// An item.
     ItemId = "itm";
     /// An offer.

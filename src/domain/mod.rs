@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod affiliate;
+pub mod affiliate_group;
 pub mod affiliate_state;
 pub mod attribution;
 pub mod audit;

@@ -67,14 +67,17 @@ outcomes! {
     Program(Arc<super::program::ProgramWithTerms>): |answer| Some(&answer.program.id);
     /// CreateAffiliate.
     Affiliate(Arc<super::affiliate::AffiliateOutcome>): |answer| Some(&answer.affiliate.id);
-    /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken, EraseAffiliate.
+    /// UpdateAffiliate, ApproveAffiliate, RejectAffiliate, DeactivateAffiliate, RotateAffiliateToken, EraseAffiliate,
+    /// SetUpline.
     ChangedAffiliate(Arc<super::affiliate::Affiliate>): |affiliate| Some(&affiliate.id);
-    /// EnrollAffiliate, UpdateEnrollment, EndEnrollment.
+    /// EnrollAffiliate, UpdateEnrollment, EndEnrollment, MoveEnrollment, AcceptAgreement.
     Enrollment(Arc<super::enrollment::EnrollmentOutcome>): |answer| Some(&answer.enrollment.enrollment.id);
     /// CreateLink, UpdateLink, RevokeLink.
     Link(Arc<super::link::LinkWithDestination>): |answer| Some(&answer.link.id);
     /// AssignCoupon, UpdateCoupon, RemoveCoupon.
     Coupon(Arc<super::coupon::Coupon>): |coupon| Some(&coupon.id);
+    /// CreateAffiliateGroup, UpdateAffiliateGroup, ArchiveAffiliateGroup.
+    AffiliateGroup(Arc<super::affiliate_group::AffiliateGroup>): |group| Some(&group.id);
     /// CreateItem, UpdateItem, ArchiveItem.
     Item(Arc<super::item::Item>): |item| Some(&item.id);
     /// CreateOffer, UpdateOffer, ArchiveOffer.

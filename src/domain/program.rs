@@ -22,6 +22,30 @@ text_enum! {
     }
 }
 
+/// A question that applicants answer in a custom field with the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Question {
+    pub key: String,
+    /// The question as people read it.
+    pub label: String,
+    /// Whether an application without an answer is refused.
+    pub is_required: bool,
+}
+
+/// The text that affiliates of a program agree to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Agreement {
+    /// 1, 2, 3 and so on. It grows when the text or the page changes.
+    pub version: i32,
+    /// Where the text can be read. Empty if the text is here.
+    pub url: String,
+    pub text: String,
+    /// Whether an affiliate who is enrolled from now on earns nothing until it has accepted.
+    pub is_required: bool,
+}
+
 /// A campaign in which affiliates are enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -38,6 +62,12 @@ pub struct Program {
     /// Whether requests that name no program use this one. An account has at most one default program.
     pub is_default: bool,
     pub state: ProgramState,
+    /// What its affiliates agree to.
+    pub agreement: Option<Agreement>,
+    /// What applicants are asked. Each key occurs once.
+    pub questions: Vec<Question>,
+    /// Whether it takes no applications.
+    pub is_private: bool,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.
@@ -51,6 +81,21 @@ impl Program {
     /// Whether the program was archived at a time.
     pub fn is_archived_at(&self, time: Time) -> bool {
         self.archived_at.is_some_and(|archived_at| archived_at <= time)
+    }
+
+    /// Whether an affiliate earns nothing in the program until it has accepted the agreement.
+    pub fn requires_agreement(&self) -> bool {
+        self.agreement.as_ref().is_some_and(|agreement| agreement.is_required)
+    }
+
+    /// Replaces the agreement. Its version grows if there is something else to agree to.
+    pub fn set_agreement(&mut self, wanted: &Agreement) {
+        let version = match &self.agreement {
+            Some(before) if (&before.url, &before.text) == (&wanted.url, &wanted.text) => before.version,
+            Some(before) => before.version.saturating_add(1),
+            None => 1,
+        };
+        self.agreement = Some(Agreement { version, ..wanted.clone() });
     }
 
     /// Whether something of the program existed at a time, such as a link or a coupon. What was made first counts for all time

@@ -3,7 +3,9 @@
 
 use super::account::KeyKind;
 use super::affiliate_state::AffiliateState;
-use super::id::{AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId};
+use super::id::{
+    AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
+};
 use super::money::{Currency, Overflow};
 use super::offer::OfferClosed;
 use super::reward::RewardState;
@@ -20,6 +22,8 @@ text_enum! {
         Program = "program",
         /// An affiliate.
         Affiliate = "affiliate",
+        /// A group of affiliates.
+        AffiliateGroup = "affiliate_group",
         /// An enrollment.
         Enrollment = "enrollment",
         /// A link.
@@ -68,6 +72,12 @@ text_enum! {
         ProgramId = "program_id",
         /// The affiliate that is named.
         Affiliate = "affiliate",
+        /// The group of affiliates that is named.
+        GroupId = "group_id",
+        /// The name that people see.
+        DisplayName = "display_name",
+        /// The custom fields of an affiliate.
+        CustomFields = "custom_fields",
         /// The enrollment that is named.
         EnrollmentId = "enrollment_id",
         /// The link that is named.
@@ -113,6 +123,7 @@ impl Resource {
             Self::ApiKey => Field::ApiKeyId,
             Self::Program => Field::ProgramId,
             Self::Affiliate => Field::Affiliate,
+            Self::AffiliateGroup => Field::GroupId,
             Self::Enrollment => Field::EnrollmentId,
             Self::Link => Field::LinkId,
             Self::Coupon => Field::CouponId,
@@ -215,6 +226,30 @@ pub enum Refusal {
         /// The state it was to take.
         to: AffiliateState,
     },
+    /// Nobody has the identifier of the upline.
+    #[error("no affiliate {name}")]
+    UplineNotFound {
+        /// The identifier.
+        name: String,
+    },
+    /// The application of the upline was rejected.
+    #[error("affiliate {affiliate_id} was rejected")]
+    UplineRejected {
+        /// The upline.
+        affiliate_id: AffiliateId,
+    },
+    /// The upline has the affiliate itself above it.
+    #[error("affiliate {affiliate_id} is above its own upline")]
+    UplineLoop {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+    },
+    /// There are too many affiliates above the upline.
+    #[error("there are {limit} levels of affiliates above the upline, as many as there may be")]
+    UplineLevels {
+        /// The limit.
+        limit: usize,
+    },
     /// The affiliate was erased, and stays only for the books.
     #[error("affiliate {affiliate_id} was erased")]
     AffiliateErased {
@@ -265,6 +300,26 @@ pub enum Refusal {
     LeadIdentifierLimit {
         /// The limit.
         limit: usize,
+    },
+    /// The program takes no applications.
+    #[error("program {program_id} is private")]
+    ProgramPrivate {
+        /// The program.
+        program_id: ProgramId,
+    },
+    /// The version is not the newest of a program's agreement.
+    #[error("the newest version of the agreement of program {program_id} is {current_version}")]
+    AgreementVersion {
+        /// The program.
+        program_id: ProgramId,
+        /// Its newest version. 0: the program has no agreement.
+        current_version: i32,
+    },
+    /// The group of affiliates is archived.
+    #[error("group {group_id} is archived")]
+    AffiliateGroupArchived {
+        /// The group.
+        group_id: AffiliateGroupId,
     },
     /// The item is archived.
     #[error("item {item_id} is archived")]

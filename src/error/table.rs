@@ -308,6 +308,26 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         )
         .with("affiliate_id", affiliate_id)
         .with("state", from),
+        Refusal::UplineNotFound { name } => {
+            let (reason, resource_type) = missing(Resource::Affiliate);
+            Answer::new(reason, Code::NotFound, format!("upline: {text}; check the identifier"))
+                .resource(resource_type, name)
+        }
+        Refusal::UplineRejected { affiliate_id } => Answer::precondition(
+            ErrorReason::UplineRejected,
+            affiliate_id.to_string(),
+            format!("upline: {text}; approve it first, or name another affiliate"),
+        )
+        .with("affiliate_id", affiliate_id),
+        Refusal::UplineLoop { affiliate_id } => Answer::precondition(
+            ErrorReason::UplineLoop,
+            affiliate_id.to_string(),
+            format!("upline: {text}; name an affiliate that it has not brought"),
+        )
+        .with("affiliate_id", affiliate_id),
+        Refusal::UplineLevels { limit } => {
+            Answer::precondition(ErrorReason::UplineLevels, "upline", format!("upline: {text}")).with("limit", limit)
+        }
         Refusal::AffiliateErased { affiliate_id } => Answer::precondition(
             ErrorReason::AffiliateErased,
             affiliate_id.to_string(),
@@ -354,6 +374,25 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}; leave its identifiers as they are", path(&Field::Lead)),
         )
         .with("limit", limit),
+        Refusal::ProgramPrivate { program_id } => Answer::precondition(
+            ErrorReason::ProgramPrivate,
+            program_id.to_string(),
+            format!("{}: {text}; approve the affiliate first, or name another program", path(&Field::ProgramId)),
+        )
+        .with("program_id", program_id),
+        Refusal::AgreementVersion { program_id, current_version } => Answer::precondition(
+            ErrorReason::AgreementVersion,
+            program_id.to_string(),
+            format!("acceptance.version: {text}; show that one to the affiliate"),
+        )
+        .with("program_id", program_id)
+        .with("current_version", current_version),
+        Refusal::AffiliateGroupArchived { group_id } => Answer::precondition(
+            ErrorReason::AffiliateGroupArchived,
+            group_id.to_string(),
+            format!("{}: {text}; name an active group", path(&Field::GroupId)),
+        )
+        .with("group_id", group_id),
         Refusal::ItemArchived { item_id } => Answer::precondition(
             ErrorReason::ItemArchived,
             item_id.to_string(),
@@ -434,6 +473,7 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::ApiKey => (ErrorReason::ApiKeyNotFound, "headwater.v1.ApiKey"),
         Resource::Program => (ErrorReason::ProgramNotFound, "headwater.v1.Program"),
         Resource::Affiliate => (ErrorReason::AffiliateNotFound, "headwater.v1.Affiliate"),
+        Resource::AffiliateGroup => (ErrorReason::AffiliateGroupNotFound, "headwater.v1.AffiliateGroup"),
         Resource::Enrollment => (ErrorReason::EnrollmentNotFound, "headwater.v1.Enrollment"),
         Resource::Link => (ErrorReason::LinkNotFound, "headwater.v1.Link"),
         Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),

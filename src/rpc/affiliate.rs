@@ -4,6 +4,7 @@ mod batch;
 mod change;
 mod erase;
 mod profile;
+mod upline;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,17 +12,20 @@ use std::sync::Arc;
 pub(super) use batch::change_many;
 pub(super) use change::{deactivate, update};
 pub(super) use erase::erase;
+pub(super) use profile::{CUSTOM_FIELDS_MAX, CUSTOM_KEY_LENGTH_MAX, is_name};
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
-use super::call::render::timestamp;
+use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::{coupon, enrollment, ledger};
 use crate::clock;
-use crate::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateState, Profile};
+use crate::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, PastUpline, Profile};
 use crate::domain::coupon::CouponState;
+use crate::domain::id::AffiliateId;
+use crate::domain::refusal::Refusal;
 use crate::domain::rule::CreateAffiliate;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
@@ -68,8 +72,10 @@ impl Change for pb::CreateAffiliateRequest {
             coupon_code: canonical::coupon_code(&self.coupon_code),
             landing_url: canonical::url(&self.landing_url),
             state: canonical::default_number(self.state, AffiliateState::Active.number()),
+            acceptance: canonical::inside(self.acceptance.as_ref(), enrollment::canonical_acceptance),
+            upline: canonical::inside(self.upline.as_ref(), selector::canonical_affiliate),
             metadata: canonical::trimmed_values(&self.metadata);
-            as_sent: request_id, external_id, program_id, commission_override, email_verified,
+            as_sent: request_id, external_id, program_id, commission_override, email_verified, group_id,
         )
     }
 
@@ -118,8 +124,11 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         &message.coupon_code,
         &message.landing_url,
         message.commission_override.as_ref(),
+        message.acceptance.as_ref(),
     );
     let state = fields.optional_value_of("state", message.state, STATES_AT_FIRST).unwrap_or(AffiliateState::Active);
+    let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());
+    let group_id = fields.optional_id("group_id", &message.group_id);
     let email = fields.complete(email)?;
     enrollment.ref_id_stem = enrollment::ref_id_stem(&first_name, &email);
     let profile = Profile { metadata, ..profile.unwrap_or_default() };
@@ -133,6 +142,8 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         token_hash,
         state,
         email_verified,
+        upline,
+        group_id,
         enrollment,
     })
 }
@@ -157,19 +168,31 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
 pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Result<pb::ListAffiliatesResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let query = AffiliateQuery {
+    let mut query = AffiliateQuery {
         program_id: fields.optional_id("program_id", &message.program_id),
         states: fields.values("states", &message.states),
         email_verified: message.email_verified,
         has_sales: message.has_sales,
+        group_id: fields.optional_id("group_id", &message.group_id),
+        upline_id: None,
     };
+    let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());
     fields.finish()?;
     let filter = pb::ListAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
+    query.upline_id = upline_id(&call, upline.as_ref()).await?;
     let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(affiliates.len()).await;
     let (affiliates, next_page_token) = page.fill(affiliates, |row| row.id.uuid(), |row| render(&row));
     Ok(pb::ListAffiliatesResponse { affiliates, next_page_token })
+}
+
+/// The id of the upline that a filter names.
+async fn upline_id(call: &Call, wanted: Option<&AffiliateSelector>) -> Result<Option<AffiliateId>, Error> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let found = store::affiliate::find(call.store(), call.account_id(), wanted).await?;
+    let unknown = || Refusal::UplineNotFound { name: wanted.to_string() };
+    Ok(Some(found.ok_or_else(unknown)?.id))
 }
 
 pub(super) async fn search(
@@ -205,8 +228,16 @@ pub(super) async fn count(
 ) -> Result<pb::CountAffiliatesResponse, Error> {
     let mut fields = Fields::default();
     let program_id = fields.optional_id("program_id", &message.program_id);
+    let group_id = fields.optional_id("group_id", &message.group_id);
+    let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());
     fields.finish()?;
-    let query = AffiliateQuery { program_id, email_verified: message.email_verified, ..AffiliateQuery::default() };
+    let query = AffiliateQuery {
+        program_id,
+        email_verified: message.email_verified,
+        group_id,
+        upline_id: upline_id(&call, upline.as_ref()).await?,
+        ..AffiliateQuery::default()
+    };
     let counts = store::affiliate::count(call.store(), call.account_id(), &query).await?;
     let in_state = |count: &StateCount| pb::AffiliateCount {
         state: count.state.number(),
@@ -232,8 +263,15 @@ pub(super) fn image(affiliate: &Affiliate) -> pb::Affiliate {
         pending_rewards: affiliate.pending_rewards.map_or(0, WireEnum::number),
         email_verified: affiliate.email_verified,
         metadata: affiliate.profile.metadata.clone(),
+        upline_affiliate_id: id_or_empty(affiliate.upline_id),
+        group_id: id_or_empty(affiliate.group_id),
         ..pb::Affiliate::default()
     }
+}
+
+fn past_upline(past: &PastUpline) -> pb::PastUpline {
+    let end_time = Some(timestamp(past.ended_at));
+    pb::PastUpline { affiliate_id: id_or_empty(past.affiliate_id), end_time }
 }
 
 /// An affiliate as a message.
@@ -245,6 +283,7 @@ pub(super) fn render(affiliate: &Affiliate) -> pb::Affiliate {
         last_name: affiliate.last_name.clone(),
         profile: Some(profile::render(&affiliate.profile)),
         state_reason: affiliate.state_reason.clone(),
+        past_uplines: affiliate.past_uplines.iter().map(past_upline).collect(),
         ..image(affiliate)
     }
 }

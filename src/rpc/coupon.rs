@@ -111,13 +111,15 @@ fn newcomer(external_id: Option<&String>, email: &str) -> IfMissing {
         token_hash: clock::random_bytes(),
         state: AffiliateState::Active,
         email_verified: false,
+        upline: None,
+        group_id: None,
         enrollment,
     }))
 }
 
 /// An enrollment with a generated ref_id.
 fn plain_enrollment() -> NewEnrollment {
-    enrollment::read_new(&mut Fields::default(), "", "", "", "", None)
+    enrollment::read_new(&mut Fields::default(), "", "", "", "", None, None)
 }
 
 pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<pb::ListCouponsResponse, Error> {
@@ -183,9 +185,10 @@ async fn fault_of(call: &Call, coupon: &Coupon, item_sku: &str) -> Result<Option
         return Ok(Some(CandidateResult::CouponRemoved));
     }
     let missing = || Error::Internal(format!("coupon {} leads to a row that is missing", coupon.id));
-    let enrollment = store::enrollment::find(store, account_id, coupon.enrollment_id).await?.ok_or_else(missing)?;
+    let serving = store::enrollment::serving(store, account_id, coupon.enrollment_id, now).await?;
+    let enrollment = serving.ok_or_else(missing)?;
     let program = store::program::find(store, account_id, enrollment.program_id).await?.ok_or_else(missing)?;
-    if let Some(result) = why_not_earning(&enrollment, &program, now) {
+    if let Some(result) = why_not_earning(enrollment.standing_at(now), &program, now) {
         return Ok(Some(result));
     }
     let item = match coupon.item_id {
@@ -207,6 +210,7 @@ fn fault_value(result: CandidateResult) -> pb::CouponFault {
         CandidateResult::ProgramArchived => pb::CouponFault::ProgramArchived,
         CandidateResult::EnrollmentEnded => pb::CouponFault::EnrollmentEnded,
         CandidateResult::AffiliateNotActive => pb::CouponFault::AffiliateNotActive,
+        CandidateResult::AgreementNotAccepted => pb::CouponFault::AgreementNotAccepted,
         CandidateResult::OfferOver => pb::CouponFault::OfferOver,
         CandidateResult::Unknown
         | CandidateResult::NotYetMade

@@ -1,5 +1,8 @@
 //! Enrollments on the wire.
 
+mod agreement;
+mod moving;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use url::{Url, form_urlencoded};
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
-use super::call::render::timestamp;
+use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::coupon;
@@ -24,6 +27,9 @@ use crate::pb;
 use crate::store;
 use crate::store::enrollment::EnrollmentQuery;
 
+pub(super) use agreement::canonical as canonical_acceptance;
+pub(super) use moving::move_on;
+
 /// The maximum number of characters of a name in a generated ref_id.
 const STEM_LENGTH_MAX: usize = 20;
 /// The number of random characters in a generated ref_id.
@@ -32,7 +38,10 @@ const SUFFIX_LENGTH: usize = 6;
 const REF: &str = "ref";
 
 /// The paths of a new enrollment's fields in CreateAffiliate and EnrollAffiliate.
-pub(super) const NEW_PATHS: FieldPaths = &[(Field::CommissionCurrency, "commission_override.flat.currency_code")];
+pub(super) const NEW_PATHS: FieldPaths = &[
+    (Field::CommissionCurrency, "commission_override.flat.currency_code"),
+    (Field::CustomFields, "profile.custom_fields"),
+];
 
 pub(super) async fn enroll(
     call: Call,
@@ -77,7 +86,8 @@ impl Change for pb::EnrollAffiliateRequest {
             affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
             ref_id: canonical::code(&self.ref_id),
             coupon_code: canonical::coupon_code(&self.coupon_code),
-            landing_url: canonical::url(&self.landing_url);
+            landing_url: canonical::url(&self.landing_url),
+            acceptance: canonical::inside(self.acceptance.as_ref(), agreement::canonical);
             as_sent: request_id, program_id, commission_override,
         )
     }
@@ -93,6 +103,7 @@ impl Change for pb::EnrollAffiliateRequest {
             &self.coupon_code,
             &self.landing_url,
             self.commission_override.as_ref(),
+            self.acceptance.as_ref(),
         );
         Ok((EnrollAffiliate { affiliate: fields.complete(affiliate)?, enrollment }, ()))
     }
@@ -114,6 +125,7 @@ pub(super) fn read_new(
     coupon_code: &str,
     landing_url: &str,
     commission_override: Option<&pb::Commission>,
+    acceptance: Option<&pb::AgreementAcceptance>,
 ) -> NewEnrollment {
     NewEnrollment {
         program_id: fields.optional_id("program_id", program_id),
@@ -123,6 +135,7 @@ pub(super) fn read_new(
         coupon_code: fields.new_coupon_code("coupon_code", coupon_code),
         landing_url: fields.optional_url("landing_url", landing_url),
         commission_override: optional_commission(fields, "commission_override", commission_override),
+        acceptance: acceptance.map(|sent| agreement::read(fields, "acceptance", sent)),
     }
 }
 
@@ -244,7 +257,10 @@ fn canonical_update<'message>(sent: &'message pb::Enrollment, mask: Mask<'_>) ->
         state: canonical::unread(&sent.state),
         create_time: canonical::unread(&sent.create_time),
         update_time: canonical::unread(&sent.update_time),
-        end_time: canonical::unread(&sent.end_time);
+        end_time: canonical::unread(&sent.end_time),
+        moved_to_enrollment_id: canonical::unread(&sent.moved_to_enrollment_id),
+        awaits_agreement: canonical::unread(&sent.awaits_agreement),
+        acceptances: canonical::unread(&sent.acceptances);
         as_sent: id,
     )
 }
@@ -302,11 +318,15 @@ pub(super) async fn landing_urls(call: &Call, enrollments: &[Enrollment]) -> Res
 
 /// The enrollment as stored in the feed, without personal data.
 pub(super) fn image(enrollment: &Enrollment) -> pb::Enrollment {
+    let shown = render(enrollment, "");
+    let without_source =
+        |acceptance: &pb::AgreementAcceptance| pb::AgreementAcceptance { source: String::new(), ..acceptance.clone() };
     pb::Enrollment {
         ref_id: String::new(),
         landing_url: String::new(),
         referral_link: String::new(),
-        ..render(enrollment, "")
+        acceptances: shown.acceptances.iter().map(without_source).collect(),
+        ..shown
     }
 }
 
@@ -324,6 +344,9 @@ pub(super) fn render(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollme
         create_time: Some(timestamp(enrollment.created_at)),
         update_time: Some(timestamp(enrollment.updated_at)),
         end_time: enrollment.ended_at.map(timestamp),
+        moved_to_enrollment_id: id_or_empty(enrollment.moved.map(|moved| moved.to)),
+        awaits_agreement: enrollment.awaits_agreement,
+        acceptances: enrollment.acceptances.iter().map(agreement::acceptance).collect(),
     }
 }
 

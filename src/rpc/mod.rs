@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod affiliate_group;
 mod appointment;
 mod audit;
 mod batch;

@@ -1,5 +1,7 @@
 //! Programs on the wire.
 
+mod agreement;
+mod questions;
 pub(super) mod terms;
 
 use std::borrow::Cow;
@@ -35,8 +37,10 @@ impl Change for pb::CreateProgramRequest {
             display_name: canonical::trimmed(&self.display_name),
             landing_url: canonical::url(&self.landing_url),
             terms: canonical::inside(self.terms.as_ref(), terms::canonical),
-            hosts: canonical::codes(&self.hosts);
-            as_sent: request_id, currency_code, is_default,
+            hosts: canonical::codes(&self.hosts),
+            agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical),
+            questions: questions::canonical(&self.questions);
+            as_sent: request_id, currency_code, is_default, is_private,
         )
     }
 
@@ -47,6 +51,8 @@ impl Change for pb::CreateProgramRequest {
         let currency = fields.currency("currency_code", &self.currency_code);
         let landing_url = fields.url("landing_url", &self.landing_url);
         let hosts = fields.hosts("hosts", &self.hosts);
+        let agreement = self.agreement.as_ref().map(|sent| agreement::read(&mut fields, sent));
+        let questions = questions::read(&mut fields, &self.questions);
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
@@ -54,8 +60,19 @@ impl Change for pb::CreateProgramRequest {
             fields.wrong("terms.commission.flat.currency_code", problem);
         }
         let (currency, rules) = fields.complete((currency, rules))?;
-        let is_default = self.is_default;
-        Ok((CreateProgram { display_name, currency, landing_url, hosts, is_default, rules }, ()))
+        let (is_default, is_private) = (self.is_default, self.is_private);
+        let rule = CreateProgram {
+            display_name,
+            currency,
+            landing_url,
+            hosts,
+            is_default,
+            agreement,
+            questions,
+            is_private,
+            rules,
+        };
+        Ok((rule, ()))
     }
 
     fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
@@ -124,7 +141,8 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "landing_url", "is_default", "terms", "hosts"];
+        let known =
+            ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "is_private"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
@@ -134,6 +152,11 @@ impl Change for pb::UpdateProgramRequest {
                 .then(|| fields.required_line("display_name", &values.display_name, NAME_LENGTH_MAX));
             let landing_url = paths.contains(&"landing_url").then(|| fields.url("landing_url", &values.landing_url));
             let hosts = paths.contains(&"hosts").then(|| fields.hosts("hosts", &values.hosts));
+            let wanted = paths.contains(&"agreement");
+            let agreement = if wanted { fields.required("agreement", values.agreement.as_ref()) } else { None };
+            let agreement = agreement.map(|sent| agreement::read(fields, sent));
+            let questions = paths.contains(&"questions").then(|| questions::read(fields, &values.questions));
+            let is_private = paths.contains(&"is_private").then_some(values.is_private);
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -141,7 +164,18 @@ impl Change for pb::UpdateProgramRequest {
             let rules =
                 if paths.contains(&"terms") { terms::read(fields, "terms", values.terms.as_ref()) } else { None };
             let etag = (!values.etag.is_empty()).then(|| values.etag.clone());
-            Some(UpdateProgram { id: id?, etag, display_name, landing_url, hosts, make_default, rules })
+            Some(UpdateProgram {
+                id: id?,
+                etag,
+                display_name,
+                landing_url,
+                hosts,
+                agreement,
+                questions,
+                is_private,
+                make_default,
+                rules,
+            })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -161,6 +195,9 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
         hosts: mask.field("hosts", &sent.hosts, |hosts| canonical::codes(hosts)),
         is_default: mask.field("is_default", &sent.is_default, |_| None),
+        questions: mask.field("questions", &sent.questions, |sent| questions::canonical(sent)),
+        is_private: mask.field("is_private", &sent.is_private, |_| None),
+        agreement: mask.field("agreement", &sent.agreement, |sent| canonical::inside(sent.as_ref(), agreement::canonical)),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
         create_time: canonical::unread(&sent.create_time),
@@ -203,6 +240,9 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         landing_url: program.landing_url.clone(),
         hosts: program.hosts.clone(),
         is_default: program.is_default,
+        agreement: program.agreement.as_ref().map(agreement::render),
+        questions: program.questions.iter().map(questions::render).collect(),
+        is_private: program.is_private,
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

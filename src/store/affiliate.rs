@@ -1,5 +1,7 @@
 //! Affiliates: rows and reads.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait, Select};
 
@@ -11,10 +13,10 @@ use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Store, StoreError};
-use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState, UPLINE_LEVELS_MAX};
 use crate::domain::coupon::CouponCount;
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{AccountId, AffiliateId, ProgramId};
+use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId, ProgramId};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -39,6 +41,9 @@ impl Stored for Affiliate {
             state_changed_at: self.state_changed_at.map(Time::micros),
             pending_rewards: self.pending_rewards.map(|choice| choice.as_str().to_owned()),
             email_verified: self.email_verified,
+            upline_id: self.upline_id.map(AffiliateId::uuid),
+            group_id: self.group_id.map(AffiliateGroupId::uuid),
+            past_uplines: if self.past_uplines.is_empty() { None } else { Some(to_json(&self.past_uplines)?) },
             version: self.version,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
@@ -61,6 +66,9 @@ impl Stored for Affiliate {
             state_changed_at: row.state_changed_at.map(Time::from_micros),
             pending_rewards: row.pending_rewards.as_deref().map(|text| name.parse(text)).transpose()?,
             email_verified: row.email_verified,
+            upline_id: row.upline_id.map(AffiliateId::from_uuid),
+            group_id: row.group_id.map(AffiliateGroupId::from_uuid),
+            past_uplines: row.past_uplines.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             version: row.version,
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
@@ -70,7 +78,9 @@ impl Stored for Affiliate {
     fn leads_to(&self, _needs: &mut Needs) {}
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        let with_uplines = std::mem::take(&mut loading.needs.names.with_uplines);
         load_names(loading).await?;
+        load_uplines(loading, with_uplines).await?;
         loading.by_key::<Self>().await
     }
 }
@@ -114,6 +124,29 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Reads the affiliates above these, level by level, and one level more than there may be.
+async fn load_uplines(
+    loading: &mut Loading<'_>,
+    names: BTreeSet<(AccountId, AffiliateSelector)>,
+) -> Result<(), StoreError> {
+    let found =
+        |name: &(AccountId, AffiliateSelector)| loading.set.names.affiliates.get(name).flatten().map(|id| (name.0, id));
+    let mut level: Vec<_> = names.iter().filter_map(found).collect();
+    for _ in 0..=UPLINE_LEVELS_MAX {
+        let above = |key: &(AccountId, AffiliateId)| {
+            let affiliate = loading.set.affiliates.get(key)?;
+            Some((key.0, affiliate.upline_id?))
+        };
+        level = level.iter().filter_map(above).collect();
+        if level.is_empty() {
+            break;
+        }
+        level.iter().for_each(|key| loading.needs.row::<Affiliate>(*key));
+        loading.by_key::<Affiliate>().await?;
+    }
+    Ok(())
+}
+
 /// The affiliate with this identifier.
 ///
 /// # Errors
@@ -153,6 +186,10 @@ pub struct AffiliateQuery {
     pub email_verified: Option<bool>,
     /// Only affiliates that a sale has earned something, or has not.
     pub has_sales: Option<bool>,
+    /// Only affiliates in this group.
+    pub group_id: Option<AffiliateGroupId>,
+    /// Only affiliates whom this one has brought.
+    pub upline_id: Option<AffiliateId>,
 }
 
 /// The affiliates of an account that a sale has earned something. Their balances have the number of these rewards.
@@ -184,6 +221,8 @@ fn filtered(query: Select<table::Entity>, account_id: AccountId, wanted: &Affili
         .apply_if(wanted.email_verified, |query, is_verified| {
             query.filter(table::Column::EmailVerified.eq(is_verified))
         })
+        .apply_if(wanted.group_id, |query, id| query.filter(table::Column::GroupId.eq(id.uuid())))
+        .apply_if(wanted.upline_id, |query, id| query.filter(table::Column::UplineId.eq(id.uuid())))
         .apply_if(wanted.has_sales, |query, has_sales| {
             let own = affiliates_with_sales(account_id)
                 .and_where(Expr::col(balance::Column::AffiliateId.as_column_ref()).eq(id()))

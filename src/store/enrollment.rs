@@ -1,5 +1,7 @@
 //! Enrollments: rows and reads.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::enrollment as table;
@@ -36,6 +38,9 @@ impl Stored for Enrollment {
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
             ended_at: self.ended_at.map(Time::micros),
+            awaits_agreement: self.awaits_agreement,
+            acceptances: if self.acceptances.is_empty() { None } else { Some(to_json(&self.acceptances)?) },
+            moved: self.moved.as_ref().map(to_json).transpose()?,
             past: if self.past.is_empty() { None } else { Some(to_json(&self.past)?) },
         })
     }
@@ -55,12 +60,16 @@ impl Stored for Enrollment {
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
             ended_at: row.ended_at.map(Time::from_micros),
+            awaits_agreement: row.awaits_agreement,
+            acceptances: row.acceptances.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
+            moved: row.moved.as_deref().map(|text| name.json(text)).transpose()?,
             past: row.past.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
         })
     }
 
     fn leads_to(&self, needs: &mut Needs) {
         needs.row::<Program>((self.account_id, self.program_id));
+        self.moved_to().for_each(|id| needs.row::<Self>((self.account_id, id)));
     }
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
@@ -68,7 +77,11 @@ impl Stored for Enrollment {
         let columns = [table::Column::AccountId, table::Column::AffiliateId];
         loading.by::<Self, _>(&columns, affiliates.iter().map(SqlKey::values)).await?;
         affiliates.into_iter().for_each(|affiliate| loading.set.names.enrollments_of.insert_absent(affiliate));
-        loading.by_key::<Self>().await
+        // An enrollment leads to those to which its affiliate was moved.
+        while !loading.needs.enrollments.is_empty() {
+            loading.by_key::<Self>().await?;
+        }
+        Ok(())
     }
 }
 
@@ -81,6 +94,26 @@ pub struct EnrollmentQuery {
     pub program_id: Option<ProgramId>,
     /// Only enrollments in this state.
     pub states: Vec<EnrollmentState>,
+}
+
+/// The enrollment that earns now in place of the one with this id, see `WorkingSet::serving`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn serving(
+    store: &Store,
+    account_id: AccountId,
+    id: EnrollmentId,
+    now: Time,
+) -> Result<Option<Enrollment>, StoreError> {
+    let mut met = BTreeSet::new();
+    let mut found = find(store, account_id, id).await?;
+    while let Some(moved) = found.as_ref().and_then(|enrollment| enrollment.standing_at(now).moved)
+        && met.insert(moved.to)
+    {
+        found = find(store, account_id, moved.to).await?;
+    }
+    Ok(found)
 }
 
 /// The enrollment with this id.

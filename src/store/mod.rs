@@ -9,6 +9,7 @@ use uuid::Uuid;
 pub mod account;
 pub mod account_head;
 pub mod affiliate;
+pub mod affiliate_group;
 pub mod audit;
 mod backend;
 pub mod backup;

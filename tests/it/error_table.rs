@@ -6,7 +6,7 @@ use std::time::Duration;
 use headwater::domain::account::KeyKind;
 use headwater::domain::affiliate::AffiliateState;
 use headwater::domain::id::{
-    AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::money::Overflow;
 use headwater::domain::offer::OfferClosed;
@@ -70,12 +70,19 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSaleToRefund,
         Refusal::CouponLimit { limit: 100 },
         Refusal::LeadIdentifierLimit { limit: 100 },
+        Refusal::UplineNotFound { name: "jo".to_owned() },
+        Refusal::UplineRejected { affiliate_id: AffiliateId::from_uuid(id()) },
+        Refusal::UplineLoop { affiliate_id: AffiliateId::from_uuid(id()) },
+        Refusal::UplineLevels { limit: 100 },
         Refusal::AffiliateErased { affiliate_id: AffiliateId::from_uuid(id()) },
         Refusal::AffiliateState {
             affiliate_id: AffiliateId::from_uuid(id()),
             from: AffiliateState::Applied,
             to: AffiliateState::Inactive,
         },
+        Refusal::ProgramPrivate { program_id: ProgramId::from_uuid(id()) },
+        Refusal::AgreementVersion { program_id: ProgramId::from_uuid(id()), current_version: 2 },
+        Refusal::AffiliateGroupArchived { group_id: AffiliateGroupId::from_uuid(id()) },
         Refusal::ItemArchived { item_id: ItemId::from_uuid(id()) },
         Refusal::OfferClosed { offer_id: OfferId::from_uuid(id()), closed: OfferClosed::NotStarted },
         Refusal::OfferLimit { offer_id: OfferId::from_uuid(id()), limit: 100 },

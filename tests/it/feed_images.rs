@@ -104,6 +104,16 @@ async fn change_affiliates(client: &mut Client) {
     client.affiliates.update_affiliate(request).await.unwrap();
     let request = pb::RotateAffiliateTokenRequest { affiliate: ann.clone(), ..Default::default() };
     client.affiliates.rotate_affiliate_token(request).await.unwrap();
+    let request = pb::CreateAffiliateRequest {
+        email: "ann@above.example".to_owned(),
+        ref_id: "ann-ref-3".to_owned(),
+        ..Default::default()
+    };
+    let above = client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap();
+    let selector = pb::affiliate_selector::Selector::Id(above.id);
+    let upline = Some(pb::AffiliateSelector { selector: Some(selector) });
+    let request = pb::SetUplineRequest { affiliate: ann.clone(), upline, ..Default::default() };
+    client.affiliates.set_upline(request).await.unwrap();
     let pending = pb::RecordSaleRequest {
         event_id: "held".to_owned(),
         external_id: "user-9".to_owned(),
@@ -204,7 +214,26 @@ async fn furnish(client: &mut Client) -> pb::Enrollment {
         }
     }
     offer(client, selector).await;
+    group(client).await;
     enrollment
+}
+
+/// Creates, changes and archives a group of affiliates.
+async fn group(client: &mut Client) {
+    let request = pb::CreateAffiliateGroupRequest {
+        display_name: "Gold".to_owned(),
+        note: "note of ann".to_owned(),
+        ..Default::default()
+    };
+    let group = client.affiliates.create_affiliate_group(request).await.unwrap().into_inner().group.unwrap();
+    let request = pb::UpdateAffiliateGroupRequest {
+        group: Some(pb::AffiliateGroup { display_name: "Silver".to_owned(), ..group.clone() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["display_name".to_owned()] }),
+        ..Default::default()
+    };
+    client.affiliates.update_affiliate_group(request).await.unwrap();
+    let request = pb::ArchiveAffiliateGroupRequest { group_id: group.id, ..Default::default() };
+    client.affiliates.archive_affiliate_group(request).await.unwrap();
 }
 
 /// Creates and changes an item and an offer. The affiliate claims the offer, and the claim is given back.
@@ -443,6 +472,11 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let found = client.affiliates.get_coupon(request).await.unwrap().into_inner().coupon.unwrap();
             Subject::Coupon(pb::Coupon { code: String::new(), note: String::new(), ..found })
         }
+        Subject::AffiliateGroup(row) => {
+            let request = pb::GetAffiliateGroupRequest { group_id: row.id.clone() };
+            let found = client.affiliates.get_affiliate_group(request).await.unwrap().into_inner().group.unwrap();
+            Subject::AffiliateGroup(pb::AffiliateGroup { note: String::new(), ..found })
+        }
         Subject::Item(row) => {
             let selector = Some(pb::item_selector::Selector::Id(row.id.clone()));
             let request = pb::GetItemRequest { item: Some(pb::ItemSelector { selector }) };
@@ -498,6 +532,7 @@ fn id_of(subject: &Subject) -> String {
         Subject::Enrollment(row) => row.id.clone(),
         Subject::Link(row) => row.id.clone(),
         Subject::Coupon(row) => row.id.clone(),
+        Subject::AffiliateGroup(row) => row.id.clone(),
         Subject::Item(row) => row.id.clone(),
         Subject::Offer(row) => row.id.clone(),
         Subject::Lead(row) => row.id.clone(),

@@ -10,8 +10,8 @@ use headwater::deadline::Deadline;
 use headwater::domain::account::KeyKind;
 use headwater::domain::event::{EventKind, FeedPlace};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId, LeadId, LinkId,
-    OfferId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
+    LeadId, LinkId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::money::{Currency, Rounding};
 use headwater::store::Identity;
@@ -90,6 +90,7 @@ fn every_parser(text: &str) {
     one_spelling::<EnrollmentId>(text);
     one_spelling::<LinkId>(text);
     one_spelling::<CouponId>(text);
+    one_spelling::<AffiliateGroupId>(text);
     one_spelling::<ItemId>(text);
     one_spelling::<OfferId>(text);
     one_spelling::<ClickId>(text);

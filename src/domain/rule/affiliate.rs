@@ -1,20 +1,23 @@
 //! The rules of affiliates.
 
 mod erase;
+mod upline;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use erase::EraseAffiliate;
+pub use upline::SetUpline;
 
 use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
 use crate::domain::affiliate::{
     Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, PendingRewards, Profile,
 };
+use crate::domain::affiliate_group::AffiliateGroup;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 
@@ -37,6 +40,10 @@ pub struct CreateAffiliate {
     pub state: AffiliateState,
     /// Whether the email address is known to be the affiliate's.
     pub email_verified: bool,
+    /// Who brought the affiliate.
+    pub upline: Option<AffiliateSelector>,
+    /// The group to put the affiliate into.
+    pub group_id: Option<AffiliateGroupId>,
     /// The affiliate's first enrollment.
     pub enrollment: NewEnrollment,
 }
@@ -45,6 +52,12 @@ impl CreateAffiliate {
     /// Adds the rows that [`make`] needs, except the program.
     pub(super) fn needs_of_names(&self, account: AccountId, needs: &mut Needs) {
         self.names().for_each(|(_, name)| needs.affiliate(account, &name));
+        if let Some(upline) = &self.upline {
+            needs.affiliate_with_uplines(account, upline);
+        }
+        if let Some(group_id) = self.group_id {
+            needs.row::<AffiliateGroup>((account, group_id));
+        }
         self.enrollment.needs_of_codes(account, needs);
     }
 
@@ -87,6 +100,13 @@ pub(super) fn make(
     for (field, name) in wanted.names() {
         name_is_free(context, field, &name, None)?;
     }
+    let upline_id = match &wanted.upline {
+        Some(upline) => Some(upline::checked(context, upline, None)?),
+        None => None,
+    };
+    if let Some(group_id) = wanted.group_id {
+        context.set.active_group(context.account_id, group_id)?;
+    }
     let affiliate = Affiliate {
         id: AffiliateId::new(context.ids),
         account_id: context.account_id,
@@ -94,13 +114,16 @@ pub(super) fn make(
         email: wanted.email.clone(),
         first_name: wanted.first_name.clone(),
         last_name: wanted.last_name.clone(),
-        profile: wanted.profile.clone(),
+        profile: with_labels(context, &wanted.profile, enrollment)?,
         token_hash: wanted.token_hash,
         state: wanted.state,
         state_reason: String::new(),
         state_changed_at: None,
         pending_rewards: None,
         email_verified: wanted.email_verified,
+        upline_id,
+        group_id: wanted.group_id,
+        past_uplines: Vec::new(),
         version: 1,
         created_at: context.now,
         updated_at: context.now,
@@ -109,6 +132,18 @@ pub(super) fn make(
     context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
     let made = enrollment::make(context, &affiliate, enrollment)?;
     Ok(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon })
+}
+
+/// The profile in which the answers to the program's questions have the questions as labels, unless they have others.
+fn with_labels(context: &Context<'_>, profile: &Profile, enrollment: &NewEnrollment) -> Result<Profile, Refusal> {
+    let program = context.set.active_program(context.account_id, enrollment.program_id)?;
+    let mut profile = profile.clone();
+    for field in profile.custom_fields.iter_mut().filter(|field| field.label.is_empty()) {
+        if let Some(question) = program.questions.iter().find(|question| question.key == field.key) {
+            field.label.clone_from(&question.label);
+        }
+    }
+    Ok(profile)
 }
 
 /// Change an affiliate. A field that is `None` keeps its value.
@@ -132,6 +167,8 @@ pub struct UpdateAffiliate {
     pub metadata: Option<BTreeMap<String, String>>,
     /// Whether the email address is known to be the affiliate's. `None`: not if the address changes.
     pub email_verified: Option<bool>,
+    /// The group to put the affiliate into. `Some(None)`: none.
+    pub group_id: Option<Option<AffiliateGroupId>>,
 }
 
 impl UpdateAffiliate {
@@ -146,6 +183,9 @@ impl Rule for UpdateAffiliate {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.affiliate(account, &self.affiliate);
         self.names().for_each(|(_, name)| needs.affiliate(account, &name));
+        if let Some(Some(group_id)) = self.group_id {
+            needs.row::<AffiliateGroup>((account, group_id));
+        }
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -173,6 +213,13 @@ impl Rule for UpdateAffiliate {
         }
         if let Some(metadata) = &self.metadata {
             affiliate.profile.metadata.clone_from(metadata);
+        }
+        if let Some(group_id) = self.group_id {
+            // One that is in the group already stays in it, also if the group was archived.
+            if let Some(id) = group_id.filter(|_| group_id != affiliate.group_id) {
+                context.set.active_group(context.account_id, id)?;
+            }
+            affiliate.group_id = group_id;
         }
         affiliate.email_verified = self.email_verified.unwrap_or(affiliate.email_verified);
         Ok(put_changed(context, EventKind::AffiliateUpdated, affiliate))

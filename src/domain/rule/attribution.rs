@@ -7,7 +7,7 @@ use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{Conversion, Way};
-use crate::domain::enrollment::{Enrollment, EnrollmentState};
+use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
@@ -129,14 +129,25 @@ impl<'set> Runner<'set> {
         }
     }
 
+    /// The candidate of an enrollment's evidence. If its affiliate was moved to another program by then, it is one of the enrollment there.
     fn new(
         set: &'set WorkingSet,
         evidence: Evidence,
         enrollment: &'set Arc<Enrollment>,
         occurred_at: Time,
     ) -> Result<Self, Refusal> {
+        let (enrollment, standing) = match evidence {
+            Evidence::Lead(_) => {
+                let serving = set.serving_bound(enrollment, occurred_at)?;
+                (serving, serving.standing_of_bound_at(occurred_at))
+            }
+            _ => {
+                let serving = set.serving(enrollment, occurred_at)?;
+                (serving, serving.standing_at(occurred_at))
+            }
+        };
         let program = set.program(enrollment.account_id, enrollment.program_id)?;
-        let result = why_not_earning(enrollment, program, occurred_at);
+        let result = why_not_earning(standing, program, occurred_at);
         let (enrollment, program) = (Some(enrollment), Some(program.as_ref()));
         Ok(Self {
             evidence,
@@ -176,13 +187,14 @@ impl<'set> Runner<'set> {
     }
 }
 
-/// Why an enrollment does not earn from an event at this time, if so.
-pub fn why_not_earning(enrollment: &Enrollment, program: &Program, occurred_at: Time) -> Option<CandidateResult> {
-    let standing = enrollment.standing_at(occurred_at);
+/// Why an enrollment with this standing does not earn from an event at this time, if so.
+pub fn why_not_earning(standing: EnrollmentStanding, program: &Program, occurred_at: Time) -> Option<CandidateResult> {
     if standing.affiliate_state != AffiliateState::Active {
         Some(CandidateResult::AffiliateNotActive)
     } else if standing.state == EnrollmentState::Ended {
         Some(CandidateResult::EnrollmentEnded)
+    } else if standing.awaits_agreement {
+        Some(CandidateResult::AgreementNotAccepted)
     } else if program.is_archived_at(occurred_at) {
         Some(CandidateResult::ProgramArchived)
     } else {
@@ -190,17 +202,18 @@ pub fn why_not_earning(enrollment: &Enrollment, program: &Program, occurred_at: 
     }
 }
 
-/// Why an enrollment is not credited with an event, if so. A program credits only the kinds of custom events that its terms declared when
-/// the event happened.
+/// Why an enrollment is not credited with an event of a customer who is bound to it, if so. A program credits only the kinds of custom
+/// events that its terms declared when the event happened.
 pub(super) fn why_not_crediting(
     set: &WorkingSet,
     enrollment: &Enrollment,
-    program: &Program,
     event: &Conversion,
 ) -> Result<Option<CandidateResult>, Refusal> {
+    let program = set.program(enrollment.account_id, enrollment.program_id)?;
     let is_declared = declares(set, program, &event.order.custom_kind, event.occurred_at)?;
     let fault = (!is_declared).then_some(CandidateResult::KindNotDeclared);
-    Ok(why_not_earning(enrollment, program, event.occurred_at).or(fault))
+    let standing = enrollment.standing_of_bound_at(event.occurred_at);
+    Ok(why_not_earning(standing, program, event.occurred_at).or(fault))
 }
 
 /// Whether a program declared this kind of custom event at a time. Events of other kinds than custom events need no declaration.

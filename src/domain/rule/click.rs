@@ -58,11 +58,12 @@ impl Rule for RecordClick {
         };
         let unknown = || Refusal::not_found(Resource::Link, name);
         let link = found.ok_or_else(unknown)?;
-        let enrollment = context.set.enrollment(account_id, link.enrollment_id)?;
-        let program = context.set.program(account_id, enrollment.program_id)?;
         // A click is judged by what its link was when it happened.
         let occurred_at = self.occurred_at.unwrap_or(context.now);
-        if link.is_revoked_at(occurred_at) || why_not_earning(enrollment, program, occurred_at).is_some() {
+        let enrollment = context.set.serving(context.set.enrollment(account_id, link.enrollment_id)?, occurred_at)?;
+        let program = context.set.program(account_id, enrollment.program_id)?;
+        let standing = enrollment.standing_at(occurred_at);
+        if link.is_revoked_at(occurred_at) || why_not_earning(standing, program, occurred_at).is_some() {
             return Err(unknown());
         }
         let destination_url = context.set.destination(link, enrollment)?.to_owned();

@@ -6,12 +6,14 @@ use super::context::{Context, Rule};
 use super::link;
 use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
-use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
 use crate::domain::coupon::Coupon;
-use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding};
+use crate::domain::enrollment::{
+    Acceptance, Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
+};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
-use crate::domain::program::{Commission, Program};
+use crate::domain::program::{Commission, Program, Question};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 
@@ -32,6 +34,17 @@ pub struct NewEnrollment {
     pub landing_url: String,
     /// The affiliate's own commission. `None`: the program's.
     pub commission_override: Option<Commission>,
+    /// What the affiliate has accepted of the program's agreement.
+    pub acceptance: Option<NewAcceptance>,
+}
+
+/// A version of a program's agreement that an affiliate accepts now.
+#[derive(Debug, Clone)]
+pub struct NewAcceptance {
+    /// The version.
+    pub version: i32,
+    /// Where it is accepted; may be empty.
+    pub source: String,
 }
 
 impl NewEnrollment {
@@ -80,16 +93,23 @@ impl Rule for EnrollAffiliate {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let affiliate = Arc::clone(context.set.living_affiliate(context.account_id, &self.affiliate)?);
-        let affiliate_id = affiliate.id;
-        let program_id = context.set.active_program(context.account_id, self.enrollment.program_id)?.id;
-        let made = match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
-            Some(other) if other.state == EnrollmentState::Active => {
-                return Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id });
-            }
-            Some(ended) => reopen(context, &ended, &self.enrollment)?,
-            None => make(context, &affiliate, &self.enrollment)?,
-        };
+        let made = make_or_reopen(context, &affiliate, &self.enrollment)?;
         Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: made.coupon }))
+    }
+}
+
+/// Enrolls an affiliate in a program in which it is not. An ended enrollment in it is opened again.
+fn make_or_reopen(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
+    let affiliate_id = affiliate.id;
+    let program = context.set.active_program(context.account_id, wanted.program_id)?;
+    check_application(affiliate, program)?;
+    let program_id = program.id;
+    match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
+        Some(other) if other.state == EnrollmentState::Active => {
+            Err(Refusal::AlreadyEnrolled { affiliate_id, program_id, enrollment_id: other.id })
+        }
+        Some(ended) => reopen(context, &ended, wanted),
+        None => make(context, affiliate, wanted),
     }
 }
 
@@ -101,8 +121,10 @@ pub(super) struct Made {
 
 /// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
 pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
-    let program_id = context.set.active_program(context.account_id, wanted.program_id)?.id;
-    let enrollment = Enrollment {
+    let program = context.set.active_program(context.account_id, wanted.program_id)?;
+    check_application(affiliate, program)?;
+    let program_id = program.id;
+    let mut enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
         account_id: context.account_id,
         affiliate_id: affiliate.id,
@@ -115,8 +137,12 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
         created_at: context.now,
         updated_at: context.now,
         ended_at: None,
+        moved: None,
+        awaits_agreement: false,
+        acceptances: Vec::new(),
         past: Vec::new(),
     };
+    note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     check_override(context, &enrollment)?;
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
     put_link(context, &enrollment)?;
@@ -179,8 +205,10 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         state: EnrollmentState::Active,
         updated_at: context.now,
         ended_at: None,
+        moved: None,
         ..ended.clone()
     };
+    note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     enrollment.keep_past(ended, context.now);
     check_override(context, &enrollment)?;
     if let Some(ref_id) = &wanted.ref_id {
@@ -207,6 +235,87 @@ fn set_ref_id(context: &Context<'_>, enrollment: &mut Enrollment, ref_id: &str) 
     }
     ref_id.clone_into(&mut enrollment.ref_id);
     Ok(())
+}
+
+/// Refuses an application that the program does not take, or that does not answer what the program asks.
+fn check_application(affiliate: &Affiliate, program: &Program) -> Result<(), Refusal> {
+    if affiliate.state != AffiliateState::Applied {
+        return Ok(());
+    }
+    if program.is_private {
+        return Err(Refusal::ProgramPrivate { program_id: program.id });
+    }
+    let is_answered = |question: &Question| {
+        let mut fields = affiliate.profile.custom_fields.iter();
+        fields.any(|field| field.key == question.key && !field.value.is_empty())
+    };
+    let asked = program.questions.iter().filter(|question| question.is_required);
+    let missing: Vec<&str> =
+        asked.filter(|question| !is_answered(question)).map(|question| question.key.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let problem = format!("must answer the program's required questions; add values for: {}", missing.join(", "));
+    Err(Refusal::InvalidField { field: Field::CustomFields, problem })
+}
+
+/// Lets an enrollment that begins wait for what its program requires, unless the affiliate has accepted a version of it.
+fn note_agreement(
+    context: &Context<'_>,
+    enrollment: &mut Enrollment,
+    accepted: Option<&NewAcceptance>,
+) -> Result<(), Refusal> {
+    let program = context.get::<Program, _>(enrollment.program_id)?;
+    enrollment.awaits_agreement = program.requires_agreement() && enrollment.acceptances.is_empty();
+    match accepted {
+        Some(accepted) => accept(context, enrollment, accepted),
+        None => Ok(()),
+    }
+}
+
+/// Keeps an acceptance, which must be one of the newest version. The same version is kept once.
+fn accept(context: &Context<'_>, enrollment: &mut Enrollment, accepted: &NewAcceptance) -> Result<(), Refusal> {
+    let program = context.get::<Program, _>(enrollment.program_id)?;
+    let current_version = program.agreement.as_ref().map_or(0, |agreement| agreement.version);
+    if current_version != accepted.version {
+        return Err(Refusal::AgreementVersion { program_id: program.id, current_version });
+    }
+    if enrollment.acceptances.last().is_none_or(|last| last.version != accepted.version) {
+        let (version, source) = (accepted.version, accepted.source.clone());
+        enrollment.accept(Acceptance { version, accepted_at: context.now, source });
+    }
+    Ok(())
+}
+
+/// Say that an affiliate has accepted the program's agreement.
+#[derive(Debug, Clone)]
+pub struct AcceptAgreement {
+    /// The affiliate's enrollment in the program.
+    pub id: EnrollmentId,
+    /// What it has accepted.
+    pub acceptance: NewAcceptance,
+}
+
+impl Rule for AcceptAgreement {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = Arc::clone(context.set.active_enrollment(context.account_id, self.id)?);
+        let mut enrollment = before.as_ref().clone();
+        accept(context, &mut enrollment, &self.acceptance)?;
+        let enrollment = if enrollment == *before {
+            before
+        } else {
+            enrollment.keep_past(&before, context.now);
+            enrollment.updated_at = context.now;
+            put(context, EventKind::EnrollmentUpdated, enrollment)
+        };
+        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+    }
 }
 
 fn check_override(context: &Context<'_>, enrollment: &Enrollment) -> Result<(), Refusal> {
@@ -277,16 +386,56 @@ impl Rule for EndEnrollment {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let mut enrollment = Arc::clone(context.get::<Enrollment, _>(self.id)?);
-        if enrollment.state == EnrollmentState::Active {
-            let mut ended = Enrollment {
-                state: EnrollmentState::Ended,
-                ended_at: Some(context.now),
-                updated_at: context.now,
-                ..enrollment.as_ref().clone()
-            };
-            ended.keep_past(&enrollment, context.now);
-            enrollment = put(context, EventKind::EnrollmentEnded, ended);
+        // One that was moved goes on in the other program, until it is ended itself.
+        if enrollment.state == EnrollmentState::Active || enrollment.moved.is_some() {
+            enrollment = end(context, &enrollment, None);
         }
         Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+    }
+}
+
+/// Ends an enrollment. `moved` says which one earns in its place, if any.
+fn end(context: &mut Context<'_>, before: &Enrollment, moved: Option<Moved>) -> Arc<Enrollment> {
+    let mut ended = Enrollment {
+        state: EnrollmentState::Ended,
+        ended_at: Some(context.now),
+        updated_at: context.now,
+        moved,
+        ..before.clone()
+    };
+    ended.keep_past(before, context.now);
+    put(context, EventKind::EnrollmentEnded, ended)
+}
+
+/// Move an affiliate from one program to another: end an enrollment, and let another one earn in its place.
+#[derive(Debug, Clone)]
+pub struct MoveEnrollment {
+    /// The enrollment to end.
+    pub id: EnrollmentId,
+    /// The enrollment in the other program.
+    pub enrollment: NewEnrollment,
+    /// What becomes of the customers who are bound to the ended one.
+    pub leads: MovedLeads,
+}
+
+impl Rule for MoveEnrollment {
+    type Answer = Arc<EnrollmentOutcome>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Enrollment>((account, self.id));
+        self.enrollment.needs(account, needs);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let account_id = context.account_id;
+        let before = Arc::clone(context.set.active_enrollment(account_id, self.id)?);
+        let selector = AffiliateSelector::Id(before.affiliate_id);
+        // The request names the enrollment, and that leads to the affiliate.
+        context.set.wanted().affiliate(account_id, &selector);
+        let affiliate = Arc::clone(context.set.living_affiliate(account_id, &selector)?);
+        let made = make_or_reopen(context, &affiliate, &self.enrollment)?;
+        let moved = Moved { to: made.enrollment.enrollment.id, leads: self.leads };
+        end(context, &before, Some(moved));
+        Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: None }))
     }
 }

@@ -4,6 +4,7 @@
 mod account;
 mod account_email;
 mod affiliate;
+mod affiliate_group;
 mod attribution;
 mod click;
 mod command;
@@ -33,7 +34,7 @@ pub use attribution::{Referral, SentRefId, why_not_earning};
 pub use command::*;
 pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};
-pub use enrollment::NewEnrollment;
+pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;
 pub use newcomer::{CodeHolder, IfMissing};
 pub use program::applicable_terms;

@@ -6,7 +6,9 @@ use super::context::{Context, Rule};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Overflow};
-use crate::domain::program::{Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach};
+use crate::domain::program::{
+    Agreement, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
+};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
@@ -52,6 +54,12 @@ pub struct CreateProgram {
     pub hosts: Vec<String>,
     /// Whether to make it the account's default program.
     pub is_default: bool,
+    /// What its affiliates agree to. The version is not read.
+    pub agreement: Option<Agreement>,
+    /// What applicants are asked.
+    pub questions: Vec<Question>,
+    /// Whether it takes no applications.
+    pub is_private: bool,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
@@ -69,7 +77,7 @@ impl Rule for CreateProgram {
         if is_default {
             depose_default(context)?;
         }
-        let program = Program {
+        let mut program = Program {
             id: ProgramId::new(context.ids),
             account_id: context.account_id,
             display_name: self.display_name.clone(),
@@ -78,12 +86,18 @@ impl Rule for CreateProgram {
             hosts: self.hosts.clone(),
             is_default,
             state: ProgramState::Active,
+            agreement: None,
+            questions: self.questions.clone(),
+            is_private: self.is_private,
             terms_version: 1,
             version: 1,
             created_at: context.now,
             updated_at: context.now,
             archived_at: None,
         };
+        if let Some(agreement) = &self.agreement {
+            program.set_agreement(agreement);
+        }
         let terms = context.put(Terms {
             account_id: context.account_id,
             program_id: program.id,
@@ -108,6 +122,12 @@ pub struct UpdateProgram {
     pub landing_url: Option<String>,
     /// The hosts that links may lead to from now on. Links that were made before stay as they are.
     pub hosts: Option<Vec<String>>,
+    /// What its affiliates agree to. The version is not read.
+    pub agreement: Option<Agreement>,
+    /// What applicants are asked from now on.
+    pub questions: Option<Vec<Question>>,
+    /// Whether it takes no applications from now on.
+    pub is_private: Option<bool>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -137,6 +157,13 @@ impl Rule for UpdateProgram {
         if let Some(hosts) = &self.hosts {
             program.hosts.clone_from(hosts);
         }
+        if let Some(agreement) = &self.agreement {
+            program.set_agreement(agreement);
+        }
+        if let Some(questions) = &self.questions {
+            program.questions.clone_from(questions);
+        }
+        program.is_private = self.is_private.unwrap_or(program.is_private);
         if self.make_default && !program.is_default {
             depose_default(context)?;
             program.is_default = true;

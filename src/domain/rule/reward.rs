@@ -237,7 +237,8 @@ impl CreateReward {
                 let lead = set.find_lead(account_id, selector)?;
                 let lead = lead.ok_or_else(|| Refusal::not_found(Resource::Lead, selector))?;
                 let credit = lead.credits().first().ok_or(Refusal::LeadNotBound { lead_id: lead.id })?;
-                Ok((Arc::clone(set.enrollment(account_id, credit.enrollment_id)?), Some(lead.id)))
+                let bound = set.enrollment(account_id, credit.enrollment_id)?;
+                Ok((Arc::clone(set.serving_bound(bound, context.now)?), Some(lead.id)))
             }
             Recipient::Enrollment(id) => Ok((Arc::clone(set.enrollment(account_id, *id)?), None)),
             Recipient::RefId(ref_id) => {

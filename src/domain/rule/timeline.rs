@@ -49,10 +49,11 @@ pub(super) fn claim_of(
 }
 
 /// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments, to archived programs and
-/// to affiliates who are not active.
+/// to affiliates who are not active or have not accepted what they must.
 pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
-    use CandidateResult::{AffiliateNotActive, EnrollmentEnded, ProgramArchived};
-    let is_over = |result| matches!(result, EnrollmentEnded | ProgramArchived | AffiliateNotActive);
+    use CandidateResult::{AffiliateNotActive, AgreementNotAccepted, EnrollmentEnded, ProgramArchived};
+    let is_over =
+        |result| matches!(result, EnrollmentEnded | ProgramArchived | AffiliateNotActive | AgreementNotAccepted);
     let bindings = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Lead(lead.id));
     bindings.map(|candidate| candidate.result).all(is_over)
 }
@@ -125,17 +126,17 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
     let mut claim = None;
     let mut by_binding = Vec::new();
     for credit in &binding.credits {
-        let enrollment = Arc::clone(set.enrollment(lead.account_id, credit.enrollment_id)?);
-        let program = set.program(lead.account_id, credit.program_id)?;
+        let bound = set.enrollment(lead.account_id, credit.enrollment_id)?;
+        let enrollment = Arc::clone(set.serving_bound(bound, sale.occurred_at)?);
         let result = if binding.is_later_than(sale.occurred_at) {
             CandidateResult::AfterConversion
         } else {
-            attribution::why_not_crediting(set, &enrollment, program, sale)?.unwrap_or(CandidateResult::Won)
+            attribution::why_not_crediting(set, &enrollment, sale)?.unwrap_or(CandidateResult::Won)
         };
         by_binding.push(Candidate {
             evidence: Evidence::Lead(lead.id),
-            affiliate_id: Some(credit.affiliate_id),
-            enrollment_id: Some(credit.enrollment_id),
+            affiliate_id: Some(enrollment.affiliate_id),
+            enrollment_id: Some(enrollment.id),
             result,
             sub_id: String::new(),
         });

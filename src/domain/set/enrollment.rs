@@ -6,9 +6,13 @@ use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::enrollment::{Enrollment, EnrollmentState};
+use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::time::Time;
+
+/// How many moves are followed from one enrollment: more than an account has programs between which it moves affiliates.
+const MOVES_MAX: usize = 100;
 
 impl Kind for Enrollment {
     type Key = (AccountId, EnrollmentId);
@@ -51,6 +55,39 @@ impl WorkingSet {
             EnrollmentState::Active => Ok(enrollment),
             EnrollmentState::Ended => Err(Refusal::EnrollmentEnded { enrollment_id: id }),
         }
+    }
+
+    /// The enrollment that earns in place of this one at a time: the one to which the affiliate was moved by then, or else itself.
+    pub fn serving<'set>(
+        &'set self,
+        enrollment: &'set Arc<Enrollment>,
+        time: Time,
+    ) -> Result<&'set Arc<Enrollment>, Refusal> {
+        self.moved_to(enrollment, |row| row.standing_at(time))
+    }
+
+    /// The enrollment that earns at a time from the customers who are bound to this one.
+    pub fn serving_bound<'set>(
+        &'set self,
+        enrollment: &'set Arc<Enrollment>,
+        time: Time,
+    ) -> Result<&'set Arc<Enrollment>, Refusal> {
+        self.moved_to(enrollment, |row| row.standing_of_bound_at(time))
+    }
+
+    fn moved_to<'set>(
+        &'set self,
+        enrollment: &'set Arc<Enrollment>,
+        standing: impl Fn(&Enrollment) -> EnrollmentStanding,
+    ) -> Result<&'set Arc<Enrollment>, Refusal> {
+        let mut serving = enrollment;
+        // Each move leads to an enrollment that was active then, so the moves of one time make no circle. A clock that was set back may
+        // say otherwise.
+        for _ in 0..MOVES_MAX {
+            let Some(moved) = standing(serving).moved else { break };
+            serving = self.existing::<Enrollment>(&(enrollment.account_id, moved.to))?;
+        }
+        Ok(serving)
     }
 
     /// The affiliate's enrollments, ended or not, in no order.

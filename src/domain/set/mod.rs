@@ -6,6 +6,7 @@
 
 mod account;
 mod affiliate;
+mod affiliate_group;
 mod audit;
 mod balances;
 mod click;

@@ -10,8 +10,8 @@ use hashbrown::{HashMap, HashSet};
 use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId, ProgramId,
-    RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
+    LinkId, ProgramId, RewardId,
 };
 use crate::domain::lead::LeadSelector;
 
@@ -224,6 +224,8 @@ names! {
     claimed_pages: Index<(AccountId, String), LinkId>,
     /// All coupons that ever had a code.
     coupon_codes: Lists<(AccountId, String), CouponId>,
+    /// Active groups of affiliates by name.
+    group_names: Index<(AccountId, String), AffiliateGroupId>,
     /// Active items by SKU.
     item_skus: Index<(AccountId, String), ItemId>,
     /// Leads by each of their names.

@@ -22,6 +22,8 @@ pub struct NeededNames {
     pub coupon_counts: BTreeSet<(AccountId, AffiliateSelector)>,
     /// Affiliates whose enrollments are needed. Filled once the affiliates are found.
     pub enrollments_of: BTreeSet<(AccountId, AffiliateId)>,
+    /// Affiliates who are needed with all affiliates above them.
+    pub with_uplines: BTreeSet<(AccountId, AffiliateSelector)>,
     /// Affiliates whose links and coupons are needed.
     pub code_holders: BTreeSet<(AccountId, AffiliateSelector)>,
     /// The same affiliates once they are found. Links are read by them, and then coupons.
@@ -34,6 +36,8 @@ pub struct NeededNames {
     pub claimed_pages: BTreeSet<(AccountId, String)>,
     /// Coupons by code, removed ones too.
     pub coupon_codes: BTreeSet<(AccountId, String)>,
+    /// Groups of affiliates by name.
+    pub group_names: BTreeSet<(AccountId, String)>,
     /// Items by SKU.
     pub item_skus: BTreeSet<(AccountId, String)>,
     /// Visitors whose clicks are needed, by tracking id.

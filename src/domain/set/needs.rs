@@ -19,6 +19,12 @@ impl Needs {
         self.names.affiliates.insert((account, selector.clone()));
     }
 
+    /// An affiliate, by any of its names, with all affiliates above it.
+    pub fn affiliate_with_uplines(&mut self, account: AccountId, selector: &AffiliateSelector) {
+        self.affiliate(account, selector);
+        self.names.with_uplines.insert((account, selector.clone()));
+    }
+
     /// All links and coupons of an affiliate.
     pub fn codes_of(&mut self, account: AccountId, selector: &AffiliateSelector) {
         self.names.code_holders.insert((account, selector.clone()));
@@ -45,6 +51,11 @@ impl Needs {
     /// A coupon, by code.
     pub fn coupon_code(&mut self, account: AccountId, code: &str) {
         self.names.coupon_codes.insert((account, code.to_owned()));
+    }
+
+    /// An active group of affiliates, by name.
+    pub fn group_name(&mut self, account: AccountId, name: &str) {
+        self.names.group_names.insert((account, name.to_owned()));
     }
 
     /// An active item, by SKU.

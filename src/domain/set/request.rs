@@ -104,7 +104,8 @@ impl WorkingSet {
         let kept = kept.enrollment.as_ref();
         let now = self.existing::<Enrollment>(&(kept.account_id, kept.id))?;
         let (ref_id, landing_url) = (now.ref_id.clone(), now.landing_url.clone());
-        let enrollment = Enrollment { ref_id, landing_url, ..kept.clone() };
+        let acceptances = now.acceptances.clone();
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, ..kept.clone() };
         let landing_url = self.landing_url(&enrollment)?.to_owned();
         Ok(EnrollmentWithLanding { enrollment: Arc::new(enrollment), landing_url })
     }

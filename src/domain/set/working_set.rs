@@ -25,6 +25,7 @@ macro_rules! for_all_kinds {
             api_keys: $crate::domain::account::ApiKey,
             mails: $crate::domain::mail::Mail,
             audit_entries: $crate::domain::audit::AuditEntry,
+            affiliate_groups: $crate::domain::affiliate_group::AffiliateGroup,
             affiliates: $crate::domain::affiliate::Affiliate,
             leads: $crate::domain::lead::Lead,
             unmatched_sales: $crate::domain::lead::UnmatchedSale,

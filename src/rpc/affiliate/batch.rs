@@ -1,6 +1,6 @@
 //! BatchChangeAffiliates: up to 1,000 changes of affiliates in one call. Each gets the answer that the single call would have got.
 
-use super::change::settle_pending;
+use super::change::{SELECTED_PATHS, settle_pending};
 use crate::app::Answer;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::outcome::Outcome;
@@ -112,9 +112,16 @@ async fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<
                 result::<pb::EnrollAffiliateRequest>(answer, asking).map(ItemResult::Enroll)
             }))
         }
+        Some(Item::Update(message)) => {
+            let item = read(call, message, message.read(asking)?.0, |answer, asking| {
+                result::<pb::UpdateAffiliateRequest>(answer, asking).map(ItemResult::Update)
+            });
+            let paths = if message.selector.is_some() { SELECTED_PATHS } else { item.paths };
+            Ok(ReadItem { paths, ..item })
+        }
         None => {
             let mut fields = Fields::default();
-            fields.wrong("item", "must have one of approve, reject, deactivate and enroll");
+            fields.wrong("item", "must have one of approve, reject, deactivate, enroll and update");
             Err(fields.into_error())
         }
     }

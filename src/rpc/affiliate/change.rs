@@ -28,12 +28,13 @@ const REASON_LENGTH_MAX: usize = 500;
 /// How many rewards are denied or held in one transaction.
 const SETTLED_AT_ONCE: u64 = 500;
 
-const UPDATE_PATHS: [&str; 7] =
-    ["email", "external_id", "first_name", "last_name", "profile", "email_verified", "metadata"];
+const UPDATE_PATHS: [&str; 8] =
+    ["email", "external_id", "first_name", "last_name", "profile", "email_verified", "metadata", "group_id"];
 
 /// The paths of an update whose affiliate is selected by another name than the id.
-const SELECTED_PATHS: FieldPaths = &[
+pub(super) const SELECTED_PATHS: FieldPaths = &[
     (Field::Affiliate, "selector"),
+    (Field::GroupId, "affiliate.group_id"),
     (Field::Etag, "affiliate.etag"),
     (Field::Email, "affiliate.email"),
     (Field::ExternalId, "affiliate.external_id"),
@@ -45,6 +46,7 @@ impl Change for pb::UpdateAffiliateRequest {
 
     const PATHS: FieldPaths = &[
         (Field::Affiliate, "affiliate.id"),
+        (Field::GroupId, "affiliate.group_id"),
         (Field::Etag, "affiliate.etag"),
         (Field::Email, "affiliate.email"),
         (Field::ExternalId, "affiliate.external_id"),
@@ -89,6 +91,7 @@ impl Change for pb::UpdateAffiliateRequest {
             let profile = has("profile").then(|| fields.within("profile", |fields| profile::read(fields, &sent)));
             let metadata = has("metadata").then(|| fields.metadata("metadata", &values.metadata));
             let email_verified = has("email_verified").then_some(values.email_verified);
+            let group_id = has("group_id").then(|| fields.optional_id("group_id", &values.group_id));
             Some(UpdateAffiliate {
                 affiliate: affiliate?,
                 etag: etag(&values.etag),
@@ -99,6 +102,7 @@ impl Change for pb::UpdateAffiliateRequest {
                 profile,
                 metadata,
                 email_verified,
+                group_id,
             })
         });
         Ok((fields.complete(rule)?, ()))
@@ -145,6 +149,9 @@ fn canonical_update<'message>(
         state_reason: canonical::unread(&sent.state_reason),
         state_time: canonical::unread(&sent.state_time),
         pending_rewards: canonical::unread(&sent.pending_rewards),
+        upline_affiliate_id: canonical::unread(&sent.upline_affiliate_id),
+        past_uplines: canonical::unread(&sent.past_uplines),
+        group_id: mask.field("group_id", &sent.group_id, |_| None),
         email_verified: mask.field("email_verified", &sent.email_verified, |_| None),
         metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values);
         as_sent: etag,

@@ -13,8 +13,8 @@ const SOCIAL_PROFILES_MAX: usize = 20;
 const NETWORK_LENGTH_MAX: usize = 40;
 
 /// The maximum number of the merchant's own fields.
-const CUSTOM_FIELDS_MAX: usize = 50;
-const CUSTOM_KEY_LENGTH_MAX: usize = 40;
+pub(in crate::rpc) const CUSTOM_FIELDS_MAX: usize = 50;
+pub(in crate::rpc) const CUSTOM_KEY_LENGTH_MAX: usize = 40;
 
 /// Reads a profile. The metadata is left empty.
 pub(super) fn read(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile {
@@ -113,7 +113,7 @@ fn country_code(fields: &mut Fields, text: &str) -> String {
 }
 
 /// Whether a text is a name for programs: lower-case letters, digits, `-` and `_`.
-fn is_name(text: &str, length_max: usize) -> bool {
+pub(in crate::rpc) fn is_name(text: &str, length_max: usize) -> bool {
     let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     (1..=length_max).contains(&text.len()) && text.bytes().all(is_fit)
 }

@@ -2,10 +2,11 @@
 
 use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
+use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
-use crate::domain::enrollment::EnrollmentState;
+use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::event::EventKind;
 use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
@@ -77,7 +78,9 @@ wire_enums! {
     AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
     PendingRewards = PendingRewards { Keep, Deny, Hold }
     EnrollmentState = EnrollmentState { Active, Ended }
+    MovedLeads = MovedLeads { Follow, Stay }
     LinkState = LinkState { Active, Revoked }
+    AffiliateGroupState = AffiliateGroupState { Active, Archived }
     ItemState = ItemState { Active, Archived }
     OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
@@ -93,6 +96,7 @@ wire_enums! {
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
         Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver, KindNotDeclared,
+        AgreementNotAccepted,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
@@ -105,6 +109,7 @@ wire_enums! {
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
+        AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

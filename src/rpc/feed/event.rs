@@ -10,8 +10,8 @@ use super::message::write_entry;
 use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId,
-    RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId,
+    OfferId, ProgramId, RewardId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -20,7 +20,9 @@ use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::{account, affiliate, conversion, coupon, enrollment, item, lead, link, offer, program, reward};
+use crate::rpc::{
+    account, affiliate, affiliate_group, conversion, coupon, enrollment, item, lead, link, offer, program, reward,
+};
 
 /// The default number of events in a message of a stream.
 const BATCH_EVENTS_DEFAULT: i64 = 100;
@@ -195,6 +197,7 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         EnrollmentId,
         LinkId,
         CouponId,
+        AffiliateGroupId,
         ItemId,
         OfferId,
         LeadId,
@@ -280,6 +283,7 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),
         EventImage::Link(link) => Subject::Link(link::image(&link.row)),
         EventImage::Coupon(coupon) => Subject::Coupon(coupon::image(&coupon.row)),
+        EventImage::AffiliateGroup(row) => Subject::AffiliateGroup(affiliate_group::image(row)),
         EventImage::Item(row) => Subject::Item(item::image(row)),
         EventImage::Offer(row) => Subject::Offer(offer::render(row)),
         EventImage::Lead(row) => Subject::Lead(lead::image(row)),

@@ -19,6 +19,9 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub ended_at: Option<i64>,
+    pub moved: Option<String>,
+    pub awaits_agreement: bool,
+    pub acceptances: Option<String>,
     pub past: Option<String>,
 }
 

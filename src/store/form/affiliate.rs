@@ -6,9 +6,9 @@ use super::coupon::CouponForm;
 use super::enrollment::EnrollmentWithLandingForm;
 use super::field::Text;
 use crate::domain::affiliate::{
-    Affiliate, AffiliateOutcome, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile,
+    Affiliate, AffiliateOutcome, AffiliateState, CustomField, PastUpline, PendingRewards, PostalAddress, Profile,
 };
-use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId};
 use crate::domain::time::Time;
 
 form! {
@@ -28,6 +28,8 @@ form! {
         state_reason: Text<'a>,
         state_changed_at: Option<Time>,
         pending_rewards: Option<PendingRewards>,
+        upline_id: Option<AffiliateId>,
+        group_id: Option<AffiliateGroupId>,
     }
     unless_usual {
         state: AffiliateState = AffiliateState::Active,
@@ -36,6 +38,17 @@ form! {
     }
     left_out {
         token_hash: [0; 32],
+        past_uplines: Vec::new(),
+    }
+}
+
+form! {
+    /// The upline of an affiliate until a change.
+    PastUplineForm of PastUpline {
+        ended_at: Time,
+    }
+    unless_empty {
+        affiliate_id: Option<AffiliateId>,
     }
 }
 

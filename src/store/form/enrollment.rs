@@ -5,7 +5,8 @@ use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::enrollment::{
-    Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, PastStanding,
+    Acceptance, Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved,
+    MovedLeads, PastStanding,
 };
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::time::Time;
@@ -26,12 +27,15 @@ form! {
         landing_url: Text<'a>,
         commission_override: Option<CommissionForm>,
         ended_at: Option<Time>,
+        moved: Option<MovedForm>,
     }
     unless_usual {
         affiliate_state: AffiliateState = AffiliateState::Active,
+        awaits_agreement: bool = false,
     }
-    // Answers do not show the past. It is in a column of its own.
+    // Answers do not show the past, and get the present acceptances. Both are in columns of their own.
     left_out {
+        acceptances: Vec::new(),
         past: Vec::new(),
     }
 }
@@ -45,15 +49,36 @@ form! {
 }
 
 form! {
+    /// Where an affiliate was moved to.
+    MovedForm of Moved {
+        to: EnrollmentId,
+        leads: MovedLeads,
+    }
+}
+
+form! {
+    /// An affiliate's acceptance of the program's agreement.
+    AcceptanceForm<'a> of Acceptance {
+        version: i32,
+        accepted_at: Time,
+    }
+    unless_empty {
+        source: Text<'a>,
+    }
+}
+
+form! {
     /// The properties of an enrollment that decide what it earns.
     EnrollmentStandingForm of EnrollmentStanding {
         state: EnrollmentState,
     }
     unless_empty {
         commission_override: Option<CommissionForm>,
+        moved: Option<MovedForm>,
     }
     unless_usual {
         affiliate_state: AffiliateState = AffiliateState::Active,
+        awaits_agreement: bool = false,
     }
 }
 

@@ -9,10 +9,11 @@ use smallvec::SmallVec;
 
 use crate::domain::account::KeyKind;
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
+use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::coupon::CouponState;
-use crate::domain::enrollment::EnrollmentState;
+use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::id::TypedId;
 use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
@@ -134,8 +135,10 @@ as_they_are!(
     ConversionOutcome,
     CouponState,
     ItemState,
+    AffiliateGroupState,
     OfferState,
     EnrollmentState,
+    MovedLeads,
     KeyKind,
     LeadState,
     LinkState,

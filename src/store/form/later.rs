@@ -38,6 +38,7 @@ macro_rules! copies {
 copies! {
     "account.rs" account,
     "affiliate.rs" affiliate,
+    "affiliate_group.rs" affiliate_group,
     "attribution.rs" attribution,
     "click.rs" click,
     "conversion.rs" conversion,

@@ -36,14 +36,14 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use crate::domain::affiliate::Profile;
+use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
-use crate::domain::enrollment::PastStanding;
+use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::program::{Agreement, Commission, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 #[macro_use]
@@ -51,6 +51,7 @@ mod macros;
 
 mod account;
 mod affiliate;
+mod affiliate_group;
 mod attribution;
 mod click;
 mod conversion;
@@ -70,13 +71,13 @@ mod reward;
 mod tests;
 
 use account::ZoneSinceForm;
-use affiliate::ProfileForm;
+use affiliate::{PastUplineForm, ProfileForm};
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
-use enrollment::PastStandingForm;
+use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use program::{CommissionForm, TermsDraftForm};
+use program::{AgreementForm, CommissionForm, QuestionForm, TermsDraftForm};
 use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
@@ -101,12 +102,22 @@ kept! {
     TermsDraft: writes 1 TermsDraftForm<'_>;
     // enrollment.commission_override
     Commission: writes 1 CommissionForm;
+    // program.agreement
+    Agreement: writes 1 AgreementForm<'_>;
+    // program.questions
+    Vec<Question>: writes 1 Vec<QuestionForm<'_>>;
+    // enrollment.acceptances
+    Vec<Acceptance>: writes 1 Vec<AcceptanceForm<'_>>;
+    // enrollment.moved
+    Moved: writes 1 MovedForm;
     // enrollment.past
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
     // account.time_zones
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
+    // affiliate.past_uplines
+    Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details

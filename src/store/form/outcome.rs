@@ -15,6 +15,7 @@ enum_form! {
         Link(link: Box<super::link::LinkWithDestinationForm<'a>>),
         Coupon(coupon: Box<super::coupon::CouponForm<'a>>),
         Item(item: Box<super::item::ItemForm<'a>>),
+        AffiliateGroup(group: Box<super::affiliate_group::AffiliateGroupForm<'a>>),
         Offer(offer: Box<super::offer::OfferForm<'a>>),
         Claim(claim: Box<super::offer::ClaimOutcomeForm<'a>>),
         Click(click: super::click::ClickOutcomeForm<'a>),

@@ -5,7 +5,8 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::program::{
-    AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Terms, TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
+    TermsReach,
 };
 use crate::domain::time::Time;
 
@@ -27,6 +28,32 @@ form! {
     unless_empty {
         archived_at: Option<Time>,
         hosts: Vec<Text<'a>>,
+        agreement: Option<AgreementForm<'a>>,
+        questions: Vec<QuestionForm<'a>>,
+    }
+    unless_usual {
+        is_private: bool = false,
+    }
+}
+
+form! {
+    /// A question that applicants answer.
+    QuestionForm<'a> of Question {
+        key: Text<'a>,
+        label: Text<'a>,
+        is_required: bool,
+    }
+}
+
+form! {
+    /// The text that affiliates of a program agree to.
+    AgreementForm<'a> of Agreement {
+        version: i32,
+        is_required: bool,
+    }
+    unless_empty {
+        url: Text<'a>,
+        text: Text<'a>,
     }
 }
 

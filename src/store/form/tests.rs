@@ -5,15 +5,15 @@ use std::path::Path;
 
 use super::field::{FormOf, Text};
 use super::{Kept, later};
-use crate::domain::affiliate::Profile;
+use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
-use crate::domain::enrollment::PastStanding;
+use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::program::{Agreement, Commission, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 /// The golden texts of version 1 with the names of their files.
@@ -64,9 +64,22 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "enrollment_past" => {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
             }
+            "enrollment_acceptances" => {
+                read.extend(pass_through!(Vec<Acceptance>, Vec<later::enrollment::AcceptanceForm<'_>>, &text));
+            }
+            "program_agreement" => {
+                read.extend(pass_through!(Agreement, later::program::AgreementForm<'_>, &text));
+            }
+            "program_questions" => {
+                read.extend(pass_through!(Vec<Question>, Vec<later::program::QuestionForm<'_>>, &text));
+            }
+            "enrollment_moved" => read.extend(pass_through!(Moved, later::enrollment::MovedForm, &text)),
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
             "account_time_zones" => {
                 read.extend(pass_through!(Vec<ZoneSince>, Vec<later::account::ZoneSinceForm<'_>>, &text));
+            }
+            "affiliate_past_uplines" => {
+                read.extend(pass_through!(Vec<PastUpline>, Vec<later::affiliate::PastUplineForm>, &text));
             }
             "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {

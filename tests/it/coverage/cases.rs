@@ -4,6 +4,7 @@
 
 mod account;
 mod affiliate;
+mod affiliate_group;
 mod appointment;
 mod audit;
 mod batch;
@@ -95,6 +96,7 @@ fn wrong_enrollment() -> Json {
         "coupon_code": "SAVE\u{7}10",
         "landing_url": "shop.example",
         "commission_override": {"percent_ppm": 1_000_001},
+        "acceptance": {"version": 0, "source": long()},
     })
 }
 
@@ -135,9 +137,14 @@ impl Case {
     }
 
     /// An affiliate, by each of its names.
-    fn affiliate_reference(mut self) -> Self {
+    fn affiliate_reference(self) -> Self {
+        self.affiliate_reference_in("affiliate")
+    }
+
+    /// An affiliate in this field, by each of its names.
+    fn affiliate_reference_in(mut self, field: &str) -> Self {
         for name in ["id", "external_id", "email", "ref_id", "auth_token"] {
-            self.references.push(json!({"affiliate": {name: format!("${{affiliate_{name}}}")}}));
+            self.references.push(json!({field: {name: format!("${{affiliate_{name}}}")}}));
         }
         self
     }
@@ -162,11 +169,15 @@ impl Case {
 
     /// An affiliate selector that is wrong in each way, and one that is missing. `rest` holds the other required fields.
     fn wrong_affiliates(self, rest: &Json) -> Self {
+        self.wrong_affiliates_in("affiliate", rest)
+    }
+
+    fn wrong_affiliates_in(self, field: &str, rest: &Json) -> Self {
         let selectors = json!([
             {}, {"id": ""}, {"external_id": " "}, {"external_id": ""}, {"email": "ann"}, {"email": ""}, {"ref_id": ""},
             {"ref_id": long()}, {"auth_token": ""}, {"auth_token": long()}
         ]);
-        self.wrong_selectors("affiliate", &selectors, rest)
+        self.wrong_selectors(field, &selectors, rest)
     }
 
     /// An item, by each of its names.
@@ -279,6 +290,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("account", account::cases()),
         ("affiliate", affiliate::cases()),
+        ("affiliate_group", affiliate_group::cases()),
         ("appointment", appointment::cases()),
         ("audit", audit::cases()),
         ("batch", batch::cases()),

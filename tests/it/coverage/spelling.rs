@@ -81,15 +81,19 @@ fn programs() -> Vec<Spelling> {
                     "landing_url": "https://shop.example",
                     "terms": short,
                     "hosts": ["a.example", "b.example"],
+                    "agreement": {"url": "https://shop.example", "text": "a\nb"},
+                    "questions": [{"key": "why", "label": "Why?"}],
                 }),
                 json!({
                     "display_name": " Spring",
                     "landing_url": " HTTPS://Shop.example/",
                     "terms": spelled_out,
                     "hosts": ["B.example ", "a.example"],
+                    "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
+                    "questions": [{"key": "why", "label": " Why?"}],
                 }),
             )],
-            &["currency_code", "is_default", "terms.commission"],
+            &["currency_code", "is_default", "terms.commission", "agreement.is_required", "is_private"],
         ),
         spelling(
             "AffiliateService/UpdateProgram",
@@ -101,8 +105,10 @@ fn programs() -> Vec<Spelling> {
                         "landing_url": "https://shop.example",
                         "terms": short,
                         "hosts": ["a.example", "b.example"],
+                        "agreement": {"url": "https://shop.example", "text": "a\nb"},
+                        "questions": [{"key": "why", "label": "Why?"}],
                     },
-                    "update_mask": {"paths": ["display_name", "hosts", "landing_url", "terms"]},
+                    "update_mask": {"paths": ["agreement", "display_name", "hosts", "landing_url", "questions", "terms"]},
                 }),
                 json!({
                     "program": {
@@ -114,13 +120,16 @@ fn programs() -> Vec<Spelling> {
                         "state": "PROGRAM_STATE_ARCHIVED",
                         "terms": spelled_out,
                         "hosts": ["b.example", "A.example"],
+                        "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
+                        "questions": [{"key": "why", "label": "Why? "}],
+                        "is_private": true,
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
-                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "terms"]},
+                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "agreement", "questions", "terms"]},
                 }),
             )],
-            &["program.id", "program.etag", "program.terms.commission"],
+            &["program.id", "program.etag", "program.terms.commission", "program.agreement.is_required"],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
     ]
@@ -162,6 +171,7 @@ fn affiliates() -> Vec<Spelling> {
                         "coupon_code": "gr\u{fc}n-${unique}",
                         "landing_url": "https://lee.example",
                         "metadata": {"tier": "gold"},
+                        "acceptance": {"version": 1, "source": "203.0.113.7"},
                     }),
                     json!({
                         "email": "${unique}@Twice.example",
@@ -173,11 +183,20 @@ fn affiliates() -> Vec<Spelling> {
                         "landing_url": "https://lee.example/",
                         "state": "AFFILIATE_STATE_ACTIVE",
                         "metadata": {"tier": "gold ", "level": ""},
+                        "acceptance": {"version": 1, "source": "203.0.113.7 ", "accept_time": {"seconds": 1}},
                     }),
                 ),
                 (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
             ],
-            &["external_id", "program_id", "commission_override", "email_verified", "profile.custom_fields"],
+            &[
+                "external_id",
+                "program_id",
+                "commission_override",
+                "email_verified",
+                "profile.custom_fields",
+                "upline",
+                "group_id",
+            ],
         ),
         spelling(
             "AffiliateService/UpdateAffiliate",
@@ -208,6 +227,9 @@ fn affiliates() -> Vec<Spelling> {
                             "state_reason": "x",
                             "state_time": {"seconds": 1},
                             "pending_rewards": "PENDING_REWARDS_DENY",
+                            "upline_affiliate_id": "x",
+                            "past_uplines": [{}],
+                            "group_id": "x",
                             "email_verified": true,
                             "metadata": {"tier": " gold"},
                         },
@@ -247,6 +269,38 @@ fn affiliates() -> Vec<Spelling> {
         ),
         of_affiliate("AffiliateService/RotateAffiliateToken", vec![], &[]),
         of_affiliate("AffiliateService/EraseAffiliate", vec![], &["etag"]),
+        of_affiliate("AffiliateService/SetUpline", vec![], &["etag", "upline"]),
+        spelling(
+            "AffiliateService/CreateAffiliateGroup",
+            vec![(
+                json!({"display_name": "g-${unique}", "note": "a\nb"}),
+                json!({"display_name": " g-${unique}", "note": "a\nb\n"}),
+            )],
+            &[],
+        ),
+        spelling(
+            "AffiliateService/UpdateAffiliateGroup",
+            vec![(
+                json!({
+                    "group": {"id": "${group_id}", "display_name": "g-${unique}", "note": "new"},
+                    "update_mask": {"paths": ["display_name", "note"]},
+                }),
+                json!({
+                    "group": {
+                        "id": "${group_id}",
+                        "display_name": "g-${unique} ",
+                        "note": " new",
+                        "state": "AFFILIATE_GROUP_STATE_ARCHIVED",
+                        "create_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                        "archive_time": {"seconds": 1},
+                    },
+                    "update_mask": {"paths": ["note", "display_name", "note"]},
+                }),
+            )],
+            &["group.id"],
+        ),
+        ids_only("AffiliateService/ArchiveAffiliateGroup", &["group_id"]),
         spelling(
             "AffiliateService/EnrollAffiliate",
             vec![
@@ -256,12 +310,14 @@ fn affiliates() -> Vec<Spelling> {
                         "ref_id": "r-${unique}",
                         "coupon_code": "c-${unique}",
                         "landing_url": "https://lee.example",
+                        "acceptance": {"version": 1, "source": "203.0.113.7"},
                     }),
                     json!({
                         "affiliate": {"email": " ${fresh_email}."},
                         "ref_id": "R-${unique}",
                         "coupon_code": "C-${unique}",
                         "landing_url": "https://lee.example/ ",
+                        "acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}},
                     }),
                 ),
                 (
@@ -295,6 +351,9 @@ fn affiliates() -> Vec<Spelling> {
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                         "end_time": {"seconds": 1},
+                        "moved_to_enrollment_id": "x",
+                        "awaits_agreement": true,
+                        "acceptances": [{}],
                     },
                     "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},
                 }),
@@ -302,6 +361,22 @@ fn affiliates() -> Vec<Spelling> {
             &["enrollment.id", "enrollment.commission_override.flat"],
         ),
         ids_only("AffiliateService/EndEnrollment", &["enrollment_id"]),
+        spelling(
+            "AffiliateService/AcceptAgreement",
+            vec![(
+                json!({"acceptance": {"version": 1, "source": "203.0.113.7"}}),
+                json!({"acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}}}),
+            )],
+            &["enrollment_id"],
+        ),
+        spelling(
+            "AffiliateService/MoveEnrollment",
+            vec![(
+                json!({"ref_id": "r-${unique}", "landing_url": "https://lee.example"}),
+                json!({"ref_id": " R-${unique}", "landing_url": "https://lee.example/ ", "leads": "MOVED_LEADS_FOLLOW"}),
+            )],
+            &["enrollment_id", "program_id", "commission_override"],
+        ),
     ]
 }
 

@@ -168,6 +168,7 @@ impl Account {
                 "currency_code": "USD",
                 "landing_url": "https://shop.example/",
                 "terms": {"commission": {"percent_ppm": 200_000}},
+                "agreement": {"text": "Be kind."},
             });
             self.make(wire, "AffiliateService/CreateProgram", request, &[(name, "/program/id")]).await;
         }

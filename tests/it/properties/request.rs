@@ -147,6 +147,9 @@ impl Asking<'_> {
                 terms: terms(rules, *pay, currency.parse().unwrap()),
                 is_default: *is_default,
                 hosts: Vec::new(),
+                agreement: None,
+                questions: Vec::new(),
+                is_private: false,
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

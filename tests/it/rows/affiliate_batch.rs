@@ -38,6 +38,7 @@ fn state(answer: &Answer) -> AffiliateState {
         Answer::Approve(answer) => answer.affiliate.as_ref(),
         Answer::Reject(answer) => answer.affiliate.as_ref(),
         Answer::Deactivate(answer) => answer.affiliate.as_ref(),
+        Answer::Update(answer) => answer.affiliate.as_ref(),
         Answer::Enroll(_) | Answer::Error(_) => panic!("{answer:?}"),
     };
     affiliate.unwrap().state()

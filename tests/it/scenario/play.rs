@@ -48,7 +48,7 @@ impl<'world, W: World> Player<'world, W> {
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
-            "override" | "ref" | "end" => self.enrollment_step(step).await,
+            "override" | "ref" | "end" | "move" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "click" => self.click_step(step).await,
@@ -204,6 +204,20 @@ impl<'world, W: World> Player<'world, W> {
             "ref" => {
                 let enrollment = pb::Enrollment { id, ref_id: step.word(1).to_owned(), ..Default::default() };
                 self.world.change(update("ref_id", enrollment)).await?;
+            }
+            "move" => {
+                let program_id = self.programs[step.option("to").unwrap()].0.clone();
+                let leads = match step.option("leads") {
+                    Some("stay") => pb::MovedLeads::Stay,
+                    _ => pb::MovedLeads::Unspecified,
+                };
+                let request = pb::MoveEnrollmentRequest {
+                    enrollment_id: id,
+                    program_id,
+                    leads: leads.into(),
+                    ..Default::default()
+                };
+                self.world.change(request).await?;
             }
             _ => {
                 self.world.change(pb::EndEnrollmentRequest { enrollment_id: id, ..Default::default() }).await?;

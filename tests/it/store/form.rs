@@ -13,7 +13,9 @@ use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use headwater::domain::coupon::CouponState;
-use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
+use headwater::domain::enrollment::{
+    Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
+};
 use headwater::domain::id::RewardId;
 use headwater::domain::item::Item;
 use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome};
@@ -96,7 +98,14 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("terms_rules.v1", &rows::terms().rules);
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
+    golden.holds("program_agreement.v1", &rows::agreement());
+    golden.holds("program_questions.v1", &vec![rows::question()]);
+    golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
+    golden.holds("enrollment_moved.v1", &rows::moved());
+    let standing = EnrollmentStanding { moved: Some(rows::moved()), ..rows::past_standing().standing };
+    golden.holds("enrollment_past.v1.moved", &vec![PastStanding { standing, ..rows::past_standing() }]);
     golden.holds("affiliate_profile.v1", &rows::profile());
+    golden.holds("affiliate_past_uplines.v1", &rows::past_uplines());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
     golden.holds("conversion_order_details.v1", &rows::order_details());

@@ -208,6 +208,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     absent.program(ACCOUNT, None);
     absent.link_code(ACCOUNT, "none");
     absent.coupon_code(ACCOUNT, "NONE");
+    absent.group_name(ACCOUNT, "NONE");
     absent.item_sku(ACCOUNT, "NONE");
     absent.names.latest_sales.insert((ACCOUNT, LeadSelector::ExternalId("u-1".to_owned())));
     absent.coupon_count(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned()));
@@ -223,6 +224,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     is_absent!(account_with_email("nobody@shop.test"));
     is_absent!(default_program(ACCOUNT));
     is_absent!(link_with_code(ACCOUNT, "none"));
+    is_absent!(group_with_name(ACCOUNT, "NONE"));
     is_absent!(item_with_sku(ACCOUNT, "NONE"));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Id(rows::affiliate().id)));
     is_absent!(find_affiliate(ACCOUNT, &AffiliateSelector::Email("x@y.test".to_owned())));

@@ -5,7 +5,10 @@ mod outcomes;
 use std::sync::Arc;
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
-use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PendingRewards, PostalAddress, Profile};
+use headwater::domain::affiliate::{
+    Affiliate, AffiliateState, CustomField, PastUpline, PendingRewards, PostalAddress, Profile,
+};
+use headwater::domain::affiliate_group::{AffiliateGroup, AffiliateGroupState};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::audit::{Actor, AuditEntry};
 use headwater::domain::calendar::ZoneSince;
@@ -17,11 +20,13 @@ use headwater::domain::conversion::{
     WaitingRefund,
 };
 use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
-use headwater::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, PastStanding};
+use headwater::domain::enrollment::{
+    Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
+};
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
-    LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId,
+    EventId, ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -31,7 +36,9 @@ use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{AttributionModel, Commission, Program, ProgramState, Terms, TermsDraft, TermsReach};
+use headwater::domain::program::{
+    Agreement, AttributionModel, Commission, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
+};
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
@@ -134,6 +141,15 @@ pub(crate) fn bound_key() -> ApiKey {
     }
 }
 
+pub(crate) fn question() -> Question {
+    Question { key: "audience".to_owned(), label: "Who reads you?".to_owned(), is_required: true }
+}
+
+pub(crate) fn agreement() -> Agreement {
+    let (url, text) = ("https://shop.test/partners".to_owned(), "Be kind.".to_owned());
+    Agreement { version: 2, url, text, is_required: true }
+}
+
 pub(crate) fn program() -> Program {
     Program {
         id: ProgramId::from_uuid(uuid(1)),
@@ -144,6 +160,9 @@ pub(crate) fn program() -> Program {
         hosts: Vec::new(),
         is_default: true,
         state: ProgramState::Active,
+        agreement: None,
+        questions: Vec::new(),
+        is_private: false,
         terms_version: 1,
         version: 4,
         created_at: NOW,
@@ -224,10 +243,21 @@ pub(crate) fn affiliate() -> Affiliate {
         state_changed_at: None,
         pending_rewards: None,
         email_verified: false,
+        upline_id: None,
+        group_id: None,
+        past_uplines: Vec::new(),
         version: 1,
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+pub(crate) fn past_uplines() -> Vec<PastUpline> {
+    let past = |upline: Option<u128>, day| PastUpline {
+        affiliate_id: upline.map(|number| AffiliateId::from_uuid(uuid(number))),
+        ended_at: NOW.plus_days(day),
+    };
+    vec![past(None, 1), past(Some(41), 2)]
 }
 
 /// The affiliate after its deactivation, with every optional field set.
@@ -239,6 +269,9 @@ pub(crate) fn inactive_affiliate() -> Affiliate {
         state_changed_at: Some(NOW.plus_days(1)),
         pending_rewards: Some(PendingRewards::Deny),
         email_verified: true,
+        upline_id: Some(AffiliateId::from_uuid(uuid(40))),
+        group_id: Some(affiliate_group().id),
+        past_uplines: past_uplines(),
         version: 3,
         ..affiliate()
     }
@@ -258,8 +291,19 @@ pub(crate) fn enrollment() -> Enrollment {
         created_at: NOW,
         updated_at: NOW,
         ended_at: Some(NOW.plus_days(2)),
+        moved: None,
+        awaits_agreement: false,
+        acceptances: Vec::new(),
         past: Vec::new(),
     }
+}
+
+pub(crate) fn acceptance() -> Acceptance {
+    Acceptance { version: 2, accepted_at: NOW.plus_days(1), source: "203.0.113.7".to_owned() }
+}
+
+pub(crate) fn moved() -> Moved {
+    Moved { to: EnrollmentId::from_uuid(uuid(2)), leads: MovedLeads::Stay }
 }
 
 pub(crate) fn past_standing() -> PastStanding {
@@ -306,6 +350,19 @@ pub(crate) fn tied_coupon(number: u128) -> Coupon {
 
 pub(crate) fn coupon_count() -> CouponCount {
     CouponCount { account_id: ACCOUNT, affiliate_id: affiliate().id, active_count: 2 }
+}
+
+pub(crate) fn affiliate_group() -> AffiliateGroup {
+    AffiliateGroup {
+        id: AffiliateGroupId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        display_name: "Gold".to_owned(),
+        note: "the best".to_owned(),
+        state: AffiliateGroupState::Archived,
+        created_at: NOW,
+        updated_at: NOW.plus_days(2),
+        archived_at: Some(NOW.plus_days(2)),
+    }
 }
 
 pub(crate) fn item() -> Item {
@@ -609,6 +666,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(coupon(1, "ADA10", CouponState::Active));
     set.put(tied_coupon(2));
     set.put(coupon_count());
+    set.put(affiliate_group());
     set.put(item());
     set.put(offer());
     set.put(offer_claims());

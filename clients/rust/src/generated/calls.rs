@@ -364,6 +364,34 @@ impl Call for pb::EraseAffiliateRequest {
     }
 }
 
+impl Call for pb::SetUplineRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::CreateAffiliateGroupRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetAffiliateGroupRequest {}
+
+impl Call for pb::ListAffiliateGroupsRequest {}
+
+impl Call for pb::UpdateAffiliateGroupRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchiveAffiliateGroupRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::BatchChangeAffiliatesRequest {}
 
 impl Call for pb::EnrollAffiliateRequest {
@@ -383,6 +411,18 @@ impl Call for pb::UpdateEnrollmentRequest {
 }
 
 impl Call for pb::EndEnrollmentRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::MoveEnrollmentRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::AcceptAgreementRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
     }
@@ -589,7 +629,7 @@ impl AffiliateCalls {
     /// Creates an affiliate and enrolls it in a program.
     /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
     /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-    /// reason PROGRAM_ARCHIVED.
+    /// reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -717,7 +757,77 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    /// Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+    /// former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+    /// lists those that an affiliate has brought.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+    /// upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_upline(&self, request: pb::SetUplineRequest) -> Result<pb::SetUplineResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).set_upline(request).await)
+            .await
+    }
+
+    /// Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+    /// Errors: ALREADY_EXISTS when an active group has the name.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_affiliate_group(&self, request: pb::CreateAffiliateGroupRequest) -> Result<pb::CreateAffiliateGroupResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).create_affiliate_group(request).await)
+            .await
+    }
+
+    /// Returns a group, active or archived.
+    /// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_affiliate_group(&self, request: pb::GetAffiliateGroupRequest) -> Result<pb::GetAffiliateGroupResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_affiliate_group(request).await)
+            .await
+    }
+
+    /// Lists groups, including archived ones.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_affiliate_groups(&self, request: pb::ListAffiliateGroupsRequest) -> Result<pb::ListAffiliateGroupsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_affiliate_groups(request).await)
+            .await
+    }
+
+    /// Renames a group, or changes its note.
+    /// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+    /// with reason AFFILIATE_GROUP_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_affiliate_group(&self, request: pb::UpdateAffiliateGroupRequest) -> Result<pb::UpdateAffiliateGroupResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_affiliate_group(request).await)
+            .await
+    }
+
+    /// Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+    /// group changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_affiliate_group(&self, request: pb::ArchiveAffiliateGroupRequest) -> Result<pb::ArchiveAffiliateGroupResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_affiliate_group(request).await)
+            .await
+    }
+
+    /// Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
     /// change that is refused does not affect the others. They may be committed in several transactions.
     /// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
     ///
@@ -733,8 +843,8 @@ impl AffiliateCalls {
     /// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
     /// request.
     /// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-    /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-    /// COUPON_LIMIT.
+    /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+    /// PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -779,7 +889,7 @@ impl AffiliateCalls {
     }
 
     /// Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-    /// Ending an ended enrollment changes nothing.
+    /// Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
     /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
     ///
     /// # Errors
@@ -787,6 +897,33 @@ impl AffiliateCalls {
     pub async fn end_enrollment(&self, request: pb::EndEnrollmentRequest) -> Result<pb::EndEnrollmentResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).end_enrollment(request).await)
+            .await
+    }
+
+    /// Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+    /// and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+    /// stay. What happened before, rewards and balances stay as they are.
+    /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+    /// PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+    /// taken.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn move_enrollment(&self, request: pb::MoveEnrollmentRequest) -> Result<pb::MoveEnrollmentResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).move_enrollment(request).await)
+            .await
+    }
+
+    /// Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+    /// from now on. Accepting the same version again changes nothing.
+    /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn accept_agreement(&self, request: pb::AcceptAgreementRequest) -> Result<pb::AcceptAgreementResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).accept_agreement(request).await)
             .await
     }
 

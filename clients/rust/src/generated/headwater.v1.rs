@@ -1622,6 +1622,8 @@ pub enum CouponFault {
     OfferOver = 6,
     /// The affiliate is not ACTIVE.
     AffiliateNotActive = 7,
+    /// The affiliate has not accepted the agreement that the program requires.
+    AgreementNotAccepted = 8,
 }
 impl CouponFault {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1638,6 +1640,7 @@ impl CouponFault {
             Self::EnrollmentEnded => "COUPON_FAULT_ENROLLMENT_ENDED",
             Self::OfferOver => "COUPON_FAULT_OFFER_OVER",
             Self::AffiliateNotActive => "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+            Self::AgreementNotAccepted => "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1651,6 +1654,7 @@ impl CouponFault {
             "COUPON_FAULT_ENROLLMENT_ENDED" => Some(Self::EnrollmentEnded),
             "COUPON_FAULT_OFFER_OVER" => Some(Self::OfferOver),
             "COUPON_FAULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
+            "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED" => Some(Self::AgreementNotAccepted),
             _ => None,
         }
     }
@@ -1838,6 +1842,8 @@ pub enum CandidateResult {
     OfferOver = 14,
     /// The program's terms did not declare the kind of the custom event when it occurred.
     KindNotDeclared = 15,
+    /// The affiliate had not accepted the agreement that the program requires when the conversion occurred.
+    AgreementNotAccepted = 16,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1862,6 +1868,7 @@ impl CandidateResult {
             Self::CouponOfOtherItem => "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
             Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
             Self::KindNotDeclared => "CANDIDATE_RESULT_KIND_NOT_DECLARED",
+            Self::AgreementNotAccepted => "CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1883,6 +1890,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM" => Some(Self::CouponOfOtherItem),
             "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
             "CANDIDATE_RESULT_KIND_NOT_DECLARED" => Some(Self::KindNotDeclared),
+            "CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED" => Some(Self::AgreementNotAccepted),
             _ => None,
         }
     }
@@ -1947,8 +1955,38 @@ pub struct Terms {
     #[prost(string, repeated, tag = "10")]
     pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// A campaign that affiliates are enrolled in.
+/// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Agreement {
+    /// The version: 1, and one more whenever `url` or `text` changes. Set by the server, ignored in requests.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// Where the text can be read: an http or https URL, up to 2,048 bytes. Required unless there is a `text`.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+    /// The text itself, up to 20,000 characters. Required unless there is a `url`.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
+    /// is enrolled already goes on earning.
+    #[prost(bool, tag = "4")]
+    pub is_required: bool,
+}
+/// A question that applicants answer. The answer is the custom field of the affiliate with the same key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationQuestion {
+    /// The key: 1 to 40 lower-case letters, digits, `-` or `_`. Each key occurs once. Required.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The question as people read it, up to 200 characters. Required. A custom field that is sent without a label gets it.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// Whether an application without an answer is refused.
+    #[prost(bool, tag = "3")]
+    pub is_required: bool,
+}
+/// A campaign that affiliates are enrolled in.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Program {
     /// The id, `prg_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -1985,9 +2023,18 @@ pub struct Program {
     /// `landing_url` is always one of them. Empty: links may lead to any host.
     #[prost(string, repeated, tag = "11")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The text that the program's affiliates agree to. Not set: none.
+    #[prost(message, optional, tag = "12")]
+    pub agreement: ::core::option::Option<Agreement>,
+    /// The questions that applicants answer, in the order in which they are shown.
+    #[prost(message, repeated, tag = "13")]
+    pub questions: ::prost::alloc::vec::Vec<ApplicationQuestion>,
+    /// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+    #[prost(bool, tag = "14")]
+    pub is_private: bool,
 }
 /// The request of CreateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateProgramRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -2014,9 +2061,18 @@ pub struct CreateProgramRequest {
     /// Empty: any host.
     #[prost(string, repeated, tag = "7")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The text that the program's affiliates agree to. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub agreement: ::core::option::Option<Agreement>,
+    /// The questions that applicants answer, up to 50. Optional.
+    #[prost(message, repeated, tag = "9")]
+    pub questions: ::prost::alloc::vec::Vec<ApplicationQuestion>,
+    /// Whether the program takes no applications, see `Program.is_private`.
+    #[prost(bool, tag = "10")]
+    pub is_private: bool,
 }
 /// The answer of CreateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateProgramResponse {
     /// The new program.
     #[prost(message, optional, tag = "1")]
@@ -2036,7 +2092,7 @@ pub struct GetProgramRequest {
     pub terms_version: i32,
 }
 /// The answer of GetProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetProgramResponse {
     /// The program.
     #[prost(message, optional, tag = "1")]
@@ -2070,7 +2126,7 @@ pub struct ListProgramsResponse {
     pub next_page_token: ::prost::alloc::string::String,
 }
 /// The request of UpdateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgramRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -2081,15 +2137,16 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
-    /// before a change of `hosts` stay as they are. `is_default` can only become
-    /// true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
+    /// `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+    /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
+    /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 /// The answer of UpdateProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgramResponse {
     /// The program after the change.
     #[prost(message, optional, tag = "1")]
@@ -2114,7 +2171,7 @@ pub struct ArchiveProgramRequest {
     pub etag: ::prost::alloc::string::String,
 }
 /// The answer of ArchiveProgram.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ArchiveProgramResponse {
     /// The program after the change.
     #[prost(message, optional, tag = "1")]
@@ -2228,7 +2285,7 @@ impl ProgramState {
     }
 }
 /// An affiliate in a program.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Enrollment {
     /// The id, `enr_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -2266,6 +2323,93 @@ pub struct Enrollment {
     /// When the enrollment ended. Not set while it is active.
     #[prost(message, optional, tag = "11")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The enrollment that earns in place of this one, because MoveEnrollment moved the affiliate to another program. Empty while the
+    /// enrollment is active, and if it ended for another reason.
+    #[prost(string, tag = "12")]
+    pub moved_to_enrollment_id: ::prost::alloc::string::String,
+    /// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
+    #[prost(bool, tag = "13")]
+    pub awaits_agreement: bool,
+    /// What the affiliate has accepted, the earliest first. The newest 50.
+    #[prost(message, repeated, tag = "14")]
+    pub acceptances: ::prost::alloc::vec::Vec<AgreementAcceptance>,
+}
+/// An affiliate's acceptance of a version of the program's agreement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgreementAcceptance {
+    /// The version, see `Agreement.version`. Required in requests, and must be the newest.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// When it was accepted: the time of the call. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "2")]
+    pub accept_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where it was accepted, such as the IP address of the affiliate, up to 200 characters. Optional. Empty in the feed, and after
+    /// EraseAffiliate.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+}
+/// The request of AcceptAgreement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcceptAgreementRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of the affiliate's enrollment in the program. It must be active. Required.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The version that the affiliate was shown and has accepted. Required.
+    #[prost(message, optional, tag = "3")]
+    pub acceptance: ::core::option::Option<AgreementAcceptance>,
+}
+/// The answer of AcceptAgreement.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AcceptAgreementResponse {
+    /// The enrollment after the change.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of MoveEnrollment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveEnrollmentRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of the enrollment to move from. It must be active. Required.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The id of the program to move to. The affiliate must not be active in it. Required.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The code in the affiliate's referral link in the new program, like the `ref_id` of EnrollAffiliate. The present ref_id goes on working
+    /// as a link. Optional.
+    #[prost(string, tag = "4")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page.
+    #[prost(string, tag = "5")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own commission in the new program. Not set: the commission in the program's terms.
+    #[prost(message, optional, tag = "6")]
+    pub commission_override: ::core::option::Option<Commission>,
+    /// What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+    #[prost(enumeration = "MovedLeads", tag = "7")]
+    pub leads: i32,
+}
+/// The answer of MoveEnrollment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MoveEnrollmentResponse {
+    /// The enrollment in the new program, new or opened again.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
 }
 /// The request of EnrollAffiliate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2298,9 +2442,12 @@ pub struct EnrollAffiliateRequest {
     /// enrollment is opened again.
     #[prost(message, optional, tag = "7")]
     pub commission_override: ::core::option::Option<Commission>,
+    /// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+    #[prost(message, optional, tag = "8")]
+    pub acceptance: ::core::option::Option<AgreementAcceptance>,
 }
 /// The answer of EnrollAffiliate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EnrollAffiliateResponse {
     /// The enrollment, new or opened again.
     #[prost(message, optional, tag = "1")]
@@ -2320,7 +2467,7 @@ pub struct GetEnrollmentRequest {
     pub enrollment_id: ::prost::alloc::string::String,
 }
 /// The answer of GetEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetEnrollmentResponse {
     /// The enrollment.
     #[prost(message, optional, tag = "1")]
@@ -2360,7 +2507,7 @@ pub struct ListEnrollmentsResponse {
     pub next_page_token: ::prost::alloc::string::String,
 }
 /// The request of UpdateEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateEnrollmentRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -2377,7 +2524,7 @@ pub struct UpdateEnrollmentRequest {
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 /// The answer of UpdateEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateEnrollmentResponse {
     /// The enrollment after the change.
     #[prost(message, optional, tag = "1")]
@@ -2399,7 +2546,7 @@ pub struct EndEnrollmentRequest {
     pub enrollment_id: ::prost::alloc::string::String,
 }
 /// The answer of EndEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EndEnrollmentResponse {
     /// The enrollment after the change.
     #[prost(message, optional, tag = "1")]
@@ -2437,6 +2584,39 @@ impl EnrollmentState {
             "ENROLLMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "ENROLLMENT_STATE_ACTIVE" => Some(Self::Active),
             "ENROLLMENT_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+/// What becomes of the customers who are bound to an enrollment that is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MovedLeads {
+    /// Not set. Means `MOVED_LEADS_FOLLOW`.
+    Unspecified = 0,
+    /// What they buy after the move earns in the new program.
+    Follow = 1,
+    /// What they buy after the move earns in the old program, also if another affiliate referred it.
+    Stay = 2,
+}
+impl MovedLeads {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MOVED_LEADS_UNSPECIFIED",
+            Self::Follow => "MOVED_LEADS_FOLLOW",
+            Self::Stay => "MOVED_LEADS_STAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MOVED_LEADS_UNSPECIFIED" => Some(Self::Unspecified),
+            "MOVED_LEADS_FOLLOW" => Some(Self::Follow),
+            "MOVED_LEADS_STAY" => Some(Self::Stay),
             _ => None,
         }
     }
@@ -3456,6 +3636,26 @@ pub struct Affiliate {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The affiliate that brought this one, as CreateAffiliate or SetUpline said. Empty: nobody. It stays when that affiliate is deactivated,
+    /// rejected or erased.
+    #[prost(string, tag = "16")]
+    pub upline_affiliate_id: ::prost::alloc::string::String,
+    /// The uplines before the present one, the earliest first. The newest 100. Empty in the feed.
+    #[prost(message, repeated, tag = "17")]
+    pub past_uplines: ::prost::alloc::vec::Vec<PastUpline>,
+    /// The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived.
+    #[prost(string, tag = "18")]
+    pub group_id: ::prost::alloc::string::String,
+}
+/// The upline of an affiliate until a change.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PastUpline {
+    /// The affiliate that was the upline. Empty: nobody.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// When another upline took its place. It was the upline from the end of the one before, or from the beginning.
+    #[prost(message, optional, tag = "2")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3498,7 +3698,8 @@ pub struct CreateAffiliateRequest {
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
-    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
+    /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
+    /// the program's required questions in `profile.custom_fields`, and the program must not be private.
     #[prost(enumeration = "AffiliateState", tag = "12")]
     pub state: i32,
     /// Whether the email address is known to be the affiliate's.
@@ -3510,6 +3711,15 @@ pub struct CreateAffiliateRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The affiliate that brought the new one. Optional.
+    #[prost(message, optional, tag = "15")]
+    pub upline: ::core::option::Option<AffiliateSelector>,
+    /// The id of the group to put the affiliate into. It must not be archived. Empty: none.
+    #[prost(string, tag = "16")]
+    pub group_id: ::prost::alloc::string::String,
+    /// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+    #[prost(message, optional, tag = "17")]
+    pub acceptance: ::core::option::Option<AgreementAcceptance>,
 }
 /// The answer of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3581,6 +3791,12 @@ pub struct ListAffiliatesRequest {
     /// was denied. Not set: both.
     #[prost(bool, optional, tag = "7")]
     pub has_sales: ::core::option::Option<bool>,
+    /// Only affiliates whose present upline is this affiliate. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub upline: ::core::option::Option<AffiliateSelector>,
+    /// Only affiliates in this group. Optional.
+    #[prost(string, tag = "9")]
+    pub group_id: ::prost::alloc::string::String,
 }
 /// The answer of ListAffiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3629,8 +3845,9 @@ pub struct UpdateAffiliateRequest {
     /// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
     #[prost(message, optional, tag = "2")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
-    /// named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
+    /// one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+    /// empty `group_id` takes the affiliate out of its group.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
     /// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
@@ -3772,6 +3989,32 @@ pub struct EraseAffiliateResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The request of SetUpline.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUplineRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate whose upline is set. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The affiliate that brought it. Not set: nobody, which removes the upline.
+    #[prost(message, optional, tag = "3")]
+    pub upline: ::core::option::Option<AffiliateSelector>,
+    /// The `etag` that the affiliate must have. Optional.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of SetUpline.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetUplineResponse {
+    /// The affiliate.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<Affiliate>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CountAffiliatesRequest {
@@ -3781,6 +4024,12 @@ pub struct CountAffiliatesRequest {
     /// Only affiliates whose email address is verified, or is not. Not set: both.
     #[prost(bool, optional, tag = "2")]
     pub email_verified: ::core::option::Option<bool>,
+    /// Only affiliates whose present upline is this affiliate. Optional.
+    #[prost(message, optional, tag = "3")]
+    pub upline: ::core::option::Option<AffiliateSelector>,
+    /// Only affiliates in this group. Optional.
+    #[prost(string, tag = "4")]
+    pub group_id: ::prost::alloc::string::String,
 }
 /// The number of affiliates in one state.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3823,8 +4072,8 @@ pub enum AffiliateState {
     Inactive = 3,
     /// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
     Rejected = 4,
-    /// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
-    /// call changes this state.
+    /// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id, its
+    /// uplines and its money. No call changes this state.
     Erased = 5,
 }
 impl AffiliateState {
@@ -3893,16 +4142,16 @@ impl PendingRewards {
     }
 }
 /// One change of a batch.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AffiliateBatchItem {
     /// The change. Exactly one is required. Its request_id makes a repeat of the change safe, in another batch or as a single call.
-    #[prost(oneof = "affiliate_batch_item::Item", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "affiliate_batch_item::Item", tags = "1, 2, 3, 4, 5")]
     pub item: ::core::option::Option<affiliate_batch_item::Item>,
 }
 /// Nested message and enum types in `AffiliateBatchItem`.
 pub mod affiliate_batch_item {
     /// The change. Exactly one is required. Its request_id makes a repeat of the change safe, in another batch or as a single call.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Item {
         /// As in ApproveAffiliate.
         #[prost(message, tag = "1")]
@@ -3916,6 +4165,9 @@ pub mod affiliate_batch_item {
         /// As in EnrollAffiliate.
         #[prost(message, tag = "4")]
         Enroll(super::EnrollAffiliateRequest),
+        /// As in UpdateAffiliate, such as to put the affiliate into a group.
+        #[prost(message, tag = "5")]
+        Update(super::UpdateAffiliateRequest),
     }
 }
 /// The request of BatchChangeAffiliates.
@@ -3929,7 +4181,7 @@ pub struct BatchChangeAffiliatesRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AffiliateBatchResult {
     /// The answer of the single call, or its error. Exactly one is set.
-    #[prost(oneof = "affiliate_batch_result::Answer", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "affiliate_batch_result::Answer", tags = "1, 2, 3, 4, 5, 6")]
     pub answer: ::core::option::Option<affiliate_batch_result::Answer>,
 }
 /// Nested message and enum types in `AffiliateBatchResult`.
@@ -3953,6 +4205,9 @@ pub mod affiliate_batch_result {
         /// 1.5 KiB.
         #[prost(message, tag = "5")]
         Error(::tonic_types::Status),
+        /// The affiliate was changed.
+        #[prost(message, tag = "6")]
+        Update(super::UpdateAffiliateResponse),
     }
 }
 /// The answer of BatchChangeAffiliates.
@@ -3961,6 +4216,177 @@ pub struct BatchChangeAffiliatesResponse {
     /// One result per item, in the order of the items.
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<AffiliateBatchResult>,
+}
+/// A group of affiliates, by which they are listed and counted. An affiliate is in one group at most.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffiliateGroup {
+    /// The id, `grp_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The name, unique among the account's active groups. Upper and lower case differ.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Free text. May be empty. Empty in the feed.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "AffiliateGroupState", tag = "4")]
+    pub state: i32,
+    /// When the group was created.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the group last changed.
+    #[prost(message, optional, tag = "6")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the group was archived. Not set while it is active.
+    #[prost(message, optional, tag = "7")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateAffiliateGroupRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The name, up to 200 characters. Required.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Free text, up to 2,000 characters. Optional.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+}
+/// The answer of CreateAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateAffiliateGroupResponse {
+    /// The new group.
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<AffiliateGroup>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAffiliateGroupRequest {
+    /// The group's id. Required.
+    #[prost(string, tag = "1")]
+    pub group_id: ::prost::alloc::string::String,
+}
+/// The answer of GetAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAffiliateGroupResponse {
+    /// The group.
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<AffiliateGroup>,
+}
+/// The request of ListAffiliateGroups.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAffiliateGroupsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only groups in these states. Empty: all states.
+    #[prost(enumeration = "AffiliateGroupState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListAffiliateGroups.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAffiliateGroupsResponse {
+    /// One page of groups.
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<AffiliateGroup>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateAffiliateGroupRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the group. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub group: ::core::option::Option<AffiliateGroup>,
+    /// The fields to change: any of `display_name` and `note`. Required. `display_name` cannot be empty.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateAffiliateGroupResponse {
+    /// The group after the change.
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<AffiliateGroup>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ArchiveAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveAffiliateGroupRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The group's id. Required.
+    #[prost(string, tag = "2")]
+    pub group_id: ::prost::alloc::string::String,
+}
+/// The answer of ArchiveAffiliateGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveAffiliateGroupResponse {
+    /// The group after the change.
+    #[prost(message, optional, tag = "1")]
+    pub group: ::core::option::Option<AffiliateGroup>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of a group of affiliates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AffiliateGroupState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Affiliates may be put into the group.
+    Active = 1,
+    /// No more affiliates may be put into the group. Those in it stay.
+    Archived = 2,
+}
+impl AffiliateGroupState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AFFILIATE_GROUP_STATE_UNSPECIFIED",
+            Self::Active => "AFFILIATE_GROUP_STATE_ACTIVE",
+            Self::Archived => "AFFILIATE_GROUP_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AFFILIATE_GROUP_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AFFILIATE_GROUP_STATE_ACTIVE" => Some(Self::Active),
+            "AFFILIATE_GROUP_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
 }
 /// A product or service of the account. Coupons and offers may be tied to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4966,7 +5392,7 @@ pub mod affiliate_service_client {
         /// Creates an affiliate and enrolls it in a program.
         /// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
         /// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-        /// reason PROGRAM_ARCHIVED.
+        /// reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
         pub async fn create_affiliate(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateAffiliateRequest>,
@@ -5287,7 +5713,189 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        /// Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+        /// former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+        /// lists those that an affiliate has brought.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+        /// upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn set_upline(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetUplineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUplineResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/SetUpline",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "SetUpline"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+        /// Errors: ALREADY_EXISTS when an active group has the name.
+        pub async fn create_affiliate_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateAffiliateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateAffiliateGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateAffiliateGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "CreateAffiliateGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a group, active or archived.
+        /// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+        pub async fn get_affiliate_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAffiliateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAffiliateGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetAffiliateGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "GetAffiliateGroup"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists groups, including archived ones.
+        pub async fn list_affiliate_groups(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAffiliateGroupsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAffiliateGroupsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListAffiliateGroups",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "ListAffiliateGroups",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Renames a group, or changes its note.
+        /// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+        /// with reason AFFILIATE_GROUP_ARCHIVED.
+        pub async fn update_affiliate_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateAffiliateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateAffiliateGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateAffiliateGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "UpdateAffiliateGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+        /// group changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+        pub async fn archive_affiliate_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveAffiliateGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveAffiliateGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveAffiliateGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "ArchiveAffiliateGroup",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
         /// change that is refused does not affect the others. They may be committed in several transactions.
         /// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
         pub async fn batch_change_affiliates(
@@ -5323,8 +5931,8 @@ pub mod affiliate_service_client {
         /// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
         /// request.
         /// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-        /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-        /// COUPON_LIMIT.
+        /// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+        /// PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
         pub async fn enroll_affiliate(
             &mut self,
             request: impl tonic::IntoRequest<super::EnrollAffiliateRequest>,
@@ -5437,7 +6045,7 @@ pub mod affiliate_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-        /// Ending an ended enrollment changes nothing.
+        /// Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
         /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
         pub async fn end_enrollment(
             &mut self,
@@ -5462,6 +6070,67 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "EndEnrollment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+        /// and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+        /// stay. What happened before, rewards and balances stay as they are.
+        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+        /// PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+        /// taken.
+        pub async fn move_enrollment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MoveEnrollmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MoveEnrollmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/MoveEnrollment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "MoveEnrollment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+        /// from now on. Accepting the same version again changes nothing.
+        /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
+        pub async fn accept_agreement(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AcceptAgreementRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AcceptAgreementResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/AcceptAgreement",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "AcceptAgreement"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -7513,6 +8182,21 @@ pub enum ErrorReason {
     VerificationTokenInvalid = 54,
     /// \[FAILED_PRECONDITION\] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`.
     AffiliateErased = 55,
+    /// \[FAILED_PRECONDITION\] The upline has the affiliate itself above it. Metadata: `affiliate_id`.
+    UplineLoop = 56,
+    /// \[FAILED_PRECONDITION\] There are as many levels of affiliates above the upline as there may be. Metadata: `limit`.
+    UplineLevels = 57,
+    /// \[FAILED_PRECONDITION\] The application of the upline was rejected. Approve it first. Metadata: `affiliate_id`.
+    UplineRejected = 58,
+    /// \[NOT_FOUND\] The account has no such group of affiliates.
+    AffiliateGroupNotFound = 59,
+    /// \[FAILED_PRECONDITION\] The group of affiliates is archived. Metadata: `group_id`.
+    AffiliateGroupArchived = 60,
+    /// \[FAILED_PRECONDITION\] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
+    /// `program_id`, `current_version`, which is 0 for a program without an agreement.
+    AgreementVersion = 61,
+    /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
+    ProgramPrivate = 62,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7577,6 +8261,13 @@ impl ErrorReason {
             Self::AccountSuspended => "ERROR_REASON_ACCOUNT_SUSPENDED",
             Self::VerificationTokenInvalid => "ERROR_REASON_VERIFICATION_TOKEN_INVALID",
             Self::AffiliateErased => "ERROR_REASON_AFFILIATE_ERASED",
+            Self::UplineLoop => "ERROR_REASON_UPLINE_LOOP",
+            Self::UplineLevels => "ERROR_REASON_UPLINE_LEVELS",
+            Self::UplineRejected => "ERROR_REASON_UPLINE_REJECTED",
+            Self::AffiliateGroupNotFound => "ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND",
+            Self::AffiliateGroupArchived => "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED",
+            Self::AgreementVersion => "ERROR_REASON_AGREEMENT_VERSION",
+            Self::ProgramPrivate => "ERROR_REASON_PROGRAM_PRIVATE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7642,6 +8333,15 @@ impl ErrorReason {
                 Some(Self::VerificationTokenInvalid)
             }
             "ERROR_REASON_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
+            "ERROR_REASON_UPLINE_LOOP" => Some(Self::UplineLoop),
+            "ERROR_REASON_UPLINE_LEVELS" => Some(Self::UplineLevels),
+            "ERROR_REASON_UPLINE_REJECTED" => Some(Self::UplineRejected),
+            "ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND" => {
+                Some(Self::AffiliateGroupNotFound)
+            }
+            "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
+            "ERROR_REASON_AGREEMENT_VERSION" => Some(Self::AgreementVersion),
+            "ERROR_REASON_PROGRAM_PRIVATE" => Some(Self::ProgramPrivate),
             _ => None,
         }
     }
@@ -7677,7 +8377,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -7725,6 +8425,9 @@ pub mod event {
         /// An offer.
         #[prost(message, tag = "19")]
         Offer(super::Offer),
+        /// A group of affiliates, without note.
+        #[prost(message, tag = "20")]
+        AffiliateGroup(super::AffiliateGroup),
     }
 }
 /// Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
@@ -7889,6 +8592,14 @@ pub enum EventKind {
     RewardHeld = 58,
     /// ReleaseRewards made a held reward pending again.
     RewardReleased = 59,
+    /// \[affiliate\] An affiliate got another upline, or none.
+    AffiliateUplineChanged = 60,
+    /// \[affiliate_group\] A group of affiliates was created.
+    AffiliateGroupCreated = 61,
+    /// \[affiliate_group\] A group of affiliates was changed.
+    AffiliateGroupUpdated = 62,
+    /// \[affiliate_group\] A group of affiliates was archived.
+    AffiliateGroupArchived = 63,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7957,6 +8668,10 @@ impl EventKind {
             Self::AffiliateErased => "EVENT_KIND_AFFILIATE_ERASED",
             Self::RewardHeld => "EVENT_KIND_REWARD_HELD",
             Self::RewardReleased => "EVENT_KIND_REWARD_RELEASED",
+            Self::AffiliateUplineChanged => "EVENT_KIND_AFFILIATE_UPLINE_CHANGED",
+            Self::AffiliateGroupCreated => "EVENT_KIND_AFFILIATE_GROUP_CREATED",
+            Self::AffiliateGroupUpdated => "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
+            Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8022,6 +8737,10 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_ERASED" => Some(Self::AffiliateErased),
             "EVENT_KIND_REWARD_HELD" => Some(Self::RewardHeld),
             "EVENT_KIND_REWARD_RELEASED" => Some(Self::RewardReleased),
+            "EVENT_KIND_AFFILIATE_UPLINE_CHANGED" => Some(Self::AffiliateUplineChanged),
+            "EVENT_KIND_AFFILIATE_GROUP_CREATED" => Some(Self::AffiliateGroupCreated),
+            "EVENT_KIND_AFFILIATE_GROUP_UPDATED" => Some(Self::AffiliateGroupUpdated),
+            "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             _ => None,
         }
     }

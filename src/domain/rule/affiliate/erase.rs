@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{check_etag, put_changed};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState, Profile};
 use crate::domain::coupon::{Coupon, CouponState};
-use crate::domain::enrollment::{Enrollment, EnrollmentState};
+use crate::domain::enrollment::{Acceptance, Enrollment, EnrollmentState};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, LinkId};
 use crate::domain::link::{Link, LinkState};
@@ -54,6 +54,7 @@ impl Rule for EraseAffiliate {
             first_name: String::new(),
             last_name: String::new(),
             profile: Profile::default(),
+            group_id: None,
             token_hash: self.token_hash,
             state: AffiliateState::Erased,
             state_reason: String::new(),
@@ -107,6 +108,7 @@ fn erase_enrollments(
         let mut enrollment = Enrollment {
             ref_id: code.clone(),
             landing_url: String::new(),
+            acceptances: without_sources(&before.acceptances),
             state: EnrollmentState::Ended,
             affiliate_state: AffiliateState::Erased,
             ended_at: before.ended_at.or(Some(context.now)),
@@ -120,4 +122,9 @@ fn erase_enrollments(
         }
     }
     Ok(())
+}
+
+/// What was accepted and when stays; where from was personal.
+fn without_sources(acceptances: &[Acceptance]) -> Vec<Acceptance> {
+    acceptances.iter().map(|acceptance| Acceptance { source: String::new(), ..acceptance.clone() }).collect()
 }

@@ -97,7 +97,7 @@ impl Generator {
             landing_url: pick(&mut self.rng, &PAGES).to_owned(),
             terms,
             is_default: world.programs.is_empty() || self.rng.u32(0..3) == 0,
-            hosts: Vec::new(),
+            ..Default::default()
         }
     }
 
@@ -235,6 +235,7 @@ impl Generator {
             landing_url: self.seldom(15, |_| PAGES[2].to_owned()),
             commission_override: self.own_commission(&currency),
             program_id,
+            ..Default::default()
         }
     }
 

@@ -90,7 +90,7 @@ impl World {
             create_time: Some(stamp(self.now)),
             update_time: Some(stamp(self.now)),
             etag: etag(1),
-            hosts: Vec::new(),
+            ..Default::default()
         };
         self.programs.push(Program { row: row.clone(), versions: vec![terms], changes: 1, archived: None });
         self.tell_of_program(EventKind::ProgramCreated, self.programs.len() - 1);

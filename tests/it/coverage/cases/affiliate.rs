@@ -33,6 +33,10 @@ fn update(fresh: &Json, profile: &Json) -> Case {
     .reference(json!({
         "affiliate": values(json!({"external_id": "${other_affiliate_external_id}"})),
         "update_mask": {"paths": ["external_id"]},
+    }))
+    .reference(json!({
+        "affiliate": values(json!({"group_id": "${group_id}"})),
+        "update_mask": {"paths": ["group_id"]},
     }));
     for name in ["id", "external_id", "email", "ref_id", "auth_token"] {
         case = case.reference(selected(name));
@@ -58,8 +62,11 @@ fn update(fresh: &Json, profile: &Json) -> Case {
             "last_name": long(),
             "profile": profile,
             "metadata": {"": "x"},
+            "group_id": "grp_1",
         },
-        "update_mask": {"paths": ["email", "external_id", "first_name", "last_name", "profile", "metadata", "nope"]},
+        "update_mask": {
+            "paths": ["email", "external_id", "first_name", "last_name", "profile", "metadata", "group_id", "nope"],
+        },
     }))
     .wrong(json!({"affiliate": {"id": "", "email": ""}, "update_mask": {"paths": ["email", "nope"]}}))
     .wrong(json!({"affiliate": null, "update_mask": {"paths": []}}))
@@ -74,8 +81,14 @@ fn update(fresh: &Json, profile: &Json) -> Case {
         "affiliate.state_time",
         "affiliate.pending_rewards",
         "affiliate.email_verified",
+        "affiliate.upline_affiliate_id",
+        "affiliate.past_uplines",
     ])
-    .not_references(&["affiliate.profile.paypal_email"])
+    .not_references(&[
+        "affiliate.profile.paypal_email",
+        "affiliate.upline_affiliate_id",
+        "affiliate.past_uplines",
+    ])
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -93,6 +106,8 @@ pub(super) fn cases() -> Vec<Case> {
     }
     profile["paypal_email"] = json!("ann");
     all_wrong["profile"] = profile.clone();
+    all_wrong["upline"] = json!({"id": "aff_1"});
+    all_wrong["group_id"] = json!("grp_1");
     all_wrong["state"] = json!("AFFILIATE_STATE_REJECTED");
     all_wrong["metadata"] = json!({"": "x"});
     let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});
@@ -114,11 +129,14 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"program_id": "${program_id}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
+        .affiliate_reference_in("upline")
+        .reference(json!({"group_id": "${group_id}"}))
         .wrong(all_wrong)
+        .wrong_affiliates_in("upline", &json!({"email": ""}))
         .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
         .wrong(json!({"email": "", "commission_override": {}, "state": 99}))
         // Each is named with its place in the list, see `u5_wrong_fields_of_an_affiliate_are_named`.
-        .free(&["profile.custom_fields", "email_verified"])
+        .free(&["profile.custom_fields", "email_verified", "acceptance.accept_time"])
         .not_references(&["profile.paypal_email"]),
         case("AffiliateService/GetAffiliate", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
@@ -128,7 +146,10 @@ pub(super) fn cases() -> Vec<Case> {
         case("AffiliateService/ListAffiliates", json!({}))
             .list()
             .reference(json!({"program_id": "${program_id}"}))
-            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99]}))
+            .affiliate_reference_in("upline")
+            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99], "upline": {"id": "aff_1"}, "group_id": "grp_1"}))
+            .reference(json!({"group_id": "${group_id}"}))
+            .wrong_affiliates_in("upline", &json!({}))
             .free(&["email_verified", "has_sales"]),
         case("AffiliateService/SearchAffiliates", json!({}))
             .list()
@@ -136,7 +157,10 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"page_size": -1, "order": 99, "query": long()})),
         case("AffiliateService/CountAffiliates", json!({}))
             .reference(json!({"program_id": "${program_id}"}))
-            .wrong(json!({"program_id": "prg_1"}))
+            .affiliate_reference_in("upline")
+            .wrong(json!({"program_id": "prg_1", "upline": {"id": "aff_1"}, "group_id": "grp_1"}))
+            .reference(json!({"group_id": "${group_id}"}))
+            .wrong_affiliates_in("upline", &json!({}))
             .free(&["email_verified"]),
         update(&fresh, &profile),
         case("AffiliateService/ApproveAffiliate", fresh_affiliate.clone())
@@ -186,6 +210,19 @@ pub(super) fn cases() -> Vec<Case> {
         // Each item is answered like a single call; the test of row P18 compares the two.
         .free(&["items"])
         .not_references(&["items"]),
+        case(
+            "AffiliateService/SetUpline",
+            patched(&fresh_affiliate, &json!({"upline": {"id": "${affiliate_id}"}})),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"etag": "v1"}))
+        .affiliate_reference()
+        .affiliate_reference_in("upline")
+        .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "upline": {"id": "aff_1"}}))
+        .wrong(json!({"affiliate": null}))
+        .wrong_affiliates(&json!({}))
+        .wrong_affiliates_in("upline", &json!({"affiliate": null}))
+        .free(&["etag"]),
         case("AffiliateService/EraseAffiliate", fresh_affiliate.clone())
             .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
             .other(json!({"etag": "v1"}))

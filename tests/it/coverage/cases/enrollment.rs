@@ -34,6 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"ref_id": "${other_ref_id}"}))
         .reference(json!({"coupon_code": "${other_coupon_code}"}))
         .wrong(super::patched(&wrong_enrollment(), &json!({"affiliate": {"id": "aff_1"}})))
+        .free(&["acceptance.accept_time"])
         .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
         .wrong_affiliates(&json!({"commission_override": {}})),
         case("AffiliateService/GetEnrollment", json!({"enrollment_id": "${enrollment_id}"}))
@@ -86,8 +87,46 @@ pub(super) fn cases() -> Vec<Case> {
             "enrollment.create_time",
             "enrollment.update_time",
             "enrollment.end_time",
+            "enrollment.moved_to_enrollment_id",
+            "enrollment.awaits_agreement",
+            "enrollment.acceptances",
         ])
-        .not_references(&["enrollment.affiliate_id", "enrollment.program_id"]),
+        .not_references(&["enrollment.affiliate_id", "enrollment.program_id", "enrollment.moved_to_enrollment_id"]),
+        case(
+            "AffiliateService/AcceptAgreement",
+            json!({"enrollment_id": "${fresh_enrollment_id}", "acceptance": {"version": 1}}),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"enrollment_id": "${enrollment_id}"}))
+        .reference(json!({"enrollment_id": "${enrollment_id}"}))
+        .wrong(json!({
+            "request_id": long(),
+            "enrollment_id": "enr_1",
+            "acceptance": {"version": 0, "source": long()},
+        }))
+        .wrong(json!({"enrollment_id": "", "acceptance": null}))
+        .wrong(json!({"enrollment_id": "", "acceptance": {"version": -1}}))
+        .free(&["acceptance.accept_time"]),
+        case(
+            "AffiliateService/MoveEnrollment",
+            json!({"enrollment_id": "${fresh_enrollment_id}", "program_id": "${other_program_id}", "ref_id": "${unique}"}),
+        )
+        .prepare("AffiliateService/CreateAffiliate", fresh.clone(), FRESH_AFFILIATE)
+        .other(json!({"enrollment_id": "${enrollment_id}"}))
+        .reference(json!({"enrollment_id": "${enrollment_id}"}))
+        .reference(json!({"program_id": "${other_program_id}"}))
+        .reference(json!({"ref_id": "${other_ref_id}"}))
+        .wrong(json!({
+            "request_id": long(),
+            "enrollment_id": "enr_1",
+            "program_id": "prg_1",
+            "ref_id": "a",
+            "landing_url": "new.example",
+            "commission_override": {"percent_ppm": -1},
+            "leads": 99,
+        }))
+        .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": wrong_flat()}))
+        .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": {}})),
         case("AffiliateService/EndEnrollment", json!({"enrollment_id": "${fresh_enrollment_id}"}))
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"enrollment_id": "${enrollment_id}"}))

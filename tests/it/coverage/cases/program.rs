@@ -42,6 +42,14 @@ pub(super) fn cases() -> Vec<Case> {
                 "currency_code": "dollars",
                 "landing_url": "shop.example",
                 "terms": wrong_terms(),
+                "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
+            }))
+            .wrong(json!({
+                "display_name": "",
+                "currency_code": "",
+                "landing_url": "",
+                "terms": null,
+                "agreement": {"url": ""},
             }))
             .wrong(json!({
                 "display_name": long(),
@@ -72,7 +80,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            .free(&["is_default", "terms.version", "terms.start_time"]),
+            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
@@ -96,9 +104,13 @@ pub(super) fn cases() -> Vec<Case> {
                 "is_default": false,
                 "terms": wrong_terms(),
                 "hosts": ["a b"],
+                "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
             },
-            "update_mask": {"paths": ["display_name", "landing_url", "is_default", "terms", "hosts", "nope"]},
+            "update_mask": {"paths": [
+                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "nope",
+            ]},
         }))
+        .wrong(json!({"program": {"id": "", "agreement": null}, "update_mask": {"paths": ["agreement"]}}))
         .wrong(json!({
             "program": {"id": "", "display_name": long(), "landing_url": "", "terms": {"commission": wrong_flat()}},
             "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
@@ -113,6 +125,10 @@ pub(super) fn cases() -> Vec<Case> {
             "program.etag",
             "program.terms.version",
             "program.terms.start_time",
+            "program.agreement.version",
+            "program.agreement.is_required",
+            "program.questions",
+            "program.is_private",
         ]),
         case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))
             .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)

@@ -17,8 +17,8 @@ use headwater::domain::program::ProgramWithTerms;
 use smallvec::smallvec;
 
 use super::{
-    ACCOUNT, NOW, account, affiliate, api_key, coupon, credit, enrollment, inactive_affiliate, item, lead, link, offer,
-    program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
+    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, coupon, credit, enrollment, inactive_affiliate, item,
+    lead, link, offer, program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -59,10 +59,17 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             enrollment: enrollment.clone(),
             coupon: Some(Arc::new(coupon.clone())),
         })),
-        Outcome::ChangedAffiliate(Arc::new(Affiliate { token_hash: [0; 32], ..inactive_affiliate() })),
+        Outcome::ChangedAffiliate(Arc::new(Affiliate {
+            token_hash: [0; 32],
+            upline_id: None,
+            group_id: None,
+            past_uplines: Vec::new(),
+            ..inactive_affiliate()
+        })),
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
         Outcome::Link(Arc::new(link)),
         Outcome::Coupon(Arc::new(coupon)),
+        Outcome::AffiliateGroup(Arc::new(affiliate_group())),
         Outcome::Item(Arc::new(item())),
         Outcome::Offer(Arc::new(offer())),
         Outcome::from(Arc::new(ClaimOutcome { offer: Arc::new(offer()), coupon: Arc::new(tied_coupon(2)) })),
