@@ -135,6 +135,7 @@ db_test!(key_texts_are_shown_once, |database: TestDatabase| async move {
         request_id: "r1".to_owned(),
         display_name: "Shop".to_owned(),
         email: "Owner@Shop.example".to_owned(),
+        ..Default::default()
     };
     let first = operator.accounts.register_account(register.clone()).await.unwrap().into_inner();
     let again = operator.accounts.register_account(register.clone()).await.unwrap().into_inner();
@@ -210,6 +211,7 @@ db_test!(an_operator_makes_a_key_for_an_account_whose_first_answer_was_lost, |da
         request_id: "register".to_owned(),
         display_name: "Shop".to_owned(),
         email: "owner@shop.example".to_owned(),
+        ..Default::default()
     };
     let account = operator.accounts.register_account(register.clone()).await.unwrap().into_inner().account.unwrap();
     // A repeated answer has no key text, even if the first answer was lost.

@@ -17,6 +17,8 @@ mod leads;
 mod link;
 mod offer;
 mod program;
+mod rate;
 mod reading;
 mod recorded;
+mod registration;
 mod reward;

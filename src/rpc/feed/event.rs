@@ -20,7 +20,7 @@ use crate::rpc::call::page;
 use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
-use crate::rpc::{account, affiliate, conversion, coupon, enrollment, item, lead, link, offer, program, reward};
+use crate::rpc::{account, affiliate, audit, conversion, coupon, enrollment, item, lead, link, offer, program, reward};
 
 /// The default number of events in a message of a stream.
 const BATCH_EVENTS_DEFAULT: i64 = 100;
@@ -263,6 +263,7 @@ fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
         occur_time: Some(timestamp(event.occurred_at)),
         cause_id: event.cause_id.clone(),
         subject: Some(subject(&event.image)),
+        audit_entry: event.audit_entry.as_deref().map(audit::image),
         ..pb::Event::default()
     };
     // Encoding cannot fail, because a vector always has room.

@@ -21,6 +21,7 @@ form! {
         suspended_at: Option<Time>,
         suspension_reason: Text<'a>,
         email_verified_at: Option<Time>,
+        calls_per_minute: i32,
     }
     left_out {
         verification: None,

@@ -65,7 +65,11 @@ impl Player {
         distortion: Option<Distortion>,
     ) -> anyhow::Result<Self> {
         let email = format!("{name}@owners.example");
-        let request = pb::RegisterAccountRequest { request_id: String::new(), display_name: name.to_owned(), email };
+        let request = pb::RegisterAccountRequest {
+            display_name: name.to_owned(),
+            email,
+            ..pb::RegisterAccountRequest::default()
+        };
         let owner_email = request.email.clone();
         let registered = operator.accounts.clone().register_account(request).await?.into_inner();
         let world = World::new(now, name, &owner_email, registered.api_key.unwrap_or_default());

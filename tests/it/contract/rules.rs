@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 23] = [
+    const CHANGES: [&str; 24] = [
         "Create",
         "Update",
         "Assign",
@@ -322,6 +322,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Deactivate",
         "Rotate",
         "Claim",
+        "Set",
         "Suspend",
         "Resume",
         "Erase",

@@ -303,6 +303,7 @@ db_test!(w1_the_owner_verifies_the_address_with_a_token_that_works_once, |databa
         request_id: format!("register-{email}"),
         display_name: "Söhne & Co".to_owned(),
         email: email.to_owned(),
+        ..Default::default()
     };
     for wrong in ["", "owner", "owner@", "@shop.example", "a b@shop.example"] {
         let status = operator.accounts.register_account(register(wrong)).await.unwrap_err();

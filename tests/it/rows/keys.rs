@@ -32,6 +32,7 @@ db_test!(w1_an_account_is_registered_with_a_key_that_is_shown_once, |database: T
         request_id: "register".to_owned(),
         display_name: "Harbour Coffee".to_owned(),
         email: "owner@harbour-coffee.example".to_owned(),
+        ..Default::default()
     };
     let made = operator.accounts.register_account(request.clone()).await.unwrap().into_inner();
     assert!(!made.replayed && made.api_key.unwrap().kind() == ApiKeyKind::Admin);

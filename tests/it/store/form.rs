@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater::domain::account::ApiKey;
+use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::{
@@ -206,6 +206,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     }
     let suspended = Outcome::Account(Arc::new(rows::suspended_account(ACCOUNT)));
     golden.holds("request_outcome_account.v1.with_suspension", &suspended);
+    let limited = Outcome::Account(Arc::new(Account { calls_per_minute: 50, ..rows::account(ACCOUNT) }));
+    golden.holds("request_outcome_account.v1.with_call_limit", &limited);
     let bound = Outcome::ApiKey(Arc::new(ApiKey { secret_hash: [0; 32], ..rows::bound_key() }));
     golden.holds("request_outcome_api_key.v1.with_places", &bound);
     let other = SaleOutcome {
