@@ -73,7 +73,7 @@ db_test!(a_key_says_what_it_is_and_what_it_may_do, |database: TestDatabase| asyn
     }
     let operator = check(&mut Client::connect(&server.address, &server.operator_key).await.unwrap()).await.unwrap();
     assert_eq!(operator.account_id, "");
-    assert_eq!(operator.allowed_methods.len(), 13);
+    assert_eq!(operator.allowed_methods.len(), 14);
     let refused = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::ServerOperator.into(), ..Default::default() };
     assert_eq!(said(admin.accounts.create_api_key(refused).await).1, "INVALID_FIELDS");
 });

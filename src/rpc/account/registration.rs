@@ -85,9 +85,10 @@ impl Change for pb::RegisterAccountRequest {
         fields.request_id(&self.request_id);
         let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
         let email = fields.email("email", &self.email);
-        let email_token = fields.line("email_token", &self.email_token, KEY_LENGTH_MAX);
         let is_operator = asking.key_kind == KeyKind::ServerOperator;
-        if is_operator && !email_token.is_empty() {
+        if !is_operator {
+            fields.line("email_token", &self.email_token, KEY_LENGTH_MAX);
+        } else if !self.email_token.trim().is_empty() {
             fields.wrong("email_token", "an operator needs none; leave it out");
         }
         let email = fields.complete(email)?;

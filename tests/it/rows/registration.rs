@@ -163,7 +163,8 @@ db_test!(w1_an_address_registers_only_so_often, |database: TestDatabase| async m
 });
 
 db_test!(w1_an_invitation_registers_one_account, |database: TestDatabase| async move {
-    let server = TestServer::start_with(&database, &["--registration", "invite_only", "--registrations-per-minute", "0"]).await;
+    let server =
+        TestServer::start_with(&database, &["--registration", "invite_only", "--registrations-per-minute", "0"]).await;
     let mut operator = Client::connect(&server.address, &server.operator_key).await.unwrap();
     let mut stranger = Client::connect(&server.address, "").await.unwrap();
     assert_eq!(reason(&register(&mut stranger, "ann@shop.example", "").await.unwrap_err()), "KEY_MISSING");
