@@ -7,6 +7,7 @@ pub mod layer;
 mod lookup;
 pub mod operator;
 pub mod permission;
+pub mod rate;
 mod refusals;
 
 use std::sync::Arc;
@@ -17,11 +18,13 @@ use moka::ops::compute::Op;
 use moka::sync::Cache;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::app::key_uses::{KeyUse, KeyUses};
 use crate::clock::{self, Clock};
 use crate::domain::account::{ApiKey, KeyKind};
 use crate::domain::id::{AccountId, ApiKeyId};
+use crate::domain::time::Time;
 use crate::error::Error;
 use crate::store::account::Credential;
 use crate::store::{self, Store};
@@ -50,6 +53,36 @@ pub struct Principal {
     pub client: Client,
     /// Why the account is suspended. `None` if it is not.
     pub suspension: Option<Arc<str>>,
+    /// How many calls a minute each key of the account may make; 0 for the server's setting.
+    pub calls_per_minute: u32,
+}
+
+impl Principal {
+    /// Somebody without a key, who registers an account where everybody may.
+    fn stranger(client: Client) -> Self {
+        let (account_id, key_id, kind) = (AccountId::SERVER, ApiKeyId::from_uuid(Uuid::nil()), KeyKind::Invitation);
+        let key = ApiKey {
+            id: key_id,
+            account_id,
+            kind,
+            display_name: String::new(),
+            text_prefix: String::new(),
+            secret_hash: [0; 32],
+            created_at: Time::from_micros(0),
+            expires_at: None,
+            revoked_at: None,
+            updated_at: None,
+            allowed_networks: Vec::new(),
+            allowed_origins: Vec::new(),
+        };
+        let suspension = None;
+        Self { account_id, key_id, kind, key: Arc::new(key), client, suspension, calls_per_minute: 0 }
+    }
+
+    /// The invitation that the caller has. `None` for any other key, and for somebody without a key.
+    pub fn invitation(&self) -> Option<&Arc<ApiKey>> {
+        (self.kind == KeyKind::Invitation && !self.key_id.uuid().is_nil()).then_some(&self.key)
+    }
 }
 
 /// Checks API keys against the database.
@@ -67,6 +100,7 @@ pub struct Authenticator {
 struct Cached {
     key: Arc<ApiKey>,
     suspension: Option<Arc<str>>,
+    calls_per_minute: u32,
     last_use: Arc<KeyUse>,
 }
 
@@ -85,7 +119,7 @@ impl Authenticator {
     /// [`Error::Overloaded`] when too many other keys are being looked up.
     pub async fn resolve(&self, text: &str, client: Client) -> Result<Principal, Error> {
         let prefix = key::prefix(text).ok_or(Error::KeyInvalid)?;
-        let Cached { key, suspension, last_use } = match self.keys.get(prefix) {
+        let Cached { key, suspension, calls_per_minute, last_use } = match self.keys.get(prefix) {
             Some(cached) => cached,
             None => self.read(prefix).await?,
         };
@@ -95,7 +129,8 @@ impl Authenticator {
             return Err(Error::KeyInvalid);
         }
         last_use.note(now);
-        Ok(Principal { account_id: key.account_id, key_id: key.id, kind: key.kind, key, client, suspension })
+        let (account_id, key_id, kind) = (key.account_id, key.id, key.kind);
+        Ok(Principal { account_id, key_id, kind, key, client, suspension, calls_per_minute })
     }
 
     /// Checks that the caller's key still works. For streams and long polls, which go on after the key was resolved. Cheap, because
@@ -136,12 +171,15 @@ impl Authenticator {
     /// Records that a key was changed or revoked, so that the change has its effect here at once.
     pub fn changed(&self, key: Arc<ApiKey>) {
         // The changed key is cached and not removed, because a read in progress may still return the key as it was before.
-        // A suspended account changes no key.
-        let cached = self.cached(Credential { key, suspension: None });
-        self.keys.entry(cached.key.text_prefix.clone()).and_compute_with(|_| Op::Put(cached));
+        // A suspended account changes no key. The limit of a key that is not cached is read within the time that keys are cached.
+        let cached = self.cached(Credential { key, suspension: None, calls_per_minute: 0 });
+        self.keys.entry(cached.key.text_prefix.clone()).and_compute_with(|known| {
+            let calls_per_minute = known.map_or(0, |known| known.value().calls_per_minute);
+            Op::Put(Cached { calls_per_minute, ..cached })
+        });
     }
 
-    /// Records that an account was suspended or resumed, so that it takes effect here at once. A look-up in progress may bring the
+    /// Records that an account was suspended or resumed, or got another limit, so that it takes effect here at once. A look-up in progress may bring the
     /// state of before back, for as long as keys are cached.
     pub fn account_changed(&self, account_id: AccountId) {
         for (prefix, cached) in &self.keys {
@@ -151,9 +189,9 @@ impl Authenticator {
         }
     }
 
-    fn cached(&self, Credential { key, suspension }: Credential) -> Cached {
+    fn cached(&self, Credential { key, suspension, calls_per_minute }: Credential) -> Cached {
         let last_use = self.uses.of(key.account_id, key.id);
-        Cached { key, suspension, last_use }
+        Cached { key, suspension, calls_per_minute, last_use }
     }
 
     async fn read(&self, prefix: &str) -> Result<Cached, Error> {

@@ -10,6 +10,7 @@ mod listen;
 mod log;
 mod mail;
 mod place;
+mod registration;
 mod shutdown;
 mod similar;
 mod workers;
@@ -31,6 +32,7 @@ pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mail::{MailSettings, SmtpUrl};
 pub use place::{Place, Places};
+pub use registration::{Registration, RegistrationSettings};
 pub use shutdown::ShutdownSettings;
 pub use workers::WorkerSettings;
 
@@ -109,6 +111,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub limits: LimitSettings,
+    /// The registration of accounts.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub registration: RegistrationSettings,
     /// The feed.
     #[command(flatten)]
     #[serde(flatten)]

@@ -46,6 +46,15 @@ pub struct FieldViolation {
 /// The paths of the domain's fields in a message. The list has only the fields whose names differ.
 pub type FieldPaths = &'static [(Field, &'static str)];
 
+/// Whose calls a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitedBy {
+    /// The caller's address.
+    Address,
+    /// The calling key.
+    Key,
+}
+
 /// Why a call failed.
 #[derive(Debug, Clone)]
 pub enum Error {
@@ -62,6 +71,8 @@ pub enum Error {
         /// The operator's reason.
         reason: Arc<str>,
     },
+    /// Nobody but operators registers accounts.
+    RegistrationClosed,
     /// A key of this kind may not make this call.
     KeyKindNotAllowed {
         /// The method, such as `headwater.v1.TrackingService/RecordSale`.
@@ -110,6 +121,15 @@ pub enum Error {
     /// The queue is full. Retry later.
     Overloaded {
         /// How long to wait before a retry.
+        retry_after: Duration,
+    },
+    /// The address or the key has made as many calls as it may for now.
+    RateLimited {
+        /// Whose calls were counted.
+        limited_by: LimitedBy,
+        /// How many calls a minute it may make.
+        calls_per_minute: u32,
+        /// When one more call is allowed.
         retry_after: Duration,
     },
     /// The deadline passed before the call was answered.
@@ -220,6 +240,9 @@ fn status(answer: Answer, request_id: &str) -> Status {
         }
         Detail::Precondition(subject) => {
             details.set_precondition_failure(vec![PreconditionViolation::new(reason, subject, &answer.message)]);
+        }
+        Detail::Quota(subject) => {
+            details.add_quota_failure_violation(subject, &answer.message);
         }
         Detail::Resource(resource_type, name) => {
             details.set_resource_info(resource_type, name, "", &answer.message);

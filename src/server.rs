@@ -29,8 +29,9 @@ use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
 use crate::auth::operator::{self, FirstKeyProblem, OperatorKeyError};
+use crate::auth::rate::{CallRate, CallRates};
 use crate::clock::{self, Clock};
-use crate::config::{ConfigError, Place, Settings};
+use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
 use crate::pb;
@@ -189,12 +190,19 @@ impl Server {
             Arc::clone(&app),
             Arc::clone(&authenticator),
             streams,
+            settings.registration.registration != Registration::OperatorOnly,
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
         );
         services.add_to(&mut routes);
         let layers = ServiceBuilder::new()
-            .layer(AuthLayer::new(authenticator, crate::rpc::METHODS, settings.listen.trusted_proxies.as_slice()))
+            .layer(AuthLayer::new(
+                authenticator,
+                crate::rpc::METHODS,
+                call_rates(settings),
+                settings.registration.registration == Registration::Open,
+                settings.listen.trusted_proxies.as_slice(),
+            ))
             .layer(LimitLayer::new(call_limits(settings, &draining)));
 
         let cutting = CancellationToken::new();
@@ -323,6 +331,16 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
         stall: seconds(settings.feed.feed_stall_seconds),
         lane: Lane::of_this_machine(),
     }
+}
+
+fn call_rates(settings: &Settings) -> CallRates {
+    let limits = &settings.limits;
+    let registrations = settings.registration.registrations_per_minute;
+    CallRates::new(
+        CallRate { per_minute: limits.address_calls_per_minute, burst: limits.address_calls_burst },
+        CallRate { per_minute: limits.key_calls_per_minute, burst: limits.key_calls_burst },
+        CallRate { per_minute: registrations, burst: registrations },
+    )
 }
 
 fn call_limits(settings: &Settings, draining: &CancellationToken) -> Limits {

@@ -112,6 +112,7 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(time_null("email_verified_at"))
             .col(hash_null("verification_hash"))
             .col(time_null("verification_expires_at"))
+            .col(count("calls_per_minute"))
             .take(),
         table("api_key", &["account_id", "id"])
             .col(id("account_id"))

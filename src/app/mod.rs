@@ -8,6 +8,7 @@ mod folding;
 pub mod key_uses;
 mod outage_watch;
 mod queue;
+pub mod registration;
 mod suspects;
 pub mod verify;
 pub mod worker;
@@ -40,6 +41,7 @@ use feed::{EventForm, Feed};
 use folding::Folding;
 use key_uses::KeyUses;
 use queue::{Job, Queue, Work};
+use registration::Mailed;
 use suspects::Suspects;
 pub use worker::approve_due::UpkeepError;
 use worker::{WorkerStatus, Workers};
@@ -136,6 +138,8 @@ pub struct App {
     heavy: Shares<AccountId>,
     transactions: Transactions,
     key_uses: Arc<KeyUses>,
+    /// The addresses that got mail lately because somebody wants to register.
+    mailed: Mailed,
     workers: Workers,
     stop: CancellationToken,
 }
@@ -188,6 +192,7 @@ impl App {
             heavy: Shares::new(HEAVY_CALLS_MAX),
             transactions,
             key_uses: Arc::default(),
+            mailed: Mailed::new(),
             stop,
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));

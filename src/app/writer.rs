@@ -91,6 +91,8 @@ pub(super) enum Upkeep {
     NoteKeyUses(Arc<[LastUse]>),
     /// Begins a try of a mail, which is due at this time again. The count is 0 if another server has begun it.
     BeginMail(Arc<Mail>, Time),
+    /// Writes a mail that no rule has caused.
+    PostMail(Arc<Mail>),
     /// Deletes a mail that was sent or given up.
     RemoveMail(Arc<Mail>),
     /// Writes this content, to see whether a write works.
@@ -422,6 +424,7 @@ impl Writer {
             }
             Upkeep::NoteKeyUses(uses) => store::account::note_uses(&transaction, &uses).await?,
             Upkeep::BeginMail(mail, next) => store::mail::begin_try(&transaction, &mail, next).await?,
+            Upkeep::PostMail(mail) => store::mail::post(&transaction, &mail).await?,
             Upkeep::RemoveMail(mail) => store::mail::remove(&transaction, &mail).await?,
             Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
             Upkeep::TidySearch => store::search::tidy(&transaction).await?,

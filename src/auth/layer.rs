@@ -1,6 +1,6 @@
 //! The layer in front of every service: gives the call its request id, identifies the caller, and refuses calls that are not
-//! allowed. It refuses in this order: not gRPC, unknown method, no key, a key that does not work, a key of the wrong kind. Ends a
-//! call at the caller's deadline.
+//! allowed. It refuses in this order: not gRPC, unknown method, an address that makes too many calls, no key, a key that does not
+//! work, a key that makes too many calls, a key of the wrong kind. Ends a call at the caller's deadline.
 
 use std::any::Any;
 use std::future::{Future, ready};
@@ -19,7 +19,8 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::client::Client;
-use super::permission::{Access, MethodLists, Permissions};
+use super::permission::{Access, MethodLists, Permissions, REGISTRATION};
+use super::rate::CallRates;
 use super::refusals::{self, peer};
 use super::{Authenticator, Principal};
 use crate::clock::RandomIds;
@@ -51,16 +52,31 @@ pub struct Caller {
 
 /// See the head of the file.
 #[derive(Clone)]
-pub struct AuthLayer {
+pub struct AuthLayer(Arc<Admission>);
+
+/// Who may call, and how often.
+struct Admission {
     authenticator: Arc<Authenticator>,
-    permissions: Arc<Permissions>,
-    proxies: Arc<[IpNet]>,
+    permissions: Permissions,
+    rates: CallRates,
+    /// Whether everybody may register an account.
+    is_registration_open: bool,
+    proxies: Box<[IpNet]>,
 }
 
 impl AuthLayer {
-    /// A layer that checks keys with this authenticator, for these methods. The proxies are believed about the addresses of callers.
-    pub fn new(authenticator: Arc<Authenticator>, methods: MethodLists, proxies: &[IpNet]) -> Self {
-        Self { authenticator, permissions: Arc::new(Permissions::new(methods)), proxies: proxies.into() }
+    /// A layer that checks keys with this authenticator, for these methods, and limits calls to these rates. The proxies are believed
+    /// about the addresses of callers.
+    pub fn new(
+        authenticator: Arc<Authenticator>,
+        methods: MethodLists,
+        rates: CallRates,
+        is_registration_open: bool,
+        proxies: &[IpNet],
+    ) -> Self {
+        let permissions = Permissions::new(methods);
+        let proxies = proxies.into();
+        Self(Arc::new(Admission { authenticator, permissions, rates, is_registration_open, proxies }))
     }
 }
 
@@ -68,12 +84,7 @@ impl<S> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
 
     fn layer(&self, inner: S) -> AuthService<S> {
-        AuthService {
-            inner,
-            authenticator: Arc::clone(&self.authenticator),
-            permissions: Arc::clone(&self.permissions),
-            proxies: Arc::clone(&self.proxies),
-        }
+        AuthService { inner, admission: Arc::clone(&self.0) }
     }
 }
 
@@ -81,9 +92,7 @@ impl<S> Layer<S> for AuthLayer {
 #[derive(Clone)]
 pub struct AuthService<S> {
     inner: S,
-    authenticator: Arc<Authenticator>,
-    permissions: Arc<Permissions>,
-    proxies: Arc<[IpNet]>,
+    admission: Arc<Admission>,
 }
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for AuthService<S>
@@ -120,13 +129,12 @@ where
         // This call takes the service that was polled, because the clone may not be ready.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let authenticator = Arc::clone(&self.authenticator);
-        let permissions = Arc::clone(&self.permissions);
-        let client = Client::of(request.headers(), peer, &self.proxies);
+        let admission = Arc::clone(&self.admission);
+        let client = Client::of(request.headers(), peer, &admission.proxies);
         let address = client.address;
         let mut name = CallName { request_id: Arc::clone(&request_id), ..CallName::default() };
         let call = async move {
-            let refusal = match identify(&authenticator, &permissions, client, &mut name, &mut request).await {
+            let refusal = match admission.identify(client, &mut name, &mut request).await {
                 Ok(principal) => {
                     let span = span_of(&name);
                     if let Some(principal) = principal {
@@ -152,6 +160,9 @@ where
                 }
                 Err(error) => error,
             };
+            if matches!(refusal, Error::RateLimited { .. }) {
+                refusals::count_limited(&name, address);
+            }
             let status = refusal.into_status(&name);
             refusals::count(&status, &name, address);
             Ok(named(status.into_http(), &name.request_id))
@@ -188,42 +199,52 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("nothing")
 }
 
-/// Identifies the caller; `None` for a method that is open to everybody. Adds the method and the key to the call's names.
-async fn identify<Body>(
-    authenticator: &Authenticator,
-    permissions: &Permissions,
-    client: Client,
-    name: &mut CallName,
-    request: &mut Request<Body>,
-) -> Result<Option<Principal>, Error> {
-    // Always removed, because no inner layer needs the key and a removed key cannot be logged.
-    let bearer = request.headers_mut().remove(AUTHORIZATION);
-    let api_key = request.headers_mut().remove(API_KEY);
-    let path = request.uri().path().trim_start_matches('/');
-    let Some(Access { method, kinds }) = permissions.access(path) else {
-        return Err(Error::MethodUnknown { method: path.chars().take(METHOD_LENGTH_MAX).collect() });
-    };
-    name.method = method;
-    let Some(kinds) = kinds else { return Ok(None) };
-    let principal = authenticator.resolve(sent_key(bearer.as_ref(), api_key.as_ref())?, client).await?;
-    name.key = Some((principal.key_id, principal.account_id));
-    if let Some(stream) = request.extensions().get::<Arc<Stream>>() {
-        stream.connection().shows_key();
-        // Everybody can read a publishable key in a web page.
-        if principal.kind != KeyKind::Publishable {
-            stream.connection().becomes_known(principal.account_id.uuid().as_u128());
+impl Admission {
+    /// Identifies the caller; `None` for a method that is open to everybody. Adds the method and the key to the call's names.
+    async fn identify<Body>(
+        &self,
+        client: Client,
+        name: &mut CallName,
+        request: &mut Request<Body>,
+    ) -> Result<Option<Principal>, Error> {
+        // Always removed, because no inner layer needs the key and a removed key cannot be logged.
+        let bearer = request.headers_mut().remove(AUTHORIZATION);
+        let api_key = request.headers_mut().remove(API_KEY);
+        let path = request.uri().path().trim_start_matches('/');
+        let Some(Access { method, kinds }) = self.permissions.access(path) else {
+            return Err(Error::MethodUnknown { method: path.chars().take(METHOD_LENGTH_MAX).collect() });
+        };
+        name.method = method;
+        let Some(kinds) = kinds else { return Ok(None) };
+        // Before the key is looked up, so that somebody who tries out keys is limited too.
+        self.rates.count_address(client.address)?;
+        let principal = match sent_key(bearer.as_ref(), api_key.as_ref()) {
+            Err(Error::KeyMissing) if self.is_registration_open && kinds == REGISTRATION => Principal::stranger(client),
+            sent => self.authenticator.resolve(sent?, client).await?,
+        };
+        name.key = Some((principal.key_id, principal.account_id));
+        if let Some(stream) = request.extensions().get::<Arc<Stream>>() {
+            stream.connection().shows_key();
+            // Everybody can read a publishable key in a web page.
+            if !matches!(principal.kind, KeyKind::Publishable | KeyKind::Invitation) {
+                stream.connection().becomes_known(principal.account_id.uuid().as_u128());
+            }
         }
+        self.rates.count_key(&principal)?;
+        if !kinds.contains(&principal.kind) {
+            return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
+        }
+        if principal.kind == KeyKind::Invitation && kinds == REGISTRATION {
+            self.rates.count_registration(principal.client.address)?;
+        }
+        // The methods of read keys change nothing.
+        if let Some(suspension) = &principal.suspension
+            && !kinds.contains(&KeyKind::Read)
+        {
+            return Err(Error::AccountSuspended { reason: Arc::clone(suspension) });
+        }
+        Ok(Some(principal))
     }
-    if !kinds.contains(&principal.kind) {
-        return Err(Error::KeyKindNotAllowed { method, kind: principal.kind, allowed: kinds });
-    }
-    // The methods of read keys change nothing.
-    if let Some(suspension) = &principal.suspension
-        && !kinds.contains(&KeyKind::Read)
-    {
-        return Err(Error::AccountSuspended { reason: Arc::clone(suspension) });
-    }
-    Ok(Some(principal))
 }
 
 /// The key in either of the two headers.

@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 
 use crate::domain::account::KeyKind;
-use KeyKind::{Admin, Payout, Publishable, Read, ServerOperator, Tracking};
+use KeyKind::{Admin, Invitation, Payout, Publishable, Read, ServerOperator, Tracking};
 
 /// Keys of every kind.
-pub const EVERY_KIND: &[KeyKind] = &[ServerOperator, Admin, Tracking, Read, Payout, Publishable];
+pub const EVERY_KIND: &[KeyKind] = &[ServerOperator, Admin, Tracking, Read, Payout, Publishable, Invitation];
 /// For methods of operators.
 pub const OPERATION: &[KeyKind] = &[ServerOperator];
+/// For the method that registers accounts. Strangers without a key may call it too where registration is open.
+pub const REGISTRATION: &[KeyKind] = &[ServerOperator, Invitation];
 /// For methods that change the account.
 pub const ADMINISTRATION: &[KeyKind] = &[Admin];
 /// For methods that change the keys of the account, or the operator keys.

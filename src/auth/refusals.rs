@@ -28,6 +28,10 @@ static REFUSED: Sampled = Sampled::new(|calls, last| {
     tracing::warn!(calls, last, "calls were refused: wrong fields, keys of the wrong kind or unknown methods");
 });
 
+static LIMITED: Sampled = Sampled::new(|calls, last| {
+    tracing::warn!(calls, last, "calls were refused: an address or a key made more calls a minute than it may");
+});
+
 /// The callers whose keys were refused since the last line.
 static TALLY: Mutex<Tally> = Mutex::new(Tally(None));
 
@@ -45,11 +49,7 @@ pub(super) fn count(status: &Status, name: &CallName, address: Option<IpAddr>) {
         return;
     }
     // Not the message, which may have parts of the request.
-    let mut last = format!("{:?}, method {}, request id {}", status.code(), name.method, name.request_id);
-    if let Some(address) = address {
-        // Writing to a text cannot fail.
-        let _ = write!(last, ", address {address}");
-    }
+    let last = format!("{:?}, {}", status.code(), described(name, address));
     if is_key {
         if let Some(address) = address {
             TALLY.lock().unwrap_or_else(PoisonError::into_inner).add(origin(address));
@@ -58,6 +58,26 @@ pub(super) fn count(status: &Status, name: &CallName, address: Option<IpAddr>) {
     } else {
         REFUSED.note(&last);
     }
+}
+
+/// Counts a call that was refused because of the limits of calls per minute.
+pub(super) fn count_limited(name: &CallName, address: Option<IpAddr>) {
+    let mut last = described(name, address);
+    if let Some((key_id, account_id)) = &name.key {
+        // Writing to a text cannot fail.
+        let _ = write!(last, ", key {key_id} of {account_id}");
+    }
+    LIMITED.note(&last);
+}
+
+/// The call in the log.
+fn described(name: &CallName, address: Option<IpAddr>) -> String {
+    let mut text = format!("method {}, request id {}", name.method, name.request_id);
+    if let Some(address) = address {
+        // Writing to a text cannot fail.
+        let _ = write!(text, ", address {address}");
+    }
+    text
 }
 
 /// Whom an address belongs to. One customer of a provider has at least 2^64 addresses of IPv6.

@@ -36,6 +36,27 @@ pub struct LimitSettings {
     /// account alone may have two thirds. Open streams, calls that wait for events, and calls that need no key do not count.
     #[arg(long, global = true, env = "HEADWATER_CALLS_MAX", default_value = "4096", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub calls_max: u32,
+
+    /// How many calls a minute each API key may make, at each server; more are refused with RESOURCE_EXHAUSTED and the time to wait.
+    /// 0: any number. SetAccountCallLimit sets another number for the keys of one account. The calls of a publishable key count for
+    /// each address alone. Operator keys have no limit. A batch and a stream count as one call.
+    #[arg(long, global = true, env = "HEADWATER_KEY_CALLS_PER_MINUTE", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=60_000_000))]
+    pub key_calls_per_minute: u32,
+
+    /// How many calls a key may make at once after a pause. It never gets more than its calls of a minute. Also for accounts with a
+    /// number of their own.
+    #[arg(long, global = true, env = "HEADWATER_KEY_CALLS_BURST", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub key_calls_burst: u32,
+
+    /// How many calls a minute one address may make, or one /64 network of IPv6 addresses, at each server. 0: any number. Counts
+    /// every call to a method that needs a key, also without a key or with one that does not work. Behind a proxy, set
+    /// `trusted_proxies`, because all callers have the proxy's address otherwise.
+    #[arg(long, global = true, env = "HEADWATER_ADDRESS_CALLS_PER_MINUTE", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=60_000_000))]
+    pub address_calls_per_minute: u32,
+
+    /// How many calls an address may make at once after a pause. It never gets more than its calls of a minute.
+    #[arg(long, global = true, env = "HEADWATER_ADDRESS_CALLS_BURST", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub address_calls_burst: u32,
 }
 
 impl LimitSettings {

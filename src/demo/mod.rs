@@ -81,11 +81,11 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
     let registered = operator
         .accounts
         .register_account(pb::RegisterAccountRequest {
-            request_id: String::new(),
             display_name: "Harbour Coffee".to_owned(),
             // Every demo registers a new merchant, so that it can be played again on the same database.
             email: format!("owner-{}@harbour-coffee.example", clock::random_code(8)),
             time_zone: "Europe/Berlin".to_owned(),
+            ..pb::RegisterAccountRequest::default()
         })
         .await?
         .into_inner();

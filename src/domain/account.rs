@@ -33,6 +33,8 @@ pub struct Account {
     pub email_verified_at: Option<Time>,
     /// The token that was mailed to the address. Left out of the answers that are stored for repeated requests.
     pub verification: Option<Verification>,
+    /// How many calls a minute each key of the account may make. 0: as many as the server's setting says.
+    pub calls_per_minute: i32,
 }
 
 /// A token that verifies an email address. Only the mail has its text.
@@ -101,10 +103,17 @@ text_enum! {
         Payout = "payout",
         /// Records clicks.
         Publishable = "publishable",
+        /// Registers one account.
+        Invitation = "invitation",
     }
 }
 
 impl KeyKind {
+    /// Whether keys of this kind belong to the server and not to an account.
+    pub fn is_of_server(self) -> bool {
+        matches!(self, Self::ServerOperator | Self::Invitation)
+    }
+
     /// The kind of the keys that create and revoke the keys of this account. Without one that works, nobody can.
     pub fn that_manages(account_id: AccountId) -> Self {
         if account_id == AccountId::SERVER { Self::ServerOperator } else { Self::Admin }

@@ -345,6 +345,8 @@ pub struct NewEvent {
     pub former_credits: Vec<Credit>,
     /// The request_id or event_id of the request that caused the event. Empty for the server's own work.
     pub cause_id: String,
+    /// The entry of the call that caused the event in the audit log, if it has one.
+    pub audit_entry: Option<Arc<super::audit::AuditEntry>>,
 }
 
 /// The fields that filters compare. The feed stores them beside the event's body.

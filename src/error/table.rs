@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::Code;
 
-use super::{Error, FieldPaths, FieldViolation};
+use super::{Error, FieldPaths, FieldViolation, LimitedBy};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
 use crate::domain::refusal::{Field, Refusal, Resource};
@@ -30,6 +30,8 @@ pub(super) enum Detail {
     /// The subject that breaks the precondition, such as `reward/rwd_...`.
     Precondition(String),
     Resource(&'static str, String),
+    /// Whose calls were counted: `key` or `address`.
+    Quota(&'static str),
 }
 
 /// Whether the same call may get another answer later.
@@ -129,6 +131,11 @@ impl Error {
                 format!("the account is suspended and may only read: {reason}; ask the operator of the server"),
             )
             .with("suspension_reason", reason),
+            Self::RegistrationClosed => Answer::new(
+                ErrorReason::RegistrationClosed,
+                Code::PermissionDenied,
+                "only operators register accounts here; ask the operator of the server",
+            ),
             Self::MethodUnknown { method } => Answer::new(
                 ErrorReason::MethodUnknown,
                 Code::Unimplemented,
@@ -205,6 +212,20 @@ impl Error {
                 "the server has as much waiting as it takes; try again with a growing delay",
             )
             .retry(Retry::After(*retry_after)),
+            Self::RateLimited { limited_by, calls_per_minute, retry_after } => {
+                let subject = match limited_by {
+                    LimitedBy::Address => "address",
+                    LimitedBy::Key => "key",
+                };
+                let message = format!(
+                    "this {subject} may make {calls_per_minute} calls a minute; make fewer, and try again after the delay that is told"
+                );
+                let answer = Answer::new(ErrorReason::RateLimited, Code::ResourceExhausted, message);
+                Answer { detail: Detail::Quota(subject), ..answer }
+                    .retry(Retry::After(*retry_after))
+                    .with("limited_by", subject)
+                    .with("calls_per_minute", calls_per_minute)
+            }
             Self::DeadlineExceeded { is_unchanged } => Answer::new(
                 ErrorReason::DeadlineExceeded,
                 Code::DeadlineExceeded,

@@ -39,7 +39,8 @@ const FREE_ANSWER_BYTES: u64 = 16 * 1024;
 /// The status of a stream without a key that the server ends: UNAVAILABLE, so that its client opens another one.
 const ENDED: (&str, &str) = ("14", "the server ends this stream; open another one");
 
-/// Whose share a call counts towards: an account's, or that of its publishable keys, which everybody can read in a web page.
+/// Whose share a call counts towards: an account's, or that of its publishable keys, which everybody can read in a web page. Strangers
+/// who register accounts have a share apart from operators.
 type Owner = (AccountId, bool);
 
 /// The limits of all calls.
@@ -182,7 +183,7 @@ where
 }
 
 fn owner_of(principal: &Principal) -> Owner {
-    (principal.account_id, principal.kind == KeyKind::Publishable)
+    (principal.account_id, matches!(principal.kind, KeyKind::Publishable | KeyKind::Invitation))
 }
 
 /// A call that needs no key.

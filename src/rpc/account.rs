@@ -3,6 +3,7 @@
 mod key_change;
 mod operation;
 mod places;
+mod registration;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 pub(super) use key_change::{revoke as revoke_key, update as update_key};
-pub(super) use operation::{create_admin_key, list, resume, suspend};
+pub(super) use operation::{create_admin_key, list, resume, set_call_limit, suspend};
+pub(super) use registration::register;
 
 use super::METHODS;
 use super::call::canonical::{self, Mask, canonical};
@@ -21,62 +23,17 @@ use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
 use crate::auth::key;
 use crate::auth::permission;
-use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
+use crate::domain::account::{Account, ApiKey, KeyKind};
 use crate::domain::calendar::{UTC, zone_name};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{CreateApiKey, RegisterAccount, UpdateAccount, VerifyAccountEmail};
+use crate::domain::rule::{CreateApiKey, UpdateAccount, VerifyAccountEmail};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error, FieldPaths};
 use crate::pb;
 use crate::store;
 
 const COUPONS_MAX: std::ops::RangeInclusive<i32> = 1..=10_000;
-
-impl Change for pb::RegisterAccountRequest {
-    type Rule = RegisterAccount;
-    type Kept = SecretString;
-
-    fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
-    }
-
-    fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(
-            pb::RegisterAccountRequest,
-            self,
-            display_name: canonical::trimmed(&self.display_name),
-            email: canonical::email(&self.email),
-            time_zone: time_zone(&self.time_zone);
-            as_sent: request_id,
-        )
-    }
-
-    fn read(&self, _asking: &Asking) -> Result<(RegisterAccount, SecretString), Error> {
-        let mut fields = Fields::default();
-        fields.request_id(&self.request_id);
-        let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
-        let email = fields.email("email", &self.email);
-        let time_zone = fields.time_zone("time_zone", &self.time_zone);
-        let (email, time_zone) = fields.complete((email, time_zone))?;
-        let (text, key) = key::generate(KeyKind::Admin);
-        Ok((RegisterAccount { display_name, email, time_zone, key, token: key::verification_token() }, text))
-    }
-
-    fn render(
-        answer: Arc<RegistrationOutcome>,
-        replayed: bool,
-        text: SecretString,
-        _asking: &Asking,
-    ) -> pb::RegisterAccountResponse {
-        pb::RegisterAccountResponse {
-            account: Some(account(&answer.account)),
-            api_key: Some(api_key(&answer.key)),
-            api_key_text: shown_once(&text, replayed),
-            replayed,
-        }
-    }
-}
 
 pub(super) async fn get(call: Call, _: pb::GetAccountRequest) -> Result<pb::GetAccountResponse, Error> {
     let id = call.account_id();
@@ -224,9 +181,8 @@ impl Change for pb::CreateApiKeyRequest {
     fn read(&self, asking: &Asking) -> Result<(CreateApiKey, SecretString), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        // The keys of the server are operator keys, and no account has one.
-        let is_operator = asking.key_kind == KeyKind::ServerOperator;
-        let is_own = |kind: &KeyKind| (*kind == KeyKind::ServerOperator) == is_operator;
+        // The keys of the server are operator keys and invitations, and no account has one.
+        let is_own = |kind: &KeyKind| kind.is_of_server() == asking.key_kind.is_of_server();
         let kinds: Vec<KeyKind> = KeyKind::ALL.iter().copied().filter(is_own).collect();
         let kind = fields.value_of("kind", self.kind, &kinds);
         let display_name = fields.line("display_name", &self.display_name, NAME_LENGTH_MAX);
@@ -311,7 +267,8 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         state: canonical::unread(&sent.state),
         suspend_time: canonical::unread(&sent.suspend_time),
         suspension_reason: canonical::unread(&sent.suspension_reason),
-        email_verify_time: canonical::unread(&sent.email_verify_time);
+        email_verify_time: canonical::unread(&sent.email_verify_time),
+        calls_per_minute: canonical::unread(&sent.calls_per_minute);
         as_sent:
     )
 }
@@ -334,6 +291,7 @@ fn account(account: &Account) -> pb::Account {
         suspend_time: account.suspended_at.map(timestamp),
         suspension_reason: account.suspension_reason.clone(),
         email_verify_time: account.email_verified_at.map(timestamp),
+        calls_per_minute: account.calls_per_minute,
     }
 }
 

@@ -25,6 +25,11 @@ pub(super) async fn list(
     Ok(pb::ListAuditEntriesResponse { audit_entries, next_page_token })
 }
 
+/// The entry as stored in the feed, without the address, which may be a person's.
+pub(super) fn image(entry: &AuditEntry) -> pb::AuditEntry {
+    pb::AuditEntry { address: String::new(), ..render(entry) }
+}
+
 fn render(entry: &AuditEntry) -> pb::AuditEntry {
     pb::AuditEntry {
         id: entry.id.to_string(),

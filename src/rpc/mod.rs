@@ -53,16 +53,17 @@ pub struct Services {
 }
 
 impl Services {
-    /// Services that read and write through this app. No call takes longer than `request_timeout`, except calls that wait for new
+    /// Services that read and write through this app. Others than operators may register accounts if it `takes_registrations`. No call takes longer than `request_timeout`, except calls that wait for new
     /// events. Messages larger than `message_bytes_max` are refused.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
         streams: FeedStreams,
+        takes_registrations: bool,
         request_timeout: Duration,
         message_bytes_max: u32,
     ) -> Self {
-        let rpc = Rpc { app, authenticator, request_timeout, message_bytes_max };
+        let rpc = Rpc { app, authenticator, takes_registrations, request_timeout, message_bytes_max };
         Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
     }
 

@@ -38,6 +38,7 @@ impl Stored for Account {
             email_verified_at: self.email_verified_at.map(Time::micros),
             verification_hash: self.verification.map(|verification| verification.token_hash.to_vec()),
             verification_expires_at: self.verification.map(|verification| verification.expires_at.micros()),
+            calls_per_minute: self.calls_per_minute,
         })
     }
 
@@ -62,6 +63,7 @@ impl Stored for Account {
             suspension_reason: row.suspension_reason,
             email_verified_at: row.email_verified_at.map(Time::from_micros),
             verification,
+            calls_per_minute: row.calls_per_minute,
         })
     }
 
@@ -199,6 +201,8 @@ pub struct Credential {
     pub key: Arc<ApiKey>,
     /// Why the account is suspended. `None` if it is not.
     pub suspension: Option<Arc<str>>,
+    /// How many calls a minute each key of the account may make; 0 for the server's setting.
+    pub calls_per_minute: u32,
 }
 
 /// The API key with this public beginning, of any account. Only for checking credentials. Reads on connections of its own, because
@@ -216,8 +220,11 @@ pub async fn find_key_by_prefix(store: &Store, text_prefix: &str) -> Result<Opti
         .filter(key_table::Column::TextPrefix.eq(text_prefix));
     let Some((row, account)) = query.one(&store.keys).await? else { return Ok(None) };
     let key = ApiKey::from_row(row)?;
-    let account = account.filter(|account| account.suspended_at.is_some());
-    Ok(Some(Credential { key: Arc::new(key), suspension: account.map(|account| account.suspension_reason.into()) }))
+    let calls_per_minute =
+        account.as_ref().map_or(0, |account| account.calls_per_minute.try_into().unwrap_or_default());
+    let suspended = account.filter(|account| account.suspended_at.is_some());
+    let suspension = suspended.map(|account| account.suspension_reason.into());
+    Ok(Some(Credential { key: Arc::new(key), suspension, calls_per_minute }))
 }
 
 /// The API key with this id.

@@ -3,6 +3,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
+use super::backend::bulk::Writes;
 use super::entity::mail as table;
 use super::set::stored::Stored;
 use super::{Store, StoreError, WriteTransaction};
@@ -51,6 +52,17 @@ pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<Mail>, Stor
     let due = table::Entity::find().filter(table::Column::DueAt.lte(now.micros()));
     let due = due.order_by_asc(table::Column::DueAt).limit(limit);
     due.all(store.read()).await?.into_iter().map(Mail::from_row).collect()
+}
+
+/// Writes a mail that waits. Returns how many rows that were.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn post(transaction: &WriteTransaction, mail: &Mail) -> Result<u64, StoreError> {
+    let mut writes = Writes::default();
+    writes.replace::<table::Entity>(vec![mail.to_row()?])?;
+    writes.run(transaction.connection()).await?;
+    Ok(1)
 }
 
 /// Begins a try of a mail: it is due at `next` from now on. Returns 0 if another server has begun the same try, otherwise 1.

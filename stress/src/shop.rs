@@ -65,10 +65,9 @@ impl Shop {
     ) -> anyhow::Result<Self> {
         let mut operator = Client::on(channel, operator_key)?;
         let request = pb::RegisterAccountRequest {
-            request_id: String::new(),
             display_name: name.to_owned(),
             email: format!("owner@{name}.example"),
-            time_zone: String::new(),
+            ..pb::RegisterAccountRequest::default()
         };
         let registered = operator.accounts.register_account(request).await?.into_inner();
         let mut client = Client::on(channel, &registered.api_key_text)?;

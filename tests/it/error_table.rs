@@ -12,7 +12,7 @@ use headwater::domain::money::Overflow;
 use headwater::domain::offer::OfferClosed;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
-use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation};
+use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation, LimitedBy};
 use headwater::pb::{self, ErrorReason};
 use prost::Message;
 use tonic::{Code, Status};
@@ -117,6 +117,7 @@ fn samples() -> Vec<Error> {
             allowed: &[KeyKind::Admin],
         },
         Error::AccountSuspended { reason: "unpaid".into() },
+        Error::RegistrationClosed,
         Error::MethodUnknown { method: "headwater.v1.TrackingService/Fly".to_owned() },
         Error::CursorMalformed,
         Error::CursorForeign,
@@ -129,6 +130,11 @@ fn samples() -> Vec<Error> {
         Error::MessageTooLarge,
         Error::AnswerFull,
         Error::Overloaded { retry_after: Duration::from_millis(250) },
+        Error::RateLimited {
+            limited_by: LimitedBy::Key,
+            calls_per_minute: 50,
+            retry_after: Duration::from_millis(1_200),
+        },
         Error::DeadlineExceeded { is_unchanged: true },
         Error::DeadlineExceeded { is_unchanged: false },
         Error::Unavailable,
@@ -155,6 +161,7 @@ fn parts(status: &Status) -> (String, Vec<String>, Vec<&'static str>) {
             ErrorDetail::PreconditionFailure(_) => "PreconditionFailure",
             ErrorDetail::ResourceInfo(_) => "ResourceInfo",
             ErrorDetail::RetryInfo(_) => "RetryInfo",
+            ErrorDetail::QuotaFailure(_) => "QuotaFailure",
             ErrorDetail::RequestInfo(info) => {
                 assert_eq!((info.request_id.as_str(), info.serving_data.as_str()), (REQUEST_ID, ""));
                 is_named = true;
@@ -247,6 +254,7 @@ fn details_fit_the_code() {
             Code::FailedPrecondition => &["PreconditionFailure"],
             Code::NotFound | Code::AlreadyExists => &["ResourceInfo"],
             Code::ResourceExhausted if ["MESSAGE_TOO_LARGE", "ANSWER_FULL"].contains(&reason.as_str()) => &[],
+            Code::ResourceExhausted if reason == "RATE_LIMITED" => &["RetryInfo", "QuotaFailure"],
             Code::ResourceExhausted | Code::Unavailable => &["RetryInfo"],
             _ => &[],
         };

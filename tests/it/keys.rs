@@ -73,7 +73,7 @@ db_test!(a_key_says_what_it_is_and_what_it_may_do, |database: TestDatabase| asyn
     }
     let operator = check(&mut Client::connect(&server.address, &server.operator_key).await.unwrap()).await.unwrap();
     assert_eq!(operator.account_id, "");
-    assert_eq!(operator.allowed_methods.len(), 13);
+    assert_eq!(operator.allowed_methods.len(), 14);
     let refused = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::ServerOperator.into(), ..Default::default() };
     assert_eq!(said(admin.accounts.create_api_key(refused).await).1, "INVALID_FIELDS");
 });
@@ -135,7 +135,7 @@ db_test!(key_texts_are_shown_once, |database: TestDatabase| async move {
         request_id: "r1".to_owned(),
         display_name: "Shop".to_owned(),
         email: "Owner@Shop.example".to_owned(),
-        time_zone: String::new(),
+        ..Default::default()
     };
     let first = operator.accounts.register_account(register.clone()).await.unwrap().into_inner();
     let again = operator.accounts.register_account(register.clone()).await.unwrap().into_inner();
@@ -211,7 +211,7 @@ db_test!(an_operator_makes_a_key_for_an_account_whose_first_answer_was_lost, |da
         request_id: "register".to_owned(),
         display_name: "Shop".to_owned(),
         email: "owner@shop.example".to_owned(),
-        time_zone: String::new(),
+        ..Default::default()
     };
     let account = operator.accounts.register_account(register.clone()).await.unwrap().into_inner().account.unwrap();
     // A repeated answer has no key text, even if the first answer was lost.

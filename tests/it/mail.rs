@@ -1,20 +1,31 @@
-//! Mail is sent once by SMTP to a real mail server, or lies in the spool, whatever happens in between.
+//! Mail is sent once by SMTP to a real mail server, or lies in the spool, whatever happens in between. With TLS it goes only to a server
+//! whose certificate is trusted.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use headwater::app::worker::send_mail;
+use headwater::clock::{Clock, SystemClock};
 use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::time::Time;
 use headwater::store::Store;
 use mailin::response::{NO_MAILBOX, OK};
 use mailin::{Action, Handler, Response, SessionBuilder};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use testkit::process::{ServerOptions, Serving};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::store::write;
+use crate::support::binary;
+use crate::support::certificate::make_certificates;
 use crate::support::database::TestDatabase;
 use crate::support::rows;
 use crate::support::server::{START_MICROS, TestServer};
@@ -53,18 +64,46 @@ impl Handler for Session {
     }
 }
 
+/// How a mail server speaks TLS.
+#[derive(Clone)]
+enum Tls {
+    Never,
+    /// When the client asks for it.
+    Starts(TlsAcceptor),
+    /// From the beginning.
+    Always(TlsAcceptor),
+}
+
+/// The mail server's side of TLS, with the certificate in this folder.
+fn acceptor(folder: &Path) -> TlsAcceptor {
+    let certificates = CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 /// A mail server on a free port. It gives these answers first.
 struct MailServer {
     url: String,
+    port: u16,
     inbox: Inbox,
+    /// How many connections have ended.
+    ended: Arc<AtomicUsize>,
 }
 
 impl MailServer {
     async fn start(answers: Vec<Response>) -> Self {
+        Self::start_with(answers, Tls::Never).await
+    }
+
+    async fn start_with(answers: Vec<Response>, tls: Tls) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("smtp://{}", listener.local_addr().unwrap());
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("smtp://127.0.0.1:{port}");
         let (inbox, answers) = (Inbox::default(), Arc::new(Mutex::new(answers)));
         let kept = Arc::clone(&inbox);
+        let ended = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&ended);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let session = Session {
@@ -73,10 +112,18 @@ impl MailServer {
                     recipient: String::new(),
                     text: Vec::new(),
                 };
-                tokio::spawn(serve(stream, session));
+                let (tls, count) = (tls.clone(), Arc::clone(&count));
+                tokio::spawn(async move {
+                    serve(Box::new(stream), session, tls).await;
+                    count.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { url, inbox }
+        Self { url, port, inbox, ended }
+    }
+
+    fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
     }
 
     fn inbox(&self) -> Vec<(String, String)> {
@@ -84,8 +131,27 @@ impl MailServer {
     }
 }
 
-async fn serve(stream: TcpStream, handler: Session) {
-    let mut session = SessionBuilder::new("mail.test").build(IpAddr::V4(Ipv4Addr::LOCALHOST), handler);
+/// A connection, with or without TLS.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// The connection after the handshake. `None` when the client ends it.
+async fn secured(stream: Box<dyn Duplex>, acceptor: &TlsAcceptor) -> Option<Box<dyn Duplex>> {
+    acceptor.accept(stream).await.ok().map(|stream| Box::new(stream) as Box<dyn Duplex>)
+}
+
+async fn serve(mut stream: Box<dyn Duplex>, handler: Session, tls: Tls) {
+    let mut builder = SessionBuilder::new("mail.test");
+    match &tls {
+        Tls::Never => {}
+        Tls::Starts(_) => _ = builder.enable_start_tls(),
+        Tls::Always(acceptor) => match secured(stream, acceptor).await {
+            Some(secured) => stream = secured,
+            None => return,
+        },
+    }
+    let mut session = builder.build(IpAddr::V4(Ipv4Addr::LOCALHOST), handler);
     let mut stream = BufReader::new(stream);
     let mut answer = session.greeting();
     loop {
@@ -95,6 +161,11 @@ async fn serve(stream: TcpStream, handler: Session) {
             if stream.write_all(&bytes).await.is_err() || answer.action == Action::Close {
                 return;
             }
+        }
+        if let (Action::UpgradeTls, Tls::Starts(acceptor)) = (&answer.action, &tls) {
+            let Some(secured) = secured(stream.into_inner(), acceptor).await else { return };
+            stream = BufReader::new(secured);
+            session.tls_active();
         }
         let mut line = Vec::new();
         if stream.read_until(b'\n', &mut line).await.unwrap_or_default() == 0 {
@@ -119,6 +190,13 @@ fn mail(number: u128, recipient: &str) -> Mail {
     let letter = Letter { recipient: recipient.to_owned(), ..rows::mail().letter };
     let id = headwater::domain::id::MailId::from_uuid(uuid::Uuid::from_u128(number));
     Mail::new(id, rows::ACCOUNT, letter, Time::from_micros(START_MICROS))
+}
+
+/// Writes one more mail that waits.
+async fn add_mail(database: &TestDatabase, mail: Mail) {
+    let store = open(database).await;
+    write(&store, Needs::default(), |set| _ = set.put(mail), Time::from_micros(START_MICROS)).await.unwrap();
+    store.close().await.unwrap();
 }
 
 async fn waiting(store: &Store) -> Vec<Mail> {
@@ -224,4 +302,85 @@ db_test!(mail_that_no_server_takes_for_days_is_set_aside, |database: TestDatabas
     server.clock.advance_days(4);
     until(&server, async || waiting(store).await.is_empty()).await;
     assert!(spool.path().join("undelivered").join(format!("{}.eml", mail(1, "").id)).exists());
+});
+
+/// Runs the binary with this mail server until `is_done`. It trusts the certificates that the authority in the folder has made, and
+/// those alone. Returns the log.
+async fn run_binary(database: &TestDatabase, url: &str, trusted: &Path, is_done: impl AsyncFn() -> bool) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = trusted.join("authority.pem").to_str().unwrap().to_owned();
+    let environment = [("SSL_CERT_FILE", authority.as_str()), ("HEADWATER_MAIL_SMTP_URL", url)];
+    let options = ServerOptions {
+        database: Some(database.url.clone()),
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        ..binary::options(directory.path(), &[])
+    };
+    let server = Serving::start(&options).await.unwrap();
+    let done = async {
+        while !is_done().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
+    server.terminate().await.unwrap().1
+}
+
+db_test!(mail_goes_by_tls_to_a_server_that_is_trusted, |database: TestDatabase| async move {
+    let folder = tempfile::tempdir().unwrap();
+    if !make_certificates(folder.path()).await {
+        return;
+    }
+    let starts = MailServer::start_with(Vec::new(), Tls::Starts(acceptor(folder.path()))).await;
+    let always = MailServer::start_with(Vec::new(), Tls::Always(acceptor(folder.path()))).await;
+    begin_with(&database, vec![mail(1, "ann@shop.test")]).await;
+    let url = format!("smtp://localhost:{}?tls=required", starts.port);
+    run_binary(&database, &url, folder.path(), async || !starts.inbox().is_empty()).await;
+    add_mail(&database, mail(2, "bea@shop.test")).await;
+    let url = format!("smtps://localhost:{}", always.port);
+    run_binary(&database, &url, folder.path(), async || !always.inbox().is_empty()).await;
+    let recipients =
+        |server: &MailServer| server.inbox().into_iter().map(|(recipient, _)| recipient).collect::<Vec<_>>();
+    assert_eq!(
+        (recipients(&starts), recipients(&always)),
+        (vec!["ann@shop.test".into()], vec!["bea@shop.test".into()])
+    );
+    let store = open(&database).await;
+    assert_eq!(waiting(&store).await, []);
+    store.close().await.unwrap();
+});
+
+db_test!(mail_waits_while_its_server_is_not_trusted, |database: TestDatabase| async move {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    if !make_certificates(folder.path()).await || !make_certificates(other.path()).await {
+        return;
+    }
+    let starts = MailServer::start_with(Vec::new(), Tls::Starts(acceptor(folder.path()))).await;
+    let always = MailServer::start_with(Vec::new(), Tls::Always(acceptor(folder.path()))).await;
+    let never = MailServer::start(Vec::new()).await;
+    begin_with(&database, Vec::new()).await;
+    let cases = [
+        // An authority that is not trusted.
+        (&starts, format!("smtp://localhost:{}?tls=required", starts.port), other.path()),
+        (&always, format!("smtps://localhost:{}", always.port), other.path()),
+        // The certificate of another name.
+        (&starts, format!("smtp://127.0.0.1:{}?tls=required", starts.port), folder.path()),
+        (&always, format!("smtps://127.0.0.1:{}", always.port), folder.path()),
+        // Somebody in between who takes STARTTLS away.
+        (&never, format!("smtp://localhost:{}?tls=required", never.port), folder.path()),
+    ];
+    for (number, (mail_server, url, trusted)) in (1..).zip(cases) {
+        // Written now, because the binary has the real clock and gives up after some days.
+        let now = SystemClock.now();
+        add_mail(&database, Mail { created_at: now, due_at: now, ..mail(number, "ann@shop.test") }).await;
+        let before = mail_server.ended();
+        let log = run_binary(&database, &url, trusted, async || mail_server.ended() > before).await;
+        assert!(log.contains("a mail was not sent; it is tried again"), "{url}: {log}");
+        assert!(!log.contains("ann@shop.test"), "{url}: {log}");
+    }
+    let got = [starts.inbox(), always.inbox(), never.inbox()].concat();
+    assert_eq!(got, [], "nothing was sent");
+    let store = open(&database).await;
+    let tries: Vec<i32> = waiting(&store).await.iter().map(|mail| mail.tries).collect();
+    assert_eq!(tries, [1; 5], "all of it is kept");
+    store.close().await.unwrap();
 });

@@ -37,6 +37,7 @@ changes! {
     VerifyAccountEmailRequest,
     SuspendAccountRequest,
     ResumeAccountRequest,
+    SetAccountCallLimitRequest,
     UpdateApiKeyRequest,
     RevokeApiKeyRequest,
     CreateProgramRequest,

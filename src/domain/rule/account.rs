@@ -37,19 +37,27 @@ pub struct RegisterAccount {
     pub time_zone: String,
     /// The first admin key.
     pub key: NewApiKey,
-    /// The token to mail to the address.
-    pub token: String,
+    /// The token to mail to the address. `None`: the caller has shown that mail to the address reaches it.
+    pub token: Option<String>,
+    /// The invitation that is used up.
+    pub invitation: Option<ApiKeyId>,
 }
 
 impl Rule for RegisterAccount {
     type Answer = Arc<RegistrationOutcome>;
 
-    fn needs(&self, _account: AccountId, needs: &mut Needs) {
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.names.account_emails.insert(self.email.clone());
+        if let Some(invitation) = self.invitation {
+            needs.row::<ApiKey>((account, invitation));
+        }
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         email_is_free(context, &self.email, None)?;
+        if let Some(invitation) = self.invitation {
+            use_up(context, invitation)?;
+        }
         let mut account = Account {
             id: AccountId::new(context.ids),
             display_name: self.display_name.clone(),
@@ -62,10 +70,14 @@ impl Rule for RegisterAccount {
             suspension_reason: String::new(),
             email_verified_at: None,
             verification: None,
+            calls_per_minute: 0,
         };
         // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;
-        ask_to_verify(context, &mut account, &self.token);
+        match &self.token {
+            Some(token) => ask_to_verify(context, &mut account, token),
+            None => account.email_verified_at = Some(context.now),
+        }
         let account = context.put(account);
         context.tell(EventKind::AccountRegistered, EventImage::Account(Arc::clone(&account)));
         let key = CreateApiKey::new(KeyKind::Admin, "first key", self.key.clone()).make(context);
@@ -100,6 +112,17 @@ fn change_zone(account: &mut Account, name: &str, now: Time) -> Result<(), Refus
     }
     let since = now.plus_micros(ZONE_CHANGE_DELAY_MICROS);
     account.time_zones.push(ZoneSince { name: name.to_owned(), since });
+    Ok(())
+}
+
+/// Revokes an invitation. The event is in the feed of the operator keys.
+fn use_up(context: &mut Context<'_>, invitation: ApiKeyId) -> Result<(), Refusal> {
+    let key = context.get::<ApiKey, _>(invitation)?;
+    if key.revoked_at.is_some() {
+        return Err(Refusal::KeyRevoked { key_id: key.id });
+    }
+    let key = context.put(ApiKey { revoked_at: Some(context.now), ..key.as_ref().clone() });
+    context.tell(EventKind::ApiKeyRevoked, EventImage::ApiKey(key));
     Ok(())
 }
 
@@ -219,6 +242,33 @@ impl Rule for ResumeAccount {
         };
         let account = context.put(account);
         context.tell(EventKind::AccountResumed, EventImage::Account(Arc::clone(&account)));
+        Ok(account)
+    }
+}
+
+/// Set how many calls a minute each key of an account may make. For operators.
+#[derive(Debug, Clone)]
+pub struct SetAccountCallLimit {
+    /// The number; 0 for that of the server's setting.
+    pub calls_per_minute: i32,
+}
+
+impl Rule for SetAccountCallLimit {
+    type Answer = Arc<Account>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let before = context.set.account(context.account_id)?;
+        if before.calls_per_minute == self.calls_per_minute {
+            return Ok(Arc::clone(before));
+        }
+        let calls_per_minute = self.calls_per_minute;
+        let account = Account { calls_per_minute, updated_at: context.now, ..before.as_ref().clone() };
+        let account = context.put(account);
+        context.tell(EventKind::AccountUpdated, EventImage::Account(Arc::clone(&account)));
         Ok(account)
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::set::Needs;
 
 /// For how many days a token works.
-const TOKEN_DAYS: i32 = 3;
+pub const TOKEN_DAYS: i32 = 3;
 
 /// Makes the account's address one that is not verified, and mails this token to it. The caller puts the account.
 pub(super) fn ask_to_verify(context: &mut Context<'_>, account: &mut Account, token: &str) {
@@ -27,6 +27,26 @@ pub(super) fn ask_to_verify(context: &mut Context<'_>, account: &mut Account, to
     );
     let subject = "Verify your email address".to_owned();
     context.mail(Letter { recipient: account.email.clone(), subject, body });
+}
+
+/// The letter to somebody who wants to register an account with this address, with the token that proves it. It has no text of the
+/// caller, who may be anybody and may have named somebody else's address.
+pub fn registration_letter(recipient: &str, token: &str) -> Letter {
+    let body = format!(
+        "Hello,\n\nsomebody, probably you, wants to register an account with this email address. To go on, repeat the call of \
+         RegisterAccount with this email_token:\n\n{token}\n\nThe token works for {TOKEN_DAYS} days. If this was not you, ignore this \
+         mail: without the token, nothing is registered.\n"
+    );
+    let subject = "Verify your email address".to_owned();
+    Letter { recipient: recipient.to_owned(), subject, body }
+}
+
+/// The letter to the owner of an account whose address somebody wants to register again.
+pub fn registered_already_letter(recipient: &str) -> Letter {
+    let body = "Hello,\n\nsomebody, probably you, wants to register an account with this email address, which an account has already. \
+                If you have lost its keys, ask the operator of the server for another one. If this was not you, ignore this mail.\n";
+    let subject = "You have an account already".to_owned();
+    Letter { recipient: recipient.to_owned(), subject, body: body.to_owned() }
 }
 
 fn hash(token: &str) -> [u8; 32] {

@@ -63,6 +63,7 @@ commands! {
     account_email::VerifyAccountEmail(VerifyAccountEmail),
     account::SuspendAccount(SuspendAccount),
     account::ResumeAccount(ResumeAccount),
+    account::SetAccountCallLimit(SetAccountCallLimit),
     account::CreateApiKey(CreateApiKey),
     account::UpdateApiKey(Box<UpdateApiKey>),
     account::RevokeApiKey(RevokeApiKey),

@@ -108,6 +108,8 @@ impl Context<'_> {
             image,
             former_credits: former_credits.to_vec(),
             cause_id: self.cause_id.clone(),
+            // `decide` knows who calls.
+            audit_entry: None,
         };
         self.set.events.push(event);
     }

@@ -1,5 +1,7 @@
 //! The only entry for writes: it recognises a repeated request, or applies the command's rule. Knows no rule in particular.
 
+use std::sync::Arc;
+
 use super::command::{Command, Envelope};
 use super::context::Context;
 use crate::domain::audit::AuditEntry;
@@ -71,7 +73,9 @@ fn apply(
     context.set.check_sums()?;
     if let Some(actor) = &envelope.actor {
         let id = AuditEntryId::new(context.ids);
-        context.put(AuditEntry::new(id, context.account_id, actor, outcome.effect_id(), now));
+        let entry = AuditEntry::new(id, context.account_id, actor, outcome.effect_id(), now);
+        let entry = context.put(entry);
+        context.set.new_events().for_each(|event| event.audit_entry = Some(Arc::clone(&entry)));
     }
     if let Some(fingerprint) = &envelope.fingerprint {
         context.put(Request {

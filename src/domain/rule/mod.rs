@@ -30,6 +30,7 @@ mod timeline;
 mod verdict;
 
 pub use account::NewApiKey;
+pub use account_email::{TOKEN_DAYS, registered_already_letter, registration_letter};
 pub use attribution::{Referral, SentRefId, why_not_earning};
 pub use command::*;
 pub use context::{Context, Rule};

@@ -230,6 +230,11 @@ impl WorkingSet {
         Err(Refusal::NotLoaded("balance"))
     }
 
+    /// The events of the command in progress.
+    pub(in crate::domain) fn new_events(&mut self) -> impl Iterator<Item = &mut NewEvent> {
+        self.events.iter_mut().skip(self.before.1)
+    }
+
     /// Undoes all changes since [`WorkingSet::begin`].
     pub(in crate::domain) fn roll_back(&mut self) {
         self.parts(|part| part.roll_back());

@@ -11,7 +11,7 @@ use crate::auth::key;
 use crate::domain::account::{Account, AccountSelector, ApiKey, KeyKind};
 use crate::domain::id::AccountId;
 use crate::domain::refusal::{Refusal, Resource};
-use crate::domain::rule::{CreateApiKey, ResumeAccount, Rule, SuspendAccount};
+use crate::domain::rule::{CreateApiKey, ResumeAccount, Rule, SetAccountCallLimit, SuspendAccount};
 use crate::error::Error;
 use crate::pb;
 use crate::rpc::call::canonical::{self, canonical};
@@ -19,6 +19,9 @@ use crate::rpc::call::change::{Asking, Change, RepeatKey};
 use crate::rpc::call::parse::{Fields, NAME_LENGTH_MAX};
 use crate::rpc::call::{Call, page, selector};
 use crate::store;
+
+/// A million calls a second.
+const CALLS_PER_MINUTE: std::ops::RangeInclusive<i32> = 0..=60_000_000;
 
 pub(in crate::rpc) async fn list(
     call: Call,
@@ -214,5 +217,54 @@ impl Change for pb::ResumeAccountRequest {
 
     fn render(resumed: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::ResumeAccountResponse {
         pb::ResumeAccountResponse { account: Some(account(&resumed)), replayed }
+    }
+}
+
+/// Sets how many calls a minute each key of an account may make. On this instance, it takes effect at once.
+pub(in crate::rpc) async fn set_call_limit(
+    call: Call,
+    message: pb::SetAccountCallLimitRequest,
+) -> Result<pb::SetAccountCallLimitResponse, Error> {
+    let asking = call.asking();
+    let (rule, ()) = message.read(&asking)?;
+    let (account_id, limited, replayed) = operate(&call, &message, rule).await?;
+    call.rpc.authenticator.account_changed(account_id);
+    Ok(pb::SetAccountCallLimitRequest::render(limited, replayed, (), &asking))
+}
+
+impl Operation for pb::SetAccountCallLimitRequest {
+    fn account(&self) -> Option<&pb::AccountSelector> {
+        self.account.as_ref()
+    }
+}
+
+impl Change for pb::SetAccountCallLimitRequest {
+    type Rule = SetAccountCallLimit;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::SetAccountCallLimitRequest,
+            self,
+            account: canonical::inside(self.account.as_ref(), selector::canonical_account);
+            as_sent: request_id, calls_per_minute,
+        )
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(SetAccountCallLimit, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let account = selector::account(&mut fields, "account", self.account.as_ref());
+        let calls_per_minute = fields.number("calls_per_minute", self.calls_per_minute, CALLS_PER_MINUTE);
+        fields.complete(account)?;
+        Ok((SetAccountCallLimit { calls_per_minute }, ()))
+    }
+
+    fn render(limited: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::SetAccountCallLimitResponse {
+        pb::SetAccountCallLimitResponse { account: Some(account(&limited)), replayed }
     }
 }

@@ -52,6 +52,8 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
+    /// Whether others than operators may register accounts.
+    pub(in crate::rpc) takes_registrations: bool,
     pub(in crate::rpc) request_timeout: Duration,
     pub(in crate::rpc) message_bytes_max: u32,
 }

@@ -68,7 +68,7 @@ macro_rules! wire_enums {
 }
 
 wire_enums! {
-    KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable }
+    KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable, Invitation }
     AccountState = AccountState { Active, Suspended }
     AttributionModel = AttributionModel { FirstClick, LastClick }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }

@@ -21,7 +21,8 @@ use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
-    account, affiliate, affiliate_group, conversion, coupon, enrollment, item, lead, link, offer, program, reward,
+    account, affiliate, affiliate_group, audit, conversion, coupon, enrollment, item, lead, link, offer, program,
+    reward,
 };
 
 /// The default number of events in a message of a stream.
@@ -266,6 +267,7 @@ fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
         occur_time: Some(timestamp(event.occurred_at)),
         cause_id: event.cause_id.clone(),
         subject: Some(subject(&event.image)),
+        audit_entry: event.audit_entry.as_deref().map(audit::image),
         ..pb::Event::default()
     };
     // Encoding cannot fail, because a vector always has room.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::auth::permission::{ADMINISTRATION, EVERY_KIND, KEY_ADMINISTRATION, KEY_READING, OPERATION, READING};
+use crate::auth::permission::{
+    ADMINISTRATION, EVERY_KIND, KEY_ADMINISTRATION, KEY_READING, OPERATION, READING, REGISTRATION,
+};
 use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
@@ -14,13 +16,14 @@ pub(in crate::rpc) struct AccountHandlers {
 
 service! {
     "headwater.v1" AccountService(account_service_server) for AccountHandlers {
-        RegisterAccount = write change, OPERATION;
+        RegisterAccount = write rpc::account::register, REGISTRATION;
         GetAccount = read rpc::account::get, READING;
         UpdateAccount = write change, ADMINISTRATION;
         VerifyAccountEmail = write change, ADMINISTRATION;
         ListAccounts = read rpc::account::list, OPERATION;
         SuspendAccount = write rpc::account::suspend, OPERATION;
         ResumeAccount = write rpc::account::resume, OPERATION;
+        SetAccountCallLimit = write rpc::account::set_call_limit, OPERATION;
         CreateApiKey = write rpc::account::create_key, KEY_ADMINISTRATION;
         CreateAdminApiKey = write rpc::account::create_admin_key, OPERATION;
         GetApiKey = read rpc::account::get_key, KEY_READING;

@@ -18,6 +18,7 @@ pub struct Model {
     pub email_verified_at: Option<i64>,
     pub verification_hash: Option<Vec<u8>>,
     pub verification_expires_at: Option<i64>,
+    pub calls_per_minute: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -23,6 +23,7 @@ form! {
         suspension_reason: Text<'a>,
         email_verified_at: Option<Time>,
         time_zones: Vec<ZoneSinceForm<'a>>,
+        calls_per_minute: i32,
     }
     left_out {
         verification: None,

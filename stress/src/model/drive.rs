@@ -66,10 +66,9 @@ impl Player {
     ) -> anyhow::Result<Self> {
         let email = format!("{name}@owners.example");
         let request = pb::RegisterAccountRequest {
-            request_id: String::new(),
             display_name: name.to_owned(),
             email,
-            ..Default::default()
+            ..pb::RegisterAccountRequest::default()
         };
         let owner_email = request.email.clone();
         let registered = operator.accounts.clone().register_account(request).await?.into_inner();

@@ -322,6 +322,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Deactivate",
         "Rotate",
         "Claim",
+        "Set",
         "Suspend",
         "Resume",
         "Erase",

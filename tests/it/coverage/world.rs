@@ -33,7 +33,8 @@ pub(super) struct Account {
 
 impl World {
     pub(super) async fn open(database: &TestDatabase) -> Self {
-        let server = TestServer::start(database).await;
+        // With invitations, so that keys of every kind can do what they are for.
+        let server = TestServer::start_with(database, &["--registration", "invite_only"]).await;
         let wire = Wire::connect(&server.address).await;
         let alpha = Account::furnish(&wire, &server.operator_key, "alpha").await;
         let bravo = Account::furnish(&wire, &server.operator_key, "bravo").await;
@@ -103,6 +104,7 @@ impl Account {
             | "AccountService/ListAccounts"
             | "AccountService/SuspendAccount"
             | "AccountService/ResumeAccount"
+            | "AccountService/SetAccountCallLimit"
             | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],
             _ => &self.keys["admin"],
         }
@@ -157,6 +159,10 @@ impl Account {
             self.make(wire, "AccountService/CreateApiKey", request, &kept).await;
             self.keys.insert(name, self.names["key_text"].clone());
         }
+        let request = json!({"kind": "API_KEY_KIND_INVITATION"});
+        let create = method("AccountService/CreateApiKey");
+        let made = wire.call(&self.keys["server_operator"], &create, &request).await.unwrap();
+        self.keys.insert("invitation", made["api_key_text"].as_str().unwrap().to_owned());
         let request = json!({"api_key_id": "${api_key_id}"});
         self.make(wire, "AccountService/RevokeApiKey", request, &[("api_key_id", "/api_key/id")]).await;
     }

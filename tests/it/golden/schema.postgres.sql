@@ -10,6 +10,7 @@ account.suspension_reason text NOT NULL
 account.email_verified_at bigint
 account.verification_hash bytea
 account.verification_expires_at bigint
+account.calls_per_minute integer NOT NULL
 CREATE UNIQUE INDEX account_by_email ON public.account USING btree (email)
 CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
 account_head.account_id uuid NOT NULL

@@ -10,7 +10,8 @@ CREATE TABLE "account" (
   "suspension_reason" text NOT NULL,
   "email_verified_at" integer NULL,
   "verification_hash" blob NULL,
-  "verification_expires_at" integer NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+  "verification_expires_at" integer NULL,
+  "calls_per_minute" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
 CREATE TABLE "account_head" (
   "account_id" uuid_text NOT NULL,

@@ -5,6 +5,7 @@ use testkit::client::Client;
 use tonic::Request;
 
 use crate::support::database::TestDatabase;
+use crate::support::feed::from_beginning;
 use crate::support::server::{TestServer, reason};
 
 async fn entries(client: &mut Client, api_key_id: &str) -> Vec<pb::AuditEntry> {
@@ -81,4 +82,60 @@ db_test!(p37_who_did_what_from_where_is_recorded_with_its_effect, |database: Tes
     let mut tracking = Client::connect(&server.address, &tracking.api_key_text).await.unwrap();
     let refused = tracking.accounts.list_audit_entries(pb::ListAuditEntriesRequest::default()).await.unwrap_err();
     assert_eq!(reason(&refused), "KEY_KIND_NOT_ALLOWED");
+});
+
+db_test!(p37_the_feed_says_who_caused_each_event, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut owner = server.new_account("shop").await;
+    let item = |sku: &str| pb::CreateItemRequest { sku: sku.to_owned(), ..Default::default() };
+    let mut call = Request::new(item("mug"));
+    call.metadata_mut().insert("x-request-id", "order-17".parse().unwrap());
+    owner.affiliates.create_item(call).await.unwrap();
+    owner.affiliates.create_item(item("mug")).await.unwrap_err();
+    let lead = pb::RecordLeadRequest {
+        event_id: "lead".to_owned(),
+        email: "bob@customers.example".to_owned(),
+        ..Default::default()
+    };
+    owner.tracking.record_lead(lead).await.unwrap();
+
+    let listed = entries(&mut owner, "").await;
+    assert!(listed.iter().all(|entry| !entry.address.is_empty()));
+    let in_feed = |entry: &pb::AuditEntry| pb::AuditEntry { address: String::new(), ..entry.clone() };
+    let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+    let events = owner.feed.read_events(request).await.unwrap().into_inner().events;
+    // Each event of a call has the call's entry, and each entry is there in the order of the list.
+    let mut seen: Vec<pb::AuditEntry> = events.iter().filter_map(|event| event.audit_entry.clone()).collect();
+    seen.dedup();
+    assert_eq!(seen, listed.iter().map(in_feed).collect::<Vec<_>>());
+    let by_method = |name: &str| {
+        let is_of =
+            |event: &&pb::Event| event.audit_entry.as_ref().is_some_and(|entry| entry.called_method.ends_with(name));
+        events.iter().filter(is_of).map(pb::Event::kind).collect::<Vec<_>>()
+    };
+    let (registered, key) = (pb::EventKind::AccountRegistered, pb::EventKind::ApiKeyCreated);
+    assert_eq!(by_method("/RegisterAccount"), [registered, key]);
+    assert_eq!(by_method("/CreateItem"), [pb::EventKind::ItemCreated]);
+    let entry = seen.iter().find(|entry| entry.called_method.ends_with("/CreateItem")).unwrap();
+    assert_eq!((entry.call_id.as_str(), &entry.api_key_id), ("order-17", &own_id(&mut owner).await));
+    // What tracking keys may tell has no entry.
+    let told: Vec<_> = events.iter().filter(|event| event.audit_entry.is_none()).map(pb::Event::kind).collect();
+    assert_eq!(told, [pb::EventKind::LeadCreated]);
+
+    // The entry of a call has its place in the stream of a reader that waits too.
+    let start =
+        Some(pb::FeedStart { place: Some(pb::feed_start::Place::AfterCursor(events.last().unwrap().cursor.clone())) });
+    let mut reader = Client::connect(&server.address, &owner.key).await.unwrap();
+    let mut stream =
+        reader.feed.watch_events(pb::WatchEventsRequest { start, ..Default::default() }).await.unwrap().into_inner();
+    stream.message().await.unwrap();
+    owner.affiliates.create_item(item("cup")).await.unwrap();
+    let newest = in_feed(entries(&mut owner, "").await.last().unwrap());
+    let event = loop {
+        if let Some(pb::watch_events_response::Content::Batch(batch)) = stream.message().await.unwrap().unwrap().content
+        {
+            break batch.events.into_iter().next().unwrap();
+        }
+    };
+    assert_eq!(event.audit_entry, Some(newest));
 });

@@ -46,8 +46,8 @@ impl PureWorld {
         let now = Time::from_micros(START_MICROS);
         let key = NewApiKey { text_prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let (display_name, email) = ("Shop".to_owned(), "owner@shop.example".to_owned());
-        let (time_zone, token) = ("UTC".to_owned(), "token".to_owned());
-        let rule = RegisterAccount { display_name, email, time_zone, key, token };
+        let (time_zone, token) = ("UTC".to_owned(), Some("token".to_owned()));
+        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None };
         let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, actor: None, command: rule.into() };
         let Decision { outcome: Outcome::Registered(registered), .. } =
             decide(&mut set, &envelope, now, &mut ids).unwrap()

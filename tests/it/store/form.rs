@@ -216,6 +216,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     }
     let suspended = Outcome::Account(Arc::new(rows::suspended_account(ACCOUNT)));
     golden.holds("request_outcome_account.v1.with_suspension", &suspended);
+    let limited = Outcome::Account(Arc::new(Account { calls_per_minute: 50, ..rows::account(ACCOUNT) }));
+    golden.holds("request_outcome_account.v1.with_call_limit", &limited);
     let bound = Outcome::ApiKey(Arc::new(ApiKey { secret_hash: [0; 32], ..rows::bound_key() }));
     golden.holds("request_outcome_api_key.v1.with_places", &bound);
     let other = SaleOutcome {

@@ -82,7 +82,8 @@ db_test!(accounts_and_keys, |database: TestDatabase| async move {
     assert_eq!(store::account::find(&store, OTHER).await, Ok(None));
     assert_eq!(store::account::find_key(&store, ACCOUNT, rows::api_key().id).await, Ok(Some(rows::api_key())));
     assert_eq!(store::account::find_key(&store, OTHER, rows::api_key().id).await, Ok(None));
-    let mut credential = store::account::Credential { key: rows::api_key().into(), suspension: None };
+    let mut credential =
+        store::account::Credential { key: rows::api_key().into(), suspension: None, calls_per_minute: 0 };
     assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_1").await, Ok(Some(credential.clone())));
     assert_eq!(store::account::find_key(&store, ACCOUNT, places.id).await, Ok(Some(places)));
     assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_9").await, Ok(None));

@@ -75,6 +75,7 @@ pub(crate) fn account(id: AccountId) -> Account {
         suspension_reason: String::new(),
         email_verified_at: None,
         verification: None,
+        calls_per_minute: 0,
     }
 }
 
@@ -648,6 +649,7 @@ pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
         image: EventImage::Conversion(ConversionImage { conversion: Arc::new(sale), rewards }),
         former_credits: Vec::new(),
         cause_id: "order-1".to_owned(),
+        audit_entry: None,
     }
 }
 

@@ -38,6 +38,12 @@ impl Call for pb::ResumeAccountRequest {
     }
 }
 
+impl Call for pb::SetAccountCallLimitRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::CreateApiKeyRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -73,7 +79,7 @@ impl Call for pb::CheckApiKeyRequest {}
 impl Call for pb::GetServerInfoRequest {}
 
 /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-/// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+/// the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
 /// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 #[derive(Debug, Clone)]
 pub struct AccountCalls {
@@ -85,8 +91,20 @@ impl AccountCalls {
         Self { caller }
     }
 
-    /// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-    /// Errors: ALREADY_EXISTS when an account with this email exists.
+    /// Creates an account and its first admin key.
+    ///
+    /// With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+    ///
+    /// With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+    /// it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+    /// mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+    /// stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+    /// invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+    /// make as many of these calls as the setting `registrations_per_minute` says.
+    ///
+    /// Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+    /// with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+    /// API_KEY_REVOKED when the invitation was used up at the same time.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -162,6 +180,20 @@ impl AccountCalls {
     pub async fn resume_account(&self, request: pb::ResumeAccountRequest) -> Result<pb::ResumeAccountResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).resume_account(request).await)
+            .await
+    }
+
+    /// Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+    /// with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+    /// within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+    /// server's log names the operator key.
+    /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_account_call_limit(&self, request: pb::SetAccountCallLimitRequest) -> Result<pb::SetAccountCallLimitResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::account_service_client::AccountServiceClient::new(channel).set_account_call_limit(request).await)
             .await
     }
 

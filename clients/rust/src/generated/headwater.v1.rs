@@ -239,7 +239,8 @@ pub struct CreateApiKeyRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` only, any other call any kind but this.
+    /// The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` and `API_KEY_KIND_INVITATION` only, any other
+    /// call any kind but these.
     /// Required.
     #[prost(enumeration = "ApiKeyKind", tag = "2")]
     pub kind: i32,
@@ -433,6 +434,9 @@ pub enum ApiKeyKind {
     Payout = 5,
     /// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
     Publishable = 6,
+    /// An invitation: registers one account with RegisterAccount, and does nothing else. It works once, and only while the server's
+    /// setting `registration` is not `operator_only`. Operator keys create, list and revoke it. Belongs to no account.
+    Invitation = 7,
 }
 impl ApiKeyKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -448,6 +452,7 @@ impl ApiKeyKind {
             Self::Read => "API_KEY_KIND_READ",
             Self::Payout => "API_KEY_KIND_PAYOUT",
             Self::Publishable => "API_KEY_KIND_PUBLISHABLE",
+            Self::Invitation => "API_KEY_KIND_INVITATION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -460,6 +465,7 @@ impl ApiKeyKind {
             "API_KEY_KIND_READ" => Some(Self::Read),
             "API_KEY_KIND_PAYOUT" => Some(Self::Payout),
             "API_KEY_KIND_PUBLISHABLE" => Some(Self::Publishable),
+            "API_KEY_KIND_INVITATION" => Some(Self::Invitation),
             _ => None,
         }
     }
@@ -501,6 +507,10 @@ pub struct Account {
     /// an hour after it on. Days until then stay as they are, and it can be changed 50 times.
     #[prost(string, tag = "11")]
     pub time_zone: ::prost::alloc::string::String,
+    /// How many calls a minute each key of the account may make at each server. An operator sets it with SetAccountCallLimit. 0: as many
+    /// as the server's setting `key_calls_per_minute` says, which may be any number.
+    #[prost(int32, tag = "12")]
+    pub calls_per_minute: i32,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -520,6 +530,10 @@ pub struct RegisterAccountRequest {
     /// The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`.
     #[prost(string, tag = "4")]
     pub time_zone: ::prost::alloc::string::String,
+    /// The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
+    /// alone. Empty in the first call, and with an operator key.
+    #[prost(string, tag = "5")]
+    pub email_token: ::prost::alloc::string::String,
 }
 /// The answer of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -536,6 +550,9 @@ pub struct RegisterAccountResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "4")]
     pub replayed: bool,
+    /// True when a token was mailed, and the account is created by a second call with it. All other fields are empty then.
+    #[prost(bool, tag = "5")]
+    pub awaits_email_token: bool,
 }
 /// The request of GetAccount.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -647,6 +664,31 @@ pub struct ResumeAccountResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The request of SetAccountCallLimit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAccountCallLimitRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account. Required.
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<AccountSelector>,
+    /// How many calls a minute each key of the account may make, up to 60,000,000. 0: as many as the server's setting says.
+    #[prost(int32, tag = "3")]
+    pub calls_per_minute: i32,
+}
+/// The answer of SetAccountCallLimit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAccountCallLimitResponse {
+    /// The account after the change.
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of VerifyAccountEmail.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VerifyAccountEmailRequest {
@@ -706,7 +748,7 @@ impl AccountState {
 }
 /// One call that changed something in the account, and that keys which only record may not make: about settings, keys, programs,
 /// affiliates, coupons, rewards and the like. It is written together with its effect, and is never changed or deleted. Calls that were
-/// refused, and repeats of a call, have none.
+/// refused, and repeats of a call, have none. The events that the call caused have it too (`Event.audit_entry`).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditEntry {
     /// The id, `aud_` and 32 hexadecimal digits.
@@ -719,6 +761,7 @@ pub struct AuditEntry {
     #[prost(enumeration = "ApiKeyKind", tag = "3")]
     pub api_key_kind: i32,
     /// The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it.
+    /// Empty in the feed.
     #[prost(string, tag = "4")]
     pub address: ::prost::alloc::string::String,
     /// The called method, such as `headwater.v1.AffiliateService/CreateProgram`.
@@ -851,7 +894,7 @@ pub mod account_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    /// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    /// the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     /// UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     #[derive(Debug, Clone)]
     pub struct AccountServiceClient<T> {
@@ -933,8 +976,20 @@ pub mod account_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-        /// Errors: ALREADY_EXISTS when an account with this email exists.
+        /// Creates an account and its first admin key.
+        ///
+        /// With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+        ///
+        /// With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+        /// it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+        /// mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+        /// stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+        /// invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+        /// make as many of these calls as the setting `registrations_per_minute` says.
+        ///
+        /// Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+        /// with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+        /// API_KEY_REVOKED when the invitation was used up at the same time.
         pub async fn register_account(
             &mut self,
             request: impl tonic::IntoRequest<super::RegisterAccountRequest>,
@@ -1122,6 +1177,37 @@ pub mod account_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "ResumeAccount"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+        /// with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+        /// within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+        /// server's log names the operator key.
+        /// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        pub async fn set_account_call_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetAccountCallLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetAccountCallLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AccountService/SetAccountCallLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AccountService", "SetAccountCallLimit"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
@@ -8197,6 +8283,13 @@ pub enum ErrorReason {
     AgreementVersion = 61,
     /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
     ProgramPrivate = 62,
+    /// \[RESOURCE_EXHAUSTED\] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
+    /// operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
+    /// call after the delay in `google.rpc.RetryInfo`. The limited_by is key or address, as is the subject in
+    /// `google.rpc.QuotaFailure`. Metadata: `limited_by`, `calls_per_minute`.
+    RateLimited = 63,
+    /// \[PERMISSION_DENIED\] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server.
+    RegistrationClosed = 64,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8268,6 +8361,8 @@ impl ErrorReason {
             Self::AffiliateGroupArchived => "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED",
             Self::AgreementVersion => "ERROR_REASON_AGREEMENT_VERSION",
             Self::ProgramPrivate => "ERROR_REASON_PROGRAM_PRIVATE",
+            Self::RateLimited => "ERROR_REASON_RATE_LIMITED",
+            Self::RegistrationClosed => "ERROR_REASON_REGISTRATION_CLOSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8342,6 +8437,8 @@ impl ErrorReason {
             "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "ERROR_REASON_AGREEMENT_VERSION" => Some(Self::AgreementVersion),
             "ERROR_REASON_PROGRAM_PRIVATE" => Some(Self::ProgramPrivate),
+            "ERROR_REASON_RATE_LIMITED" => Some(Self::RateLimited),
+            "ERROR_REASON_REGISTRATION_CLOSED" => Some(Self::RegistrationClosed),
             _ => None,
         }
     }
@@ -8372,6 +8469,10 @@ pub struct Event {
     /// The request_id or event_id of the call that caused the event. Empty for a call without one, and for the server's own work.
     #[prost(string, tag = "7")]
     pub cause_id: ::prost::alloc::string::String,
+    /// The entry in the audit log of the call that caused the event, without address: who did it, and how. All events of a call have the same
+    /// one. Not set for the events of calls that have no entry, such as RecordSale, and of the server's own work.
+    #[prost(message, optional, tag = "21")]
+    pub audit_entry: ::core::option::Option<AuditEntry>,
     /// The subject of the event, as it was right after the event. The feed is never changed, so its images have no personal data:
     /// the fields whose comments say "Empty in the feed" or "Not set in the feed" are left out. The subject's Get call returns them.
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.

@@ -306,6 +306,8 @@ impl World {
             commit_time: Some(stamp(self.clock)),
             cause_id: self.cause.clone(),
             subject: Some(subject),
+            // The model does not know the ids of audit entries.
+            audit_entry: None,
         };
         self.events.push(event);
     }

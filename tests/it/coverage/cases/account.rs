@@ -13,10 +13,12 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("AccountService/RegisterAccount", json!({"display_name": "Shop", "email": "${unique}@owners.example"}))
             .other(json!({"display_name": "Another shop"}))
-            .wrong(json!({"request_id": long(), "display_name": "", "email": "owner", "time_zone": "Berlin"}))
-            .wrong(json!({"request_id": " ", "display_name": long(), "email": ""}))
+            .wrong(json!({
+                "request_id": long(), "display_name": "", "email": "owner", "email_token": "none is needed", "time_zone": "Berlin",
+            }))
+            .wrong(json!({"request_id": " ", "display_name": long(), "email": "", "email_token": long()}))
             // The email is unique on the whole server, so the error reveals that another account has it.
-            .not_references(&["email"]),
+            .not_references(&["email", "email_token"]),
         case("AccountService/GetAccount", json!({})),
         case(
             "AccountService/UpdateAccount",
@@ -43,6 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
             "account.suspend_time",
             "account.suspension_reason",
             "account.email_verify_time",
+            "account.calls_per_minute",
         ])
         .not_references(&["account.email"]),
         case("AccountService/CreateApiKey", json!({"kind": "API_KEY_KIND_READ"}))
@@ -110,6 +113,24 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"account": {"id": ""}}))
             .wrong(json!({"account": {"email": "owner"}}))
             .wrong(json!({"account": {"email": ""}})),
+        case(
+            "AccountService/SetAccountCallLimit",
+            json!({"account": {"id": "${new_account_id}"}, "calls_per_minute": 50}),
+        )
+        .prepare(
+            "AccountService/RegisterAccount",
+            new_account(),
+            &[("new_account_id", "/account/id"), ("new_account_email", "/account/email")],
+        )
+        .other(json!({"calls_per_minute": 60}))
+        .reference(json!({"account": {"id": "${account_id}"}}))
+        .reference(json!({"account": {"email": "${account_email}"}}))
+        .wrong(json!({"request_id": long(), "account": {"id": "acc_1"}, "calls_per_minute": -1}))
+        .wrong(json!({"account": null, "calls_per_minute": 60_000_001}))
+        .wrong(json!({"account": {}}))
+        .wrong(json!({"account": {"id": ""}}))
+        .wrong(json!({"account": {"email": "owner"}}))
+        .wrong(json!({"account": {"email": ""}})),
         case("AccountService/GetApiKey", json!({"api_key_id": "${api_key_id}"}))
             .reference(json!({"api_key_id": "${api_key_id}"}))
             .wrong(json!({"api_key_id": "key_1"}))

@@ -12,7 +12,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 json!({"display_name": "Twice", "email": "${unique}@owners.example", "time_zone": "Europe/Berlin"}),
                 json!({"display_name": " Twice ", "email": " ${unique}@Owners.example.", "time_zone": " europe/berlin"}),
             )],
-            &[],
+            // Refused with an operator key.
+            &["email_token"],
         ),
         spelling(
             "AccountService/UpdateAccount",
@@ -34,6 +35,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "suspend_time": {"seconds": 1},
                         "suspension_reason": "unread",
                         "email_verify_time": {"seconds": 1},
+                        "calls_per_minute": 7,
                     },
                     "update_mask": {"paths": ["time_zone", "email", "display_name", "email"]},
                 }),
@@ -111,6 +113,14 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 json!({"account": {"email": " ${new_account_email}."}}),
             )],
             &["account.id"],
+        ),
+        spelling(
+            "AccountService/SetAccountCallLimit",
+            vec![(
+                json!({"account": {"email": "${new_account_email}"}}),
+                json!({"account": {"email": " ${new_account_email}."}}),
+            )],
+            &["account.id", "calls_per_minute"],
         ),
         spelling(
             "AccountService/CreateAdminApiKey",
