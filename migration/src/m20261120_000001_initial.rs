@@ -294,7 +294,7 @@ fn offers() -> Vec<TableCreateStatement> {
 fn tracking() -> Vec<TableCreateStatement> {
     vec![
         // Look-ups by tid need no index of their own, because a visitor's clicks are stored together and most visitors click
-        // once.
+        // once. A visitor's first click has the visitor's tid as its id, so the list of clicks reads first clicks by the primary key.
         table("click", &["account_id", "tid", "id"])
             .col(id("account_id"))
             .col(id("tid"))
@@ -547,6 +547,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             "unmatched_sale_by_email",
             "unmatched_sale",
             &["account_id", "email", "occurred_at"],
+        // The clicks of visitors who came back, in the order of the list of clicks.
+        partial_index("click_of_known_visitor", "click", &["account_id", "id"], Expr::col("tid").ne(Expr::col("id"))),
             Expr::col("email").is_not_null(),
         ),
         partial_index(
