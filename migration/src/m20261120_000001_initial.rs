@@ -440,6 +440,15 @@ fn balances() -> Vec<TableCreateStatement> {
 }
 
 fn heads() -> Vec<TableCreateStatement> {
+        // One number could not hold the sum of many revenues of the largest size, and the database itself adds to it.
+        table("program_mrr", &["account_id", "program_id", "currency"])
+            .col(id("account_id"))
+            .col(id("program_id"))
+            .col(state("currency"))
+            .col(sequence("mrr_billions"))
+            .col(sequence("mrr_rest_minor"))
+            .col(sequence("customer_count"))
+            .take(),
     vec![
         table("account_head", &["account_id"])
             .col(id("account_id"))

@@ -42,6 +42,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the feed", feed_differences(store, account_id).await)?;
     add(&mut report, "the lists", list_differences(store, account_id).await)?;
     add(&mut report, "the numbers of coupons", count_differences(store, account_id).await)?;
+    add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
 
@@ -65,6 +66,11 @@ async fn list_differences(store: &Store, account_id: AccountId) -> Result<Vec<St
 /// The differences in the numbers that the limits of coupons and claims are compared with.
 async fn count_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::counts::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences in the monthly recurring revenue of programs.
+async fn revenue_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::program_mrr::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The gaps in the feed, from the oldest kept event to the newest.

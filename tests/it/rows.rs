@@ -16,6 +16,7 @@ mod keys;
 mod leads;
 mod link;
 mod offer;
+mod mrr;
 mod program;
 mod reading;
 mod recorded;

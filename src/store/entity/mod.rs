@@ -24,6 +24,7 @@ pub mod mail;
 pub mod offer;
 pub mod offer_claim;
 pub mod program;
+pub mod program_mrr;
 pub mod request;
 pub mod reward;
 pub mod store_identity;
@@ -37,7 +38,7 @@ pub mod write_trial;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate, enrollment, link, coupon, coupon_count, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, account_head, list_tail, list_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate, enrollment, link, coupon, coupon_count, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, program_mrr, account_head, list_tail, list_block, event_segment, request, write_trial
         }
     };
 }
