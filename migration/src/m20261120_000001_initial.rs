@@ -249,6 +249,10 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("note"))
             .col(id_null("item_id"))
             .col(id_null("offer_id"))
+            .col(time_null("starts_at"))
+            .col(time_null("ends_at"))
+            .col(state_null("channel"))
+            .col(json_null("details"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("removed_at"))
@@ -436,10 +440,6 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("paid_minor"))
             .col(sequence("sale_reward_count"))
             .take(),
-    ]
-}
-
-fn heads() -> Vec<TableCreateStatement> {
         // One number could not hold the sum of many revenues of the largest size, and the database itself adds to it.
         table("program_mrr", &["account_id", "program_id", "currency"])
             .col(id("account_id"))
@@ -449,6 +449,10 @@ fn heads() -> Vec<TableCreateStatement> {
             .col(sequence("mrr_rest_minor"))
             .col(sequence("customer_count"))
             .take(),
+    ]
+}
+
+fn heads() -> Vec<TableCreateStatement> {
     vec![
         table("account_head", &["account_id"])
             .col(id("account_id"))
@@ -543,6 +547,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "offer_id", "id"],
             Expr::col("offer_id").is_not_null(),
         ),
+        // The clicks of visitors who came back, in the order of the list of clicks.
+        partial_index("click_of_known_visitor", "click", &["account_id", "id"], Expr::col("tid").ne(Expr::col("id"))),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         // Only requests from a visitor's browser have a tracking id; renewals have none.
@@ -556,8 +562,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
             "unmatched_sale_by_email",
             "unmatched_sale",
             &["account_id", "email", "occurred_at"],
-        // The clicks of visitors who came back, in the order of the list of clicks.
-        partial_index("click_of_known_visitor", "click", &["account_id", "id"], Expr::col("tid").ne(Expr::col("id"))),
             Expr::col("email").is_not_null(),
         ),
         partial_index(

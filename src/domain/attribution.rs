@@ -48,6 +48,12 @@ text_enum! {
         OfferOver = "offer_over",
         /// The program does not declare the kind of the custom event.
         KindNotDeclared = "kind_not_declared",
+        /// The coupon was not yet valid then.
+        CouponNotYetValid = "coupon_not_yet_valid",
+        /// The coupon was no longer valid then.
+        CouponExpired = "coupon_expired",
+        /// The coupon is for sales of another channel.
+        CouponOfOtherChannel = "coupon_of_other_channel",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

@@ -35,6 +35,7 @@ pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};
 pub use enrollment::NewEnrollment;
 pub use lead::Referrer;
+pub use new_coupon::CouponValidity;
 pub use newcomer::{CodeHolder, IfMissing};
 pub use program::applicable_terms;
 pub use reward::Recipient;

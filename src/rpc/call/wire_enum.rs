@@ -92,6 +92,7 @@ wire_enums! {
     CandidateResult = CandidateResult {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
         Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver, KindNotDeclared,
+        CouponNotYetValid, CouponExpired, CouponOfOtherChannel,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,

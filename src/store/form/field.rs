@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::domain::account::KeyKind;
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::attribution::{AttributionSource, CandidateResult};
-use crate::domain::conversion::ConversionOutcome;
+use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::EnrollmentState;
 use crate::domain::id::TypedId;
@@ -134,6 +134,7 @@ as_they_are!(
     RewardState,
     RewardUnit,
     Rounding,
+    SaleChannel,
     TermsReach,
 );
 

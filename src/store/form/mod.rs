@@ -39,6 +39,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
+use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::PastStanding;
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
@@ -71,6 +72,7 @@ mod tests;
 use affiliate::ProfileForm;
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
+use coupon::CouponDetailsForm;
 use enrollment::PastStandingForm;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
@@ -103,6 +105,8 @@ kept! {
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile
     Profile: writes 1 ProfileForm<'_>;
+    // coupon.details
+    CouponDetails: writes 1 CouponDetailsForm<'_>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details

@@ -8,6 +8,7 @@ use super::{Kept, later};
 use crate::domain::affiliate::Profile;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
+use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::PastStanding;
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
@@ -64,6 +65,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
             }
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
+            "coupon_details" => read.extend(pass_through!(CouponDetails, later::coupon::CouponDetailsForm<'_>, &text)),
             "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {
                 read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));

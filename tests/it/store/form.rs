@@ -9,10 +9,11 @@ use std::sync::Arc;
 use headwater::domain::account::ApiKey;
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::{Candidate, CandidateResult};
+use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
-use headwater::domain::coupon::CouponState;
+use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
 use headwater::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use headwater::domain::id::RewardId;
 use headwater::domain::item::Item;
@@ -97,6 +98,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("affiliate_profile.v1", &rows::profile());
+    golden.holds("coupon_details.v1", &rows::coupon_details());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
@@ -153,7 +155,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             link: Arc::new(link),
             destination_url: "https://shop.test/".to_owned(),
         })),
-        Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
+        Outcome::Coupon(Arc::new(Coupon { note: String::new(), ..coupon })),
         Outcome::Item(Arc::new(Item {
             display_name: String::new(),
             note: String::new(),
@@ -248,6 +250,14 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_kept_sale.v1.with_coupon_fault", &kept);
     let tied = Outcome::Coupon(Arc::new(rows::tied_coupon(2)));
     golden.holds("request_outcome_coupon.v1.with_item_id_and_offer_id", &tied);
+    let limited = Coupon {
+        starts_at: Some(NOW),
+        ends_at: Some(NOW.plus_days(7)),
+        channel: Some(SaleChannel::PointOfSale),
+        ..rows::tied_coupon(3)
+    };
+    golden.holds("request_outcome_coupon.v1.with_validity", &Outcome::Coupon(Arc::new(limited)));
+    golden.holds("coupon_details.v1.short", &CouponDetails::default());
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
