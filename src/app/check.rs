@@ -1,5 +1,5 @@
-//! Checks everything that one account has in a database: its books, its feed, its lists and its numbers of coupons. For a person with a copy or a doubt, who has no
-//! key. Changes nothing.
+//! Checks everything that one account has in a database: its books, its feed, its lists, its numbers of coupons and the revenue of its
+//! programs. For a person with a copy or a doubt, who has no key. Changes nothing.
 
 use super::verify::{self, Report};
 use crate::domain::id::AccountId;
