@@ -271,6 +271,10 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("note"))
             .col(id_null("item_id"))
             .col(id_null("offer_id"))
+            .col(time_null("starts_at"))
+            .col(time_null("ends_at"))
+            .col(state_null("channel"))
+            .col(json_null("details"))
             .col(state("state"))
             .col(time("created_at"))
             .col(time_null("removed_at"))
@@ -316,7 +320,7 @@ fn offers() -> Vec<TableCreateStatement> {
 fn tracking() -> Vec<TableCreateStatement> {
     vec![
         // Look-ups by tid need no index of their own, because a visitor's clicks are stored together and most visitors click
-        // once.
+        // once. A visitor's first click has the visitor's tid as its id, so the list of clicks reads first clicks by the primary key.
         table("click", &["account_id", "tid", "id"])
             .col(id("account_id"))
             .col(id("tid"))
@@ -458,6 +462,15 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("paid_minor"))
             .col(sequence("sale_reward_count"))
             .take(),
+        // One number could not hold the sum of many revenues of the largest size, and the database itself adds to it.
+        table("program_mrr", &["account_id", "program_id", "currency"])
+            .col(id("account_id"))
+            .col(id("program_id"))
+            .col(state("currency"))
+            .col(sequence("mrr_billions"))
+            .col(sequence("mrr_rest_minor"))
+            .col(sequence("customer_count"))
+            .take(),
     ]
 }
 
@@ -589,6 +602,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "offer_id", "id"],
             Expr::col("offer_id").is_not_null(),
         ),
+        // The clicks of visitors who came back, in the order of the list of clicks.
+        partial_index("click_of_known_visitor", "click", &["account_id", "id"], Expr::col("tid").ne(Expr::col("id"))),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),
         unique_index_of_named("lead_by_external_id", "lead", &["account_id", "external_id"], "external_id"),
         // Only requests from a visitor's browser have a tracking id; renewals have none.

@@ -50,6 +50,12 @@ text_enum! {
         KindNotDeclared = "kind_not_declared",
         /// The affiliate had not accepted the agreement that the program requires.
         AgreementNotAccepted = "agreement_not_accepted",
+        /// The coupon was not yet valid then.
+        CouponNotYetValid = "coupon_not_yet_valid",
+        /// The coupon was no longer valid then.
+        CouponExpired = "coupon_expired",
+        /// The coupon is for sales of another channel.
+        CouponOfOtherChannel = "coupon_of_other_channel",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

@@ -1,6 +1,9 @@
 //! Coupons: codes that credit an affiliate.
 
+use std::collections::BTreeMap;
+
 use super::attribution::CandidateResult;
+use super::conversion::SaleChannel;
 use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
 use super::item::Item;
 use super::offer::Offer;
@@ -15,6 +18,13 @@ text_enum! {
         /// The coupon credits nobody.
         Removed = "removed",
     }
+}
+
+/// What few coupons have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CouponDetails {
+    /// The merchant's own texts by key.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A code that credits an affiliate.
@@ -34,6 +44,13 @@ pub struct Coupon {
     pub item_id: Option<ItemId>,
     /// The offer that was claimed with the coupon.
     pub offer_id: Option<OfferId>,
+    /// The time from which on the coupon is valid. Like the next two fields it never changes.
+    pub starts_at: Option<Time>,
+    /// The time from which on the coupon is no longer valid.
+    pub ends_at: Option<Time>,
+    /// The channel of the sales that the coupon credits; `None` for every channel.
+    pub channel: Option<SaleChannel>,
+    pub details: CouponDetails,
     pub state: CouponState,
     pub created_at: Time,
     pub removed_at: Option<Time>,
@@ -42,7 +59,7 @@ pub struct Coupon {
 impl Coupon {
     /// The coupon as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
-        Self { note: String::new(), ..self.clone() }
+        Self { note: String::new(), details: CouponDetails::default(), ..self.clone() }
     }
 
     /// Whether the coupon was removed at a time.
@@ -59,13 +76,31 @@ pub struct CouponTies<'row> {
     pub offer: Option<&'row Offer>,
 }
 
-impl CouponTies<'_> {
-    /// Why a coupon with these ties does not credit a sale of an item at this time, if so. A sale that names no item counts as one of
-    /// the coupon's item, because the code itself says which item it is for.
-    pub fn why_not_crediting(self, item_sku: &str, sold_at: Time) -> Option<CandidateResult> {
-        if self.item.is_some_and(|item| !item_sku.is_empty() && item.sku != item_sku) {
+/// The sale that a coupon is used for.
+#[derive(Debug, Clone, Copy)]
+pub struct Purchase<'sale> {
+    /// The SKU of the item; empty if none was named.
+    pub item_sku: &'sale str,
+    /// The channel; `None` for events that are no sales.
+    pub channel: Option<SaleChannel>,
+    /// When it happened.
+    pub sold_at: Time,
+}
+
+impl Coupon {
+    /// Why the coupon, which has these ties, does not credit a sale, if so. A sale that names no item counts as one of the coupon's item,
+    /// because the code itself says which item it is for.
+    pub fn why_not_crediting(&self, ties: CouponTies<'_>, purchase: Purchase<'_>) -> Option<CandidateResult> {
+        let Purchase { item_sku, channel, sold_at } = purchase;
+        if self.starts_at.is_some_and(|starts_at| sold_at < starts_at) {
+            Some(CandidateResult::CouponNotYetValid)
+        } else if self.ends_at.is_some_and(|ends_at| ends_at <= sold_at) {
+            Some(CandidateResult::CouponExpired)
+        } else if ties.item.is_some_and(|item| !item_sku.is_empty() && item.sku != item_sku) {
             Some(CandidateResult::CouponOfOtherItem)
-        } else if self.offer.is_some_and(|offer| offer.is_over_at(sold_at)) {
+        } else if self.channel.zip(channel).is_some_and(|(own, of_sale)| own != of_sale) {
+            Some(CandidateResult::CouponOfOtherChannel)
+        } else if ties.offer.is_some_and(|offer| offer.is_over_at(sold_at)) {
             Some(CandidateResult::OfferOver)
         } else {
             None

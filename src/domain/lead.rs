@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::conversion::{ConversionKind, ConversionOutcome, Credit, Credits};
-use super::id::{AccountId, ConversionId, LeadId};
+use super::id::{AccountId, ConversionId, LeadId, ProgramId};
 use super::money::Money;
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -239,6 +239,17 @@ impl Lead {
     /// The lead's external_id and email address, if they are set.
     pub fn selectors(&self) -> Vec<LeadSelector> {
         selectors(self.external_id.as_ref(), self.email.as_ref())
+    }
+
+    /// The monthly recurring revenue that counts for programs: that of a customer who is bound in one. It counts once for each
+    /// program of the binding.
+    pub fn mrr_by_program(&self) -> impl Iterator<Item = (ProgramId, Money)> {
+        let is_counted = self.merged_into.is_none() && self.deleted_at.is_none();
+        let mrr = self.mrr.filter(|mrr| is_counted && mrr.amount_minor > 0);
+        let credits = self.credits();
+        let is_first = |place: usize, id: ProgramId| credits[..place].iter().all(|credit| credit.program_id != id);
+        let programs = credits.iter().map(|credit| credit.program_id).enumerate();
+        programs.filter(move |(place, id)| is_first(*place, *id)).filter_map(move |(_, id)| Some((id, mrr?)))
     }
 
     /// The lead without identifiers, names and texts that people wrote about it.

@@ -194,6 +194,14 @@ pub struct Terms {
     pub rules: TermsDraft,
 }
 
+/// The monthly recurring revenue in one currency of the customers who are bound in a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct ProgramMrr {
+    pub mrr: Money,
+    pub customer_count: i64,
+}
+
 /// A program with one version of its terms, as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]

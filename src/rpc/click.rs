@@ -51,12 +51,14 @@ pub(super) async fn list(call: Call, message: pb::ListClicksRequest) -> Result<p
     let occurred = fields.interval("occur_interval", message.occur_interval.as_ref());
     fields.finish()?;
     let filter = pb::ListClicksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    // Most clicks that are read may be left out.
     let page = call.page_of_scan(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = ClickQuery { program_id, affiliate_id, link_id, sub_id, tid, occurred };
-    let clicks = store::click::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    call.works_on(clicks.len()).await;
-    let (clicks, next_page_token) = page.fill(clicks, |click| click.id.uuid(), |click| render(&click));
+    let found = store::click::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(found.clicks.len()).await;
+    let (clicks, token) = page.fill(found.clicks, |click| click.id.uuid(), |click| render(&click));
+    let next_page_token = if token.is_empty() { page.token_at(found.ended_at) } else { token };
     Ok(pb::ListClicksResponse { clicks, next_page_token })
 }
 

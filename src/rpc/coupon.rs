@@ -13,11 +13,13 @@ use super::enrollment;
 use crate::clock;
 use crate::domain::affiliate::{AffiliateSelector, AffiliateState, Profile};
 use crate::domain::attribution::CandidateResult;
-use crate::domain::coupon::{Coupon, CouponTies};
+use crate::domain::conversion::SaleChannel;
+use crate::domain::coupon::{Coupon, CouponTies, Purchase};
 use crate::domain::item::ItemSelector;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{
-    AssignCoupon, CodeHolder, CreateAffiliate, IfMissing, NewEnrollment, RemoveCoupon, UpdateCoupon, why_not_earning,
+    AssignCoupon, CodeHolder, CouponValidity, CreateAffiliate, IfMissing, NewEnrollment, RemoveCoupon, UpdateCoupon,
+    why_not_earning,
 };
 use crate::error::{Error, FieldPaths};
 use crate::pb::{self, affiliate_selector::Selector};
@@ -40,8 +42,11 @@ impl Change for pb::AssignCouponRequest {
             self,
             affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
             code: canonical::coupon_code(&self.code),
-            note: canonical::trimmed(&self.note);
-            as_sent: request_id, program_id, item, create_affiliate_if_missing,
+            note: canonical::trimmed(&self.note),
+            start_time: canonical::time(self.start_time.as_ref()),
+            end_time: canonical::time(self.end_time.as_ref()),
+            metadata: canonical::trimmed_values(&self.metadata);
+            as_sent: request_id, program_id, item, create_affiliate_if_missing, channel,
         )
     }
 
@@ -57,8 +62,10 @@ impl Change for pb::AssignCouponRequest {
             fields.wrong("code", "is required");
         }
         let note = fields.paragraph("note", &self.note);
+        let validity = validity(&mut fields, self);
+        let metadata = fields.metadata("metadata", &self.metadata);
         let (recipient, code) = fields.complete((recipient, code))?;
-        Ok((AssignCoupon { recipient, program_id, item, code, note }, ()))
+        Ok((AssignCoupon { recipient, program_id, item, code, note, validity, metadata }, ()))
     }
 
     fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
@@ -66,7 +73,16 @@ impl Change for pb::AssignCouponRequest {
     }
 }
 
-/// What a request says of an affiliate that is missing.
+fn validity(fields: &mut Fields, message: &pb::AssignCouponRequest) -> CouponValidity {
+    let starts_at = fields.time("start_time", message.start_time.as_ref());
+    let ends_at = fields.time("end_time", message.end_time.as_ref());
+    if starts_at.zip(ends_at).is_some_and(|(starts_at, ends_at)| ends_at <= starts_at) {
+        fields.wrong("end_time", "must be later than start_time");
+    }
+    CouponValidity { starts_at, ends_at, channel: fields.optional_value("channel", message.channel) }
+}
+
+/// The words of a request about an affiliate that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absence {
     /// It is refused.
@@ -165,10 +181,11 @@ pub(super) async fn validate(
         fields.wrong("code", "is required");
     }
     let item_sku = fields.key("item_sku", &message.item_sku).unwrap_or_default();
+    let channel = fields.optional_value("channel", message.channel);
     let code = fields.complete(code)?;
     let coupon = store::coupon::with_code(call.store(), call.account_id(), &code).await?;
     let fault = match &coupon {
-        Some(coupon) => fault_of(&call, coupon, &item_sku).await?,
+        Some(coupon) => fault_of(&call, coupon, &item_sku, channel).await?,
         None => Some(CandidateResult::Unknown),
     };
     Ok(pb::ValidateCouponResponse {
@@ -179,7 +196,12 @@ pub(super) async fn validate(
 }
 
 /// Why a coupon would not credit its affiliate with a sale now, if so.
-async fn fault_of(call: &Call, coupon: &Coupon, item_sku: &str) -> Result<Option<CandidateResult>, Error> {
+async fn fault_of(
+    call: &Call,
+    coupon: &Coupon,
+    item_sku: &str,
+    channel: Option<SaleChannel>,
+) -> Result<Option<CandidateResult>, Error> {
     let (store, account_id, now) = (call.store(), call.account_id(), call.asking().now);
     if coupon.is_removed_at(now) {
         return Ok(Some(CandidateResult::CouponRemoved));
@@ -199,7 +221,8 @@ async fn fault_of(call: &Call, coupon: &Coupon, item_sku: &str) -> Result<Option
         Some(id) => store::offer::find(store, account_id, id).await?,
         None => None,
     };
-    Ok(CouponTies { item: item.as_ref(), offer: offer.as_ref() }.why_not_crediting(item_sku, now))
+    let ties = CouponTies { item: item.as_ref(), offer: offer.as_ref() };
+    Ok(coupon.why_not_crediting(ties, Purchase { item_sku, channel, sold_at: now }))
 }
 
 /// The fault with which a coupon lost. The other results are none of a coupon; they say that it is not good now.
@@ -212,6 +235,9 @@ fn fault_value(result: CandidateResult) -> pb::CouponFault {
         CandidateResult::AffiliateNotActive => pb::CouponFault::AffiliateNotActive,
         CandidateResult::AgreementNotAccepted => pb::CouponFault::AgreementNotAccepted,
         CandidateResult::OfferOver => pb::CouponFault::OfferOver,
+        CandidateResult::CouponNotYetValid => pb::CouponFault::NotYetValid,
+        CandidateResult::CouponExpired => pb::CouponFault::Expired,
+        CandidateResult::CouponOfOtherChannel => pb::CouponFault::OtherChannel,
         CandidateResult::Unknown
         | CandidateResult::NotYetMade
         | CandidateResult::KindNotDeclared
@@ -236,6 +262,15 @@ pub(super) const fn fault_text(result: CandidateResult) -> &'static str {
         }
         CandidateResult::OfferOver => "credits nobody, because the coupon's offer was over before the sale",
         CandidateResult::NotYetMade => "credits nobody, because the coupon was assigned after the sale",
+        CandidateResult::CouponNotYetValid => {
+            "credits nobody, because the coupon was not yet valid at the time of the sale"
+        }
+        CandidateResult::CouponExpired => {
+            "credits nobody, because the coupon was no longer valid at the time of the sale"
+        }
+        CandidateResult::CouponOfOtherChannel => {
+            "credits nobody, because the coupon is for another channel than the sale's"
+        }
         _ => "credits nobody, because no coupon of the account has this code",
     }
 }
@@ -264,14 +299,16 @@ impl Change for pb::UpdateCouponRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateCoupon, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        _ = fields.update_mask(self.update_mask.as_ref(), &["note"]);
+        let paths = fields.update_mask(self.update_mask.as_ref(), &["note", "metadata"]);
         let Some(values) = fields.required("coupon", self.coupon.as_ref()) else {
             return Err(fields.into_error());
         };
         let rule = fields.within("coupon", |fields| {
             let id = fields.id("id", &values.id);
-            let note = fields.paragraph("note", &values.note);
-            Some(UpdateCoupon { id: id?, note })
+            let note = paths.contains(&"note").then(|| fields.paragraph("note", &values.note));
+            let has_metadata = paths.contains(&"metadata");
+            let metadata = has_metadata.then(|| fields.metadata("metadata", &values.metadata));
+            Some(UpdateCoupon { id: id?, note, metadata })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -294,7 +331,11 @@ fn canonical_update<'message>(sent: &'message pb::Coupon, mask: Mask<'_>) -> Cow
         create_time: canonical::unread(&sent.create_time),
         remove_time: canonical::unread(&sent.remove_time),
         item_id: canonical::unread(&sent.item_id),
-        offer_id: canonical::unread(&sent.offer_id);
+        offer_id: canonical::unread(&sent.offer_id),
+        start_time: canonical::unread(&sent.start_time),
+        end_time: canonical::unread(&sent.end_time),
+        channel: canonical::unread(&sent.channel),
+        metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values);
         as_sent: id,
     )
 }
@@ -325,7 +366,7 @@ impl Change for pb::RemoveCouponRequest {
 
 /// The coupon as stored in the feed, without personal data.
 pub(super) fn image(coupon: &Coupon) -> pb::Coupon {
-    pb::Coupon { code: String::new(), note: String::new(), ..render(coupon) }
+    pb::Coupon { code: String::new(), note: String::new(), metadata: Default::default(), ..render(coupon) }
 }
 
 /// A coupon as a message.
@@ -341,5 +382,9 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         remove_time: coupon.removed_at.map(timestamp),
         item_id: id_or_empty(coupon.item_id),
         offer_id: id_or_empty(coupon.offer_id),
+        start_time: coupon.starts_at.map(timestamp),
+        end_time: coupon.ends_at.map(timestamp),
+        channel: coupon.channel.map_or(0, WireEnum::number),
+        metadata: coupon.details.metadata.clone(),
     }
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
-use super::call::render::timestamp;
+use super::call::render::{money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
-use crate::domain::program::{Program, ProgramWithTerms, Terms};
+use crate::domain::program::{Program, ProgramMrr, ProgramWithTerms, Terms};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{ArchiveProgram, CreateProgram, UpdateProgram};
 use crate::error::{Error, FieldPaths};
@@ -96,7 +96,13 @@ pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb
     let terms = store::program::find_terms(store, account_id, program.id, version).await?.ok_or_else(|| {
         Refusal::not_found(Resource::Program, format!("{} with version {version} of its terms", program.id))
     })?;
-    Ok(pb::GetProgramResponse { program: Some(render(&program, &terms)) })
+    let sums = store::program_mrr::of_program(store, account_id, program.id).await?;
+    let mrr_by_currency = sums.into_iter().map(render_mrr).collect();
+    Ok(pb::GetProgramResponse { program: Some(render(&program, &terms)), mrr_by_currency })
+}
+
+fn render_mrr(sum: ProgramMrr) -> pb::ProgramMrr {
+    pb::ProgramMrr { mrr: Some(money(sum.mrr)), customer_count: sum.customer_count }
 }
 
 pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result<pb::ListProgramsResponse, Error> {

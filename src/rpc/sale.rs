@@ -57,6 +57,7 @@ impl Change for pb::RecordSaleRequest {
         let amount = fields.money("amount", self.amount.as_ref());
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
         let channel = fields.or_without(|fields| fields.optional_value("channel", self.channel));
+        referral.channel = Some(channel.unwrap_or(SaleChannel::Online));
         let first_name = fields.description("first_name", &self.first_name, NAME_LENGTH_MAX);
         let last_name = fields.description("last_name", &self.last_name, NAME_LENGTH_MAX);
         let mrr = self.mrr.as_ref();

@@ -1,21 +1,24 @@
-//! Clicks: rows and reads.
+//! Clicks: rows.
+
+mod list;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
+pub use list::{ClickPage, ClickQuery, list};
+
 use super::entity::{click as table, first_click as first_table};
-use super::list::Walk;
 use super::set::Loading;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
-use super::{Source, Store, StoreError};
+use super::{Source, StoreError};
 use crate::domain::click::{Click, FirstClick};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId};
 use crate::domain::link::Link;
 use crate::domain::set::Needs;
-use crate::domain::time::{Interval, Time};
+use crate::domain::time::Time;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -123,23 +126,6 @@ impl Stored for FirstClick {
     }
 }
 
-/// A filter of clicks. All fields that are set must match.
-#[derive(Debug, Clone, Default)]
-pub struct ClickQuery {
-    /// Only clicks in this program.
-    pub program_id: Option<ProgramId>,
-    /// Only clicks that are this affiliate's.
-    pub affiliate_id: Option<AffiliateId>,
-    /// Only clicks through this link.
-    pub link_id: Option<LinkId>,
-    /// Only clicks with this sub-id.
-    pub sub_id: Option<String>,
-    /// Only clicks of this visitor.
-    pub tid: Option<ClickId>,
-    /// Only clicks that occurred in this interval.
-    pub occurred: Interval,
-}
-
 /// One page of all clicks of an account, in the order in which they are stored: by visitor. `after` is the visitor and the click before.
 ///
 /// # Errors
@@ -159,28 +145,4 @@ pub async fn page(
         .order_by_asc(Column::Id)
         .limit(limit);
     query.all(source.connection()).await?.into_iter().map(Click::from_row).collect()
-}
-
-/// One page of clicks. Without a visitor it goes through all clicks of the account, because clicks are stored by visitor and have no
-/// index: each click would have to write into it.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn list(
-    store: &Store,
-    account_id: AccountId,
-    wanted: &ClickQuery,
-    walk: Walk,
-) -> Result<Vec<Click>, StoreError> {
-    use table::Column;
-    let query = table::Entity::find()
-        .filter(Column::AccountId.eq(account_id.uuid()))
-        .apply_if(wanted.tid, |query, tid| query.filter(Column::Tid.eq(tid.uuid())))
-        .apply_if(wanted.program_id, |query, id| query.filter(Column::ProgramId.eq(id.uuid())))
-        .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
-        .apply_if(wanted.link_id, |query, id| query.filter(Column::LinkId.eq(id.uuid())))
-        .apply_if(wanted.sub_id.as_deref(), |query, sub_id| query.filter(Column::SubId.eq(sub_id)))
-        .apply_if(wanted.occurred.start, |query, start| query.filter(Column::OccurredAt.gte(start.micros())))
-        .apply_if(wanted.occurred.end, |query, end| query.filter(Column::OccurredAt.lt(end.micros())));
-    walk.cut(query, Column::Id).all(store.read()).await?.into_iter().map(Click::from_row).collect()
 }

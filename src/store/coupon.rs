@@ -5,11 +5,11 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
 use super::entity::coupon as table;
 use super::entity::coupon_count as count_table;
 use super::list::{self, Walk};
-use super::row::RowName;
+use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::stored::{SqlKey, Stored};
 use super::{Store, StoreError};
-use crate::domain::coupon::{Coupon, CouponCount, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
 use crate::domain::item::Item;
@@ -34,6 +34,10 @@ impl Stored for Coupon {
             note: self.note.clone(),
             item_id: self.item_id.map(ItemId::uuid),
             offer_id: self.offer_id.map(OfferId::uuid),
+            starts_at: self.starts_at.map(Time::micros),
+            ends_at: self.ends_at.map(Time::micros),
+            channel: self.channel.map(|channel| channel.as_str().to_owned()),
+            details: (self.details != CouponDetails::default()).then(|| to_json(&self.details)).transpose()?,
             state: self.state.as_str().to_owned(),
             created_at: self.created_at.micros(),
             removed_at: self.removed_at.map(Time::micros),
@@ -51,6 +55,10 @@ impl Stored for Coupon {
             note: row.note,
             item_id: row.item_id.map(ItemId::from_uuid),
             offer_id: row.offer_id.map(OfferId::from_uuid),
+            starts_at: row.starts_at.map(Time::from_micros),
+            ends_at: row.ends_at.map(Time::from_micros),
+            channel: row.channel.map(|channel| name.parse(&channel)).transpose()?,
+            details: row.details.map(|text| name.json(&text)).transpose()?.unwrap_or_default(),
             state: name.parse(&row.state)?,
             created_at: Time::from_micros(row.created_at),
             removed_at: row.removed_at.map(Time::from_micros),

@@ -32,6 +32,7 @@ pub mod lists;
 pub mod mail;
 pub mod offer;
 pub mod program;
+pub mod program_mrr;
 pub mod request;
 pub mod reward;
 mod row;

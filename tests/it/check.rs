@@ -6,7 +6,7 @@ use std::process::Output;
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
 use headwater::store::entity::{
-    affiliate, coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim,
+    affiliate, coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim, program_mrr,
 };
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
@@ -16,7 +16,7 @@ use testkit::client::Client;
 use crate::support::binary::{operator_key, run_to_end, serve};
 use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::register;
-use crate::support::shop::Shop;
+use crate::support::shop::{Shop, sale};
 
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("headwater-check-").tempdir().unwrap()
@@ -179,11 +179,19 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
     let coupon = shop.client.affiliates.claim_offer(claim).await.unwrap().into_inner().coupon.unwrap();
     let request = pb::RemoveCouponRequest { coupon_id: coupon.id, ..Default::default() };
     shop.client.affiliates.remove_coupon(request).await.unwrap();
+    let mrr = Some(pb::Money { amount_minor: 500, currency_code: "USD".to_owned() });
+    let sold = pb::RecordSaleRequest { external_id: "jo".to_owned(), mrr, ..sale(1) };
+    shop.client.tracking.record_sale(sold).await.unwrap();
     server.terminate().await.unwrap();
     let sound = check(folder.path(), &database.url).await;
     assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
 
     let console = Database::connect(&database.url).await.unwrap();
+    program_mrr::Entity::update_many()
+        .col_expr(program_mrr::Column::CustomerCount, Expr::val(7))
+        .exec(&console)
+        .await
+        .unwrap();
     coupon_count::Entity::delete_many().exec(&console).await.unwrap();
     offer_claim::Entity::update_many()
         .col_expr(offer_claim::Column::ClaimCount, Expr::val(1))
@@ -199,8 +207,9 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
     let output = check(folder.path(), &database.url).await;
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let (affiliate_id, offer_id) = (shop.affiliate_id, offer.id);
+    let (affiliate_id, offer_id, program_id) = (shop.affiliate_id, offer.id, shop.program_id);
     for words in [
+        format!("the monthly revenue of {program_id} in USD is 500 from 7 customers and should be 500 from 1"),
         format!("the number of active coupons of {affiliate_id} is 0 and should be 3"),
         format!("the number of claims that {affiliate_id} has of {offer_id} is 1 and should be 2"),
         format!("the number of claims of {offer_id} is 3 and should be 2"),

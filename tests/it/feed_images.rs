@@ -470,7 +470,12 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
         Subject::Coupon(row) => {
             let request = pb::GetCouponRequest { coupon_id: row.id.clone() };
             let found = client.affiliates.get_coupon(request).await.unwrap().into_inner().coupon.unwrap();
-            Subject::Coupon(pb::Coupon { code: String::new(), note: String::new(), ..found })
+            Subject::Coupon(pb::Coupon {
+                code: String::new(),
+                note: String::new(),
+                metadata: Default::default(),
+                ..found
+            })
         }
         Subject::AffiliateGroup(row) => {
             let request = pb::GetAffiliateGroupRequest { group_id: row.id.clone() };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
-use crate::domain::conversion::{Conversion, Way};
+use crate::domain::conversion::{Conversion, SaleChannel, Way};
+use crate::domain::coupon::Purchase;
 use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
@@ -28,6 +29,8 @@ pub struct Referral {
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
     pub item_sku: String,
+    /// The channel of a sale; `None` for other events. A coupon may be for one channel.
+    pub channel: Option<SaleChannel>,
     /// The name of the custom event's kind; empty for other events. It is no trace itself, but only programs that declare it credit it.
     pub custom_kind: String,
 }
@@ -258,7 +261,7 @@ pub(super) fn attribute(
         binding_runners(set, lead, occurred_at, &mut runners)?;
     }
     if let Some(code) = &referral.coupon_code {
-        runners.push(coupon_runner(set, account_id, code, &referral.item_sku, occurred_at)?);
+        runners.push(coupon_runner(set, account_id, code, referral, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
     for runner in &mut runners {
@@ -348,9 +351,10 @@ fn coupon_runner<'set>(
     set: &'set WorkingSet,
     account_id: AccountId,
     code: &str,
-    item_sku: &str,
+    referral: &Referral,
     occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
+    let purchase = Purchase { item_sku: &referral.item_sku, channel: referral.channel, sold_at: occurred_at };
     let evidence = Evidence::Coupon(code.to_owned());
     let coupons = set.coupons_with_code(account_id, code)?;
     let mut last = None;
@@ -362,7 +366,7 @@ fn coupon_runner<'set>(
             || (last.is_none()
                 && runner.program.is_some_and(|program| program.has_begun(coupon.created_at, occurred_at)));
         if has_begun && !coupon.is_removed_at(occurred_at) {
-            if let Some(result) = set.ties_of(coupon)?.why_not_crediting(item_sku, occurred_at) {
+            if let Some(result) = coupon.why_not_crediting(set.ties_of(coupon)?, purchase) {
                 runner.lose(result);
             }
             return Ok(runner);

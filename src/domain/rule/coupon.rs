@@ -1,12 +1,13 @@
 //! The rules of coupons.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::new_coupon::{NewCoupon, make, needs_of_code, put};
+use super::new_coupon::{CouponValidity, NewCoupon, make, needs_of_code, put};
 use super::newcomer::CodeHolder;
 use super::offer;
-use crate::domain::coupon::{Coupon, CouponCount, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, CouponId, ProgramId};
@@ -27,6 +28,10 @@ pub struct AssignCoupon {
     pub code: String,
     /// Free text; may be empty.
     pub note: String,
+    /// When, and for which sales, the coupon is valid.
+    pub validity: CouponValidity,
+    /// The merchant's own texts by key.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Rule for AssignCoupon {
@@ -47,7 +52,13 @@ impl Rule for AssignCoupon {
             Some(item) => Some(context.set.active_item(context.account_id, item)?.id),
             None => None,
         };
-        let wanted = NewCoupon { field: Field::Code, code: &self.code, note: &self.note, item_id, offer_id: None };
+        let wanted = NewCoupon {
+            note: &self.note,
+            item_id,
+            validity: self.validity,
+            metadata: self.metadata.clone(),
+            ..NewCoupon::plain(Field::Code, &self.code)
+        };
         make(context, &enrollment, wanted)
     }
 }
@@ -58,7 +69,9 @@ pub struct UpdateCoupon {
     /// The coupon to change.
     pub id: CouponId,
     /// Free text.
-    pub note: String,
+    pub note: Option<String>,
+    /// The merchant's own texts by key.
+    pub metadata: Option<BTreeMap<String, String>>,
 }
 
 impl Rule for UpdateCoupon {
@@ -71,7 +84,9 @@ impl Rule for UpdateCoupon {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let coupon = Arc::clone(context.get::<Coupon, _>(self.id)?);
         let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
-        let coupon = Coupon { note: self.note.clone(), ..coupon.as_ref().clone() };
+        let note = self.note.as_ref().unwrap_or(&coupon.note).clone();
+        let metadata = self.metadata.as_ref().unwrap_or(&coupon.details.metadata).clone();
+        let coupon = Coupon { note, details: CouponDetails { metadata }, ..coupon.as_ref().clone() };
         Ok(put(context, EventKind::CouponUpdated, coupon, program_id))
     }
 }

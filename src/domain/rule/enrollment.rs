@@ -157,7 +157,7 @@ fn with_coupon(
 ) -> Result<Made, Refusal> {
     let coupon = match &wanted.coupon_code {
         Some(code) => {
-            let wanted = NewCoupon { field: Field::CouponCode, code, note: "", item_id: None, offer_id: None };
+            let wanted = NewCoupon::plain(Field::CouponCode, code);
             Some(new_coupon::make(context, &enrollment, wanted)?)
         }
         None => None,

@@ -37,6 +37,7 @@ pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};
 pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;
+pub use new_coupon::CouponValidity;
 pub use newcomer::{CodeHolder, IfMissing};
 pub use program::applicable_terms;
 pub use reward::Recipient;

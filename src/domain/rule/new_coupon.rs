@@ -1,15 +1,18 @@
 //! Makes coupons: for AssignCoupon, for new enrollments, and for claims of offers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::Context;
 use crate::domain::account::Account;
-use crate::domain::coupon::{Coupon, CouponCount, CouponState};
+use crate::domain::conversion::SaleChannel;
+use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind, InProgram};
 use crate::domain::id::{AccountId, CouponId, ItemId, OfferId, ProgramId};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
+use crate::domain::time::Time;
 
 /// Adds the rows that [`make`] needs, except the count of the affiliate's coupons.
 pub(super) fn needs_of_code(account: AccountId, code: &str, needs: &mut Needs) {
@@ -25,6 +28,27 @@ pub(super) struct NewCoupon<'request> {
     pub(super) note: &'request str,
     pub(super) item_id: Option<ItemId>,
     pub(super) offer_id: Option<OfferId>,
+    pub(super) validity: CouponValidity,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+impl<'request> NewCoupon<'request> {
+    /// A coupon with a code and nothing else.
+    pub(super) fn plain(field: Field, code: &'request str) -> Self {
+        let (validity, metadata) = (CouponValidity::default(), BTreeMap::new());
+        Self { field, code, note: "", item_id: None, offer_id: None, validity, metadata }
+    }
+}
+
+/// When, and for which sales, a coupon is valid. The end is later than the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CouponValidity {
+    /// From when on.
+    pub starts_at: Option<Time>,
+    /// Until when.
+    pub ends_at: Option<Time>,
+    /// In which channel; `None` for every channel.
+    pub channel: Option<SaleChannel>,
 }
 
 /// Assigns a coupon to an enrollment.
@@ -49,6 +73,10 @@ pub(super) fn make(
         note: wanted.note.to_owned(),
         item_id: wanted.item_id,
         offer_id: wanted.offer_id,
+        starts_at: wanted.validity.starts_at,
+        ends_at: wanted.validity.ends_at,
+        channel: wanted.validity.channel,
+        details: CouponDetails { metadata: wanted.metadata },
         state: CouponState::Active,
         created_at: context.now,
         removed_at: None,

@@ -209,11 +209,10 @@ impl Rule for ClaimOffer {
             return Err(Refusal::ClaimantLimit { offer_id: offer.id, limit });
         }
         let wanted = NewCoupon {
-            field: Field::Code,
-            code: &code,
             note: &self.note,
             item_id: offer.item_id,
             offer_id: Some(offer.id),
+            ..NewCoupon::plain(Field::Code, &code)
         };
         let coupon = new_coupon::make(context, &enrollment, wanted)?;
         context.put(OfferClaims { claim_count: claims.claim_count.saturating_add(1), ..claims });

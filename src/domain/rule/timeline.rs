@@ -62,6 +62,7 @@ pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
 fn referral_of(event: &Conversion) -> Referral {
     let item_sku = event.order.item_sku.clone();
     let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
+    referral.channel = (event.kind == ConversionKind::Sale).then_some(event.channel);
     referral.custom_kind.clone_from(&event.order.custom_kind);
     for candidate in &event.candidates {
         match &candidate.evidence {

@@ -112,7 +112,7 @@ impl WorkingSet {
 
     fn present_coupon(&self, kept: &Coupon) -> Result<Arc<Coupon>, Refusal> {
         let now = self.existing::<Coupon>(&(kept.account_id, kept.id))?;
-        Ok(Arc::new(Coupon { note: now.note.clone(), ..kept.clone() }))
+        Ok(Arc::new(Coupon { note: now.note.clone(), details: now.details.clone(), ..kept.clone() }))
     }
 
     /// The answer of a click, with the page that its link leads to now.

@@ -115,6 +115,11 @@ impl Page {
         (messages, String::new())
     }
 
+    /// The token of a page that goes on after this place. Empty without a place.
+    pub(in crate::rpc) fn token_at(&self, place: Option<Uuid>) -> String {
+        place.map(|place| self.token(place)).unwrap_or_default()
+    }
+
     fn token(&self, last_id: Uuid) -> String {
         let mut bytes = Vec::with_capacity(LENGTH);
         bytes.push(VERSION);
@@ -175,7 +180,7 @@ impl Call {
         Ok(page)
     }
 
-    /// Like `page`, for a list that goes through all rows of the account whatever the size of the page.
+    /// Like `page`, for a list that may read many more rows than the page has.
     pub(in crate::rpc) async fn page_of_scan(
         &self,
         filter: &impl Message,

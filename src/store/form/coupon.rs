@@ -1,7 +1,10 @@
 //! The form of a coupon.
 
+use std::collections::BTreeMap;
+
 use super::field::Text;
-use crate::domain::coupon::{Coupon, CouponState};
+use crate::domain::conversion::SaleChannel;
+use crate::domain::coupon::{Coupon, CouponDetails, CouponState};
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
 use crate::domain::time::Time;
 
@@ -21,5 +24,19 @@ form! {
         removed_at: Option<Time>,
         item_id: Option<ItemId>,
         offer_id: Option<OfferId>,
+        starts_at: Option<Time>,
+        ends_at: Option<Time>,
+        channel: Option<SaleChannel>,
+    }
+    left_out {
+        details: CouponDetails::default(),
+    }
+}
+
+form! {
+    /// What few coupons have.
+    CouponDetailsForm<'a> of CouponDetails {}
+    unless_empty {
+        metadata: BTreeMap<Text<'a>, Text<'a>>,
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::account::KeyKind;
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
-use crate::domain::conversion::ConversionOutcome;
+use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::id::TypedId;
@@ -148,6 +148,7 @@ as_they_are!(
     RewardState,
     RewardUnit,
     Rounding,
+    SaleChannel,
     TermsReach,
 );
 

@@ -40,6 +40,7 @@ use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
+use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
@@ -74,6 +75,7 @@ use account::ZoneSinceForm;
 use affiliate::{PastUplineForm, ProfileForm};
 use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
+use coupon::CouponDetailsForm;
 use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
@@ -118,6 +120,8 @@ kept! {
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // affiliate.past_uplines
     Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
+    // coupon.details
+    CouponDetails: writes 1 CouponDetailsForm<'_>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details

@@ -9,6 +9,7 @@ use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
+use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
@@ -81,6 +82,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "affiliate_past_uplines" => {
                 read.extend(pass_through!(Vec<PastUpline>, Vec<later::affiliate::PastUplineForm>, &text));
             }
+            "coupon_details" => read.extend(pass_through!(CouponDetails, later::coupon::CouponDetailsForm<'_>, &text)),
             "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {
                 read.extend(pass_through!(OrderDetails, later::conversion::OrderDetailsForm<'_>, &text));

@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
-use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, search, statistic};
+use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, program_mrr, search, statistic};
 
 /// Saves the set: deletes rows, writes its new and changed rows, numbers its events and ledger entries, and writes the heads that
 /// changed. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`. Returns the
@@ -47,6 +47,7 @@ pub async fn save(
     let mut listed = Entries::default();
     add_rows(&mut writes, &mut listed, set)?;
     add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
+    program_mrr::add_changes(&mut writes, &set.leads)?;
     moved.extend(listed.accounts());
     listed.write(&mut writes, heads)?;
     statistic::add_changes(&mut writes, set)?;

@@ -444,11 +444,21 @@ fn codes() -> Vec<Spelling> {
             "AffiliateService/AssignCoupon",
             vec![
                 (
-                    json!({"affiliate": {"email": "${affiliate_email}"}, "code": "stra\u{df}e ${unique}", "note": "a\nb"}),
+                    json!({
+                        "affiliate": {"email": "${affiliate_email}"},
+                        "code": "stra\u{df}e ${unique}",
+                        "note": "a\nb",
+                        "start_time": {"seconds": 1_800_000_000, "nanos": 1_000},
+                        "end_time": {"seconds": 1_900_000_000, "nanos": 1_000},
+                        "metadata": {"crm": "17"},
+                    }),
                     json!({
                         "affiliate": {"email": "${affiliate_email}."},
                         "code": " STRASSE  ${unique}",
                         "note": "a\nb\n",
+                        "start_time": {"seconds": 1_800_000_000, "nanos": 1_999},
+                        "end_time": {"seconds": 1_900_000_000, "nanos": 1_999},
+                        "metadata": {"crm": "17 ", "empty": " "},
                     }),
                 ),
                 (
@@ -463,12 +473,16 @@ fn codes() -> Vec<Spelling> {
                 "program_id",
                 "item",
                 "create_affiliate_if_missing",
+                "channel",
             ],
         ),
         spelling(
             "AffiliateService/UpdateCoupon",
             vec![(
-                json!({"coupon": {"id": "${coupon_id}", "note": "new"}}),
+                json!({
+                    "coupon": {"id": "${coupon_id}", "note": "new", "metadata": {"crm": "17"}},
+                    "update_mask": {"paths": ["metadata", "note"]},
+                }),
                 json!({
                     "coupon": {
                         "id": "${coupon_id}",
@@ -481,8 +495,12 @@ fn codes() -> Vec<Spelling> {
                         "remove_time": {"seconds": 1},
                         "item_id": "itm_1",
                         "offer_id": "ofr_1",
+                        "start_time": {"seconds": 1},
+                        "end_time": {"seconds": 1},
+                        "channel": "SALE_CHANNEL_ONLINE",
+                        "metadata": {"crm": " 17"},
                     },
-                    "update_mask": {"paths": ["note", "note"]},
+                    "update_mask": {"paths": ["note", "metadata", "note"]},
                 }),
             )],
             &["coupon.id"],

@@ -106,6 +106,7 @@ click.referrer_url text NOT NULL
 click.sub_id text NOT NULL
 click.occurred_at bigint NOT NULL
 click.created_at bigint NOT NULL
+CREATE INDEX click_of_known_visitor ON public.click USING btree (account_id, id) WHERE (tid <> id)
 CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, tid, id)
 conversion.account_id uuid NOT NULL
 conversion.id uuid NOT NULL
@@ -141,6 +142,10 @@ coupon.active_code text
 coupon.note text NOT NULL
 coupon.item_id uuid
 coupon.offer_id uuid
+coupon.starts_at bigint
+coupon.ends_at bigint
+coupon.channel character varying(32)
+coupon.details text
 coupon.state character varying(32) NOT NULL
 coupon.created_at bigint NOT NULL
 coupon.removed_at bigint
@@ -303,6 +308,13 @@ program.created_at bigint NOT NULL
 program.updated_at bigint NOT NULL
 program.archived_at bigint
 CREATE UNIQUE INDEX program_pkey ON public.program USING btree (account_id, id)
+program_mrr.account_id uuid NOT NULL
+program_mrr.program_id uuid NOT NULL
+program_mrr.currency character varying(32) NOT NULL
+program_mrr.mrr_billions bigint NOT NULL
+program_mrr.mrr_rest_minor bigint NOT NULL
+program_mrr.customer_count bigint NOT NULL
+CREATE UNIQUE INDEX program_mrr_pkey ON public.program_mrr USING btree (account_id, program_id, currency)
 request.account_id uuid NOT NULL
 request.scope text NOT NULL
 request.key text NOT NULL

@@ -114,6 +114,7 @@ CREATE TABLE "click" (
   "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "tid",
   "id") ) WITHOUT ROWID
+CREATE INDEX "click_of_known_visitor" ON "click" ("account_id", "id") WHERE "tid" <> "id"
 CREATE TABLE "conversion" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -150,6 +151,10 @@ CREATE TABLE "coupon" (
   "note" text NOT NULL,
   "item_id" uuid_text NULL,
   "offer_id" uuid_text NULL,
+  "starts_at" integer NULL,
+  "ends_at" integer NULL,
+  "channel" varchar(32) NULL,
+  "details" text NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
   "removed_at" integer NULL, PRIMARY KEY ("account_id",
@@ -329,6 +334,15 @@ CREATE TABLE "program" (
   "updated_at" integer NOT NULL,
   "archived_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
+CREATE TABLE "program_mrr" (
+  "account_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "mrr_billions" integer NOT NULL,
+  "mrr_rest_minor" integer NOT NULL,
+  "customer_count" integer NOT NULL, PRIMARY KEY ("account_id",
+  "program_id",
+  "currency") ) WITHOUT ROWID
 CREATE TABLE "request" (
   "account_id" uuid_text NOT NULL,
   "scope" text NOT NULL,

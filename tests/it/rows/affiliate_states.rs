@@ -152,15 +152,9 @@ db_test!(g5_a_deactivation_may_deny_what_is_pending, |database: TestDatabase| as
     let pending = pb::ListRewardsRequest { states: vec![RewardState::Pending.into()], ..list };
     assert_eq!(client.rewards.list_rewards(pending).await.unwrap().into_inner().rewards.len(), 1);
 
-    // The choice is in the event.
-    let request = pb::ReadEventsRequest {
-        start: Some(from_beginning()),
-        filter: Some(pb::EventFilter { kinds: vec![pb::EventKind::AffiliateDeactivated.into()], ..Default::default() }),
-        ..Default::default()
-    };
-    let events = client.feed.read_events(request).await.unwrap().into_inner().events;
-    let [event] = &events[..] else { panic!("{events:?}") };
-    let Some(pb::event::Subject::Affiliate(image)) = &event.subject else { panic!("{event:?}") };
+    // The event has no reason, because it may have personal data.
+    let images = deactivated(client).await;
+    let [image] = &images[..] else { panic!("{images:?}") };
     assert_eq!((image.pending_rewards(), image.state_reason.as_str()), (PendingRewards::Deny, ""));
     assert!(client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner().ok);
 
@@ -173,6 +167,47 @@ db_test!(g5_a_deactivation_may_deny_what_is_pending, |database: TestDatabase| as
         };
         let status = client.affiliates.deactivate_affiliate(request).await.unwrap_err();
         assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, field);
+    }
+});
+
+/// The images of the affiliates that were deactivated, from the feed.
+async fn deactivated(client: &mut Client) -> Vec<pb::Affiliate> {
+    let request = pb::ReadEventsRequest {
+        start: Some(from_beginning()),
+        filter: Some(pb::EventFilter { kinds: vec![pb::EventKind::AffiliateDeactivated.into()], ..Default::default() }),
+        ..Default::default()
+    };
+    let events = client.feed.read_events(request).await.unwrap().into_inner().events;
+    let image = |event: pb::Event| match event.subject {
+        Some(pb::event::Subject::Affiliate(image)) => image,
+        other => panic!("{other:?}"),
+    };
+    events.into_iter().map(image).collect()
+}
+
+// An affiliate is deactivated with 10.00 pending: the choice of what becomes of it is in the call, in the affiliate and in the event.
+db_test!(g5_f5_c17_a_deactivation_keeps_holds_or_denies_what_is_pending, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    for (choice, state, pending, owed_later) in [
+        (PendingRewards::Keep, RewardState::Pending, 1_000, 1_000),
+        (PendingRewards::Hold, RewardState::Held, 1_000, 0),
+        (PendingRewards::Deny, RewardState::Denied, 0, 0),
+    ] {
+        let mut client = Shop::open(&server, choice.as_str_name()).await.client;
+        let amount = Some(pb::Money { amount_minor: 5_000, currency_code: "USD".to_owned() });
+        client.tracking.record_sale(pb::RecordSaleRequest { amount, ..sale(1) }).await.unwrap();
+        let inactive = deactivate(&mut client, "ann@affiliates.example", choice).await;
+        assert_eq!((inactive.state(), inactive.pending_rewards()), (AffiliateState::Inactive, choice));
+        let told: Vec<_> = deactivated(&mut client).await.iter().map(pb::Affiliate::pending_rewards).collect();
+        assert_eq!(told, [choice]);
+        assert_eq!(rewards_in(&mut client, state).await.len(), 1, "{choice:?}");
+        let balances = get(&mut client, by_email("ann@affiliates.example")).await.unwrap().balances;
+        assert_eq!(cash(balances[0].pending.as_ref()).amount_minor, pending, "{choice:?}");
+        server.clock.advance_days(40);
+        server.server.app().approve_due_rewards().await.unwrap();
+        let balances = get(&mut client, by_email("ann@affiliates.example")).await.unwrap().balances;
+        assert_eq!(cash(balances[0].owed.as_ref()).amount_minor, owed_later, "{choice:?}");
+        assert!(client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner().ok);
     }
 });
 

@@ -261,7 +261,8 @@ db_test!(w12_validate_says_why_a_code_is_not_good, |database: TestDatabase| asyn
     let mut client = shop.client.clone();
     create_item(&mut client, "mug").await;
     let validate = async |code: &str, item_sku: &str| {
-        let request = pb::ValidateCouponRequest { code: code.to_owned(), item_sku: item_sku.to_owned() };
+        let request =
+            pb::ValidateCouponRequest { code: code.to_owned(), item_sku: item_sku.to_owned(), ..Default::default() };
         let mut client = shop.client.clone();
         let answer = client.affiliates.validate_coupon(request).await.unwrap().into_inner();
         assert_eq!(answer.valid, answer.fault() == pb::CouponFault::Unspecified);
@@ -379,7 +380,7 @@ db_test!(u6_codes_are_listed_by_code_affiliate_item_and_offer, |database: TestDa
     assert_eq!(codes(&mut client, pb::ListCouponsRequest { offer_id: offer.id, ..all() }).await, ["CLAIMED"]);
     let status = client.affiliates.list_coupons(pb::ListCouponsRequest { item: item_with("cup"), ..all() }).await;
     assert_eq!(reason(&status.unwrap_err()), "ITEM_NOT_FOUND");
-    // A note is all that can be changed.
+    // The code never changes.
     let listed = client.affiliates.list_coupons(pb::ListCouponsRequest { code: "any 7".to_owned(), ..all() }).await;
     let coupon = listed.unwrap().into_inner().coupons.remove(0);
     let mut update = async |path: &str| {

@@ -5,7 +5,7 @@ use pb::reward_value::Amount;
 use testkit::client::Client;
 
 use crate::support::database::TestDatabase;
-use crate::support::server::TestServer;
+use crate::support::server::{START_MICROS, TestServer};
 use crate::support::shop::{Shop, sale};
 
 async fn affiliate(client: &mut Client, name: &str) -> String {
@@ -146,6 +146,81 @@ db_test!(clicks_are_listed_by_each_filter, |database: TestDatabase| async move {
             }
             let expected: Vec<String> = days.iter().map(|day| format!("https://search.example/{day}")).collect();
             assert_eq!(found, expected, "{request:?}");
+        }
+    }
+});
+
+/// All pages of a list of clicks, and how many there were.
+async fn all_clicks(client: &mut Client, mut request: pb::ListClicksRequest) -> (Vec<String>, usize) {
+    let (mut found, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = client.tracking.list_clicks(request.clone()).await.unwrap().into_inner();
+        found.extend(page.clicks.into_iter().map(|click| click.id));
+        pages += 1;
+        if page.next_page_token.is_empty() {
+            return (found, pages);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+// A page ends after some clicks, also if few of them are wanted. A test build ends it after 8.
+db_test!(g8_few_clicks_among_many_are_listed_page_by_page, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let client = &mut shop.client;
+    let bea = affiliate(client, "bea").await;
+    let (mut all, mut of_bea, mut of_visitor, mut of_later) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut visitor = String::new();
+    let later = START_MICROS / 1_000_000 + 10 * 86_400;
+    for number in 0..60 {
+        if number == 50 {
+            server.clock.advance_days(10);
+        }
+        // One visitor comes back again and again.
+        let is_of_visitor = number >= 5 && number % 2 == 1;
+        let is_of_bea = number % 25 == 3;
+        let request = pb::RecordClickRequest {
+            ref_id: if is_of_bea { "bea" } else { "ann" }.to_owned(),
+            tid: if is_of_visitor { visitor.clone() } else { String::new() },
+            ..Default::default()
+        };
+        let clicked = client.tracking.record_click(request).await.unwrap().into_inner();
+        for (is_listed, list) in [
+            (true, &mut all),
+            (is_of_bea, &mut of_bea),
+            (is_of_visitor, &mut of_visitor),
+            (number >= 50, &mut of_later),
+        ] {
+            if is_listed {
+                list.push(clicked.click_id.clone());
+            }
+        }
+        if number == 5 {
+            visitor = clicked.tid;
+        }
+    }
+    assert_eq!((of_bea.len(), of_visitor.len(), of_later.len()), (3, 28, 10));
+    let by_bea = pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(bea)) };
+    let none = pb::ListClicksRequest::default();
+    let since =
+        pb::TimeInterval { start_time: Some(prost_types::Timestamp { seconds: later, nanos: 0 }), end_time: None };
+    for (request, expected, pages_least) in [
+        (none.clone(), &all, 1),
+        (pb::ListClicksRequest { affiliate: Some(by_bea), ..none.clone() }, &of_bea, 2),
+        (pb::ListClicksRequest { tid: visitor.clone(), ..none.clone() }, &of_visitor, 1),
+        (pb::ListClicksRequest { occur_interval: Some(since), ..none.clone() }, &of_later, 1),
+    ] {
+        for page_size in [1, 2, 7, 1_000] {
+            let request = pb::ListClicksRequest { page_size, ..request.clone() };
+            let (found, pages) = all_clicks(client, request.clone()).await;
+            assert_eq!(&found, expected, "{request:?}");
+            // All of Bea's clicks would fit into one page of 7.
+            assert!(page_size != 7 || pages >= pages_least, "{pages} pages: {request:?}");
+            let newest = pb::ListClicksRequest { order: pb::ListOrder::NewestFirst.into(), ..request };
+            let (mut found, _) = all_clicks(client, newest.clone()).await;
+            found.reverse();
+            assert_eq!(&found, expected, "{newest:?}");
         }
     }
 });

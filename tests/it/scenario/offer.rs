@@ -16,7 +16,7 @@ pub(super) fn item(step: &Step) -> Option<pb::ItemSelector> {
 }
 
 /// The beginning of a day.
-fn day(step: &Step, option: &str) -> Option<Timestamp> {
+pub(super) fn day(step: &Step, option: &str) -> Option<Timestamp> {
     let micros = time(step.option(option)?, None).micros();
     Some(Timestamp { seconds: micros.div_euclid(1_000_000), nanos: 0 })
 }

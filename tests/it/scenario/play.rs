@@ -239,8 +239,16 @@ impl<'world, W: World> Player<'world, W> {
             }
             "coupon" => {
                 let (affiliate, program_id) = (self.selector(step.word(1)), self.program_id(step));
-                let item = super::offer::item(step);
-                let request = pb::AssignCouponRequest { affiliate, program_id, code, item, ..Default::default() };
+                let request = pb::AssignCouponRequest {
+                    affiliate,
+                    program_id,
+                    code,
+                    item: super::offer::item(step),
+                    start_time: super::offer::day(step, "from"),
+                    end_time: super::offer::day(step, "until"),
+                    channel: channel(step).into(),
+                    ..Default::default()
+                };
                 self.world.change(request).await?;
             }
             _ => {
@@ -303,10 +311,6 @@ impl<'world, W: World> Player<'world, W> {
     async fn sale_step(&mut self, step: &Step) -> Result<String, Status> {
         let (email, external_id) = customer(step.word(1));
         let currency = step.word(3);
-        let channel = match step.option("channel") {
-            Some("pos") => pb::SaleChannel::PointOfSale,
-            _ => pb::SaleChannel::Unspecified,
-        };
         let request = pb::RecordSaleRequest {
             event_id: step.word(0).to_owned(),
             email,
@@ -316,7 +320,7 @@ impl<'world, W: World> Player<'world, W> {
             coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
             amount: Some(money(step.word(2), currency)),
             mrr: step.option("mrr").map(|mrr| money(mrr, currency)),
-            channel: channel.into(),
+            channel: channel(step).into(),
             item_sku: step.option("item").unwrap_or_default().to_owned(),
             occur_time: occur_time(step),
             ..Default::default()
@@ -423,6 +427,14 @@ impl<'world, W: World> Player<'world, W> {
             self.world.change(pb::DenyRewardsRequest { reward_ids, reason, ..Default::default() }).await?;
         }
         Ok("ok".to_owned())
+    }
+}
+
+/// The channel of a sale, or of the sales that a coupon is for.
+fn channel(step: &Step) -> pb::SaleChannel {
+    match step.option("channel") {
+        Some("pos") => pb::SaleChannel::PointOfSale,
+        _ => pb::SaleChannel::Unspecified,
     }
 }
 

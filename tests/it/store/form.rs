@@ -9,10 +9,11 @@ use std::sync::Arc;
 use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::{Candidate, CandidateResult};
+use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
-use headwater::domain::coupon::CouponState;
+use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
@@ -106,6 +107,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_past.v1.moved", &vec![PastStanding { standing, ..rows::past_standing() }]);
     golden.holds("affiliate_profile.v1", &rows::profile());
     golden.holds("affiliate_past_uplines.v1", &rows::past_uplines());
+    golden.holds("coupon_details.v1", &rows::coupon_details());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
     golden.holds("conversion_order_details.v1", &rows::order_details());
@@ -163,7 +165,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             link: Arc::new(link),
             destination_url: "https://shop.test/".to_owned(),
         })),
-        Outcome::Coupon(Arc::new(headwater::domain::coupon::Coupon { note: String::new(), ..coupon })),
+        Outcome::Coupon(Arc::new(Coupon { note: String::new(), ..coupon })),
         Outcome::Item(Arc::new(Item {
             display_name: String::new(),
             note: String::new(),
@@ -268,6 +270,14 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let placed = Credit { sub_id: Some("newsletter".into()), ..rows::credit() };
     let placed = AsRecorded { lead_id: None, credits: [placed].into_iter().collect() };
     golden.holds("conversion_as_recorded.v1.with_sub_id", &placed);
+    let limited = Coupon {
+        starts_at: Some(NOW),
+        ends_at: Some(NOW.plus_days(7)),
+        channel: Some(SaleChannel::PointOfSale),
+        ..rows::tied_coupon(3)
+    };
+    golden.holds("request_outcome_coupon.v1.with_validity", &Outcome::Coupon(Arc::new(limited)));
+    golden.holds("coupon_details.v1.short", &CouponDetails::default());
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));

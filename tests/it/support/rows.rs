@@ -19,7 +19,7 @@ use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     WaitingRefund,
 };
-use headwater::domain::coupon::{Coupon, CouponCount, CouponState};
+use headwater::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
@@ -337,10 +337,18 @@ pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
         note: "ten off".to_owned(),
         item_id: None,
         offer_id: None,
+        starts_at: None,
+        ends_at: None,
+        channel: None,
+        details: CouponDetails::default(),
         state,
         created_at: NOW,
         removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
     }
+}
+
+pub(crate) fn coupon_details() -> CouponDetails {
+    CouponDetails { metadata: [("crm".to_owned(), "17".to_owned())].into() }
 }
 
 /// A coupon of the item that the offer was claimed with.

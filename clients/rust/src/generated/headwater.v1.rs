@@ -33,7 +33,7 @@ pub struct Warning {
     /// The path of the field, such as `first_name`.
     #[prost(string, tag = "1")]
     pub field: ::prost::alloc::string::String,
-    /// What is wrong, and what was done with the value. For people to read.
+    /// The fault, and what the server did with the value. For people to read.
     #[prost(string, tag = "2")]
     pub explanation: ::prost::alloc::string::String,
 }
@@ -1455,296 +1455,6 @@ pub mod account_service_client {
         }
     }
 }
-/// A code that credits an affiliate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Coupon {
-    /// The id, `cpn_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The enrollment's id.
-    #[prost(string, tag = "2")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "3")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The code as it is compared: in capitals, in Unicode's form NFKC, with single blanks. Requests may send it in any case and form.
-    /// `straße` is `STRASSE`, and the Turkish `İ` and `ı` are `I`. Empty in the feed.
-    #[prost(string, tag = "4")]
-    pub code: ::prost::alloc::string::String,
-    /// Free text. May be empty. Empty in the feed.
-    #[prost(string, tag = "5")]
-    pub note: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "CouponState", tag = "6")]
-    pub state: i32,
-    /// When the coupon was assigned.
-    #[prost(message, optional, tag = "7")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the coupon was removed. Not set while it is active.
-    #[prost(message, optional, tag = "8")]
-    pub remove_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
-    #[prost(string, tag = "9")]
-    pub item_id: ::prost::alloc::string::String,
-    /// The id of the offer that was claimed with the coupon. Empty: none.
-    #[prost(string, tag = "10")]
-    pub offer_id: ::prost::alloc::string::String,
-}
-/// The request of AssignCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AssignCouponRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true.
-    #[prost(message, optional, tag = "2")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// The program's id. Empty: the account's default program.
-    #[prost(string, tag = "3")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The code, such as `SUMMER.20`, `10%Off` or `dankefür100`: 2 to 64 characters in the form of `Coupon.code`, without control
-    /// characters and invisible characters. One character is refused, because it is more often a slip than a code. Blanks inside are
-    /// allowed. Required.
-    #[prost(string, tag = "4")]
-    pub code: ::prost::alloc::string::String,
-    /// Free text, up to 2,000 characters. Optional.
-    #[prost(string, tag = "5")]
-    pub note: ::prost::alloc::string::String,
-    /// An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional.
-    #[prost(message, optional, tag = "6")]
-    pub item: ::core::option::Option<ItemSelector>,
-    /// True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
-    /// affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
-    #[prost(bool, tag = "7")]
-    pub create_affiliate_if_missing: bool,
-}
-/// The answer of AssignCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AssignCouponResponse {
-    /// The new coupon.
-    #[prost(message, optional, tag = "1")]
-    pub coupon: ::core::option::Option<Coupon>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of GetCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetCouponRequest {
-    /// The coupon's id. Required.
-    #[prost(string, tag = "1")]
-    pub coupon_id: ::prost::alloc::string::String,
-}
-/// The answer of GetCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetCouponResponse {
-    /// The coupon.
-    #[prost(message, optional, tag = "1")]
-    pub coupon: ::core::option::Option<Coupon>,
-}
-/// The request of ListCoupons.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListCouponsRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only coupons of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only coupons with this code, in any case, up to 128 characters. Optional.
-    #[prost(string, tag = "5")]
-    pub code: ::prost::alloc::string::String,
-    /// Only coupons in these states. Empty: all states.
-    #[prost(enumeration = "CouponState", repeated, tag = "6")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Only coupons that are tied to this item. An archived item is named by its id. Optional.
-    #[prost(message, optional, tag = "7")]
-    pub item: ::core::option::Option<ItemSelector>,
-    /// Only coupons that this offer was claimed with. Optional.
-    #[prost(string, tag = "8")]
-    pub offer_id: ::prost::alloc::string::String,
-}
-/// The answer of ListCoupons.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListCouponsResponse {
-    /// One page of coupons.
-    #[prost(message, repeated, tag = "1")]
-    pub coupons: ::prost::alloc::vec::Vec<Coupon>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of UpdateCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct UpdateCouponRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
-    #[prost(message, optional, tag = "2")]
-    pub coupon: ::core::option::Option<Coupon>,
-    /// The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
-    /// late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
-    /// the code again.
-    #[prost(message, optional, tag = "3")]
-    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
-}
-/// The answer of UpdateCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct UpdateCouponResponse {
-    /// The coupon after the change.
-    #[prost(message, optional, tag = "1")]
-    pub coupon: ::core::option::Option<Coupon>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of ValidateCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ValidateCouponRequest {
-    /// The code, in any case, up to 128 characters. Required.
-    #[prost(string, tag = "1")]
-    pub code: ::prost::alloc::string::String,
-    /// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
-    #[prost(string, tag = "2")]
-    pub item_sku: ::prost::alloc::string::String,
-}
-/// The answer of ValidateCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ValidateCouponResponse {
-    /// Whether the coupon would credit its affiliate with a sale now.
-    #[prost(bool, tag = "1")]
-    pub valid: bool,
-    /// Why not. Not set when it would.
-    #[prost(enumeration = "CouponFault", tag = "2")]
-    pub fault: i32,
-    /// The coupon with this code, or the last one that had it. Not set when there was none.
-    #[prost(message, optional, tag = "3")]
-    pub coupon: ::core::option::Option<Coupon>,
-}
-/// The request of RemoveCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RemoveCouponRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The coupon's id. Required.
-    #[prost(string, tag = "2")]
-    pub coupon_id: ::prost::alloc::string::String,
-}
-/// The answer of RemoveCoupon.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RemoveCouponResponse {
-    /// The coupon after the change.
-    #[prost(message, optional, tag = "1")]
-    pub coupon: ::core::option::Option<Coupon>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The state of a coupon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CouponState {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The code credits its affiliate.
-    Active = 1,
-    /// The code credits nobody.
-    Removed = 2,
-}
-impl CouponState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "COUPON_STATE_UNSPECIFIED",
-            Self::Active => "COUPON_STATE_ACTIVE",
-            Self::Removed => "COUPON_STATE_REMOVED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "COUPON_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "COUPON_STATE_ACTIVE" => Some(Self::Active),
-            "COUPON_STATE_REMOVED" => Some(Self::Removed),
-            _ => None,
-        }
-    }
-}
-/// Why a coupon would not credit its affiliate with a sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CouponFault {
-    /// Not set: it would.
-    Unspecified = 0,
-    /// No coupon of the account has or had this code.
-    Unknown = 1,
-    /// The coupon was removed.
-    Removed = 2,
-    /// The coupon is tied to another item.
-    OtherItem = 3,
-    /// The program of the coupon is archived.
-    ProgramArchived = 4,
-    /// The affiliate's enrollment has ended.
-    EnrollmentEnded = 5,
-    /// The offer that was claimed with the coupon is over.
-    OfferOver = 6,
-    /// The affiliate is not ACTIVE.
-    AffiliateNotActive = 7,
-    /// The affiliate has not accepted the agreement that the program requires.
-    AgreementNotAccepted = 8,
-}
-impl CouponFault {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "COUPON_FAULT_UNSPECIFIED",
-            Self::Unknown => "COUPON_FAULT_UNKNOWN",
-            Self::Removed => "COUPON_FAULT_REMOVED",
-            Self::OtherItem => "COUPON_FAULT_OTHER_ITEM",
-            Self::ProgramArchived => "COUPON_FAULT_PROGRAM_ARCHIVED",
-            Self::EnrollmentEnded => "COUPON_FAULT_ENROLLMENT_ENDED",
-            Self::OfferOver => "COUPON_FAULT_OFFER_OVER",
-            Self::AffiliateNotActive => "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
-            Self::AgreementNotAccepted => "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "COUPON_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
-            "COUPON_FAULT_UNKNOWN" => Some(Self::Unknown),
-            "COUPON_FAULT_REMOVED" => Some(Self::Removed),
-            "COUPON_FAULT_OTHER_ITEM" => Some(Self::OtherItem),
-            "COUPON_FAULT_PROGRAM_ARCHIVED" => Some(Self::ProgramArchived),
-            "COUPON_FAULT_ENROLLMENT_ENDED" => Some(Self::EnrollmentEnded),
-            "COUPON_FAULT_OFFER_OVER" => Some(Self::OfferOver),
-            "COUPON_FAULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
-            "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED" => Some(Self::AgreementNotAccepted),
-            _ => None,
-        }
-    }
-}
 /// One piece of evidence that could have credited the conversion to an affiliate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttributionCandidate {
@@ -1930,6 +1640,12 @@ pub enum CandidateResult {
     KindNotDeclared = 15,
     /// The affiliate had not accepted the agreement that the program requires when the conversion occurred.
     AgreementNotAccepted = 16,
+    /// The coupon was not yet valid when the conversion occurred.
+    CouponNotYetValid = 17,
+    /// The coupon was no longer valid when the conversion occurred.
+    CouponExpired = 18,
+    /// The coupon is for sales of another channel.
+    CouponOfOtherChannel = 19,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1955,6 +1671,9 @@ impl CandidateResult {
             Self::OfferOver => "CANDIDATE_RESULT_OFFER_OVER",
             Self::KindNotDeclared => "CANDIDATE_RESULT_KIND_NOT_DECLARED",
             Self::AgreementNotAccepted => "CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED",
+            Self::CouponNotYetValid => "CANDIDATE_RESULT_COUPON_NOT_YET_VALID",
+            Self::CouponExpired => "CANDIDATE_RESULT_COUPON_EXPIRED",
+            Self::CouponOfOtherChannel => "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1977,6 +1696,11 @@ impl CandidateResult {
             "CANDIDATE_RESULT_OFFER_OVER" => Some(Self::OfferOver),
             "CANDIDATE_RESULT_KIND_NOT_DECLARED" => Some(Self::KindNotDeclared),
             "CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED" => Some(Self::AgreementNotAccepted),
+            "CANDIDATE_RESULT_COUPON_NOT_YET_VALID" => Some(Self::CouponNotYetValid),
+            "CANDIDATE_RESULT_COUPON_EXPIRED" => Some(Self::CouponExpired),
+            "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL" => {
+                Some(Self::CouponOfOtherChannel)
+            }
             _ => None,
         }
     }
@@ -2167,6 +1891,16 @@ pub struct CreateProgramResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
+/// The monthly recurring revenue in one currency of the customers who are bound in a program.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProgramMrr {
+    /// The sum of the customers' `mrr`: of each, that of the last sale that named one. A cancellation makes it zero.
+    #[prost(message, optional, tag = "1")]
+    pub mrr: ::core::option::Option<Money>,
+    /// The number of customers whose `mrr` is above zero.
+    #[prost(int64, tag = "2")]
+    pub customer_count: i64,
+}
 /// The request of GetProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetProgramRequest {
@@ -2183,6 +1917,11 @@ pub struct GetProgramResponse {
     /// The program.
     #[prost(message, optional, tag = "1")]
     pub program: ::core::option::Option<Program>,
+    /// The monthly recurring revenue of the customers who are bound to an affiliate in the program, one entry for each currency, in the order
+    /// of currency codes. A customer whose binding moves to another program counts there. Leads that were merged into others or deleted
+    /// do not count. Empty without such customers.
+    #[prost(message, repeated, tag = "2")]
+    pub mrr_by_currency: ::prost::alloc::vec::Vec<ProgramMrr>,
 }
 /// The request of ListPrograms.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2366,343 +2105,6 @@ impl ProgramState {
             "PROGRAM_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "PROGRAM_STATE_ACTIVE" => Some(Self::Active),
             "PROGRAM_STATE_ARCHIVED" => Some(Self::Archived),
-            _ => None,
-        }
-    }
-}
-/// An affiliate in a program.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Enrollment {
-    /// The id, `enr_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The affiliate's id.
-    #[prost(string, tag = "2")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The program's id.
-    #[prost(string, tag = "3")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The code in the affiliate's referral link, in lower case, unique in the account among ref_ids and link codes. Empty in the
-    /// feed, because the server may make it from the affiliate's name.
-    #[prost(string, tag = "4")]
-    pub ref_id: ::prost::alloc::string::String,
-    /// The affiliate's own landing page. Empty when the program's page is used. Empty in the feed.
-    #[prost(string, tag = "5")]
-    pub landing_url: ::prost::alloc::string::String,
-    /// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-    /// `ref`, in the place of any `ref` that the page has. Empty in the feed.
-    #[prost(string, tag = "6")]
-    pub referral_link: ::prost::alloc::string::String,
-    /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
-    /// that are priced after it.
-    #[prost(message, optional, tag = "7")]
-    pub commission_override: ::core::option::Option<Commission>,
-    /// The state.
-    #[prost(enumeration = "EnrollmentState", tag = "8")]
-    pub state: i32,
-    /// When the affiliate was first enrolled in the program.
-    #[prost(message, optional, tag = "9")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the enrollment last changed.
-    #[prost(message, optional, tag = "10")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the enrollment ended. Not set while it is active.
-    #[prost(message, optional, tag = "11")]
-    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The enrollment that earns in place of this one, because MoveEnrollment moved the affiliate to another program. Empty while the
-    /// enrollment is active, and if it ended for another reason.
-    #[prost(string, tag = "12")]
-    pub moved_to_enrollment_id: ::prost::alloc::string::String,
-    /// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
-    #[prost(bool, tag = "13")]
-    pub awaits_agreement: bool,
-    /// What the affiliate has accepted, the earliest first. The newest 50.
-    #[prost(message, repeated, tag = "14")]
-    pub acceptances: ::prost::alloc::vec::Vec<AgreementAcceptance>,
-}
-/// An affiliate's acceptance of a version of the program's agreement.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AgreementAcceptance {
-    /// The version, see `Agreement.version`. Required in requests, and must be the newest.
-    #[prost(int32, tag = "1")]
-    pub version: i32,
-    /// When it was accepted: the time of the call. Set by the server, ignored in requests.
-    #[prost(message, optional, tag = "2")]
-    pub accept_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Where it was accepted, such as the IP address of the affiliate, up to 200 characters. Optional. Empty in the feed, and after
-    /// EraseAffiliate.
-    #[prost(string, tag = "3")]
-    pub source: ::prost::alloc::string::String,
-}
-/// The request of AcceptAgreement.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct AcceptAgreementRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The id of the affiliate's enrollment in the program. It must be active. Required.
-    #[prost(string, tag = "2")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The version that the affiliate was shown and has accepted. Required.
-    #[prost(message, optional, tag = "3")]
-    pub acceptance: ::core::option::Option<AgreementAcceptance>,
-}
-/// The answer of AcceptAgreement.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AcceptAgreementResponse {
-    /// The enrollment after the change.
-    #[prost(message, optional, tag = "1")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of MoveEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct MoveEnrollmentRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The id of the enrollment to move from. It must be active. Required.
-    #[prost(string, tag = "2")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// The id of the program to move to. The affiliate must not be active in it. Required.
-    #[prost(string, tag = "3")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The code in the affiliate's referral link in the new program, like the `ref_id` of EnrollAffiliate. The present ref_id goes on working
-    /// as a link. Optional.
-    #[prost(string, tag = "4")]
-    pub ref_id: ::prost::alloc::string::String,
-    /// The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page.
-    #[prost(string, tag = "5")]
-    pub landing_url: ::prost::alloc::string::String,
-    /// The affiliate's own commission in the new program. Not set: the commission in the program's terms.
-    #[prost(message, optional, tag = "6")]
-    pub commission_override: ::core::option::Option<Commission>,
-    /// What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
-    #[prost(enumeration = "MovedLeads", tag = "7")]
-    pub leads: i32,
-}
-/// The answer of MoveEnrollment.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct MoveEnrollmentResponse {
-    /// The enrollment in the new program, new or opened again.
-    #[prost(message, optional, tag = "1")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of EnrollAffiliate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EnrollAffiliateRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The affiliate. Required.
-    #[prost(message, optional, tag = "2")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// The program's id. Empty: the account's default program.
-    #[prost(string, tag = "3")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
-    /// lower case, unique in the account.
-    /// Empty: an enrollment that is opened again keeps its ref_id. For a new enrollment the server makes a ref_id from the first
-    /// name or the email address.
-    #[prost(string, tag = "4")]
-    pub ref_id: ::prost::alloc::string::String,
-    /// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
-    #[prost(string, tag = "5")]
-    pub coupon_code: ::prost::alloc::string::String,
-    /// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's page is used, also if an
-    /// ended enrollment is opened again.
-    #[prost(string, tag = "6")]
-    pub landing_url: ::prost::alloc::string::String,
-    /// The affiliate's own commission in this program. Not set: the commission in the program's terms is used, also if an ended
-    /// enrollment is opened again.
-    #[prost(message, optional, tag = "7")]
-    pub commission_override: ::core::option::Option<Commission>,
-    /// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
-    #[prost(message, optional, tag = "8")]
-    pub acceptance: ::core::option::Option<AgreementAcceptance>,
-}
-/// The answer of EnrollAffiliate.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct EnrollAffiliateResponse {
-    /// The enrollment, new or opened again.
-    #[prost(message, optional, tag = "1")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// The assigned coupon. Not set when the request has no coupon_code.
-    #[prost(message, optional, tag = "2")]
-    pub coupon: ::core::option::Option<Coupon>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "3")]
-    pub replayed: bool,
-}
-/// The request of GetEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetEnrollmentRequest {
-    /// The enrollment's id. Required.
-    #[prost(string, tag = "1")]
-    pub enrollment_id: ::prost::alloc::string::String,
-}
-/// The answer of GetEnrollment.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetEnrollmentResponse {
-    /// The enrollment.
-    #[prost(message, optional, tag = "1")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-}
-/// The request of ListEnrollments.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListEnrollmentsRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only enrollments of this affiliate. Optional.
-    #[prost(message, optional, tag = "4")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only enrollments in this program. Optional.
-    #[prost(string, tag = "5")]
-    pub program_id: ::prost::alloc::string::String,
-    /// Only enrollments in these states. Empty: all states.
-    #[prost(enumeration = "EnrollmentState", repeated, tag = "6")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
-}
-/// The answer of ListEnrollments.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListEnrollmentsResponse {
-    /// One page of enrollments.
-    #[prost(message, repeated, tag = "1")]
-    pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The request of UpdateEnrollment.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct UpdateEnrollmentRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The new values. `id` identifies the enrollment. The server reads `id` and the fields that `update_mask` names, and ignores
-    /// the others. Required.
-    #[prost(message, optional, tag = "2")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
-    /// program's page. A `commission_override` that is not set restores the commission in the program's terms.
-    #[prost(message, optional, tag = "3")]
-    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
-}
-/// The answer of UpdateEnrollment.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct UpdateEnrollmentResponse {
-    /// The enrollment after the change.
-    #[prost(message, optional, tag = "1")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of EndEnrollment.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EndEnrollmentRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The enrollment's id. Required.
-    #[prost(string, tag = "2")]
-    pub enrollment_id: ::prost::alloc::string::String,
-}
-/// The answer of EndEnrollment.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct EndEnrollmentResponse {
-    /// The enrollment after the change.
-    #[prost(message, optional, tag = "1")]
-    pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The state of an enrollment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum EnrollmentState {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The affiliate earns in the program.
-    Active = 1,
-    /// The affiliate earns nothing new in the program.
-    Ended = 2,
-}
-impl EnrollmentState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "ENROLLMENT_STATE_UNSPECIFIED",
-            Self::Active => "ENROLLMENT_STATE_ACTIVE",
-            Self::Ended => "ENROLLMENT_STATE_ENDED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "ENROLLMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "ENROLLMENT_STATE_ACTIVE" => Some(Self::Active),
-            "ENROLLMENT_STATE_ENDED" => Some(Self::Ended),
-            _ => None,
-        }
-    }
-}
-/// What becomes of the customers who are bound to an enrollment that is moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum MovedLeads {
-    /// Not set. Means `MOVED_LEADS_FOLLOW`.
-    Unspecified = 0,
-    /// What they buy after the move earns in the new program.
-    Follow = 1,
-    /// What they buy after the move earns in the old program, also if another affiliate referred it.
-    Stay = 2,
-}
-impl MovedLeads {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "MOVED_LEADS_UNSPECIFIED",
-            Self::Follow => "MOVED_LEADS_FOLLOW",
-            Self::Stay => "MOVED_LEADS_STAY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "MOVED_LEADS_UNSPECIFIED" => Some(Self::Unspecified),
-            "MOVED_LEADS_FOLLOW" => Some(Self::Follow),
-            "MOVED_LEADS_STAY" => Some(Self::Stay),
             _ => None,
         }
     }
@@ -3318,6 +2720,1071 @@ impl RewardRule {
             "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
             "REWARD_RULE_CORRECTION" => Some(Self::Correction),
             "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
+            _ => None,
+        }
+    }
+}
+/// One recorded event, with its credits and rewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Conversion {
+    /// The id, `cnv_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The kind of event.
+    #[prost(enumeration = "ConversionKind", tag = "2")]
+    pub kind: i32,
+    /// The merchant's id for the event.
+    #[prost(string, tag = "3")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The outcome.
+    #[prost(enumeration = "ConversionOutcome", tag = "4")]
+    pub outcome: i32,
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+    /// that has one. Not set for other kinds.
+    #[prost(message, optional, tag = "5")]
+    pub amount: ::core::option::Option<Money>,
+    /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
+    #[prost(message, optional, tag = "6")]
+    pub refunded_amount: ::core::option::Option<Money>,
+    /// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+    #[prost(string, tag = "7")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+    #[prost(string, tag = "8")]
+    pub sale_event_id: ::prost::alloc::string::String,
+    /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
+    /// NOT_REFERRED one of an unknown customer.
+    #[prost(string, tag = "9")]
+    pub lead_id: ::prost::alloc::string::String,
+    /// The credits, the largest share first. Empty unless the outcome is ATTRIBUTED.
+    #[prost(message, repeated, tag = "10")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
+    #[prost(enumeration = "SaleChannel", tag = "11")]
+    pub channel: i32,
+    /// The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
+    /// empty. Empty in the feed.
+    #[prost(string, tag = "12")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// The plan that was bought. A refund has the plan of its sale. May be empty.
+    #[prost(string, tag = "13")]
+    pub plan: ::prost::alloc::string::String,
+    /// How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
+    #[prost(int32, tag = "14")]
+    pub quantity: i32,
+    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
+    #[prost(string, tag = "15")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The order number that people see. A refund has the order number of its sale. May be empty.
+    #[prost(string, tag = "16")]
+    pub order_number: ::prost::alloc::string::String,
+    /// The merchant's id of the refund. Empty for other kinds, and if none was sent.
+    #[prost(string, tag = "17")]
+    pub refund_id: ::prost::alloc::string::String,
+    /// The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
+    /// version of the conversion.
+    #[prost(message, repeated, tag = "18")]
+    pub rewards: ::prost::alloc::vec::Vec<Reward>,
+    /// When the event happened.
+    #[prost(message, optional, tag = "19")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the event was recorded.
+    #[prost(message, optional, tag = "20")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// A number that grows with every change of the conversion or its rewards. If you store images, keep the one with the highest
+    /// version.
+    #[prost(int32, tag = "21")]
+    pub version: i32,
+    /// The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
+    /// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
+    /// model chose.
+    #[prost(message, repeated, tag = "22")]
+    pub candidates: ::prost::alloc::vec::Vec<AttributionCandidate>,
+    /// The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
+    /// `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
+    #[prost(message, optional, tag = "23")]
+    pub excess_amount: ::core::option::Option<Money>,
+    /// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
+    #[prost(message, optional, tag = "25")]
+    pub commission_adjustment: ::core::option::Option<Money>,
+    /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "26")]
+    pub correction_reason: ::prost::alloc::string::String,
+    /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
+    #[prost(string, tag = "24")]
+    pub item_sku: ::prost::alloc::string::String,
+    /// The kind of a custom event, in lower case. Empty for other kinds.
+    #[prost(string, tag = "27")]
+    pub custom_kind: ::prost::alloc::string::String,
+}
+/// A recorded event, identified by the merchant's id.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordedEvent {
+    /// The kind of event. Required.
+    #[prost(enumeration = "ConversionKind", tag = "1")]
+    pub kind: i32,
+    /// The event_id that was recorded. Required.
+    #[prost(string, tag = "2")]
+    pub event_id: ::prost::alloc::string::String,
+}
+/// Identifies one conversion.
+/// A conversion that does not exist, or belongs to another account, is NOT_FOUND with reason CONVERSION_NOT_FOUND.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversionSelector {
+    /// The identifier. Exactly one is required.
+    #[prost(oneof = "conversion_selector::Selector", tags = "1, 2")]
+    pub selector: ::core::option::Option<conversion_selector::Selector>,
+}
+/// Nested message and enum types in `ConversionSelector`.
+pub mod conversion_selector {
+    /// The identifier. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selector {
+        /// The conversion's id, `cnv_` and 32 hexadecimal digits.
+        #[prost(string, tag = "1")]
+        Id(::prost::alloc::string::String),
+        /// The merchant's id for the event. Finds events of every outcome, including NOT_REFERRED. A sign-up of a lead that was bound
+        /// before has no conversion, so the call fails with NOT_FOUND.
+        #[prost(message, tag = "2")]
+        RecordedEvent(super::RecordedEvent),
+    }
+}
+/// The request of GetConversion.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetConversionRequest {
+    /// The conversion. Required.
+    #[prost(message, optional, tag = "1")]
+    pub conversion: ::core::option::Option<ConversionSelector>,
+    /// How much of the conversion to return. Default `CONVERSION_VIEW_FULL`.
+    #[prost(enumeration = "ConversionView", tag = "2")]
+    pub view: i32,
+}
+/// The answer of GetConversion.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetConversionResponse {
+    /// The conversion.
+    #[prost(message, optional, tag = "1")]
+    pub conversion: ::core::option::Option<Conversion>,
+}
+/// The request of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetConversionsRequest {
+    /// The conversions, 1 to 1,000. The same one may be named several times.
+    #[prost(message, repeated, tag = "1")]
+    pub conversions: ::prost::alloc::vec::Vec<ConversionSelector>,
+    /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
+    #[prost(enumeration = "ConversionView", tag = "2")]
+    pub view: i32,
+}
+/// The result of one selector of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConversionResult {
+    /// The conversion or the error. Exactly one is set.
+    #[prost(oneof = "conversion_result::Answer", tags = "1, 2")]
+    pub answer: ::core::option::Option<conversion_result::Answer>,
+}
+/// Nested message and enum types in `ConversionResult`.
+pub mod conversion_result {
+    /// The conversion or the error. Exactly one is set.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Answer {
+        /// The conversion.
+        #[prost(message, tag = "1")]
+        Conversion(super::Conversion),
+        /// The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
+        /// answer has 3 MiB already: ask for the rest in another call.
+        #[prost(message, tag = "2")]
+        Error(::tonic_types::Status),
+    }
+}
+/// The answer of BatchGetConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetConversionsResponse {
+    /// One result per selector, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<ConversionResult>,
+}
+/// The request of ListConversions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListConversionsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only conversions of these kinds. Empty: all kinds.
+    #[prost(enumeration = "ConversionKind", repeated, tag = "4")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Only conversions with these outcomes. Empty: ATTRIBUTED and WAITING.
+    #[prost(enumeration = "ConversionOutcome", repeated, tag = "5")]
+    pub outcomes: ::prost::alloc::vec::Vec<i32>,
+    /// Only conversions credited to this affiliate. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only conversions credited in this program. Optional.
+    #[prost(string, tag = "7")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only conversions of this lead, and of the leads that were merged into it. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub lead: ::core::option::Option<LeadSelector>,
+    /// Only conversions that occurred in this interval. Optional.
+    #[prost(message, optional, tag = "9")]
+    pub occur_interval: ::core::option::Option<TimeInterval>,
+    /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
+    #[prost(enumeration = "ConversionView", tag = "10")]
+    pub view: i32,
+    /// Only conversions with exactly this order_id. Optional. A sale that nobody referred is found only if `outcomes` has NOT_REFERRED.
+    /// The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
+    #[prost(string, tag = "11")]
+    pub order_id: ::prost::alloc::string::String,
+    /// Only conversions with exactly this order_number. Optional. See `order_id`.
+    #[prost(string, tag = "12")]
+    pub order_number: ::prost::alloc::string::String,
+    /// Only custom events of this kind. Optional. See `order_id`.
+    #[prost(string, tag = "13")]
+    pub custom_kind: ::prost::alloc::string::String,
+}
+/// The answer of ListConversions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListConversionsResponse {
+    /// One page of conversions.
+    #[prost(message, repeated, tag = "1")]
+    pub conversions: ::prost::alloc::vec::Vec<Conversion>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The kind of event that a conversion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConversionKind {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// A sign-up.
+    Lead = 1,
+    /// A sale.
+    Sale = 2,
+    /// A refund of a sale.
+    Refund = 3,
+    /// A customer cancelled.
+    Cancellation = 4,
+    /// The amount of a sale was corrected.
+    Correction = 5,
+    /// An appointment with a customer.
+    Appointment = 6,
+    /// A custom event. `custom_kind` has its kind.
+    CustomEvent = 7,
+}
+impl ConversionKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONVERSION_KIND_UNSPECIFIED",
+            Self::Lead => "CONVERSION_KIND_LEAD",
+            Self::Sale => "CONVERSION_KIND_SALE",
+            Self::Refund => "CONVERSION_KIND_REFUND",
+            Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
+            Self::Correction => "CONVERSION_KIND_CORRECTION",
+            Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
+            Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONVERSION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONVERSION_KIND_LEAD" => Some(Self::Lead),
+            "CONVERSION_KIND_SALE" => Some(Self::Sale),
+            "CONVERSION_KIND_REFUND" => Some(Self::Refund),
+            "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
+            "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
+            "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
+            "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
+            _ => None,
+        }
+    }
+}
+/// The outcome of a recorded event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConversionOutcome {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The event is credited to an affiliate.
+    Attributed = 1,
+    /// No affiliate referred the event. It is kept, and GetConversion shows why.
+    NotReferred = 2,
+    /// The refund names a sale that has not arrived. When the sale arrives in another currency, the refund stays WAITING.
+    Waiting = 3,
+}
+impl ConversionOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONVERSION_OUTCOME_UNSPECIFIED",
+            Self::Attributed => "CONVERSION_OUTCOME_ATTRIBUTED",
+            Self::NotReferred => "CONVERSION_OUTCOME_NOT_REFERRED",
+            Self::Waiting => "CONVERSION_OUTCOME_WAITING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONVERSION_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONVERSION_OUTCOME_ATTRIBUTED" => Some(Self::Attributed),
+            "CONVERSION_OUTCOME_NOT_REFERRED" => Some(Self::NotReferred),
+            "CONVERSION_OUTCOME_WAITING" => Some(Self::Waiting),
+            _ => None,
+        }
+    }
+}
+/// The place of a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SaleChannel {
+    /// Not set. In requests it means `SALE_CHANNEL_ONLINE`.
+    Unspecified = 0,
+    /// In a web shop or an app.
+    Online = 1,
+    /// At a till.
+    PointOfSale = 2,
+}
+impl SaleChannel {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SALE_CHANNEL_UNSPECIFIED",
+            Self::Online => "SALE_CHANNEL_ONLINE",
+            Self::PointOfSale => "SALE_CHANNEL_POINT_OF_SALE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SALE_CHANNEL_UNSPECIFIED" => Some(Self::Unspecified),
+            "SALE_CHANNEL_ONLINE" => Some(Self::Online),
+            "SALE_CHANNEL_POINT_OF_SALE" => Some(Self::PointOfSale),
+            _ => None,
+        }
+    }
+}
+/// How much of a conversion is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConversionView {
+    /// Not set. GetConversion returns `CONVERSION_VIEW_FULL`, ListConversions `CONVERSION_VIEW_BASIC`.
+    Unspecified = 0,
+    /// All fields except `candidates`.
+    Basic = 1,
+    /// All fields.
+    Full = 2,
+}
+impl ConversionView {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONVERSION_VIEW_UNSPECIFIED",
+            Self::Basic => "CONVERSION_VIEW_BASIC",
+            Self::Full => "CONVERSION_VIEW_FULL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONVERSION_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONVERSION_VIEW_BASIC" => Some(Self::Basic),
+            "CONVERSION_VIEW_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// A code that credits an affiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Coupon {
+    /// The id, `cpn_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The enrollment's id.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The code as it is compared: in capitals, in Unicode's form NFKC, with single blanks. Requests may send it in any case and form.
+    /// `straße` is `STRASSE`, and the Turkish `İ` and `ı` are `I`. Empty in the feed.
+    #[prost(string, tag = "4")]
+    pub code: ::prost::alloc::string::String,
+    /// Free text. May be empty. Empty in the feed.
+    #[prost(string, tag = "5")]
+    pub note: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "CouponState", tag = "6")]
+    pub state: i32,
+    /// When the coupon was assigned.
+    #[prost(message, optional, tag = "7")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the coupon was removed. Not set while it is active.
+    #[prost(message, optional, tag = "8")]
+    pub remove_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
+    #[prost(string, tag = "9")]
+    pub item_id: ::prost::alloc::string::String,
+    /// The id of the offer that was claimed with the coupon. Empty: none.
+    #[prost(string, tag = "10")]
+    pub offer_id: ::prost::alloc::string::String,
+    /// The coupon credits no sale from before this time. Not set: it is valid from the start.
+    #[prost(message, optional, tag = "11")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The coupon credits no sale at or after this time. Not set: it stays valid until it is removed.
+    #[prost(message, optional, tag = "12")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The coupon credits no sale of another channel: `SALE_CHANNEL_POINT_OF_SALE` for a code that is only for tills. Not set: every
+    /// channel.
+    #[prost(enumeration = "SaleChannel", tag = "13")]
+    pub channel: i32,
+    /// The merchant's own data by key, up to 50 entries. Keys have 1 to 40 characters, texts up to 500. An entry without text is left out.
+    /// Empty in the feed.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// The request of AssignCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AssignCouponRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The program's id. Empty: the account's default program.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The code, such as `SUMMER.20`, `10%Off` or `dankefür100`: 2 to 64 characters in the form of `Coupon.code`, without control
+    /// characters and invisible characters. One character is refused, because it is more often a slip than a code. Blanks inside are
+    /// allowed. Required.
+    #[prost(string, tag = "4")]
+    pub code: ::prost::alloc::string::String,
+    /// Free text, up to 2,000 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub note: ::prost::alloc::string::String,
+    /// An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
+    /// affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
+    #[prost(bool, tag = "7")]
+    pub create_affiliate_if_missing: bool,
+    /// When the coupon begins to be valid. Optional. See `Coupon.start_time`.
+    #[prost(message, optional, tag = "8")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the coupon ceases to be valid, later than `start_time`. Optional. See `Coupon.end_time`.
+    #[prost(message, optional, tag = "9")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The channel of the sales that the coupon credits. Optional. See `Coupon.channel`.
+    #[prost(enumeration = "SaleChannel", tag = "10")]
+    pub channel: i32,
+    /// See `Coupon.metadata`. Optional.
+    #[prost(btree_map = "string, string", tag = "11")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// The answer of AssignCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AssignCouponResponse {
+    /// The new coupon.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCouponRequest {
+    /// The coupon's id. Required.
+    #[prost(string, tag = "1")]
+    pub coupon_id: ::prost::alloc::string::String,
+}
+/// The answer of GetCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCouponResponse {
+    /// The coupon.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+}
+/// The request of ListCoupons.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCouponsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only coupons of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only coupons with this code, in any case, up to 128 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub code: ::prost::alloc::string::String,
+    /// Only coupons in these states. Empty: all states.
+    #[prost(enumeration = "CouponState", repeated, tag = "6")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only coupons that are tied to this item. An archived item is named by its id. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub item: ::core::option::Option<ItemSelector>,
+    /// Only coupons that this offer was claimed with. Optional.
+    #[prost(string, tag = "8")]
+    pub offer_id: ::prost::alloc::string::String,
+}
+/// The answer of ListCoupons.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCouponsResponse {
+    /// One page of coupons.
+    #[prost(message, repeated, tag = "1")]
+    pub coupons: ::prost::alloc::vec::Vec<Coupon>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateCouponRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
+    /// never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+    /// affiliate or item, or another time or channel, remove the coupon and assign the code again.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateCouponResponse {
+    /// The coupon after the change.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ValidateCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ValidateCouponRequest {
+    /// The code, in any case, up to 128 characters. Required.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
+    #[prost(string, tag = "2")]
+    pub item_sku: ::prost::alloc::string::String,
+    /// The channel of the sale that is to be made. Not set: the channel is not checked.
+    #[prost(enumeration = "SaleChannel", tag = "3")]
+    pub channel: i32,
+}
+/// The answer of ValidateCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ValidateCouponResponse {
+    /// Whether the coupon would credit its affiliate with a sale now.
+    #[prost(bool, tag = "1")]
+    pub valid: bool,
+    /// Why not. Not set when it would.
+    #[prost(enumeration = "CouponFault", tag = "2")]
+    pub fault: i32,
+    /// The coupon with this code, or the last one that had it. Not set when there was none.
+    #[prost(message, optional, tag = "3")]
+    pub coupon: ::core::option::Option<Coupon>,
+}
+/// The request of RemoveCoupon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveCouponRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The coupon's id. Required.
+    #[prost(string, tag = "2")]
+    pub coupon_id: ::prost::alloc::string::String,
+}
+/// The answer of RemoveCoupon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoveCouponResponse {
+    /// The coupon after the change.
+    #[prost(message, optional, tag = "1")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of a coupon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CouponState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The code credits its affiliate.
+    Active = 1,
+    /// The code credits nobody.
+    Removed = 2,
+}
+impl CouponState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COUPON_STATE_UNSPECIFIED",
+            Self::Active => "COUPON_STATE_ACTIVE",
+            Self::Removed => "COUPON_STATE_REMOVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COUPON_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "COUPON_STATE_ACTIVE" => Some(Self::Active),
+            "COUPON_STATE_REMOVED" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+/// Why a coupon would not credit its affiliate with a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CouponFault {
+    /// Not set: it would.
+    Unspecified = 0,
+    /// No coupon of the account has or had this code.
+    Unknown = 1,
+    /// The coupon was removed.
+    Removed = 2,
+    /// The coupon is tied to another item.
+    OtherItem = 3,
+    /// The program of the coupon is archived.
+    ProgramArchived = 4,
+    /// The affiliate's enrollment has ended.
+    EnrollmentEnded = 5,
+    /// The offer that was claimed with the coupon is over.
+    OfferOver = 6,
+    /// The affiliate is not ACTIVE.
+    AffiliateNotActive = 7,
+    /// The affiliate has not accepted the agreement that the program requires.
+    AgreementNotAccepted = 8,
+    /// The coupon's `start_time` has not come.
+    NotYetValid = 9,
+    /// The coupon's `end_time` has come.
+    Expired = 10,
+    /// The coupon is for sales of another channel.
+    OtherChannel = 11,
+}
+impl CouponFault {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COUPON_FAULT_UNSPECIFIED",
+            Self::Unknown => "COUPON_FAULT_UNKNOWN",
+            Self::Removed => "COUPON_FAULT_REMOVED",
+            Self::OtherItem => "COUPON_FAULT_OTHER_ITEM",
+            Self::ProgramArchived => "COUPON_FAULT_PROGRAM_ARCHIVED",
+            Self::EnrollmentEnded => "COUPON_FAULT_ENROLLMENT_ENDED",
+            Self::OfferOver => "COUPON_FAULT_OFFER_OVER",
+            Self::AffiliateNotActive => "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+            Self::AgreementNotAccepted => "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED",
+            Self::NotYetValid => "COUPON_FAULT_NOT_YET_VALID",
+            Self::Expired => "COUPON_FAULT_EXPIRED",
+            Self::OtherChannel => "COUPON_FAULT_OTHER_CHANNEL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COUPON_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "COUPON_FAULT_UNKNOWN" => Some(Self::Unknown),
+            "COUPON_FAULT_REMOVED" => Some(Self::Removed),
+            "COUPON_FAULT_OTHER_ITEM" => Some(Self::OtherItem),
+            "COUPON_FAULT_PROGRAM_ARCHIVED" => Some(Self::ProgramArchived),
+            "COUPON_FAULT_ENROLLMENT_ENDED" => Some(Self::EnrollmentEnded),
+            "COUPON_FAULT_OFFER_OVER" => Some(Self::OfferOver),
+            "COUPON_FAULT_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
+            "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED" => Some(Self::AgreementNotAccepted),
+            "COUPON_FAULT_NOT_YET_VALID" => Some(Self::NotYetValid),
+            "COUPON_FAULT_EXPIRED" => Some(Self::Expired),
+            "COUPON_FAULT_OTHER_CHANNEL" => Some(Self::OtherChannel),
+            _ => None,
+        }
+    }
+}
+/// An affiliate in a program.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Enrollment {
+    /// The id, `enr_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The program's id.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The code in the affiliate's referral link, in lower case, unique in the account among ref_ids and link codes. Empty in the
+    /// feed, because the server may make it from the affiliate's name.
+    #[prost(string, tag = "4")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// The affiliate's own landing page. Empty when the program's page is used. Empty in the feed.
+    #[prost(string, tag = "5")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
+    /// `ref`, in the place of any `ref` that the page has. Empty in the feed.
+    #[prost(string, tag = "6")]
+    pub referral_link: ::prost::alloc::string::String,
+    /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
+    /// that are priced after it.
+    #[prost(message, optional, tag = "7")]
+    pub commission_override: ::core::option::Option<Commission>,
+    /// The state.
+    #[prost(enumeration = "EnrollmentState", tag = "8")]
+    pub state: i32,
+    /// When the affiliate was first enrolled in the program.
+    #[prost(message, optional, tag = "9")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the enrollment last changed.
+    #[prost(message, optional, tag = "10")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the enrollment ended. Not set while it is active.
+    #[prost(message, optional, tag = "11")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The enrollment that earns in place of this one, because MoveEnrollment moved the affiliate to another program. Empty while the
+    /// enrollment is active, and if it ended for another reason.
+    #[prost(string, tag = "12")]
+    pub moved_to_enrollment_id: ::prost::alloc::string::String,
+    /// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
+    #[prost(bool, tag = "13")]
+    pub awaits_agreement: bool,
+    /// What the affiliate has accepted, the earliest first. The newest 50.
+    #[prost(message, repeated, tag = "14")]
+    pub acceptances: ::prost::alloc::vec::Vec<AgreementAcceptance>,
+}
+/// An affiliate's acceptance of a version of the program's agreement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgreementAcceptance {
+    /// The version, see `Agreement.version`. Required in requests, and must be the newest.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// When it was accepted: the time of the call. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "2")]
+    pub accept_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where it was accepted, such as the IP address of the affiliate, up to 200 characters. Optional. Empty in the feed, and after
+    /// EraseAffiliate.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+}
+/// The request of AcceptAgreement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcceptAgreementRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of the affiliate's enrollment in the program. It must be active. Required.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The version that the affiliate was shown and has accepted. Required.
+    #[prost(message, optional, tag = "3")]
+    pub acceptance: ::core::option::Option<AgreementAcceptance>,
+}
+/// The answer of AcceptAgreement.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AcceptAgreementResponse {
+    /// The enrollment after the change.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of MoveEnrollment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveEnrollmentRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of the enrollment to move from. It must be active. Required.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The id of the program to move to. The affiliate must not be active in it. Required.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The code in the affiliate's referral link in the new program, like the `ref_id` of EnrollAffiliate. The present ref_id goes on working
+    /// as a link. Optional.
+    #[prost(string, tag = "4")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page.
+    #[prost(string, tag = "5")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own commission in the new program. Not set: the commission in the program's terms.
+    #[prost(message, optional, tag = "6")]
+    pub commission_override: ::core::option::Option<Commission>,
+    /// What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+    #[prost(enumeration = "MovedLeads", tag = "7")]
+    pub leads: i32,
+}
+/// The answer of MoveEnrollment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MoveEnrollmentResponse {
+    /// The enrollment in the new program, new or opened again.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of EnrollAffiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollAffiliateRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The program's id. Empty: the account's default program.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The code in the affiliate's referral link: 2 to 64 letters `a` to `z`, digits, `-` or `_`, because it is part of a URL. Stored in
+    /// lower case, unique in the account.
+    /// Empty: an enrollment that is opened again keeps its ref_id. For a new enrollment the server makes a ref_id from the first
+    /// name or the email address.
+    #[prost(string, tag = "4")]
+    pub ref_id: ::prost::alloc::string::String,
+    /// The code of a coupon to assign to the affiliate, like the `code` of AssignCoupon. Optional.
+    #[prost(string, tag = "5")]
+    pub coupon_code: ::prost::alloc::string::String,
+    /// The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's page is used, also if an
+    /// ended enrollment is opened again.
+    #[prost(string, tag = "6")]
+    pub landing_url: ::prost::alloc::string::String,
+    /// The affiliate's own commission in this program. Not set: the commission in the program's terms is used, also if an ended
+    /// enrollment is opened again.
+    #[prost(message, optional, tag = "7")]
+    pub commission_override: ::core::option::Option<Commission>,
+    /// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+    #[prost(message, optional, tag = "8")]
+    pub acceptance: ::core::option::Option<AgreementAcceptance>,
+}
+/// The answer of EnrollAffiliate.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnrollAffiliateResponse {
+    /// The enrollment, new or opened again.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// The assigned coupon. Not set when the request has no coupon_code.
+    #[prost(message, optional, tag = "2")]
+    pub coupon: ::core::option::Option<Coupon>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "3")]
+    pub replayed: bool,
+}
+/// The request of GetEnrollment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetEnrollmentRequest {
+    /// The enrollment's id. Required.
+    #[prost(string, tag = "1")]
+    pub enrollment_id: ::prost::alloc::string::String,
+}
+/// The answer of GetEnrollment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetEnrollmentResponse {
+    /// The enrollment.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+}
+/// The request of ListEnrollments.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListEnrollmentsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only enrollments of this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only enrollments in this program. Optional.
+    #[prost(string, tag = "5")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only enrollments in these states. Empty: all states.
+    #[prost(enumeration = "EnrollmentState", repeated, tag = "6")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListEnrollments.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListEnrollmentsResponse {
+    /// One page of enrollments.
+    #[prost(message, repeated, tag = "1")]
+    pub enrollments: ::prost::alloc::vec::Vec<Enrollment>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateEnrollment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateEnrollmentRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` identifies the enrollment. The server reads `id` and the fields that `update_mask` names, and ignores
+    /// the others. Required.
+    #[prost(message, optional, tag = "2")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
+    /// program's page. A `commission_override` that is not set restores the commission in the program's terms.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateEnrollment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateEnrollmentResponse {
+    /// The enrollment after the change.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of EndEnrollment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndEnrollmentRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The enrollment's id. Required.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+}
+/// The answer of EndEnrollment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EndEnrollmentResponse {
+    /// The enrollment after the change.
+    #[prost(message, optional, tag = "1")]
+    pub enrollment: ::core::option::Option<Enrollment>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of an enrollment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EnrollmentState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The affiliate earns in the program.
+    Active = 1,
+    /// The affiliate earns nothing new in the program.
+    Ended = 2,
+}
+impl EnrollmentState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENROLLMENT_STATE_UNSPECIFIED",
+            Self::Active => "ENROLLMENT_STATE_ACTIVE",
+            Self::Ended => "ENROLLMENT_STATE_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENROLLMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENROLLMENT_STATE_ACTIVE" => Some(Self::Active),
+            "ENROLLMENT_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+/// What becomes of the customers who are bound to an enrollment that is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MovedLeads {
+    /// Not set. Means `MOVED_LEADS_FOLLOW`.
+    Unspecified = 0,
+    /// What they buy after the move earns in the new program.
+    Follow = 1,
+    /// What they buy after the move earns in the old program, also if another affiliate referred it.
+    Stay = 2,
+}
+impl MovedLeads {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MOVED_LEADS_UNSPECIFIED",
+            Self::Follow => "MOVED_LEADS_FOLLOW",
+            Self::Stay => "MOVED_LEADS_STAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MOVED_LEADS_UNSPECIFIED" => Some(Self::Unspecified),
+            "MOVED_LEADS_FOLLOW" => Some(Self::Follow),
+            "MOVED_LEADS_STAY" => Some(Self::Stay),
             _ => None,
         }
     }
@@ -4068,7 +4535,7 @@ pub struct EraseAffiliateRequest {
 /// The answer of EraseAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EraseAffiliateResponse {
-    /// What is left of the affiliate.
+    /// The affiliate as it is after the erasure.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -4190,7 +4657,7 @@ impl AffiliateState {
         }
     }
 }
-/// What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+/// The treatment of an affiliate's pending rewards when the affiliate is deactivated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PendingRewards {
@@ -4720,7 +5187,8 @@ pub struct CreateLinkResponse {
     /// The new link.
     #[prost(message, optional, tag = "1")]
     pub link: ::core::option::Option<Link>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+    /// that the link has now, because stored answers hold no personal data.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4795,7 +5263,8 @@ pub struct UpdateLinkResponse {
     /// The link after the change.
     #[prost(message, optional, tag = "1")]
     pub link: ::core::option::Option<Link>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+    /// that the link has now, because stored answers hold no personal data.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4817,7 +5286,8 @@ pub struct RevokeLinkResponse {
     /// The link after the change.
     #[prost(message, optional, tag = "1")]
     pub link: ::core::option::Option<Link>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+    /// that the link has now, because stored answers hold no personal data.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -5045,7 +5515,7 @@ pub struct ClaimOfferRequest {
     pub note: ::prost::alloc::string::String,
 }
 /// The answer of ClaimOffer.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClaimOfferResponse {
     /// The claimant's coupon.
     #[prost(message, optional, tag = "1")]
@@ -6680,397 +7150,6 @@ pub mod affiliate_service_client {
         }
     }
 }
-/// One recorded event, with its credits and rewards.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Conversion {
-    /// The id, `cnv_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The kind of event.
-    #[prost(enumeration = "ConversionKind", tag = "2")]
-    pub kind: i32,
-    /// The merchant's id for the event.
-    #[prost(string, tag = "3")]
-    pub event_id: ::prost::alloc::string::String,
-    /// The outcome.
-    #[prost(enumeration = "ConversionOutcome", tag = "4")]
-    pub outcome: i32,
-    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
-    /// that has one. Not set for other kinds.
-    #[prost(message, optional, tag = "5")]
-    pub amount: ::core::option::Option<Money>,
-    /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
-    #[prost(message, optional, tag = "6")]
-    pub refunded_amount: ::core::option::Option<Money>,
-    /// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
-    #[prost(string, tag = "7")]
-    pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
-    #[prost(string, tag = "8")]
-    pub sale_event_id: ::prost::alloc::string::String,
-    /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
-    /// NOT_REFERRED one of an unknown customer.
-    #[prost(string, tag = "9")]
-    pub lead_id: ::prost::alloc::string::String,
-    /// The credits, the largest share first. Empty unless the outcome is ATTRIBUTED.
-    #[prost(message, repeated, tag = "10")]
-    pub credits: ::prost::alloc::vec::Vec<Credit>,
-    /// The place of a sale. `SALE_CHANNEL_UNSPECIFIED` for other kinds.
-    #[prost(enumeration = "SaleChannel", tag = "11")]
-    pub channel: i32,
-    /// The coupon code that was sent with the event, in the form of `Coupon.code`. A refund has the code of its sale. May be
-    /// empty. Empty in the feed.
-    #[prost(string, tag = "12")]
-    pub coupon_code: ::prost::alloc::string::String,
-    /// The plan that was bought. A refund has the plan of its sale. May be empty.
-    #[prost(string, tag = "13")]
-    pub plan: ::prost::alloc::string::String,
-    /// How many were bought. A refund has the quantity of its sale. Zero for other kinds, and for refunds without a sale.
-    #[prost(int32, tag = "14")]
-    pub quantity: i32,
-    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
-    #[prost(string, tag = "15")]
-    pub order_id: ::prost::alloc::string::String,
-    /// The order number that people see. A refund has the order number of its sale. May be empty.
-    #[prost(string, tag = "16")]
-    pub order_number: ::prost::alloc::string::String,
-    /// The merchant's id of the refund. Empty for other kinds, and if none was sent.
-    #[prost(string, tag = "17")]
-    pub refund_id: ::prost::alloc::string::String,
-    /// The rewards that the conversion earned. The rewards of a refund are negative, apart from a commission adjustment. The states of the rewards are those at this
-    /// version of the conversion.
-    #[prost(message, repeated, tag = "18")]
-    pub rewards: ::prost::alloc::vec::Vec<Reward>,
-    /// When the event happened.
-    #[prost(message, optional, tag = "19")]
-    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the event was recorded.
-    #[prost(message, optional, tag = "20")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// A number that grows with every change of the conversion or its rewards. If you store images, keep the one with the highest
-    /// version.
-    #[prost(int32, tag = "21")]
-    pub version: i32,
-    /// The evidence that was considered for a lead, sale, appointment or custom event, the source of highest precedence first, including the winner. Only in
-    /// `CONVERSION_VIEW_FULL`. The list has these clicks of a visitor: the first, the latest 20, and the one that the attribution
-    /// model chose.
-    #[prost(message, repeated, tag = "22")]
-    pub candidates: ::prost::alloc::vec::Vec<AttributionCandidate>,
-    /// The part of a refund that was more than its sale had left: because the sale was recorded after it, or because the refund has a
-    /// `commission_adjustment`. It takes nothing back in the first case. Not set if there is none, and for other kinds.
-    #[prost(message, optional, tag = "23")]
-    pub excess_amount: ::core::option::Option<Money>,
-    /// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
-    #[prost(message, optional, tag = "25")]
-    pub commission_adjustment: ::core::option::Option<Money>,
-    /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
-    #[prost(string, tag = "26")]
-    pub correction_reason: ::prost::alloc::string::String,
-    /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
-    #[prost(string, tag = "24")]
-    pub item_sku: ::prost::alloc::string::String,
-    /// The kind of a custom event, in lower case. Empty for other kinds.
-    #[prost(string, tag = "27")]
-    pub custom_kind: ::prost::alloc::string::String,
-}
-/// A recorded event, identified by the merchant's id.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RecordedEvent {
-    /// The kind of event. Required.
-    #[prost(enumeration = "ConversionKind", tag = "1")]
-    pub kind: i32,
-    /// The event_id that was recorded. Required.
-    #[prost(string, tag = "2")]
-    pub event_id: ::prost::alloc::string::String,
-}
-/// Identifies one conversion.
-/// A conversion that does not exist, or belongs to another account, is NOT_FOUND with reason CONVERSION_NOT_FOUND.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ConversionSelector {
-    /// The identifier. Exactly one is required.
-    #[prost(oneof = "conversion_selector::Selector", tags = "1, 2")]
-    pub selector: ::core::option::Option<conversion_selector::Selector>,
-}
-/// Nested message and enum types in `ConversionSelector`.
-pub mod conversion_selector {
-    /// The identifier. Exactly one is required.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Selector {
-        /// The conversion's id, `cnv_` and 32 hexadecimal digits.
-        #[prost(string, tag = "1")]
-        Id(::prost::alloc::string::String),
-        /// The merchant's id for the event. Finds events of every outcome, including NOT_REFERRED. A sign-up of a lead that was bound
-        /// before has no conversion, so the call fails with NOT_FOUND.
-        #[prost(message, tag = "2")]
-        RecordedEvent(super::RecordedEvent),
-    }
-}
-/// The request of GetConversion.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetConversionRequest {
-    /// The conversion. Required.
-    #[prost(message, optional, tag = "1")]
-    pub conversion: ::core::option::Option<ConversionSelector>,
-    /// How much of the conversion to return. Default `CONVERSION_VIEW_FULL`.
-    #[prost(enumeration = "ConversionView", tag = "2")]
-    pub view: i32,
-}
-/// The answer of GetConversion.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetConversionResponse {
-    /// The conversion.
-    #[prost(message, optional, tag = "1")]
-    pub conversion: ::core::option::Option<Conversion>,
-}
-/// The request of BatchGetConversions.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct BatchGetConversionsRequest {
-    /// The conversions, 1 to 1,000. The same one may be named several times.
-    #[prost(message, repeated, tag = "1")]
-    pub conversions: ::prost::alloc::vec::Vec<ConversionSelector>,
-    /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
-    #[prost(enumeration = "ConversionView", tag = "2")]
-    pub view: i32,
-}
-/// The result of one selector of BatchGetConversions.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ConversionResult {
-    /// The conversion or the error. Exactly one is set.
-    #[prost(oneof = "conversion_result::Answer", tags = "1, 2")]
-    pub answer: ::core::option::Option<conversion_result::Answer>,
-}
-/// Nested message and enum types in `ConversionResult`.
-pub mod conversion_result {
-    /// The conversion or the error. Exactly one is set.
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Answer {
-        /// The conversion.
-        #[prost(message, tag = "1")]
-        Conversion(super::Conversion),
-        /// The error. The code, message and details are those of GetConversion. RESOURCE_EXHAUSTED with reason ANSWER_FULL when the
-        /// answer has 3 MiB already: ask for the rest in another call.
-        #[prost(message, tag = "2")]
-        Error(::tonic_types::Status),
-    }
-}
-/// The answer of BatchGetConversions.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct BatchGetConversionsResponse {
-    /// One result per selector, in the order of the request.
-    #[prost(message, repeated, tag = "1")]
-    pub results: ::prost::alloc::vec::Vec<ConversionResult>,
-}
-/// The request of ListConversions.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListConversionsRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
-    /// Only conversions of these kinds. Empty: all kinds.
-    #[prost(enumeration = "ConversionKind", repeated, tag = "4")]
-    pub kinds: ::prost::alloc::vec::Vec<i32>,
-    /// Only conversions with these outcomes. Empty: ATTRIBUTED and WAITING.
-    #[prost(enumeration = "ConversionOutcome", repeated, tag = "5")]
-    pub outcomes: ::prost::alloc::vec::Vec<i32>,
-    /// Only conversions credited to this affiliate. Optional.
-    #[prost(message, optional, tag = "6")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only conversions credited in this program. Optional.
-    #[prost(string, tag = "7")]
-    pub program_id: ::prost::alloc::string::String,
-    /// Only conversions of this lead, and of the leads that were merged into it. Optional.
-    #[prost(message, optional, tag = "8")]
-    pub lead: ::core::option::Option<LeadSelector>,
-    /// Only conversions that occurred in this interval. Optional.
-    #[prost(message, optional, tag = "9")]
-    pub occur_interval: ::core::option::Option<TimeInterval>,
-    /// How much of each conversion to return. Default `CONVERSION_VIEW_BASIC`.
-    #[prost(enumeration = "ConversionView", tag = "10")]
-    pub view: i32,
-    /// Only conversions with exactly this order_id. Optional. A sale that nobody referred is found only if `outcomes` has NOT_REFERRED.
-    /// The server reads all conversions of the account, or of the affiliate or lead, to find the order: about a second per million.
-    #[prost(string, tag = "11")]
-    pub order_id: ::prost::alloc::string::String,
-    /// Only conversions with exactly this order_number. Optional. See `order_id`.
-    #[prost(string, tag = "12")]
-    pub order_number: ::prost::alloc::string::String,
-    /// Only custom events of this kind. Optional. See `order_id`.
-    #[prost(string, tag = "13")]
-    pub custom_kind: ::prost::alloc::string::String,
-}
-/// The answer of ListConversions.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListConversionsResponse {
-    /// One page of conversions.
-    #[prost(message, repeated, tag = "1")]
-    pub conversions: ::prost::alloc::vec::Vec<Conversion>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The kind of event that a conversion is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ConversionKind {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// A sign-up.
-    Lead = 1,
-    /// A sale.
-    Sale = 2,
-    /// A refund of a sale.
-    Refund = 3,
-    /// A customer cancelled.
-    Cancellation = 4,
-    /// The amount of a sale was corrected.
-    Correction = 5,
-    /// An appointment with a customer.
-    Appointment = 6,
-    /// A custom event. `custom_kind` has its kind.
-    CustomEvent = 7,
-}
-impl ConversionKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CONVERSION_KIND_UNSPECIFIED",
-            Self::Lead => "CONVERSION_KIND_LEAD",
-            Self::Sale => "CONVERSION_KIND_SALE",
-            Self::Refund => "CONVERSION_KIND_REFUND",
-            Self::Cancellation => "CONVERSION_KIND_CANCELLATION",
-            Self::Correction => "CONVERSION_KIND_CORRECTION",
-            Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
-            Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CONVERSION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "CONVERSION_KIND_LEAD" => Some(Self::Lead),
-            "CONVERSION_KIND_SALE" => Some(Self::Sale),
-            "CONVERSION_KIND_REFUND" => Some(Self::Refund),
-            "CONVERSION_KIND_CANCELLATION" => Some(Self::Cancellation),
-            "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
-            "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
-            "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
-            _ => None,
-        }
-    }
-}
-/// The outcome of a recorded event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ConversionOutcome {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The event is credited to an affiliate.
-    Attributed = 1,
-    /// No affiliate referred the event. It is kept, and GetConversion shows why.
-    NotReferred = 2,
-    /// The refund names a sale that has not arrived. When the sale arrives in another currency, the refund stays WAITING.
-    Waiting = 3,
-}
-impl ConversionOutcome {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CONVERSION_OUTCOME_UNSPECIFIED",
-            Self::Attributed => "CONVERSION_OUTCOME_ATTRIBUTED",
-            Self::NotReferred => "CONVERSION_OUTCOME_NOT_REFERRED",
-            Self::Waiting => "CONVERSION_OUTCOME_WAITING",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CONVERSION_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
-            "CONVERSION_OUTCOME_ATTRIBUTED" => Some(Self::Attributed),
-            "CONVERSION_OUTCOME_NOT_REFERRED" => Some(Self::NotReferred),
-            "CONVERSION_OUTCOME_WAITING" => Some(Self::Waiting),
-            _ => None,
-        }
-    }
-}
-/// The place of a sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum SaleChannel {
-    /// Not set. In requests it means `SALE_CHANNEL_ONLINE`.
-    Unspecified = 0,
-    /// In a web shop or an app.
-    Online = 1,
-    /// At a till.
-    PointOfSale = 2,
-}
-impl SaleChannel {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SALE_CHANNEL_UNSPECIFIED",
-            Self::Online => "SALE_CHANNEL_ONLINE",
-            Self::PointOfSale => "SALE_CHANNEL_POINT_OF_SALE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SALE_CHANNEL_UNSPECIFIED" => Some(Self::Unspecified),
-            "SALE_CHANNEL_ONLINE" => Some(Self::Online),
-            "SALE_CHANNEL_POINT_OF_SALE" => Some(Self::PointOfSale),
-            _ => None,
-        }
-    }
-}
-/// How much of a conversion is returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ConversionView {
-    /// Not set. GetConversion returns `CONVERSION_VIEW_FULL`, ListConversions `CONVERSION_VIEW_BASIC`.
-    Unspecified = 0,
-    /// All fields except `candidates`.
-    Basic = 1,
-    /// All fields.
-    Full = 2,
-}
-impl ConversionView {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CONVERSION_VIEW_UNSPECIFIED",
-            Self::Basic => "CONVERSION_VIEW_BASIC",
-            Self::Full => "CONVERSION_VIEW_FULL",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CONVERSION_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
-            "CONVERSION_VIEW_BASIC" => Some(Self::Basic),
-            "CONVERSION_VIEW_FULL" => Some(Self::Full),
-            _ => None,
-        }
-    }
-}
 /// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
 /// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
 /// another way. The answer then has a warning.
@@ -7125,7 +7204,7 @@ pub struct RecordAppointmentResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -7161,7 +7240,7 @@ pub struct RecordCancellationResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "4")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "5")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -7213,7 +7292,7 @@ pub struct RecordClickResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -7255,13 +7334,15 @@ pub struct Click {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListClicksRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
+    /// holds at most 3 MiB, so it may have fewer entries. The server reads about 10,000 clicks for a page at most and compares them with
+    /// the filter, so a page whose filter leaves most clicks out may have few entries or none. The list goes on as long as there is a
+    /// `next_page_token`.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
     /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
-    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    /// The order of the list, which is the order in which clicks were recorded. Default `LIST_ORDER_OLDEST_FIRST`.
     #[prost(enumeration = "ListOrder", tag = "3")]
     pub order: i32,
     /// Only clicks through links of this program. Optional.
@@ -7273,11 +7354,11 @@ pub struct ListClicksRequest {
     /// Only clicks through this link. Optional.
     #[prost(string, tag = "6")]
     pub link_id: ::prost::alloc::string::String,
-    /// Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
-    /// because an index would cost every click more than this list saves: about a second per million.
+    /// Only clicks of the visitor with this tracking id. Optional. The server then reads the clicks of this visitor alone.
     #[prost(string, tag = "7")]
     pub tid: ::prost::alloc::string::String,
-    /// Only clicks that occurred in this interval. Optional.
+    /// Only clicks that occurred in this interval. Optional. With `LIST_ORDER_NEWEST_FIRST` the list ends at `start_time` and reads
+    /// no click that was recorded more than two days before it.
     #[prost(message, optional, tag = "8")]
     pub occur_interval: ::core::option::Option<TimeInterval>,
     /// Only clicks with exactly this sub-id. Optional.
@@ -7290,7 +7371,7 @@ pub struct ListClicksResponse {
     /// One page of clicks.
     #[prost(message, repeated, tag = "1")]
     pub clicks: ::prost::alloc::vec::Vec<Click>,
-    /// The `page_token` of the next page. Empty on the last page.
+    /// The `page_token` of the next page. Empty on the last page. A page without clicks may have one.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
@@ -7330,7 +7411,7 @@ pub struct RecordCustomEventRequest {
     /// Last name, up to 200 characters. Empty: a known lead keeps its last name.
     #[prost(string, tag = "9")]
     pub last_name: ::prost::alloc::string::String,
-    /// What the event is worth, zero or more. Optional.
+    /// The worth of the event, zero or more. Optional.
     #[prost(message, optional, tag = "10")]
     pub amount: ::core::option::Option<Money>,
     /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
@@ -7355,7 +7436,7 @@ pub struct RecordCustomEventResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -7729,7 +7810,7 @@ pub struct RecordLeadResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -7859,8 +7940,9 @@ pub struct RecordRefundRequest {
     /// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "7")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
-    /// addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+    /// The amount that the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: the
+    /// amount that the refund takes back in addition. It is a reward of its own, and stays with the affiliate even if another one turns
+    /// out to have referred the sale. A refund
     /// that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
     /// sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
     /// 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
@@ -7888,7 +7970,7 @@ pub struct RecordRefundResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -7982,8 +8064,8 @@ pub struct RecordSaleResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "6")]
     pub replayed: bool,
-    /// What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
-    /// request.
+    /// The fields of the request that were cleaned, cut or left out, and why its coupon code credits nobody. A repeat has the warnings of
+    /// its own request.
     #[prost(message, repeated, tag = "7")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }

@@ -67,15 +67,16 @@ impl Rule for EraseAffiliate {
     }
 }
 
-/// Removes a coupon and its note. Its code stays, because the sales that were made with it have the code too and are judged by it
+/// Removes a coupon, its note and its metadata. Its code stays, because the sales that were made with it have the code too and are judged by it
 /// when an earlier event is told.
 fn erase_coupon(context: &mut Context<'_>, coupon: &Arc<Coupon>) -> Result<(), Refusal> {
     let removed = match coupon.state {
         CouponState::Active => coupon::remove(context, coupon)?,
         CouponState::Removed => Arc::clone(coupon),
     };
-    if !removed.note.is_empty() {
-        context.put(Coupon { note: String::new(), ..removed.as_ref().clone() });
+    let bare = removed.without_personal_data();
+    if bare != *removed {
+        context.put(bare);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Answers to reads.
 
+use std::collections::BTreeMap;
+
 use headwater_client::pb;
 use pb::{ConversionKind as Kind, ConversionView as View, LedgerAccount};
 
@@ -127,7 +129,22 @@ impl World {
             };
             row.terms = Some(terms.clone());
         }
-        Ok(Reply::FoundProgram(pb::GetProgramResponse { program: Some(row) }))
+        let mrr_by_currency = self.mrr_by_currency(&row.id);
+        Ok(Reply::FoundProgram(pb::GetProgramResponse { program: Some(row), mrr_by_currency }))
+    }
+
+    /// The revenue of the customers who are bound in a program.
+    fn mrr_by_currency(&self, program_id: &str) -> Vec<pb::ProgramMrr> {
+        let mut sums: BTreeMap<&str, pb::ProgramMrr> = BTreeMap::new();
+        for lead in &self.leads {
+            let is_bound = lead.credits.iter().any(|credit| credit.program_id == program_id);
+            let Some(mrr) = lead.mrr.as_ref().filter(|mrr| is_bound && mrr.amount_minor > 0) else { continue };
+            let sum = sums.entry(&mrr.currency_code).or_default();
+            let before = sum.mrr.as_ref().map_or(0, |sum| sum.amount_minor);
+            sum.mrr = Some(pb::Money { amount_minor: before + mrr.amount_minor, ..mrr.clone() });
+            sum.customer_count += 1;
+        }
+        sums.into_values().collect()
     }
 
     pub(super) fn get_reward(&self, request: &pb::GetRewardRequest) -> Ruling {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Case, case, long};
+use super::{Case, case, long, no_time};
 
 fn update(note: &str) -> Json {
     json!({"coupon": {"id": "${coupon_id}", "note": note}, "update_mask": {"paths": ["note"]}})
@@ -25,6 +25,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "note": long(),
                 "item": {"id": "itm_1"},
                 "create_affiliate_if_missing": true,
+                "start_time": no_time(),
+                "end_time": no_time(),
+                "channel": 99,
+                "metadata": {"": "x"},
             }))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"}))
@@ -54,12 +58,12 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"coupon": {"id": "${coupon_id}", "note": "taken over"}}))
             .wrong(json!({
                 "request_id": long(),
-                "coupon": {"id": "cpn_1", "note": long()},
-                "update_mask": {"paths": ["note", "nope"]},
+                "coupon": {"id": "cpn_1", "note": long(), "metadata": {"": "x"}},
+                "update_mask": {"paths": ["note", "metadata", "nope"]},
             }))
             .wrong(json!({"coupon": {"id": ""}, "update_mask": {"paths": []}}))
             .wrong(json!({"coupon": null, "update_mask": {"paths": []}}))
-            // Only the note is read.
+            // Only the note and the metadata are read.
             .free(&[
                 "coupon.enrollment_id",
                 "coupon.affiliate_id",
@@ -69,6 +73,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "coupon.remove_time",
                 "coupon.item_id",
                 "coupon.offer_id",
+                "coupon.start_time",
+                "coupon.end_time",
+                "coupon.channel",
             ])
             .not_references(&[
                 "coupon.enrollment_id",
@@ -79,7 +86,7 @@ pub(super) fn cases() -> Vec<Case> {
             ]),
         case("AffiliateService/ValidateCoupon", json!({"code": "${coupon_code}"}))
             .reference(json!({"code": "${coupon_code}"}))
-            .wrong(json!({"code": long(), "item_sku": long()}))
+            .wrong(json!({"code": long(), "item_sku": long(), "channel": 99}))
             .wrong(json!({"code": " "})),
         case("AffiliateService/RemoveCoupon", json!({"coupon_id": "${fresh_coupon_id}"}))
             .prepare("AffiliateService/AssignCoupon", fresh, &[("fresh_coupon_id", "/coupon/id")])
