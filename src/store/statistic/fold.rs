@@ -1,5 +1,6 @@
 //! Folds the tail: adds what its rows have to the blocks of their accounts, by day, and removes the rows.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{SelectStatement, ValueTuple};
@@ -86,8 +87,8 @@ async fn added(
         let columns = [block_table::Column::AccountId, block_table::Column::Key];
         for row in connection.last_models::<block_table::Entity>(columns, chunk).await? {
             let key = (AccountId::from_uuid(row.account_id), row.key.clone());
-            if !blocks.contains_key(&key) {
-                blocks.insert(key, Block::of_row(&row)?);
+            if let Entry::Vacant(place) = blocks.entry(key) {
+                place.insert(Block::of_row(&row)?);
             }
         }
     }

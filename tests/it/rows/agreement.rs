@@ -81,7 +81,7 @@ db_test!(p16_the_version_that_was_accepted_is_kept_with_time_and_source, |databa
     assert_eq!(both.acceptances.iter().map(|one| one.version).collect::<Vec<_>>(), [1, 2]);
     let ann = Some(shop.affiliate());
     let found = get(&mut shop.client, ann).await.unwrap();
-    assert_eq!(found.enrollments, [both.clone()]);
+    assert_eq!(found.enrollments, std::slice::from_ref(&both));
 
     // The feed has versions and times, and not where from. An erased affiliate has no more.
     let read = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
