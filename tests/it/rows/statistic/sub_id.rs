@@ -79,7 +79,7 @@ db_test!(p19_figures_are_divided_by_sub_id, |database: TestDatabase| async move 
     // A filter gives the same figures as the row, whatever they are divided by.
     let without = pb::StatisticRow { sub_id: String::new(), ..may.clone() };
     assert_eq!(query(client, with_sub_id("May", &[])).await, std::slice::from_ref(&without));
-    assert_eq!(query(client, with_sub_id(" May ", &[Group::SubId])).await, std::slice::from_ref(&may));
+    assert_eq!(query(client, with_sub_id(" May ", &[Group::SubId])).await, std::slice::from_ref(may));
     let of_ann = pb::StatisticRow { affiliate_id: ann.clone(), ..without };
     assert_eq!(query(client, with_sub_id("May", &[Group::Affiliate])).await, [of_ann]);
     let days = query(client, with_sub_id("May", &[Group::Day, Group::Link])).await;
