@@ -39,6 +39,7 @@ impl Maker<'_> {
         for field in descriptor.fields() {
             let is_chosen = match field.containing_oneof() {
                 Some(oneof) if !oneof.is_synthetic() => oneofs.contains(&field) && !draw.happens(self.hostility / 4),
+                _ if is_rare(&field) => draw.happens(16),
                 _ => draw.happens(240 - self.hostility / 2),
             };
             if is_chosen {
@@ -110,6 +111,15 @@ impl Maker<'_> {
             Kind::Enum(_) => Value::EnumNumber(enum_number(draw, field, is_hostile)),
             other => panic!("{}: no values of {other:?}", field.full_name()),
         }
+    }
+}
+
+/// Whether the field is left out of most messages, because with it many other calls are refused.
+fn is_rare(field: &FieldDescriptor) -> bool {
+    match field.name() {
+        "upline" | "agreement" | "questions" | "is_private" | "channel" => true,
+        "acceptance" => field.parent_message().name() != "AcceptAgreementRequest",
+        _ => false,
     }
 }
 

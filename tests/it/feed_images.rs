@@ -436,6 +436,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let empty = String::new;
             Subject::Affiliate(pb::Affiliate {
                 external_id: empty(),
+                past_uplines: Vec::new(),
                 email: empty(),
                 first_name: empty(),
                 last_name: empty(),

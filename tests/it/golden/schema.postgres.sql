@@ -39,15 +39,31 @@ affiliate.state_reason text NOT NULL
 affiliate.state_changed_at bigint
 affiliate.pending_rewards character varying(32)
 affiliate.email_verified boolean NOT NULL
+affiliate.upline_id uuid
+affiliate.group_id uuid
+affiliate.past_uplines text
 affiliate.version integer NOT NULL
 affiliate.created_at bigint NOT NULL
 affiliate.updated_at bigint NOT NULL
 CREATE UNIQUE INDEX affiliate_by_email ON public.affiliate USING btree (account_id, email) WHERE (email IS NOT NULL)
 CREATE INDEX affiliate_by_email_verified ON public.affiliate USING btree (account_id, email_verified, id)
 CREATE UNIQUE INDEX affiliate_by_external_id ON public.affiliate USING btree (account_id, external_id) WHERE (external_id IS NOT NULL)
+CREATE INDEX affiliate_by_group ON public.affiliate USING btree (account_id, group_id, id) WHERE (group_id IS NOT NULL)
 CREATE INDEX affiliate_by_state ON public.affiliate USING btree (account_id, state, id)
 CREATE UNIQUE INDEX affiliate_by_token ON public.affiliate USING btree (account_id, token_hash)
+CREATE INDEX affiliate_by_upline ON public.affiliate USING btree (account_id, upline_id, id) WHERE (upline_id IS NOT NULL)
 CREATE UNIQUE INDEX affiliate_pkey ON public.affiliate USING btree (account_id, id)
+affiliate_group.account_id uuid NOT NULL
+affiliate_group.id uuid NOT NULL
+affiliate_group.display_name text NOT NULL
+affiliate_group.active_name text
+affiliate_group.note text NOT NULL
+affiliate_group.state character varying(32) NOT NULL
+affiliate_group.created_at bigint NOT NULL
+affiliate_group.updated_at bigint NOT NULL
+affiliate_group.archived_at bigint
+CREATE INDEX affiliate_group_by_active_name ON public.affiliate_group USING btree (account_id, active_name) WHERE (active_name IS NOT NULL)
+CREATE UNIQUE INDEX affiliate_group_pkey ON public.affiliate_group USING btree (account_id, id)
 affiliate_search.account_id uuid NOT NULL
 affiliate_search.id uuid NOT NULL
 affiliate_search.grams tsvector NOT NULL
@@ -171,6 +187,9 @@ enrollment.affiliate_state character varying(32) NOT NULL
 enrollment.created_at bigint NOT NULL
 enrollment.updated_at bigint NOT NULL
 enrollment.ended_at bigint
+enrollment.moved text
+enrollment.awaits_agreement boolean NOT NULL
+enrollment.acceptances text
 enrollment.past text
 CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account_id, affiliate_id, program_id)
 CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)
@@ -302,6 +321,9 @@ program.landing_url text NOT NULL
 program.hosts text NOT NULL
 program.is_default boolean NOT NULL
 program.state character varying(32) NOT NULL
+program.agreement text
+program.questions text
+program.is_private boolean NOT NULL
 program.terms_version integer NOT NULL
 program.version integer NOT NULL
 program.created_at bigint NOT NULL

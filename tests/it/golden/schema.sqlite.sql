@@ -40,6 +40,9 @@ CREATE TABLE "affiliate" (
   "state_changed_at" integer NULL,
   "pending_rewards" varchar(32) NULL,
   "email_verified" boolean NOT NULL,
+  "upline_id" uuid_text NULL,
+  "group_id" uuid_text NULL,
+  "past_uplines" text NULL,
   "version" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
@@ -47,8 +50,22 @@ CREATE TABLE "affiliate" (
 CREATE UNIQUE INDEX "affiliate_by_email" ON "affiliate" ("account_id", "email") WHERE "email" IS NOT NULL
 CREATE INDEX "affiliate_by_email_verified" ON "affiliate" ("account_id", "email_verified", "id")
 CREATE UNIQUE INDEX "affiliate_by_external_id" ON "affiliate" ("account_id", "external_id") WHERE "external_id" IS NOT NULL
+CREATE INDEX "affiliate_by_group" ON "affiliate" ("account_id", "group_id", "id") WHERE "group_id" IS NOT NULL
 CREATE INDEX "affiliate_by_state" ON "affiliate" ("account_id", "state", "id")
 CREATE UNIQUE INDEX "affiliate_by_token" ON "affiliate" ("account_id", "token_hash")
+CREATE INDEX "affiliate_by_upline" ON "affiliate" ("account_id", "upline_id", "id") WHERE "upline_id" IS NOT NULL
+CREATE TABLE "affiliate_group" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "display_name" text NOT NULL,
+  "active_name" text NULL,
+  "note" text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "archived_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "affiliate_group_by_active_name" ON "affiliate_group" ("account_id", "active_name") WHERE "active_name" IS NOT NULL
 CREATE VIRTUAL TABLE affiliate_search USING fts5(account_id UNINDEXED, id UNINDEXED, grams, content='', contentless_delete=1, contentless_unindexed=1, detail=none, tokenize='ascii', prefix='8')
 CREATE TABLE 'affiliate_search_config'(k PRIMARY KEY, v) WITHOUT ROWID
 CREATE TABLE 'affiliate_search_content'(id INTEGER PRIMARY KEY, c0, c1)
@@ -182,6 +199,9 @@ CREATE TABLE "enrollment" (
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "ended_at" integer NULL,
+  "moved" text NULL,
+  "awaits_agreement" boolean NOT NULL,
+  "acceptances" text NULL,
   "past" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")
@@ -328,6 +348,9 @@ CREATE TABLE "program" (
   "hosts" text NOT NULL,
   "is_default" boolean NOT NULL,
   "state" varchar(32) NOT NULL,
+  "agreement" text NULL,
+  "questions" text NULL,
+  "is_private" boolean NOT NULL,
   "terms_version" integer NOT NULL,
   "version" integer NOT NULL,
   "created_at" integer NOT NULL,

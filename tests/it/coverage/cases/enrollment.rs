@@ -115,7 +115,6 @@ pub(super) fn cases() -> Vec<Case> {
         .other(json!({"enrollment_id": "${enrollment_id}"}))
         .reference(json!({"enrollment_id": "${enrollment_id}"}))
         .reference(json!({"program_id": "${other_program_id}"}))
-        .reference(json!({"ref_id": "${other_ref_id}"}))
         .wrong(json!({
             "request_id": long(),
             "enrollment_id": "enr_1",
@@ -126,7 +125,9 @@ pub(super) fn cases() -> Vec<Case> {
             "leads": 99,
         }))
         .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": wrong_flat()}))
-        .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": {}})),
+        .wrong(json!({"enrollment_id": "", "program_id": "", "commission_override": {}}))
+        // It makes a name of the account's own.
+        .not_references(&["ref_id"]),
         case("AffiliateService/EndEnrollment", json!({"enrollment_id": "${fresh_enrollment_id}"}))
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"enrollment_id": "${enrollment_id}"}))

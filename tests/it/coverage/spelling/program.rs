@@ -1,0 +1,100 @@
+//! Two spellings of requests that change programs.
+
+use serde_json::{Value as Json, json};
+
+use super::{Spelling, ids_only, spelling};
+
+fn terms() -> (Json, Json) {
+    let commission = json!({"percent_ppm": 100_000});
+    let spelled_out = json!({
+        "version": 7,
+        "start_time": {"seconds": 1},
+        "reach": "TERMS_REACH_NEW_SALES",
+        "commission": commission,
+        "hold_period_days": 30,
+        "attribution_model": "ATTRIBUTION_MODEL_LAST_CLICK",
+        "attribution_window_days": 60,
+        "precedence": ["ATTRIBUTION_SOURCE_LEAD_BINDING", "ATTRIBUTION_SOURCE_COUPON", "ATTRIBUTION_SOURCE_CLICK"],
+        "rounding": "ROUNDING_HALF_EVEN",
+        "custom_kinds": ["Trial ", "demo", "DEMO"],
+    });
+    (json!({"commission": commission, "custom_kinds": ["demo", "trial"]}), spelled_out)
+}
+
+pub(super) fn spellings() -> Vec<Spelling> {
+    let (short, spelled_out) = terms();
+    vec![
+        spelling(
+            "AffiliateService/CreateProgram",
+            vec![(
+                json!({
+                    "display_name": "Spring",
+                    "landing_url": "https://shop.example",
+                    "terms": short,
+                    "hosts": ["a.example", "b.example"],
+                    "agreement": {"url": "https://shop.example", "text": "a\nb"},
+                    "questions": [{"key": "why", "label": "Why?"}],
+                }),
+                json!({
+                    "display_name": " Spring",
+                    "landing_url": " HTTPS://Shop.example/",
+                    "terms": spelled_out,
+                    "hosts": ["B.example ", "a.example"],
+                    "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
+                    "questions": [{"key": "why", "label": " Why?"}],
+                }),
+            )],
+            &[
+                "currency_code",
+                "is_default",
+                "terms.commission",
+                "agreement.is_required",
+                "is_private",
+                "questions.key",
+            ],
+        ),
+        spelling(
+            "AffiliateService/UpdateProgram",
+            vec![(
+                json!({
+                    "program": {
+                        "id": "${fresh_program_id}",
+                        "display_name": "Twice",
+                        "landing_url": "https://shop.example",
+                        "terms": short,
+                        "hosts": ["a.example", "b.example"],
+                        "agreement": {"url": "https://shop.example", "text": "a\nb"},
+                        "questions": [{"key": "why", "label": "Why?"}],
+                    },
+                    "update_mask": {"paths": ["agreement", "display_name", "hosts", "landing_url", "questions", "terms"]},
+                }),
+                json!({
+                    "program": {
+                        "id": "${fresh_program_id}",
+                        "display_name": "Twice ",
+                        "currency_code": "EUR",
+                        "landing_url": "https://SHOP.example/",
+                        "is_default": true,
+                        "state": "PROGRAM_STATE_ARCHIVED",
+                        "terms": spelled_out,
+                        "hosts": ["b.example", "A.example"],
+                        "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
+                        "questions": [{"key": "why", "label": "Why? "}],
+                        "is_private": true,
+                        "create_time": {"seconds": 1},
+                        "update_time": {"seconds": 1},
+                    },
+                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "agreement", "questions", "terms"]},
+                }),
+            )],
+            &[
+                "program.id",
+                "program.etag",
+                "program.terms.commission",
+                "program.agreement.is_required",
+                "program.questions.key",
+            ],
+        ),
+        ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
+    ]
+}
