@@ -39,7 +39,7 @@ impl Maker<'_> {
         for field in descriptor.fields() {
             let is_chosen = match field.containing_oneof() {
                 Some(oneof) if !oneof.is_synthetic() => oneofs.contains(&field) && !draw.happens(self.hostility / 4),
-                _ if is_rare(&field) => draw.happens(16),
+                _ if is_rare(&field) => draw.happens(32),
                 _ => draw.happens(240 - self.hostility / 2),
             };
             if is_chosen {

@@ -72,6 +72,8 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("AccountSelector", "acc"),
         ("Account", "acc"),
         ("account_id", "acc"),
+        // Before the shorter name that it begins with.
+        ("AffiliateGroup", "grp"),
         ("Affiliate", "aff"),
         ("affiliate_id", "aff"),
         ("LeadSelector", "led"),
@@ -87,7 +89,6 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("ApiKey", "key"),
         ("Coupon", "cpn"),
         ("coupon_id", "cpn"),
-        ("AffiliateGroup", "grp"),
         ("group_id", "grp"),
         ("Item", "itm"),
         ("item_id", "itm"),
