@@ -105,9 +105,12 @@ type Account struct {
 	EmailVerifyTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=email_verify_time,json=emailVerifyTime,proto3" json:"email_verify_time,omitempty"`
 	// The time zone of the days of QueryStats, a name of the IANA database such as `Europe/Berlin`. Default `UTC`. A change counts from
 	// an hour after it on. Days until then stay as they are, and it can be changed 50 times.
-	TimeZone      string `protobuf:"bytes,11,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TimeZone string `protobuf:"bytes,11,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// How many calls a minute each key of the account may make at each server. An operator sets it with SetAccountCallLimit. 0: as many
+	// as the server's setting `key_calls_per_minute` says, which may be any number.
+	CallsPerMinute int32 `protobuf:"varint,12,opt,name=calls_per_minute,json=callsPerMinute,proto3" json:"calls_per_minute,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -217,6 +220,13 @@ func (x *Account) GetTimeZone() string {
 	return ""
 }
 
+func (x *Account) GetCallsPerMinute() int32 {
+	if x != nil {
+		return x.CallsPerMinute
+	}
+	return 0
+}
+
 // The request of RegisterAccount.
 type RegisterAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -230,7 +240,10 @@ type RegisterAccountRequest struct {
 	// The owner's email address, up to 254 bytes. Stored as it is compared. Required.
 	Email string `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`
 	// The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`.
-	TimeZone      string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
+	// alone. Empty in the first call, and with an operator key.
+	EmailToken    string `protobuf:"bytes,5,opt,name=email_token,json=emailToken,proto3" json:"email_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -293,6 +306,13 @@ func (x *RegisterAccountRequest) GetTimeZone() string {
 	return ""
 }
 
+func (x *RegisterAccountRequest) GetEmailToken() string {
+	if x != nil {
+		return x.EmailToken
+	}
+	return ""
+}
+
 // The answer of RegisterAccount.
 type RegisterAccountResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -303,9 +323,11 @@ type RegisterAccountResponse struct {
 	// The secret text of that key. Returned by this call only. Empty when `replayed` is true.
 	ApiKeyText string `protobuf:"bytes,3,opt,name=api_key_text,json=apiKeyText,proto3" json:"api_key_text,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Replayed bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// True when a token was mailed, and the account is created by a second call with it. All other fields are empty then.
+	AwaitsEmailToken bool `protobuf:"varint,5,opt,name=awaits_email_token,json=awaitsEmailToken,proto3" json:"awaits_email_token,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RegisterAccountResponse) Reset() {
@@ -362,6 +384,13 @@ func (x *RegisterAccountResponse) GetApiKeyText() string {
 func (x *RegisterAccountResponse) GetReplayed() bool {
 	if x != nil {
 		return x.Replayed
+	}
+	return false
+}
+
+func (x *RegisterAccountResponse) GetAwaitsEmailToken() bool {
+	if x != nil {
+		return x.AwaitsEmailToken
 	}
 	return false
 }
@@ -933,6 +962,127 @@ func (x *ResumeAccountResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of SetAccountCallLimit.
+type SetAccountCallLimitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The account. Required.
+	Account *AccountSelector `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// How many calls a minute each key of the account may make, up to 60,000,000. 0: as many as the server's setting says.
+	CallsPerMinute int32 `protobuf:"varint,3,opt,name=calls_per_minute,json=callsPerMinute,proto3" json:"calls_per_minute,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SetAccountCallLimitRequest) Reset() {
+	*x = SetAccountCallLimitRequest{}
+	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAccountCallLimitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAccountCallLimitRequest) ProtoMessage() {}
+
+func (x *SetAccountCallLimitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAccountCallLimitRequest.ProtoReflect.Descriptor instead.
+func (*SetAccountCallLimitRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetAccountCallLimitRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetAccountCallLimitRequest) GetAccount() *AccountSelector {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *SetAccountCallLimitRequest) GetCallsPerMinute() int32 {
+	if x != nil {
+		return x.CallsPerMinute
+	}
+	return 0
+}
+
+// The answer of SetAccountCallLimit.
+type SetAccountCallLimitResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account after the change.
+	Account *Account `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAccountCallLimitResponse) Reset() {
+	*x = SetAccountCallLimitResponse{}
+	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAccountCallLimitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAccountCallLimitResponse) ProtoMessage() {}
+
+func (x *SetAccountCallLimitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAccountCallLimitResponse.ProtoReflect.Descriptor instead.
+func (*SetAccountCallLimitResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SetAccountCallLimitResponse) GetAccount() *Account {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *SetAccountCallLimitResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of VerifyAccountEmail.
 type VerifyAccountEmailRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -948,7 +1098,7 @@ type VerifyAccountEmailRequest struct {
 
 func (x *VerifyAccountEmailRequest) Reset() {
 	*x = VerifyAccountEmailRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	mi := &file_headwater_v1_account_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1110,7 @@ func (x *VerifyAccountEmailRequest) String() string {
 func (*VerifyAccountEmailRequest) ProtoMessage() {}
 
 func (x *VerifyAccountEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	mi := &file_headwater_v1_account_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1123,7 @@ func (x *VerifyAccountEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAccountEmailRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAccountEmailRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *VerifyAccountEmailRequest) GetRequestId() string {
@@ -1003,7 +1153,7 @@ type VerifyAccountEmailResponse struct {
 
 func (x *VerifyAccountEmailResponse) Reset() {
 	*x = VerifyAccountEmailResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	mi := &file_headwater_v1_account_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1165,7 @@ func (x *VerifyAccountEmailResponse) String() string {
 func (*VerifyAccountEmailResponse) ProtoMessage() {}
 
 func (x *VerifyAccountEmailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	mi := &file_headwater_v1_account_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1178,7 @@ func (x *VerifyAccountEmailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAccountEmailResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAccountEmailResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VerifyAccountEmailResponse) GetAccount() *Account {
@@ -1049,7 +1199,7 @@ var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x04\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc1\x04\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1064,19 +1214,23 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\x11suspension_reason\x18\t \x01(\tR\x10suspensionReason\x12F\n" +
 	"\x11email_verify_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\x12\x1b\n" +
-	"\ttime_zone\x18\v \x01(\tR\btimeZone\"\x8d\x01\n" +
+	"\ttime_zone\x18\v \x01(\tR\btimeZone\x12(\n" +
+	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\"\xae\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1b\n" +
-	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\"\xb7\x01\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12\x1f\n" +
+	"\vemail_token\x18\x05 \x01(\tR\n" +
+	"emailToken\"\xe5\x01\n" +
 	"\x17RegisterAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12-\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12 \n" +
 	"\fapi_key_text\x18\x03 \x01(\tR\n" +
 	"apiKeyText\x12\x1a\n" +
-	"\breplayed\x18\x04 \x01(\bR\breplayed\"\x13\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\x12,\n" +
+	"\x12awaits_email_token\x18\x05 \x01(\bR\x10awaitsEmailToken\"\x13\n" +
 	"\x11GetAccountRequest\"E\n" +
 	"\x12GetAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\"\xa3\x01\n" +
@@ -1112,6 +1266,14 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\aaccount\x18\x02 \x01(\v2\x1d.headwater.v1.AccountSelectorR\aaccount\"d\n" +
 	"\x15ResumeAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x9e\x01\n" +
+	"\x1aSetAccountCallLimitRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x127\n" +
+	"\aaccount\x18\x02 \x01(\v2\x1d.headwater.v1.AccountSelectorR\aaccount\x12(\n" +
+	"\x10calls_per_minute\x18\x03 \x01(\x05R\x0ecallsPerMinute\"j\n" +
+	"\x1bSetAccountCallLimitResponse\x12/\n" +
+	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"i\n" +
 	"\x19VerifyAccountEmailRequest\x12\x1d\n" +
 	"\n" +
@@ -1139,55 +1301,59 @@ func file_headwater_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_headwater_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_headwater_v1_account_proto_goTypes = []any{
-	(AccountState)(0),                  // 0: headwater.v1.AccountState
-	(*Account)(nil),                    // 1: headwater.v1.Account
-	(*RegisterAccountRequest)(nil),     // 2: headwater.v1.RegisterAccountRequest
-	(*RegisterAccountResponse)(nil),    // 3: headwater.v1.RegisterAccountResponse
-	(*GetAccountRequest)(nil),          // 4: headwater.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),         // 5: headwater.v1.GetAccountResponse
-	(*UpdateAccountRequest)(nil),       // 6: headwater.v1.UpdateAccountRequest
-	(*UpdateAccountResponse)(nil),      // 7: headwater.v1.UpdateAccountResponse
-	(*ListAccountsRequest)(nil),        // 8: headwater.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),       // 9: headwater.v1.ListAccountsResponse
-	(*SuspendAccountRequest)(nil),      // 10: headwater.v1.SuspendAccountRequest
-	(*SuspendAccountResponse)(nil),     // 11: headwater.v1.SuspendAccountResponse
-	(*ResumeAccountRequest)(nil),       // 12: headwater.v1.ResumeAccountRequest
-	(*ResumeAccountResponse)(nil),      // 13: headwater.v1.ResumeAccountResponse
-	(*VerifyAccountEmailRequest)(nil),  // 14: headwater.v1.VerifyAccountEmailRequest
-	(*VerifyAccountEmailResponse)(nil), // 15: headwater.v1.VerifyAccountEmailResponse
-	(*timestamppb.Timestamp)(nil),      // 16: google.protobuf.Timestamp
-	(*ApiKey)(nil),                     // 17: headwater.v1.ApiKey
-	(*fieldmaskpb.FieldMask)(nil),      // 18: google.protobuf.FieldMask
-	(ListOrder)(0),                     // 19: headwater.v1.ListOrder
-	(*AccountSelector)(nil),            // 20: headwater.v1.AccountSelector
+	(AccountState)(0),                   // 0: headwater.v1.AccountState
+	(*Account)(nil),                     // 1: headwater.v1.Account
+	(*RegisterAccountRequest)(nil),      // 2: headwater.v1.RegisterAccountRequest
+	(*RegisterAccountResponse)(nil),     // 3: headwater.v1.RegisterAccountResponse
+	(*GetAccountRequest)(nil),           // 4: headwater.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),          // 5: headwater.v1.GetAccountResponse
+	(*UpdateAccountRequest)(nil),        // 6: headwater.v1.UpdateAccountRequest
+	(*UpdateAccountResponse)(nil),       // 7: headwater.v1.UpdateAccountResponse
+	(*ListAccountsRequest)(nil),         // 8: headwater.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),        // 9: headwater.v1.ListAccountsResponse
+	(*SuspendAccountRequest)(nil),       // 10: headwater.v1.SuspendAccountRequest
+	(*SuspendAccountResponse)(nil),      // 11: headwater.v1.SuspendAccountResponse
+	(*ResumeAccountRequest)(nil),        // 12: headwater.v1.ResumeAccountRequest
+	(*ResumeAccountResponse)(nil),       // 13: headwater.v1.ResumeAccountResponse
+	(*SetAccountCallLimitRequest)(nil),  // 14: headwater.v1.SetAccountCallLimitRequest
+	(*SetAccountCallLimitResponse)(nil), // 15: headwater.v1.SetAccountCallLimitResponse
+	(*VerifyAccountEmailRequest)(nil),   // 16: headwater.v1.VerifyAccountEmailRequest
+	(*VerifyAccountEmailResponse)(nil),  // 17: headwater.v1.VerifyAccountEmailResponse
+	(*timestamppb.Timestamp)(nil),       // 18: google.protobuf.Timestamp
+	(*ApiKey)(nil),                      // 19: headwater.v1.ApiKey
+	(*fieldmaskpb.FieldMask)(nil),       // 20: google.protobuf.FieldMask
+	(ListOrder)(0),                      // 21: headwater.v1.ListOrder
+	(*AccountSelector)(nil),             // 22: headwater.v1.AccountSelector
 }
 var file_headwater_v1_account_proto_depIdxs = []int32{
-	16, // 0: headwater.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	16, // 1: headwater.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	18, // 0: headwater.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	18, // 1: headwater.v1.Account.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: headwater.v1.Account.state:type_name -> headwater.v1.AccountState
-	16, // 3: headwater.v1.Account.suspend_time:type_name -> google.protobuf.Timestamp
-	16, // 4: headwater.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
+	18, // 3: headwater.v1.Account.suspend_time:type_name -> google.protobuf.Timestamp
+	18, // 4: headwater.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: headwater.v1.RegisterAccountResponse.account:type_name -> headwater.v1.Account
-	17, // 6: headwater.v1.RegisterAccountResponse.api_key:type_name -> headwater.v1.ApiKey
+	19, // 6: headwater.v1.RegisterAccountResponse.api_key:type_name -> headwater.v1.ApiKey
 	1,  // 7: headwater.v1.GetAccountResponse.account:type_name -> headwater.v1.Account
 	1,  // 8: headwater.v1.UpdateAccountRequest.account:type_name -> headwater.v1.Account
-	18, // 9: headwater.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	20, // 9: headwater.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
 	1,  // 10: headwater.v1.UpdateAccountResponse.account:type_name -> headwater.v1.Account
-	19, // 11: headwater.v1.ListAccountsRequest.order:type_name -> headwater.v1.ListOrder
+	21, // 11: headwater.v1.ListAccountsRequest.order:type_name -> headwater.v1.ListOrder
 	0,  // 12: headwater.v1.ListAccountsRequest.states:type_name -> headwater.v1.AccountState
 	1,  // 13: headwater.v1.ListAccountsResponse.accounts:type_name -> headwater.v1.Account
-	20, // 14: headwater.v1.SuspendAccountRequest.account:type_name -> headwater.v1.AccountSelector
+	22, // 14: headwater.v1.SuspendAccountRequest.account:type_name -> headwater.v1.AccountSelector
 	1,  // 15: headwater.v1.SuspendAccountResponse.account:type_name -> headwater.v1.Account
-	20, // 16: headwater.v1.ResumeAccountRequest.account:type_name -> headwater.v1.AccountSelector
+	22, // 16: headwater.v1.ResumeAccountRequest.account:type_name -> headwater.v1.AccountSelector
 	1,  // 17: headwater.v1.ResumeAccountResponse.account:type_name -> headwater.v1.Account
-	1,  // 18: headwater.v1.VerifyAccountEmailResponse.account:type_name -> headwater.v1.Account
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	22, // 18: headwater.v1.SetAccountCallLimitRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 19: headwater.v1.SetAccountCallLimitResponse.account:type_name -> headwater.v1.Account
+	1,  // 20: headwater.v1.VerifyAccountEmailResponse.account:type_name -> headwater.v1.Account
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_account_proto_init() }
@@ -1204,7 +1370,7 @@ func file_headwater_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_account_proto_rawDesc), len(file_headwater_v1_account_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

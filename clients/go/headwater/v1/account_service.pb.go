@@ -26,7 +26,7 @@ var File_headwater_v1_account_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_service_proto_rawDesc = "" +
 	"\n" +
-	"\"headwater/v1/account_service.proto\x12\fheadwater.v1\x1a\x1aheadwater/v1/account.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x1eheadwater/v1/server_info.proto2\xb0\v\n" +
+	"\"headwater/v1/account_service.proto\x12\fheadwater.v1\x1a\x1aheadwater/v1/account.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x1eheadwater/v1/server_info.proto2\x9c\f\n" +
 	"\x0eAccountService\x12^\n" +
 	"\x0fRegisterAccount\x12$.headwater.v1.RegisterAccountRequest\x1a%.headwater.v1.RegisterAccountResponse\x12O\n" +
 	"\n" +
@@ -35,7 +35,8 @@ const file_headwater_v1_account_service_proto_rawDesc = "" +
 	"\x12VerifyAccountEmail\x12'.headwater.v1.VerifyAccountEmailRequest\x1a(.headwater.v1.VerifyAccountEmailResponse\x12U\n" +
 	"\fListAccounts\x12!.headwater.v1.ListAccountsRequest\x1a\".headwater.v1.ListAccountsResponse\x12[\n" +
 	"\x0eSuspendAccount\x12#.headwater.v1.SuspendAccountRequest\x1a$.headwater.v1.SuspendAccountResponse\x12X\n" +
-	"\rResumeAccount\x12\".headwater.v1.ResumeAccountRequest\x1a#.headwater.v1.ResumeAccountResponse\x12U\n" +
+	"\rResumeAccount\x12\".headwater.v1.ResumeAccountRequest\x1a#.headwater.v1.ResumeAccountResponse\x12j\n" +
+	"\x13SetAccountCallLimit\x12(.headwater.v1.SetAccountCallLimitRequest\x1a).headwater.v1.SetAccountCallLimitResponse\x12U\n" +
 	"\fCreateApiKey\x12!.headwater.v1.CreateApiKeyRequest\x1a\".headwater.v1.CreateApiKeyResponse\x12L\n" +
 	"\tGetApiKey\x12\x1e.headwater.v1.GetApiKeyRequest\x1a\x1f.headwater.v1.GetApiKeyResponse\x12R\n" +
 	"\vListApiKeys\x12 .headwater.v1.ListApiKeysRequest\x1a!.headwater.v1.ListApiKeysResponse\x12U\n" +
@@ -48,38 +49,40 @@ const file_headwater_v1_account_service_proto_rawDesc = "" +
 	"\x10dev.headwater.v1B\x13AccountServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_account_service_proto_goTypes = []any{
-	(*RegisterAccountRequest)(nil),     // 0: headwater.v1.RegisterAccountRequest
-	(*GetAccountRequest)(nil),          // 1: headwater.v1.GetAccountRequest
-	(*UpdateAccountRequest)(nil),       // 2: headwater.v1.UpdateAccountRequest
-	(*VerifyAccountEmailRequest)(nil),  // 3: headwater.v1.VerifyAccountEmailRequest
-	(*ListAccountsRequest)(nil),        // 4: headwater.v1.ListAccountsRequest
-	(*SuspendAccountRequest)(nil),      // 5: headwater.v1.SuspendAccountRequest
-	(*ResumeAccountRequest)(nil),       // 6: headwater.v1.ResumeAccountRequest
-	(*CreateApiKeyRequest)(nil),        // 7: headwater.v1.CreateApiKeyRequest
-	(*GetApiKeyRequest)(nil),           // 8: headwater.v1.GetApiKeyRequest
-	(*ListApiKeysRequest)(nil),         // 9: headwater.v1.ListApiKeysRequest
-	(*UpdateApiKeyRequest)(nil),        // 10: headwater.v1.UpdateApiKeyRequest
-	(*RevokeApiKeyRequest)(nil),        // 11: headwater.v1.RevokeApiKeyRequest
-	(*CreateAdminApiKeyRequest)(nil),   // 12: headwater.v1.CreateAdminApiKeyRequest
-	(*ListAuditEntriesRequest)(nil),    // 13: headwater.v1.ListAuditEntriesRequest
-	(*CheckApiKeyRequest)(nil),         // 14: headwater.v1.CheckApiKeyRequest
-	(*GetServerInfoRequest)(nil),       // 15: headwater.v1.GetServerInfoRequest
-	(*RegisterAccountResponse)(nil),    // 16: headwater.v1.RegisterAccountResponse
-	(*GetAccountResponse)(nil),         // 17: headwater.v1.GetAccountResponse
-	(*UpdateAccountResponse)(nil),      // 18: headwater.v1.UpdateAccountResponse
-	(*VerifyAccountEmailResponse)(nil), // 19: headwater.v1.VerifyAccountEmailResponse
-	(*ListAccountsResponse)(nil),       // 20: headwater.v1.ListAccountsResponse
-	(*SuspendAccountResponse)(nil),     // 21: headwater.v1.SuspendAccountResponse
-	(*ResumeAccountResponse)(nil),      // 22: headwater.v1.ResumeAccountResponse
-	(*CreateApiKeyResponse)(nil),       // 23: headwater.v1.CreateApiKeyResponse
-	(*GetApiKeyResponse)(nil),          // 24: headwater.v1.GetApiKeyResponse
-	(*ListApiKeysResponse)(nil),        // 25: headwater.v1.ListApiKeysResponse
-	(*UpdateApiKeyResponse)(nil),       // 26: headwater.v1.UpdateApiKeyResponse
-	(*RevokeApiKeyResponse)(nil),       // 27: headwater.v1.RevokeApiKeyResponse
-	(*CreateAdminApiKeyResponse)(nil),  // 28: headwater.v1.CreateAdminApiKeyResponse
-	(*ListAuditEntriesResponse)(nil),   // 29: headwater.v1.ListAuditEntriesResponse
-	(*CheckApiKeyResponse)(nil),        // 30: headwater.v1.CheckApiKeyResponse
-	(*GetServerInfoResponse)(nil),      // 31: headwater.v1.GetServerInfoResponse
+	(*RegisterAccountRequest)(nil),      // 0: headwater.v1.RegisterAccountRequest
+	(*GetAccountRequest)(nil),           // 1: headwater.v1.GetAccountRequest
+	(*UpdateAccountRequest)(nil),        // 2: headwater.v1.UpdateAccountRequest
+	(*VerifyAccountEmailRequest)(nil),   // 3: headwater.v1.VerifyAccountEmailRequest
+	(*ListAccountsRequest)(nil),         // 4: headwater.v1.ListAccountsRequest
+	(*SuspendAccountRequest)(nil),       // 5: headwater.v1.SuspendAccountRequest
+	(*ResumeAccountRequest)(nil),        // 6: headwater.v1.ResumeAccountRequest
+	(*SetAccountCallLimitRequest)(nil),  // 7: headwater.v1.SetAccountCallLimitRequest
+	(*CreateApiKeyRequest)(nil),         // 8: headwater.v1.CreateApiKeyRequest
+	(*GetApiKeyRequest)(nil),            // 9: headwater.v1.GetApiKeyRequest
+	(*ListApiKeysRequest)(nil),          // 10: headwater.v1.ListApiKeysRequest
+	(*UpdateApiKeyRequest)(nil),         // 11: headwater.v1.UpdateApiKeyRequest
+	(*RevokeApiKeyRequest)(nil),         // 12: headwater.v1.RevokeApiKeyRequest
+	(*CreateAdminApiKeyRequest)(nil),    // 13: headwater.v1.CreateAdminApiKeyRequest
+	(*ListAuditEntriesRequest)(nil),     // 14: headwater.v1.ListAuditEntriesRequest
+	(*CheckApiKeyRequest)(nil),          // 15: headwater.v1.CheckApiKeyRequest
+	(*GetServerInfoRequest)(nil),        // 16: headwater.v1.GetServerInfoRequest
+	(*RegisterAccountResponse)(nil),     // 17: headwater.v1.RegisterAccountResponse
+	(*GetAccountResponse)(nil),          // 18: headwater.v1.GetAccountResponse
+	(*UpdateAccountResponse)(nil),       // 19: headwater.v1.UpdateAccountResponse
+	(*VerifyAccountEmailResponse)(nil),  // 20: headwater.v1.VerifyAccountEmailResponse
+	(*ListAccountsResponse)(nil),        // 21: headwater.v1.ListAccountsResponse
+	(*SuspendAccountResponse)(nil),      // 22: headwater.v1.SuspendAccountResponse
+	(*ResumeAccountResponse)(nil),       // 23: headwater.v1.ResumeAccountResponse
+	(*SetAccountCallLimitResponse)(nil), // 24: headwater.v1.SetAccountCallLimitResponse
+	(*CreateApiKeyResponse)(nil),        // 25: headwater.v1.CreateApiKeyResponse
+	(*GetApiKeyResponse)(nil),           // 26: headwater.v1.GetApiKeyResponse
+	(*ListApiKeysResponse)(nil),         // 27: headwater.v1.ListApiKeysResponse
+	(*UpdateApiKeyResponse)(nil),        // 28: headwater.v1.UpdateApiKeyResponse
+	(*RevokeApiKeyResponse)(nil),        // 29: headwater.v1.RevokeApiKeyResponse
+	(*CreateAdminApiKeyResponse)(nil),   // 30: headwater.v1.CreateAdminApiKeyResponse
+	(*ListAuditEntriesResponse)(nil),    // 31: headwater.v1.ListAuditEntriesResponse
+	(*CheckApiKeyResponse)(nil),         // 32: headwater.v1.CheckApiKeyResponse
+	(*GetServerInfoResponse)(nil),       // 33: headwater.v1.GetServerInfoResponse
 }
 var file_headwater_v1_account_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.AccountService.RegisterAccount:input_type -> headwater.v1.RegisterAccountRequest
@@ -89,33 +92,35 @@ var file_headwater_v1_account_service_proto_depIdxs = []int32{
 	4,  // 4: headwater.v1.AccountService.ListAccounts:input_type -> headwater.v1.ListAccountsRequest
 	5,  // 5: headwater.v1.AccountService.SuspendAccount:input_type -> headwater.v1.SuspendAccountRequest
 	6,  // 6: headwater.v1.AccountService.ResumeAccount:input_type -> headwater.v1.ResumeAccountRequest
-	7,  // 7: headwater.v1.AccountService.CreateApiKey:input_type -> headwater.v1.CreateApiKeyRequest
-	8,  // 8: headwater.v1.AccountService.GetApiKey:input_type -> headwater.v1.GetApiKeyRequest
-	9,  // 9: headwater.v1.AccountService.ListApiKeys:input_type -> headwater.v1.ListApiKeysRequest
-	10, // 10: headwater.v1.AccountService.UpdateApiKey:input_type -> headwater.v1.UpdateApiKeyRequest
-	11, // 11: headwater.v1.AccountService.RevokeApiKey:input_type -> headwater.v1.RevokeApiKeyRequest
-	12, // 12: headwater.v1.AccountService.CreateAdminApiKey:input_type -> headwater.v1.CreateAdminApiKeyRequest
-	13, // 13: headwater.v1.AccountService.ListAuditEntries:input_type -> headwater.v1.ListAuditEntriesRequest
-	14, // 14: headwater.v1.AccountService.CheckApiKey:input_type -> headwater.v1.CheckApiKeyRequest
-	15, // 15: headwater.v1.AccountService.GetServerInfo:input_type -> headwater.v1.GetServerInfoRequest
-	16, // 16: headwater.v1.AccountService.RegisterAccount:output_type -> headwater.v1.RegisterAccountResponse
-	17, // 17: headwater.v1.AccountService.GetAccount:output_type -> headwater.v1.GetAccountResponse
-	18, // 18: headwater.v1.AccountService.UpdateAccount:output_type -> headwater.v1.UpdateAccountResponse
-	19, // 19: headwater.v1.AccountService.VerifyAccountEmail:output_type -> headwater.v1.VerifyAccountEmailResponse
-	20, // 20: headwater.v1.AccountService.ListAccounts:output_type -> headwater.v1.ListAccountsResponse
-	21, // 21: headwater.v1.AccountService.SuspendAccount:output_type -> headwater.v1.SuspendAccountResponse
-	22, // 22: headwater.v1.AccountService.ResumeAccount:output_type -> headwater.v1.ResumeAccountResponse
-	23, // 23: headwater.v1.AccountService.CreateApiKey:output_type -> headwater.v1.CreateApiKeyResponse
-	24, // 24: headwater.v1.AccountService.GetApiKey:output_type -> headwater.v1.GetApiKeyResponse
-	25, // 25: headwater.v1.AccountService.ListApiKeys:output_type -> headwater.v1.ListApiKeysResponse
-	26, // 26: headwater.v1.AccountService.UpdateApiKey:output_type -> headwater.v1.UpdateApiKeyResponse
-	27, // 27: headwater.v1.AccountService.RevokeApiKey:output_type -> headwater.v1.RevokeApiKeyResponse
-	28, // 28: headwater.v1.AccountService.CreateAdminApiKey:output_type -> headwater.v1.CreateAdminApiKeyResponse
-	29, // 29: headwater.v1.AccountService.ListAuditEntries:output_type -> headwater.v1.ListAuditEntriesResponse
-	30, // 30: headwater.v1.AccountService.CheckApiKey:output_type -> headwater.v1.CheckApiKeyResponse
-	31, // 31: headwater.v1.AccountService.GetServerInfo:output_type -> headwater.v1.GetServerInfoResponse
-	16, // [16:32] is the sub-list for method output_type
-	0,  // [0:16] is the sub-list for method input_type
+	7,  // 7: headwater.v1.AccountService.SetAccountCallLimit:input_type -> headwater.v1.SetAccountCallLimitRequest
+	8,  // 8: headwater.v1.AccountService.CreateApiKey:input_type -> headwater.v1.CreateApiKeyRequest
+	9,  // 9: headwater.v1.AccountService.GetApiKey:input_type -> headwater.v1.GetApiKeyRequest
+	10, // 10: headwater.v1.AccountService.ListApiKeys:input_type -> headwater.v1.ListApiKeysRequest
+	11, // 11: headwater.v1.AccountService.UpdateApiKey:input_type -> headwater.v1.UpdateApiKeyRequest
+	12, // 12: headwater.v1.AccountService.RevokeApiKey:input_type -> headwater.v1.RevokeApiKeyRequest
+	13, // 13: headwater.v1.AccountService.CreateAdminApiKey:input_type -> headwater.v1.CreateAdminApiKeyRequest
+	14, // 14: headwater.v1.AccountService.ListAuditEntries:input_type -> headwater.v1.ListAuditEntriesRequest
+	15, // 15: headwater.v1.AccountService.CheckApiKey:input_type -> headwater.v1.CheckApiKeyRequest
+	16, // 16: headwater.v1.AccountService.GetServerInfo:input_type -> headwater.v1.GetServerInfoRequest
+	17, // 17: headwater.v1.AccountService.RegisterAccount:output_type -> headwater.v1.RegisterAccountResponse
+	18, // 18: headwater.v1.AccountService.GetAccount:output_type -> headwater.v1.GetAccountResponse
+	19, // 19: headwater.v1.AccountService.UpdateAccount:output_type -> headwater.v1.UpdateAccountResponse
+	20, // 20: headwater.v1.AccountService.VerifyAccountEmail:output_type -> headwater.v1.VerifyAccountEmailResponse
+	21, // 21: headwater.v1.AccountService.ListAccounts:output_type -> headwater.v1.ListAccountsResponse
+	22, // 22: headwater.v1.AccountService.SuspendAccount:output_type -> headwater.v1.SuspendAccountResponse
+	23, // 23: headwater.v1.AccountService.ResumeAccount:output_type -> headwater.v1.ResumeAccountResponse
+	24, // 24: headwater.v1.AccountService.SetAccountCallLimit:output_type -> headwater.v1.SetAccountCallLimitResponse
+	25, // 25: headwater.v1.AccountService.CreateApiKey:output_type -> headwater.v1.CreateApiKeyResponse
+	26, // 26: headwater.v1.AccountService.GetApiKey:output_type -> headwater.v1.GetApiKeyResponse
+	27, // 27: headwater.v1.AccountService.ListApiKeys:output_type -> headwater.v1.ListApiKeysResponse
+	28, // 28: headwater.v1.AccountService.UpdateApiKey:output_type -> headwater.v1.UpdateApiKeyResponse
+	29, // 29: headwater.v1.AccountService.RevokeApiKey:output_type -> headwater.v1.RevokeApiKeyResponse
+	30, // 30: headwater.v1.AccountService.CreateAdminApiKey:output_type -> headwater.v1.CreateAdminApiKeyResponse
+	31, // 31: headwater.v1.AccountService.ListAuditEntries:output_type -> headwater.v1.ListAuditEntriesResponse
+	32, // 32: headwater.v1.AccountService.CheckApiKey:output_type -> headwater.v1.CheckApiKeyResponse
+	33, // 33: headwater.v1.AccountService.GetServerInfo:output_type -> headwater.v1.GetServerInfoResponse
+	17, // [17:34] is the sub-list for method output_type
+	0,  // [0:17] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -21,22 +21,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AccountService_RegisterAccount_FullMethodName    = "/headwater.v1.AccountService/RegisterAccount"
-	AccountService_GetAccount_FullMethodName         = "/headwater.v1.AccountService/GetAccount"
-	AccountService_UpdateAccount_FullMethodName      = "/headwater.v1.AccountService/UpdateAccount"
-	AccountService_VerifyAccountEmail_FullMethodName = "/headwater.v1.AccountService/VerifyAccountEmail"
-	AccountService_ListAccounts_FullMethodName       = "/headwater.v1.AccountService/ListAccounts"
-	AccountService_SuspendAccount_FullMethodName     = "/headwater.v1.AccountService/SuspendAccount"
-	AccountService_ResumeAccount_FullMethodName      = "/headwater.v1.AccountService/ResumeAccount"
-	AccountService_CreateApiKey_FullMethodName       = "/headwater.v1.AccountService/CreateApiKey"
-	AccountService_GetApiKey_FullMethodName          = "/headwater.v1.AccountService/GetApiKey"
-	AccountService_ListApiKeys_FullMethodName        = "/headwater.v1.AccountService/ListApiKeys"
-	AccountService_UpdateApiKey_FullMethodName       = "/headwater.v1.AccountService/UpdateApiKey"
-	AccountService_RevokeApiKey_FullMethodName       = "/headwater.v1.AccountService/RevokeApiKey"
-	AccountService_CreateAdminApiKey_FullMethodName  = "/headwater.v1.AccountService/CreateAdminApiKey"
-	AccountService_ListAuditEntries_FullMethodName   = "/headwater.v1.AccountService/ListAuditEntries"
-	AccountService_CheckApiKey_FullMethodName        = "/headwater.v1.AccountService/CheckApiKey"
-	AccountService_GetServerInfo_FullMethodName      = "/headwater.v1.AccountService/GetServerInfo"
+	AccountService_RegisterAccount_FullMethodName     = "/headwater.v1.AccountService/RegisterAccount"
+	AccountService_GetAccount_FullMethodName          = "/headwater.v1.AccountService/GetAccount"
+	AccountService_UpdateAccount_FullMethodName       = "/headwater.v1.AccountService/UpdateAccount"
+	AccountService_VerifyAccountEmail_FullMethodName  = "/headwater.v1.AccountService/VerifyAccountEmail"
+	AccountService_ListAccounts_FullMethodName        = "/headwater.v1.AccountService/ListAccounts"
+	AccountService_SuspendAccount_FullMethodName      = "/headwater.v1.AccountService/SuspendAccount"
+	AccountService_ResumeAccount_FullMethodName       = "/headwater.v1.AccountService/ResumeAccount"
+	AccountService_SetAccountCallLimit_FullMethodName = "/headwater.v1.AccountService/SetAccountCallLimit"
+	AccountService_CreateApiKey_FullMethodName        = "/headwater.v1.AccountService/CreateApiKey"
+	AccountService_GetApiKey_FullMethodName           = "/headwater.v1.AccountService/GetApiKey"
+	AccountService_ListApiKeys_FullMethodName         = "/headwater.v1.AccountService/ListApiKeys"
+	AccountService_UpdateApiKey_FullMethodName        = "/headwater.v1.AccountService/UpdateApiKey"
+	AccountService_RevokeApiKey_FullMethodName        = "/headwater.v1.AccountService/RevokeApiKey"
+	AccountService_CreateAdminApiKey_FullMethodName   = "/headwater.v1.AccountService/CreateAdminApiKey"
+	AccountService_ListAuditEntries_FullMethodName    = "/headwater.v1.AccountService/ListAuditEntries"
+	AccountService_CheckApiKey_FullMethodName         = "/headwater.v1.AccountService/CheckApiKey"
+	AccountService_GetServerInfo_FullMethodName       = "/headwater.v1.AccountService/GetServerInfo"
 )
 
 // AccountServiceClient is the client API for AccountService service.
@@ -44,11 +45,23 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+// the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
 // UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 type AccountServiceClient interface {
-	// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-	// Errors: ALREADY_EXISTS when an account with this email exists.
+	// Creates an account and its first admin key.
+	//
+	// With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+	//
+	// With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+	// it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+	// mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+	// stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+	// invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+	// make as many of these calls as the setting `registrations_per_minute` says.
+	//
+	// Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+	// with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+	// API_KEY_REVOKED when the invitation was used up at the same time.
 	RegisterAccount(ctx context.Context, in *RegisterAccountRequest, opts ...grpc.CallOption) (*RegisterAccountResponse, error)
 	// Returns the account of the calling key.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
@@ -71,6 +84,12 @@ type AccountServiceClient interface {
 	// account's feed has an event, and the server's log names the operator key.
 	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
 	ResumeAccount(ctx context.Context, in *ResumeAccountRequest, opts ...grpc.CallOption) (*ResumeAccountResponse, error)
+	// Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+	// with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+	// within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+	// server's log names the operator key.
+	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+	SetAccountCallLimit(ctx context.Context, in *SetAccountCallLimitRequest, opts ...grpc.CallOption) (*SetAccountCallLimitResponse, error)
 	// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
 	// server's log names the operator key that created another.
 	CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error)
@@ -183,6 +202,16 @@ func (c *accountServiceClient) ResumeAccount(ctx context.Context, in *ResumeAcco
 	return out, nil
 }
 
+func (c *accountServiceClient) SetAccountCallLimit(ctx context.Context, in *SetAccountCallLimitRequest, opts ...grpc.CallOption) (*SetAccountCallLimitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAccountCallLimitResponse)
+	err := c.cc.Invoke(ctx, AccountService_SetAccountCallLimit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) CreateApiKey(ctx context.Context, in *CreateApiKeyRequest, opts ...grpc.CallOption) (*CreateApiKeyResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateApiKeyResponse)
@@ -278,11 +307,23 @@ func (c *accountServiceClient) GetServerInfo(ctx context.Context, in *GetServerI
 // for forward compatibility.
 //
 // Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-// the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+// the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
 // UpdateApiKey and RevokeApiKey are about the operator keys of the server.
 type AccountServiceServer interface {
-	// Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-	// Errors: ALREADY_EXISTS when an account with this email exists.
+	// Creates an account and its first admin key.
+	//
+	// With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+	//
+	// With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+	// it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+	// mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+	// stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+	// invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+	// make as many of these calls as the setting `registrations_per_minute` says.
+	//
+	// Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+	// with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+	// API_KEY_REVOKED when the invitation was used up at the same time.
 	RegisterAccount(context.Context, *RegisterAccountRequest) (*RegisterAccountResponse, error)
 	// Returns the account of the calling key.
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
@@ -305,6 +346,12 @@ type AccountServiceServer interface {
 	// account's feed has an event, and the server's log names the operator key.
 	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
 	ResumeAccount(context.Context, *ResumeAccountRequest) (*ResumeAccountResponse, error)
+	// Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+	// with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+	// within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+	// server's log names the operator key.
+	// Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+	SetAccountCallLimit(context.Context, *SetAccountCallLimitRequest) (*SetAccountCallLimitResponse, error)
 	// Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The
 	// server's log names the operator key that created another.
 	CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error)
@@ -367,6 +414,9 @@ func (UnimplementedAccountServiceServer) SuspendAccount(context.Context, *Suspen
 }
 func (UnimplementedAccountServiceServer) ResumeAccount(context.Context, *ResumeAccountRequest) (*ResumeAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResumeAccount not implemented")
+}
+func (UnimplementedAccountServiceServer) SetAccountCallLimit(context.Context, *SetAccountCallLimitRequest) (*SetAccountCallLimitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAccountCallLimit not implemented")
 }
 func (UnimplementedAccountServiceServer) CreateApiKey(context.Context, *CreateApiKeyRequest) (*CreateApiKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateApiKey not implemented")
@@ -538,6 +588,24 @@ func _AccountService_ResumeAccount_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccountServiceServer).ResumeAccount(ctx, req.(*ResumeAccountRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccountService_SetAccountCallLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAccountCallLimitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).SetAccountCallLimit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_SetAccountCallLimit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).SetAccountCallLimit(ctx, req.(*SetAccountCallLimitRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -738,6 +806,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResumeAccount",
 			Handler:    _AccountService_ResumeAccount_Handler,
+		},
+		{
+			MethodName: "SetAccountCallLimit",
+			Handler:    _AccountService_SetAccountCallLimit_Handler,
 		},
 		{
 			MethodName: "CreateApiKey",

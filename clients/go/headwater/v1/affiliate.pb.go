@@ -40,8 +40,8 @@ const (
 	AffiliateState_AFFILIATE_STATE_INACTIVE AffiliateState = 3
 	// The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE.
 	AffiliateState_AFFILIATE_STATE_REJECTED AffiliateState = 4
-	// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
-	// call changes this state.
+	// EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id, its
+	// uplines and its money. No call changes this state.
 	AffiliateState_AFFILIATE_STATE_ERASED AffiliateState = 5
 )
 
@@ -92,7 +92,7 @@ func (AffiliateState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{0}
 }
 
-// What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+// The treatment of an affiliate's pending rewards when the affiliate is deactivated.
 type PendingRewards int32
 
 const (
@@ -450,7 +450,14 @@ type Affiliate struct {
 	EmailVerified bool `protobuf:"varint,14,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
 	// Up to 50 texts of your own, by key. A key has 1 to 40 characters, a text up to 500. An entry with an empty text is not stored.
 	// Events have them too, and events are never changed, so put no personal data into them.
-	Metadata      map[string]string `protobuf:"bytes,15,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,15,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The affiliate that brought this one, as CreateAffiliate or SetUpline said. Empty: nobody. It stays when that affiliate is deactivated,
+	// rejected or erased.
+	UplineAffiliateId string `protobuf:"bytes,16,opt,name=upline_affiliate_id,json=uplineAffiliateId,proto3" json:"upline_affiliate_id,omitempty"`
+	// The uplines before the present one, the earliest first. The newest 100. Empty in the feed.
+	PastUplines []*PastUpline `protobuf:"bytes,17,rep,name=past_uplines,json=pastUplines,proto3" json:"past_uplines,omitempty"`
+	// The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived.
+	GroupId       string `protobuf:"bytes,18,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,6 +597,82 @@ func (x *Affiliate) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *Affiliate) GetUplineAffiliateId() string {
+	if x != nil {
+		return x.UplineAffiliateId
+	}
+	return ""
+}
+
+func (x *Affiliate) GetPastUplines() []*PastUpline {
+	if x != nil {
+		return x.PastUplines
+	}
+	return nil
+}
+
+func (x *Affiliate) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+// The upline of an affiliate until a change.
+type PastUpline struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate that was the upline. Empty: nobody.
+	AffiliateId string `protobuf:"bytes,1,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
+	// When another upline took its place. It was the upline from the end of the one before, or from the beginning.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastUpline) Reset() {
+	*x = PastUpline{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastUpline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastUpline) ProtoMessage() {}
+
+func (x *PastUpline) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastUpline.ProtoReflect.Descriptor instead.
+func (*PastUpline) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PastUpline) GetAffiliateId() string {
+	if x != nil {
+		return x.AffiliateId
+	}
+	return ""
+}
+
+func (x *PastUpline) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
 // The request of CreateAffiliate.
 type CreateAffiliateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -620,19 +703,26 @@ type CreateAffiliateRequest struct {
 	LandingUrl string `protobuf:"bytes,10,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms.
 	CommissionOverride *Commission `protobuf:"bytes,11,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
-	// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
+	// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
+	// the program's required questions in `profile.custom_fields`, and the program must not be private.
 	State AffiliateState `protobuf:"varint,12,opt,name=state,proto3,enum=headwater.v1.AffiliateState" json:"state,omitempty"`
 	// Whether the email address is known to be the affiliate's.
 	EmailVerified bool `protobuf:"varint,13,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
 	// See `Affiliate.metadata`. Optional.
-	Metadata      map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The affiliate that brought the new one. Optional.
+	Upline *AffiliateSelector `protobuf:"bytes,15,opt,name=upline,proto3" json:"upline,omitempty"`
+	// The id of the group to put the affiliate into. It must not be archived. Empty: none.
+	GroupId string `protobuf:"bytes,16,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+	Acceptance    *AgreementAcceptance `protobuf:"bytes,17,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAffiliateRequest) Reset() {
 	*x = CreateAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +734,7 @@ func (x *CreateAffiliateRequest) String() string {
 func (*CreateAffiliateRequest) ProtoMessage() {}
 
 func (x *CreateAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[4]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +747,7 @@ func (x *CreateAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*CreateAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateAffiliateRequest) GetRequestId() string {
@@ -758,6 +848,27 @@ func (x *CreateAffiliateRequest) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *CreateAffiliateRequest) GetUpline() *AffiliateSelector {
+	if x != nil {
+		return x.Upline
+	}
+	return nil
+}
+
+func (x *CreateAffiliateRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
+func (x *CreateAffiliateRequest) GetAcceptance() *AgreementAcceptance {
+	if x != nil {
+		return x.Acceptance
+	}
+	return nil
+}
+
 // The answer of CreateAffiliate.
 type CreateAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -778,7 +889,7 @@ type CreateAffiliateResponse struct {
 
 func (x *CreateAffiliateResponse) Reset() {
 	*x = CreateAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +901,7 @@ func (x *CreateAffiliateResponse) String() string {
 func (*CreateAffiliateResponse) ProtoMessage() {}
 
 func (x *CreateAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[5]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +914,7 @@ func (x *CreateAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*CreateAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateAffiliateResponse) GetAffiliate() *Affiliate {
@@ -852,7 +963,7 @@ type GetAffiliateRequest struct {
 
 func (x *GetAffiliateRequest) Reset() {
 	*x = GetAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +975,7 @@ func (x *GetAffiliateRequest) String() string {
 func (*GetAffiliateRequest) ProtoMessage() {}
 
 func (x *GetAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[6]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +988,7 @@ func (x *GetAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*GetAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetAffiliateRequest) GetAffiliate() *AffiliateSelector {
@@ -905,7 +1016,7 @@ type GetAffiliateResponse struct {
 
 func (x *GetAffiliateResponse) Reset() {
 	*x = GetAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1028,7 @@ func (x *GetAffiliateResponse) String() string {
 func (*GetAffiliateResponse) ProtoMessage() {}
 
 func (x *GetAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[7]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1041,7 @@ func (x *GetAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*GetAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAffiliateResponse) GetAffiliate() *Affiliate {
@@ -979,14 +1090,18 @@ type ListAffiliatesRequest struct {
 	EmailVerified *bool `protobuf:"varint,6,opt,name=email_verified,json=emailVerified,proto3,oneof" json:"email_verified,omitempty"`
 	// Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
 	// was denied. Not set: both.
-	HasSales      *bool `protobuf:"varint,7,opt,name=has_sales,json=hasSales,proto3,oneof" json:"has_sales,omitempty"`
+	HasSales *bool `protobuf:"varint,7,opt,name=has_sales,json=hasSales,proto3,oneof" json:"has_sales,omitempty"`
+	// Only affiliates whose present upline is this affiliate. Optional.
+	Upline *AffiliateSelector `protobuf:"bytes,8,opt,name=upline,proto3" json:"upline,omitempty"`
+	// Only affiliates in this group. Optional.
+	GroupId       string `protobuf:"bytes,9,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListAffiliatesRequest) Reset() {
 	*x = ListAffiliatesRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1113,7 @@ func (x *ListAffiliatesRequest) String() string {
 func (*ListAffiliatesRequest) ProtoMessage() {}
 
 func (x *ListAffiliatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[8]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1126,7 @@ func (x *ListAffiliatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAffiliatesRequest.ProtoReflect.Descriptor instead.
 func (*ListAffiliatesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAffiliatesRequest) GetPageSize() int32 {
@@ -1063,6 +1178,20 @@ func (x *ListAffiliatesRequest) GetHasSales() bool {
 	return false
 }
 
+func (x *ListAffiliatesRequest) GetUpline() *AffiliateSelector {
+	if x != nil {
+		return x.Upline
+	}
+	return nil
+}
+
+func (x *ListAffiliatesRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
+}
+
 // The answer of ListAffiliates.
 type ListAffiliatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1076,7 +1205,7 @@ type ListAffiliatesResponse struct {
 
 func (x *ListAffiliatesResponse) Reset() {
 	*x = ListAffiliatesResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[9]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1217,7 @@ func (x *ListAffiliatesResponse) String() string {
 func (*ListAffiliatesResponse) ProtoMessage() {}
 
 func (x *ListAffiliatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[9]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1230,7 @@ func (x *ListAffiliatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAffiliatesResponse.ProtoReflect.Descriptor instead.
 func (*ListAffiliatesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAffiliatesResponse) GetAffiliates() []*Affiliate {
@@ -1137,7 +1266,7 @@ type SearchAffiliatesRequest struct {
 
 func (x *SearchAffiliatesRequest) Reset() {
 	*x = SearchAffiliatesRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[10]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1278,7 @@ func (x *SearchAffiliatesRequest) String() string {
 func (*SearchAffiliatesRequest) ProtoMessage() {}
 
 func (x *SearchAffiliatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[10]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1291,7 @@ func (x *SearchAffiliatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAffiliatesRequest.ProtoReflect.Descriptor instead.
 func (*SearchAffiliatesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SearchAffiliatesRequest) GetPageSize() int32 {
@@ -1206,7 +1335,7 @@ type SearchAffiliatesResponse struct {
 
 func (x *SearchAffiliatesResponse) Reset() {
 	*x = SearchAffiliatesResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[11]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1347,7 @@ func (x *SearchAffiliatesResponse) String() string {
 func (*SearchAffiliatesResponse) ProtoMessage() {}
 
 func (x *SearchAffiliatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[11]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1360,7 @@ func (x *SearchAffiliatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchAffiliatesResponse.ProtoReflect.Descriptor instead.
 func (*SearchAffiliatesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SearchAffiliatesResponse) GetAffiliates() []*Affiliate {
@@ -1255,8 +1384,9 @@ type UpdateAffiliateRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
 	Affiliate *Affiliate `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
-	// named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+	// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
+	// one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+	// empty `group_id` takes the affiliate out of its group.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
 	// `affiliate.id`.
@@ -1267,7 +1397,7 @@ type UpdateAffiliateRequest struct {
 
 func (x *UpdateAffiliateRequest) Reset() {
 	*x = UpdateAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[12]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1409,7 @@ func (x *UpdateAffiliateRequest) String() string {
 func (*UpdateAffiliateRequest) ProtoMessage() {}
 
 func (x *UpdateAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[12]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1422,7 @@ func (x *UpdateAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateAffiliateRequest) GetRequestId() string {
@@ -1336,7 +1466,7 @@ type UpdateAffiliateResponse struct {
 
 func (x *UpdateAffiliateResponse) Reset() {
 	*x = UpdateAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[13]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1478,7 @@ func (x *UpdateAffiliateResponse) String() string {
 func (*UpdateAffiliateResponse) ProtoMessage() {}
 
 func (x *UpdateAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[13]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1491,7 @@ func (x *UpdateAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*UpdateAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1393,7 +1523,7 @@ type ApproveAffiliateRequest struct {
 
 func (x *ApproveAffiliateRequest) Reset() {
 	*x = ApproveAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[14]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1405,7 +1535,7 @@ func (x *ApproveAffiliateRequest) String() string {
 func (*ApproveAffiliateRequest) ProtoMessage() {}
 
 func (x *ApproveAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[14]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1418,7 +1548,7 @@ func (x *ApproveAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApproveAffiliateRequest) GetRequestId() string {
@@ -1455,7 +1585,7 @@ type ApproveAffiliateResponse struct {
 
 func (x *ApproveAffiliateResponse) Reset() {
 	*x = ApproveAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1597,7 @@ func (x *ApproveAffiliateResponse) String() string {
 func (*ApproveAffiliateResponse) ProtoMessage() {}
 
 func (x *ApproveAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1610,7 @@ func (x *ApproveAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*ApproveAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ApproveAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1514,7 +1644,7 @@ type RejectAffiliateRequest struct {
 
 func (x *RejectAffiliateRequest) Reset() {
 	*x = RejectAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1656,7 @@ func (x *RejectAffiliateRequest) String() string {
 func (*RejectAffiliateRequest) ProtoMessage() {}
 
 func (x *RejectAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1669,7 @@ func (x *RejectAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*RejectAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RejectAffiliateRequest) GetRequestId() string {
@@ -1583,7 +1713,7 @@ type RejectAffiliateResponse struct {
 
 func (x *RejectAffiliateResponse) Reset() {
 	*x = RejectAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1725,7 @@ func (x *RejectAffiliateResponse) String() string {
 func (*RejectAffiliateResponse) ProtoMessage() {}
 
 func (x *RejectAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1738,7 @@ func (x *RejectAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*RejectAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RejectAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1644,7 +1774,7 @@ type DeactivateAffiliateRequest struct {
 
 func (x *DeactivateAffiliateRequest) Reset() {
 	*x = DeactivateAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1786,7 @@ func (x *DeactivateAffiliateRequest) String() string {
 func (*DeactivateAffiliateRequest) ProtoMessage() {}
 
 func (x *DeactivateAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1799,7 @@ func (x *DeactivateAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*DeactivateAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeactivateAffiliateRequest) GetRequestId() string {
@@ -1720,7 +1850,7 @@ type DeactivateAffiliateResponse struct {
 
 func (x *DeactivateAffiliateResponse) Reset() {
 	*x = DeactivateAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1862,7 @@ func (x *DeactivateAffiliateResponse) String() string {
 func (*DeactivateAffiliateResponse) ProtoMessage() {}
 
 func (x *DeactivateAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1875,7 @@ func (x *DeactivateAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*DeactivateAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeactivateAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1775,7 +1905,7 @@ type RotateAffiliateTokenRequest struct {
 
 func (x *RotateAffiliateTokenRequest) Reset() {
 	*x = RotateAffiliateTokenRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1917,7 @@ func (x *RotateAffiliateTokenRequest) String() string {
 func (*RotateAffiliateTokenRequest) ProtoMessage() {}
 
 func (x *RotateAffiliateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1930,7 @@ func (x *RotateAffiliateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAffiliateTokenRequest.ProtoReflect.Descriptor instead.
 func (*RotateAffiliateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RotateAffiliateTokenRequest) GetRequestId() string {
@@ -1832,7 +1962,7 @@ type RotateAffiliateTokenResponse struct {
 
 func (x *RotateAffiliateTokenResponse) Reset() {
 	*x = RotateAffiliateTokenResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +1974,7 @@ func (x *RotateAffiliateTokenResponse) String() string {
 func (*RotateAffiliateTokenResponse) ProtoMessage() {}
 
 func (x *RotateAffiliateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +1987,7 @@ func (x *RotateAffiliateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAffiliateTokenResponse.ProtoReflect.Descriptor instead.
 func (*RotateAffiliateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RotateAffiliateTokenResponse) GetAffiliate() *Affiliate {
@@ -1896,7 +2026,7 @@ type EraseAffiliateRequest struct {
 
 func (x *EraseAffiliateRequest) Reset() {
 	*x = EraseAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1908,7 +2038,7 @@ func (x *EraseAffiliateRequest) String() string {
 func (*EraseAffiliateRequest) ProtoMessage() {}
 
 func (x *EraseAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1921,7 +2051,7 @@ func (x *EraseAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*EraseAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *EraseAffiliateRequest) GetRequestId() string {
@@ -1948,7 +2078,7 @@ func (x *EraseAffiliateRequest) GetEtag() string {
 // The answer of EraseAffiliate.
 type EraseAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is left of the affiliate.
+	// The affiliate as it is after the erasure.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -1958,7 +2088,7 @@ type EraseAffiliateResponse struct {
 
 func (x *EraseAffiliateResponse) Reset() {
 	*x = EraseAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2100,7 @@ func (x *EraseAffiliateResponse) String() string {
 func (*EraseAffiliateResponse) ProtoMessage() {}
 
 func (x *EraseAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2113,7 @@ func (x *EraseAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*EraseAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EraseAffiliateResponse) GetAffiliate() *Affiliate {
@@ -2000,6 +2130,134 @@ func (x *EraseAffiliateResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of SetUpline.
+type SetUplineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate whose upline is set. Required.
+	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The affiliate that brought it. Not set: nobody, which removes the upline.
+	Upline *AffiliateSelector `protobuf:"bytes,3,opt,name=upline,proto3" json:"upline,omitempty"`
+	// The `etag` that the affiliate must have. Optional.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetUplineRequest) Reset() {
+	*x = SetUplineRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetUplineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetUplineRequest) ProtoMessage() {}
+
+func (x *SetUplineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetUplineRequest.ProtoReflect.Descriptor instead.
+func (*SetUplineRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SetUplineRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SetUplineRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *SetUplineRequest) GetUpline() *AffiliateSelector {
+	if x != nil {
+		return x.Upline
+	}
+	return nil
+}
+
+func (x *SetUplineRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// The answer of SetUpline.
+type SetUplineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate.
+	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetUplineResponse) Reset() {
+	*x = SetUplineResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetUplineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetUplineResponse) ProtoMessage() {}
+
+func (x *SetUplineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetUplineResponse.ProtoReflect.Descriptor instead.
+func (*SetUplineResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SetUplineResponse) GetAffiliate() *Affiliate {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *SetUplineResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
 type CountAffiliatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2007,13 +2265,17 @@ type CountAffiliatesRequest struct {
 	ProgramId string `protobuf:"bytes,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
 	// Only affiliates whose email address is verified, or is not. Not set: both.
 	EmailVerified *bool `protobuf:"varint,2,opt,name=email_verified,json=emailVerified,proto3,oneof" json:"email_verified,omitempty"`
+	// Only affiliates whose present upline is this affiliate. Optional.
+	Upline *AffiliateSelector `protobuf:"bytes,3,opt,name=upline,proto3" json:"upline,omitempty"`
+	// Only affiliates in this group. Optional.
+	GroupId       string `protobuf:"bytes,4,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CountAffiliatesRequest) Reset() {
 	*x = CountAffiliatesRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2287,7 @@ func (x *CountAffiliatesRequest) String() string {
 func (*CountAffiliatesRequest) ProtoMessage() {}
 
 func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2300,7 @@ func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountAffiliatesRequest.ProtoReflect.Descriptor instead.
 func (*CountAffiliatesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CountAffiliatesRequest) GetProgramId() string {
@@ -2053,6 +2315,20 @@ func (x *CountAffiliatesRequest) GetEmailVerified() bool {
 		return *x.EmailVerified
 	}
 	return false
+}
+
+func (x *CountAffiliatesRequest) GetUpline() *AffiliateSelector {
+	if x != nil {
+		return x.Upline
+	}
+	return nil
+}
+
+func (x *CountAffiliatesRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
+	}
+	return ""
 }
 
 // The number of affiliates in one state.
@@ -2070,7 +2346,7 @@ type AffiliateCount struct {
 
 func (x *AffiliateCount) Reset() {
 	*x = AffiliateCount{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2358,7 @@ func (x *AffiliateCount) String() string {
 func (*AffiliateCount) ProtoMessage() {}
 
 func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2371,7 @@ func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AffiliateCount.ProtoReflect.Descriptor instead.
 func (*AffiliateCount) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AffiliateCount) GetState() AffiliateState {
@@ -2134,7 +2410,7 @@ type CountAffiliatesResponse struct {
 
 func (x *CountAffiliatesResponse) Reset() {
 	*x = CountAffiliatesResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2422,7 @@ func (x *CountAffiliatesResponse) String() string {
 func (*CountAffiliatesResponse) ProtoMessage() {}
 
 func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2435,7 @@ func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountAffiliatesResponse.ProtoReflect.Descriptor instead.
 func (*CountAffiliatesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CountAffiliatesResponse) GetTotalCount() int64 {
@@ -2213,7 +2489,7 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\vCustomField\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value\"\xd6\x05\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xde\x06\n" +
 	"\tAffiliate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
@@ -2235,10 +2511,17 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"state_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstateTime\x12E\n" +
 	"\x0fpending_rewards\x18\r \x01(\x0e2\x1c.headwater.v1.PendingRewardsR\x0ependingRewards\x12%\n" +
 	"\x0eemail_verified\x18\x0e \x01(\bR\remailVerified\x12A\n" +
-	"\bmetadata\x18\x0f \x03(\v2%.headwater.v1.Affiliate.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x0f \x03(\v2%.headwater.v1.Affiliate.MetadataEntryR\bmetadata\x12.\n" +
+	"\x13upline_affiliate_id\x18\x10 \x01(\tR\x11uplineAffiliateId\x12;\n" +
+	"\fpast_uplines\x18\x11 \x03(\v2\x18.headwater.v1.PastUplineR\vpastUplines\x12\x19\n" +
+	"\bgroup_id\x18\x12 \x01(\tR\agroupId\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8f\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"f\n" +
+	"\n" +
+	"PastUpline\x12!\n" +
+	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x125\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xa6\x06\n" +
 	"\x16CreateAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -2260,7 +2543,12 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\x13commission_override\x18\v \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\x122\n" +
 	"\x05state\x18\f \x01(\x0e2\x1c.headwater.v1.AffiliateStateR\x05state\x12%\n" +
 	"\x0eemail_verified\x18\r \x01(\bR\remailVerified\x12N\n" +
-	"\bmetadata\x18\x0e \x03(\v22.headwater.v1.CreateAffiliateRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x0e \x03(\v22.headwater.v1.CreateAffiliateRequest.MetadataEntryR\bmetadata\x127\n" +
+	"\x06upline\x18\x0f \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\x06upline\x12\x19\n" +
+	"\bgroup_id\x18\x10 \x01(\tR\agroupId\x12A\n" +
+	"\n" +
+	"acceptance\x18\x11 \x01(\v2!.headwater.v1.AgreementAcceptanceR\n" +
+	"acceptance\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x01\n" +
@@ -2279,7 +2567,7 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12:\n" +
 	"\venrollments\x18\x02 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x12.\n" +
 	"\acoupons\x18\x03 \x03(\v2\x14.headwater.v1.CouponR\acoupons\x121\n" +
-	"\bbalances\x18\x04 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xc6\x02\n" +
+	"\bbalances\x18\x04 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\x9a\x03\n" +
 	"\x15ListAffiliatesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2289,7 +2577,9 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"program_id\x18\x04 \x01(\tR\tprogramId\x124\n" +
 	"\x06states\x18\x05 \x03(\x0e2\x1c.headwater.v1.AffiliateStateR\x06states\x12*\n" +
 	"\x0eemail_verified\x18\x06 \x01(\bH\x00R\remailVerified\x88\x01\x01\x12 \n" +
-	"\thas_sales\x18\a \x01(\bH\x01R\bhasSales\x88\x01\x01B\x11\n" +
+	"\thas_sales\x18\a \x01(\bH\x01R\bhasSales\x88\x01\x01\x127\n" +
+	"\x06upline\x18\b \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\x06upline\x12\x19\n" +
+	"\bgroup_id\x18\t \x01(\tR\agroupIdB\x11\n" +
 	"\x0f_email_verifiedB\f\n" +
 	"\n" +
 	"_has_sales\"y\n" +
@@ -2362,11 +2652,22 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\"k\n" +
 	"\x16EraseAffiliateResponse\x125\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"v\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xbd\x01\n" +
+	"\x10SetUplineRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x127\n" +
+	"\x06upline\x18\x03 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\x06upline\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\"f\n" +
+	"\x11SetUplineResponse\x125\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xca\x01\n" +
 	"\x16CountAffiliatesRequest\x12\x1d\n" +
 	"\n" +
 	"program_id\x18\x01 \x01(\tR\tprogramId\x12*\n" +
-	"\x0eemail_verified\x18\x02 \x01(\bH\x00R\remailVerified\x88\x01\x01B\x11\n" +
+	"\x0eemail_verified\x18\x02 \x01(\bH\x00R\remailVerified\x88\x01\x01\x127\n" +
+	"\x06upline\x18\x03 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\x06upline\x12\x19\n" +
+	"\bgroup_id\x18\x04 \x01(\tR\agroupIdB\x11\n" +
 	"\x0f_email_verified\"\x8f\x01\n" +
 	"\x0eAffiliateCount\x122\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x1c.headwater.v1.AffiliateStateR\x05state\x12\x1f\n" +
@@ -2405,7 +2706,7 @@ func file_headwater_v1_affiliate_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_affiliate_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_headwater_v1_affiliate_proto_goTypes = []any{
 	(AffiliateState)(0),                  // 0: headwater.v1.AffiliateState
 	(PendingRewards)(0),                  // 1: headwater.v1.PendingRewards
@@ -2413,91 +2714,104 @@ var file_headwater_v1_affiliate_proto_goTypes = []any{
 	(*AffiliateProfile)(nil),             // 3: headwater.v1.AffiliateProfile
 	(*CustomField)(nil),                  // 4: headwater.v1.CustomField
 	(*Affiliate)(nil),                    // 5: headwater.v1.Affiliate
-	(*CreateAffiliateRequest)(nil),       // 6: headwater.v1.CreateAffiliateRequest
-	(*CreateAffiliateResponse)(nil),      // 7: headwater.v1.CreateAffiliateResponse
-	(*GetAffiliateRequest)(nil),          // 8: headwater.v1.GetAffiliateRequest
-	(*GetAffiliateResponse)(nil),         // 9: headwater.v1.GetAffiliateResponse
-	(*ListAffiliatesRequest)(nil),        // 10: headwater.v1.ListAffiliatesRequest
-	(*ListAffiliatesResponse)(nil),       // 11: headwater.v1.ListAffiliatesResponse
-	(*SearchAffiliatesRequest)(nil),      // 12: headwater.v1.SearchAffiliatesRequest
-	(*SearchAffiliatesResponse)(nil),     // 13: headwater.v1.SearchAffiliatesResponse
-	(*UpdateAffiliateRequest)(nil),       // 14: headwater.v1.UpdateAffiliateRequest
-	(*UpdateAffiliateResponse)(nil),      // 15: headwater.v1.UpdateAffiliateResponse
-	(*ApproveAffiliateRequest)(nil),      // 16: headwater.v1.ApproveAffiliateRequest
-	(*ApproveAffiliateResponse)(nil),     // 17: headwater.v1.ApproveAffiliateResponse
-	(*RejectAffiliateRequest)(nil),       // 18: headwater.v1.RejectAffiliateRequest
-	(*RejectAffiliateResponse)(nil),      // 19: headwater.v1.RejectAffiliateResponse
-	(*DeactivateAffiliateRequest)(nil),   // 20: headwater.v1.DeactivateAffiliateRequest
-	(*DeactivateAffiliateResponse)(nil),  // 21: headwater.v1.DeactivateAffiliateResponse
-	(*RotateAffiliateTokenRequest)(nil),  // 22: headwater.v1.RotateAffiliateTokenRequest
-	(*RotateAffiliateTokenResponse)(nil), // 23: headwater.v1.RotateAffiliateTokenResponse
-	(*EraseAffiliateRequest)(nil),        // 24: headwater.v1.EraseAffiliateRequest
-	(*EraseAffiliateResponse)(nil),       // 25: headwater.v1.EraseAffiliateResponse
-	(*CountAffiliatesRequest)(nil),       // 26: headwater.v1.CountAffiliatesRequest
-	(*AffiliateCount)(nil),               // 27: headwater.v1.AffiliateCount
-	(*CountAffiliatesResponse)(nil),      // 28: headwater.v1.CountAffiliatesResponse
-	nil,                                  // 29: headwater.v1.AffiliateProfile.SocialProfilesEntry
-	nil,                                  // 30: headwater.v1.Affiliate.MetadataEntry
-	nil,                                  // 31: headwater.v1.CreateAffiliateRequest.MetadataEntry
-	(*timestamppb.Timestamp)(nil),        // 32: google.protobuf.Timestamp
-	(*Commission)(nil),                   // 33: headwater.v1.Commission
-	(*Enrollment)(nil),                   // 34: headwater.v1.Enrollment
-	(*Coupon)(nil),                       // 35: headwater.v1.Coupon
-	(*AffiliateSelector)(nil),            // 36: headwater.v1.AffiliateSelector
-	(*Balance)(nil),                      // 37: headwater.v1.Balance
-	(ListOrder)(0),                       // 38: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),        // 39: google.protobuf.FieldMask
+	(*PastUpline)(nil),                   // 6: headwater.v1.PastUpline
+	(*CreateAffiliateRequest)(nil),       // 7: headwater.v1.CreateAffiliateRequest
+	(*CreateAffiliateResponse)(nil),      // 8: headwater.v1.CreateAffiliateResponse
+	(*GetAffiliateRequest)(nil),          // 9: headwater.v1.GetAffiliateRequest
+	(*GetAffiliateResponse)(nil),         // 10: headwater.v1.GetAffiliateResponse
+	(*ListAffiliatesRequest)(nil),        // 11: headwater.v1.ListAffiliatesRequest
+	(*ListAffiliatesResponse)(nil),       // 12: headwater.v1.ListAffiliatesResponse
+	(*SearchAffiliatesRequest)(nil),      // 13: headwater.v1.SearchAffiliatesRequest
+	(*SearchAffiliatesResponse)(nil),     // 14: headwater.v1.SearchAffiliatesResponse
+	(*UpdateAffiliateRequest)(nil),       // 15: headwater.v1.UpdateAffiliateRequest
+	(*UpdateAffiliateResponse)(nil),      // 16: headwater.v1.UpdateAffiliateResponse
+	(*ApproveAffiliateRequest)(nil),      // 17: headwater.v1.ApproveAffiliateRequest
+	(*ApproveAffiliateResponse)(nil),     // 18: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateRequest)(nil),       // 19: headwater.v1.RejectAffiliateRequest
+	(*RejectAffiliateResponse)(nil),      // 20: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateRequest)(nil),   // 21: headwater.v1.DeactivateAffiliateRequest
+	(*DeactivateAffiliateResponse)(nil),  // 22: headwater.v1.DeactivateAffiliateResponse
+	(*RotateAffiliateTokenRequest)(nil),  // 23: headwater.v1.RotateAffiliateTokenRequest
+	(*RotateAffiliateTokenResponse)(nil), // 24: headwater.v1.RotateAffiliateTokenResponse
+	(*EraseAffiliateRequest)(nil),        // 25: headwater.v1.EraseAffiliateRequest
+	(*EraseAffiliateResponse)(nil),       // 26: headwater.v1.EraseAffiliateResponse
+	(*SetUplineRequest)(nil),             // 27: headwater.v1.SetUplineRequest
+	(*SetUplineResponse)(nil),            // 28: headwater.v1.SetUplineResponse
+	(*CountAffiliatesRequest)(nil),       // 29: headwater.v1.CountAffiliatesRequest
+	(*AffiliateCount)(nil),               // 30: headwater.v1.AffiliateCount
+	(*CountAffiliatesResponse)(nil),      // 31: headwater.v1.CountAffiliatesResponse
+	nil,                                  // 32: headwater.v1.AffiliateProfile.SocialProfilesEntry
+	nil,                                  // 33: headwater.v1.Affiliate.MetadataEntry
+	nil,                                  // 34: headwater.v1.CreateAffiliateRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),        // 35: google.protobuf.Timestamp
+	(*Commission)(nil),                   // 36: headwater.v1.Commission
+	(*AffiliateSelector)(nil),            // 37: headwater.v1.AffiliateSelector
+	(*AgreementAcceptance)(nil),          // 38: headwater.v1.AgreementAcceptance
+	(*Enrollment)(nil),                   // 39: headwater.v1.Enrollment
+	(*Coupon)(nil),                       // 40: headwater.v1.Coupon
+	(*Balance)(nil),                      // 41: headwater.v1.Balance
+	(ListOrder)(0),                       // 42: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),        // 43: google.protobuf.FieldMask
 }
 var file_headwater_v1_affiliate_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.AffiliateProfile.address:type_name -> headwater.v1.PostalAddress
-	29, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
+	32, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
 	4,  // 2: headwater.v1.AffiliateProfile.custom_fields:type_name -> headwater.v1.CustomField
 	3,  // 3: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
-	32, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
-	32, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
+	35, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
+	35, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: headwater.v1.Affiliate.state:type_name -> headwater.v1.AffiliateState
-	32, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
+	35, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
 	1,  // 8: headwater.v1.Affiliate.pending_rewards:type_name -> headwater.v1.PendingRewards
-	30, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
-	3,  // 10: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
-	33, // 11: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
-	0,  // 12: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
-	31, // 13: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
-	5,  // 14: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	34, // 15: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	35, // 16: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	36, // 17: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 18: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	34, // 19: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
-	35, // 20: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
-	37, // 21: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
-	38, // 22: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 23: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
-	5,  // 24: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	38, // 25: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 26: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	5,  // 27: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
-	39, // 28: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 29: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
-	5,  // 30: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	36, // 31: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 32: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	36, // 33: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 34: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	36, // 35: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 36: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
-	5,  // 37: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	36, // 38: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 39: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
-	36, // 40: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 41: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	0,  // 42: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
-	27, // 43: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	33, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
+	6,  // 10: headwater.v1.Affiliate.past_uplines:type_name -> headwater.v1.PastUpline
+	35, // 11: headwater.v1.PastUpline.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 12: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
+	36, // 13: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	0,  // 14: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
+	34, // 15: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
+	37, // 16: headwater.v1.CreateAffiliateRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	38, // 17: headwater.v1.CreateAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	5,  // 18: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	39, // 19: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	40, // 20: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	37, // 21: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 22: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	39, // 23: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
+	40, // 24: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
+	41, // 25: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
+	42, // 26: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 27: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
+	37, // 28: headwater.v1.ListAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	5,  // 29: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	42, // 30: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 31: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	5,  // 32: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
+	43, // 33: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	37, // 34: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
+	5,  // 35: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 36: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 37: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 38: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 39: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 40: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 41: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
+	5,  // 42: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 43: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 44: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 45: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 46: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 47: headwater.v1.SetUplineRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	37, // 48: headwater.v1.SetUplineRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	5,  // 49: headwater.v1.SetUplineResponse.affiliate:type_name -> headwater.v1.Affiliate
+	37, // 50: headwater.v1.CountAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	0,  // 51: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
+	30, // 52: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_proto_init() }
@@ -2511,15 +2825,15 @@ func file_headwater_v1_affiliate_proto_init() {
 	file_headwater_v1_ledger_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
-	file_headwater_v1_affiliate_proto_msgTypes[8].OneofWrappers = []any{}
-	file_headwater_v1_affiliate_proto_msgTypes[24].OneofWrappers = []any{}
+	file_headwater_v1_affiliate_proto_msgTypes[9].OneofWrappers = []any{}
+	file_headwater_v1_affiliate_proto_msgTypes[27].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_affiliate_proto_rawDesc), len(file_headwater_v1_affiliate_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   30,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

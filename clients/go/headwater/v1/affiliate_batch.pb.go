@@ -35,6 +35,7 @@ type AffiliateBatchItem struct {
 	//	*AffiliateBatchItem_Reject
 	//	*AffiliateBatchItem_Deactivate
 	//	*AffiliateBatchItem_Enroll
+	//	*AffiliateBatchItem_Update
 	Item          isAffiliateBatchItem_Item `protobuf_oneof:"item"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -113,6 +114,15 @@ func (x *AffiliateBatchItem) GetEnroll() *EnrollAffiliateRequest {
 	return nil
 }
 
+func (x *AffiliateBatchItem) GetUpdate() *UpdateAffiliateRequest {
+	if x != nil {
+		if x, ok := x.Item.(*AffiliateBatchItem_Update); ok {
+			return x.Update
+		}
+	}
+	return nil
+}
+
 type isAffiliateBatchItem_Item interface {
 	isAffiliateBatchItem_Item()
 }
@@ -137,6 +147,11 @@ type AffiliateBatchItem_Enroll struct {
 	Enroll *EnrollAffiliateRequest `protobuf:"bytes,4,opt,name=enroll,proto3,oneof"`
 }
 
+type AffiliateBatchItem_Update struct {
+	// As in UpdateAffiliate, such as to put the affiliate into a group.
+	Update *UpdateAffiliateRequest `protobuf:"bytes,5,opt,name=update,proto3,oneof"`
+}
+
 func (*AffiliateBatchItem_Approve) isAffiliateBatchItem_Item() {}
 
 func (*AffiliateBatchItem_Reject) isAffiliateBatchItem_Item() {}
@@ -144,6 +159,8 @@ func (*AffiliateBatchItem_Reject) isAffiliateBatchItem_Item() {}
 func (*AffiliateBatchItem_Deactivate) isAffiliateBatchItem_Item() {}
 
 func (*AffiliateBatchItem_Enroll) isAffiliateBatchItem_Item() {}
+
+func (*AffiliateBatchItem_Update) isAffiliateBatchItem_Item() {}
 
 // The request of BatchChangeAffiliates.
 type BatchChangeAffiliatesRequest struct {
@@ -203,6 +220,7 @@ type AffiliateBatchResult struct {
 	//	*AffiliateBatchResult_Deactivate
 	//	*AffiliateBatchResult_Enroll
 	//	*AffiliateBatchResult_Error
+	//	*AffiliateBatchResult_Update
 	Answer        isAffiliateBatchResult_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,6 +308,15 @@ func (x *AffiliateBatchResult) GetError() *status.Status {
 	return nil
 }
 
+func (x *AffiliateBatchResult) GetUpdate() *UpdateAffiliateResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*AffiliateBatchResult_Update); ok {
+			return x.Update
+		}
+	}
+	return nil
+}
+
 type isAffiliateBatchResult_Answer interface {
 	isAffiliateBatchResult_Answer()
 }
@@ -320,6 +347,11 @@ type AffiliateBatchResult_Error struct {
 	Error *status.Status `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
 }
 
+type AffiliateBatchResult_Update struct {
+	// The affiliate was changed.
+	Update *UpdateAffiliateResponse `protobuf:"bytes,6,opt,name=update,proto3,oneof"`
+}
+
 func (*AffiliateBatchResult_Approve) isAffiliateBatchResult_Answer() {}
 
 func (*AffiliateBatchResult_Reject) isAffiliateBatchResult_Answer() {}
@@ -329,6 +361,8 @@ func (*AffiliateBatchResult_Deactivate) isAffiliateBatchResult_Answer() {}
 func (*AffiliateBatchResult_Enroll) isAffiliateBatchResult_Answer() {}
 
 func (*AffiliateBatchResult_Error) isAffiliateBatchResult_Answer() {}
+
+func (*AffiliateBatchResult_Update) isAffiliateBatchResult_Answer() {}
 
 // The answer of BatchChangeAffiliates.
 type BatchChangeAffiliatesResponse struct {
@@ -380,17 +414,18 @@ var File_headwater_v1_affiliate_batch_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_affiliate_batch_proto_rawDesc = "" +
 	"\n" +
-	"\"headwater/v1/affiliate_batch.proto\x12\fheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1dheadwater/v1/enrollment.proto\"\xab\x02\n" +
+	"\"headwater/v1/affiliate_batch.proto\x12\fheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1dheadwater/v1/enrollment.proto\"\xeb\x02\n" +
 	"\x12AffiliateBatchItem\x12A\n" +
 	"\aapprove\x18\x01 \x01(\v2%.headwater.v1.ApproveAffiliateRequestH\x00R\aapprove\x12>\n" +
 	"\x06reject\x18\x02 \x01(\v2$.headwater.v1.RejectAffiliateRequestH\x00R\x06reject\x12J\n" +
 	"\n" +
 	"deactivate\x18\x03 \x01(\v2(.headwater.v1.DeactivateAffiliateRequestH\x00R\n" +
 	"deactivate\x12>\n" +
-	"\x06enroll\x18\x04 \x01(\v2$.headwater.v1.EnrollAffiliateRequestH\x00R\x06enrollB\x06\n" +
+	"\x06enroll\x18\x04 \x01(\v2$.headwater.v1.EnrollAffiliateRequestH\x00R\x06enroll\x12>\n" +
+	"\x06update\x18\x05 \x01(\v2$.headwater.v1.UpdateAffiliateRequestH\x00R\x06updateB\x06\n" +
 	"\x04item\"V\n" +
 	"\x1cBatchChangeAffiliatesRequest\x126\n" +
-	"\x05items\x18\x01 \x03(\v2 .headwater.v1.AffiliateBatchItemR\x05items\"\xdf\x02\n" +
+	"\x05items\x18\x01 \x03(\v2 .headwater.v1.AffiliateBatchItemR\x05items\"\xa0\x03\n" +
 	"\x14AffiliateBatchResult\x12B\n" +
 	"\aapprove\x18\x01 \x01(\v2&.headwater.v1.ApproveAffiliateResponseH\x00R\aapprove\x12?\n" +
 	"\x06reject\x18\x02 \x01(\v2%.headwater.v1.RejectAffiliateResponseH\x00R\x06reject\x12K\n" +
@@ -398,7 +433,8 @@ const file_headwater_v1_affiliate_batch_proto_rawDesc = "" +
 	"deactivate\x18\x03 \x01(\v2).headwater.v1.DeactivateAffiliateResponseH\x00R\n" +
 	"deactivate\x12?\n" +
 	"\x06enroll\x18\x04 \x01(\v2%.headwater.v1.EnrollAffiliateResponseH\x00R\x06enroll\x12*\n" +
-	"\x05error\x18\x05 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
+	"\x05error\x18\x05 \x01(\v2\x12.google.rpc.StatusH\x00R\x05error\x12?\n" +
+	"\x06update\x18\x06 \x01(\v2%.headwater.v1.UpdateAffiliateResponseH\x00R\x06updateB\b\n" +
 	"\x06answer\"]\n" +
 	"\x1dBatchChangeAffiliatesResponse\x12<\n" +
 	"\aresults\x18\x01 \x03(\v2\".headwater.v1.AffiliateBatchResultR\aresultsBU\n" +
@@ -426,29 +462,33 @@ var file_headwater_v1_affiliate_batch_proto_goTypes = []any{
 	(*RejectAffiliateRequest)(nil),        // 5: headwater.v1.RejectAffiliateRequest
 	(*DeactivateAffiliateRequest)(nil),    // 6: headwater.v1.DeactivateAffiliateRequest
 	(*EnrollAffiliateRequest)(nil),        // 7: headwater.v1.EnrollAffiliateRequest
-	(*ApproveAffiliateResponse)(nil),      // 8: headwater.v1.ApproveAffiliateResponse
-	(*RejectAffiliateResponse)(nil),       // 9: headwater.v1.RejectAffiliateResponse
-	(*DeactivateAffiliateResponse)(nil),   // 10: headwater.v1.DeactivateAffiliateResponse
-	(*EnrollAffiliateResponse)(nil),       // 11: headwater.v1.EnrollAffiliateResponse
-	(*status.Status)(nil),                 // 12: google.rpc.Status
+	(*UpdateAffiliateRequest)(nil),        // 8: headwater.v1.UpdateAffiliateRequest
+	(*ApproveAffiliateResponse)(nil),      // 9: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateResponse)(nil),       // 10: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateResponse)(nil),   // 11: headwater.v1.DeactivateAffiliateResponse
+	(*EnrollAffiliateResponse)(nil),       // 12: headwater.v1.EnrollAffiliateResponse
+	(*status.Status)(nil),                 // 13: google.rpc.Status
+	(*UpdateAffiliateResponse)(nil),       // 14: headwater.v1.UpdateAffiliateResponse
 }
 var file_headwater_v1_affiliate_batch_proto_depIdxs = []int32{
 	4,  // 0: headwater.v1.AffiliateBatchItem.approve:type_name -> headwater.v1.ApproveAffiliateRequest
 	5,  // 1: headwater.v1.AffiliateBatchItem.reject:type_name -> headwater.v1.RejectAffiliateRequest
 	6,  // 2: headwater.v1.AffiliateBatchItem.deactivate:type_name -> headwater.v1.DeactivateAffiliateRequest
 	7,  // 3: headwater.v1.AffiliateBatchItem.enroll:type_name -> headwater.v1.EnrollAffiliateRequest
-	0,  // 4: headwater.v1.BatchChangeAffiliatesRequest.items:type_name -> headwater.v1.AffiliateBatchItem
-	8,  // 5: headwater.v1.AffiliateBatchResult.approve:type_name -> headwater.v1.ApproveAffiliateResponse
-	9,  // 6: headwater.v1.AffiliateBatchResult.reject:type_name -> headwater.v1.RejectAffiliateResponse
-	10, // 7: headwater.v1.AffiliateBatchResult.deactivate:type_name -> headwater.v1.DeactivateAffiliateResponse
-	11, // 8: headwater.v1.AffiliateBatchResult.enroll:type_name -> headwater.v1.EnrollAffiliateResponse
-	12, // 9: headwater.v1.AffiliateBatchResult.error:type_name -> google.rpc.Status
-	2,  // 10: headwater.v1.BatchChangeAffiliatesResponse.results:type_name -> headwater.v1.AffiliateBatchResult
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 4: headwater.v1.AffiliateBatchItem.update:type_name -> headwater.v1.UpdateAffiliateRequest
+	0,  // 5: headwater.v1.BatchChangeAffiliatesRequest.items:type_name -> headwater.v1.AffiliateBatchItem
+	9,  // 6: headwater.v1.AffiliateBatchResult.approve:type_name -> headwater.v1.ApproveAffiliateResponse
+	10, // 7: headwater.v1.AffiliateBatchResult.reject:type_name -> headwater.v1.RejectAffiliateResponse
+	11, // 8: headwater.v1.AffiliateBatchResult.deactivate:type_name -> headwater.v1.DeactivateAffiliateResponse
+	12, // 9: headwater.v1.AffiliateBatchResult.enroll:type_name -> headwater.v1.EnrollAffiliateResponse
+	13, // 10: headwater.v1.AffiliateBatchResult.error:type_name -> google.rpc.Status
+	14, // 11: headwater.v1.AffiliateBatchResult.update:type_name -> headwater.v1.UpdateAffiliateResponse
+	2,  // 12: headwater.v1.BatchChangeAffiliatesResponse.results:type_name -> headwater.v1.AffiliateBatchResult
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_batch_proto_init() }
@@ -463,6 +503,7 @@ func file_headwater_v1_affiliate_batch_proto_init() {
 		(*AffiliateBatchItem_Reject)(nil),
 		(*AffiliateBatchItem_Deactivate)(nil),
 		(*AffiliateBatchItem_Enroll)(nil),
+		(*AffiliateBatchItem_Update)(nil),
 	}
 	file_headwater_v1_affiliate_batch_proto_msgTypes[2].OneofWrappers = []any{
 		(*AffiliateBatchResult_Approve)(nil),
@@ -470,6 +511,7 @@ func file_headwater_v1_affiliate_batch_proto_init() {
 		(*AffiliateBatchResult_Deactivate)(nil),
 		(*AffiliateBatchResult_Enroll)(nil),
 		(*AffiliateBatchResult_Error)(nil),
+		(*AffiliateBatchResult_Update)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -26,7 +26,7 @@ var File_headwater_v1_affiliate_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\n" +
-	"$headwater/v1/affiliate_service.proto\x12\fheadwater.v1\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_batch.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto2\xcb\x1e\n" +
+	"$headwater/v1/affiliate_service.proto\x12\fheadwater.v1\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_batch.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto2\xf8$\n" +
 	"\x10AffiliateService\x12X\n" +
 	"\rCreateProgram\x12\".headwater.v1.CreateProgramRequest\x1a#.headwater.v1.CreateProgramResponse\x12O\n" +
 	"\n" +
@@ -51,13 +51,21 @@ const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\x0fRejectAffiliate\x12$.headwater.v1.RejectAffiliateRequest\x1a%.headwater.v1.RejectAffiliateResponse\x12j\n" +
 	"\x13DeactivateAffiliate\x12(.headwater.v1.DeactivateAffiliateRequest\x1a).headwater.v1.DeactivateAffiliateResponse\x12m\n" +
 	"\x14RotateAffiliateToken\x12).headwater.v1.RotateAffiliateTokenRequest\x1a*.headwater.v1.RotateAffiliateTokenResponse\x12[\n" +
-	"\x0eEraseAffiliate\x12#.headwater.v1.EraseAffiliateRequest\x1a$.headwater.v1.EraseAffiliateResponse\x12p\n" +
+	"\x0eEraseAffiliate\x12#.headwater.v1.EraseAffiliateRequest\x1a$.headwater.v1.EraseAffiliateResponse\x12L\n" +
+	"\tSetUpline\x12\x1e.headwater.v1.SetUplineRequest\x1a\x1f.headwater.v1.SetUplineResponse\x12m\n" +
+	"\x14CreateAffiliateGroup\x12).headwater.v1.CreateAffiliateGroupRequest\x1a*.headwater.v1.CreateAffiliateGroupResponse\x12d\n" +
+	"\x11GetAffiliateGroup\x12&.headwater.v1.GetAffiliateGroupRequest\x1a'.headwater.v1.GetAffiliateGroupResponse\x12j\n" +
+	"\x13ListAffiliateGroups\x12(.headwater.v1.ListAffiliateGroupsRequest\x1a).headwater.v1.ListAffiliateGroupsResponse\x12m\n" +
+	"\x14UpdateAffiliateGroup\x12).headwater.v1.UpdateAffiliateGroupRequest\x1a*.headwater.v1.UpdateAffiliateGroupResponse\x12p\n" +
+	"\x15ArchiveAffiliateGroup\x12*.headwater.v1.ArchiveAffiliateGroupRequest\x1a+.headwater.v1.ArchiveAffiliateGroupResponse\x12p\n" +
 	"\x15BatchChangeAffiliates\x12*.headwater.v1.BatchChangeAffiliatesRequest\x1a+.headwater.v1.BatchChangeAffiliatesResponse\x12^\n" +
 	"\x0fEnrollAffiliate\x12$.headwater.v1.EnrollAffiliateRequest\x1a%.headwater.v1.EnrollAffiliateResponse\x12X\n" +
 	"\rGetEnrollment\x12\".headwater.v1.GetEnrollmentRequest\x1a#.headwater.v1.GetEnrollmentResponse\x12^\n" +
 	"\x0fListEnrollments\x12$.headwater.v1.ListEnrollmentsRequest\x1a%.headwater.v1.ListEnrollmentsResponse\x12a\n" +
 	"\x10UpdateEnrollment\x12%.headwater.v1.UpdateEnrollmentRequest\x1a&.headwater.v1.UpdateEnrollmentResponse\x12X\n" +
-	"\rEndEnrollment\x12\".headwater.v1.EndEnrollmentRequest\x1a#.headwater.v1.EndEnrollmentResponse\x12O\n" +
+	"\rEndEnrollment\x12\".headwater.v1.EndEnrollmentRequest\x1a#.headwater.v1.EndEnrollmentResponse\x12[\n" +
+	"\x0eMoveEnrollment\x12#.headwater.v1.MoveEnrollmentRequest\x1a$.headwater.v1.MoveEnrollmentResponse\x12^\n" +
+	"\x0fAcceptAgreement\x12$.headwater.v1.AcceptAgreementRequest\x1a%.headwater.v1.AcceptAgreementResponse\x12O\n" +
 	"\n" +
 	"CreateLink\x12\x1f.headwater.v1.CreateLinkRequest\x1a .headwater.v1.CreateLinkResponse\x12F\n" +
 	"\aGetLink\x12\x1c.headwater.v1.GetLinkRequest\x1a\x1d.headwater.v1.GetLinkResponse\x12L\n" +
@@ -104,168 +112,200 @@ var file_headwater_v1_affiliate_service_proto_goTypes = []any{
 	(*DeactivateAffiliateRequest)(nil),    // 18: headwater.v1.DeactivateAffiliateRequest
 	(*RotateAffiliateTokenRequest)(nil),   // 19: headwater.v1.RotateAffiliateTokenRequest
 	(*EraseAffiliateRequest)(nil),         // 20: headwater.v1.EraseAffiliateRequest
-	(*BatchChangeAffiliatesRequest)(nil),  // 21: headwater.v1.BatchChangeAffiliatesRequest
-	(*EnrollAffiliateRequest)(nil),        // 22: headwater.v1.EnrollAffiliateRequest
-	(*GetEnrollmentRequest)(nil),          // 23: headwater.v1.GetEnrollmentRequest
-	(*ListEnrollmentsRequest)(nil),        // 24: headwater.v1.ListEnrollmentsRequest
-	(*UpdateEnrollmentRequest)(nil),       // 25: headwater.v1.UpdateEnrollmentRequest
-	(*EndEnrollmentRequest)(nil),          // 26: headwater.v1.EndEnrollmentRequest
-	(*CreateLinkRequest)(nil),             // 27: headwater.v1.CreateLinkRequest
-	(*GetLinkRequest)(nil),                // 28: headwater.v1.GetLinkRequest
-	(*ListLinksRequest)(nil),              // 29: headwater.v1.ListLinksRequest
-	(*UpdateLinkRequest)(nil),             // 30: headwater.v1.UpdateLinkRequest
-	(*RevokeLinkRequest)(nil),             // 31: headwater.v1.RevokeLinkRequest
-	(*AssignCouponRequest)(nil),           // 32: headwater.v1.AssignCouponRequest
-	(*GetCouponRequest)(nil),              // 33: headwater.v1.GetCouponRequest
-	(*ListCouponsRequest)(nil),            // 34: headwater.v1.ListCouponsRequest
-	(*UpdateCouponRequest)(nil),           // 35: headwater.v1.UpdateCouponRequest
-	(*ValidateCouponRequest)(nil),         // 36: headwater.v1.ValidateCouponRequest
-	(*RemoveCouponRequest)(nil),           // 37: headwater.v1.RemoveCouponRequest
-	(*CreateOfferRequest)(nil),            // 38: headwater.v1.CreateOfferRequest
-	(*GetOfferRequest)(nil),               // 39: headwater.v1.GetOfferRequest
-	(*ListOffersRequest)(nil),             // 40: headwater.v1.ListOffersRequest
-	(*UpdateOfferRequest)(nil),            // 41: headwater.v1.UpdateOfferRequest
-	(*ClaimOfferRequest)(nil),             // 42: headwater.v1.ClaimOfferRequest
-	(*ArchiveOfferRequest)(nil),           // 43: headwater.v1.ArchiveOfferRequest
-	(*CreateProgramResponse)(nil),         // 44: headwater.v1.CreateProgramResponse
-	(*GetProgramResponse)(nil),            // 45: headwater.v1.GetProgramResponse
-	(*ListProgramsResponse)(nil),          // 46: headwater.v1.ListProgramsResponse
-	(*UpdateProgramResponse)(nil),         // 47: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramResponse)(nil),        // 48: headwater.v1.ArchiveProgramResponse
-	(*CreateItemResponse)(nil),            // 49: headwater.v1.CreateItemResponse
-	(*GetItemResponse)(nil),               // 50: headwater.v1.GetItemResponse
-	(*ListItemsResponse)(nil),             // 51: headwater.v1.ListItemsResponse
-	(*UpdateItemResponse)(nil),            // 52: headwater.v1.UpdateItemResponse
-	(*ArchiveItemResponse)(nil),           // 53: headwater.v1.ArchiveItemResponse
-	(*CreateAffiliateResponse)(nil),       // 54: headwater.v1.CreateAffiliateResponse
-	(*GetAffiliateResponse)(nil),          // 55: headwater.v1.GetAffiliateResponse
-	(*ListAffiliatesResponse)(nil),        // 56: headwater.v1.ListAffiliatesResponse
-	(*SearchAffiliatesResponse)(nil),      // 57: headwater.v1.SearchAffiliatesResponse
-	(*CountAffiliatesResponse)(nil),       // 58: headwater.v1.CountAffiliatesResponse
-	(*UpdateAffiliateResponse)(nil),       // 59: headwater.v1.UpdateAffiliateResponse
-	(*ApproveAffiliateResponse)(nil),      // 60: headwater.v1.ApproveAffiliateResponse
-	(*RejectAffiliateResponse)(nil),       // 61: headwater.v1.RejectAffiliateResponse
-	(*DeactivateAffiliateResponse)(nil),   // 62: headwater.v1.DeactivateAffiliateResponse
-	(*RotateAffiliateTokenResponse)(nil),  // 63: headwater.v1.RotateAffiliateTokenResponse
-	(*EraseAffiliateResponse)(nil),        // 64: headwater.v1.EraseAffiliateResponse
-	(*BatchChangeAffiliatesResponse)(nil), // 65: headwater.v1.BatchChangeAffiliatesResponse
-	(*EnrollAffiliateResponse)(nil),       // 66: headwater.v1.EnrollAffiliateResponse
-	(*GetEnrollmentResponse)(nil),         // 67: headwater.v1.GetEnrollmentResponse
-	(*ListEnrollmentsResponse)(nil),       // 68: headwater.v1.ListEnrollmentsResponse
-	(*UpdateEnrollmentResponse)(nil),      // 69: headwater.v1.UpdateEnrollmentResponse
-	(*EndEnrollmentResponse)(nil),         // 70: headwater.v1.EndEnrollmentResponse
-	(*CreateLinkResponse)(nil),            // 71: headwater.v1.CreateLinkResponse
-	(*GetLinkResponse)(nil),               // 72: headwater.v1.GetLinkResponse
-	(*ListLinksResponse)(nil),             // 73: headwater.v1.ListLinksResponse
-	(*UpdateLinkResponse)(nil),            // 74: headwater.v1.UpdateLinkResponse
-	(*RevokeLinkResponse)(nil),            // 75: headwater.v1.RevokeLinkResponse
-	(*AssignCouponResponse)(nil),          // 76: headwater.v1.AssignCouponResponse
-	(*GetCouponResponse)(nil),             // 77: headwater.v1.GetCouponResponse
-	(*ListCouponsResponse)(nil),           // 78: headwater.v1.ListCouponsResponse
-	(*UpdateCouponResponse)(nil),          // 79: headwater.v1.UpdateCouponResponse
-	(*ValidateCouponResponse)(nil),        // 80: headwater.v1.ValidateCouponResponse
-	(*RemoveCouponResponse)(nil),          // 81: headwater.v1.RemoveCouponResponse
-	(*CreateOfferResponse)(nil),           // 82: headwater.v1.CreateOfferResponse
-	(*GetOfferResponse)(nil),              // 83: headwater.v1.GetOfferResponse
-	(*ListOffersResponse)(nil),            // 84: headwater.v1.ListOffersResponse
-	(*UpdateOfferResponse)(nil),           // 85: headwater.v1.UpdateOfferResponse
-	(*ClaimOfferResponse)(nil),            // 86: headwater.v1.ClaimOfferResponse
-	(*ArchiveOfferResponse)(nil),          // 87: headwater.v1.ArchiveOfferResponse
+	(*SetUplineRequest)(nil),              // 21: headwater.v1.SetUplineRequest
+	(*CreateAffiliateGroupRequest)(nil),   // 22: headwater.v1.CreateAffiliateGroupRequest
+	(*GetAffiliateGroupRequest)(nil),      // 23: headwater.v1.GetAffiliateGroupRequest
+	(*ListAffiliateGroupsRequest)(nil),    // 24: headwater.v1.ListAffiliateGroupsRequest
+	(*UpdateAffiliateGroupRequest)(nil),   // 25: headwater.v1.UpdateAffiliateGroupRequest
+	(*ArchiveAffiliateGroupRequest)(nil),  // 26: headwater.v1.ArchiveAffiliateGroupRequest
+	(*BatchChangeAffiliatesRequest)(nil),  // 27: headwater.v1.BatchChangeAffiliatesRequest
+	(*EnrollAffiliateRequest)(nil),        // 28: headwater.v1.EnrollAffiliateRequest
+	(*GetEnrollmentRequest)(nil),          // 29: headwater.v1.GetEnrollmentRequest
+	(*ListEnrollmentsRequest)(nil),        // 30: headwater.v1.ListEnrollmentsRequest
+	(*UpdateEnrollmentRequest)(nil),       // 31: headwater.v1.UpdateEnrollmentRequest
+	(*EndEnrollmentRequest)(nil),          // 32: headwater.v1.EndEnrollmentRequest
+	(*MoveEnrollmentRequest)(nil),         // 33: headwater.v1.MoveEnrollmentRequest
+	(*AcceptAgreementRequest)(nil),        // 34: headwater.v1.AcceptAgreementRequest
+	(*CreateLinkRequest)(nil),             // 35: headwater.v1.CreateLinkRequest
+	(*GetLinkRequest)(nil),                // 36: headwater.v1.GetLinkRequest
+	(*ListLinksRequest)(nil),              // 37: headwater.v1.ListLinksRequest
+	(*UpdateLinkRequest)(nil),             // 38: headwater.v1.UpdateLinkRequest
+	(*RevokeLinkRequest)(nil),             // 39: headwater.v1.RevokeLinkRequest
+	(*AssignCouponRequest)(nil),           // 40: headwater.v1.AssignCouponRequest
+	(*GetCouponRequest)(nil),              // 41: headwater.v1.GetCouponRequest
+	(*ListCouponsRequest)(nil),            // 42: headwater.v1.ListCouponsRequest
+	(*UpdateCouponRequest)(nil),           // 43: headwater.v1.UpdateCouponRequest
+	(*ValidateCouponRequest)(nil),         // 44: headwater.v1.ValidateCouponRequest
+	(*RemoveCouponRequest)(nil),           // 45: headwater.v1.RemoveCouponRequest
+	(*CreateOfferRequest)(nil),            // 46: headwater.v1.CreateOfferRequest
+	(*GetOfferRequest)(nil),               // 47: headwater.v1.GetOfferRequest
+	(*ListOffersRequest)(nil),             // 48: headwater.v1.ListOffersRequest
+	(*UpdateOfferRequest)(nil),            // 49: headwater.v1.UpdateOfferRequest
+	(*ClaimOfferRequest)(nil),             // 50: headwater.v1.ClaimOfferRequest
+	(*ArchiveOfferRequest)(nil),           // 51: headwater.v1.ArchiveOfferRequest
+	(*CreateProgramResponse)(nil),         // 52: headwater.v1.CreateProgramResponse
+	(*GetProgramResponse)(nil),            // 53: headwater.v1.GetProgramResponse
+	(*ListProgramsResponse)(nil),          // 54: headwater.v1.ListProgramsResponse
+	(*UpdateProgramResponse)(nil),         // 55: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramResponse)(nil),        // 56: headwater.v1.ArchiveProgramResponse
+	(*CreateItemResponse)(nil),            // 57: headwater.v1.CreateItemResponse
+	(*GetItemResponse)(nil),               // 58: headwater.v1.GetItemResponse
+	(*ListItemsResponse)(nil),             // 59: headwater.v1.ListItemsResponse
+	(*UpdateItemResponse)(nil),            // 60: headwater.v1.UpdateItemResponse
+	(*ArchiveItemResponse)(nil),           // 61: headwater.v1.ArchiveItemResponse
+	(*CreateAffiliateResponse)(nil),       // 62: headwater.v1.CreateAffiliateResponse
+	(*GetAffiliateResponse)(nil),          // 63: headwater.v1.GetAffiliateResponse
+	(*ListAffiliatesResponse)(nil),        // 64: headwater.v1.ListAffiliatesResponse
+	(*SearchAffiliatesResponse)(nil),      // 65: headwater.v1.SearchAffiliatesResponse
+	(*CountAffiliatesResponse)(nil),       // 66: headwater.v1.CountAffiliatesResponse
+	(*UpdateAffiliateResponse)(nil),       // 67: headwater.v1.UpdateAffiliateResponse
+	(*ApproveAffiliateResponse)(nil),      // 68: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateResponse)(nil),       // 69: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateResponse)(nil),   // 70: headwater.v1.DeactivateAffiliateResponse
+	(*RotateAffiliateTokenResponse)(nil),  // 71: headwater.v1.RotateAffiliateTokenResponse
+	(*EraseAffiliateResponse)(nil),        // 72: headwater.v1.EraseAffiliateResponse
+	(*SetUplineResponse)(nil),             // 73: headwater.v1.SetUplineResponse
+	(*CreateAffiliateGroupResponse)(nil),  // 74: headwater.v1.CreateAffiliateGroupResponse
+	(*GetAffiliateGroupResponse)(nil),     // 75: headwater.v1.GetAffiliateGroupResponse
+	(*ListAffiliateGroupsResponse)(nil),   // 76: headwater.v1.ListAffiliateGroupsResponse
+	(*UpdateAffiliateGroupResponse)(nil),  // 77: headwater.v1.UpdateAffiliateGroupResponse
+	(*ArchiveAffiliateGroupResponse)(nil), // 78: headwater.v1.ArchiveAffiliateGroupResponse
+	(*BatchChangeAffiliatesResponse)(nil), // 79: headwater.v1.BatchChangeAffiliatesResponse
+	(*EnrollAffiliateResponse)(nil),       // 80: headwater.v1.EnrollAffiliateResponse
+	(*GetEnrollmentResponse)(nil),         // 81: headwater.v1.GetEnrollmentResponse
+	(*ListEnrollmentsResponse)(nil),       // 82: headwater.v1.ListEnrollmentsResponse
+	(*UpdateEnrollmentResponse)(nil),      // 83: headwater.v1.UpdateEnrollmentResponse
+	(*EndEnrollmentResponse)(nil),         // 84: headwater.v1.EndEnrollmentResponse
+	(*MoveEnrollmentResponse)(nil),        // 85: headwater.v1.MoveEnrollmentResponse
+	(*AcceptAgreementResponse)(nil),       // 86: headwater.v1.AcceptAgreementResponse
+	(*CreateLinkResponse)(nil),            // 87: headwater.v1.CreateLinkResponse
+	(*GetLinkResponse)(nil),               // 88: headwater.v1.GetLinkResponse
+	(*ListLinksResponse)(nil),             // 89: headwater.v1.ListLinksResponse
+	(*UpdateLinkResponse)(nil),            // 90: headwater.v1.UpdateLinkResponse
+	(*RevokeLinkResponse)(nil),            // 91: headwater.v1.RevokeLinkResponse
+	(*AssignCouponResponse)(nil),          // 92: headwater.v1.AssignCouponResponse
+	(*GetCouponResponse)(nil),             // 93: headwater.v1.GetCouponResponse
+	(*ListCouponsResponse)(nil),           // 94: headwater.v1.ListCouponsResponse
+	(*UpdateCouponResponse)(nil),          // 95: headwater.v1.UpdateCouponResponse
+	(*ValidateCouponResponse)(nil),        // 96: headwater.v1.ValidateCouponResponse
+	(*RemoveCouponResponse)(nil),          // 97: headwater.v1.RemoveCouponResponse
+	(*CreateOfferResponse)(nil),           // 98: headwater.v1.CreateOfferResponse
+	(*GetOfferResponse)(nil),              // 99: headwater.v1.GetOfferResponse
+	(*ListOffersResponse)(nil),            // 100: headwater.v1.ListOffersResponse
+	(*UpdateOfferResponse)(nil),           // 101: headwater.v1.UpdateOfferResponse
+	(*ClaimOfferResponse)(nil),            // 102: headwater.v1.ClaimOfferResponse
+	(*ArchiveOfferResponse)(nil),          // 103: headwater.v1.ArchiveOfferResponse
 }
 var file_headwater_v1_affiliate_service_proto_depIdxs = []int32{
-	0,  // 0: headwater.v1.AffiliateService.CreateProgram:input_type -> headwater.v1.CreateProgramRequest
-	1,  // 1: headwater.v1.AffiliateService.GetProgram:input_type -> headwater.v1.GetProgramRequest
-	2,  // 2: headwater.v1.AffiliateService.ListPrograms:input_type -> headwater.v1.ListProgramsRequest
-	3,  // 3: headwater.v1.AffiliateService.UpdateProgram:input_type -> headwater.v1.UpdateProgramRequest
-	4,  // 4: headwater.v1.AffiliateService.ArchiveProgram:input_type -> headwater.v1.ArchiveProgramRequest
-	5,  // 5: headwater.v1.AffiliateService.CreateItem:input_type -> headwater.v1.CreateItemRequest
-	6,  // 6: headwater.v1.AffiliateService.GetItem:input_type -> headwater.v1.GetItemRequest
-	7,  // 7: headwater.v1.AffiliateService.ListItems:input_type -> headwater.v1.ListItemsRequest
-	8,  // 8: headwater.v1.AffiliateService.UpdateItem:input_type -> headwater.v1.UpdateItemRequest
-	9,  // 9: headwater.v1.AffiliateService.ArchiveItem:input_type -> headwater.v1.ArchiveItemRequest
-	10, // 10: headwater.v1.AffiliateService.CreateAffiliate:input_type -> headwater.v1.CreateAffiliateRequest
-	11, // 11: headwater.v1.AffiliateService.GetAffiliate:input_type -> headwater.v1.GetAffiliateRequest
-	12, // 12: headwater.v1.AffiliateService.ListAffiliates:input_type -> headwater.v1.ListAffiliatesRequest
-	13, // 13: headwater.v1.AffiliateService.SearchAffiliates:input_type -> headwater.v1.SearchAffiliatesRequest
-	14, // 14: headwater.v1.AffiliateService.CountAffiliates:input_type -> headwater.v1.CountAffiliatesRequest
-	15, // 15: headwater.v1.AffiliateService.UpdateAffiliate:input_type -> headwater.v1.UpdateAffiliateRequest
-	16, // 16: headwater.v1.AffiliateService.ApproveAffiliate:input_type -> headwater.v1.ApproveAffiliateRequest
-	17, // 17: headwater.v1.AffiliateService.RejectAffiliate:input_type -> headwater.v1.RejectAffiliateRequest
-	18, // 18: headwater.v1.AffiliateService.DeactivateAffiliate:input_type -> headwater.v1.DeactivateAffiliateRequest
-	19, // 19: headwater.v1.AffiliateService.RotateAffiliateToken:input_type -> headwater.v1.RotateAffiliateTokenRequest
-	20, // 20: headwater.v1.AffiliateService.EraseAffiliate:input_type -> headwater.v1.EraseAffiliateRequest
-	21, // 21: headwater.v1.AffiliateService.BatchChangeAffiliates:input_type -> headwater.v1.BatchChangeAffiliatesRequest
-	22, // 22: headwater.v1.AffiliateService.EnrollAffiliate:input_type -> headwater.v1.EnrollAffiliateRequest
-	23, // 23: headwater.v1.AffiliateService.GetEnrollment:input_type -> headwater.v1.GetEnrollmentRequest
-	24, // 24: headwater.v1.AffiliateService.ListEnrollments:input_type -> headwater.v1.ListEnrollmentsRequest
-	25, // 25: headwater.v1.AffiliateService.UpdateEnrollment:input_type -> headwater.v1.UpdateEnrollmentRequest
-	26, // 26: headwater.v1.AffiliateService.EndEnrollment:input_type -> headwater.v1.EndEnrollmentRequest
-	27, // 27: headwater.v1.AffiliateService.CreateLink:input_type -> headwater.v1.CreateLinkRequest
-	28, // 28: headwater.v1.AffiliateService.GetLink:input_type -> headwater.v1.GetLinkRequest
-	29, // 29: headwater.v1.AffiliateService.ListLinks:input_type -> headwater.v1.ListLinksRequest
-	30, // 30: headwater.v1.AffiliateService.UpdateLink:input_type -> headwater.v1.UpdateLinkRequest
-	31, // 31: headwater.v1.AffiliateService.RevokeLink:input_type -> headwater.v1.RevokeLinkRequest
-	32, // 32: headwater.v1.AffiliateService.AssignCoupon:input_type -> headwater.v1.AssignCouponRequest
-	33, // 33: headwater.v1.AffiliateService.GetCoupon:input_type -> headwater.v1.GetCouponRequest
-	34, // 34: headwater.v1.AffiliateService.ListCoupons:input_type -> headwater.v1.ListCouponsRequest
-	35, // 35: headwater.v1.AffiliateService.UpdateCoupon:input_type -> headwater.v1.UpdateCouponRequest
-	36, // 36: headwater.v1.AffiliateService.ValidateCoupon:input_type -> headwater.v1.ValidateCouponRequest
-	37, // 37: headwater.v1.AffiliateService.RemoveCoupon:input_type -> headwater.v1.RemoveCouponRequest
-	38, // 38: headwater.v1.AffiliateService.CreateOffer:input_type -> headwater.v1.CreateOfferRequest
-	39, // 39: headwater.v1.AffiliateService.GetOffer:input_type -> headwater.v1.GetOfferRequest
-	40, // 40: headwater.v1.AffiliateService.ListOffers:input_type -> headwater.v1.ListOffersRequest
-	41, // 41: headwater.v1.AffiliateService.UpdateOffer:input_type -> headwater.v1.UpdateOfferRequest
-	42, // 42: headwater.v1.AffiliateService.ClaimOffer:input_type -> headwater.v1.ClaimOfferRequest
-	43, // 43: headwater.v1.AffiliateService.ArchiveOffer:input_type -> headwater.v1.ArchiveOfferRequest
-	44, // 44: headwater.v1.AffiliateService.CreateProgram:output_type -> headwater.v1.CreateProgramResponse
-	45, // 45: headwater.v1.AffiliateService.GetProgram:output_type -> headwater.v1.GetProgramResponse
-	46, // 46: headwater.v1.AffiliateService.ListPrograms:output_type -> headwater.v1.ListProgramsResponse
-	47, // 47: headwater.v1.AffiliateService.UpdateProgram:output_type -> headwater.v1.UpdateProgramResponse
-	48, // 48: headwater.v1.AffiliateService.ArchiveProgram:output_type -> headwater.v1.ArchiveProgramResponse
-	49, // 49: headwater.v1.AffiliateService.CreateItem:output_type -> headwater.v1.CreateItemResponse
-	50, // 50: headwater.v1.AffiliateService.GetItem:output_type -> headwater.v1.GetItemResponse
-	51, // 51: headwater.v1.AffiliateService.ListItems:output_type -> headwater.v1.ListItemsResponse
-	52, // 52: headwater.v1.AffiliateService.UpdateItem:output_type -> headwater.v1.UpdateItemResponse
-	53, // 53: headwater.v1.AffiliateService.ArchiveItem:output_type -> headwater.v1.ArchiveItemResponse
-	54, // 54: headwater.v1.AffiliateService.CreateAffiliate:output_type -> headwater.v1.CreateAffiliateResponse
-	55, // 55: headwater.v1.AffiliateService.GetAffiliate:output_type -> headwater.v1.GetAffiliateResponse
-	56, // 56: headwater.v1.AffiliateService.ListAffiliates:output_type -> headwater.v1.ListAffiliatesResponse
-	57, // 57: headwater.v1.AffiliateService.SearchAffiliates:output_type -> headwater.v1.SearchAffiliatesResponse
-	58, // 58: headwater.v1.AffiliateService.CountAffiliates:output_type -> headwater.v1.CountAffiliatesResponse
-	59, // 59: headwater.v1.AffiliateService.UpdateAffiliate:output_type -> headwater.v1.UpdateAffiliateResponse
-	60, // 60: headwater.v1.AffiliateService.ApproveAffiliate:output_type -> headwater.v1.ApproveAffiliateResponse
-	61, // 61: headwater.v1.AffiliateService.RejectAffiliate:output_type -> headwater.v1.RejectAffiliateResponse
-	62, // 62: headwater.v1.AffiliateService.DeactivateAffiliate:output_type -> headwater.v1.DeactivateAffiliateResponse
-	63, // 63: headwater.v1.AffiliateService.RotateAffiliateToken:output_type -> headwater.v1.RotateAffiliateTokenResponse
-	64, // 64: headwater.v1.AffiliateService.EraseAffiliate:output_type -> headwater.v1.EraseAffiliateResponse
-	65, // 65: headwater.v1.AffiliateService.BatchChangeAffiliates:output_type -> headwater.v1.BatchChangeAffiliatesResponse
-	66, // 66: headwater.v1.AffiliateService.EnrollAffiliate:output_type -> headwater.v1.EnrollAffiliateResponse
-	67, // 67: headwater.v1.AffiliateService.GetEnrollment:output_type -> headwater.v1.GetEnrollmentResponse
-	68, // 68: headwater.v1.AffiliateService.ListEnrollments:output_type -> headwater.v1.ListEnrollmentsResponse
-	69, // 69: headwater.v1.AffiliateService.UpdateEnrollment:output_type -> headwater.v1.UpdateEnrollmentResponse
-	70, // 70: headwater.v1.AffiliateService.EndEnrollment:output_type -> headwater.v1.EndEnrollmentResponse
-	71, // 71: headwater.v1.AffiliateService.CreateLink:output_type -> headwater.v1.CreateLinkResponse
-	72, // 72: headwater.v1.AffiliateService.GetLink:output_type -> headwater.v1.GetLinkResponse
-	73, // 73: headwater.v1.AffiliateService.ListLinks:output_type -> headwater.v1.ListLinksResponse
-	74, // 74: headwater.v1.AffiliateService.UpdateLink:output_type -> headwater.v1.UpdateLinkResponse
-	75, // 75: headwater.v1.AffiliateService.RevokeLink:output_type -> headwater.v1.RevokeLinkResponse
-	76, // 76: headwater.v1.AffiliateService.AssignCoupon:output_type -> headwater.v1.AssignCouponResponse
-	77, // 77: headwater.v1.AffiliateService.GetCoupon:output_type -> headwater.v1.GetCouponResponse
-	78, // 78: headwater.v1.AffiliateService.ListCoupons:output_type -> headwater.v1.ListCouponsResponse
-	79, // 79: headwater.v1.AffiliateService.UpdateCoupon:output_type -> headwater.v1.UpdateCouponResponse
-	80, // 80: headwater.v1.AffiliateService.ValidateCoupon:output_type -> headwater.v1.ValidateCouponResponse
-	81, // 81: headwater.v1.AffiliateService.RemoveCoupon:output_type -> headwater.v1.RemoveCouponResponse
-	82, // 82: headwater.v1.AffiliateService.CreateOffer:output_type -> headwater.v1.CreateOfferResponse
-	83, // 83: headwater.v1.AffiliateService.GetOffer:output_type -> headwater.v1.GetOfferResponse
-	84, // 84: headwater.v1.AffiliateService.ListOffers:output_type -> headwater.v1.ListOffersResponse
-	85, // 85: headwater.v1.AffiliateService.UpdateOffer:output_type -> headwater.v1.UpdateOfferResponse
-	86, // 86: headwater.v1.AffiliateService.ClaimOffer:output_type -> headwater.v1.ClaimOfferResponse
-	87, // 87: headwater.v1.AffiliateService.ArchiveOffer:output_type -> headwater.v1.ArchiveOfferResponse
-	44, // [44:88] is the sub-list for method output_type
-	0,  // [0:44] is the sub-list for method input_type
-	0,  // [0:0] is the sub-list for extension type_name
-	0,  // [0:0] is the sub-list for extension extendee
-	0,  // [0:0] is the sub-list for field type_name
+	0,   // 0: headwater.v1.AffiliateService.CreateProgram:input_type -> headwater.v1.CreateProgramRequest
+	1,   // 1: headwater.v1.AffiliateService.GetProgram:input_type -> headwater.v1.GetProgramRequest
+	2,   // 2: headwater.v1.AffiliateService.ListPrograms:input_type -> headwater.v1.ListProgramsRequest
+	3,   // 3: headwater.v1.AffiliateService.UpdateProgram:input_type -> headwater.v1.UpdateProgramRequest
+	4,   // 4: headwater.v1.AffiliateService.ArchiveProgram:input_type -> headwater.v1.ArchiveProgramRequest
+	5,   // 5: headwater.v1.AffiliateService.CreateItem:input_type -> headwater.v1.CreateItemRequest
+	6,   // 6: headwater.v1.AffiliateService.GetItem:input_type -> headwater.v1.GetItemRequest
+	7,   // 7: headwater.v1.AffiliateService.ListItems:input_type -> headwater.v1.ListItemsRequest
+	8,   // 8: headwater.v1.AffiliateService.UpdateItem:input_type -> headwater.v1.UpdateItemRequest
+	9,   // 9: headwater.v1.AffiliateService.ArchiveItem:input_type -> headwater.v1.ArchiveItemRequest
+	10,  // 10: headwater.v1.AffiliateService.CreateAffiliate:input_type -> headwater.v1.CreateAffiliateRequest
+	11,  // 11: headwater.v1.AffiliateService.GetAffiliate:input_type -> headwater.v1.GetAffiliateRequest
+	12,  // 12: headwater.v1.AffiliateService.ListAffiliates:input_type -> headwater.v1.ListAffiliatesRequest
+	13,  // 13: headwater.v1.AffiliateService.SearchAffiliates:input_type -> headwater.v1.SearchAffiliatesRequest
+	14,  // 14: headwater.v1.AffiliateService.CountAffiliates:input_type -> headwater.v1.CountAffiliatesRequest
+	15,  // 15: headwater.v1.AffiliateService.UpdateAffiliate:input_type -> headwater.v1.UpdateAffiliateRequest
+	16,  // 16: headwater.v1.AffiliateService.ApproveAffiliate:input_type -> headwater.v1.ApproveAffiliateRequest
+	17,  // 17: headwater.v1.AffiliateService.RejectAffiliate:input_type -> headwater.v1.RejectAffiliateRequest
+	18,  // 18: headwater.v1.AffiliateService.DeactivateAffiliate:input_type -> headwater.v1.DeactivateAffiliateRequest
+	19,  // 19: headwater.v1.AffiliateService.RotateAffiliateToken:input_type -> headwater.v1.RotateAffiliateTokenRequest
+	20,  // 20: headwater.v1.AffiliateService.EraseAffiliate:input_type -> headwater.v1.EraseAffiliateRequest
+	21,  // 21: headwater.v1.AffiliateService.SetUpline:input_type -> headwater.v1.SetUplineRequest
+	22,  // 22: headwater.v1.AffiliateService.CreateAffiliateGroup:input_type -> headwater.v1.CreateAffiliateGroupRequest
+	23,  // 23: headwater.v1.AffiliateService.GetAffiliateGroup:input_type -> headwater.v1.GetAffiliateGroupRequest
+	24,  // 24: headwater.v1.AffiliateService.ListAffiliateGroups:input_type -> headwater.v1.ListAffiliateGroupsRequest
+	25,  // 25: headwater.v1.AffiliateService.UpdateAffiliateGroup:input_type -> headwater.v1.UpdateAffiliateGroupRequest
+	26,  // 26: headwater.v1.AffiliateService.ArchiveAffiliateGroup:input_type -> headwater.v1.ArchiveAffiliateGroupRequest
+	27,  // 27: headwater.v1.AffiliateService.BatchChangeAffiliates:input_type -> headwater.v1.BatchChangeAffiliatesRequest
+	28,  // 28: headwater.v1.AffiliateService.EnrollAffiliate:input_type -> headwater.v1.EnrollAffiliateRequest
+	29,  // 29: headwater.v1.AffiliateService.GetEnrollment:input_type -> headwater.v1.GetEnrollmentRequest
+	30,  // 30: headwater.v1.AffiliateService.ListEnrollments:input_type -> headwater.v1.ListEnrollmentsRequest
+	31,  // 31: headwater.v1.AffiliateService.UpdateEnrollment:input_type -> headwater.v1.UpdateEnrollmentRequest
+	32,  // 32: headwater.v1.AffiliateService.EndEnrollment:input_type -> headwater.v1.EndEnrollmentRequest
+	33,  // 33: headwater.v1.AffiliateService.MoveEnrollment:input_type -> headwater.v1.MoveEnrollmentRequest
+	34,  // 34: headwater.v1.AffiliateService.AcceptAgreement:input_type -> headwater.v1.AcceptAgreementRequest
+	35,  // 35: headwater.v1.AffiliateService.CreateLink:input_type -> headwater.v1.CreateLinkRequest
+	36,  // 36: headwater.v1.AffiliateService.GetLink:input_type -> headwater.v1.GetLinkRequest
+	37,  // 37: headwater.v1.AffiliateService.ListLinks:input_type -> headwater.v1.ListLinksRequest
+	38,  // 38: headwater.v1.AffiliateService.UpdateLink:input_type -> headwater.v1.UpdateLinkRequest
+	39,  // 39: headwater.v1.AffiliateService.RevokeLink:input_type -> headwater.v1.RevokeLinkRequest
+	40,  // 40: headwater.v1.AffiliateService.AssignCoupon:input_type -> headwater.v1.AssignCouponRequest
+	41,  // 41: headwater.v1.AffiliateService.GetCoupon:input_type -> headwater.v1.GetCouponRequest
+	42,  // 42: headwater.v1.AffiliateService.ListCoupons:input_type -> headwater.v1.ListCouponsRequest
+	43,  // 43: headwater.v1.AffiliateService.UpdateCoupon:input_type -> headwater.v1.UpdateCouponRequest
+	44,  // 44: headwater.v1.AffiliateService.ValidateCoupon:input_type -> headwater.v1.ValidateCouponRequest
+	45,  // 45: headwater.v1.AffiliateService.RemoveCoupon:input_type -> headwater.v1.RemoveCouponRequest
+	46,  // 46: headwater.v1.AffiliateService.CreateOffer:input_type -> headwater.v1.CreateOfferRequest
+	47,  // 47: headwater.v1.AffiliateService.GetOffer:input_type -> headwater.v1.GetOfferRequest
+	48,  // 48: headwater.v1.AffiliateService.ListOffers:input_type -> headwater.v1.ListOffersRequest
+	49,  // 49: headwater.v1.AffiliateService.UpdateOffer:input_type -> headwater.v1.UpdateOfferRequest
+	50,  // 50: headwater.v1.AffiliateService.ClaimOffer:input_type -> headwater.v1.ClaimOfferRequest
+	51,  // 51: headwater.v1.AffiliateService.ArchiveOffer:input_type -> headwater.v1.ArchiveOfferRequest
+	52,  // 52: headwater.v1.AffiliateService.CreateProgram:output_type -> headwater.v1.CreateProgramResponse
+	53,  // 53: headwater.v1.AffiliateService.GetProgram:output_type -> headwater.v1.GetProgramResponse
+	54,  // 54: headwater.v1.AffiliateService.ListPrograms:output_type -> headwater.v1.ListProgramsResponse
+	55,  // 55: headwater.v1.AffiliateService.UpdateProgram:output_type -> headwater.v1.UpdateProgramResponse
+	56,  // 56: headwater.v1.AffiliateService.ArchiveProgram:output_type -> headwater.v1.ArchiveProgramResponse
+	57,  // 57: headwater.v1.AffiliateService.CreateItem:output_type -> headwater.v1.CreateItemResponse
+	58,  // 58: headwater.v1.AffiliateService.GetItem:output_type -> headwater.v1.GetItemResponse
+	59,  // 59: headwater.v1.AffiliateService.ListItems:output_type -> headwater.v1.ListItemsResponse
+	60,  // 60: headwater.v1.AffiliateService.UpdateItem:output_type -> headwater.v1.UpdateItemResponse
+	61,  // 61: headwater.v1.AffiliateService.ArchiveItem:output_type -> headwater.v1.ArchiveItemResponse
+	62,  // 62: headwater.v1.AffiliateService.CreateAffiliate:output_type -> headwater.v1.CreateAffiliateResponse
+	63,  // 63: headwater.v1.AffiliateService.GetAffiliate:output_type -> headwater.v1.GetAffiliateResponse
+	64,  // 64: headwater.v1.AffiliateService.ListAffiliates:output_type -> headwater.v1.ListAffiliatesResponse
+	65,  // 65: headwater.v1.AffiliateService.SearchAffiliates:output_type -> headwater.v1.SearchAffiliatesResponse
+	66,  // 66: headwater.v1.AffiliateService.CountAffiliates:output_type -> headwater.v1.CountAffiliatesResponse
+	67,  // 67: headwater.v1.AffiliateService.UpdateAffiliate:output_type -> headwater.v1.UpdateAffiliateResponse
+	68,  // 68: headwater.v1.AffiliateService.ApproveAffiliate:output_type -> headwater.v1.ApproveAffiliateResponse
+	69,  // 69: headwater.v1.AffiliateService.RejectAffiliate:output_type -> headwater.v1.RejectAffiliateResponse
+	70,  // 70: headwater.v1.AffiliateService.DeactivateAffiliate:output_type -> headwater.v1.DeactivateAffiliateResponse
+	71,  // 71: headwater.v1.AffiliateService.RotateAffiliateToken:output_type -> headwater.v1.RotateAffiliateTokenResponse
+	72,  // 72: headwater.v1.AffiliateService.EraseAffiliate:output_type -> headwater.v1.EraseAffiliateResponse
+	73,  // 73: headwater.v1.AffiliateService.SetUpline:output_type -> headwater.v1.SetUplineResponse
+	74,  // 74: headwater.v1.AffiliateService.CreateAffiliateGroup:output_type -> headwater.v1.CreateAffiliateGroupResponse
+	75,  // 75: headwater.v1.AffiliateService.GetAffiliateGroup:output_type -> headwater.v1.GetAffiliateGroupResponse
+	76,  // 76: headwater.v1.AffiliateService.ListAffiliateGroups:output_type -> headwater.v1.ListAffiliateGroupsResponse
+	77,  // 77: headwater.v1.AffiliateService.UpdateAffiliateGroup:output_type -> headwater.v1.UpdateAffiliateGroupResponse
+	78,  // 78: headwater.v1.AffiliateService.ArchiveAffiliateGroup:output_type -> headwater.v1.ArchiveAffiliateGroupResponse
+	79,  // 79: headwater.v1.AffiliateService.BatchChangeAffiliates:output_type -> headwater.v1.BatchChangeAffiliatesResponse
+	80,  // 80: headwater.v1.AffiliateService.EnrollAffiliate:output_type -> headwater.v1.EnrollAffiliateResponse
+	81,  // 81: headwater.v1.AffiliateService.GetEnrollment:output_type -> headwater.v1.GetEnrollmentResponse
+	82,  // 82: headwater.v1.AffiliateService.ListEnrollments:output_type -> headwater.v1.ListEnrollmentsResponse
+	83,  // 83: headwater.v1.AffiliateService.UpdateEnrollment:output_type -> headwater.v1.UpdateEnrollmentResponse
+	84,  // 84: headwater.v1.AffiliateService.EndEnrollment:output_type -> headwater.v1.EndEnrollmentResponse
+	85,  // 85: headwater.v1.AffiliateService.MoveEnrollment:output_type -> headwater.v1.MoveEnrollmentResponse
+	86,  // 86: headwater.v1.AffiliateService.AcceptAgreement:output_type -> headwater.v1.AcceptAgreementResponse
+	87,  // 87: headwater.v1.AffiliateService.CreateLink:output_type -> headwater.v1.CreateLinkResponse
+	88,  // 88: headwater.v1.AffiliateService.GetLink:output_type -> headwater.v1.GetLinkResponse
+	89,  // 89: headwater.v1.AffiliateService.ListLinks:output_type -> headwater.v1.ListLinksResponse
+	90,  // 90: headwater.v1.AffiliateService.UpdateLink:output_type -> headwater.v1.UpdateLinkResponse
+	91,  // 91: headwater.v1.AffiliateService.RevokeLink:output_type -> headwater.v1.RevokeLinkResponse
+	92,  // 92: headwater.v1.AffiliateService.AssignCoupon:output_type -> headwater.v1.AssignCouponResponse
+	93,  // 93: headwater.v1.AffiliateService.GetCoupon:output_type -> headwater.v1.GetCouponResponse
+	94,  // 94: headwater.v1.AffiliateService.ListCoupons:output_type -> headwater.v1.ListCouponsResponse
+	95,  // 95: headwater.v1.AffiliateService.UpdateCoupon:output_type -> headwater.v1.UpdateCouponResponse
+	96,  // 96: headwater.v1.AffiliateService.ValidateCoupon:output_type -> headwater.v1.ValidateCouponResponse
+	97,  // 97: headwater.v1.AffiliateService.RemoveCoupon:output_type -> headwater.v1.RemoveCouponResponse
+	98,  // 98: headwater.v1.AffiliateService.CreateOffer:output_type -> headwater.v1.CreateOfferResponse
+	99,  // 99: headwater.v1.AffiliateService.GetOffer:output_type -> headwater.v1.GetOfferResponse
+	100, // 100: headwater.v1.AffiliateService.ListOffers:output_type -> headwater.v1.ListOffersResponse
+	101, // 101: headwater.v1.AffiliateService.UpdateOffer:output_type -> headwater.v1.UpdateOfferResponse
+	102, // 102: headwater.v1.AffiliateService.ClaimOffer:output_type -> headwater.v1.ClaimOfferResponse
+	103, // 103: headwater.v1.AffiliateService.ArchiveOffer:output_type -> headwater.v1.ArchiveOfferResponse
+	52,  // [52:104] is the sub-list for method output_type
+	0,   // [0:52] is the sub-list for method input_type
+	0,   // [0:0] is the sub-list for extension type_name
+	0,   // [0:0] is the sub-list for extension extendee
+	0,   // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_service_proto_init() }
@@ -275,6 +315,7 @@ func file_headwater_v1_affiliate_service_proto_init() {
 	}
 	file_headwater_v1_affiliate_proto_init()
 	file_headwater_v1_affiliate_batch_proto_init()
+	file_headwater_v1_affiliate_group_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
 	file_headwater_v1_item_proto_init()

@@ -42,12 +42,20 @@ const (
 	AffiliateService_DeactivateAffiliate_FullMethodName   = "/headwater.v1.AffiliateService/DeactivateAffiliate"
 	AffiliateService_RotateAffiliateToken_FullMethodName  = "/headwater.v1.AffiliateService/RotateAffiliateToken"
 	AffiliateService_EraseAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/EraseAffiliate"
+	AffiliateService_SetUpline_FullMethodName             = "/headwater.v1.AffiliateService/SetUpline"
+	AffiliateService_CreateAffiliateGroup_FullMethodName  = "/headwater.v1.AffiliateService/CreateAffiliateGroup"
+	AffiliateService_GetAffiliateGroup_FullMethodName     = "/headwater.v1.AffiliateService/GetAffiliateGroup"
+	AffiliateService_ListAffiliateGroups_FullMethodName   = "/headwater.v1.AffiliateService/ListAffiliateGroups"
+	AffiliateService_UpdateAffiliateGroup_FullMethodName  = "/headwater.v1.AffiliateService/UpdateAffiliateGroup"
+	AffiliateService_ArchiveAffiliateGroup_FullMethodName = "/headwater.v1.AffiliateService/ArchiveAffiliateGroup"
 	AffiliateService_BatchChangeAffiliates_FullMethodName = "/headwater.v1.AffiliateService/BatchChangeAffiliates"
 	AffiliateService_EnrollAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/EnrollAffiliate"
 	AffiliateService_GetEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/GetEnrollment"
 	AffiliateService_ListEnrollments_FullMethodName       = "/headwater.v1.AffiliateService/ListEnrollments"
 	AffiliateService_UpdateEnrollment_FullMethodName      = "/headwater.v1.AffiliateService/UpdateEnrollment"
 	AffiliateService_EndEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/EndEnrollment"
+	AffiliateService_MoveEnrollment_FullMethodName        = "/headwater.v1.AffiliateService/MoveEnrollment"
+	AffiliateService_AcceptAgreement_FullMethodName       = "/headwater.v1.AffiliateService/AcceptAgreement"
 	AffiliateService_CreateLink_FullMethodName            = "/headwater.v1.AffiliateService/CreateLink"
 	AffiliateService_GetLink_FullMethodName               = "/headwater.v1.AffiliateService/GetLink"
 	AffiliateService_ListLinks_FullMethodName             = "/headwater.v1.AffiliateService/ListLinks"
@@ -109,7 +117,7 @@ type AffiliateServiceClient interface {
 	// Creates an affiliate and enrolls it in a program.
 	// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
 	// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-	// reason PROGRAM_ARCHIVED.
+	// reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
 	CreateAffiliate(ctx context.Context, in *CreateAffiliateRequest, opts ...grpc.CallOption) (*CreateAffiliateResponse, error)
 	// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
 	GetAffiliate(ctx context.Context, in *GetAffiliateRequest, opts ...grpc.CallOption) (*GetAffiliateResponse, error)
@@ -149,7 +157,29 @@ type AffiliateServiceClient interface {
 	// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
 	EraseAffiliate(ctx context.Context, in *EraseAffiliateRequest, opts ...grpc.CallOption) (*EraseAffiliateResponse, error)
-	// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+	// Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+	// former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+	// lists those that an affiliate has brought.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+	// upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+	SetUpline(ctx context.Context, in *SetUplineRequest, opts ...grpc.CallOption) (*SetUplineResponse, error)
+	// Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+	// Errors: ALREADY_EXISTS when an active group has the name.
+	CreateAffiliateGroup(ctx context.Context, in *CreateAffiliateGroupRequest, opts ...grpc.CallOption) (*CreateAffiliateGroupResponse, error)
+	// Returns a group, active or archived.
+	// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+	GetAffiliateGroup(ctx context.Context, in *GetAffiliateGroupRequest, opts ...grpc.CallOption) (*GetAffiliateGroupResponse, error)
+	// Lists groups, including archived ones.
+	ListAffiliateGroups(ctx context.Context, in *ListAffiliateGroupsRequest, opts ...grpc.CallOption) (*ListAffiliateGroupsResponse, error)
+	// Renames a group, or changes its note.
+	// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+	// with reason AFFILIATE_GROUP_ARCHIVED.
+	UpdateAffiliateGroup(ctx context.Context, in *UpdateAffiliateGroupRequest, opts ...grpc.CallOption) (*UpdateAffiliateGroupResponse, error)
+	// Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+	// group changes nothing.
+	// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+	ArchiveAffiliateGroup(ctx context.Context, in *ArchiveAffiliateGroupRequest, opts ...grpc.CallOption) (*ArchiveAffiliateGroupResponse, error)
+	// Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
 	// change that is refused does not affect the others. They may be committed in several transactions.
 	// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
 	BatchChangeAffiliates(ctx context.Context, in *BatchChangeAffiliatesRequest, opts ...grpc.CallOption) (*BatchChangeAffiliatesResponse, error)
@@ -157,8 +187,8 @@ type AffiliateServiceClient interface {
 	// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
 	// request.
 	// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-	// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-	// COUPON_LIMIT.
+	// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+	// PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
 	EnrollAffiliate(ctx context.Context, in *EnrollAffiliateRequest, opts ...grpc.CallOption) (*EnrollAffiliateResponse, error)
 	// Returns an enrollment, active or ended.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
@@ -171,9 +201,20 @@ type AffiliateServiceClient interface {
 	// ENROLLMENT_ENDED.
 	UpdateEnrollment(ctx context.Context, in *UpdateEnrollmentRequest, opts ...grpc.CallOption) (*UpdateEnrollmentResponse, error)
 	// Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-	// Ending an ended enrollment changes nothing.
+	// Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
 	EndEnrollment(ctx context.Context, in *EndEnrollmentRequest, opts ...grpc.CallOption) (*EndEnrollmentResponse, error)
+	// Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+	// and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+	// stay. What happened before, rewards and balances stay as they are.
+	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+	// PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+	// taken.
+	MoveEnrollment(ctx context.Context, in *MoveEnrollmentRequest, opts ...grpc.CallOption) (*MoveEnrollmentResponse, error)
+	// Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+	// from now on. Accepting the same version again changes nothing.
+	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
+	AcceptAgreement(ctx context.Context, in *AcceptAgreementRequest, opts ...grpc.CallOption) (*AcceptAgreementResponse, error)
 	// Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS when the code is or was a link or ref_id of the account;
 	// FAILED_PRECONDITION with reason ENROLLMENT_ENDED.
@@ -451,6 +492,66 @@ func (c *affiliateServiceClient) EraseAffiliate(ctx context.Context, in *EraseAf
 	return out, nil
 }
 
+func (c *affiliateServiceClient) SetUpline(ctx context.Context, in *SetUplineRequest, opts ...grpc.CallOption) (*SetUplineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetUplineResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_SetUpline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) CreateAffiliateGroup(ctx context.Context, in *CreateAffiliateGroupRequest, opts ...grpc.CallOption) (*CreateAffiliateGroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateAffiliateGroupResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_CreateAffiliateGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) GetAffiliateGroup(ctx context.Context, in *GetAffiliateGroupRequest, opts ...grpc.CallOption) (*GetAffiliateGroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAffiliateGroupResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_GetAffiliateGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) ListAffiliateGroups(ctx context.Context, in *ListAffiliateGroupsRequest, opts ...grpc.CallOption) (*ListAffiliateGroupsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAffiliateGroupsResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_ListAffiliateGroups_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) UpdateAffiliateGroup(ctx context.Context, in *UpdateAffiliateGroupRequest, opts ...grpc.CallOption) (*UpdateAffiliateGroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateAffiliateGroupResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_UpdateAffiliateGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) ArchiveAffiliateGroup(ctx context.Context, in *ArchiveAffiliateGroupRequest, opts ...grpc.CallOption) (*ArchiveAffiliateGroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ArchiveAffiliateGroupResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_ArchiveAffiliateGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *affiliateServiceClient) BatchChangeAffiliates(ctx context.Context, in *BatchChangeAffiliatesRequest, opts ...grpc.CallOption) (*BatchChangeAffiliatesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchChangeAffiliatesResponse)
@@ -505,6 +606,26 @@ func (c *affiliateServiceClient) EndEnrollment(ctx context.Context, in *EndEnrol
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EndEnrollmentResponse)
 	err := c.cc.Invoke(ctx, AffiliateService_EndEnrollment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) MoveEnrollment(ctx context.Context, in *MoveEnrollmentRequest, opts ...grpc.CallOption) (*MoveEnrollmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveEnrollmentResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_MoveEnrollment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) AcceptAgreement(ctx context.Context, in *AcceptAgreementRequest, opts ...grpc.CallOption) (*AcceptAgreementResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AcceptAgreementResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_AcceptAgreement_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -723,7 +844,7 @@ type AffiliateServiceServer interface {
 	// Creates an affiliate and enrolls it in a program.
 	// Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
 	// PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-	// reason PROGRAM_ARCHIVED.
+	// reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
 	CreateAffiliate(context.Context, *CreateAffiliateRequest) (*CreateAffiliateResponse, error)
 	// Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances.
 	GetAffiliate(context.Context, *GetAffiliateRequest) (*GetAffiliateResponse, error)
@@ -763,7 +884,29 @@ type AffiliateServiceServer interface {
 	// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
 	EraseAffiliate(context.Context, *EraseAffiliateRequest) (*EraseAffiliateResponse, error)
-	// Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+	// Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+	// former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+	// lists those that an affiliate has brought.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+	// upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+	SetUpline(context.Context, *SetUplineRequest) (*SetUplineResponse, error)
+	// Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+	// Errors: ALREADY_EXISTS when an active group has the name.
+	CreateAffiliateGroup(context.Context, *CreateAffiliateGroupRequest) (*CreateAffiliateGroupResponse, error)
+	// Returns a group, active or archived.
+	// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+	GetAffiliateGroup(context.Context, *GetAffiliateGroupRequest) (*GetAffiliateGroupResponse, error)
+	// Lists groups, including archived ones.
+	ListAffiliateGroups(context.Context, *ListAffiliateGroupsRequest) (*ListAffiliateGroupsResponse, error)
+	// Renames a group, or changes its note.
+	// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+	// with reason AFFILIATE_GROUP_ARCHIVED.
+	UpdateAffiliateGroup(context.Context, *UpdateAffiliateGroupRequest) (*UpdateAffiliateGroupResponse, error)
+	// Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+	// group changes nothing.
+	// Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+	ArchiveAffiliateGroup(context.Context, *ArchiveAffiliateGroupRequest) (*ArchiveAffiliateGroupResponse, error)
+	// Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
 	// change that is refused does not affect the others. They may be committed in several transactions.
 	// Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
 	BatchChangeAffiliates(context.Context, *BatchChangeAffiliatesRequest) (*BatchChangeAffiliatesResponse, error)
@@ -771,8 +914,8 @@ type AffiliateServiceServer interface {
 	// enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
 	// request.
 	// Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-	// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-	// COUPON_LIMIT.
+	// NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+	// PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
 	EnrollAffiliate(context.Context, *EnrollAffiliateRequest) (*EnrollAffiliateResponse, error)
 	// Returns an enrollment, active or ended.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
@@ -785,9 +928,20 @@ type AffiliateServiceServer interface {
 	// ENROLLMENT_ENDED.
 	UpdateEnrollment(context.Context, *UpdateEnrollmentRequest) (*UpdateEnrollmentResponse, error)
 	// Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-	// Ending an ended enrollment changes nothing.
+	// Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
 	EndEnrollment(context.Context, *EndEnrollmentRequest) (*EndEnrollmentResponse, error)
+	// Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+	// and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+	// stay. What happened before, rewards and balances stay as they are.
+	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+	// PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+	// taken.
+	MoveEnrollment(context.Context, *MoveEnrollmentRequest) (*MoveEnrollmentResponse, error)
+	// Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+	// from now on. Accepting the same version again changes nothing.
+	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
+	AcceptAgreement(context.Context, *AcceptAgreementRequest) (*AcceptAgreementResponse, error)
 	// Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS when the code is or was a link or ref_id of the account;
 	// FAILED_PRECONDITION with reason ENROLLMENT_ENDED.
@@ -918,6 +1072,24 @@ func (UnimplementedAffiliateServiceServer) RotateAffiliateToken(context.Context,
 func (UnimplementedAffiliateServiceServer) EraseAffiliate(context.Context, *EraseAffiliateRequest) (*EraseAffiliateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseAffiliate not implemented")
 }
+func (UnimplementedAffiliateServiceServer) SetUpline(context.Context, *SetUplineRequest) (*SetUplineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetUpline not implemented")
+}
+func (UnimplementedAffiliateServiceServer) CreateAffiliateGroup(context.Context, *CreateAffiliateGroupRequest) (*CreateAffiliateGroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateAffiliateGroup not implemented")
+}
+func (UnimplementedAffiliateServiceServer) GetAffiliateGroup(context.Context, *GetAffiliateGroupRequest) (*GetAffiliateGroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAffiliateGroup not implemented")
+}
+func (UnimplementedAffiliateServiceServer) ListAffiliateGroups(context.Context, *ListAffiliateGroupsRequest) (*ListAffiliateGroupsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAffiliateGroups not implemented")
+}
+func (UnimplementedAffiliateServiceServer) UpdateAffiliateGroup(context.Context, *UpdateAffiliateGroupRequest) (*UpdateAffiliateGroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateAffiliateGroup not implemented")
+}
+func (UnimplementedAffiliateServiceServer) ArchiveAffiliateGroup(context.Context, *ArchiveAffiliateGroupRequest) (*ArchiveAffiliateGroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ArchiveAffiliateGroup not implemented")
+}
 func (UnimplementedAffiliateServiceServer) BatchChangeAffiliates(context.Context, *BatchChangeAffiliatesRequest) (*BatchChangeAffiliatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchChangeAffiliates not implemented")
 }
@@ -935,6 +1107,12 @@ func (UnimplementedAffiliateServiceServer) UpdateEnrollment(context.Context, *Up
 }
 func (UnimplementedAffiliateServiceServer) EndEnrollment(context.Context, *EndEnrollmentRequest) (*EndEnrollmentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EndEnrollment not implemented")
+}
+func (UnimplementedAffiliateServiceServer) MoveEnrollment(context.Context, *MoveEnrollmentRequest) (*MoveEnrollmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveEnrollment not implemented")
+}
+func (UnimplementedAffiliateServiceServer) AcceptAgreement(context.Context, *AcceptAgreementRequest) (*AcceptAgreementResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AcceptAgreement not implemented")
 }
 func (UnimplementedAffiliateServiceServer) CreateLink(context.Context, *CreateLinkRequest) (*CreateLinkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateLink not implemented")
@@ -1386,6 +1564,114 @@ func _AffiliateService_EraseAffiliate_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AffiliateService_SetUpline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetUplineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).SetUpline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_SetUpline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).SetUpline(ctx, req.(*SetUplineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_CreateAffiliateGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateAffiliateGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).CreateAffiliateGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_CreateAffiliateGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).CreateAffiliateGroup(ctx, req.(*CreateAffiliateGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_GetAffiliateGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAffiliateGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).GetAffiliateGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_GetAffiliateGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).GetAffiliateGroup(ctx, req.(*GetAffiliateGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_ListAffiliateGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAffiliateGroupsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).ListAffiliateGroups(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_ListAffiliateGroups_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).ListAffiliateGroups(ctx, req.(*ListAffiliateGroupsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_UpdateAffiliateGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateAffiliateGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).UpdateAffiliateGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_UpdateAffiliateGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).UpdateAffiliateGroup(ctx, req.(*UpdateAffiliateGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_ArchiveAffiliateGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ArchiveAffiliateGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).ArchiveAffiliateGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_ArchiveAffiliateGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).ArchiveAffiliateGroup(ctx, req.(*ArchiveAffiliateGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AffiliateService_BatchChangeAffiliates_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BatchChangeAffiliatesRequest)
 	if err := dec(in); err != nil {
@@ -1490,6 +1776,42 @@ func _AffiliateService_EndEnrollment_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AffiliateServiceServer).EndEnrollment(ctx, req.(*EndEnrollmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_MoveEnrollment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveEnrollmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).MoveEnrollment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_MoveEnrollment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).MoveEnrollment(ctx, req.(*MoveEnrollmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_AcceptAgreement_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AcceptAgreementRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).AcceptAgreement(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_AcceptAgreement_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).AcceptAgreement(ctx, req.(*AcceptAgreementRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1892,6 +2214,30 @@ var AffiliateService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AffiliateService_EraseAffiliate_Handler,
 		},
 		{
+			MethodName: "SetUpline",
+			Handler:    _AffiliateService_SetUpline_Handler,
+		},
+		{
+			MethodName: "CreateAffiliateGroup",
+			Handler:    _AffiliateService_CreateAffiliateGroup_Handler,
+		},
+		{
+			MethodName: "GetAffiliateGroup",
+			Handler:    _AffiliateService_GetAffiliateGroup_Handler,
+		},
+		{
+			MethodName: "ListAffiliateGroups",
+			Handler:    _AffiliateService_ListAffiliateGroups_Handler,
+		},
+		{
+			MethodName: "UpdateAffiliateGroup",
+			Handler:    _AffiliateService_UpdateAffiliateGroup_Handler,
+		},
+		{
+			MethodName: "ArchiveAffiliateGroup",
+			Handler:    _AffiliateService_ArchiveAffiliateGroup_Handler,
+		},
+		{
 			MethodName: "BatchChangeAffiliates",
 			Handler:    _AffiliateService_BatchChangeAffiliates_Handler,
 		},
@@ -1914,6 +2260,14 @@ var AffiliateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EndEnrollment",
 			Handler:    _AffiliateService_EndEnrollment_Handler,
+		},
+		{
+			MethodName: "MoveEnrollment",
+			Handler:    _AffiliateService_MoveEnrollment_Handler,
+		},
+		{
+			MethodName: "AcceptAgreement",
+			Handler:    _AffiliateService_AcceptAgreement_Handler,
 		},
 		{
 			MethodName: "CreateLink",

@@ -46,6 +46,9 @@ const (
 	ApiKeyKind_API_KEY_KIND_PAYOUT ApiKeyKind = 5
 	// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
 	ApiKeyKind_API_KEY_KIND_PUBLISHABLE ApiKeyKind = 6
+	// An invitation: registers one account with RegisterAccount, and does nothing else. It works once, and only while the server's
+	// setting `registration` is not `operator_only`. Operator keys create, list and revoke it. Belongs to no account.
+	ApiKeyKind_API_KEY_KIND_INVITATION ApiKeyKind = 7
 )
 
 // Enum value maps for ApiKeyKind.
@@ -58,6 +61,7 @@ var (
 		4: "API_KEY_KIND_READ",
 		5: "API_KEY_KIND_PAYOUT",
 		6: "API_KEY_KIND_PUBLISHABLE",
+		7: "API_KEY_KIND_INVITATION",
 	}
 	ApiKeyKind_value = map[string]int32{
 		"API_KEY_KIND_UNSPECIFIED":     0,
@@ -67,6 +71,7 @@ var (
 		"API_KEY_KIND_READ":            4,
 		"API_KEY_KIND_PAYOUT":          5,
 		"API_KEY_KIND_PUBLISHABLE":     6,
+		"API_KEY_KIND_INVITATION":      7,
 	}
 )
 
@@ -246,7 +251,8 @@ type CreateApiKeyRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` only, any other call any kind but this.
+	// The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` and `API_KEY_KIND_INVITATION` only, any other
+	// call any kind but these.
 	// Required.
 	Kind ApiKeyKind `protobuf:"varint,2,opt,name=kind,proto3,enum=headwater.v1.ApiKeyKind" json:"kind,omitempty"`
 	// A name for the key, up to 200 characters. Optional.
@@ -1191,7 +1197,7 @@ const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\aapi_key\x18\x01 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x02 \x01(\tR\taccountId\x12'\n" +
-	"\x0fallowed_methods\x18\x03 \x03(\tR\x0eallowedMethods*\xcd\x01\n" +
+	"\x0fallowed_methods\x18\x03 \x03(\tR\x0eallowedMethods*\xea\x01\n" +
 	"\n" +
 	"ApiKeyKind\x12\x1c\n" +
 	"\x18API_KEY_KIND_UNSPECIFIED\x10\x00\x12 \n" +
@@ -1200,7 +1206,8 @@ const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\x15API_KEY_KIND_TRACKING\x10\x03\x12\x15\n" +
 	"\x11API_KEY_KIND_READ\x10\x04\x12\x17\n" +
 	"\x13API_KEY_KIND_PAYOUT\x10\x05\x12\x1c\n" +
-	"\x18API_KEY_KIND_PUBLISHABLE\x10\x06BM\n" +
+	"\x18API_KEY_KIND_PUBLISHABLE\x10\x06\x12\x1b\n" +
+	"\x17API_KEY_KIND_INVITATION\x10\aBM\n" +
 	"\x10dev.headwater.v1B\vApiKeyProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -175,6 +175,14 @@ const (
 	CandidateResult_CANDIDATE_RESULT_OFFER_OVER CandidateResult = 14
 	// The program's terms did not declare the kind of the custom event when it occurred.
 	CandidateResult_CANDIDATE_RESULT_KIND_NOT_DECLARED CandidateResult = 15
+	// The affiliate had not accepted the agreement that the program requires when the conversion occurred.
+	CandidateResult_CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED CandidateResult = 16
+	// The coupon was not yet valid when the conversion occurred.
+	CandidateResult_CANDIDATE_RESULT_COUPON_NOT_YET_VALID CandidateResult = 17
+	// The coupon was no longer valid when the conversion occurred.
+	CandidateResult_CANDIDATE_RESULT_COUPON_EXPIRED CandidateResult = 18
+	// The coupon is for sales of another channel.
+	CandidateResult_CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL CandidateResult = 19
 )
 
 // Enum value maps for CandidateResult.
@@ -196,24 +204,32 @@ var (
 		13: "CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM",
 		14: "CANDIDATE_RESULT_OFFER_OVER",
 		15: "CANDIDATE_RESULT_KIND_NOT_DECLARED",
+		16: "CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED",
+		17: "CANDIDATE_RESULT_COUPON_NOT_YET_VALID",
+		18: "CANDIDATE_RESULT_COUPON_EXPIRED",
+		19: "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
 	}
 	CandidateResult_value = map[string]int32{
-		"CANDIDATE_RESULT_UNSPECIFIED":          0,
-		"CANDIDATE_RESULT_WON":                  1,
-		"CANDIDATE_RESULT_LOWER_PRECEDENCE":     2,
-		"CANDIDATE_RESULT_OTHER_CLICK":          3,
-		"CANDIDATE_RESULT_OUTSIDE_WINDOW":       4,
-		"CANDIDATE_RESULT_ENROLLMENT_ENDED":     5,
-		"CANDIDATE_RESULT_PROGRAM_ARCHIVED":     6,
-		"CANDIDATE_RESULT_LINK_REVOKED":         7,
-		"CANDIDATE_RESULT_COUPON_REMOVED":       8,
-		"CANDIDATE_RESULT_UNKNOWN":              9,
-		"CANDIDATE_RESULT_AFTER_CONVERSION":     10,
-		"CANDIDATE_RESULT_NOT_YET_MADE":         11,
-		"CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE": 12,
-		"CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM": 13,
-		"CANDIDATE_RESULT_OFFER_OVER":           14,
-		"CANDIDATE_RESULT_KIND_NOT_DECLARED":    15,
+		"CANDIDATE_RESULT_UNSPECIFIED":             0,
+		"CANDIDATE_RESULT_WON":                     1,
+		"CANDIDATE_RESULT_LOWER_PRECEDENCE":        2,
+		"CANDIDATE_RESULT_OTHER_CLICK":             3,
+		"CANDIDATE_RESULT_OUTSIDE_WINDOW":          4,
+		"CANDIDATE_RESULT_ENROLLMENT_ENDED":        5,
+		"CANDIDATE_RESULT_PROGRAM_ARCHIVED":        6,
+		"CANDIDATE_RESULT_LINK_REVOKED":            7,
+		"CANDIDATE_RESULT_COUPON_REMOVED":          8,
+		"CANDIDATE_RESULT_UNKNOWN":                 9,
+		"CANDIDATE_RESULT_AFTER_CONVERSION":        10,
+		"CANDIDATE_RESULT_NOT_YET_MADE":            11,
+		"CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE":    12,
+		"CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM":    13,
+		"CANDIDATE_RESULT_OFFER_OVER":              14,
+		"CANDIDATE_RESULT_KIND_NOT_DECLARED":       15,
+		"CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED":  16,
+		"CANDIDATE_RESULT_COUPON_NOT_YET_VALID":    17,
+		"CANDIDATE_RESULT_COUPON_EXPIRED":          18,
+		"CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL": 19,
 	}
 )
 
@@ -575,7 +591,7 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +
 	"\x19ATTRIBUTION_SOURCE_COUPON\x10\x02\x12\x1c\n" +
 	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03\x12\x1d\n" +
-	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\xd8\x04\n" +
+	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\x83\x06\n" +
 	"\x0fCandidateResult\x12 \n" +
 	"\x1cCANDIDATE_RESULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CANDIDATE_RESULT_WON\x10\x01\x12%\n" +
@@ -593,7 +609,11 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"%CANDIDATE_RESULT_AFFILIATE_NOT_ACTIVE\x10\f\x12)\n" +
 	"%CANDIDATE_RESULT_COUPON_OF_OTHER_ITEM\x10\r\x12\x1f\n" +
 	"\x1bCANDIDATE_RESULT_OFFER_OVER\x10\x0e\x12&\n" +
-	"\"CANDIDATE_RESULT_KIND_NOT_DECLARED\x10\x0fBR\n" +
+	"\"CANDIDATE_RESULT_KIND_NOT_DECLARED\x10\x0f\x12+\n" +
+	"'CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED\x10\x10\x12)\n" +
+	"%CANDIDATE_RESULT_COUPON_NOT_YET_VALID\x10\x11\x12#\n" +
+	"\x1fCANDIDATE_RESULT_COUPON_EXPIRED\x10\x12\x12,\n" +
+	"(CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL\x10\x13BR\n" +
 	"\x10dev.headwater.v1B\x10AttributionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

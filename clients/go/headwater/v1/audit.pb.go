@@ -26,7 +26,7 @@ const (
 
 // One call that changed something in the account, and that keys which only record may not make: about settings, keys, programs,
 // affiliates, coupons, rewards and the like. It is written together with its effect, and is never changed or deleted. Calls that were
-// refused, and repeats of a call, have none.
+// refused, and repeats of a call, have none. The events that the call caused have it too (`Event.audit_entry`).
 type AuditEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, `aud_` and 32 hexadecimal digits.
@@ -36,6 +36,7 @@ type AuditEntry struct {
 	// The kind of the calling key.
 	ApiKeyKind ApiKeyKind `protobuf:"varint,3,opt,name=api_key_kind,json=apiKeyKind,proto3,enum=headwater.v1.ApiKeyKind" json:"api_key_kind,omitempty"`
 	// The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it.
+	// Empty in the feed.
 	Address string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
 	// The called method, such as `headwater.v1.AffiliateService/CreateProgram`.
 	CalledMethod string `protobuf:"bytes,5,opt,name=called_method,json=calledMethod,proto3" json:"called_method,omitempty"`

@@ -142,7 +142,7 @@ type RecordClickResponse struct {
 	AffiliateId string `protobuf:"bytes,4,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -351,11 +351,13 @@ func (x *Click) GetSubId() string {
 type ListClicksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-	// holds at most 3 MiB, so it may have fewer entries.
+	// holds at most 3 MiB, so it may have fewer entries. The server reads about 10,000 clicks for a page at most and compares them with
+	// the filter, so a page whose filter leaves most clicks out may have few entries or none. The list goes on as long as there is a
+	// `next_page_token`.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+	// The order of the list, which is the order in which clicks were recorded. Default `LIST_ORDER_OLDEST_FIRST`.
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only clicks through links of this program. Optional.
 	ProgramId string `protobuf:"bytes,4,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
@@ -363,10 +365,10 @@ type ListClicksRequest struct {
 	Affiliate *AffiliateSelector `protobuf:"bytes,5,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// Only clicks through this link. Optional.
 	LinkId string `protobuf:"bytes,6,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
-	// Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
-	// because an index would cost every click more than this list saves: about a second per million.
+	// Only clicks of the visitor with this tracking id. Optional. The server then reads the clicks of this visitor alone.
 	Tid string `protobuf:"bytes,7,opt,name=tid,proto3" json:"tid,omitempty"`
-	// Only clicks that occurred in this interval. Optional.
+	// Only clicks that occurred in this interval. Optional. With `LIST_ORDER_NEWEST_FIRST` the list ends at `start_time` and reads
+	// no click that was recorded more than two days before it.
 	OccurInterval *TimeInterval `protobuf:"bytes,8,opt,name=occur_interval,json=occurInterval,proto3" json:"occur_interval,omitempty"`
 	// Only clicks with exactly this sub-id. Optional.
 	SubId         string `protobuf:"bytes,9,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
@@ -472,7 +474,7 @@ type ListClicksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One page of clicks.
 	Clicks []*Click `protobuf:"bytes,1,rep,name=clicks,proto3" json:"clicks,omitempty"`
-	// The `page_token` of the next page. Empty on the last page.
+	// The `page_token` of the next page. Empty on the last page. A page without clicks may have one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -200,7 +200,7 @@ type Warning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The path of the field, such as `first_name`.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
-	// What is wrong, and what was done with the value. For people to read.
+	// The fault, and what the server did with the value. For people to read.
 	Explanation   string `protobuf:"bytes,2,opt,name=explanation,proto3" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -98,29 +98,45 @@ const (
 	CouponFault_COUPON_FAULT_OFFER_OVER CouponFault = 6
 	// The affiliate is not ACTIVE.
 	CouponFault_COUPON_FAULT_AFFILIATE_NOT_ACTIVE CouponFault = 7
+	// The affiliate has not accepted the agreement that the program requires.
+	CouponFault_COUPON_FAULT_AGREEMENT_NOT_ACCEPTED CouponFault = 8
+	// The coupon's `start_time` has not come.
+	CouponFault_COUPON_FAULT_NOT_YET_VALID CouponFault = 9
+	// The coupon's `end_time` has come.
+	CouponFault_COUPON_FAULT_EXPIRED CouponFault = 10
+	// The coupon is for sales of another channel.
+	CouponFault_COUPON_FAULT_OTHER_CHANNEL CouponFault = 11
 )
 
 // Enum value maps for CouponFault.
 var (
 	CouponFault_name = map[int32]string{
-		0: "COUPON_FAULT_UNSPECIFIED",
-		1: "COUPON_FAULT_UNKNOWN",
-		2: "COUPON_FAULT_REMOVED",
-		3: "COUPON_FAULT_OTHER_ITEM",
-		4: "COUPON_FAULT_PROGRAM_ARCHIVED",
-		5: "COUPON_FAULT_ENROLLMENT_ENDED",
-		6: "COUPON_FAULT_OFFER_OVER",
-		7: "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+		0:  "COUPON_FAULT_UNSPECIFIED",
+		1:  "COUPON_FAULT_UNKNOWN",
+		2:  "COUPON_FAULT_REMOVED",
+		3:  "COUPON_FAULT_OTHER_ITEM",
+		4:  "COUPON_FAULT_PROGRAM_ARCHIVED",
+		5:  "COUPON_FAULT_ENROLLMENT_ENDED",
+		6:  "COUPON_FAULT_OFFER_OVER",
+		7:  "COUPON_FAULT_AFFILIATE_NOT_ACTIVE",
+		8:  "COUPON_FAULT_AGREEMENT_NOT_ACCEPTED",
+		9:  "COUPON_FAULT_NOT_YET_VALID",
+		10: "COUPON_FAULT_EXPIRED",
+		11: "COUPON_FAULT_OTHER_CHANNEL",
 	}
 	CouponFault_value = map[string]int32{
-		"COUPON_FAULT_UNSPECIFIED":          0,
-		"COUPON_FAULT_UNKNOWN":              1,
-		"COUPON_FAULT_REMOVED":              2,
-		"COUPON_FAULT_OTHER_ITEM":           3,
-		"COUPON_FAULT_PROGRAM_ARCHIVED":     4,
-		"COUPON_FAULT_ENROLLMENT_ENDED":     5,
-		"COUPON_FAULT_OFFER_OVER":           6,
-		"COUPON_FAULT_AFFILIATE_NOT_ACTIVE": 7,
+		"COUPON_FAULT_UNSPECIFIED":            0,
+		"COUPON_FAULT_UNKNOWN":                1,
+		"COUPON_FAULT_REMOVED":                2,
+		"COUPON_FAULT_OTHER_ITEM":             3,
+		"COUPON_FAULT_PROGRAM_ARCHIVED":       4,
+		"COUPON_FAULT_ENROLLMENT_ENDED":       5,
+		"COUPON_FAULT_OFFER_OVER":             6,
+		"COUPON_FAULT_AFFILIATE_NOT_ACTIVE":   7,
+		"COUPON_FAULT_AGREEMENT_NOT_ACCEPTED": 8,
+		"COUPON_FAULT_NOT_YET_VALID":          9,
+		"COUPON_FAULT_EXPIRED":                10,
+		"COUPON_FAULT_OTHER_CHANNEL":          11,
 	}
 )
 
@@ -174,7 +190,17 @@ type Coupon struct {
 	// The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none.
 	ItemId string `protobuf:"bytes,9,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
 	// The id of the offer that was claimed with the coupon. Empty: none.
-	OfferId       string `protobuf:"bytes,10,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
+	OfferId string `protobuf:"bytes,10,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
+	// The coupon credits no sale from before this time. Not set: it is valid from the start.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// The coupon credits no sale at or after this time. Not set: it stays valid until it is removed.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The coupon credits no sale of another channel: `SALE_CHANNEL_POINT_OF_SALE` for a code that is only for tills. Not set: every
+	// channel.
+	Channel SaleChannel `protobuf:"varint,13,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
+	// The merchant's own data by key, up to 50 entries. Keys have 1 to 40 characters, texts up to 500. An entry without text is left out.
+	// Empty in the feed.
+	Metadata      map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -279,6 +305,34 @@ func (x *Coupon) GetOfferId() string {
 	return ""
 }
 
+func (x *Coupon) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Coupon) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Coupon) GetChannel() SaleChannel {
+	if x != nil {
+		return x.Channel
+	}
+	return SaleChannel_SALE_CHANNEL_UNSPECIFIED
+}
+
+func (x *Coupon) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The request of AssignCoupon.
 type AssignCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -301,8 +355,16 @@ type AssignCouponRequest struct {
 	// True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
 	// affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
 	CreateAffiliateIfMissing bool `protobuf:"varint,7,opt,name=create_affiliate_if_missing,json=createAffiliateIfMissing,proto3" json:"create_affiliate_if_missing,omitempty"`
-	unknownFields            protoimpl.UnknownFields
-	sizeCache                protoimpl.SizeCache
+	// When the coupon begins to be valid. Optional. See `Coupon.start_time`.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the coupon ceases to be valid, later than `start_time`. Optional. See `Coupon.end_time`.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The channel of the sales that the coupon credits. Optional. See `Coupon.channel`.
+	Channel SaleChannel `protobuf:"varint,10,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
+	// See `Coupon.metadata`. Optional.
+	Metadata      map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AssignCouponRequest) Reset() {
@@ -382,6 +444,34 @@ func (x *AssignCouponRequest) GetCreateAffiliateIfMissing() bool {
 		return x.CreateAffiliateIfMissing
 	}
 	return false
+}
+
+func (x *AssignCouponRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *AssignCouponRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *AssignCouponRequest) GetChannel() SaleChannel {
+	if x != nil {
+		return x.Channel
+	}
+	return SaleChannel_SALE_CHANNEL_UNSPECIFIED
+}
+
+func (x *AssignCouponRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // The answer of AssignCoupon.
@@ -705,9 +795,9 @@ type UpdateCouponRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
 	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
-	// The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
-	// late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
-	// the code again.
+	// The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
+	// never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+	// affiliate or item, or another time or channel, remove the coupon and assign the code again.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -825,7 +915,9 @@ type ValidateCouponRequest struct {
 	// The code, in any case, up to 128 characters. Required.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
-	ItemSku       string `protobuf:"bytes,2,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	ItemSku string `protobuf:"bytes,2,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	// The channel of the sale that is to be made. Not set: the channel is not checked.
+	Channel       SaleChannel `protobuf:"varint,3,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -872,6 +964,13 @@ func (x *ValidateCouponRequest) GetItemSku() string {
 		return x.ItemSku
 	}
 	return ""
+}
+
+func (x *ValidateCouponRequest) GetChannel() SaleChannel {
+	if x != nil {
+		return x.Channel
+	}
+	return SaleChannel_SALE_CHANNEL_UNSPECIFIED
 }
 
 // The answer of ValidateCoupon.
@@ -1054,7 +1153,7 @@ var File_headwater_v1_coupon_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe7\x02\n" +
+	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1bheadwater/v1/selector.proto\"\x8b\x05\n" +
 	"\x06Coupon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12!\n" +
@@ -1068,7 +1167,15 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"removeTime\x12\x17\n" +
 	"\aitem_id\x18\t \x01(\tR\x06itemId\x12\x19\n" +
 	"\boffer_id\x18\n" +
-	" \x01(\tR\aofferId\"\xa9\x02\n" +
+	" \x01(\tR\aofferId\x129\n" +
+	"\n" +
+	"start_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x123\n" +
+	"\achannel\x18\r \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12>\n" +
+	"\bmetadata\x18\x0e \x03(\v2\".headwater.v1.Coupon.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x04\n" +
 	"\x13AssignCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1078,7 +1185,16 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x04code\x18\x04 \x01(\tR\x04code\x12\x12\n" +
 	"\x04note\x18\x05 \x01(\tR\x04note\x12.\n" +
 	"\x04item\x18\x06 \x01(\v2\x1a.headwater.v1.ItemSelectorR\x04item\x12=\n" +
-	"\x1bcreate_affiliate_if_missing\x18\a \x01(\bR\x18createAffiliateIfMissing\"`\n" +
+	"\x1bcreate_affiliate_if_missing\x18\a \x01(\bR\x18createAffiliateIfMissing\x129\n" +
+	"\n" +
+	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x123\n" +
+	"\achannel\x18\n" +
+	" \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12K\n" +
+	"\bmetadata\x18\v \x03(\v2/.headwater.v1.AssignCouponRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
 	"\x14AssignCouponResponse\x12,\n" +
 	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"/\n" +
@@ -1107,10 +1223,11 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"updateMask\"`\n" +
 	"\x14UpdateCouponResponse\x12,\n" +
 	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"F\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"{\n" +
 	"\x15ValidateCouponRequest\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
-	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\"\x8d\x01\n" +
+	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\x123\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\"\x8d\x01\n" +
 	"\x16ValidateCouponResponse\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12/\n" +
 	"\x05fault\x18\x02 \x01(\x0e2\x19.headwater.v1.CouponFaultR\x05fault\x12,\n" +
@@ -1125,7 +1242,7 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\vCouponState\x12\x1c\n" +
 	"\x18COUPON_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUPON_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14COUPON_STATE_REMOVED\x10\x02*\x86\x02\n" +
+	"\x14COUPON_STATE_REMOVED\x10\x02*\x89\x03\n" +
 	"\vCouponFault\x12\x1c\n" +
 	"\x18COUPON_FAULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14COUPON_FAULT_UNKNOWN\x10\x01\x12\x18\n" +
@@ -1134,7 +1251,12 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x1dCOUPON_FAULT_PROGRAM_ARCHIVED\x10\x04\x12!\n" +
 	"\x1dCOUPON_FAULT_ENROLLMENT_ENDED\x10\x05\x12\x1b\n" +
 	"\x17COUPON_FAULT_OFFER_OVER\x10\x06\x12%\n" +
-	"!COUPON_FAULT_AFFILIATE_NOT_ACTIVE\x10\aBM\n" +
+	"!COUPON_FAULT_AFFILIATE_NOT_ACTIVE\x10\a\x12'\n" +
+	"#COUPON_FAULT_AGREEMENT_NOT_ACCEPTED\x10\b\x12\x1e\n" +
+	"\x1aCOUPON_FAULT_NOT_YET_VALID\x10\t\x12\x18\n" +
+	"\x14COUPON_FAULT_EXPIRED\x10\n" +
+	"\x12\x1e\n" +
+	"\x1aCOUPON_FAULT_OTHER_CHANNEL\x10\vBM\n" +
 	"\x10dev.headwater.v1B\vCouponProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1150,7 +1272,7 @@ func file_headwater_v1_coupon_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_coupon_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_coupon_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_headwater_v1_coupon_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_headwater_v1_coupon_proto_goTypes = []any{
 	(CouponState)(0),               // 0: headwater.v1.CouponState
 	(CouponFault)(0),               // 1: headwater.v1.CouponFault
@@ -1167,36 +1289,48 @@ var file_headwater_v1_coupon_proto_goTypes = []any{
 	(*ValidateCouponResponse)(nil), // 12: headwater.v1.ValidateCouponResponse
 	(*RemoveCouponRequest)(nil),    // 13: headwater.v1.RemoveCouponRequest
 	(*RemoveCouponResponse)(nil),   // 14: headwater.v1.RemoveCouponResponse
-	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
-	(*AffiliateSelector)(nil),      // 16: headwater.v1.AffiliateSelector
-	(*ItemSelector)(nil),           // 17: headwater.v1.ItemSelector
-	(ListOrder)(0),                 // 18: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 19: google.protobuf.FieldMask
+	nil,                            // 15: headwater.v1.Coupon.MetadataEntry
+	nil,                            // 16: headwater.v1.AssignCouponRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(SaleChannel)(0),               // 18: headwater.v1.SaleChannel
+	(*AffiliateSelector)(nil),      // 19: headwater.v1.AffiliateSelector
+	(*ItemSelector)(nil),           // 20: headwater.v1.ItemSelector
+	(ListOrder)(0),                 // 21: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 22: google.protobuf.FieldMask
 }
 var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Coupon.state:type_name -> headwater.v1.CouponState
-	15, // 1: headwater.v1.Coupon.create_time:type_name -> google.protobuf.Timestamp
-	15, // 2: headwater.v1.Coupon.remove_time:type_name -> google.protobuf.Timestamp
-	16, // 3: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	17, // 4: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
-	2,  // 5: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 6: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	18, // 7: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
-	16, // 8: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 9: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
-	17, // 10: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
-	2,  // 11: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
-	2,  // 12: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
-	19, // 13: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 14: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	1,  // 15: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
-	2,  // 16: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 17: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	17, // 1: headwater.v1.Coupon.create_time:type_name -> google.protobuf.Timestamp
+	17, // 2: headwater.v1.Coupon.remove_time:type_name -> google.protobuf.Timestamp
+	17, // 3: headwater.v1.Coupon.start_time:type_name -> google.protobuf.Timestamp
+	17, // 4: headwater.v1.Coupon.end_time:type_name -> google.protobuf.Timestamp
+	18, // 5: headwater.v1.Coupon.channel:type_name -> headwater.v1.SaleChannel
+	15, // 6: headwater.v1.Coupon.metadata:type_name -> headwater.v1.Coupon.MetadataEntry
+	19, // 7: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	20, // 8: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
+	17, // 9: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
+	17, // 10: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
+	18, // 11: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	16, // 12: headwater.v1.AssignCouponRequest.metadata:type_name -> headwater.v1.AssignCouponRequest.MetadataEntry
+	2,  // 13: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 14: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	21, // 15: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
+	19, // 16: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 17: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
+	20, // 18: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
+	2,  // 19: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
+	2,  // 20: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
+	22, // 21: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 22: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	18, // 23: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	1,  // 24: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
+	2,  // 25: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 26: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_coupon_proto_init() }
@@ -1205,6 +1339,7 @@ func file_headwater_v1_coupon_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1212,7 +1347,7 @@ func file_headwater_v1_coupon_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_coupon_proto_rawDesc), len(file_headwater_v1_coupon_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

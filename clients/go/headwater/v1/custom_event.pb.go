@@ -51,7 +51,7 @@ type RecordCustomEventRequest struct {
 	FirstName string `protobuf:"bytes,8,opt,name=first_name,json=firstName,proto3" json:"first_name,omitempty"`
 	// Last name, up to 200 characters. Empty: a known lead keeps its last name.
 	LastName string `protobuf:"bytes,9,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
-	// What the event is worth, zero or more. Optional.
+	// The worth of the event, zero or more. Optional.
 	Amount *Money `protobuf:"bytes,10,opt,name=amount,proto3" json:"amount,omitempty"`
 	// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
 	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
@@ -179,7 +179,7 @@ type RecordCustomEventResponse struct {
 	Credits []*Credit `protobuf:"bytes,4,rep,name=credits,proto3" json:"credits,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -78,6 +78,59 @@ func (EnrollmentState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{0}
 }
 
+// What becomes of the customers who are bound to an enrollment that is moved.
+type MovedLeads int32
+
+const (
+	// Not set. Means `MOVED_LEADS_FOLLOW`.
+	MovedLeads_MOVED_LEADS_UNSPECIFIED MovedLeads = 0
+	// What they buy after the move earns in the new program.
+	MovedLeads_MOVED_LEADS_FOLLOW MovedLeads = 1
+	// What they buy after the move earns in the old program, also if another affiliate referred it.
+	MovedLeads_MOVED_LEADS_STAY MovedLeads = 2
+)
+
+// Enum value maps for MovedLeads.
+var (
+	MovedLeads_name = map[int32]string{
+		0: "MOVED_LEADS_UNSPECIFIED",
+		1: "MOVED_LEADS_FOLLOW",
+		2: "MOVED_LEADS_STAY",
+	}
+	MovedLeads_value = map[string]int32{
+		"MOVED_LEADS_UNSPECIFIED": 0,
+		"MOVED_LEADS_FOLLOW":      1,
+		"MOVED_LEADS_STAY":        2,
+	}
+)
+
+func (x MovedLeads) Enum() *MovedLeads {
+	p := new(MovedLeads)
+	*p = x
+	return p
+}
+
+func (x MovedLeads) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MovedLeads) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_enrollment_proto_enumTypes[1].Descriptor()
+}
+
+func (MovedLeads) Type() protoreflect.EnumType {
+	return &file_headwater_v1_enrollment_proto_enumTypes[1]
+}
+
+func (x MovedLeads) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MovedLeads.Descriptor instead.
+func (MovedLeads) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{1}
+}
+
 // An affiliate in a program.
 type Enrollment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -105,7 +158,14 @@ type Enrollment struct {
 	// When the enrollment last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When the enrollment ended. Not set while it is active.
-	EndTime       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The enrollment that earns in place of this one, because MoveEnrollment moved the affiliate to another program. Empty while the
+	// enrollment is active, and if it ended for another reason.
+	MovedToEnrollmentId string `protobuf:"bytes,12,opt,name=moved_to_enrollment_id,json=movedToEnrollmentId,proto3" json:"moved_to_enrollment_id,omitempty"`
+	// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
+	AwaitsAgreement bool `protobuf:"varint,13,opt,name=awaits_agreement,json=awaitsAgreement,proto3" json:"awaits_agreement,omitempty"`
+	// What the affiliate has accepted, the earliest first. The newest 50.
+	Acceptances   []*AgreementAcceptance `protobuf:"bytes,14,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -217,6 +277,371 @@ func (x *Enrollment) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Enrollment) GetMovedToEnrollmentId() string {
+	if x != nil {
+		return x.MovedToEnrollmentId
+	}
+	return ""
+}
+
+func (x *Enrollment) GetAwaitsAgreement() bool {
+	if x != nil {
+		return x.AwaitsAgreement
+	}
+	return false
+}
+
+func (x *Enrollment) GetAcceptances() []*AgreementAcceptance {
+	if x != nil {
+		return x.Acceptances
+	}
+	return nil
+}
+
+// An affiliate's acceptance of a version of the program's agreement.
+type AgreementAcceptance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version, see `Agreement.version`. Required in requests, and must be the newest.
+	Version int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// When it was accepted: the time of the call. Set by the server, ignored in requests.
+	AcceptTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
+	// Where it was accepted, such as the IP address of the affiliate, up to 200 characters. Optional. Empty in the feed, and after
+	// EraseAffiliate.
+	Source        string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AgreementAcceptance) Reset() {
+	*x = AgreementAcceptance{}
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AgreementAcceptance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AgreementAcceptance) ProtoMessage() {}
+
+func (x *AgreementAcceptance) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AgreementAcceptance.ProtoReflect.Descriptor instead.
+func (*AgreementAcceptance) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AgreementAcceptance) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *AgreementAcceptance) GetAcceptTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcceptTime
+	}
+	return nil
+}
+
+func (x *AgreementAcceptance) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// The request of AcceptAgreement.
+type AcceptAgreementRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The id of the affiliate's enrollment in the program. It must be active. Required.
+	EnrollmentId string `protobuf:"bytes,2,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
+	// The version that the affiliate was shown and has accepted. Required.
+	Acceptance    *AgreementAcceptance `protobuf:"bytes,3,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptAgreementRequest) Reset() {
+	*x = AcceptAgreementRequest{}
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptAgreementRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptAgreementRequest) ProtoMessage() {}
+
+func (x *AcceptAgreementRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptAgreementRequest.ProtoReflect.Descriptor instead.
+func (*AcceptAgreementRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AcceptAgreementRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AcceptAgreementRequest) GetEnrollmentId() string {
+	if x != nil {
+		return x.EnrollmentId
+	}
+	return ""
+}
+
+func (x *AcceptAgreementRequest) GetAcceptance() *AgreementAcceptance {
+	if x != nil {
+		return x.Acceptance
+	}
+	return nil
+}
+
+// The answer of AcceptAgreement.
+type AcceptAgreementResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The enrollment after the change.
+	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcceptAgreementResponse) Reset() {
+	*x = AcceptAgreementResponse{}
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcceptAgreementResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcceptAgreementResponse) ProtoMessage() {}
+
+func (x *AcceptAgreementResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcceptAgreementResponse.ProtoReflect.Descriptor instead.
+func (*AcceptAgreementResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AcceptAgreementResponse) GetEnrollment() *Enrollment {
+	if x != nil {
+		return x.Enrollment
+	}
+	return nil
+}
+
+func (x *AcceptAgreementResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of MoveEnrollment.
+type MoveEnrollmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The id of the enrollment to move from. It must be active. Required.
+	EnrollmentId string `protobuf:"bytes,2,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
+	// The id of the program to move to. The affiliate must not be active in it. Required.
+	ProgramId string `protobuf:"bytes,3,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	// The code in the affiliate's referral link in the new program, like the `ref_id` of EnrollAffiliate. The present ref_id goes on working
+	// as a link. Optional.
+	RefId string `protobuf:"bytes,4,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
+	// The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page.
+	LandingUrl string `protobuf:"bytes,5,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
+	// The affiliate's own commission in the new program. Not set: the commission in the program's terms.
+	CommissionOverride *Commission `protobuf:"bytes,6,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
+	// What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+	Leads         MovedLeads `protobuf:"varint,7,opt,name=leads,proto3,enum=headwater.v1.MovedLeads" json:"leads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveEnrollmentRequest) Reset() {
+	*x = MoveEnrollmentRequest{}
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveEnrollmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveEnrollmentRequest) ProtoMessage() {}
+
+func (x *MoveEnrollmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveEnrollmentRequest.ProtoReflect.Descriptor instead.
+func (*MoveEnrollmentRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *MoveEnrollmentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MoveEnrollmentRequest) GetEnrollmentId() string {
+	if x != nil {
+		return x.EnrollmentId
+	}
+	return ""
+}
+
+func (x *MoveEnrollmentRequest) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
+func (x *MoveEnrollmentRequest) GetRefId() string {
+	if x != nil {
+		return x.RefId
+	}
+	return ""
+}
+
+func (x *MoveEnrollmentRequest) GetLandingUrl() string {
+	if x != nil {
+		return x.LandingUrl
+	}
+	return ""
+}
+
+func (x *MoveEnrollmentRequest) GetCommissionOverride() *Commission {
+	if x != nil {
+		return x.CommissionOverride
+	}
+	return nil
+}
+
+func (x *MoveEnrollmentRequest) GetLeads() MovedLeads {
+	if x != nil {
+		return x.Leads
+	}
+	return MovedLeads_MOVED_LEADS_UNSPECIFIED
+}
+
+// The answer of MoveEnrollment.
+type MoveEnrollmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The enrollment in the new program, new or opened again.
+	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveEnrollmentResponse) Reset() {
+	*x = MoveEnrollmentResponse{}
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveEnrollmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveEnrollmentResponse) ProtoMessage() {}
+
+func (x *MoveEnrollmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveEnrollmentResponse.ProtoReflect.Descriptor instead.
+func (*MoveEnrollmentResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MoveEnrollmentResponse) GetEnrollment() *Enrollment {
+	if x != nil {
+		return x.Enrollment
+	}
+	return nil
+}
+
+func (x *MoveEnrollmentResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of EnrollAffiliate.
 type EnrollAffiliateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -241,13 +666,15 @@ type EnrollAffiliateRequest struct {
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms is used, also if an ended
 	// enrollment is opened again.
 	CommissionOverride *Commission `protobuf:"bytes,7,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+	Acceptance    *AgreementAcceptance `protobuf:"bytes,8,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EnrollAffiliateRequest) Reset() {
 	*x = EnrollAffiliateRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -259,7 +686,7 @@ func (x *EnrollAffiliateRequest) String() string {
 func (*EnrollAffiliateRequest) ProtoMessage() {}
 
 func (x *EnrollAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -272,7 +699,7 @@ func (x *EnrollAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*EnrollAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EnrollAffiliateRequest) GetRequestId() string {
@@ -324,6 +751,13 @@ func (x *EnrollAffiliateRequest) GetCommissionOverride() *Commission {
 	return nil
 }
 
+func (x *EnrollAffiliateRequest) GetAcceptance() *AgreementAcceptance {
+	if x != nil {
+		return x.Acceptance
+	}
+	return nil
+}
+
 // The answer of EnrollAffiliate.
 type EnrollAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -339,7 +773,7 @@ type EnrollAffiliateResponse struct {
 
 func (x *EnrollAffiliateResponse) Reset() {
 	*x = EnrollAffiliateResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +785,7 @@ func (x *EnrollAffiliateResponse) String() string {
 func (*EnrollAffiliateResponse) ProtoMessage() {}
 
 func (x *EnrollAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +798,7 @@ func (x *EnrollAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*EnrollAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EnrollAffiliateResponse) GetEnrollment() *Enrollment {
@@ -399,7 +833,7 @@ type GetEnrollmentRequest struct {
 
 func (x *GetEnrollmentRequest) Reset() {
 	*x = GetEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +845,7 @@ func (x *GetEnrollmentRequest) String() string {
 func (*GetEnrollmentRequest) ProtoMessage() {}
 
 func (x *GetEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +858,7 @@ func (x *GetEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*GetEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetEnrollmentRequest) GetEnrollmentId() string {
@@ -445,7 +879,7 @@ type GetEnrollmentResponse struct {
 
 func (x *GetEnrollmentResponse) Reset() {
 	*x = GetEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +891,7 @@ func (x *GetEnrollmentResponse) String() string {
 func (*GetEnrollmentResponse) ProtoMessage() {}
 
 func (x *GetEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +904,7 @@ func (x *GetEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*GetEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -502,7 +936,7 @@ type ListEnrollmentsRequest struct {
 
 func (x *ListEnrollmentsRequest) Reset() {
 	*x = ListEnrollmentsRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +948,7 @@ func (x *ListEnrollmentsRequest) String() string {
 func (*ListEnrollmentsRequest) ProtoMessage() {}
 
 func (x *ListEnrollmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +961,7 @@ func (x *ListEnrollmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnrollmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListEnrollmentsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListEnrollmentsRequest) GetPageSize() int32 {
@@ -585,7 +1019,7 @@ type ListEnrollmentsResponse struct {
 
 func (x *ListEnrollmentsResponse) Reset() {
 	*x = ListEnrollmentsResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +1031,7 @@ func (x *ListEnrollmentsResponse) String() string {
 func (*ListEnrollmentsResponse) ProtoMessage() {}
 
 func (x *ListEnrollmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +1044,7 @@ func (x *ListEnrollmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnrollmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListEnrollmentsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListEnrollmentsResponse) GetEnrollments() []*Enrollment {
@@ -646,7 +1080,7 @@ type UpdateEnrollmentRequest struct {
 
 func (x *UpdateEnrollmentRequest) Reset() {
 	*x = UpdateEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +1092,7 @@ func (x *UpdateEnrollmentRequest) String() string {
 func (*UpdateEnrollmentRequest) ProtoMessage() {}
 
 func (x *UpdateEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +1105,7 @@ func (x *UpdateEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateEnrollmentRequest) GetRequestId() string {
@@ -708,7 +1142,7 @@ type UpdateEnrollmentResponse struct {
 
 func (x *UpdateEnrollmentResponse) Reset() {
 	*x = UpdateEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +1154,7 @@ func (x *UpdateEnrollmentResponse) String() string {
 func (*UpdateEnrollmentResponse) ProtoMessage() {}
 
 func (x *UpdateEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +1167,7 @@ func (x *UpdateEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -765,7 +1199,7 @@ type EndEnrollmentRequest struct {
 
 func (x *EndEnrollmentRequest) Reset() {
 	*x = EndEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +1211,7 @@ func (x *EndEnrollmentRequest) String() string {
 func (*EndEnrollmentRequest) ProtoMessage() {}
 
 func (x *EndEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +1224,7 @@ func (x *EndEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*EndEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndEnrollmentRequest) GetRequestId() string {
@@ -820,7 +1254,7 @@ type EndEnrollmentResponse struct {
 
 func (x *EndEnrollmentResponse) Reset() {
 	*x = EndEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +1266,7 @@ func (x *EndEnrollmentResponse) String() string {
 func (*EndEnrollmentResponse) ProtoMessage() {}
 
 func (x *EndEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1279,7 @@ func (x *EndEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*EndEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -866,7 +1300,7 @@ var File_headwater_v1_enrollment_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xec\x03\n" +
+	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x91\x05\n" +
 	"\n" +
 	"Enrollment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
@@ -884,7 +1318,43 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\vupdate_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x125\n" +
-	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xb9\x02\n" +
+	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x123\n" +
+	"\x16moved_to_enrollment_id\x18\f \x01(\tR\x13movedToEnrollmentId\x12)\n" +
+	"\x10awaits_agreement\x18\r \x01(\bR\x0fawaitsAgreement\x12C\n" +
+	"\vacceptances\x18\x0e \x03(\v2!.headwater.v1.AgreementAcceptanceR\vacceptances\"\x84\x01\n" +
+	"\x13AgreementAcceptance\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\x12;\n" +
+	"\vaccept_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"acceptTime\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\"\x9f\x01\n" +
+	"\x16AcceptAgreementRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
+	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12A\n" +
+	"\n" +
+	"acceptance\x18\x03 \x01(\v2!.headwater.v1.AgreementAcceptanceR\n" +
+	"acceptance\"o\n" +
+	"\x17AcceptAgreementResponse\x128\n" +
+	"\n" +
+	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
+	"enrollment\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xad\x02\n" +
+	"\x15MoveEnrollmentRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
+	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n" +
+	"\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n" +
+	"\vlanding_url\x18\x05 \x01(\tR\n" +
+	"landingUrl\x12I\n" +
+	"\x13commission_override\x18\x06 \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\x12.\n" +
+	"\x05leads\x18\a \x01(\x0e2\x18.headwater.v1.MovedLeadsR\x05leads\"n\n" +
+	"\x16MoveEnrollmentResponse\x128\n" +
+	"\n" +
+	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
+	"enrollment\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xfc\x02\n" +
 	"\x16EnrollAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -896,7 +1366,10 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"couponCode\x12\x1f\n" +
 	"\vlanding_url\x18\x06 \x01(\tR\n" +
 	"landingUrl\x12I\n" +
-	"\x13commission_override\x18\a \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\"\x9d\x01\n" +
+	"\x13commission_override\x18\a \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\x12A\n" +
+	"\n" +
+	"acceptance\x18\b \x01(\v2!.headwater.v1.AgreementAcceptanceR\n" +
+	"acceptance\"\x9d\x01\n" +
 	"\x17EnrollAffiliateResponse\x128\n" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
@@ -946,7 +1419,12 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\x0fEnrollmentState\x12 \n" +
 	"\x1cENROLLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17ENROLLMENT_STATE_ACTIVE\x10\x01\x12\x1a\n" +
-	"\x16ENROLLMENT_STATE_ENDED\x10\x02BQ\n" +
+	"\x16ENROLLMENT_STATE_ENDED\x10\x02*W\n" +
+	"\n" +
+	"MovedLeads\x12\x1b\n" +
+	"\x17MOVED_LEADS_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12MOVED_LEADS_FOLLOW\x10\x01\x12\x14\n" +
+	"\x10MOVED_LEADS_STAY\x10\x02BQ\n" +
 	"\x10dev.headwater.v1B\x0fEnrollmentProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -961,52 +1439,66 @@ func file_headwater_v1_enrollment_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_enrollment_proto_rawDescData
 }
 
-var file_headwater_v1_enrollment_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_enrollment_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_headwater_v1_enrollment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_headwater_v1_enrollment_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_enrollment_proto_goTypes = []any{
 	(EnrollmentState)(0),             // 0: headwater.v1.EnrollmentState
-	(*Enrollment)(nil),               // 1: headwater.v1.Enrollment
-	(*EnrollAffiliateRequest)(nil),   // 2: headwater.v1.EnrollAffiliateRequest
-	(*EnrollAffiliateResponse)(nil),  // 3: headwater.v1.EnrollAffiliateResponse
-	(*GetEnrollmentRequest)(nil),     // 4: headwater.v1.GetEnrollmentRequest
-	(*GetEnrollmentResponse)(nil),    // 5: headwater.v1.GetEnrollmentResponse
-	(*ListEnrollmentsRequest)(nil),   // 6: headwater.v1.ListEnrollmentsRequest
-	(*ListEnrollmentsResponse)(nil),  // 7: headwater.v1.ListEnrollmentsResponse
-	(*UpdateEnrollmentRequest)(nil),  // 8: headwater.v1.UpdateEnrollmentRequest
-	(*UpdateEnrollmentResponse)(nil), // 9: headwater.v1.UpdateEnrollmentResponse
-	(*EndEnrollmentRequest)(nil),     // 10: headwater.v1.EndEnrollmentRequest
-	(*EndEnrollmentResponse)(nil),    // 11: headwater.v1.EndEnrollmentResponse
-	(*Commission)(nil),               // 12: headwater.v1.Commission
-	(*timestamppb.Timestamp)(nil),    // 13: google.protobuf.Timestamp
-	(*AffiliateSelector)(nil),        // 14: headwater.v1.AffiliateSelector
-	(*Coupon)(nil),                   // 15: headwater.v1.Coupon
-	(ListOrder)(0),                   // 16: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),    // 17: google.protobuf.FieldMask
+	(MovedLeads)(0),                  // 1: headwater.v1.MovedLeads
+	(*Enrollment)(nil),               // 2: headwater.v1.Enrollment
+	(*AgreementAcceptance)(nil),      // 3: headwater.v1.AgreementAcceptance
+	(*AcceptAgreementRequest)(nil),   // 4: headwater.v1.AcceptAgreementRequest
+	(*AcceptAgreementResponse)(nil),  // 5: headwater.v1.AcceptAgreementResponse
+	(*MoveEnrollmentRequest)(nil),    // 6: headwater.v1.MoveEnrollmentRequest
+	(*MoveEnrollmentResponse)(nil),   // 7: headwater.v1.MoveEnrollmentResponse
+	(*EnrollAffiliateRequest)(nil),   // 8: headwater.v1.EnrollAffiliateRequest
+	(*EnrollAffiliateResponse)(nil),  // 9: headwater.v1.EnrollAffiliateResponse
+	(*GetEnrollmentRequest)(nil),     // 10: headwater.v1.GetEnrollmentRequest
+	(*GetEnrollmentResponse)(nil),    // 11: headwater.v1.GetEnrollmentResponse
+	(*ListEnrollmentsRequest)(nil),   // 12: headwater.v1.ListEnrollmentsRequest
+	(*ListEnrollmentsResponse)(nil),  // 13: headwater.v1.ListEnrollmentsResponse
+	(*UpdateEnrollmentRequest)(nil),  // 14: headwater.v1.UpdateEnrollmentRequest
+	(*UpdateEnrollmentResponse)(nil), // 15: headwater.v1.UpdateEnrollmentResponse
+	(*EndEnrollmentRequest)(nil),     // 16: headwater.v1.EndEnrollmentRequest
+	(*EndEnrollmentResponse)(nil),    // 17: headwater.v1.EndEnrollmentResponse
+	(*Commission)(nil),               // 18: headwater.v1.Commission
+	(*timestamppb.Timestamp)(nil),    // 19: google.protobuf.Timestamp
+	(*AffiliateSelector)(nil),        // 20: headwater.v1.AffiliateSelector
+	(*Coupon)(nil),                   // 21: headwater.v1.Coupon
+	(ListOrder)(0),                   // 22: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),    // 23: google.protobuf.FieldMask
 }
 var file_headwater_v1_enrollment_proto_depIdxs = []int32{
-	12, // 0: headwater.v1.Enrollment.commission_override:type_name -> headwater.v1.Commission
+	18, // 0: headwater.v1.Enrollment.commission_override:type_name -> headwater.v1.Commission
 	0,  // 1: headwater.v1.Enrollment.state:type_name -> headwater.v1.EnrollmentState
-	13, // 2: headwater.v1.Enrollment.create_time:type_name -> google.protobuf.Timestamp
-	13, // 3: headwater.v1.Enrollment.update_time:type_name -> google.protobuf.Timestamp
-	13, // 4: headwater.v1.Enrollment.end_time:type_name -> google.protobuf.Timestamp
-	14, // 5: headwater.v1.EnrollAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	12, // 6: headwater.v1.EnrollAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
-	1,  // 7: headwater.v1.EnrollAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	15, // 8: headwater.v1.EnrollAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	1,  // 9: headwater.v1.GetEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	16, // 10: headwater.v1.ListEnrollmentsRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 11: headwater.v1.ListEnrollmentsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 12: headwater.v1.ListEnrollmentsRequest.states:type_name -> headwater.v1.EnrollmentState
-	1,  // 13: headwater.v1.ListEnrollmentsResponse.enrollments:type_name -> headwater.v1.Enrollment
-	1,  // 14: headwater.v1.UpdateEnrollmentRequest.enrollment:type_name -> headwater.v1.Enrollment
-	17, // 15: headwater.v1.UpdateEnrollmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 16: headwater.v1.UpdateEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	1,  // 17: headwater.v1.EndEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	19, // 2: headwater.v1.Enrollment.create_time:type_name -> google.protobuf.Timestamp
+	19, // 3: headwater.v1.Enrollment.update_time:type_name -> google.protobuf.Timestamp
+	19, // 4: headwater.v1.Enrollment.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 5: headwater.v1.Enrollment.acceptances:type_name -> headwater.v1.AgreementAcceptance
+	19, // 6: headwater.v1.AgreementAcceptance.accept_time:type_name -> google.protobuf.Timestamp
+	3,  // 7: headwater.v1.AcceptAgreementRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	2,  // 8: headwater.v1.AcceptAgreementResponse.enrollment:type_name -> headwater.v1.Enrollment
+	18, // 9: headwater.v1.MoveEnrollmentRequest.commission_override:type_name -> headwater.v1.Commission
+	1,  // 10: headwater.v1.MoveEnrollmentRequest.leads:type_name -> headwater.v1.MovedLeads
+	2,  // 11: headwater.v1.MoveEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	20, // 12: headwater.v1.EnrollAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	18, // 13: headwater.v1.EnrollAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	3,  // 14: headwater.v1.EnrollAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	2,  // 15: headwater.v1.EnrollAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	21, // 16: headwater.v1.EnrollAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 17: headwater.v1.GetEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	22, // 18: headwater.v1.ListEnrollmentsRequest.order:type_name -> headwater.v1.ListOrder
+	20, // 19: headwater.v1.ListEnrollmentsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 20: headwater.v1.ListEnrollmentsRequest.states:type_name -> headwater.v1.EnrollmentState
+	2,  // 21: headwater.v1.ListEnrollmentsResponse.enrollments:type_name -> headwater.v1.Enrollment
+	2,  // 22: headwater.v1.UpdateEnrollmentRequest.enrollment:type_name -> headwater.v1.Enrollment
+	23, // 23: headwater.v1.UpdateEnrollmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 24: headwater.v1.UpdateEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	2,  // 25: headwater.v1.EndEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_enrollment_proto_init() }
@@ -1023,8 +1515,8 @@ func file_headwater_v1_enrollment_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_enrollment_proto_rawDesc), len(file_headwater_v1_enrollment_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   11,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

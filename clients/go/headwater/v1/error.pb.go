@@ -176,6 +176,28 @@ const (
 	ErrorReason_ERROR_REASON_VERIFICATION_TOKEN_INVALID ErrorReason = 54
 	// [FAILED_PRECONDITION] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`.
 	ErrorReason_ERROR_REASON_AFFILIATE_ERASED ErrorReason = 55
+	// [FAILED_PRECONDITION] The upline has the affiliate itself above it. Metadata: `affiliate_id`.
+	ErrorReason_ERROR_REASON_UPLINE_LOOP ErrorReason = 56
+	// [FAILED_PRECONDITION] There are as many levels of affiliates above the upline as there may be. Metadata: `limit`.
+	ErrorReason_ERROR_REASON_UPLINE_LEVELS ErrorReason = 57
+	// [FAILED_PRECONDITION] The application of the upline was rejected. Approve it first. Metadata: `affiliate_id`.
+	ErrorReason_ERROR_REASON_UPLINE_REJECTED ErrorReason = 58
+	// [NOT_FOUND] The account has no such group of affiliates.
+	ErrorReason_ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND ErrorReason = 59
+	// [FAILED_PRECONDITION] The group of affiliates is archived. Metadata: `group_id`.
+	ErrorReason_ERROR_REASON_AFFILIATE_GROUP_ARCHIVED ErrorReason = 60
+	// [FAILED_PRECONDITION] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
+	// `program_id`, `current_version`, which is 0 for a program without an agreement.
+	ErrorReason_ERROR_REASON_AGREEMENT_VERSION ErrorReason = 61
+	// [FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
+	ErrorReason_ERROR_REASON_PROGRAM_PRIVATE ErrorReason = 62
+	// [RESOURCE_EXHAUSTED] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
+	// operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
+	// call after the delay in `google.rpc.RetryInfo`. The limited_by is key or address, as is the subject in
+	// `google.rpc.QuotaFailure`. Metadata: `limited_by`, `calls_per_minute`.
+	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 63
+	// [PERMISSION_DENIED] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server.
+	ErrorReason_ERROR_REASON_REGISTRATION_CLOSED ErrorReason = 64
 )
 
 // Enum value maps for ErrorReason.
@@ -237,6 +259,15 @@ var (
 		53: "ERROR_REASON_ACCOUNT_SUSPENDED",
 		54: "ERROR_REASON_VERIFICATION_TOKEN_INVALID",
 		55: "ERROR_REASON_AFFILIATE_ERASED",
+		56: "ERROR_REASON_UPLINE_LOOP",
+		57: "ERROR_REASON_UPLINE_LEVELS",
+		58: "ERROR_REASON_UPLINE_REJECTED",
+		59: "ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND",
+		60: "ERROR_REASON_AFFILIATE_GROUP_ARCHIVED",
+		61: "ERROR_REASON_AGREEMENT_VERSION",
+		62: "ERROR_REASON_PROGRAM_PRIVATE",
+		63: "ERROR_REASON_RATE_LIMITED",
+		64: "ERROR_REASON_REGISTRATION_CLOSED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -295,6 +326,15 @@ var (
 		"ERROR_REASON_ACCOUNT_SUSPENDED":          53,
 		"ERROR_REASON_VERIFICATION_TOKEN_INVALID": 54,
 		"ERROR_REASON_AFFILIATE_ERASED":           55,
+		"ERROR_REASON_UPLINE_LOOP":                56,
+		"ERROR_REASON_UPLINE_LEVELS":              57,
+		"ERROR_REASON_UPLINE_REJECTED":            58,
+		"ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND":  59,
+		"ERROR_REASON_AFFILIATE_GROUP_ARCHIVED":   60,
+		"ERROR_REASON_AGREEMENT_VERSION":          61,
+		"ERROR_REASON_PROGRAM_PRIVATE":            62,
+		"ERROR_REASON_RATE_LIMITED":               63,
+		"ERROR_REASON_REGISTRATION_CLOSED":        64,
 	}
 )
 
@@ -329,7 +369,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\x9b\x0f\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xdd\x11\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -387,7 +427,16 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1cERROR_REASON_API_KEY_REVOKED\x104\x12\"\n" +
 	"\x1eERROR_REASON_ACCOUNT_SUSPENDED\x105\x12+\n" +
 	"'ERROR_REASON_VERIFICATION_TOKEN_INVALID\x106\x12!\n" +
-	"\x1dERROR_REASON_AFFILIATE_ERASED\x107BL\n" +
+	"\x1dERROR_REASON_AFFILIATE_ERASED\x107\x12\x1c\n" +
+	"\x18ERROR_REASON_UPLINE_LOOP\x108\x12\x1e\n" +
+	"\x1aERROR_REASON_UPLINE_LEVELS\x109\x12 \n" +
+	"\x1cERROR_REASON_UPLINE_REJECTED\x10:\x12*\n" +
+	"&ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND\x10;\x12)\n" +
+	"%ERROR_REASON_AFFILIATE_GROUP_ARCHIVED\x10<\x12\"\n" +
+	"\x1eERROR_REASON_AGREEMENT_VERSION\x10=\x12 \n" +
+	"\x1cERROR_REASON_PROGRAM_PRIVATE\x10>\x12\x1d\n" +
+	"\x19ERROR_REASON_RATE_LIMITED\x10?\x12$\n" +
+	" ERROR_REASON_REGISTRATION_CLOSED\x10@BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -167,6 +167,14 @@ const (
 	EventKind_EVENT_KIND_REWARD_HELD EventKind = 58
 	// ReleaseRewards made a held reward pending again.
 	EventKind_EVENT_KIND_REWARD_RELEASED EventKind = 59
+	// [affiliate] An affiliate got another upline, or none.
+	EventKind_EVENT_KIND_AFFILIATE_UPLINE_CHANGED EventKind = 60
+	// [affiliate_group] A group of affiliates was created.
+	EventKind_EVENT_KIND_AFFILIATE_GROUP_CREATED EventKind = 61
+	// [affiliate_group] A group of affiliates was changed.
+	EventKind_EVENT_KIND_AFFILIATE_GROUP_UPDATED EventKind = 62
+	// [affiliate_group] A group of affiliates was archived.
+	EventKind_EVENT_KIND_AFFILIATE_GROUP_ARCHIVED EventKind = 63
 )
 
 // Enum value maps for EventKind.
@@ -232,68 +240,76 @@ var (
 		57: "EVENT_KIND_AFFILIATE_ERASED",
 		58: "EVENT_KIND_REWARD_HELD",
 		59: "EVENT_KIND_REWARD_RELEASED",
+		60: "EVENT_KIND_AFFILIATE_UPLINE_CHANGED",
+		61: "EVENT_KIND_AFFILIATE_GROUP_CREATED",
+		62: "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
+		63: "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
 	}
 	EventKind_value = map[string]int32{
-		"EVENT_KIND_UNSPECIFIED":             0,
-		"EVENT_KIND_LEAD_RECORDED":           1,
-		"EVENT_KIND_SALE_RECORDED":           2,
-		"EVENT_KIND_SALE_ATTRIBUTED":         3,
-		"EVENT_KIND_SALE_REFUNDED":           4,
-		"EVENT_KIND_REFUND_RECORDED":         5,
-		"EVENT_KIND_REFUND_WAITING":          6,
-		"EVENT_KIND_CANCELLATION_RECORDED":   7,
-		"EVENT_KIND_CONVERSION_UPDATED":      8,
-		"EVENT_KIND_LEAD_CREATED":            9,
-		"EVENT_KIND_LEAD_UPDATED":            10,
-		"EVENT_KIND_REWARD_APPROVED":         11,
-		"EVENT_KIND_REWARD_DENIED":           12,
-		"EVENT_KIND_REWARD_REVERSED":         13,
-		"EVENT_KIND_PROGRAM_CREATED":         14,
-		"EVENT_KIND_PROGRAM_UPDATED":         15,
-		"EVENT_KIND_PROGRAM_ARCHIVED":        16,
-		"EVENT_KIND_AFFILIATE_CREATED":       17,
-		"EVENT_KIND_ENROLLMENT_CREATED":      18,
-		"EVENT_KIND_ENROLLMENT_UPDATED":      19,
-		"EVENT_KIND_ENROLLMENT_ENDED":        20,
-		"EVENT_KIND_LINK_CREATED":            21,
-		"EVENT_KIND_LINK_REVOKED":            22,
-		"EVENT_KIND_COUPON_ASSIGNED":         23,
-		"EVENT_KIND_COUPON_REMOVED":          24,
-		"EVENT_KIND_API_KEY_CREATED":         25,
-		"EVENT_KIND_API_KEY_REVOKED":         26,
-		"EVENT_KIND_ACCOUNT_REGISTERED":      27,
-		"EVENT_KIND_ACCOUNT_UPDATED":         28,
-		"EVENT_KIND_REFUND_EXCEEDED_SALE":    29,
-		"EVENT_KIND_REWARD_CREATED":          30,
-		"EVENT_KIND_REWARD_FULFILLED":        31,
-		"EVENT_KIND_CORRECTION_RECORDED":     32,
-		"EVENT_KIND_SALE_CORRECTED":          33,
-		"EVENT_KIND_LEAD_ATTRIBUTED":         34,
-		"EVENT_KIND_LEAD_MERGED":             35,
-		"EVENT_KIND_LEAD_DELETED":            36,
-		"EVENT_KIND_AFFILIATE_UPDATED":       37,
-		"EVENT_KIND_AFFILIATE_APPROVED":      38,
-		"EVENT_KIND_AFFILIATE_REJECTED":      39,
-		"EVENT_KIND_AFFILIATE_DEACTIVATED":   40,
-		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED": 41,
-		"EVENT_KIND_ITEM_CREATED":            42,
-		"EVENT_KIND_ITEM_UPDATED":            43,
-		"EVENT_KIND_ITEM_ARCHIVED":           44,
-		"EVENT_KIND_COUPON_UPDATED":          45,
-		"EVENT_KIND_OFFER_CREATED":           46,
-		"EVENT_KIND_OFFER_UPDATED":           47,
-		"EVENT_KIND_OFFER_CLAIMED":           48,
-		"EVENT_KIND_OFFER_ARCHIVED":          49,
-		"EVENT_KIND_APPOINTMENT_RECORDED":    50,
-		"EVENT_KIND_CUSTOM_EVENT_RECORDED":   51,
-		"EVENT_KIND_LINK_UPDATED":            52,
-		"EVENT_KIND_API_KEY_UPDATED":         53,
-		"EVENT_KIND_ACCOUNT_SUSPENDED":       54,
-		"EVENT_KIND_ACCOUNT_RESUMED":         55,
-		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":  56,
-		"EVENT_KIND_AFFILIATE_ERASED":        57,
-		"EVENT_KIND_REWARD_HELD":             58,
-		"EVENT_KIND_REWARD_RELEASED":         59,
+		"EVENT_KIND_UNSPECIFIED":              0,
+		"EVENT_KIND_LEAD_RECORDED":            1,
+		"EVENT_KIND_SALE_RECORDED":            2,
+		"EVENT_KIND_SALE_ATTRIBUTED":          3,
+		"EVENT_KIND_SALE_REFUNDED":            4,
+		"EVENT_KIND_REFUND_RECORDED":          5,
+		"EVENT_KIND_REFUND_WAITING":           6,
+		"EVENT_KIND_CANCELLATION_RECORDED":    7,
+		"EVENT_KIND_CONVERSION_UPDATED":       8,
+		"EVENT_KIND_LEAD_CREATED":             9,
+		"EVENT_KIND_LEAD_UPDATED":             10,
+		"EVENT_KIND_REWARD_APPROVED":          11,
+		"EVENT_KIND_REWARD_DENIED":            12,
+		"EVENT_KIND_REWARD_REVERSED":          13,
+		"EVENT_KIND_PROGRAM_CREATED":          14,
+		"EVENT_KIND_PROGRAM_UPDATED":          15,
+		"EVENT_KIND_PROGRAM_ARCHIVED":         16,
+		"EVENT_KIND_AFFILIATE_CREATED":        17,
+		"EVENT_KIND_ENROLLMENT_CREATED":       18,
+		"EVENT_KIND_ENROLLMENT_UPDATED":       19,
+		"EVENT_KIND_ENROLLMENT_ENDED":         20,
+		"EVENT_KIND_LINK_CREATED":             21,
+		"EVENT_KIND_LINK_REVOKED":             22,
+		"EVENT_KIND_COUPON_ASSIGNED":          23,
+		"EVENT_KIND_COUPON_REMOVED":           24,
+		"EVENT_KIND_API_KEY_CREATED":          25,
+		"EVENT_KIND_API_KEY_REVOKED":          26,
+		"EVENT_KIND_ACCOUNT_REGISTERED":       27,
+		"EVENT_KIND_ACCOUNT_UPDATED":          28,
+		"EVENT_KIND_REFUND_EXCEEDED_SALE":     29,
+		"EVENT_KIND_REWARD_CREATED":           30,
+		"EVENT_KIND_REWARD_FULFILLED":         31,
+		"EVENT_KIND_CORRECTION_RECORDED":      32,
+		"EVENT_KIND_SALE_CORRECTED":           33,
+		"EVENT_KIND_LEAD_ATTRIBUTED":          34,
+		"EVENT_KIND_LEAD_MERGED":              35,
+		"EVENT_KIND_LEAD_DELETED":             36,
+		"EVENT_KIND_AFFILIATE_UPDATED":        37,
+		"EVENT_KIND_AFFILIATE_APPROVED":       38,
+		"EVENT_KIND_AFFILIATE_REJECTED":       39,
+		"EVENT_KIND_AFFILIATE_DEACTIVATED":    40,
+		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED":  41,
+		"EVENT_KIND_ITEM_CREATED":             42,
+		"EVENT_KIND_ITEM_UPDATED":             43,
+		"EVENT_KIND_ITEM_ARCHIVED":            44,
+		"EVENT_KIND_COUPON_UPDATED":           45,
+		"EVENT_KIND_OFFER_CREATED":            46,
+		"EVENT_KIND_OFFER_UPDATED":            47,
+		"EVENT_KIND_OFFER_CLAIMED":            48,
+		"EVENT_KIND_OFFER_ARCHIVED":           49,
+		"EVENT_KIND_APPOINTMENT_RECORDED":     50,
+		"EVENT_KIND_CUSTOM_EVENT_RECORDED":    51,
+		"EVENT_KIND_LINK_UPDATED":             52,
+		"EVENT_KIND_API_KEY_UPDATED":          53,
+		"EVENT_KIND_ACCOUNT_SUSPENDED":        54,
+		"EVENT_KIND_ACCOUNT_RESUMED":          55,
+		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":   56,
+		"EVENT_KIND_AFFILIATE_ERASED":         57,
+		"EVENT_KIND_REWARD_HELD":              58,
+		"EVENT_KIND_REWARD_RELEASED":          59,
+		"EVENT_KIND_AFFILIATE_UPLINE_CHANGED": 60,
+		"EVENT_KIND_AFFILIATE_GROUP_CREATED":  61,
+		"EVENT_KIND_AFFILIATE_GROUP_UPDATED":  62,
+		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED": 63,
 	}
 )
 
@@ -361,7 +377,11 @@ type Event struct {
 	//	*Event_Account
 	//	*Event_Item
 	//	*Event_Offer
-	Subject       isEvent_Subject `protobuf_oneof:"subject"`
+	//	*Event_AffiliateGroup
+	Subject isEvent_Subject `protobuf_oneof:"subject"`
+	// The entry in the audit log of the call that caused the event, without address: who did it, and how. All events of a call have the same
+	// one. Not set for the events of calls that have no entry, such as RecordSale, and of the server's own work.
+	AuditEntry    *AuditEntry `protobuf:"bytes,21,opt,name=audit_entry,json=auditEntry,proto3" json:"audit_entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -560,6 +580,22 @@ func (x *Event) GetOffer() *Offer {
 	return nil
 }
 
+func (x *Event) GetAffiliateGroup() *AffiliateGroup {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_AffiliateGroup); ok {
+			return x.AffiliateGroup
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAuditEntry() *AuditEntry {
+	if x != nil {
+		return x.AuditEntry
+	}
+	return nil
+}
+
 type isEvent_Subject interface {
 	isEvent_Subject()
 }
@@ -625,6 +661,11 @@ type Event_Offer struct {
 	Offer *Offer `protobuf:"bytes,19,opt,name=offer,proto3,oneof"`
 }
 
+type Event_AffiliateGroup struct {
+	// A group of affiliates, without note.
+	AffiliateGroup *AffiliateGroup `protobuf:"bytes,20,opt,name=affiliate_group,json=affiliateGroup,proto3,oneof"`
+}
+
 func (*Event_Conversion) isEvent_Subject() {}
 
 func (*Event_Reward) isEvent_Subject() {}
@@ -648,6 +689,8 @@ func (*Event_Account) isEvent_Subject() {}
 func (*Event_Item) isEvent_Subject() {}
 
 func (*Event_Offer) isEvent_Subject() {}
+
+func (*Event_AffiliateGroup) isEvent_Subject() {}
 
 // Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
 // of the field's values. Each field takes up to 1,000 values. An empty filter selects all events.
@@ -729,7 +772,7 @@ var File_headwater_v1_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\"\xe9\x06\n" +
+	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\"\xed\a\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1a\n" +
@@ -756,7 +799,10 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\aapi_key\x18\x10 \x01(\v2\x14.headwater.v1.ApiKeyH\x00R\x06apiKey\x121\n" +
 	"\aaccount\x18\x11 \x01(\v2\x15.headwater.v1.AccountH\x00R\aaccount\x12(\n" +
 	"\x04item\x18\x12 \x01(\v2\x12.headwater.v1.ItemH\x00R\x04item\x12+\n" +
-	"\x05offer\x18\x13 \x01(\v2\x13.headwater.v1.OfferH\x00R\x05offerB\t\n" +
+	"\x05offer\x18\x13 \x01(\v2\x13.headwater.v1.OfferH\x00R\x05offer\x12G\n" +
+	"\x0faffiliate_group\x18\x14 \x01(\v2\x1c.headwater.v1.AffiliateGroupH\x00R\x0eaffiliateGroup\x129\n" +
+	"\vaudit_entry\x18\x15 \x01(\v2\x18.headwater.v1.AuditEntryR\n" +
+	"auditEntryB\t\n" +
 	"\asubject\"\xa3\x01\n" +
 	"\vEventFilter\x12-\n" +
 	"\x05kinds\x18\x01 \x03(\x0e2\x17.headwater.v1.EventKindR\x05kinds\x12\x1f\n" +
@@ -764,7 +810,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\x9c\x0f\n" +
+	"subjectIds*\xbe\x10\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -826,7 +872,11 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"!EVENT_KIND_ACCOUNT_EMAIL_VERIFIED\x108\x12\x1f\n" +
 	"\x1bEVENT_KIND_AFFILIATE_ERASED\x109\x12\x1a\n" +
 	"\x16EVENT_KIND_REWARD_HELD\x10:\x12\x1e\n" +
-	"\x1aEVENT_KIND_REWARD_RELEASED\x10;BL\n" +
+	"\x1aEVENT_KIND_REWARD_RELEASED\x10;\x12'\n" +
+	"#EVENT_KIND_AFFILIATE_UPLINE_CHANGED\x10<\x12&\n" +
+	"\"EVENT_KIND_AFFILIATE_GROUP_CREATED\x10=\x12&\n" +
+	"\"EVENT_KIND_AFFILIATE_GROUP_UPDATED\x10>\x12'\n" +
+	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10?BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -861,6 +911,8 @@ var file_headwater_v1_event_proto_goTypes = []any{
 	(*Account)(nil),               // 13: headwater.v1.Account
 	(*Item)(nil),                  // 14: headwater.v1.Item
 	(*Offer)(nil),                 // 15: headwater.v1.Offer
+	(*AffiliateGroup)(nil),        // 16: headwater.v1.AffiliateGroup
+	(*AuditEntry)(nil),            // 17: headwater.v1.AuditEntry
 }
 var file_headwater_v1_event_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Event.kind:type_name -> headwater.v1.EventKind
@@ -878,12 +930,14 @@ var file_headwater_v1_event_proto_depIdxs = []int32{
 	13, // 12: headwater.v1.Event.account:type_name -> headwater.v1.Account
 	14, // 13: headwater.v1.Event.item:type_name -> headwater.v1.Item
 	15, // 14: headwater.v1.Event.offer:type_name -> headwater.v1.Offer
-	0,  // 15: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	16, // 15: headwater.v1.Event.affiliate_group:type_name -> headwater.v1.AffiliateGroup
+	17, // 16: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
+	0,  // 17: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_event_proto_init() }
@@ -893,7 +947,9 @@ func file_headwater_v1_event_proto_init() {
 	}
 	file_headwater_v1_account_proto_init()
 	file_headwater_v1_affiliate_proto_init()
+	file_headwater_v1_affiliate_group_proto_init()
 	file_headwater_v1_api_key_proto_init()
+	file_headwater_v1_audit_proto_init()
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
@@ -916,6 +972,7 @@ func file_headwater_v1_event_proto_init() {
 		(*Event_Account)(nil),
 		(*Event_Item)(nil),
 		(*Event_Offer)(nil),
+		(*Event_AffiliateGroup)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

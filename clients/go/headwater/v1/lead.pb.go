@@ -1483,7 +1483,7 @@ type RecordLeadResponse struct {
 	Credits []*Credit `protobuf:"bytes,4,rep,name=credits,proto3" json:"credits,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

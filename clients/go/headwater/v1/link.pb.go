@@ -301,7 +301,8 @@ type CreateLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new link.
 	Link *Link `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+	// that the link has now, because stored answers hold no personal data.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -664,7 +665,8 @@ type UpdateLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The link after the change.
 	Link *Link `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+	// that the link has now, because stored answers hold no personal data.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -776,7 +778,8 @@ type RevokeLinkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The link after the change.
 	Link *Link `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+	// that the link has now, because stored answers hold no personal data.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

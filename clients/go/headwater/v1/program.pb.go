@@ -409,6 +409,144 @@ func (x *Terms) GetCustomKinds() []string {
 	return nil
 }
 
+// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
+type Agreement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version: 1, and one more whenever `url` or `text` changes. Set by the server, ignored in requests.
+	Version int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Where the text can be read: an http or https URL, up to 2,048 bytes. Required unless there is a `text`.
+	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	// The text itself, up to 20,000 characters. Required unless there is a `url`.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
+	// is enrolled already goes on earning.
+	IsRequired    bool `protobuf:"varint,4,opt,name=is_required,json=isRequired,proto3" json:"is_required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Agreement) Reset() {
+	*x = Agreement{}
+	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Agreement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Agreement) ProtoMessage() {}
+
+func (x *Agreement) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Agreement.ProtoReflect.Descriptor instead.
+func (*Agreement) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Agreement) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Agreement) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Agreement) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Agreement) GetIsRequired() bool {
+	if x != nil {
+		return x.IsRequired
+	}
+	return false
+}
+
+// A question that applicants answer. The answer is the custom field of the affiliate with the same key.
+type ApplicationQuestion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key: 1 to 40 lower-case letters, digits, `-` or `_`. Each key occurs once. Required.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The question as people read it, up to 200 characters. Required. A custom field that is sent without a label gets it.
+	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
+	// Whether an application without an answer is refused.
+	IsRequired    bool `protobuf:"varint,3,opt,name=is_required,json=isRequired,proto3" json:"is_required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApplicationQuestion) Reset() {
+	*x = ApplicationQuestion{}
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApplicationQuestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApplicationQuestion) ProtoMessage() {}
+
+func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
+func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ApplicationQuestion) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ApplicationQuestion) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *ApplicationQuestion) GetIsRequired() bool {
+	if x != nil {
+		return x.IsRequired
+	}
+	return false
+}
+
 // A campaign that affiliates are enrolled in.
 type Program struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -435,14 +573,20 @@ type Program struct {
 	Etag string `protobuf:"bytes,10,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The hosts that links may lead to, in lower case and in order, such as `shop.example`. A host includes its subdomains, and the host of
 	// `landing_url` is always one of them. Empty: links may lead to any host.
-	Hosts         []string `protobuf:"bytes,11,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hosts []string `protobuf:"bytes,11,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// The text that the program's affiliates agree to. Not set: none.
+	Agreement *Agreement `protobuf:"bytes,12,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// The questions that applicants answer, in the order in which they are shown.
+	Questions []*ApplicationQuestion `protobuf:"bytes,13,rep,name=questions,proto3" json:"questions,omitempty"`
+	// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+	IsPrivate     bool `protobuf:"varint,14,opt,name=is_private,json=isPrivate,proto3" json:"is_private,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +598,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +611,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Program) GetId() string {
@@ -547,6 +691,27 @@ func (x *Program) GetHosts() []string {
 	return nil
 }
 
+func (x *Program) GetAgreement() *Agreement {
+	if x != nil {
+		return x.Agreement
+	}
+	return nil
+}
+
+func (x *Program) GetQuestions() []*ApplicationQuestion {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+func (x *Program) GetIsPrivate() bool {
+	if x != nil {
+		return x.IsPrivate
+	}
+	return false
+}
+
 // The request of CreateProgram.
 type CreateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -567,14 +732,20 @@ type CreateProgramRequest struct {
 	IsDefault bool `protobuf:"varint,6,opt,name=is_default,json=isDefault,proto3" json:"is_default,omitempty"`
 	// The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
 	// Empty: any host.
-	Hosts         []string `protobuf:"bytes,7,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	Hosts []string `protobuf:"bytes,7,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	// The text that the program's affiliates agree to. Optional.
+	Agreement *Agreement `protobuf:"bytes,8,opt,name=agreement,proto3" json:"agreement,omitempty"`
+	// The questions that applicants answer, up to 50. Optional.
+	Questions []*ApplicationQuestion `protobuf:"bytes,9,rep,name=questions,proto3" json:"questions,omitempty"`
+	// Whether the program takes no applications, see `Program.is_private`.
+	IsPrivate     bool `protobuf:"varint,10,opt,name=is_private,json=isPrivate,proto3" json:"is_private,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +757,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +770,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -651,6 +822,27 @@ func (x *CreateProgramRequest) GetHosts() []string {
 	return nil
 }
 
+func (x *CreateProgramRequest) GetAgreement() *Agreement {
+	if x != nil {
+		return x.Agreement
+	}
+	return nil
+}
+
+func (x *CreateProgramRequest) GetQuestions() []*ApplicationQuestion {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+func (x *CreateProgramRequest) GetIsPrivate() bool {
+	if x != nil {
+		return x.IsPrivate
+	}
+	return false
+}
+
 // The answer of CreateProgram.
 type CreateProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -664,7 +856,7 @@ type CreateProgramResponse struct {
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +868,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +881,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -706,6 +898,61 @@ func (x *CreateProgramResponse) GetReplayed() bool {
 	return false
 }
 
+// The monthly recurring revenue in one currency of the customers who are bound in a program.
+type ProgramMrr struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sum of the customers' `mrr`: of each, that of the last sale that named one. A cancellation makes it zero.
+	Mrr *Money `protobuf:"bytes,1,opt,name=mrr,proto3" json:"mrr,omitempty"`
+	// The number of customers whose `mrr` is above zero.
+	CustomerCount int64 `protobuf:"varint,2,opt,name=customer_count,json=customerCount,proto3" json:"customer_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProgramMrr) Reset() {
+	*x = ProgramMrr{}
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgramMrr) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgramMrr) ProtoMessage() {}
+
+func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
+func (*ProgramMrr) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ProgramMrr) GetMrr() *Money {
+	if x != nil {
+		return x.Mrr
+	}
+	return nil
+}
+
+func (x *ProgramMrr) GetCustomerCount() int64 {
+	if x != nil {
+		return x.CustomerCount
+	}
+	return 0
+}
+
 // The request of GetProgram.
 type GetProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -719,7 +966,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +978,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +991,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -765,14 +1012,18 @@ func (x *GetProgramRequest) GetTermsVersion() int32 {
 type GetProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program.
-	Program       *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
+	Program *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
+	// The monthly recurring revenue of the customers who are bound to an affiliate in the program, one entry for each currency, in the order
+	// of currency codes. A customer whose binding moves to another program counts there. Leads that were merged into others or deleted
+	// do not count. Empty without such customers.
+	MrrByCurrency []*ProgramMrr `protobuf:"bytes,2,rep,name=mrr_by_currency,json=mrrByCurrency,proto3" json:"mrr_by_currency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -784,7 +1035,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -797,12 +1048,19 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
 	if x != nil {
 		return x.Program
+	}
+	return nil
+}
+
+func (x *GetProgramResponse) GetMrrByCurrency() []*ProgramMrr {
+	if x != nil {
+		return x.MrrByCurrency
 	}
 	return nil
 }
@@ -825,7 +1083,7 @@ type ListProgramsRequest struct {
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -837,7 +1095,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -850,7 +1108,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -894,7 +1152,7 @@ type ListProgramsResponse struct {
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1164,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1177,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -946,9 +1204,10 @@ type UpdateProgramRequest struct {
 	// The new values. `id` identifies the program. The server reads `id`, `etag` and the fields that `update_mask` names, and
 	// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
 	Program *Program `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
-	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
-	// before a change of `hosts` stay as they are. `is_default` can only become
-	// true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
+	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
+	// `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+	// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
+	// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
 	// former values.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -957,7 +1216,7 @@ type UpdateProgramRequest struct {
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1228,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1241,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -1019,7 +1278,7 @@ type UpdateProgramResponse struct {
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1290,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1303,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -1078,7 +1337,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1349,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1362,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -1140,7 +1399,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1411,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1424,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -1211,7 +1470,18 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\fcustom_kinds\x18\n" +
 	" \x03(\tR\vcustomKindsB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
-	"\x18_attribution_window_days\"\xa2\x03\n" +
+	"\x18_attribution_window_days\"l\n" +
+	"\tAgreement\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1f\n" +
+	"\vis_required\x18\x04 \x01(\bR\n" +
+	"isRequired\"^\n" +
+	"\x13ApplicationQuestion\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1f\n" +
+	"\vis_required\x18\x03 \x01(\bR\n" +
+	"isRequired\"\xb9\x04\n" +
 	"\aProgram\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12#\n" +
@@ -1228,7 +1498,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\n" +
 	" \x01(\tR\x04etag\x12\x14\n" +
-	"\x05hosts\x18\v \x03(\tR\x05hosts\"\xfe\x01\n" +
+	"\x05hosts\x18\v \x03(\tR\x05hosts\x125\n" +
+	"\tagreement\x18\f \x01(\v2\x17.headwater.v1.AgreementR\tagreement\x12?\n" +
+	"\tquestions\x18\r \x03(\v2!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n" +
+	"\n" +
+	"is_private\x18\x0e \x01(\bR\tisPrivate\"\x95\x03\n" +
 	"\x14CreateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -1239,16 +1513,26 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x05terms\x18\x05 \x01(\v2\x13.headwater.v1.TermsR\x05terms\x12\x1d\n" +
 	"\n" +
 	"is_default\x18\x06 \x01(\bR\tisDefault\x12\x14\n" +
-	"\x05hosts\x18\a \x03(\tR\x05hosts\"d\n" +
+	"\x05hosts\x18\a \x03(\tR\x05hosts\x125\n" +
+	"\tagreement\x18\b \x01(\v2\x17.headwater.v1.AgreementR\tagreement\x12?\n" +
+	"\tquestions\x18\t \x03(\v2!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n" +
+	"\n" +
+	"is_private\x18\n" +
+	" \x01(\bR\tisPrivate\"d\n" +
 	"\x15CreateProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"W\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"Z\n" +
+	"\n" +
+	"ProgramMrr\x12%\n" +
+	"\x03mrr\x18\x01 \x01(\v2\x13.headwater.v1.MoneyR\x03mrr\x12%\n" +
+	"\x0ecustomer_count\x18\x02 \x01(\x03R\rcustomerCount\"W\n" +
 	"\x11GetProgramRequest\x12\x1d\n" +
 	"\n" +
 	"program_id\x18\x01 \x01(\tR\tprogramId\x12#\n" +
-	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\"E\n" +
+	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\"\x87\x01\n" +
 	"\x12GetProgramResponse\x12/\n" +
-	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\"\xb4\x01\n" +
+	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12@\n" +
+	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xb4\x01\n" +
 	"\x13ListProgramsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1305,58 +1589,67 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
 	(ProgramState)(0),              // 2: headwater.v1.ProgramState
 	(*Commission)(nil),             // 3: headwater.v1.Commission
 	(*Terms)(nil),                  // 4: headwater.v1.Terms
-	(*Program)(nil),                // 5: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 6: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 7: headwater.v1.CreateProgramResponse
-	(*GetProgramRequest)(nil),      // 8: headwater.v1.GetProgramRequest
-	(*GetProgramResponse)(nil),     // 9: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 10: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 11: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 12: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 13: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 14: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 15: headwater.v1.ArchiveProgramResponse
-	(*Money)(nil),                  // 16: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 18: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 19: headwater.v1.AttributionSource
-	(ListOrder)(0),                 // 20: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 21: google.protobuf.FieldMask
+	(*Agreement)(nil),              // 5: headwater.v1.Agreement
+	(*ApplicationQuestion)(nil),    // 6: headwater.v1.ApplicationQuestion
+	(*Program)(nil),                // 7: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 8: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 9: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 10: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 11: headwater.v1.GetProgramRequest
+	(*GetProgramResponse)(nil),     // 12: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 13: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 14: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 15: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 16: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 17: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 18: headwater.v1.ArchiveProgramResponse
+	(*Money)(nil),                  // 19: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
+	(AttributionModel)(0),          // 21: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 22: headwater.v1.AttributionSource
+	(ListOrder)(0),                 // 23: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 24: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	16, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
-	17, // 1: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	19, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	20, // 1: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
 	3,  // 3: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	18, // 4: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	19, // 5: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	21, // 4: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	22, // 5: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
 	0,  // 6: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
 	2,  // 7: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
 	4,  // 8: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	17, // 9: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	17, // 10: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	4,  // 11: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	5,  // 12: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	5,  // 13: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	20, // 14: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	2,  // 15: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	5,  // 16: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	5,  // 17: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	21, // 18: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	5,  // 19: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	5,  // 20: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	20, // 9: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	20, // 10: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 11: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	6,  // 12: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	4,  // 13: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	5,  // 14: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	6,  // 15: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	7,  // 16: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	19, // 17: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	7,  // 18: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	10, // 19: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	23, // 20: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	2,  // 21: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	7,  // 22: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	7,  // 23: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	24, // 24: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	7,  // 25: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	7,  // 26: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -1377,7 +1670,7 @@ func file_headwater_v1_program_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -46,8 +46,9 @@ type RecordRefundRequest struct {
 	RefundId string `protobuf:"bytes,6,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	// When the refund happened, at most 10 minutes ahead of the server's clock. Not set: now.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
-	// addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+	// The amount that the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: the
+	// amount that the refund takes back in addition. It is a reward of its own, and stays with the affiliate even if another one turns
+	// out to have referred the sale. A refund
 	// that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
 	// sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
 	// 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
@@ -158,7 +159,7 @@ type RecordRefundResponse struct {
 	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -73,11 +73,11 @@ type RewardServiceClient interface {
 	ListBalances(ctx context.Context, in *ListBalancesRequest, opts ...grpc.CallOption) (*ListBalancesResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
-	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-	// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-	// there are.
+	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+	// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+	// sales there are.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-	// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+	// reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
 	QueryStats(ctx context.Context, in *QueryStatsRequest, opts ...grpc.CallOption) (*QueryStatsResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
 	// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows
@@ -254,11 +254,11 @@ type RewardServiceServer interface {
 	ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
-	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-	// are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-	// there are.
+	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+	// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+	// sales there are.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-	// reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+	// reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
 	QueryStats(context.Context, *QueryStatsRequest) (*QueryStatsResponse, error)
 	// Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
 	// and balances, between entries and rewards, in the number of events in the feed, and between the figures of QueryStats and the rows

@@ -243,8 +243,8 @@ type RecordSaleResponse struct {
 	Rewards []*RewardSummary `protobuf:"bytes,5,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
-	// request.
+	// The fields of the request that were cleaned, cut or left out, and why its coupon code credits nobody. A repeat has the warnings of
+	// its own request.
 	Warnings      []*Warning `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -2,6 +2,7 @@
 export * from "./headwater/v1/account_pb.js";
 export * from "./headwater/v1/account_service_pb.js";
 export * from "./headwater/v1/affiliate_batch_pb.js";
+export * from "./headwater/v1/affiliate_group_pb.js";
 export * from "./headwater/v1/affiliate_pb.js";
 export * from "./headwater/v1/affiliate_service_pb.js";
 export * from "./headwater/v1/api_key_pb.js";

@@ -71,6 +71,7 @@ class Account(_message.Message):
     SUSPENSION_REASON_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFY_TIME_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `acc_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -86,6 +87,10 @@ class Account(_message.Message):
     time_zone: _builtins.str
     """The time zone of the days of QueryStats, a name of the IANA database such as `Europe/Berlin`. Default `UTC`. A change counts from
     an hour after it on. Days until then stay as they are, and it can be changed 50 times.
+    """
+    calls_per_minute: _builtins.int
+    """How many calls a minute each key of the account may make at each server. An operator sets it with SetAccountCallLimit. 0: as many
+    as the server's setting `key_calls_per_minute` says, which may be any number.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -117,10 +122,11 @@ class Account(_message.Message):
         suspension_reason: _builtins.str = ...,
         email_verify_time: _timestamp_pb2.Timestamp | None = ...,
         time_zone: _builtins.str = ...,
+        calls_per_minute: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,6 +142,7 @@ class RegisterAccountRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    EMAIL_TOKEN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer, without the key text. The same id with other content fails with FAILED_PRECONDITION and reason
@@ -148,6 +155,10 @@ class RegisterAccountRequest(_message.Message):
     """The owner's email address, up to 254 bytes. Stored as it is compared. Required."""
     time_zone: _builtins.str
     """The time zone of the account's days, see `Account.time_zone`. Empty: `UTC`."""
+    email_token: _builtins.str
+    """The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
+    alone. Empty in the first call, and with an operator key.
+    """
     def __init__(
         self,
         *,
@@ -155,10 +166,11 @@ class RegisterAccountRequest(_message.Message):
         display_name: _builtins.str = ...,
         email: _builtins.str = ...,
         time_zone: _builtins.str = ...,
+        email_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "request_id", b"request_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "email_token", b"email_token", "request_id", b"request_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -174,10 +186,13 @@ class RegisterAccountResponse(_message.Message):
     API_KEY_FIELD_NUMBER: _builtins.int
     API_KEY_TEXT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    AWAITS_EMAIL_TOKEN_FIELD_NUMBER: _builtins.int
     api_key_text: _builtins.str
     """The secret text of that key. Returned by this call only. Empty when `replayed` is true."""
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    awaits_email_token: _builtins.bool
+    """True when a token was mailed, and the account is created by a second call with it. All other fields are empty then."""
     @_builtins.property
     def account(self) -> Global___Account:
         """The new account."""
@@ -193,10 +208,11 @@ class RegisterAccountResponse(_message.Message):
         api_key: _api_key_pb2.ApiKey | None = ...,
         api_key_text: _builtins.str = ...,
         replayed: _builtins.bool = ...,
+        awaits_email_token: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "api_key", b"api_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "api_key", b"api_key", "api_key_text", b"api_key_text", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "api_key", b"api_key", "api_key_text", b"api_key_text", "awaits_email_token", b"awaits_email_token", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,6 +513,69 @@ class ResumeAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeAccountResponse: _TypeAlias = ResumeAccountResponse  # noqa: Y015
+
+@_typing.final
+class SetAccountCallLimitRequest(_message.Message):
+    """The request of SetAccountCallLimit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    calls_per_minute: _builtins.int
+    """How many calls a minute each key of the account may make, up to 60,000,000. 0: as many as the server's setting says."""
+    @_builtins.property
+    def account(self) -> _selector_pb2.AccountSelector:
+        """The account. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        account: _selector_pb2.AccountSelector | None = ...,
+        calls_per_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "calls_per_minute", b"calls_per_minute", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountCallLimitRequest: _TypeAlias = SetAccountCallLimitRequest  # noqa: Y015
+
+@_typing.final
+class SetAccountCallLimitResponse(_message.Message):
+    """The answer of SetAccountCallLimit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account after the change."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountCallLimitResponse: _TypeAlias = SetAccountCallLimitResponse  # noqa: Y015
 
 @_typing.final
 class VerifyAccountEmailRequest(_message.Message):

@@ -30,7 +30,7 @@ if _version_not_supported:
 
 class AccountServiceStub(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
@@ -74,6 +74,11 @@ class AccountServiceStub(object):
                 '/headwater.v1.AccountService/ResumeAccount',
                 request_serializer=headwater_dot_v1_dot_account__pb2.ResumeAccountRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_account__pb2.ResumeAccountResponse.FromString,
+                _registered_method=True)
+        self.SetAccountCallLimit = channel.unary_unary(
+                '/headwater.v1.AccountService/SetAccountCallLimit',
+                request_serializer=headwater_dot_v1_dot_account__pb2.SetAccountCallLimitRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_account__pb2.SetAccountCallLimitResponse.FromString,
                 _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/headwater.v1.AccountService/CreateApiKey',
@@ -124,13 +129,25 @@ class AccountServiceStub(object):
 
 class AccountServiceServicer(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     def RegisterAccount(self, request, context):
-        """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-        Errors: ALREADY_EXISTS when an account with this email exists.
+        """Creates an account and its first admin key.
+
+        With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+
+        With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+        it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+        mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+        stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+        invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+        make as many of these calls as the setting `registrations_per_minute` says.
+
+        Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+        with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+        API_KEY_REVOKED when the invitation was used up at the same time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +198,17 @@ class AccountServiceServicer(object):
     def ResumeAccount(self, request, context):
         """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
         account's feed has an event, and the server's log names the operator key.
+        Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAccountCallLimit(self, request, context):
+        """Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+        with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+        within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+        server's log names the operator key.
         Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -302,6 +330,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_account__pb2.ResumeAccountRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_account__pb2.ResumeAccountResponse.SerializeToString,
             ),
+            'SetAccountCallLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAccountCallLimit,
+                    request_deserializer=headwater_dot_v1_dot_account__pb2.SetAccountCallLimitRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_account__pb2.SetAccountCallLimitResponse.SerializeToString,
+            ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
                     request_deserializer=headwater_dot_v1_dot_api__key__pb2.CreateApiKeyRequest.FromString,
@@ -357,7 +390,7 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService(object):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
@@ -540,6 +573,33 @@ class AccountService(object):
             '/headwater.v1.AccountService/ResumeAccount',
             headwater_dot_v1_dot_account__pb2.ResumeAccountRequest.SerializeToString,
             headwater_dot_v1_dot_account__pb2.ResumeAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAccountCallLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AccountService/SetAccountCallLimit',
+            headwater_dot_v1_dot_account__pb2.SetAccountCallLimitRequest.SerializeToString,
+            headwater_dot_v1_dot_account__pb2.SetAccountCallLimitResponse.FromString,
             options,
             channel_credentials,
             insecure,

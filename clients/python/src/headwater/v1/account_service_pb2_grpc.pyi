@@ -31,7 +31,7 @@ GRPC_VERSION: str
 
 class AccountServiceStub:
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
@@ -40,8 +40,20 @@ class AccountServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccountServiceAsyncStub: ...
     RegisterAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.RegisterAccountRequest, _account_pb2.RegisterAccountResponse]
-    """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-    Errors: ALREADY_EXISTS when an account with this email exists.
+    """Creates an account and its first admin key.
+
+    With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+
+    With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+    it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+    mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+    stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+    invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+    make as many of these calls as the setting `registrations_per_minute` says.
+
+    Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+    with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+    API_KEY_REVOKED when the invitation was used up at the same time.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]
     """Returns the account of the calling key."""
@@ -66,6 +78,13 @@ class AccountServiceStub:
     ResumeAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.ResumeAccountRequest, _account_pb2.ResumeAccountResponse]
     """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
     account's feed has an event, and the server's log names the operator key.
+    Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    """
+    SetAccountCallLimit: _grpc.UnaryUnaryMultiCallable[_account_pb2.SetAccountCallLimitRequest, _account_pb2.SetAccountCallLimitResponse]
+    """Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+    with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+    within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+    server's log names the operator key.
     Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
     """
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]
@@ -111,14 +130,26 @@ class AccountServiceStub:
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.RegisterAccountRequest, _account_pb2.RegisterAccountResponse]  # type: ignore[assignment]
-    """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-    Errors: ALREADY_EXISTS when an account with this email exists.
+    """Creates an account and its first admin key.
+
+    With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+
+    With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+    it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+    mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+    stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+    invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+    make as many of these calls as the setting `registrations_per_minute` says.
+
+    Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+    with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+    API_KEY_REVOKED when the invitation was used up at the same time.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.GetAccountRequest, _account_pb2.GetAccountResponse]  # type: ignore[assignment]
     """Returns the account of the calling key."""
@@ -143,6 +174,13 @@ class AccountServiceAsyncStub(AccountServiceStub):
     ResumeAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.ResumeAccountRequest, _account_pb2.ResumeAccountResponse]  # type: ignore[assignment]
     """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
     account's feed has an event, and the server's log names the operator key.
+    Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+    """
+    SetAccountCallLimit: _aio.UnaryUnaryMultiCallable[_account_pb2.SetAccountCallLimitRequest, _account_pb2.SetAccountCallLimitResponse]  # type: ignore[assignment]
+    """Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+    with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+    within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+    server's log names the operator key.
     Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
     """
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_api_key_pb2.CreateApiKeyRequest, _api_key_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
@@ -187,7 +225,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
-    the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+    the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
     UpdateApiKey and RevokeApiKey are about the operator keys of the server.
     """
 
@@ -197,8 +235,20 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.RegisterAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.RegisterAccountResponse, _abc.Awaitable[_account_pb2.RegisterAccountResponse]]:
-        """Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-        Errors: ALREADY_EXISTS when an account with this email exists.
+        """Creates an account and its first admin key.
+
+        With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+
+        With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+        it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+        mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+        stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+        invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+        make as many of these calls as the setting `registrations_per_minute` says.
+
+        Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+        with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+        API_KEY_REVOKED when the invitation was used up at the same time.
         """
 
     @_abc_1.abstractmethod
@@ -259,6 +309,19 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_account_pb2.ResumeAccountResponse, _abc.Awaitable[_account_pb2.ResumeAccountResponse]]:
         """Ends the suspension of an account, within the same time. Resuming an active account changes nothing. Operator keys only. The
         account's feed has an event, and the server's log names the operator key.
+        Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SetAccountCallLimit(
+        self,
+        request: _account_pb2.SetAccountCallLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_pb2.SetAccountCallLimitResponse, _abc.Awaitable[_account_pb2.SetAccountCallLimitResponse]]:
+        """Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+        with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+        within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+        server's log names the operator key.
         Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
         """
 

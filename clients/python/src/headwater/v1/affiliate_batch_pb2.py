@@ -27,7 +27,7 @@ from headwater.v1 import affiliate_pb2 as headwater_dot_v1_dot_affiliate__pb2
 from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/v1/affiliate_batch.proto\x12\x0cheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1dheadwater/v1/enrollment.proto\"\xab\x02\n\x12\x41\x66\x66iliateBatchItem\x12\x41\n\x07\x61pprove\x18\x01 \x01(\x0b\x32%.headwater.v1.ApproveAffiliateRequestH\x00R\x07\x61pprove\x12>\n\x06reject\x18\x02 \x01(\x0b\x32$.headwater.v1.RejectAffiliateRequestH\x00R\x06reject\x12J\n\ndeactivate\x18\x03 \x01(\x0b\x32(.headwater.v1.DeactivateAffiliateRequestH\x00R\ndeactivate\x12>\n\x06\x65nroll\x18\x04 \x01(\x0b\x32$.headwater.v1.EnrollAffiliateRequestH\x00R\x06\x65nrollB\x06\n\x04item\"V\n\x1c\x42\x61tchChangeAffiliatesRequest\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .headwater.v1.AffiliateBatchItemR\x05items\"\xdf\x02\n\x14\x41\x66\x66iliateBatchResult\x12\x42\n\x07\x61pprove\x18\x01 \x01(\x0b\x32&.headwater.v1.ApproveAffiliateResponseH\x00R\x07\x61pprove\x12?\n\x06reject\x18\x02 \x01(\x0b\x32%.headwater.v1.RejectAffiliateResponseH\x00R\x06reject\x12K\n\ndeactivate\x18\x03 \x01(\x0b\x32).headwater.v1.DeactivateAffiliateResponseH\x00R\ndeactivate\x12?\n\x06\x65nroll\x18\x04 \x01(\x0b\x32%.headwater.v1.EnrollAffiliateResponseH\x00R\x06\x65nroll\x12*\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rrorB\x08\n\x06\x61nswer\"]\n\x1d\x42\x61tchChangeAffiliatesResponse\x12<\n\x07results\x18\x01 \x03(\x0b\x32\".headwater.v1.AffiliateBatchResultR\x07resultsBU\n\x10\x64\x65v.headwater.v1B\x13\x41\x66\x66iliateBatchProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/v1/affiliate_batch.proto\x12\x0cheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1dheadwater/v1/enrollment.proto\"\xeb\x02\n\x12\x41\x66\x66iliateBatchItem\x12\x41\n\x07\x61pprove\x18\x01 \x01(\x0b\x32%.headwater.v1.ApproveAffiliateRequestH\x00R\x07\x61pprove\x12>\n\x06reject\x18\x02 \x01(\x0b\x32$.headwater.v1.RejectAffiliateRequestH\x00R\x06reject\x12J\n\ndeactivate\x18\x03 \x01(\x0b\x32(.headwater.v1.DeactivateAffiliateRequestH\x00R\ndeactivate\x12>\n\x06\x65nroll\x18\x04 \x01(\x0b\x32$.headwater.v1.EnrollAffiliateRequestH\x00R\x06\x65nroll\x12>\n\x06update\x18\x05 \x01(\x0b\x32$.headwater.v1.UpdateAffiliateRequestH\x00R\x06updateB\x06\n\x04item\"V\n\x1c\x42\x61tchChangeAffiliatesRequest\x12\x36\n\x05items\x18\x01 \x03(\x0b\x32 .headwater.v1.AffiliateBatchItemR\x05items\"\xa0\x03\n\x14\x41\x66\x66iliateBatchResult\x12\x42\n\x07\x61pprove\x18\x01 \x01(\x0b\x32&.headwater.v1.ApproveAffiliateResponseH\x00R\x07\x61pprove\x12?\n\x06reject\x18\x02 \x01(\x0b\x32%.headwater.v1.RejectAffiliateResponseH\x00R\x06reject\x12K\n\ndeactivate\x18\x03 \x01(\x0b\x32).headwater.v1.DeactivateAffiliateResponseH\x00R\ndeactivate\x12?\n\x06\x65nroll\x18\x04 \x01(\x0b\x32%.headwater.v1.EnrollAffiliateResponseH\x00R\x06\x65nroll\x12*\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x12?\n\x06update\x18\x06 \x01(\x0b\x32%.headwater.v1.UpdateAffiliateResponseH\x00R\x06updateB\x08\n\x06\x61nswer\"]\n\x1d\x42\x61tchChangeAffiliatesResponse\x12<\n\x07results\x18\x01 \x03(\x0b\x32\".headwater.v1.AffiliateBatchResultR\x07resultsBU\n\x10\x64\x65v.headwater.v1B\x13\x41\x66\x66iliateBatchProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\023AffiliateBatchProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
   _globals['_AFFILIATEBATCHITEM']._serialized_start=139
-  _globals['_AFFILIATEBATCHITEM']._serialized_end=438
-  _globals['_BATCHCHANGEAFFILIATESREQUEST']._serialized_start=440
-  _globals['_BATCHCHANGEAFFILIATESREQUEST']._serialized_end=526
-  _globals['_AFFILIATEBATCHRESULT']._serialized_start=529
-  _globals['_AFFILIATEBATCHRESULT']._serialized_end=880
-  _globals['_BATCHCHANGEAFFILIATESRESPONSE']._serialized_start=882
-  _globals['_BATCHCHANGEAFFILIATESRESPONSE']._serialized_end=975
+  _globals['_AFFILIATEBATCHITEM']._serialized_end=502
+  _globals['_BATCHCHANGEAFFILIATESREQUEST']._serialized_start=504
+  _globals['_BATCHCHANGEAFFILIATESREQUEST']._serialized_end=590
+  _globals['_AFFILIATEBATCHRESULT']._serialized_start=593
+  _globals['_AFFILIATEBATCHRESULT']._serialized_end=1009
+  _globals['_BATCHCHANGEAFFILIATESRESPONSE']._serialized_start=1011
+  _globals['_BATCHCHANGEAFFILIATESRESPONSE']._serialized_end=1104
 # @@protoc_insertion_point(module_scope)

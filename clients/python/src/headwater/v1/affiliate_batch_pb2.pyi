@@ -31,6 +31,7 @@ class AffiliateBatchItem(_message.Message):
     REJECT_FIELD_NUMBER: _builtins.int
     DEACTIVATE_FIELD_NUMBER: _builtins.int
     ENROLL_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def approve(self) -> _affiliate_pb2.ApproveAffiliateRequest:
         """As in ApproveAffiliate."""
@@ -47,6 +48,10 @@ class AffiliateBatchItem(_message.Message):
     def enroll(self) -> _enrollment_pb2.EnrollAffiliateRequest:
         """As in EnrollAffiliate."""
 
+    @_builtins.property
+    def update(self) -> _affiliate_pb2.UpdateAffiliateRequest:
+        """As in UpdateAffiliate, such as to put the affiliate into a group."""
+
     def __init__(
         self,
         *,
@@ -54,12 +59,13 @@ class AffiliateBatchItem(_message.Message):
         reject: _affiliate_pb2.RejectAffiliateRequest | None = ...,
         deactivate: _affiliate_pb2.DeactivateAffiliateRequest | None = ...,
         enroll: _enrollment_pb2.EnrollAffiliateRequest | None = ...,
+        update: _affiliate_pb2.UpdateAffiliateRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "item", b"item", "reject", b"reject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "item", b"item", "reject", b"reject", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "item", b"item", "reject", b"reject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "item", b"item", "reject", b"reject", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["approve", "reject", "deactivate", "enroll"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["approve", "reject", "deactivate", "enroll", "update"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
@@ -100,6 +106,7 @@ class AffiliateBatchResult(_message.Message):
     DEACTIVATE_FIELD_NUMBER: _builtins.int
     ENROLL_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    UPDATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def approve(self) -> _affiliate_pb2.ApproveAffiliateResponse:
         """The affiliate was approved."""
@@ -122,6 +129,10 @@ class AffiliateBatchResult(_message.Message):
         1.5 KiB.
         """
 
+    @_builtins.property
+    def update(self) -> _affiliate_pb2.UpdateAffiliateResponse:
+        """The affiliate was changed."""
+
     def __init__(
         self,
         *,
@@ -130,12 +141,13 @@ class AffiliateBatchResult(_message.Message):
         deactivate: _affiliate_pb2.DeactivateAffiliateResponse | None = ...,
         enroll: _enrollment_pb2.EnrollAffiliateResponse | None = ...,
         error: _status_pb2.Status | None = ...,
+        update: _affiliate_pb2.UpdateAffiliateResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "error", b"error", "reject", b"reject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "error", b"error", "reject", b"reject", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "error", b"error", "reject", b"reject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "approve", b"approve", "deactivate", b"deactivate", "enroll", b"enroll", "error", b"error", "reject", b"reject", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["approve", "reject", "deactivate", "enroll", "error"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["approve", "reject", "deactivate", "enroll", "error", "update"]  # noqa: Y015
     _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
 

@@ -44,8 +44,8 @@ class _AffiliateStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Affili
     AFFILIATE_STATE_REJECTED: _AffiliateState.ValueType  # 4
     """The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE."""
     AFFILIATE_STATE_ERASED: _AffiliateState.ValueType  # 5
-    """EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
-    call changes this state.
+    """EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id, its
+    uplines and its money. No call changes this state.
     """
 
 class AffiliateState(_AffiliateState, metaclass=_AffiliateStateEnumTypeWrapper):
@@ -64,8 +64,8 @@ AFFILIATE_STATE_INACTIVE: AffiliateState.ValueType  # 3
 AFFILIATE_STATE_REJECTED: AffiliateState.ValueType  # 4
 """The application was rejected. ApproveAffiliate can still make the affiliate ACTIVE."""
 AFFILIATE_STATE_ERASED: AffiliateState.ValueType  # 5
-"""EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
-call changes this state.
+"""EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id, its
+uplines and its money. No call changes this state.
 """
 Global___AffiliateState: _TypeAlias = AffiliateState  # noqa: Y015
 
@@ -85,7 +85,7 @@ class _PendingRewardsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pendin
     """They become HELD, and stay so until ReleaseRewards or DenyRewards, also if the affiliate is approved again."""
 
 class PendingRewards(_PendingRewards, metaclass=_PendingRewardsEnumTypeWrapper):
-    """What becomes of an affiliate's pending rewards when the affiliate is deactivated."""
+    """The treatment of an affiliate's pending rewards when the affiliate is deactivated."""
 
 PENDING_REWARDS_UNSPECIFIED: PendingRewards.ValueType  # 0
 """Not set. Refused in requests."""
@@ -288,6 +288,9 @@ class Affiliate(_message.Message):
     PENDING_REWARDS_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    UPLINE_AFFILIATE_ID_FIELD_NUMBER: _builtins.int
+    PAST_UPLINES_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `aff_` and 32 hexadecimal digits."""
     external_id: _builtins.str
@@ -314,6 +317,12 @@ class Affiliate(_message.Message):
     """
     email_verified: _builtins.bool
     """Whether the email address is known to be the affiliate's. The merchant says so. A change of the address makes it false."""
+    upline_affiliate_id: _builtins.str
+    """The affiliate that brought this one, as CreateAffiliate or SetUpline said. Empty: nobody. It stays when that affiliate is deactivated,
+    rejected or erased.
+    """
+    group_id: _builtins.str
+    """The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived."""
     @_builtins.property
     def profile(self) -> Global___AffiliateProfile:
         """More details. Not set in the feed."""
@@ -336,6 +345,10 @@ class Affiliate(_message.Message):
         Events have them too, and events are never changed, so put no personal data into them.
         """
 
+    @_builtins.property
+    def past_uplines(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastUpline]:
+        """The uplines before the present one, the earliest first. The newest 100. Empty in the feed."""
+
     def __init__(
         self,
         *,
@@ -354,14 +367,45 @@ class Affiliate(_message.Message):
         pending_rewards: Global___PendingRewards.ValueType = ...,
         email_verified: _builtins.bool = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        upline_affiliate_id: _builtins.str = ...,
+        past_uplines: _abc.Iterable[Global___PastUpline] | None = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "state_time", b"state_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "external_id", b"external_id", "first_name", b"first_name", "id", b"id", "last_name", b"last_name", "metadata", b"metadata", "pending_rewards", b"pending_rewards", "profile", b"profile", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "external_id", b"external_id", "first_name", b"first_name", "group_id", b"group_id", "id", b"id", "last_name", b"last_name", "metadata", b"metadata", "past_uplines", b"past_uplines", "pending_rewards", b"pending_rewards", "profile", b"profile", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "update_time", b"update_time", "upline_affiliate_id", b"upline_affiliate_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Affiliate: _TypeAlias = Affiliate  # noqa: Y015
+
+@_typing.final
+class PastUpline(_message.Message):
+    """The upline of an affiliate until a change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_ID_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    affiliate_id: _builtins.str
+    """The affiliate that was the upline. Empty: nobody."""
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When another upline took its place. It was the upline from the end of the one before, or from the beginning."""
+
+    def __init__(
+        self,
+        *,
+        affiliate_id: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "end_time", b"end_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PastUpline: _TypeAlias = PastUpline  # noqa: Y015
 
 @_typing.final
 class CreateAffiliateRequest(_message.Message):
@@ -403,6 +447,9 @@ class CreateAffiliateRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    UPLINE_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer, but with the names, identifiers, codes and texts that the affiliate has now: no answer is stored with
@@ -429,9 +476,13 @@ class CreateAffiliateRequest(_message.Message):
     landing_url: _builtins.str
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's."""
     state: Global___AffiliateState.ValueType
-    """The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused."""
+    """The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
+    the program's required questions in `profile.custom_fields`, and the program must not be private.
+    """
     email_verified: _builtins.bool
     """Whether the email address is known to be the affiliate's."""
+    group_id: _builtins.str
+    """The id of the group to put the affiliate into. It must not be archived. Empty: none."""
     @_builtins.property
     def profile(self) -> Global___AffiliateProfile:
         """More details. Optional."""
@@ -443,6 +494,14 @@ class CreateAffiliateRequest(_message.Message):
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """See `Affiliate.metadata`. Optional."""
+
+    @_builtins.property
+    def upline(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate that brought the new one. Optional."""
+
+    @_builtins.property
+    def acceptance(self) -> _enrollment_pb2.AgreementAcceptance:
+        """What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later."""
 
     def __init__(
         self,
@@ -461,10 +520,13 @@ class CreateAffiliateRequest(_message.Message):
         state: Global___AffiliateState.ValueType = ...,
         email_verified: _builtins.bool = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        upline: _selector_pb2.AffiliateSelector | None = ...,
+        group_id: _builtins.str = ...,
+        acceptance: _enrollment_pb2.AgreementAcceptance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "profile", b"profile"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "commission_override", b"commission_override", "profile", b"profile", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "coupon_code", b"coupon_code", "email", b"email", "email_verified", b"email_verified", "external_id", b"external_id", "first_name", b"first_name", "landing_url", b"landing_url", "last_name", b"last_name", "metadata", b"metadata", "profile", b"profile", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "email", b"email", "email_verified", b"email_verified", "external_id", b"external_id", "first_name", b"first_name", "group_id", b"group_id", "landing_url", b"landing_url", "last_name", b"last_name", "metadata", b"metadata", "profile", b"profile", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id", "state", b"state", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -597,6 +659,8 @@ class ListAffiliatesRequest(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
     HAS_SALES_FIELD_NUMBER: _builtins.int
+    UPLINE_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -613,9 +677,15 @@ class ListAffiliatesRequest(_message.Message):
     """Only affiliates with a sale that earned them a reward, or without one. A sale counts also after it was refunded or its reward
     was denied. Not set: both.
     """
+    group_id: _builtins.str
+    """Only affiliates in this group. Optional."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___AffiliateState.ValueType]:
         """Only affiliates in one of these states. Empty: affiliates in every state."""
+
+    @_builtins.property
+    def upline(self) -> _selector_pb2.AffiliateSelector:
+        """Only affiliates whose present upline is this affiliate. Optional."""
 
     def __init__(
         self,
@@ -627,10 +697,12 @@ class ListAffiliatesRequest(_message.Message):
         states: _abc.Iterable[Global___AffiliateState.ValueType] | None = ...,
         email_verified: _builtins.bool | None = ...,
         has_sales: _builtins.bool | None = ...,
+        upline: _selector_pb2.AffiliateSelector | None = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "has_sales", b"has_sales"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "has_sales", b"has_sales", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "has_sales", b"has_sales", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "group_id", b"group_id", "has_sales", b"has_sales", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
     _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015
@@ -755,8 +827,9 @@ class UpdateAffiliateRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
-        named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+        """The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
+        one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+        empty `group_id` takes the affiliate out of its group.
         """
 
     @_builtins.property
@@ -1105,7 +1178,7 @@ class EraseAffiliateResponse(_message.Message):
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
-        """What is left of the affiliate."""
+        """The affiliate as it is after the erasure."""
 
     def __init__(
         self,
@@ -1122,6 +1195,72 @@ class EraseAffiliateResponse(_message.Message):
 Global___EraseAffiliateResponse: _TypeAlias = EraseAffiliateResponse  # noqa: Y015
 
 @_typing.final
+class SetUplineRequest(_message.Message):
+    """The request of SetUpline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    UPLINE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    etag: _builtins.str
+    """The `etag` that the affiliate must have. Optional."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate whose upline is set. Required."""
+
+    @_builtins.property
+    def upline(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate that brought it. Not set: nobody, which removes the upline."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        upline: _selector_pb2.AffiliateSelector | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "upline", b"upline"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "etag", b"etag", "request_id", b"request_id", "upline", b"upline"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUplineRequest: _TypeAlias = SetUplineRequest  # noqa: Y015
+
+@_typing.final
+class SetUplineResponse(_message.Message):
+    """The answer of SetUpline."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def affiliate(self) -> Global___Affiliate:
+        """The affiliate."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: Global___Affiliate | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUplineResponse: _TypeAlias = SetUplineResponse  # noqa: Y015
+
+@_typing.final
 class CountAffiliatesRequest(_message.Message):
     """The request of CountAffiliates. An affiliate is counted when it matches every field that is set."""
 
@@ -1129,19 +1268,29 @@ class CountAffiliatesRequest(_message.Message):
 
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    UPLINE_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     program_id: _builtins.str
     """Only affiliates that are or were enrolled in this program. Optional."""
     email_verified: _builtins.bool
     """Only affiliates whose email address is verified, or is not. Not set: both."""
+    group_id: _builtins.str
+    """Only affiliates in this group. Optional."""
+    @_builtins.property
+    def upline(self) -> _selector_pb2.AffiliateSelector:
+        """Only affiliates whose present upline is this affiliate. Optional."""
+
     def __init__(
         self,
         *,
         program_id: _builtins.str = ...,
         email_verified: _builtins.bool | None = ...,
+        upline: _selector_pb2.AffiliateSelector | None = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "email_verified", b"email_verified"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "email_verified", b"email_verified", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "email_verified", b"email_verified", "program_id", b"program_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "email_verified", b"email_verified", "group_id", b"group_id", "program_id", b"program_id", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
     _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015

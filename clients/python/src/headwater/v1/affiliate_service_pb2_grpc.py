@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from headwater.v1 import affiliate_batch_pb2 as headwater_dot_v1_dot_affiliate__batch__pb2
+from headwater.v1 import affiliate_group_pb2 as headwater_dot_v1_dot_affiliate__group__pb2
 from headwater.v1 import affiliate_pb2 as headwater_dot_v1_dot_affiliate__pb2
 from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
 from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
@@ -147,6 +148,36 @@ class AffiliateServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateResponse.FromString,
                 _registered_method=True)
+        self.SetUpline = channel.unary_unary(
+                '/headwater.v1.AffiliateService/SetUpline',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.SetUplineRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.SetUplineResponse.FromString,
+                _registered_method=True)
+        self.CreateAffiliateGroup = channel.unary_unary(
+                '/headwater.v1.AffiliateService/CreateAffiliateGroup',
+                request_serializer=headwater_dot_v1_dot_affiliate__group__pb2.CreateAffiliateGroupRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.CreateAffiliateGroupResponse.FromString,
+                _registered_method=True)
+        self.GetAffiliateGroup = channel.unary_unary(
+                '/headwater.v1.AffiliateService/GetAffiliateGroup',
+                request_serializer=headwater_dot_v1_dot_affiliate__group__pb2.GetAffiliateGroupRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.GetAffiliateGroupResponse.FromString,
+                _registered_method=True)
+        self.ListAffiliateGroups = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ListAffiliateGroups',
+                request_serializer=headwater_dot_v1_dot_affiliate__group__pb2.ListAffiliateGroupsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.ListAffiliateGroupsResponse.FromString,
+                _registered_method=True)
+        self.UpdateAffiliateGroup = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateAffiliateGroup',
+                request_serializer=headwater_dot_v1_dot_affiliate__group__pb2.UpdateAffiliateGroupRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.UpdateAffiliateGroupResponse.FromString,
+                _registered_method=True)
+        self.ArchiveAffiliateGroup = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ArchiveAffiliateGroup',
+                request_serializer=headwater_dot_v1_dot_affiliate__group__pb2.ArchiveAffiliateGroupRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.ArchiveAffiliateGroupResponse.FromString,
+                _registered_method=True)
         self.BatchChangeAffiliates = channel.unary_unary(
                 '/headwater.v1.AffiliateService/BatchChangeAffiliates',
                 request_serializer=headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesRequest.SerializeToString,
@@ -176,6 +207,16 @@ class AffiliateServiceStub(object):
                 '/headwater.v1.AffiliateService/EndEnrollment',
                 request_serializer=headwater_dot_v1_dot_enrollment__pb2.EndEnrollmentRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_enrollment__pb2.EndEnrollmentResponse.FromString,
+                _registered_method=True)
+        self.MoveEnrollment = channel.unary_unary(
+                '/headwater.v1.AffiliateService/MoveEnrollment',
+                request_serializer=headwater_dot_v1_dot_enrollment__pb2.MoveEnrollmentRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_enrollment__pb2.MoveEnrollmentResponse.FromString,
+                _registered_method=True)
+        self.AcceptAgreement = channel.unary_unary(
+                '/headwater.v1.AffiliateService/AcceptAgreement',
+                request_serializer=headwater_dot_v1_dot_enrollment__pb2.AcceptAgreementRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_enrollment__pb2.AcceptAgreementResponse.FromString,
                 _registered_method=True)
         self.CreateLink = channel.unary_unary(
                 '/headwater.v1.AffiliateService/CreateLink',
@@ -355,7 +396,7 @@ class AffiliateServiceServicer(object):
         """Creates an affiliate and enrolls it in a program.
         Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
         PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-        reason PROGRAM_ARCHIVED.
+        reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -449,8 +490,60 @@ class AffiliateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetUpline(self, request, context):
+        """Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+        former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+        lists those that an affiliate has brought.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+        upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateAffiliateGroup(self, request, context):
+        """Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+        Errors: ALREADY_EXISTS when an active group has the name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAffiliateGroup(self, request, context):
+        """Returns a group, active or archived.
+        Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAffiliateGroups(self, request, context):
+        """Lists groups, including archived ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAffiliateGroup(self, request, context):
+        """Renames a group, or changes its note.
+        Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+        with reason AFFILIATE_GROUP_ARCHIVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveAffiliateGroup(self, request, context):
+        """Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+        group changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchChangeAffiliates(self, request, context):
-        """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        """Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
         change that is refused does not affect the others. They may be committed in several transactions.
         Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
         """
@@ -463,8 +556,8 @@ class AffiliateServiceServicer(object):
         enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
         request.
         Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-        NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-        COUPON_LIMIT.
+        NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+        PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -497,8 +590,29 @@ class AffiliateServiceServicer(object):
 
     def EndEnrollment(self, request, context):
         """Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-        Ending an ended enrollment changes nothing.
+        Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
         Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveEnrollment(self, request, context):
+        """Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+        and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+        stay. What happened before, rewards and balances stay as they are.
+        Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+        PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+        taken.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptAgreement(self, request, context):
+        """Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+        from now on. Accepting the same version again changes nothing.
+        Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -754,6 +868,36 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateResponse.SerializeToString,
             ),
+            'SetUpline': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUpline,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.SetUplineRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.SetUplineResponse.SerializeToString,
+            ),
+            'CreateAffiliateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAffiliateGroup,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.CreateAffiliateGroupRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__group__pb2.CreateAffiliateGroupResponse.SerializeToString,
+            ),
+            'GetAffiliateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAffiliateGroup,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.GetAffiliateGroupRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__group__pb2.GetAffiliateGroupResponse.SerializeToString,
+            ),
+            'ListAffiliateGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAffiliateGroups,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.ListAffiliateGroupsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__group__pb2.ListAffiliateGroupsResponse.SerializeToString,
+            ),
+            'UpdateAffiliateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAffiliateGroup,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.UpdateAffiliateGroupRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__group__pb2.UpdateAffiliateGroupResponse.SerializeToString,
+            ),
+            'ArchiveAffiliateGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveAffiliateGroup,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__group__pb2.ArchiveAffiliateGroupRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__group__pb2.ArchiveAffiliateGroupResponse.SerializeToString,
+            ),
             'BatchChangeAffiliates': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchChangeAffiliates,
                     request_deserializer=headwater_dot_v1_dot_affiliate__batch__pb2.BatchChangeAffiliatesRequest.FromString,
@@ -783,6 +927,16 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     servicer.EndEnrollment,
                     request_deserializer=headwater_dot_v1_dot_enrollment__pb2.EndEnrollmentRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_enrollment__pb2.EndEnrollmentResponse.SerializeToString,
+            ),
+            'MoveEnrollment': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveEnrollment,
+                    request_deserializer=headwater_dot_v1_dot_enrollment__pb2.MoveEnrollmentRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_enrollment__pb2.MoveEnrollmentResponse.SerializeToString,
+            ),
+            'AcceptAgreement': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptAgreement,
+                    request_deserializer=headwater_dot_v1_dot_enrollment__pb2.AcceptAgreementRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_enrollment__pb2.AcceptAgreementResponse.SerializeToString,
             ),
             'CreateLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateLink,
@@ -1449,6 +1603,168 @@ class AffiliateService(object):
             _registered_method=True)
 
     @staticmethod
+    def SetUpline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/SetUpline',
+            headwater_dot_v1_dot_affiliate__pb2.SetUplineRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.SetUplineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAffiliateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/CreateAffiliateGroup',
+            headwater_dot_v1_dot_affiliate__group__pb2.CreateAffiliateGroupRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__group__pb2.CreateAffiliateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAffiliateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/GetAffiliateGroup',
+            headwater_dot_v1_dot_affiliate__group__pb2.GetAffiliateGroupRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__group__pb2.GetAffiliateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAffiliateGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ListAffiliateGroups',
+            headwater_dot_v1_dot_affiliate__group__pb2.ListAffiliateGroupsRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__group__pb2.ListAffiliateGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAffiliateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateAffiliateGroup',
+            headwater_dot_v1_dot_affiliate__group__pb2.UpdateAffiliateGroupRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__group__pb2.UpdateAffiliateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveAffiliateGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ArchiveAffiliateGroup',
+            headwater_dot_v1_dot_affiliate__group__pb2.ArchiveAffiliateGroupRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__group__pb2.ArchiveAffiliateGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def BatchChangeAffiliates(request,
             target,
             options=(),
@@ -1600,6 +1916,60 @@ class AffiliateService(object):
             '/headwater.v1.AffiliateService/EndEnrollment',
             headwater_dot_v1_dot_enrollment__pb2.EndEnrollmentRequest.SerializeToString,
             headwater_dot_v1_dot_enrollment__pb2.EndEnrollmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveEnrollment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/MoveEnrollment',
+            headwater_dot_v1_dot_enrollment__pb2.MoveEnrollmentRequest.SerializeToString,
+            headwater_dot_v1_dot_enrollment__pb2.MoveEnrollmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptAgreement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/AcceptAgreement',
+            headwater_dot_v1_dot_enrollment__pb2.AcceptAgreementRequest.SerializeToString,
+            headwater_dot_v1_dot_enrollment__pb2.AcceptAgreementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ The service for programs, items, affiliates, enrollments, links, coupons and off
 from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import affiliate_batch_pb2 as _affiliate_batch_pb2
+from headwater.v1 import affiliate_group_pb2 as _affiliate_group_pb2
 from headwater.v1 import affiliate_pb2 as _affiliate_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
@@ -85,7 +86,7 @@ class AffiliateServiceStub:
     """Creates an affiliate and enrolls it in a program.
     Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
     PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-    reason PROGRAM_ARCHIVED.
+    reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
     """
     GetAffiliate: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.GetAffiliateRequest, _affiliate_pb2.GetAffiliateResponse]
     """Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances."""
@@ -131,8 +132,35 @@ class AffiliateServiceStub:
     backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
     """
+    SetUpline: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.SetUplineRequest, _affiliate_pb2.SetUplineResponse]
+    """Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+    former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+    lists those that an affiliate has brought.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+    upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+    """
+    CreateAffiliateGroup: _grpc.UnaryUnaryMultiCallable[_affiliate_group_pb2.CreateAffiliateGroupRequest, _affiliate_group_pb2.CreateAffiliateGroupResponse]
+    """Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+    Errors: ALREADY_EXISTS when an active group has the name.
+    """
+    GetAffiliateGroup: _grpc.UnaryUnaryMultiCallable[_affiliate_group_pb2.GetAffiliateGroupRequest, _affiliate_group_pb2.GetAffiliateGroupResponse]
+    """Returns a group, active or archived.
+    Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+    """
+    ListAffiliateGroups: _grpc.UnaryUnaryMultiCallable[_affiliate_group_pb2.ListAffiliateGroupsRequest, _affiliate_group_pb2.ListAffiliateGroupsResponse]
+    """Lists groups, including archived ones."""
+    UpdateAffiliateGroup: _grpc.UnaryUnaryMultiCallable[_affiliate_group_pb2.UpdateAffiliateGroupRequest, _affiliate_group_pb2.UpdateAffiliateGroupResponse]
+    """Renames a group, or changes its note.
+    Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+    with reason AFFILIATE_GROUP_ARCHIVED.
+    """
+    ArchiveAffiliateGroup: _grpc.UnaryUnaryMultiCallable[_affiliate_group_pb2.ArchiveAffiliateGroupRequest, _affiliate_group_pb2.ArchiveAffiliateGroupResponse]
+    """Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+    group changes nothing.
+    Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+    """
     BatchChangeAffiliates: _grpc.UnaryUnaryMultiCallable[_affiliate_batch_pb2.BatchChangeAffiliatesRequest, _affiliate_batch_pb2.BatchChangeAffiliatesResponse]
-    """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    """Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
     change that is refused does not affect the others. They may be committed in several transactions.
     Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
     """
@@ -141,8 +169,8 @@ class AffiliateServiceStub:
     enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
     request.
     Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-    NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-    COUPON_LIMIT.
+    NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+    PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
     """
     GetEnrollment: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.GetEnrollmentRequest, _enrollment_pb2.GetEnrollmentResponse]
     """Returns an enrollment, active or ended.
@@ -158,8 +186,21 @@ class AffiliateServiceStub:
     """
     EndEnrollment: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.EndEnrollmentRequest, _enrollment_pb2.EndEnrollmentResponse]
     """Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-    Ending an ended enrollment changes nothing.
+    Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
     Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
+    """
+    MoveEnrollment: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.MoveEnrollmentRequest, _enrollment_pb2.MoveEnrollmentResponse]
+    """Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+    and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+    stay. What happened before, rewards and balances stay as they are.
+    Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+    PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+    taken.
+    """
+    AcceptAgreement: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.AcceptAgreementRequest, _enrollment_pb2.AcceptAgreementResponse]
+    """Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+    from now on. Accepting the same version again changes nothing.
+    Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
     """
     CreateLink: _grpc.UnaryUnaryMultiCallable[_link_pb2.CreateLinkRequest, _link_pb2.CreateLinkResponse]
     """Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.
@@ -283,7 +324,7 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     """Creates an affiliate and enrolls it in a program.
     Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
     PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-    reason PROGRAM_ARCHIVED.
+    reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
     """
     GetAffiliate: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.GetAffiliateRequest, _affiliate_pb2.GetAffiliateResponse]  # type: ignore[assignment]
     """Returns an affiliate, found by any of its identifiers, with its enrollments, active coupons and balances."""
@@ -329,8 +370,35 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
     """
+    SetUpline: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.SetUplineRequest, _affiliate_pb2.SetUplineResponse]  # type: ignore[assignment]
+    """Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+    former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+    lists those that an affiliate has brought.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+    upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+    """
+    CreateAffiliateGroup: _aio.UnaryUnaryMultiCallable[_affiliate_group_pb2.CreateAffiliateGroupRequest, _affiliate_group_pb2.CreateAffiliateGroupResponse]  # type: ignore[assignment]
+    """Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+    Errors: ALREADY_EXISTS when an active group has the name.
+    """
+    GetAffiliateGroup: _aio.UnaryUnaryMultiCallable[_affiliate_group_pb2.GetAffiliateGroupRequest, _affiliate_group_pb2.GetAffiliateGroupResponse]  # type: ignore[assignment]
+    """Returns a group, active or archived.
+    Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+    """
+    ListAffiliateGroups: _aio.UnaryUnaryMultiCallable[_affiliate_group_pb2.ListAffiliateGroupsRequest, _affiliate_group_pb2.ListAffiliateGroupsResponse]  # type: ignore[assignment]
+    """Lists groups, including archived ones."""
+    UpdateAffiliateGroup: _aio.UnaryUnaryMultiCallable[_affiliate_group_pb2.UpdateAffiliateGroupRequest, _affiliate_group_pb2.UpdateAffiliateGroupResponse]  # type: ignore[assignment]
+    """Renames a group, or changes its note.
+    Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+    with reason AFFILIATE_GROUP_ARCHIVED.
+    """
+    ArchiveAffiliateGroup: _aio.UnaryUnaryMultiCallable[_affiliate_group_pb2.ArchiveAffiliateGroupRequest, _affiliate_group_pb2.ArchiveAffiliateGroupResponse]  # type: ignore[assignment]
+    """Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+    group changes nothing.
+    Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+    """
     BatchChangeAffiliates: _aio.UnaryUnaryMultiCallable[_affiliate_batch_pb2.BatchChangeAffiliatesRequest, _affiliate_batch_pb2.BatchChangeAffiliatesResponse]  # type: ignore[assignment]
-    """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+    """Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
     change that is refused does not affect the others. They may be committed in several transactions.
     Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
     """
@@ -339,8 +407,8 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
     request.
     Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-    NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-    COUPON_LIMIT.
+    NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+    PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
     """
     GetEnrollment: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.GetEnrollmentRequest, _enrollment_pb2.GetEnrollmentResponse]  # type: ignore[assignment]
     """Returns an enrollment, active or ended.
@@ -356,8 +424,21 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     """
     EndEnrollment: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.EndEnrollmentRequest, _enrollment_pb2.EndEnrollmentResponse]  # type: ignore[assignment]
     """Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-    Ending an ended enrollment changes nothing.
+    Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
     Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
+    """
+    MoveEnrollment: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.MoveEnrollmentRequest, _enrollment_pb2.MoveEnrollmentResponse]  # type: ignore[assignment]
+    """Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+    and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+    stay. What happened before, rewards and balances stay as they are.
+    Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+    PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+    taken.
+    """
+    AcceptAgreement: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.AcceptAgreementRequest, _enrollment_pb2.AcceptAgreementResponse]  # type: ignore[assignment]
+    """Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+    from now on. Accepting the same version again changes nothing.
+    Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
     """
     CreateLink: _aio.UnaryUnaryMultiCallable[_link_pb2.CreateLinkRequest, _link_pb2.CreateLinkResponse]  # type: ignore[assignment]
     """Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.
@@ -544,7 +625,7 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates an affiliate and enrolls it in a program.
         Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
         PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-        reason PROGRAM_ARCHIVED.
+        reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
         """
 
     @_abc_1.abstractmethod
@@ -652,12 +733,75 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def SetUpline(
+        self,
+        request: _affiliate_pb2.SetUplineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_pb2.SetUplineResponse, _abc.Awaitable[_affiliate_pb2.SetUplineResponse]]:
+        """Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+        former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+        lists those that an affiliate has brought.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+        upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateAffiliateGroup(
+        self,
+        request: _affiliate_group_pb2.CreateAffiliateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_group_pb2.CreateAffiliateGroupResponse, _abc.Awaitable[_affiliate_group_pb2.CreateAffiliateGroupResponse]]:
+        """Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+        Errors: ALREADY_EXISTS when an active group has the name.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAffiliateGroup(
+        self,
+        request: _affiliate_group_pb2.GetAffiliateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_group_pb2.GetAffiliateGroupResponse, _abc.Awaitable[_affiliate_group_pb2.GetAffiliateGroupResponse]]:
+        """Returns a group, active or archived.
+        Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAffiliateGroups(
+        self,
+        request: _affiliate_group_pb2.ListAffiliateGroupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_group_pb2.ListAffiliateGroupsResponse, _abc.Awaitable[_affiliate_group_pb2.ListAffiliateGroupsResponse]]:
+        """Lists groups, including archived ones."""
+
+    @_abc_1.abstractmethod
+    def UpdateAffiliateGroup(
+        self,
+        request: _affiliate_group_pb2.UpdateAffiliateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_group_pb2.UpdateAffiliateGroupResponse, _abc.Awaitable[_affiliate_group_pb2.UpdateAffiliateGroupResponse]]:
+        """Renames a group, or changes its note.
+        Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+        with reason AFFILIATE_GROUP_ARCHIVED.
+        """
+
+    @_abc_1.abstractmethod
+    def ArchiveAffiliateGroup(
+        self,
+        request: _affiliate_group_pb2.ArchiveAffiliateGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_group_pb2.ArchiveAffiliateGroupResponse, _abc.Awaitable[_affiliate_group_pb2.ArchiveAffiliateGroupResponse]]:
+        """Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+        group changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def BatchChangeAffiliates(
         self,
         request: _affiliate_batch_pb2.BatchChangeAffiliatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_affiliate_batch_pb2.BatchChangeAffiliatesResponse, _abc.Awaitable[_affiliate_batch_pb2.BatchChangeAffiliatesResponse]]:
-        """Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+        """Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
         change that is refused does not affect the others. They may be committed in several transactions.
         Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
         """
@@ -672,8 +816,8 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
         request.
         Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-        NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-        COUPON_LIMIT.
+        NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+        PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
         """
 
     @_abc_1.abstractmethod
@@ -713,8 +857,33 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enrollment_pb2.EndEnrollmentResponse, _abc.Awaitable[_enrollment_pb2.EndEnrollmentResponse]]:
         """Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-        Ending an ended enrollment changes nothing.
+        Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
         Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def MoveEnrollment(
+        self,
+        request: _enrollment_pb2.MoveEnrollmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrollment_pb2.MoveEnrollmentResponse, _abc.Awaitable[_enrollment_pb2.MoveEnrollmentResponse]]:
+        """Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+        and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+        stay. What happened before, rewards and balances stay as they are.
+        Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+        PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+        taken.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptAgreement(
+        self,
+        request: _enrollment_pb2.AcceptAgreementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrollment_pb2.AcceptAgreementResponse, _abc.Awaitable[_enrollment_pb2.AcceptAgreementResponse]]:
+        """Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+        from now on. Accepting the same version again changes nothing.
+        Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
         """
 
     @_abc_1.abstractmethod

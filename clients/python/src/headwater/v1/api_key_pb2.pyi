@@ -46,6 +46,10 @@ class _ApiKeyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApiKeyKind
     """Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing."""
     API_KEY_KIND_PUBLISHABLE: _ApiKeyKind.ValueType  # 6
     """Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page."""
+    API_KEY_KIND_INVITATION: _ApiKeyKind.ValueType  # 7
+    """An invitation: registers one account with RegisterAccount, and does nothing else. It works once, and only while the server's
+    setting `registration` is not `operator_only`. Operator keys create, list and revoke it. Belongs to no account.
+    """
 
 class ApiKeyKind(_ApiKeyKind, metaclass=_ApiKeyKindEnumTypeWrapper):
     """The kind of an API key. It decides which methods the key may call. CheckApiKey returns the methods of the calling key. Calls of
@@ -69,6 +73,10 @@ API_KEY_KIND_PAYOUT: ApiKeyKind.ValueType  # 5
 """Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing."""
 API_KEY_KIND_PUBLISHABLE: ApiKeyKind.ValueType  # 6
 """Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page."""
+API_KEY_KIND_INVITATION: ApiKeyKind.ValueType  # 7
+"""An invitation: registers one account with RegisterAccount, and does nothing else. It works once, and only while the server's
+setting `registration` is not `operator_only`. Operator keys create, list and revoke it. Belongs to no account.
+"""
 Global___ApiKeyKind: _TypeAlias = ApiKeyKind  # noqa: Y015
 
 @_typing.final
@@ -174,7 +182,8 @@ class CreateApiKeyRequest(_message.Message):
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     kind: Global___ApiKeyKind.ValueType
-    """The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` only, any other call any kind but this.
+    """The kind of the key. A call with an operator key creates `API_KEY_KIND_SERVER_OPERATOR` and `API_KEY_KIND_INVITATION` only, any other
+    call any kind but these.
     Required.
     """
     display_name: _builtins.str

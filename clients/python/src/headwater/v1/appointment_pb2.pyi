@@ -113,7 +113,7 @@ class RecordAppointmentResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+        """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
 
     def __init__(
         self,

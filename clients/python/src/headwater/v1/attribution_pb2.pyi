@@ -117,6 +117,14 @@ class _CandidateResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     """The offer that was claimed with the coupon was over when the conversion occurred."""
     CANDIDATE_RESULT_KIND_NOT_DECLARED: _CandidateResult.ValueType  # 15
     """The program's terms did not declare the kind of the custom event when it occurred."""
+    CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED: _CandidateResult.ValueType  # 16
+    """The affiliate had not accepted the agreement that the program requires when the conversion occurred."""
+    CANDIDATE_RESULT_COUPON_NOT_YET_VALID: _CandidateResult.ValueType  # 17
+    """The coupon was not yet valid when the conversion occurred."""
+    CANDIDATE_RESULT_COUPON_EXPIRED: _CandidateResult.ValueType  # 18
+    """The coupon was no longer valid when the conversion occurred."""
+    CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL: _CandidateResult.ValueType  # 19
+    """The coupon is for sales of another channel."""
 
 class CandidateResult(_CandidateResult, metaclass=_CandidateResultEnumTypeWrapper):
     """The result of one candidate for a conversion's credit."""
@@ -155,6 +163,14 @@ CANDIDATE_RESULT_OFFER_OVER: CandidateResult.ValueType  # 14
 """The offer that was claimed with the coupon was over when the conversion occurred."""
 CANDIDATE_RESULT_KIND_NOT_DECLARED: CandidateResult.ValueType  # 15
 """The program's terms did not declare the kind of the custom event when it occurred."""
+CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED: CandidateResult.ValueType  # 16
+"""The affiliate had not accepted the agreement that the program requires when the conversion occurred."""
+CANDIDATE_RESULT_COUPON_NOT_YET_VALID: CandidateResult.ValueType  # 17
+"""The coupon was not yet valid when the conversion occurred."""
+CANDIDATE_RESULT_COUPON_EXPIRED: CandidateResult.ValueType  # 18
+"""The coupon was no longer valid when the conversion occurred."""
+CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL: CandidateResult.ValueType  # 19
+"""The coupon is for sales of another channel."""
 Global___CandidateResult: _TypeAlias = CandidateResult  # noqa: Y015
 
 @_typing.final

@@ -25,7 +25,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class AuditEntry(_message.Message):
     """One call that changed something in the account, and that keys which only record may not make: about settings, keys, programs,
     affiliates, coupons, rewards and the like. It is written together with its effect, and is never changed or deleted. Calls that were
-    refused, and repeats of a call, have none.
+    refused, and repeats of a call, have none. The events that the call caused have it too (`Event.audit_entry`).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -45,7 +45,9 @@ class AuditEntry(_message.Message):
     api_key_kind: _api_key_pb2.ApiKeyKind.ValueType
     """The kind of the calling key."""
     address: _builtins.str
-    """The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it."""
+    """The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it.
+    Empty in the feed.
+    """
     called_method: _builtins.str
     """The called method, such as `headwater.v1.AffiliateService/CreateProgram`."""
     subject_id: _builtins.str

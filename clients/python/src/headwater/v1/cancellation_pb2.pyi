@@ -80,7 +80,7 @@ class RecordCancellationResponse(_message.Message):
     """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+        """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
 
     def __init__(
         self,

@@ -103,7 +103,7 @@ class RecordClickResponse(_message.Message):
     """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+        """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
 
     def __init__(
         self,
@@ -202,20 +202,20 @@ class ListClicksRequest(_message.Message):
     SUB_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    holds at most 3 MiB, so it may have fewer entries.
+    holds at most 3 MiB, so it may have fewer entries. The server reads about 10,000 clicks for a page at most and compares them with
+    the filter, so a page whose filter leaves most clicks out may have few entries or none. The list goes on as long as there is a
+    `next_page_token`.
     """
     page_token: _builtins.str
     """The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page."""
     order: _common_pb2.ListOrder.ValueType
-    """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
+    """The order of the list, which is the order in which clicks were recorded. Default `LIST_ORDER_OLDEST_FIRST`."""
     program_id: _builtins.str
     """Only clicks through links of this program. Optional."""
     link_id: _builtins.str
     """Only clicks through this link. Optional."""
     tid: _builtins.str
-    """Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
-    because an index would cost every click more than this list saves: about a second per million.
-    """
+    """Only clicks of the visitor with this tracking id. Optional. The server then reads the clicks of this visitor alone."""
     sub_id: _builtins.str
     """Only clicks with exactly this sub-id. Optional."""
     @_builtins.property
@@ -224,7 +224,9 @@ class ListClicksRequest(_message.Message):
 
     @_builtins.property
     def occur_interval(self) -> _common_pb2.TimeInterval:
-        """Only clicks that occurred in this interval. Optional."""
+        """Only clicks that occurred in this interval. Optional. With `LIST_ORDER_NEWEST_FIRST` the list ends at `start_time` and reads
+        no click that was recorded more than two days before it.
+        """
 
     def __init__(
         self,
@@ -256,7 +258,7 @@ class ListClicksResponse(_message.Message):
     CLICKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The `page_token` of the next page. Empty on the last page."""
+    """The `page_token` of the next page. Empty on the last page. A page without clicks may have one."""
     @_builtins.property
     def clicks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Click]:
         """One page of clicks."""

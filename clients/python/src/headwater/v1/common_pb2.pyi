@@ -121,7 +121,7 @@ class Warning(_message.Message):
     field: _builtins.str
     """The path of the field, such as `first_name`."""
     explanation: _builtins.str
-    """What is wrong, and what was done with the value. For people to read."""
+    """The fault, and what the server did with the value. For people to read."""
     def __init__(
         self,
         *,

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -69,6 +70,14 @@ class _CouponFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CouponFau
     """The offer that was claimed with the coupon is over."""
     COUPON_FAULT_AFFILIATE_NOT_ACTIVE: _CouponFault.ValueType  # 7
     """The affiliate is not ACTIVE."""
+    COUPON_FAULT_AGREEMENT_NOT_ACCEPTED: _CouponFault.ValueType  # 8
+    """The affiliate has not accepted the agreement that the program requires."""
+    COUPON_FAULT_NOT_YET_VALID: _CouponFault.ValueType  # 9
+    """The coupon's `start_time` has not come."""
+    COUPON_FAULT_EXPIRED: _CouponFault.ValueType  # 10
+    """The coupon's `end_time` has come."""
+    COUPON_FAULT_OTHER_CHANNEL: _CouponFault.ValueType  # 11
+    """The coupon is for sales of another channel."""
 
 class CouponFault(_CouponFault, metaclass=_CouponFaultEnumTypeWrapper):
     """Why a coupon would not credit its affiliate with a sale."""
@@ -89,6 +98,14 @@ COUPON_FAULT_OFFER_OVER: CouponFault.ValueType  # 6
 """The offer that was claimed with the coupon is over."""
 COUPON_FAULT_AFFILIATE_NOT_ACTIVE: CouponFault.ValueType  # 7
 """The affiliate is not ACTIVE."""
+COUPON_FAULT_AGREEMENT_NOT_ACCEPTED: CouponFault.ValueType  # 8
+"""The affiliate has not accepted the agreement that the program requires."""
+COUPON_FAULT_NOT_YET_VALID: CouponFault.ValueType  # 9
+"""The coupon's `start_time` has not come."""
+COUPON_FAULT_EXPIRED: CouponFault.ValueType  # 10
+"""The coupon's `end_time` has come."""
+COUPON_FAULT_OTHER_CHANNEL: CouponFault.ValueType  # 11
+"""The coupon is for sales of another channel."""
 Global___CouponFault: _TypeAlias = CouponFault  # noqa: Y015
 
 @_typing.final
@@ -96,6 +113,26 @@ class Coupon(_message.Message):
     """A code that credits an affiliate."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
@@ -107,6 +144,10 @@ class Coupon(_message.Message):
     REMOVE_TIME_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
     OFFER_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cpn_` and 32 hexadecimal digits."""
     enrollment_id: _builtins.str
@@ -125,6 +166,10 @@ class Coupon(_message.Message):
     """The id of the item that the coupon is tied to. It credits no sale that names another item. Empty: none."""
     offer_id: _builtins.str
     """The id of the offer that was claimed with the coupon. Empty: none."""
+    channel: _conversion_pb2.SaleChannel.ValueType
+    """The coupon credits no sale of another channel: `SALE_CHANNEL_POINT_OF_SALE` for a code that is only for tills. Not set: every
+    channel.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the coupon was assigned."""
@@ -132,6 +177,20 @@ class Coupon(_message.Message):
     @_builtins.property
     def remove_time(self) -> _timestamp_pb2.Timestamp:
         """When the coupon was removed. Not set while it is active."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """The coupon credits no sale from before this time. Not set: it is valid from the start."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The coupon credits no sale at or after this time. Not set: it stays valid until it is removed."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The merchant's own data by key, up to 50 entries. Keys have 1 to 40 characters, texts up to 500. An entry without text is left out.
+        Empty in the feed.
+        """
 
     def __init__(
         self,
@@ -146,10 +205,14 @@ class Coupon(_message.Message):
         remove_time: _timestamp_pb2.Timestamp | None = ...,
         item_id: _builtins.str = ...,
         offer_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        channel: _conversion_pb2.SaleChannel.ValueType = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "remove_time", b"remove_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "code", b"code", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "create_time", b"create_time", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,6 +224,26 @@ class AssignCouponRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     AFFILIATE_FIELD_NUMBER: _builtins.int
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
@@ -168,6 +251,10 @@ class AssignCouponRequest(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     CREATE_AFFILIATE_IF_MISSING_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -186,6 +273,8 @@ class AssignCouponRequest(_message.Message):
     """True: if no affiliate has the `external_id` or `email` that `affiliate` names, one is created with it and enrolled in the program. An
     affiliate that was never enrolled in the program is enrolled. `affiliate` must then be named in one of these two ways.
     """
+    channel: _conversion_pb2.SaleChannel.ValueType
+    """The channel of the sales that the coupon credits. Optional. See `Coupon.channel`."""
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true."""
@@ -193,6 +282,18 @@ class AssignCouponRequest(_message.Message):
     @_builtins.property
     def item(self) -> _selector_pb2.ItemSelector:
         """An active item. The coupon then credits no sale that names another item. An item may have any number of coupons. Optional."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When the coupon begins to be valid. Optional. See `Coupon.start_time`."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the coupon ceases to be valid, later than `start_time`. Optional. See `Coupon.end_time`."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """See `Coupon.metadata`. Optional."""
 
     def __init__(
         self,
@@ -204,10 +305,14 @@ class AssignCouponRequest(_message.Message):
         note: _builtins.str = ...,
         item: _selector_pb2.ItemSelector | None = ...,
         create_affiliate_if_missing: _builtins.bool = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        channel: _conversion_pb2.SaleChannel.ValueType = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "item", b"item"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "create_affiliate_if_missing", b"create_affiliate_if_missing", "item", b"item", "note", b"note", "program_id", b"program_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "create_affiliate_if_missing", b"create_affiliate_if_missing", "end_time", b"end_time", "item", b"item", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,9 +498,9 @@ class UpdateCouponRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
-        late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
-        the code again.
+        """The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
+        never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+        affiliate or item, or another time or channel, remove the coupon and assign the code again.
         """
 
     def __init__(
@@ -449,19 +554,23 @@ class ValidateCouponRequest(_message.Message):
 
     CODE_FIELD_NUMBER: _builtins.int
     ITEM_SKU_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """The code, in any case, up to 128 characters. Required."""
     item_sku: _builtins.str
     """The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked."""
+    channel: _conversion_pb2.SaleChannel.ValueType
+    """The channel of the sale that is to be made. Not set: the channel is not checked."""
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         item_sku: _builtins.str = ...,
+        channel: _conversion_pb2.SaleChannel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "item_sku", b"item_sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "code", b"code", "item_sku", b"item_sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

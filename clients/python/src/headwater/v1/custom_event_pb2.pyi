@@ -70,7 +70,7 @@ class RecordCustomEventRequest(_message.Message):
     """Last name, up to 200 characters. Empty: a known lead keeps its last name."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """What the event is worth, zero or more. Optional."""
+        """The worth of the event, zero or more. Optional."""
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
@@ -125,7 +125,7 @@ class RecordCustomEventResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+        """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
 
     def __init__(
         self,

@@ -49,6 +49,30 @@ ENROLLMENT_STATE_ENDED: EnrollmentState.ValueType  # 2
 """The affiliate earns nothing new in the program."""
 Global___EnrollmentState: _TypeAlias = EnrollmentState  # noqa: Y015
 
+class _MovedLeads:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MovedLeadsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MovedLeads.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MOVED_LEADS_UNSPECIFIED: _MovedLeads.ValueType  # 0
+    """Not set. Means `MOVED_LEADS_FOLLOW`."""
+    MOVED_LEADS_FOLLOW: _MovedLeads.ValueType  # 1
+    """What they buy after the move earns in the new program."""
+    MOVED_LEADS_STAY: _MovedLeads.ValueType  # 2
+    """What they buy after the move earns in the old program, also if another affiliate referred it."""
+
+class MovedLeads(_MovedLeads, metaclass=_MovedLeadsEnumTypeWrapper):
+    """What becomes of the customers who are bound to an enrollment that is moved."""
+
+MOVED_LEADS_UNSPECIFIED: MovedLeads.ValueType  # 0
+"""Not set. Means `MOVED_LEADS_FOLLOW`."""
+MOVED_LEADS_FOLLOW: MovedLeads.ValueType  # 1
+"""What they buy after the move earns in the new program."""
+MOVED_LEADS_STAY: MovedLeads.ValueType  # 2
+"""What they buy after the move earns in the old program, also if another affiliate referred it."""
+Global___MovedLeads: _TypeAlias = MovedLeads  # noqa: Y015
+
 @_typing.final
 class Enrollment(_message.Message):
     """An affiliate in a program."""
@@ -66,6 +90,9 @@ class Enrollment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    MOVED_TO_ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    AWAITS_AGREEMENT_FIELD_NUMBER: _builtins.int
+    ACCEPTANCES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `enr_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -84,6 +111,12 @@ class Enrollment(_message.Message):
     """
     state: Global___EnrollmentState.ValueType
     """The state."""
+    moved_to_enrollment_id: _builtins.str
+    """The enrollment that earns in place of this one, because MoveEnrollment moved the affiliate to another program. Empty while the
+    enrollment is active, and if it ended for another reason.
+    """
+    awaits_agreement: _builtins.bool
+    """True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires."""
     @_builtins.property
     def commission_override(self) -> _program_pb2.Commission:
         """The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
@@ -102,6 +135,10 @@ class Enrollment(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When the enrollment ended. Not set while it is active."""
 
+    @_builtins.property
+    def acceptances(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgreementAcceptance]:
+        """What the affiliate has accepted, the earliest first. The newest 50."""
+
     def __init__(
         self,
         *,
@@ -116,14 +153,195 @@ class Enrollment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        moved_to_enrollment_id: _builtins.str = ...,
+        awaits_agreement: _builtins.bool = ...,
+        acceptances: _abc.Iterable[Global___AgreementAcceptance] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "landing_url", b"landing_url", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "landing_url", b"landing_url", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Enrollment: _TypeAlias = Enrollment  # noqa: Y015
+
+@_typing.final
+class AgreementAcceptance(_message.Message):
+    """An affiliate's acceptance of a version of the program's agreement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACCEPT_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version, see `Agreement.version`. Required in requests, and must be the newest."""
+    source: _builtins.str
+    """Where it was accepted, such as the IP address of the affiliate, up to 200 characters. Optional. Empty in the feed, and after
+    EraseAffiliate.
+    """
+    @_builtins.property
+    def accept_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was accepted: the time of the call. Set by the server, ignored in requests."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        accept_time: _timestamp_pb2.Timestamp | None = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_time", b"accept_time", "source", b"source", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgreementAcceptance: _TypeAlias = AgreementAcceptance  # noqa: Y015
+
+@_typing.final
+class AcceptAgreementRequest(_message.Message):
+    """The request of AcceptAgreement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    enrollment_id: _builtins.str
+    """The id of the affiliate's enrollment in the program. It must be active. Required."""
+    @_builtins.property
+    def acceptance(self) -> Global___AgreementAcceptance:
+        """The version that the affiliate was shown and has accepted. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        enrollment_id: _builtins.str = ...,
+        acceptance: Global___AgreementAcceptance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "enrollment_id", b"enrollment_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptAgreementRequest: _TypeAlias = AcceptAgreementRequest  # noqa: Y015
+
+@_typing.final
+class AcceptAgreementResponse(_message.Message):
+    """The answer of AcceptAgreement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLLMENT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def enrollment(self) -> Global___Enrollment:
+        """The enrollment after the change."""
+
+    def __init__(
+        self,
+        *,
+        enrollment: Global___Enrollment | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enrollment", b"enrollment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrollment", b"enrollment", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptAgreementResponse: _TypeAlias = AcceptAgreementResponse  # noqa: Y015
+
+@_typing.final
+class MoveEnrollmentRequest(_message.Message):
+    """The request of MoveEnrollment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    REF_ID_FIELD_NUMBER: _builtins.int
+    LANDING_URL_FIELD_NUMBER: _builtins.int
+    COMMISSION_OVERRIDE_FIELD_NUMBER: _builtins.int
+    LEADS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    enrollment_id: _builtins.str
+    """The id of the enrollment to move from. It must be active. Required."""
+    program_id: _builtins.str
+    """The id of the program to move to. The affiliate must not be active in it. Required."""
+    ref_id: _builtins.str
+    """The code in the affiliate's referral link in the new program, like the `ref_id` of EnrollAffiliate. The present ref_id goes on working
+    as a link. Optional.
+    """
+    landing_url: _builtins.str
+    """The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page."""
+    leads: Global___MovedLeads.ValueType
+    """What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`."""
+    @_builtins.property
+    def commission_override(self) -> _program_pb2.Commission:
+        """The affiliate's own commission in the new program. Not set: the commission in the program's terms."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        enrollment_id: _builtins.str = ...,
+        program_id: _builtins.str = ...,
+        ref_id: _builtins.str = ...,
+        landing_url: _builtins.str = ...,
+        commission_override: _program_pb2.Commission | None = ...,
+        leads: Global___MovedLeads.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "enrollment_id", b"enrollment_id", "landing_url", b"landing_url", "leads", b"leads", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveEnrollmentRequest: _TypeAlias = MoveEnrollmentRequest  # noqa: Y015
+
+@_typing.final
+class MoveEnrollmentResponse(_message.Message):
+    """The answer of MoveEnrollment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLLMENT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def enrollment(self) -> Global___Enrollment:
+        """The enrollment in the new program, new or opened again."""
+
+    def __init__(
+        self,
+        *,
+        enrollment: Global___Enrollment | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enrollment", b"enrollment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrollment", b"enrollment", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveEnrollmentResponse: _TypeAlias = MoveEnrollmentResponse  # noqa: Y015
 
 @_typing.final
 class EnrollAffiliateRequest(_message.Message):
@@ -138,6 +356,7 @@ class EnrollAffiliateRequest(_message.Message):
     COUPON_CODE_FIELD_NUMBER: _builtins.int
     LANDING_URL_FIELD_NUMBER: _builtins.int
     COMMISSION_OVERRIDE_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -167,6 +386,10 @@ class EnrollAffiliateRequest(_message.Message):
         enrollment is opened again.
         """
 
+    @_builtins.property
+    def acceptance(self) -> Global___AgreementAcceptance:
+        """What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later."""
+
     def __init__(
         self,
         *,
@@ -177,10 +400,11 @@ class EnrollAffiliateRequest(_message.Message):
         coupon_code: _builtins.str = ...,
         landing_url: _builtins.str = ...,
         commission_override: _program_pb2.Commission | None = ...,
+        acceptance: Global___AgreementAcceptance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "commission_override", b"commission_override"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "landing_url", b"landing_url", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "landing_url", b"landing_url", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

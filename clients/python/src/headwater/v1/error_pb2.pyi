@@ -184,6 +184,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_AFFILIATE_ERASED: _ErrorReason.ValueType  # 55
     """[FAILED_PRECONDITION] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`."""
+    ERROR_REASON_UPLINE_LOOP: _ErrorReason.ValueType  # 56
+    """[FAILED_PRECONDITION] The upline has the affiliate itself above it. Metadata: `affiliate_id`."""
+    ERROR_REASON_UPLINE_LEVELS: _ErrorReason.ValueType  # 57
+    """[FAILED_PRECONDITION] There are as many levels of affiliates above the upline as there may be. Metadata: `limit`."""
+    ERROR_REASON_UPLINE_REJECTED: _ErrorReason.ValueType  # 58
+    """[FAILED_PRECONDITION] The application of the upline was rejected. Approve it first. Metadata: `affiliate_id`."""
+    ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND: _ErrorReason.ValueType  # 59
+    """[NOT_FOUND] The account has no such group of affiliates."""
+    ERROR_REASON_AFFILIATE_GROUP_ARCHIVED: _ErrorReason.ValueType  # 60
+    """[FAILED_PRECONDITION] The group of affiliates is archived. Metadata: `group_id`."""
+    ERROR_REASON_AGREEMENT_VERSION: _ErrorReason.ValueType  # 61
+    """[FAILED_PRECONDITION] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
+    `program_id`, `current_version`, which is 0 for a program without an agreement.
+    """
+    ERROR_REASON_PROGRAM_PRIVATE: _ErrorReason.ValueType  # 62
+    """[FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 63
+    """[RESOURCE_EXHAUSTED] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
+    operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
+    call after the delay in `google.rpc.RetryInfo`. The limited_by is key or address, as is the subject in
+    `google.rpc.QuotaFailure`. Metadata: `limited_by`, `calls_per_minute`.
+    """
+    ERROR_REASON_REGISTRATION_CLOSED: _ErrorReason.ValueType  # 64
+    """[PERMISSION_DENIED] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -361,4 +385,28 @@ it. Call UpdateAccount with the same address to get another one.
 """
 ERROR_REASON_AFFILIATE_ERASED: ErrorReason.ValueType  # 55
 """[FAILED_PRECONDITION] EraseAffiliate erased the affiliate, which therefore cannot be changed. Metadata: `affiliate_id`."""
+ERROR_REASON_UPLINE_LOOP: ErrorReason.ValueType  # 56
+"""[FAILED_PRECONDITION] The upline has the affiliate itself above it. Metadata: `affiliate_id`."""
+ERROR_REASON_UPLINE_LEVELS: ErrorReason.ValueType  # 57
+"""[FAILED_PRECONDITION] There are as many levels of affiliates above the upline as there may be. Metadata: `limit`."""
+ERROR_REASON_UPLINE_REJECTED: ErrorReason.ValueType  # 58
+"""[FAILED_PRECONDITION] The application of the upline was rejected. Approve it first. Metadata: `affiliate_id`."""
+ERROR_REASON_AFFILIATE_GROUP_NOT_FOUND: ErrorReason.ValueType  # 59
+"""[NOT_FOUND] The account has no such group of affiliates."""
+ERROR_REASON_AFFILIATE_GROUP_ARCHIVED: ErrorReason.ValueType  # 60
+"""[FAILED_PRECONDITION] The group of affiliates is archived. Metadata: `group_id`."""
+ERROR_REASON_AGREEMENT_VERSION: ErrorReason.ValueType  # 61
+"""[FAILED_PRECONDITION] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
+`program_id`, `current_version`, which is 0 for a program without an agreement.
+"""
+ERROR_REASON_PROGRAM_PRIVATE: ErrorReason.ValueType  # 62
+"""[FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 63
+"""[RESOURCE_EXHAUSTED] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
+operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
+call after the delay in `google.rpc.RetryInfo`. The limited_by is key or address, as is the subject in
+`google.rpc.QuotaFailure`. Metadata: `limited_by`, `calls_per_minute`.
+"""
+ERROR_REASON_REGISTRATION_CLOSED: ErrorReason.ValueType  # 64
+"""[PERMISSION_DENIED] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

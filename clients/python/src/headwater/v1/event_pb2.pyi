@@ -10,8 +10,10 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import account_pb2 as _account_pb2
+from headwater.v1 import affiliate_group_pb2 as _affiliate_group_pb2
 from headwater.v1 import affiliate_pb2 as _affiliate_pb2
 from headwater.v1 import api_key_pb2 as _api_key_pb2
+from headwater.v1 import audit_pb2 as _audit_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
@@ -183,6 +185,14 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """A pending reward is kept from approval."""
     EVENT_KIND_REWARD_RELEASED: _EventKind.ValueType  # 59
     """ReleaseRewards made a held reward pending again."""
+    EVENT_KIND_AFFILIATE_UPLINE_CHANGED: _EventKind.ValueType  # 60
+    """[affiliate] An affiliate got another upline, or none."""
+    EVENT_KIND_AFFILIATE_GROUP_CREATED: _EventKind.ValueType  # 61
+    """[affiliate_group] A group of affiliates was created."""
+    EVENT_KIND_AFFILIATE_GROUP_UPDATED: _EventKind.ValueType  # 62
+    """[affiliate_group] A group of affiliates was changed."""
+    EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: _EventKind.ValueType  # 63
+    """[affiliate_group] A group of affiliates was archived."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -338,6 +348,14 @@ EVENT_KIND_REWARD_HELD: EventKind.ValueType  # 58
 """A pending reward is kept from approval."""
 EVENT_KIND_REWARD_RELEASED: EventKind.ValueType  # 59
 """ReleaseRewards made a held reward pending again."""
+EVENT_KIND_AFFILIATE_UPLINE_CHANGED: EventKind.ValueType  # 60
+"""[affiliate] An affiliate got another upline, or none."""
+EVENT_KIND_AFFILIATE_GROUP_CREATED: EventKind.ValueType  # 61
+"""[affiliate_group] A group of affiliates was created."""
+EVENT_KIND_AFFILIATE_GROUP_UPDATED: EventKind.ValueType  # 62
+"""[affiliate_group] A group of affiliates was changed."""
+EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: EventKind.ValueType  # 63
+"""[affiliate_group] A group of affiliates was archived."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -365,6 +383,8 @@ class Event(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     OFFER_FIELD_NUMBER: _builtins.int
+    AFFILIATE_GROUP_FIELD_NUMBER: _builtins.int
+    AUDIT_ENTRY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The event's id, `evt_` and 32 hexadecimal digits. It is the same in every read."""
     cursor: _builtins.str
@@ -437,6 +457,16 @@ class Event(_message.Message):
     def offer(self) -> _offer_pb2.Offer:
         """An offer."""
 
+    @_builtins.property
+    def affiliate_group(self) -> _affiliate_group_pb2.AffiliateGroup:
+        """A group of affiliates, without note."""
+
+    @_builtins.property
+    def audit_entry(self) -> _audit_pb2.AuditEntry:
+        """The entry in the audit log of the call that caused the event, without address: who did it, and how. All events of a call have the same
+        one. Not set for the events of calls that have no entry, such as RecordSale, and of the server's own work.
+        """
+
     def __init__(
         self,
         *,
@@ -459,12 +489,14 @@ class Event(_message.Message):
         account: _account_pb2.Account | None = ...,
         item: _item_pb2.Item | None = ...,
         offer: _offer_pb2.Offer | None = ...,
+        affiliate_group: _affiliate_group_pb2.AffiliateGroup | None = ...,
+        audit_entry: _audit_pb2.AuditEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "api_key", b"api_key", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "api_key", b"api_key", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 

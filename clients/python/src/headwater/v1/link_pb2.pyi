@@ -173,7 +173,9 @@ class CreateLinkResponse(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+    that the link has now, because stored answers hold no personal data.
+    """
     @_builtins.property
     def link(self) -> Global___Link:
         """The new link."""
@@ -365,7 +367,9 @@ class UpdateLinkResponse(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+    that the link has now, because stored answers hold no personal data.
+    """
     @_builtins.property
     def link(self) -> Global___Link:
         """The link after the change."""
@@ -422,7 +426,9 @@ class RevokeLinkResponse(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+    that the link has now, because stored answers hold no personal data.
+    """
     @_builtins.property
     def link(self) -> Global___Link:
         """The link after the change."""

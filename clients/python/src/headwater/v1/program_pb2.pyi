@@ -218,6 +218,72 @@ class Terms(_message.Message):
 Global___Terms: _TypeAlias = Terms  # noqa: Y015
 
 @_typing.final
+class Agreement(_message.Message):
+    """The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    IS_REQUIRED_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version: 1, and one more whenever `url` or `text` changes. Set by the server, ignored in requests."""
+    url: _builtins.str
+    """Where the text can be read: an http or https URL, up to 2,048 bytes. Required unless there is a `text`."""
+    text: _builtins.str
+    """The text itself, up to 20,000 characters. Required unless there is a `url`."""
+    is_required: _builtins.bool
+    """Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
+    is enrolled already goes on earning.
+    """
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        url: _builtins.str = ...,
+        text: _builtins.str = ...,
+        is_required: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_required", b"is_required", "text", b"text", "url", b"url", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Agreement: _TypeAlias = Agreement  # noqa: Y015
+
+@_typing.final
+class ApplicationQuestion(_message.Message):
+    """A question that applicants answer. The answer is the custom field of the affiliate with the same key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    IS_REQUIRED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The key: 1 to 40 lower-case letters, digits, `-` or `_`. Each key occurs once. Required."""
+    label: _builtins.str
+    """The question as people read it, up to 200 characters. Required. A custom field that is sent without a label gets it."""
+    is_required: _builtins.bool
+    """Whether an application without an answer is refused."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        label: _builtins.str = ...,
+        is_required: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_required", b"is_required", "key", b"key", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplicationQuestion: _TypeAlias = ApplicationQuestion  # noqa: Y015
+
+@_typing.final
 class Program(_message.Message):
     """A campaign that affiliates are enrolled in."""
 
@@ -234,6 +300,9 @@ class Program(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    IS_PRIVATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prg_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -250,6 +319,8 @@ class Program(_message.Message):
     """A text that changes with every change of the program. If UpdateProgram or ArchiveProgram is called with an etag, the call is
     refused if the program changed since that etag was read.
     """
+    is_private: _builtins.bool
+    """Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE."""
     @_builtins.property
     def terms(self) -> Global___Terms:
         """The newest version of the terms, or the version that GetProgram was asked for."""
@@ -268,6 +339,14 @@ class Program(_message.Message):
         `landing_url` is always one of them. Empty: links may lead to any host.
         """
 
+    @_builtins.property
+    def agreement(self) -> Global___Agreement:
+        """The text that the program's affiliates agree to. Not set: none."""
+
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApplicationQuestion]:
+        """The questions that applicants answer, in the order in which they are shown."""
+
     def __init__(
         self,
         *,
@@ -282,10 +361,13 @@ class Program(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         hosts: _abc.Iterable[_builtins.str] | None = ...,
+        agreement: Global___Agreement | None = ...,
+        questions: _abc.Iterable[Global___ApplicationQuestion] | None = ...,
+        is_private: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "is_default", b"is_default", "landing_url", b"landing_url", "state", b"state", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +386,9 @@ class CreateProgramRequest(_message.Message):
     TERMS_FIELD_NUMBER: _builtins.int
     IS_DEFAULT_FIELD_NUMBER: _builtins.int
     HOSTS_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    IS_PRIVATE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -319,6 +404,8 @@ class CreateProgramRequest(_message.Message):
     """True: the new program becomes the default program and replaces the present one. If the account has no default program, the
     new program becomes the default in any case.
     """
+    is_private: _builtins.bool
+    """Whether the program takes no applications, see `Program.is_private`."""
     @_builtins.property
     def terms(self) -> Global___Terms:
         """Version 1 of the terms. Required, including `commission`."""
@@ -328,6 +415,14 @@ class CreateProgramRequest(_message.Message):
         """The hosts that links may lead to besides that of `landing_url`, up to 100, such as `shop.example`. A host includes its subdomains.
         Empty: any host.
         """
+
+    @_builtins.property
+    def agreement(self) -> Global___Agreement:
+        """The text that the program's affiliates agree to. Optional."""
+
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApplicationQuestion]:
+        """The questions that applicants answer, up to 50. Optional."""
 
     def __init__(
         self,
@@ -339,10 +434,13 @@ class CreateProgramRequest(_message.Message):
         terms: Global___Terms | None = ...,
         is_default: _builtins.bool = ...,
         hosts: _abc.Iterable[_builtins.str] | None = ...,
+        agreement: Global___Agreement | None = ...,
+        questions: _abc.Iterable[Global___ApplicationQuestion] | None = ...,
+        is_private: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "is_default", b"is_default", "landing_url", b"landing_url", "request_id", b"request_id", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "request_id", b"request_id", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -377,6 +475,34 @@ class CreateProgramResponse(_message.Message):
 Global___CreateProgramResponse: _TypeAlias = CreateProgramResponse  # noqa: Y015
 
 @_typing.final
+class ProgramMrr(_message.Message):
+    """The monthly recurring revenue in one currency of the customers who are bound in a program."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MRR_FIELD_NUMBER: _builtins.int
+    CUSTOMER_COUNT_FIELD_NUMBER: _builtins.int
+    customer_count: _builtins.int
+    """The number of customers whose `mrr` is above zero."""
+    @_builtins.property
+    def mrr(self) -> _common_pb2.Money:
+        """The sum of the customers' `mrr`: of each, that of the last sale that named one. A cancellation makes it zero."""
+
+    def __init__(
+        self,
+        *,
+        mrr: _common_pb2.Money | None = ...,
+        customer_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mrr", b"mrr"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_count", b"customer_count", "mrr", b"mrr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProgramMrr: _TypeAlias = ProgramMrr  # noqa: Y015
+
+@_typing.final
 class GetProgramRequest(_message.Message):
     """The request of GetProgram."""
 
@@ -409,18 +535,27 @@ class GetProgramResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROGRAM_FIELD_NUMBER: _builtins.int
+    MRR_BY_CURRENCY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def program(self) -> Global___Program:
         """The program."""
+
+    @_builtins.property
+    def mrr_by_currency(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProgramMrr]:
+        """The monthly recurring revenue of the customers who are bound to an affiliate in the program, one entry for each currency, in the order
+        of currency codes. A customer whose binding moves to another program counts there. Leads that were merged into others or deleted
+        do not count. Empty without such customers.
+        """
 
     def __init__(
         self,
         *,
         program: Global___Program | None = ...,
+        mrr_by_currency: _abc.Iterable[Global___ProgramMrr] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mrr_by_currency", b"mrr_by_currency", "program", b"program"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -514,9 +649,10 @@ class UpdateProgramRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
-        before a change of `hosts` stay as they are. `is_default` can only become
-        true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
+        """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
+        `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+        a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
+        an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
         former values.
         """
 

@@ -65,8 +65,9 @@ class RecordRefundRequest(_message.Message):
 
     @_builtins.property
     def commission_adjustment(self) -> _common_pb2.Money:
-        """What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
-        addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+        """The amount that the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: the
+        amount that the refund takes back in addition. It is a reward of its own, and stays with the affiliate even if another one turns
+        out to have referred the sale. A refund
         that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
         sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
         4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
@@ -123,7 +124,7 @@ class RecordRefundResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request. A repeat has the warnings of its own request."""
+        """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
 
     def __init__(
         self,

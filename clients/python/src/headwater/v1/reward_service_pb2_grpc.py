@@ -186,11 +186,11 @@ class RewardServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def QueryStats(self, request, context):
-        """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-        are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-        there are.
+        """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+        exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+        sales there are.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-        reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+        reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -75,11 +75,11 @@ class RewardServiceStub:
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]
     """Lists ledger entries."""
     QueryStats: _grpc.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]
-    """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-    are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-    there are.
+    """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+    exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+    sales there are.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-    reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+    reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
     """
     VerifyLedger: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]
     """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
@@ -135,11 +135,11 @@ class RewardServiceAsyncStub(RewardServiceStub):
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists ledger entries."""
     QueryStats: _aio.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]  # type: ignore[assignment]
-    """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-    are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-    there are.
+    """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+    exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+    sales there are.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-    reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+    reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
     """
     VerifyLedger: _aio.UnaryUnaryMultiCallable[_ledger_pb2.VerifyLedgerRequest, _ledger_pb2.VerifyLedgerResponse]  # type: ignore[assignment]
     """Recomputes the account's books from the first entry, and returns every difference: in the chain of hashes, between entries
@@ -258,11 +258,11 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _statistic_pb2.QueryStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_statistic_pb2.QueryStatsResponse, _abc.Awaitable[_statistic_pb2.QueryStatsResponse]]:
-        """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-        are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-        there are.
+        """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+        exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+        sales there are.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-        reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+        reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
         """
 
     @_abc_1.abstractmethod

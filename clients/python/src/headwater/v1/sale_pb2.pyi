@@ -170,8 +170,8 @@ class RecordSaleResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
-        request.
+        """The fields of the request that were cleaned, cut or left out, and why its coupon code credits nobody. A repeat has the warnings of
+        its own request.
         """
 
     def __init__(

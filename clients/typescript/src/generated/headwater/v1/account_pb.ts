@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/account.proto.
  */
 export const file_headwater_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvYWNjb3VudC5wcm90bxIMaGVhZHdhdGVyLnYxIogDCgdBY2NvdW50EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIoCiBtYXhfYWN0aXZlX2NvdXBvbnNfcGVyX2FmZmlsaWF0ZRgEIAEoBRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXN0YXRlGAcgASgOMhouaGVhZHdhdGVyLnYxLkFjY291bnRTdGF0ZRIwCgxzdXNwZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAkgASgJEjUKEWVtYWlsX3ZlcmlmeV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYCyABKAkiZAoWUmVnaXN0ZXJBY2NvdW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIRCgl0aW1lX3pvbmUYBCABKAkikAEKF1JlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIlCgdhcGlfa2V5GAIgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleRIUCgxhcGlfa2V5X3RleHQYAyABKAkSEAoIcmVwbGF5ZWQYBCABKAgiEwoRR2V0QWNjb3VudFJlcXVlc3QiPAoSR2V0QWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudCKDAQoUVXBkYXRlQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgdhY2NvdW50GAIgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlEKFVVwZGF0ZUFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgikAEKE0xpc3RBY2NvdW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5BY2NvdW50U3RhdGUiWAoUTGlzdEFjY291bnRzUmVzcG9uc2USJwoIYWNjb3VudHMYASADKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoVU3VzcGVuZEFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3ISGQoRc3VzcGVuc2lvbl9yZWFzb24YAyABKAkiUgoWU3VzcGVuZEFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgiWgoUUmVzdW1lQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdhY2NvdW50GAIgASgLMh0uaGVhZHdhdGVyLnYxLkFjY291bnRTZWxlY3RvciJRChVSZXN1bWVBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIIksKGVZlcmlmeUFjY291bnRFbWFpbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIaChJ2ZXJpZmljYXRpb25fdG9rZW4YAiABKAkiVgoaVmVyaWZ5QWNjb3VudEVtYWlsUmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQUNDT1VOVF9TVEFURV9BQ1RJVkUQARIbChdBQ0NPVU5UX1NUQVRFX1NVU1BFTkRFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDEFjY291bnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_api_key, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvYWNjb3VudC5wcm90bxIMaGVhZHdhdGVyLnYxIqIDCgdBY2NvdW50EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIoCiBtYXhfYWN0aXZlX2NvdXBvbnNfcGVyX2FmZmlsaWF0ZRgEIAEoBRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXN0YXRlGAcgASgOMhouaGVhZHdhdGVyLnYxLkFjY291bnRTdGF0ZRIwCgxzdXNwZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAkgASgJEjUKEWVtYWlsX3ZlcmlmeV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYCyABKAkSGAoQY2FsbHNfcGVyX21pbnV0ZRgMIAEoBSJ5ChZSZWdpc3RlckFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg0KBWVtYWlsGAMgASgJEhEKCXRpbWVfem9uZRgEIAEoCRITCgtlbWFpbF90b2tlbhgFIAEoCSKsAQoXUmVnaXN0ZXJBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EiUKB2FwaV9rZXkYAiABKAsyFC5oZWFkd2F0ZXIudjEuQXBpS2V5EhQKDGFwaV9rZXlfdGV4dBgDIAEoCRIQCghyZXBsYXllZBgEIAEoCBIaChJhd2FpdHNfZW1haWxfdG9rZW4YBSABKAgiEwoRR2V0QWNjb3VudFJlcXVlc3QiPAoSR2V0QWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudCKDAQoUVXBkYXRlQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgdhY2NvdW50GAIgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlEKFVVwZGF0ZUFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgikAEKE0xpc3RBY2NvdW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5BY2NvdW50U3RhdGUiWAoUTGlzdEFjY291bnRzUmVzcG9uc2USJwoIYWNjb3VudHMYASADKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoVU3VzcGVuZEFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3ISGQoRc3VzcGVuc2lvbl9yZWFzb24YAyABKAkiUgoWU3VzcGVuZEFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgiWgoUUmVzdW1lQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdhY2NvdW50GAIgASgLMh0uaGVhZHdhdGVyLnYxLkFjY291bnRTZWxlY3RvciJRChVSZXN1bWVBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIInoKGlNldEFjY291bnRDYWxsTGltaXRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3ISGAoQY2FsbHNfcGVyX21pbnV0ZRgDIAEoBSJXChtTZXRBY2NvdW50Q2FsbExpbWl0UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIIksKGVZlcmlmeUFjY291bnRFbWFpbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIaChJ2ZXJpZmljYXRpb25fdG9rZW4YAiABKAkiVgoaVmVyaWZ5QWNjb3VudEVtYWlsUmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQUNDT1VOVF9TVEFURV9BQ1RJVkUQARIbChdBQ0NPVU5UX1NUQVRFX1NVU1BFTkRFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDEFjY291bnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_api_key, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * A merchant. All other data belongs to exactly one account.
@@ -105,6 +105,14 @@ export type Account = Message<"headwater.v1.Account"> & {
    * @generated from field: string time_zone = 11;
    */
   timeZone: string;
+
+  /**
+   * How many calls a minute each key of the account may make at each server. An operator sets it with SetAccountCallLimit. 0: as many
+   * as the server's setting `key_calls_per_minute` says, which may be any number.
+   *
+   * @generated from field: int32 calls_per_minute = 12;
+   */
+  callsPerMinute: number;
 };
 
 /**
@@ -150,6 +158,14 @@ export type RegisterAccountRequest = Message<"headwater.v1.RegisterAccountReques
    * @generated from field: string time_zone = 4;
    */
   timeZone: string;
+
+  /**
+   * The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
+   * alone. Empty in the first call, and with an operator key.
+   *
+   * @generated from field: string email_token = 5;
+   */
+  emailToken: string;
 };
 
 /**
@@ -192,6 +208,13 @@ export type RegisterAccountResponse = Message<"headwater.v1.RegisterAccountRespo
    * @generated from field: bool replayed = 4;
    */
   replayed: boolean;
+
+  /**
+   * True when a token was mailed, and the account is created by a second call with it. All other fields are empty then.
+   *
+   * @generated from field: bool awaits_email_token = 5;
+   */
+  awaitsEmailToken: boolean;
 };
 
 /**
@@ -498,6 +521,71 @@ export const ResumeAccountResponseSchema: GenMessage<ResumeAccountResponse> = /*
   messageDesc(file_headwater_v1_account, 12);
 
 /**
+ * The request of SetAccountCallLimit.
+ *
+ * @generated from message headwater.v1.SetAccountCallLimitRequest
+ */
+export type SetAccountCallLimitRequest = Message<"headwater.v1.SetAccountCallLimitRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The account. Required.
+   *
+   * @generated from field: headwater.v1.AccountSelector account = 2;
+   */
+  account?: AccountSelector | undefined;
+
+  /**
+   * How many calls a minute each key of the account may make, up to 60,000,000. 0: as many as the server's setting says.
+   *
+   * @generated from field: int32 calls_per_minute = 3;
+   */
+  callsPerMinute: number;
+};
+
+/**
+ * Describes the message headwater.v1.SetAccountCallLimitRequest.
+ * Use `create(SetAccountCallLimitRequestSchema)` to create a new message.
+ */
+export const SetAccountCallLimitRequestSchema: GenMessage<SetAccountCallLimitRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 13);
+
+/**
+ * The answer of SetAccountCallLimit.
+ *
+ * @generated from message headwater.v1.SetAccountCallLimitResponse
+ */
+export type SetAccountCallLimitResponse = Message<"headwater.v1.SetAccountCallLimitResponse"> & {
+  /**
+   * The account after the change.
+   *
+   * @generated from field: headwater.v1.Account account = 1;
+   */
+  account?: Account | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.SetAccountCallLimitResponse.
+ * Use `create(SetAccountCallLimitResponseSchema)` to create a new message.
+ */
+export const SetAccountCallLimitResponseSchema: GenMessage<SetAccountCallLimitResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 14);
+
+/**
  * The request of VerifyAccountEmail.
  *
  * @generated from message headwater.v1.VerifyAccountEmailRequest
@@ -525,7 +613,7 @@ export type VerifyAccountEmailRequest = Message<"headwater.v1.VerifyAccountEmail
  * Use `create(VerifyAccountEmailRequestSchema)` to create a new message.
  */
 export const VerifyAccountEmailRequestSchema: GenMessage<VerifyAccountEmailRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 13);
+  messageDesc(file_headwater_v1_account, 15);
 
 /**
  * The answer of VerifyAccountEmail.
@@ -553,7 +641,7 @@ export type VerifyAccountEmailResponse = Message<"headwater.v1.VerifyAccountEmai
  * Use `create(VerifyAccountEmailResponseSchema)` to create a new message.
  */
 export const VerifyAccountEmailResponseSchema: GenMessage<VerifyAccountEmailResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 14);
+  messageDesc(file_headwater_v1_account, 16);
 
 /**
  * Whether an account may change anything.

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { GetAccountRequestSchema, GetAccountResponseSchema, ListAccountsRequestSchema, ListAccountsResponseSchema, RegisterAccountRequestSchema, RegisterAccountResponseSchema, ResumeAccountRequestSchema, ResumeAccountResponseSchema, SuspendAccountRequestSchema, SuspendAccountResponseSchema, UpdateAccountRequestSchema, UpdateAccountResponseSchema, VerifyAccountEmailRequestSchema, VerifyAccountEmailResponseSchema } from "./account_pb.js";
+import type { GetAccountRequestSchema, GetAccountResponseSchema, ListAccountsRequestSchema, ListAccountsResponseSchema, RegisterAccountRequestSchema, RegisterAccountResponseSchema, ResumeAccountRequestSchema, ResumeAccountResponseSchema, SetAccountCallLimitRequestSchema, SetAccountCallLimitResponseSchema, SuspendAccountRequestSchema, SuspendAccountResponseSchema, UpdateAccountRequestSchema, UpdateAccountResponseSchema, VerifyAccountEmailRequestSchema, VerifyAccountEmailResponseSchema } from "./account_pb.js";
 import { file_headwater_v1_account } from "./account_pb.js";
 import type { CheckApiKeyRequestSchema, CheckApiKeyResponseSchema, CreateAdminApiKeyRequestSchema, CreateAdminApiKeyResponseSchema, CreateApiKeyRequestSchema, CreateApiKeyResponseSchema, GetApiKeyRequestSchema, GetApiKeyResponseSchema, ListApiKeysRequestSchema, ListApiKeysResponseSchema, RevokeApiKeyRequestSchema, RevokeApiKeyResponseSchema, UpdateApiKeyRequestSchema, UpdateApiKeyResponseSchema } from "./api_key_pb.js";
 import { file_headwater_v1_api_key } from "./api_key_pb.js";
@@ -19,19 +19,31 @@ import { file_headwater_v1_server_info } from "./server_info_pb.js";
  * Describes the file headwater/v1/account_service.proto.
  */
 export const file_headwater_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFkd2F0ZXIvdjEvYWNjb3VudF9zZXJ2aWNlLnByb3RvEgxoZWFkd2F0ZXIudjEysAsKDkFjY291bnRTZXJ2aWNlEl4KD1JlZ2lzdGVyQWNjb3VudBIkLmhlYWR3YXRlci52MS5SZWdpc3RlckFjY291bnRSZXF1ZXN0GiUuaGVhZHdhdGVyLnYxLlJlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEk8KCkdldEFjY291bnQSHy5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlcXVlc3QaIC5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlc3BvbnNlElgKDVVwZGF0ZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlEmcKElZlcmlmeUFjY291bnRFbWFpbBInLmhlYWR3YXRlci52MS5WZXJpZnlBY2NvdW50RW1haWxSZXF1ZXN0GiguaGVhZHdhdGVyLnYxLlZlcmlmeUFjY291bnRFbWFpbFJlc3BvbnNlElUKDExpc3RBY2NvdW50cxIhLmhlYWR3YXRlci52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlElsKDlN1c3BlbmRBY2NvdW50EiMuaGVhZHdhdGVyLnYxLlN1c3BlbmRBY2NvdW50UmVxdWVzdBokLmhlYWR3YXRlci52MS5TdXNwZW5kQWNjb3VudFJlc3BvbnNlElgKDVJlc3VtZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuUmVzdW1lQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuUmVzdW1lQWNjb3VudFJlc3BvbnNlElUKDENyZWF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkwKCUdldEFwaUtleRIeLmhlYWR3YXRlci52MS5HZXRBcGlLZXlSZXF1ZXN0Gh8uaGVhZHdhdGVyLnYxLkdldEFwaUtleVJlc3BvbnNlElIKC0xpc3RBcGlLZXlzEiAuaGVhZHdhdGVyLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBohLmhlYWR3YXRlci52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlElUKDFVwZGF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5VcGRhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlVwZGF0ZUFwaUtleVJlc3BvbnNlElUKDFJldm9rZUFwaUtleRIhLmhlYWR3YXRlci52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEmQKEUNyZWF0ZUFkbWluQXBpS2V5EiYuaGVhZHdhdGVyLnYxLkNyZWF0ZUFkbWluQXBpS2V5UmVxdWVzdBonLmhlYWR3YXRlci52MS5DcmVhdGVBZG1pbkFwaUtleVJlc3BvbnNlEmEKEExpc3RBdWRpdEVudHJpZXMSJS5oZWFkd2F0ZXIudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJi5oZWFkd2F0ZXIudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlElIKC0NoZWNrQXBpS2V5EiAuaGVhZHdhdGVyLnYxLkNoZWNrQXBpS2V5UmVxdWVzdBohLmhlYWR3YXRlci52MS5DaGVja0FwaUtleVJlc3BvbnNlElgKDUdldFNlcnZlckluZm8SIi5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIy5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlQlUKEGRldi5oZWFkd2F0ZXIudjFCE0FjY291bnRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_account, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_server_info]);
+  fileDesc("CiJoZWFkd2F0ZXIvdjEvYWNjb3VudF9zZXJ2aWNlLnByb3RvEgxoZWFkd2F0ZXIudjEynAwKDkFjY291bnRTZXJ2aWNlEl4KD1JlZ2lzdGVyQWNjb3VudBIkLmhlYWR3YXRlci52MS5SZWdpc3RlckFjY291bnRSZXF1ZXN0GiUuaGVhZHdhdGVyLnYxLlJlZ2lzdGVyQWNjb3VudFJlc3BvbnNlEk8KCkdldEFjY291bnQSHy5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlcXVlc3QaIC5oZWFkd2F0ZXIudjEuR2V0QWNjb3VudFJlc3BvbnNlElgKDVVwZGF0ZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuVXBkYXRlQWNjb3VudFJlc3BvbnNlEmcKElZlcmlmeUFjY291bnRFbWFpbBInLmhlYWR3YXRlci52MS5WZXJpZnlBY2NvdW50RW1haWxSZXF1ZXN0GiguaGVhZHdhdGVyLnYxLlZlcmlmeUFjY291bnRFbWFpbFJlc3BvbnNlElUKDExpc3RBY2NvdW50cxIhLmhlYWR3YXRlci52MS5MaXN0QWNjb3VudHNSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkxpc3RBY2NvdW50c1Jlc3BvbnNlElsKDlN1c3BlbmRBY2NvdW50EiMuaGVhZHdhdGVyLnYxLlN1c3BlbmRBY2NvdW50UmVxdWVzdBokLmhlYWR3YXRlci52MS5TdXNwZW5kQWNjb3VudFJlc3BvbnNlElgKDVJlc3VtZUFjY291bnQSIi5oZWFkd2F0ZXIudjEuUmVzdW1lQWNjb3VudFJlcXVlc3QaIy5oZWFkd2F0ZXIudjEuUmVzdW1lQWNjb3VudFJlc3BvbnNlEmoKE1NldEFjY291bnRDYWxsTGltaXQSKC5oZWFkd2F0ZXIudjEuU2V0QWNjb3VudENhbGxMaW1pdFJlcXVlc3QaKS5oZWFkd2F0ZXIudjEuU2V0QWNjb3VudENhbGxMaW1pdFJlc3BvbnNlElUKDENyZWF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkwKCUdldEFwaUtleRIeLmhlYWR3YXRlci52MS5HZXRBcGlLZXlSZXF1ZXN0Gh8uaGVhZHdhdGVyLnYxLkdldEFwaUtleVJlc3BvbnNlElIKC0xpc3RBcGlLZXlzEiAuaGVhZHdhdGVyLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBohLmhlYWR3YXRlci52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlElUKDFVwZGF0ZUFwaUtleRIhLmhlYWR3YXRlci52MS5VcGRhdGVBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlVwZGF0ZUFwaUtleVJlc3BvbnNlElUKDFJldm9rZUFwaUtleRIhLmhlYWR3YXRlci52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEmQKEUNyZWF0ZUFkbWluQXBpS2V5EiYuaGVhZHdhdGVyLnYxLkNyZWF0ZUFkbWluQXBpS2V5UmVxdWVzdBonLmhlYWR3YXRlci52MS5DcmVhdGVBZG1pbkFwaUtleVJlc3BvbnNlEmEKEExpc3RBdWRpdEVudHJpZXMSJS5oZWFkd2F0ZXIudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaJi5oZWFkd2F0ZXIudjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlElIKC0NoZWNrQXBpS2V5EiAuaGVhZHdhdGVyLnYxLkNoZWNrQXBpS2V5UmVxdWVzdBohLmhlYWR3YXRlci52MS5DaGVja0FwaUtleVJlc3BvbnNlElgKDUdldFNlcnZlckluZm8SIi5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIy5oZWFkd2F0ZXIudjEuR2V0U2VydmVySW5mb1Jlc3BvbnNlQlUKEGRldi5oZWFkd2F0ZXIudjFCE0FjY291bnRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_account, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_server_info]);
 
 /**
  * Accounts (merchants) and their API keys. Every API key belongs to one account, except operator keys. The calling key determines
- * the account. Only SuspendAccount, ResumeAccount and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
+ * the account. Only SuspendAccount, ResumeAccount, SetAccountCallLimit and CreateAdminApiKey name an account in their requests. With an operator key, CreateApiKey, GetApiKey, ListApiKeys,
  * UpdateApiKey and RevokeApiKey are about the operator keys of the server.
  *
  * @generated from service headwater.v1.AccountService
  */
 export const AccountService: GenService<{
   /**
-   * Creates an account and its first admin key. A mail to the owner's address has a token for VerifyAccountEmail. Operator keys only.
-   * Errors: ALREADY_EXISTS when an account with this email exists.
+   * Creates an account and its first admin key.
+   *
+   * With an operator key, the account is created at once. A mail to the owner's address has a token for VerifyAccountEmail.
+   *
+   * With an invitation (a key of kind `API_KEY_KIND_INVITATION`), or without a key where the server's setting `registration` is `open`,
+   * it takes two calls, so that nobody registers somebody else's address. The first one has no `email_token`: it creates nothing, and
+   * mails a token to the address. If an account with this email exists, the mail says so, and the answer is the same, so that a
+   * stranger learns nothing. The second one has the token: it creates the account, whose address counts as verified, and uses the
+   * invitation up. One address gets at most one such mail a minute; further calls within it are answered alike. One network address may
+   * make as many of these calls as the setting `registrations_per_minute` says.
+   *
+   * Errors: ALREADY_EXISTS when an account with this email exists and the caller is an operator or has the token. PERMISSION_DENIED
+   * with reason REGISTRATION_CLOSED for an invitation where the setting is `operator_only`. FAILED_PRECONDITION with reason
+   * API_KEY_REVOKED when the invitation was used up at the same time.
    *
    * @generated from rpc headwater.v1.AccountService.RegisterAccount
    */
@@ -108,6 +120,20 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof ResumeAccountRequestSchema;
     output: typeof ResumeAccountResponseSchema;
+  },
+  /**
+   * Sets how many calls a minute each key of an account may make, for example by the plan that its owner pays for. Calls beyond it fail
+   * with RESOURCE_EXHAUSTED, reason RATE_LIMITED and the time to wait. It takes effect at once on the server that handles the call, and
+   * within 2 seconds on the others. Each server counts for itself. Operator keys only. The account's feed has an event, and the
+   * server's log names the operator key.
+   * Errors: NOT_FOUND with reason ACCOUNT_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.AccountService.SetAccountCallLimit
+   */
+  setAccountCallLimit: {
+    methodKind: "unary";
+    input: typeof SetAccountCallLimitRequestSchema;
+    output: typeof SetAccountCallLimitResponseSchema;
   },
   /**
    * Creates an API key, with an operator key another operator key. This answer is the only one that contains the key's text. The

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Status } from "../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
-import type { ApproveAffiliateRequest, ApproveAffiliateResponse, DeactivateAffiliateRequest, DeactivateAffiliateResponse, RejectAffiliateRequest, RejectAffiliateResponse } from "./affiliate_pb.js";
+import type { ApproveAffiliateRequest, ApproveAffiliateResponse, DeactivateAffiliateRequest, DeactivateAffiliateResponse, RejectAffiliateRequest, RejectAffiliateResponse, UpdateAffiliateRequest, UpdateAffiliateResponse } from "./affiliate_pb.js";
 import { file_headwater_v1_affiliate } from "./affiliate_pb.js";
 import type { EnrollAffiliateRequest, EnrollAffiliateResponse } from "./enrollment_pb.js";
 import { file_headwater_v1_enrollment } from "./enrollment_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/affiliate_batch.proto.
  */
 export const file_headwater_v1_affiliate_batch: GenFile = /*@__PURE__*/
-  fileDesc("CiJoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlX2JhdGNoLnByb3RvEgxoZWFkd2F0ZXIudjEihgIKEkFmZmlsaWF0ZUJhdGNoSXRlbRI4CgdhcHByb3ZlGAEgASgLMiUuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXF1ZXN0SAASNgoGcmVqZWN0GAIgASgLMiQuaGVhZHdhdGVyLnYxLlJlamVjdEFmZmlsaWF0ZVJlcXVlc3RIABI+CgpkZWFjdGl2YXRlGAMgASgLMiguaGVhZHdhdGVyLnYxLkRlYWN0aXZhdGVBZmZpbGlhdGVSZXF1ZXN0SAASNgoGZW5yb2xsGAQgASgLMiQuaGVhZHdhdGVyLnYxLkVucm9sbEFmZmlsaWF0ZVJlcXVlc3RIAEIGCgRpdGVtIk8KHEJhdGNoQ2hhbmdlQWZmaWxpYXRlc1JlcXVlc3QSLwoFaXRlbXMYASADKAsyIC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlQmF0Y2hJdGVtIrMCChRBZmZpbGlhdGVCYXRjaFJlc3VsdBI5CgdhcHByb3ZlGAEgASgLMiYuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZUgAEjcKBnJlamVjdBgCIAEoCzIlLmhlYWR3YXRlci52MS5SZWplY3RBZmZpbGlhdGVSZXNwb25zZUgAEj8KCmRlYWN0aXZhdGUYAyABKAsyKS5oZWFkd2F0ZXIudjEuRGVhY3RpdmF0ZUFmZmlsaWF0ZVJlc3BvbnNlSAASNwoGZW5yb2xsGAQgASgLMiUuaGVhZHdhdGVyLnYxLkVucm9sbEFmZmlsaWF0ZVJlc3BvbnNlSAASIwoFZXJyb3IYBSABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBmFuc3dlciJUCh1CYXRjaENoYW5nZUFmZmlsaWF0ZXNSZXNwb25zZRIzCgdyZXN1bHRzGAEgAygLMiIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUJhdGNoUmVzdWx0QlUKEGRldi5oZWFkd2F0ZXIudjFCE0FmZmlsaWF0ZUJhdGNoUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_rpc_status, file_headwater_v1_affiliate, file_headwater_v1_enrollment]);
+  fileDesc("CiJoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlX2JhdGNoLnByb3RvEgxoZWFkd2F0ZXIudjEivgIKEkFmZmlsaWF0ZUJhdGNoSXRlbRI4CgdhcHByb3ZlGAEgASgLMiUuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXF1ZXN0SAASNgoGcmVqZWN0GAIgASgLMiQuaGVhZHdhdGVyLnYxLlJlamVjdEFmZmlsaWF0ZVJlcXVlc3RIABI+CgpkZWFjdGl2YXRlGAMgASgLMiguaGVhZHdhdGVyLnYxLkRlYWN0aXZhdGVBZmZpbGlhdGVSZXF1ZXN0SAASNgoGZW5yb2xsGAQgASgLMiQuaGVhZHdhdGVyLnYxLkVucm9sbEFmZmlsaWF0ZVJlcXVlc3RIABI2CgZ1cGRhdGUYBSABKAsyJC5oZWFkd2F0ZXIudjEuVXBkYXRlQWZmaWxpYXRlUmVxdWVzdEgAQgYKBGl0ZW0iTwocQmF0Y2hDaGFuZ2VBZmZpbGlhdGVzUmVxdWVzdBIvCgVpdGVtcxgBIAMoCzIgLmhlYWR3YXRlci52MS5BZmZpbGlhdGVCYXRjaEl0ZW0i7AIKFEFmZmlsaWF0ZUJhdGNoUmVzdWx0EjkKB2FwcHJvdmUYASABKAsyJi5oZWFkd2F0ZXIudjEuQXBwcm92ZUFmZmlsaWF0ZVJlc3BvbnNlSAASNwoGcmVqZWN0GAIgASgLMiUuaGVhZHdhdGVyLnYxLlJlamVjdEFmZmlsaWF0ZVJlc3BvbnNlSAASPwoKZGVhY3RpdmF0ZRgDIAEoCzIpLmhlYWR3YXRlci52MS5EZWFjdGl2YXRlQWZmaWxpYXRlUmVzcG9uc2VIABI3CgZlbnJvbGwYBCABKAsyJS5oZWFkd2F0ZXIudjEuRW5yb2xsQWZmaWxpYXRlUmVzcG9uc2VIABIjCgVlcnJvchgFIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASNwoGdXBkYXRlGAYgASgLMiUuaGVhZHdhdGVyLnYxLlVwZGF0ZUFmZmlsaWF0ZVJlc3BvbnNlSABCCAoGYW5zd2VyIlQKHUJhdGNoQ2hhbmdlQWZmaWxpYXRlc1Jlc3BvbnNlEjMKB3Jlc3VsdHMYASADKAsyIi5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlQmF0Y2hSZXN1bHRCVQoQZGV2LmhlYWR3YXRlci52MUITQWZmaWxpYXRlQmF0Y2hQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_rpc_status, file_headwater_v1_affiliate, file_headwater_v1_enrollment]);
 
 /**
  * One change of a batch.
@@ -63,6 +63,14 @@ export type AffiliateBatchItem = Message<"headwater.v1.AffiliateBatchItem"> & {
      */
     value: EnrollAffiliateRequest;
     case: "enroll";
+  } | {
+    /**
+     * As in UpdateAffiliate, such as to put the affiliate into a group.
+     *
+     * @generated from field: headwater.v1.UpdateAffiliateRequest update = 5;
+     */
+    value: UpdateAffiliateRequest;
+    case: "update";
   } | { case: undefined; value?: undefined };
 };
 
@@ -146,6 +154,14 @@ export type AffiliateBatchResult = Message<"headwater.v1.AffiliateBatchResult"> 
      */
     value: Status;
     case: "error";
+  } | {
+    /**
+     * The affiliate was changed.
+     *
+     * @generated from field: headwater.v1.UpdateAffiliateResponse update = 6;
+     */
+    value: UpdateAffiliateResponse;
+    case: "update";
   } | { case: undefined; value?: undefined };
 };
 

@@ -12,7 +12,7 @@ import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { Coupon } from "./coupon_pb.js";
 import { file_headwater_v1_coupon } from "./coupon_pb.js";
-import type { Enrollment } from "./enrollment_pb.js";
+import type { AgreementAcceptance, Enrollment } from "./enrollment_pb.js";
 import { file_headwater_v1_enrollment } from "./enrollment_pb.js";
 import type { Balance } from "./ledger_pb.js";
 import { file_headwater_v1_ledger } from "./ledger_pb.js";
@@ -26,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/affiliate.proto.
  */
 export const file_headwater_v1_affiliate: GenFile = /*@__PURE__*/
-  fileDesc("ChxoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlLnByb3RvEgxoZWFkd2F0ZXIudjEiaAoNUG9zdGFsQWRkcmVzcxIOCgZzdHJlZXQYASABKAkSDAoEY2l0eRgCIAEoCRIOCgZyZWdpb24YAyABKAkSEwoLcG9zdGFsX2NvZGUYBCABKAkSFAoMY291bnRyeV9jb2RlGAUgASgJIuQCChBBZmZpbGlhdGVQcm9maWxlEg8KB2NvbXBhbnkYASABKAkSLAoHYWRkcmVzcxgCIAEoCzIbLmhlYWR3YXRlci52MS5Qb3N0YWxBZGRyZXNzEg0KBXBob25lGAMgASgJEhMKC3dlYnNpdGVfdXJsGAQgASgJEhIKCmF2YXRhcl91cmwYBSABKAkSDQoFYWJvdXQYBiABKAkSSwoPc29jaWFsX3Byb2ZpbGVzGAcgAygLMjIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUuU29jaWFsUHJvZmlsZXNFbnRyeRIUCgxwYXlwYWxfZW1haWwYCCABKAkSMAoNY3VzdG9tX2ZpZWxkcxgJIAMoCzIZLmhlYWR3YXRlci52MS5DdXN0b21GaWVsZBo1ChNTb2NpYWxQcm9maWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOAoLQ3VzdG9tRmllbGQSCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXZhbHVlGAMgASgJIq8ECglBZmZpbGlhdGUSCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSDQoFZW1haWwYAyABKAkSEgoKZmlyc3RfbmFtZRgEIAEoCRIRCglsYXN0X25hbWUYBSABKAkSLwoHcHJvZmlsZRgGIAEoCzIeLmhlYWR3YXRlci52MS5BZmZpbGlhdGVQcm9maWxlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCRIrCgVzdGF0ZRgKIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIUCgxzdGF0ZV9yZWFzb24YCyABKAkSLgoKc3RhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoPcGVuZGluZ19yZXdhcmRzGA0gASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEhYKDmVtYWlsX3ZlcmlmaWVkGA4gASgIEjcKCG1ldGFkYXRhGA8gAygLMiUuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLpAwoWQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEi8KB3Byb2ZpbGUYBiABKAsyHi5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlUHJvZmlsZRISCgpwcm9ncmFtX2lkGAcgASgJEg4KBnJlZl9pZBgIIAEoCRITCgtjb3Vwb25fY29kZRgJIAEoCRITCgtsYW5kaW5nX3VybBgKIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAsgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SKwoFc3RhdGUYDCABKA4yHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU3RhdGUSFgoOZW1haWxfdmVyaWZpZWQYDSABKAgSRAoIbWV0YWRhdGEYDiADKAsyMi5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK/AQoXQ3JlYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIsCgplbnJvbGxtZW50GAIgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJAoGY291cG9uGAMgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhISCgphdXRoX3Rva2VuGAQgASgJEhAKCHJlcGxheWVkGAUgASgIIkkKE0dldEFmZmlsaWF0ZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yIsEBChRHZXRBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJQoHY291cG9ucxgDIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SJwoIYmFsYW5jZXMYBCADKAsyFS5oZWFkd2F0ZXIudjEuQmFsYW5jZSL+AQoVTGlzdEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchISCgpwcm9ncmFtX2lkGAQgASgJEiwKBnN0YXRlcxgFIAMoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIbCg5lbWFpbF92ZXJpZmllZBgGIAEoCEgAiAEBEhYKCWhhc19zYWxlcxgHIAEoCEgBiAEBQhEKD19lbWFpbF92ZXJpZmllZEIMCgpfaGFzX3NhbGVzIl4KFkxpc3RBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKF1NlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchINCgVxdWVyeRgEIAEoCSJgChhTZWFyY2hBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrwBChZVcGRhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSKgoJYWZmaWxpYXRlGAIgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSMQoIc2VsZWN0b3IYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiVwoXVXBkYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCJvChdBcHByb3ZlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIMCgRldGFnGAMgASgJIlgKGEFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIIn4KFlJlamVjdEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDgoGcmVhc29uGAMgASgJEgwKBGV0YWcYBCABKAkiVwoXUmVqZWN0QWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCK5AQoaRGVhY3RpdmF0ZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISNQoPcGVuZGluZ19yZXdhcmRzGAMgASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEg4KBnJlYXNvbhgEIAEoCRIMCgRldGFnGAUgASgJIlsKG0RlYWN0aXZhdGVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIImUKG1JvdGF0ZUFmZmlsaWF0ZVRva2VuUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJwChxSb3RhdGVBZmZpbGlhdGVUb2tlblJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEgoKYXV0aF90b2tlbhgCIAEoCRIQCghyZXBsYXllZBgDIAEoCCJtChVFcmFzZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDAoEZXRhZxgDIAEoCSJWChZFcmFzZUFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEAoIcmVwbGF5ZWQYAiABKAgiXAoWQ291bnRBZmZpbGlhdGVzUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhsKDmVtYWlsX3ZlcmlmaWVkGAIgASgISACIAQFCEQoPX2VtYWlsX3ZlcmlmaWVkImwKDkFmZmlsaWF0ZUNvdW50EisKBXN0YXRlGAEgASgOMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVN0YXRlEhMKC3RvdGFsX2NvdW50GAIgASgDEhgKEHdpdGhfc2FsZXNfY291bnQYAyABKAMifwoXQ291bnRBZmZpbGlhdGVzUmVzcG9uc2USEwoLdG90YWxfY291bnQYASABKAMSGAoQd2l0aF9zYWxlc19jb3VudBgCIAEoAxI1Cg9jb3VudHNfYnlfc3RhdGUYAyADKAsyHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlQ291bnQqwgEKDkFmZmlsaWF0ZVN0YXRlEh8KG0FGRklMSUFURV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0FGRklMSUFURV9TVEFURV9BUFBMSUVEEAESGgoWQUZGSUxJQVRFX1NUQVRFX0FDVElWRRACEhwKGEFGRklMSUFURV9TVEFURV9JTkFDVElWRRADEhwKGEFGRklMSUFURV9TVEFURV9SRUpFQ1RFRBAEEhoKFkFGRklMSUFURV9TVEFURV9FUkFTRUQQBSp/Cg5QZW5kaW5nUmV3YXJkcxIfChtQRU5ESU5HX1JFV0FSRFNfVU5TUEVDSUZJRUQQABIYChRQRU5ESU5HX1JFV0FSRFNfS0VFUBABEhgKFFBFTkRJTkdfUkVXQVJEU19ERU5ZEAISGAoUUEVORElOR19SRVdBUkRTX0hPTEQQA0JQChBkZXYuaGVhZHdhdGVyLnYxQg5BZmZpbGlhdGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_ledger, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("ChxoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlLnByb3RvEgxoZWFkd2F0ZXIudjEiaAoNUG9zdGFsQWRkcmVzcxIOCgZzdHJlZXQYASABKAkSDAoEY2l0eRgCIAEoCRIOCgZyZWdpb24YAyABKAkSEwoLcG9zdGFsX2NvZGUYBCABKAkSFAoMY291bnRyeV9jb2RlGAUgASgJIuQCChBBZmZpbGlhdGVQcm9maWxlEg8KB2NvbXBhbnkYASABKAkSLAoHYWRkcmVzcxgCIAEoCzIbLmhlYWR3YXRlci52MS5Qb3N0YWxBZGRyZXNzEg0KBXBob25lGAMgASgJEhMKC3dlYnNpdGVfdXJsGAQgASgJEhIKCmF2YXRhcl91cmwYBSABKAkSDQoFYWJvdXQYBiABKAkSSwoPc29jaWFsX3Byb2ZpbGVzGAcgAygLMjIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUuU29jaWFsUHJvZmlsZXNFbnRyeRIUCgxwYXlwYWxfZW1haWwYCCABKAkSMAoNY3VzdG9tX2ZpZWxkcxgJIAMoCzIZLmhlYWR3YXRlci52MS5DdXN0b21GaWVsZBo1ChNTb2NpYWxQcm9maWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOAoLQ3VzdG9tRmllbGQSCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXZhbHVlGAMgASgJIo4FCglBZmZpbGlhdGUSCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSDQoFZW1haWwYAyABKAkSEgoKZmlyc3RfbmFtZRgEIAEoCRIRCglsYXN0X25hbWUYBSABKAkSLwoHcHJvZmlsZRgGIAEoCzIeLmhlYWR3YXRlci52MS5BZmZpbGlhdGVQcm9maWxlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCRIrCgVzdGF0ZRgKIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIUCgxzdGF0ZV9yZWFzb24YCyABKAkSLgoKc3RhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoPcGVuZGluZ19yZXdhcmRzGA0gASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEhYKDmVtYWlsX3ZlcmlmaWVkGA4gASgIEjcKCG1ldGFkYXRhGA8gAygLMiUuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZS5NZXRhZGF0YUVudHJ5EhsKE3VwbGluZV9hZmZpbGlhdGVfaWQYECABKAkSLgoMcGFzdF91cGxpbmVzGBEgAygLMhguaGVhZHdhdGVyLnYxLlBhc3RVcGxpbmUSEAoIZ3JvdXBfaWQYEiABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKClBhc3RVcGxpbmUSFAoMYWZmaWxpYXRlX2lkGAEgASgJEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLjBAoWQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEi8KB3Byb2ZpbGUYBiABKAsyHi5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlUHJvZmlsZRISCgpwcm9ncmFtX2lkGAcgASgJEg4KBnJlZl9pZBgIIAEoCRITCgtjb3Vwb25fY29kZRgJIAEoCRITCgtsYW5kaW5nX3VybBgKIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAsgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SKwoFc3RhdGUYDCABKA4yHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU3RhdGUSFgoOZW1haWxfdmVyaWZpZWQYDSABKAgSRAoIbWV0YWRhdGEYDiADKAsyMi5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Ei8KBnVwbGluZRgPIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIQCghncm91cF9pZBgQIAEoCRI1CgphY2NlcHRhbmNlGBEgASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIr8BChdDcmVhdGVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEiwKCmVucm9sbG1lbnQYAiABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIkCgZjb3Vwb24YAyABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhIKCmF1dGhfdG9rZW4YBCABKAkSEAoIcmVwbGF5ZWQYBSABKAgiSQoTR2V0QWZmaWxpYXRlUmVxdWVzdBIyCglhZmZpbGlhdGUYASABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiwQEKFEdldEFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSLQoLZW5yb2xsbWVudHMYAiADKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIlCgdjb3Vwb25zGAMgAygLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhInCghiYWxhbmNlcxgEIAMoCzIVLmhlYWR3YXRlci52MS5CYWxhbmNlIsECChVMaXN0QWZmaWxpYXRlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEhIKCnByb2dyYW1faWQYBCABKAkSLAoGc3RhdGVzGAUgAygOMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVN0YXRlEhsKDmVtYWlsX3ZlcmlmaWVkGAYgASgISACIAQESFgoJaGFzX3NhbGVzGAcgASgISAGIAQESLwoGdXBsaW5lGAggASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhAKCGdyb3VwX2lkGAkgASgJQhEKD19lbWFpbF92ZXJpZmllZEIMCgpfaGFzX3NhbGVzIl4KFkxpc3RBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKF1NlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchINCgVxdWVyeRgEIAEoCSJgChhTZWFyY2hBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrwBChZVcGRhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSKgoJYWZmaWxpYXRlGAIgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSMQoIc2VsZWN0b3IYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiVwoXVXBkYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCJvChdBcHByb3ZlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIMCgRldGFnGAMgASgJIlgKGEFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIIn4KFlJlamVjdEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDgoGcmVhc29uGAMgASgJEgwKBGV0YWcYBCABKAkiVwoXUmVqZWN0QWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCK5AQoaRGVhY3RpdmF0ZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISNQoPcGVuZGluZ19yZXdhcmRzGAMgASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEg4KBnJlYXNvbhgEIAEoCRIMCgRldGFnGAUgASgJIlsKG0RlYWN0aXZhdGVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIImUKG1JvdGF0ZUFmZmlsaWF0ZVRva2VuUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJwChxSb3RhdGVBZmZpbGlhdGVUb2tlblJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEgoKYXV0aF90b2tlbhgCIAEoCRIQCghyZXBsYXllZBgDIAEoCCJtChVFcmFzZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDAoEZXRhZxgDIAEoCSJWChZFcmFzZUFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEAoIcmVwbGF5ZWQYAiABKAgimQEKEFNldFVwbGluZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISLwoGdXBsaW5lGAMgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGV0YWcYBCABKAkiUQoRU2V0VXBsaW5lUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCKfAQoWQ291bnRBZmZpbGlhdGVzUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhsKDmVtYWlsX3ZlcmlmaWVkGAIgASgISACIAQESLwoGdXBsaW5lGAMgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhAKCGdyb3VwX2lkGAQgASgJQhEKD19lbWFpbF92ZXJpZmllZCJsCg5BZmZpbGlhdGVDb3VudBIrCgVzdGF0ZRgBIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRITCgt0b3RhbF9jb3VudBgCIAEoAxIYChB3aXRoX3NhbGVzX2NvdW50GAMgASgDIn8KF0NvdW50QWZmaWxpYXRlc1Jlc3BvbnNlEhMKC3RvdGFsX2NvdW50GAEgASgDEhgKEHdpdGhfc2FsZXNfY291bnQYAiABKAMSNQoPY291bnRzX2J5X3N0YXRlGAMgAygLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUNvdW50KsIBCg5BZmZpbGlhdGVTdGF0ZRIfChtBRkZJTElBVEVfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdBRkZJTElBVEVfU1RBVEVfQVBQTElFRBABEhoKFkFGRklMSUFURV9TVEFURV9BQ1RJVkUQAhIcChhBRkZJTElBVEVfU1RBVEVfSU5BQ1RJVkUQAxIcChhBRkZJTElBVEVfU1RBVEVfUkVKRUNURUQQBBIaChZBRkZJTElBVEVfU1RBVEVfRVJBU0VEEAUqfwoOUGVuZGluZ1Jld2FyZHMSHwobUEVORElOR19SRVdBUkRTX1VOU1BFQ0lGSUVEEAASGAoUUEVORElOR19SRVdBUkRTX0tFRVAQARIYChRQRU5ESU5HX1JFV0FSRFNfREVOWRACEhgKFFBFTkRJTkdfUkVXQVJEU19IT0xEEANCUAoQZGV2LmhlYWR3YXRlci52MUIOQWZmaWxpYXRlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_ledger, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * A postal address. Every field is optional, up to 200 characters.
@@ -304,6 +304,28 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
    * @generated from field: map<string, string> metadata = 15;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * The affiliate that brought this one, as CreateAffiliate or SetUpline said. Empty: nobody. It stays when that affiliate is deactivated,
+   * rejected or erased.
+   *
+   * @generated from field: string upline_affiliate_id = 16;
+   */
+  uplineAffiliateId: string;
+
+  /**
+   * The uplines before the present one, the earliest first. The newest 100. Empty in the feed.
+   *
+   * @generated from field: repeated headwater.v1.PastUpline past_uplines = 17;
+   */
+  pastUplines: PastUpline[];
+
+  /**
+   * The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived.
+   *
+   * @generated from field: string group_id = 18;
+   */
+  groupId: string;
 };
 
 /**
@@ -312,6 +334,34 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
  */
 export const AffiliateSchema: GenMessage<Affiliate> = /*@__PURE__*/
   messageDesc(file_headwater_v1_affiliate, 3);
+
+/**
+ * The upline of an affiliate until a change.
+ *
+ * @generated from message headwater.v1.PastUpline
+ */
+export type PastUpline = Message<"headwater.v1.PastUpline"> & {
+  /**
+   * The affiliate that was the upline. Empty: nobody.
+   *
+   * @generated from field: string affiliate_id = 1;
+   */
+  affiliateId: string;
+
+  /**
+   * When another upline took its place. It was the upline from the end of the one before, or from the beginning.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 2;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.PastUpline.
+ * Use `create(PastUplineSchema)` to create a new message.
+ */
+export const PastUplineSchema: GenMessage<PastUpline> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 4);
 
 /**
  * The request of CreateAffiliate.
@@ -402,7 +452,8 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
   commissionOverride?: Commission | undefined;
 
   /**
-   * The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused.
+   * The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
+   * the program's required questions in `profile.custom_fields`, and the program must not be private.
    *
    * @generated from field: headwater.v1.AffiliateState state = 12;
    */
@@ -421,6 +472,27 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
    * @generated from field: map<string, string> metadata = 14;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * The affiliate that brought the new one. Optional.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector upline = 15;
+   */
+  upline?: AffiliateSelector | undefined;
+
+  /**
+   * The id of the group to put the affiliate into. It must not be archived. Empty: none.
+   *
+   * @generated from field: string group_id = 16;
+   */
+  groupId: string;
+
+  /**
+   * What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+   *
+   * @generated from field: headwater.v1.AgreementAcceptance acceptance = 17;
+   */
+  acceptance?: AgreementAcceptance | undefined;
 };
 
 /**
@@ -428,7 +500,7 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
  * Use `create(CreateAffiliateRequestSchema)` to create a new message.
  */
 export const CreateAffiliateRequestSchema: GenMessage<CreateAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 4);
+  messageDesc(file_headwater_v1_affiliate, 5);
 
 /**
  * The answer of CreateAffiliate.
@@ -478,7 +550,7 @@ export type CreateAffiliateResponse = Message<"headwater.v1.CreateAffiliateRespo
  * Use `create(CreateAffiliateResponseSchema)` to create a new message.
  */
 export const CreateAffiliateResponseSchema: GenMessage<CreateAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 5);
+  messageDesc(file_headwater_v1_affiliate, 6);
 
 /**
  * The request of GetAffiliate.
@@ -499,7 +571,7 @@ export type GetAffiliateRequest = Message<"headwater.v1.GetAffiliateRequest"> & 
  * Use `create(GetAffiliateRequestSchema)` to create a new message.
  */
 export const GetAffiliateRequestSchema: GenMessage<GetAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 6);
+  messageDesc(file_headwater_v1_affiliate, 7);
 
 /**
  * The answer of GetAffiliate.
@@ -542,7 +614,7 @@ export type GetAffiliateResponse = Message<"headwater.v1.GetAffiliateResponse"> 
  * Use `create(GetAffiliateResponseSchema)` to create a new message.
  */
 export const GetAffiliateResponseSchema: GenMessage<GetAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 7);
+  messageDesc(file_headwater_v1_affiliate, 8);
 
 /**
  * The request of ListAffiliates.
@@ -600,6 +672,20 @@ export type ListAffiliatesRequest = Message<"headwater.v1.ListAffiliatesRequest"
    * @generated from field: optional bool has_sales = 7;
    */
   hasSales?: boolean | undefined;
+
+  /**
+   * Only affiliates whose present upline is this affiliate. Optional.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector upline = 8;
+   */
+  upline?: AffiliateSelector | undefined;
+
+  /**
+   * Only affiliates in this group. Optional.
+   *
+   * @generated from field: string group_id = 9;
+   */
+  groupId: string;
 };
 
 /**
@@ -607,7 +693,7 @@ export type ListAffiliatesRequest = Message<"headwater.v1.ListAffiliatesRequest"
  * Use `create(ListAffiliatesRequestSchema)` to create a new message.
  */
 export const ListAffiliatesRequestSchema: GenMessage<ListAffiliatesRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 8);
+  messageDesc(file_headwater_v1_affiliate, 9);
 
 /**
  * The answer of ListAffiliates.
@@ -635,7 +721,7 @@ export type ListAffiliatesResponse = Message<"headwater.v1.ListAffiliatesRespons
  * Use `create(ListAffiliatesResponseSchema)` to create a new message.
  */
 export const ListAffiliatesResponseSchema: GenMessage<ListAffiliatesResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 9);
+  messageDesc(file_headwater_v1_affiliate, 10);
 
 /**
  * The request of SearchAffiliates.
@@ -679,7 +765,7 @@ export type SearchAffiliatesRequest = Message<"headwater.v1.SearchAffiliatesRequ
  * Use `create(SearchAffiliatesRequestSchema)` to create a new message.
  */
 export const SearchAffiliatesRequestSchema: GenMessage<SearchAffiliatesRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 10);
+  messageDesc(file_headwater_v1_affiliate, 11);
 
 /**
  * The answer of SearchAffiliates.
@@ -707,7 +793,7 @@ export type SearchAffiliatesResponse = Message<"headwater.v1.SearchAffiliatesRes
  * Use `create(SearchAffiliatesResponseSchema)` to create a new message.
  */
 export const SearchAffiliatesResponseSchema: GenMessage<SearchAffiliatesResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 11);
+  messageDesc(file_headwater_v1_affiliate, 12);
 
 /**
  * The request of UpdateAffiliate.
@@ -730,8 +816,9 @@ export type UpdateAffiliateRequest = Message<"headwater.v1.UpdateAffiliateReques
   affiliate?: Affiliate | undefined;
 
   /**
-   * The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`. At least one. A
-   * named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole.
+   * The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
+   * one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+   * empty `group_id` takes the affiliate out of its group.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -751,7 +838,7 @@ export type UpdateAffiliateRequest = Message<"headwater.v1.UpdateAffiliateReques
  * Use `create(UpdateAffiliateRequestSchema)` to create a new message.
  */
 export const UpdateAffiliateRequestSchema: GenMessage<UpdateAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 12);
+  messageDesc(file_headwater_v1_affiliate, 13);
 
 /**
  * The answer of UpdateAffiliate.
@@ -779,7 +866,7 @@ export type UpdateAffiliateResponse = Message<"headwater.v1.UpdateAffiliateRespo
  * Use `create(UpdateAffiliateResponseSchema)` to create a new message.
  */
 export const UpdateAffiliateResponseSchema: GenMessage<UpdateAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 13);
+  messageDesc(file_headwater_v1_affiliate, 14);
 
 /**
  * The request of ApproveAffiliate.
@@ -814,7 +901,7 @@ export type ApproveAffiliateRequest = Message<"headwater.v1.ApproveAffiliateRequ
  * Use `create(ApproveAffiliateRequestSchema)` to create a new message.
  */
 export const ApproveAffiliateRequestSchema: GenMessage<ApproveAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 14);
+  messageDesc(file_headwater_v1_affiliate, 15);
 
 /**
  * The answer of ApproveAffiliate.
@@ -842,7 +929,7 @@ export type ApproveAffiliateResponse = Message<"headwater.v1.ApproveAffiliateRes
  * Use `create(ApproveAffiliateResponseSchema)` to create a new message.
  */
 export const ApproveAffiliateResponseSchema: GenMessage<ApproveAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 15);
+  messageDesc(file_headwater_v1_affiliate, 16);
 
 /**
  * The request of RejectAffiliate.
@@ -884,7 +971,7 @@ export type RejectAffiliateRequest = Message<"headwater.v1.RejectAffiliateReques
  * Use `create(RejectAffiliateRequestSchema)` to create a new message.
  */
 export const RejectAffiliateRequestSchema: GenMessage<RejectAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 16);
+  messageDesc(file_headwater_v1_affiliate, 17);
 
 /**
  * The answer of RejectAffiliate.
@@ -912,7 +999,7 @@ export type RejectAffiliateResponse = Message<"headwater.v1.RejectAffiliateRespo
  * Use `create(RejectAffiliateResponseSchema)` to create a new message.
  */
 export const RejectAffiliateResponseSchema: GenMessage<RejectAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 17);
+  messageDesc(file_headwater_v1_affiliate, 18);
 
 /**
  * The request of DeactivateAffiliate.
@@ -961,7 +1048,7 @@ export type DeactivateAffiliateRequest = Message<"headwater.v1.DeactivateAffilia
  * Use `create(DeactivateAffiliateRequestSchema)` to create a new message.
  */
 export const DeactivateAffiliateRequestSchema: GenMessage<DeactivateAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 18);
+  messageDesc(file_headwater_v1_affiliate, 19);
 
 /**
  * The answer of DeactivateAffiliate.
@@ -989,7 +1076,7 @@ export type DeactivateAffiliateResponse = Message<"headwater.v1.DeactivateAffili
  * Use `create(DeactivateAffiliateResponseSchema)` to create a new message.
  */
 export const DeactivateAffiliateResponseSchema: GenMessage<DeactivateAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 19);
+  messageDesc(file_headwater_v1_affiliate, 20);
 
 /**
  * The request of RotateAffiliateToken.
@@ -1017,7 +1104,7 @@ export type RotateAffiliateTokenRequest = Message<"headwater.v1.RotateAffiliateT
  * Use `create(RotateAffiliateTokenRequestSchema)` to create a new message.
  */
 export const RotateAffiliateTokenRequestSchema: GenMessage<RotateAffiliateTokenRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 20);
+  messageDesc(file_headwater_v1_affiliate, 21);
 
 /**
  * The answer of RotateAffiliateToken.
@@ -1052,7 +1139,7 @@ export type RotateAffiliateTokenResponse = Message<"headwater.v1.RotateAffiliate
  * Use `create(RotateAffiliateTokenResponseSchema)` to create a new message.
  */
 export const RotateAffiliateTokenResponseSchema: GenMessage<RotateAffiliateTokenResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 21);
+  messageDesc(file_headwater_v1_affiliate, 22);
 
 /**
  * The request of EraseAffiliate.
@@ -1087,7 +1174,7 @@ export type EraseAffiliateRequest = Message<"headwater.v1.EraseAffiliateRequest"
  * Use `create(EraseAffiliateRequestSchema)` to create a new message.
  */
 export const EraseAffiliateRequestSchema: GenMessage<EraseAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 22);
+  messageDesc(file_headwater_v1_affiliate, 23);
 
 /**
  * The answer of EraseAffiliate.
@@ -1096,7 +1183,7 @@ export const EraseAffiliateRequestSchema: GenMessage<EraseAffiliateRequest> = /*
  */
 export type EraseAffiliateResponse = Message<"headwater.v1.EraseAffiliateResponse"> & {
   /**
-   * What is left of the affiliate.
+   * The affiliate as it is after the erasure.
    *
    * @generated from field: headwater.v1.Affiliate affiliate = 1;
    */
@@ -1115,7 +1202,77 @@ export type EraseAffiliateResponse = Message<"headwater.v1.EraseAffiliateRespons
  * Use `create(EraseAffiliateResponseSchema)` to create a new message.
  */
 export const EraseAffiliateResponseSchema: GenMessage<EraseAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 23);
+  messageDesc(file_headwater_v1_affiliate, 24);
+
+/**
+ * The request of SetUpline.
+ *
+ * @generated from message headwater.v1.SetUplineRequest
+ */
+export type SetUplineRequest = Message<"headwater.v1.SetUplineRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The affiliate whose upline is set. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * The affiliate that brought it. Not set: nobody, which removes the upline.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector upline = 3;
+   */
+  upline?: AffiliateSelector | undefined;
+
+  /**
+   * The `etag` that the affiliate must have. Optional.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message headwater.v1.SetUplineRequest.
+ * Use `create(SetUplineRequestSchema)` to create a new message.
+ */
+export const SetUplineRequestSchema: GenMessage<SetUplineRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 25);
+
+/**
+ * The answer of SetUpline.
+ *
+ * @generated from message headwater.v1.SetUplineResponse
+ */
+export type SetUplineResponse = Message<"headwater.v1.SetUplineResponse"> & {
+  /**
+   * The affiliate.
+   *
+   * @generated from field: headwater.v1.Affiliate affiliate = 1;
+   */
+  affiliate?: Affiliate | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.SetUplineResponse.
+ * Use `create(SetUplineResponseSchema)` to create a new message.
+ */
+export const SetUplineResponseSchema: GenMessage<SetUplineResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 26);
 
 /**
  * The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
@@ -1136,6 +1293,20 @@ export type CountAffiliatesRequest = Message<"headwater.v1.CountAffiliatesReques
    * @generated from field: optional bool email_verified = 2;
    */
   emailVerified?: boolean | undefined;
+
+  /**
+   * Only affiliates whose present upline is this affiliate. Optional.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector upline = 3;
+   */
+  upline?: AffiliateSelector | undefined;
+
+  /**
+   * Only affiliates in this group. Optional.
+   *
+   * @generated from field: string group_id = 4;
+   */
+  groupId: string;
 };
 
 /**
@@ -1143,7 +1314,7 @@ export type CountAffiliatesRequest = Message<"headwater.v1.CountAffiliatesReques
  * Use `create(CountAffiliatesRequestSchema)` to create a new message.
  */
 export const CountAffiliatesRequestSchema: GenMessage<CountAffiliatesRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 24);
+  messageDesc(file_headwater_v1_affiliate, 27);
 
 /**
  * The number of affiliates in one state.
@@ -1178,7 +1349,7 @@ export type AffiliateCount = Message<"headwater.v1.AffiliateCount"> & {
  * Use `create(AffiliateCountSchema)` to create a new message.
  */
 export const AffiliateCountSchema: GenMessage<AffiliateCount> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 25);
+  messageDesc(file_headwater_v1_affiliate, 28);
 
 /**
  * The answer of CountAffiliates.
@@ -1213,7 +1384,7 @@ export type CountAffiliatesResponse = Message<"headwater.v1.CountAffiliatesRespo
  * Use `create(CountAffiliatesResponseSchema)` to create a new message.
  */
 export const CountAffiliatesResponseSchema: GenMessage<CountAffiliatesResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 26);
+  messageDesc(file_headwater_v1_affiliate, 29);
 
 /**
  * The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of
@@ -1258,8 +1429,8 @@ export enum AffiliateState {
   REJECTED = 4,
 
   /**
-   * EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id and its money. No
-   * call changes this state.
+   * EraseAffiliate erased the affiliate's personal data. The affiliate earns nothing new and has nothing but its id, its
+   * uplines and its money. No call changes this state.
    *
    * @generated from enum value: AFFILIATE_STATE_ERASED = 5;
    */
@@ -1273,7 +1444,7 @@ export const AffiliateStateSchema: GenEnum<AffiliateState> = /*@__PURE__*/
   enumDesc(file_headwater_v1_affiliate, 0);
 
 /**
- * What becomes of an affiliate's pending rewards when the affiliate is deactivated.
+ * The treatment of an affiliate's pending rewards when the affiliate is deactivated.
  *
  * @generated from enum headwater.v1.PendingRewards
  */

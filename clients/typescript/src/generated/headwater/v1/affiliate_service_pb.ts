@@ -6,13 +6,15 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { ApproveAffiliateRequestSchema, ApproveAffiliateResponseSchema, CountAffiliatesRequestSchema, CountAffiliatesResponseSchema, CreateAffiliateRequestSchema, CreateAffiliateResponseSchema, DeactivateAffiliateRequestSchema, DeactivateAffiliateResponseSchema, EraseAffiliateRequestSchema, EraseAffiliateResponseSchema, GetAffiliateRequestSchema, GetAffiliateResponseSchema, ListAffiliatesRequestSchema, ListAffiliatesResponseSchema, RejectAffiliateRequestSchema, RejectAffiliateResponseSchema, RotateAffiliateTokenRequestSchema, RotateAffiliateTokenResponseSchema, SearchAffiliatesRequestSchema, SearchAffiliatesResponseSchema, UpdateAffiliateRequestSchema, UpdateAffiliateResponseSchema } from "./affiliate_pb.js";
+import type { ApproveAffiliateRequestSchema, ApproveAffiliateResponseSchema, CountAffiliatesRequestSchema, CountAffiliatesResponseSchema, CreateAffiliateRequestSchema, CreateAffiliateResponseSchema, DeactivateAffiliateRequestSchema, DeactivateAffiliateResponseSchema, EraseAffiliateRequestSchema, EraseAffiliateResponseSchema, GetAffiliateRequestSchema, GetAffiliateResponseSchema, ListAffiliatesRequestSchema, ListAffiliatesResponseSchema, RejectAffiliateRequestSchema, RejectAffiliateResponseSchema, RotateAffiliateTokenRequestSchema, RotateAffiliateTokenResponseSchema, SearchAffiliatesRequestSchema, SearchAffiliatesResponseSchema, SetUplineRequestSchema, SetUplineResponseSchema, UpdateAffiliateRequestSchema, UpdateAffiliateResponseSchema } from "./affiliate_pb.js";
 import { file_headwater_v1_affiliate } from "./affiliate_pb.js";
 import type { BatchChangeAffiliatesRequestSchema, BatchChangeAffiliatesResponseSchema } from "./affiliate_batch_pb.js";
 import { file_headwater_v1_affiliate_batch } from "./affiliate_batch_pb.js";
+import type { ArchiveAffiliateGroupRequestSchema, ArchiveAffiliateGroupResponseSchema, CreateAffiliateGroupRequestSchema, CreateAffiliateGroupResponseSchema, GetAffiliateGroupRequestSchema, GetAffiliateGroupResponseSchema, ListAffiliateGroupsRequestSchema, ListAffiliateGroupsResponseSchema, UpdateAffiliateGroupRequestSchema, UpdateAffiliateGroupResponseSchema } from "./affiliate_group_pb.js";
+import { file_headwater_v1_affiliate_group } from "./affiliate_group_pb.js";
 import type { AssignCouponRequestSchema, AssignCouponResponseSchema, GetCouponRequestSchema, GetCouponResponseSchema, ListCouponsRequestSchema, ListCouponsResponseSchema, RemoveCouponRequestSchema, RemoveCouponResponseSchema, UpdateCouponRequestSchema, UpdateCouponResponseSchema, ValidateCouponRequestSchema, ValidateCouponResponseSchema } from "./coupon_pb.js";
 import { file_headwater_v1_coupon } from "./coupon_pb.js";
-import type { EndEnrollmentRequestSchema, EndEnrollmentResponseSchema, EnrollAffiliateRequestSchema, EnrollAffiliateResponseSchema, GetEnrollmentRequestSchema, GetEnrollmentResponseSchema, ListEnrollmentsRequestSchema, ListEnrollmentsResponseSchema, UpdateEnrollmentRequestSchema, UpdateEnrollmentResponseSchema } from "./enrollment_pb.js";
+import type { AcceptAgreementRequestSchema, AcceptAgreementResponseSchema, EndEnrollmentRequestSchema, EndEnrollmentResponseSchema, EnrollAffiliateRequestSchema, EnrollAffiliateResponseSchema, GetEnrollmentRequestSchema, GetEnrollmentResponseSchema, ListEnrollmentsRequestSchema, ListEnrollmentsResponseSchema, MoveEnrollmentRequestSchema, MoveEnrollmentResponseSchema, UpdateEnrollmentRequestSchema, UpdateEnrollmentResponseSchema } from "./enrollment_pb.js";
 import { file_headwater_v1_enrollment } from "./enrollment_pb.js";
 import type { ArchiveItemRequestSchema, ArchiveItemResponseSchema, CreateItemRequestSchema, CreateItemResponseSchema, GetItemRequestSchema, GetItemResponseSchema, ListItemsRequestSchema, ListItemsResponseSchema, UpdateItemRequestSchema, UpdateItemResponseSchema } from "./item_pb.js";
 import { file_headwater_v1_item } from "./item_pb.js";
@@ -27,7 +29,7 @@ import { file_headwater_v1_program } from "./program_pb.js";
  * Describes the file headwater/v1/affiliate_service.proto.
  */
 export const file_headwater_v1_affiliate_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLLHgoQQWZmaWxpYXRlU2VydmljZRJYCg1DcmVhdGVQcm9ncmFtEiIuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXNwb25zZRJPCgpHZXRQcm9ncmFtEh8uaGVhZHdhdGVyLnYxLkdldFByb2dyYW1SZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldFByb2dyYW1SZXNwb25zZRJVCgxMaXN0UHJvZ3JhbXMSIS5oZWFkd2F0ZXIudjEuTGlzdFByb2dyYW1zUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0UHJvZ3JhbXNSZXNwb25zZRJYCg1VcGRhdGVQcm9ncmFtEiIuaGVhZHdhdGVyLnYxLlVwZGF0ZVByb2dyYW1SZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLlVwZGF0ZVByb2dyYW1SZXNwb25zZRJbCg5BcmNoaXZlUHJvZ3JhbRIjLmhlYWR3YXRlci52MS5BcmNoaXZlUHJvZ3JhbVJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXJjaGl2ZVByb2dyYW1SZXNwb25zZRJPCgpDcmVhdGVJdGVtEh8uaGVhZHdhdGVyLnYxLkNyZWF0ZUl0ZW1SZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkNyZWF0ZUl0ZW1SZXNwb25zZRJGCgdHZXRJdGVtEhwuaGVhZHdhdGVyLnYxLkdldEl0ZW1SZXF1ZXN0Gh0uaGVhZHdhdGVyLnYxLkdldEl0ZW1SZXNwb25zZRJMCglMaXN0SXRlbXMSHi5oZWFkd2F0ZXIudjEuTGlzdEl0ZW1zUmVxdWVzdBofLmhlYWR3YXRlci52MS5MaXN0SXRlbXNSZXNwb25zZRJPCgpVcGRhdGVJdGVtEh8uaGVhZHdhdGVyLnYxLlVwZGF0ZUl0ZW1SZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlVwZGF0ZUl0ZW1SZXNwb25zZRJSCgtBcmNoaXZlSXRlbRIgLmhlYWR3YXRlci52MS5BcmNoaXZlSXRlbVJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuQXJjaGl2ZUl0ZW1SZXNwb25zZRJeCg9DcmVhdGVBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVBZmZpbGlhdGVSZXNwb25zZRJVCgxHZXRBZmZpbGlhdGUSIS5oZWFkd2F0ZXIudjEuR2V0QWZmaWxpYXRlUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRBZmZpbGlhdGVSZXNwb25zZRJbCg5MaXN0QWZmaWxpYXRlcxIjLmhlYWR3YXRlci52MS5MaXN0QWZmaWxpYXRlc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuTGlzdEFmZmlsaWF0ZXNSZXNwb25zZRJhChBTZWFyY2hBZmZpbGlhdGVzEiUuaGVhZHdhdGVyLnYxLlNlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlNlYXJjaEFmZmlsaWF0ZXNSZXNwb25zZRJeCg9Db3VudEFmZmlsaWF0ZXMSJC5oZWFkd2F0ZXIudjEuQ291bnRBZmZpbGlhdGVzUmVxdWVzdBolLmhlYWR3YXRlci52MS5Db3VudEFmZmlsaWF0ZXNSZXNwb25zZRJeCg9VcGRhdGVBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuVXBkYXRlQWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5VcGRhdGVBZmZpbGlhdGVSZXNwb25zZRJhChBBcHByb3ZlQWZmaWxpYXRlEiUuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZRJeCg9SZWplY3RBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuUmVqZWN0QWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5SZWplY3RBZmZpbGlhdGVSZXNwb25zZRJqChNEZWFjdGl2YXRlQWZmaWxpYXRlEiguaGVhZHdhdGVyLnYxLkRlYWN0aXZhdGVBZmZpbGlhdGVSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkRlYWN0aXZhdGVBZmZpbGlhdGVSZXNwb25zZRJtChRSb3RhdGVBZmZpbGlhdGVUb2tlbhIpLmhlYWR3YXRlci52MS5Sb3RhdGVBZmZpbGlhdGVUb2tlblJlcXVlc3QaKi5oZWFkd2F0ZXIudjEuUm90YXRlQWZmaWxpYXRlVG9rZW5SZXNwb25zZRJbCg5FcmFzZUFmZmlsaWF0ZRIjLmhlYWR3YXRlci52MS5FcmFzZUFmZmlsaWF0ZVJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuRXJhc2VBZmZpbGlhdGVSZXNwb25zZRJwChVCYXRjaENoYW5nZUFmZmlsaWF0ZXMSKi5oZWFkd2F0ZXIudjEuQmF0Y2hDaGFuZ2VBZmZpbGlhdGVzUmVxdWVzdBorLmhlYWR3YXRlci52MS5CYXRjaENoYW5nZUFmZmlsaWF0ZXNSZXNwb25zZRJeCg9FbnJvbGxBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuRW5yb2xsQWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5FbnJvbGxBZmZpbGlhdGVSZXNwb25zZRJYCg1HZXRFbnJvbGxtZW50EiIuaGVhZHdhdGVyLnYxLkdldEVucm9sbG1lbnRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEVucm9sbG1lbnRSZXNwb25zZRJeCg9MaXN0RW5yb2xsbWVudHMSJC5oZWFkd2F0ZXIudjEuTGlzdEVucm9sbG1lbnRzUmVxdWVzdBolLmhlYWR3YXRlci52MS5MaXN0RW5yb2xsbWVudHNSZXNwb25zZRJhChBVcGRhdGVFbnJvbGxtZW50EiUuaGVhZHdhdGVyLnYxLlVwZGF0ZUVucm9sbG1lbnRSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlVwZGF0ZUVucm9sbG1lbnRSZXNwb25zZRJYCg1FbmRFbnJvbGxtZW50EiIuaGVhZHdhdGVyLnYxLkVuZEVucm9sbG1lbnRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkVuZEVucm9sbG1lbnRSZXNwb25zZRJPCgpDcmVhdGVMaW5rEh8uaGVhZHdhdGVyLnYxLkNyZWF0ZUxpbmtSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkNyZWF0ZUxpbmtSZXNwb25zZRJGCgdHZXRMaW5rEhwuaGVhZHdhdGVyLnYxLkdldExpbmtSZXF1ZXN0Gh0uaGVhZHdhdGVyLnYxLkdldExpbmtSZXNwb25zZRJMCglMaXN0TGlua3MSHi5oZWFkd2F0ZXIudjEuTGlzdExpbmtzUmVxdWVzdBofLmhlYWR3YXRlci52MS5MaXN0TGlua3NSZXNwb25zZRJPCgpVcGRhdGVMaW5rEh8uaGVhZHdhdGVyLnYxLlVwZGF0ZUxpbmtSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlVwZGF0ZUxpbmtSZXNwb25zZRJPCgpSZXZva2VMaW5rEh8uaGVhZHdhdGVyLnYxLlJldm9rZUxpbmtSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlJldm9rZUxpbmtSZXNwb25zZRJVCgxBc3NpZ25Db3Vwb24SIS5oZWFkd2F0ZXIudjEuQXNzaWduQ291cG9uUmVxdWVzdBoiLmhlYWR3YXRlci52MS5Bc3NpZ25Db3Vwb25SZXNwb25zZRJMCglHZXRDb3Vwb24SHi5oZWFkd2F0ZXIudjEuR2V0Q291cG9uUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRDb3Vwb25SZXNwb25zZRJSCgtMaXN0Q291cG9ucxIgLmhlYWR3YXRlci52MS5MaXN0Q291cG9uc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdENvdXBvbnNSZXNwb25zZRJVCgxVcGRhdGVDb3Vwb24SIS5oZWFkd2F0ZXIudjEuVXBkYXRlQ291cG9uUmVxdWVzdBoiLmhlYWR3YXRlci52MS5VcGRhdGVDb3Vwb25SZXNwb25zZRJbCg5WYWxpZGF0ZUNvdXBvbhIjLmhlYWR3YXRlci52MS5WYWxpZGF0ZUNvdXBvblJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuVmFsaWRhdGVDb3Vwb25SZXNwb25zZRJVCgxSZW1vdmVDb3Vwb24SIS5oZWFkd2F0ZXIudjEuUmVtb3ZlQ291cG9uUmVxdWVzdBoiLmhlYWR3YXRlci52MS5SZW1vdmVDb3Vwb25SZXNwb25zZRJSCgtDcmVhdGVPZmZlchIgLmhlYWR3YXRlci52MS5DcmVhdGVPZmZlclJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuQ3JlYXRlT2ZmZXJSZXNwb25zZRJJCghHZXRPZmZlchIdLmhlYWR3YXRlci52MS5HZXRPZmZlclJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuR2V0T2ZmZXJSZXNwb25zZRJPCgpMaXN0T2ZmZXJzEh8uaGVhZHdhdGVyLnYxLkxpc3RPZmZlcnNSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkxpc3RPZmZlcnNSZXNwb25zZRJSCgtVcGRhdGVPZmZlchIgLmhlYWR3YXRlci52MS5VcGRhdGVPZmZlclJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuVXBkYXRlT2ZmZXJSZXNwb25zZRJPCgpDbGFpbU9mZmVyEh8uaGVhZHdhdGVyLnYxLkNsYWltT2ZmZXJSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkNsYWltT2ZmZXJSZXNwb25zZRJVCgxBcmNoaXZlT2ZmZXISIS5oZWFkd2F0ZXIudjEuQXJjaGl2ZU9mZmVyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5BcmNoaXZlT2ZmZXJSZXNwb25zZUJXChBkZXYuaGVhZHdhdGVyLnYxQhVBZmZpbGlhdGVTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_affiliate, file_headwater_v1_affiliate_batch, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_program]);
+  fileDesc("CiRoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTL4JAoQQWZmaWxpYXRlU2VydmljZRJYCg1DcmVhdGVQcm9ncmFtEiIuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXNwb25zZRJPCgpHZXRQcm9ncmFtEh8uaGVhZHdhdGVyLnYxLkdldFByb2dyYW1SZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldFByb2dyYW1SZXNwb25zZRJVCgxMaXN0UHJvZ3JhbXMSIS5oZWFkd2F0ZXIudjEuTGlzdFByb2dyYW1zUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0UHJvZ3JhbXNSZXNwb25zZRJYCg1VcGRhdGVQcm9ncmFtEiIuaGVhZHdhdGVyLnYxLlVwZGF0ZVByb2dyYW1SZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLlVwZGF0ZVByb2dyYW1SZXNwb25zZRJbCg5BcmNoaXZlUHJvZ3JhbRIjLmhlYWR3YXRlci52MS5BcmNoaXZlUHJvZ3JhbVJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXJjaGl2ZVByb2dyYW1SZXNwb25zZRJPCgpDcmVhdGVJdGVtEh8uaGVhZHdhdGVyLnYxLkNyZWF0ZUl0ZW1SZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkNyZWF0ZUl0ZW1SZXNwb25zZRJGCgdHZXRJdGVtEhwuaGVhZHdhdGVyLnYxLkdldEl0ZW1SZXF1ZXN0Gh0uaGVhZHdhdGVyLnYxLkdldEl0ZW1SZXNwb25zZRJMCglMaXN0SXRlbXMSHi5oZWFkd2F0ZXIudjEuTGlzdEl0ZW1zUmVxdWVzdBofLmhlYWR3YXRlci52MS5MaXN0SXRlbXNSZXNwb25zZRJPCgpVcGRhdGVJdGVtEh8uaGVhZHdhdGVyLnYxLlVwZGF0ZUl0ZW1SZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlVwZGF0ZUl0ZW1SZXNwb25zZRJSCgtBcmNoaXZlSXRlbRIgLmhlYWR3YXRlci52MS5BcmNoaXZlSXRlbVJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuQXJjaGl2ZUl0ZW1SZXNwb25zZRJeCg9DcmVhdGVBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVBZmZpbGlhdGVSZXNwb25zZRJVCgxHZXRBZmZpbGlhdGUSIS5oZWFkd2F0ZXIudjEuR2V0QWZmaWxpYXRlUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRBZmZpbGlhdGVSZXNwb25zZRJbCg5MaXN0QWZmaWxpYXRlcxIjLmhlYWR3YXRlci52MS5MaXN0QWZmaWxpYXRlc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuTGlzdEFmZmlsaWF0ZXNSZXNwb25zZRJhChBTZWFyY2hBZmZpbGlhdGVzEiUuaGVhZHdhdGVyLnYxLlNlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlNlYXJjaEFmZmlsaWF0ZXNSZXNwb25zZRJeCg9Db3VudEFmZmlsaWF0ZXMSJC5oZWFkd2F0ZXIudjEuQ291bnRBZmZpbGlhdGVzUmVxdWVzdBolLmhlYWR3YXRlci52MS5Db3VudEFmZmlsaWF0ZXNSZXNwb25zZRJeCg9VcGRhdGVBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuVXBkYXRlQWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5VcGRhdGVBZmZpbGlhdGVSZXNwb25zZRJhChBBcHByb3ZlQWZmaWxpYXRlEiUuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLkFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZRJeCg9SZWplY3RBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuUmVqZWN0QWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5SZWplY3RBZmZpbGlhdGVSZXNwb25zZRJqChNEZWFjdGl2YXRlQWZmaWxpYXRlEiguaGVhZHdhdGVyLnYxLkRlYWN0aXZhdGVBZmZpbGlhdGVSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkRlYWN0aXZhdGVBZmZpbGlhdGVSZXNwb25zZRJtChRSb3RhdGVBZmZpbGlhdGVUb2tlbhIpLmhlYWR3YXRlci52MS5Sb3RhdGVBZmZpbGlhdGVUb2tlblJlcXVlc3QaKi5oZWFkd2F0ZXIudjEuUm90YXRlQWZmaWxpYXRlVG9rZW5SZXNwb25zZRJbCg5FcmFzZUFmZmlsaWF0ZRIjLmhlYWR3YXRlci52MS5FcmFzZUFmZmlsaWF0ZVJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuRXJhc2VBZmZpbGlhdGVSZXNwb25zZRJMCglTZXRVcGxpbmUSHi5oZWFkd2F0ZXIudjEuU2V0VXBsaW5lUmVxdWVzdBofLmhlYWR3YXRlci52MS5TZXRVcGxpbmVSZXNwb25zZRJtChRDcmVhdGVBZmZpbGlhdGVHcm91cBIpLmhlYWR3YXRlci52MS5DcmVhdGVBZmZpbGlhdGVHcm91cFJlcXVlc3QaKi5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlR3JvdXBSZXNwb25zZRJkChFHZXRBZmZpbGlhdGVHcm91cBImLmhlYWR3YXRlci52MS5HZXRBZmZpbGlhdGVHcm91cFJlcXVlc3QaJy5oZWFkd2F0ZXIudjEuR2V0QWZmaWxpYXRlR3JvdXBSZXNwb25zZRJqChNMaXN0QWZmaWxpYXRlR3JvdXBzEiguaGVhZHdhdGVyLnYxLkxpc3RBZmZpbGlhdGVHcm91cHNSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkxpc3RBZmZpbGlhdGVHcm91cHNSZXNwb25zZRJtChRVcGRhdGVBZmZpbGlhdGVHcm91cBIpLmhlYWR3YXRlci52MS5VcGRhdGVBZmZpbGlhdGVHcm91cFJlcXVlc3QaKi5oZWFkd2F0ZXIudjEuVXBkYXRlQWZmaWxpYXRlR3JvdXBSZXNwb25zZRJwChVBcmNoaXZlQWZmaWxpYXRlR3JvdXASKi5oZWFkd2F0ZXIudjEuQXJjaGl2ZUFmZmlsaWF0ZUdyb3VwUmVxdWVzdBorLmhlYWR3YXRlci52MS5BcmNoaXZlQWZmaWxpYXRlR3JvdXBSZXNwb25zZRJwChVCYXRjaENoYW5nZUFmZmlsaWF0ZXMSKi5oZWFkd2F0ZXIudjEuQmF0Y2hDaGFuZ2VBZmZpbGlhdGVzUmVxdWVzdBorLmhlYWR3YXRlci52MS5CYXRjaENoYW5nZUFmZmlsaWF0ZXNSZXNwb25zZRJeCg9FbnJvbGxBZmZpbGlhdGUSJC5oZWFkd2F0ZXIudjEuRW5yb2xsQWZmaWxpYXRlUmVxdWVzdBolLmhlYWR3YXRlci52MS5FbnJvbGxBZmZpbGlhdGVSZXNwb25zZRJYCg1HZXRFbnJvbGxtZW50EiIuaGVhZHdhdGVyLnYxLkdldEVucm9sbG1lbnRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEVucm9sbG1lbnRSZXNwb25zZRJeCg9MaXN0RW5yb2xsbWVudHMSJC5oZWFkd2F0ZXIudjEuTGlzdEVucm9sbG1lbnRzUmVxdWVzdBolLmhlYWR3YXRlci52MS5MaXN0RW5yb2xsbWVudHNSZXNwb25zZRJhChBVcGRhdGVFbnJvbGxtZW50EiUuaGVhZHdhdGVyLnYxLlVwZGF0ZUVucm9sbG1lbnRSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlVwZGF0ZUVucm9sbG1lbnRSZXNwb25zZRJYCg1FbmRFbnJvbGxtZW50EiIuaGVhZHdhdGVyLnYxLkVuZEVucm9sbG1lbnRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkVuZEVucm9sbG1lbnRSZXNwb25zZRJbCg5Nb3ZlRW5yb2xsbWVudBIjLmhlYWR3YXRlci52MS5Nb3ZlRW5yb2xsbWVudFJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuTW92ZUVucm9sbG1lbnRSZXNwb25zZRJeCg9BY2NlcHRBZ3JlZW1lbnQSJC5oZWFkd2F0ZXIudjEuQWNjZXB0QWdyZWVtZW50UmVxdWVzdBolLmhlYWR3YXRlci52MS5BY2NlcHRBZ3JlZW1lbnRSZXNwb25zZRJPCgpDcmVhdGVMaW5rEh8uaGVhZHdhdGVyLnYxLkNyZWF0ZUxpbmtSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkNyZWF0ZUxpbmtSZXNwb25zZRJGCgdHZXRMaW5rEhwuaGVhZHdhdGVyLnYxLkdldExpbmtSZXF1ZXN0Gh0uaGVhZHdhdGVyLnYxLkdldExpbmtSZXNwb25zZRJMCglMaXN0TGlua3MSHi5oZWFkd2F0ZXIudjEuTGlzdExpbmtzUmVxdWVzdBofLmhlYWR3YXRlci52MS5MaXN0TGlua3NSZXNwb25zZRJPCgpVcGRhdGVMaW5rEh8uaGVhZHdhdGVyLnYxLlVwZGF0ZUxpbmtSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlVwZGF0ZUxpbmtSZXNwb25zZRJPCgpSZXZva2VMaW5rEh8uaGVhZHdhdGVyLnYxLlJldm9rZUxpbmtSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlJldm9rZUxpbmtSZXNwb25zZRJVCgxBc3NpZ25Db3Vwb24SIS5oZWFkd2F0ZXIudjEuQXNzaWduQ291cG9uUmVxdWVzdBoiLmhlYWR3YXRlci52MS5Bc3NpZ25Db3Vwb25SZXNwb25zZRJMCglHZXRDb3Vwb24SHi5oZWFkd2F0ZXIudjEuR2V0Q291cG9uUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRDb3Vwb25SZXNwb25zZRJSCgtMaXN0Q291cG9ucxIgLmhlYWR3YXRlci52MS5MaXN0Q291cG9uc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdENvdXBvbnNSZXNwb25zZRJVCgxVcGRhdGVDb3Vwb24SIS5oZWFkd2F0ZXIudjEuVXBkYXRlQ291cG9uUmVxdWVzdBoiLmhlYWR3YXRlci52MS5VcGRhdGVDb3Vwb25SZXNwb25zZRJbCg5WYWxpZGF0ZUNvdXBvbhIjLmhlYWR3YXRlci52MS5WYWxpZGF0ZUNvdXBvblJlcXVlc3QaJC5oZWFkd2F0ZXIudjEuVmFsaWRhdGVDb3Vwb25SZXNwb25zZRJVCgxSZW1vdmVDb3Vwb24SIS5oZWFkd2F0ZXIudjEuUmVtb3ZlQ291cG9uUmVxdWVzdBoiLmhlYWR3YXRlci52MS5SZW1vdmVDb3Vwb25SZXNwb25zZRJSCgtDcmVhdGVPZmZlchIgLmhlYWR3YXRlci52MS5DcmVhdGVPZmZlclJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuQ3JlYXRlT2ZmZXJSZXNwb25zZRJJCghHZXRPZmZlchIdLmhlYWR3YXRlci52MS5HZXRPZmZlclJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuR2V0T2ZmZXJSZXNwb25zZRJPCgpMaXN0T2ZmZXJzEh8uaGVhZHdhdGVyLnYxLkxpc3RPZmZlcnNSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkxpc3RPZmZlcnNSZXNwb25zZRJSCgtVcGRhdGVPZmZlchIgLmhlYWR3YXRlci52MS5VcGRhdGVPZmZlclJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuVXBkYXRlT2ZmZXJSZXNwb25zZRJPCgpDbGFpbU9mZmVyEh8uaGVhZHdhdGVyLnYxLkNsYWltT2ZmZXJSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkNsYWltT2ZmZXJSZXNwb25zZRJVCgxBcmNoaXZlT2ZmZXISIS5oZWFkd2F0ZXIudjEuQXJjaGl2ZU9mZmVyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5BcmNoaXZlT2ZmZXJSZXNwb25zZUJXChBkZXYuaGVhZHdhdGVyLnYxQhVBZmZpbGlhdGVTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_affiliate, file_headwater_v1_affiliate_batch, file_headwater_v1_affiliate_group, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_program]);
 
 /**
  * Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
@@ -152,7 +154,7 @@ export const AffiliateService: GenService<{
    * Creates an affiliate and enrolls it in a program.
    * Errors: ALREADY_EXISTS for an email, external_id, ref_id or coupon_code that the account already has; NOT_FOUND with reason
    * PROGRAM_NOT_FOUND, also when the request names no program and the account has no default program; FAILED_PRECONDITION with
-   * reason PROGRAM_ARCHIVED.
+   * reason PROGRAM_ARCHIVED, PROGRAM_PRIVATE, AGREEMENT_VERSION, AFFILIATE_GROUP_ARCHIVED, UPLINE_LEVELS or UPLINE_REJECTED.
    *
    * @generated from rpc headwater.v1.AffiliateService.CreateAffiliate
    */
@@ -280,7 +282,77 @@ export const AffiliateService: GenService<{
     output: typeof EraseAffiliateResponseSchema;
   },
   /**
-   * Approves, rejects, deactivates or enrolls up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
+   * Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
+   * former uplines are kept. No reward depends on uplines yet. Setting the present upline changes nothing. ListAffiliates with `upline`
+   * lists those that an affiliate has brought.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason UPLINE_LOOP when the affiliate itself is above the
+   * upline, UPLINE_LEVELS, UPLINE_REJECTED or AFFILIATE_ERASED; ABORTED with reason ETAG_MISMATCH.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.SetUpline
+   */
+  setUpline: {
+    methodKind: "unary";
+    input: typeof SetUplineRequestSchema;
+    output: typeof SetUplineResponseSchema;
+  },
+  /**
+   * Creates a group of affiliates. CreateAffiliate and UpdateAffiliate put affiliates into it by its id.
+   * Errors: ALREADY_EXISTS when an active group has the name.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.CreateAffiliateGroup
+   */
+  createAffiliateGroup: {
+    methodKind: "unary";
+    input: typeof CreateAffiliateGroupRequestSchema;
+    output: typeof CreateAffiliateGroupResponseSchema;
+  },
+  /**
+   * Returns a group, active or archived.
+   * Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.GetAffiliateGroup
+   */
+  getAffiliateGroup: {
+    methodKind: "unary";
+    input: typeof GetAffiliateGroupRequestSchema;
+    output: typeof GetAffiliateGroupResponseSchema;
+  },
+  /**
+   * Lists groups, including archived ones.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.ListAffiliateGroups
+   */
+  listAffiliateGroups: {
+    methodKind: "unary";
+    input: typeof ListAffiliateGroupsRequestSchema;
+    output: typeof ListAffiliateGroupsResponseSchema;
+  },
+  /**
+   * Renames a group, or changes its note.
+   * Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND; ALREADY_EXISTS when another active group has the name; FAILED_PRECONDITION
+   * with reason AFFILIATE_GROUP_ARCHIVED.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.UpdateAffiliateGroup
+   */
+  updateAffiliateGroup: {
+    methodKind: "unary";
+    input: typeof UpdateAffiliateGroupRequestSchema;
+    output: typeof UpdateAffiliateGroupResponseSchema;
+  },
+  /**
+   * Archives a group. Its affiliates stay in it, no more are put into it, and another group may have its name. Archiving an archived
+   * group changes nothing.
+   * Errors: NOT_FOUND with reason AFFILIATE_GROUP_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.ArchiveAffiliateGroup
+   */
+  archiveAffiliateGroup: {
+    methodKind: "unary";
+    input: typeof ArchiveAffiliateGroupRequestSchema;
+    output: typeof ArchiveAffiliateGroupResponseSchema;
+  },
+  /**
+   * Approves, rejects, deactivates, enrolls or updates up to 1,000 affiliates. Each change is made and answered as its own call would be, and a
    * change that is refused does not affect the others. They may be committed in several transactions.
    * Errors: INVALID_ARGUMENT for no item or too many. The error of an item is in its result.
    *
@@ -296,8 +368,8 @@ export const AffiliateService: GenService<{
    * enrollment keeps its id, and its links, coupons and leads earn again. Its landing URL and commission are set from the
    * request.
    * Errors: ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id or coupon_code is taken;
-   * NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED or
-   * COUPON_LIMIT.
+   * NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED,
+   * PROGRAM_PRIVATE, AGREEMENT_VERSION or COUPON_LIMIT; INVALID_ARGUMENT when an applicant has not answered the program's questions.
    *
    * @generated from rpc headwater.v1.AffiliateService.EnrollAffiliate
    */
@@ -342,7 +414,7 @@ export const AffiliateService: GenService<{
   },
   /**
    * Ends an enrollment. Its links, coupons and leads earn nothing new until EnrollAffiliate opens it again. Earlier rewards stay.
-   * Ending an ended enrollment changes nothing.
+   * Ending an ended enrollment changes nothing, except that one that was moved no longer earns in the other program.
    * Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND.
    *
    * @generated from rpc headwater.v1.AffiliateService.EndEnrollment
@@ -351,6 +423,33 @@ export const AffiliateService: GenService<{
     methodKind: "unary";
     input: typeof EndEnrollmentRequestSchema;
     output: typeof EndEnrollmentResponseSchema;
+  },
+  /**
+   * Moves an affiliate to another program: ends its enrollment, and enrolls it there. What happens from now on through the links, ref_ids
+   * and coupons of the ended enrollment earns in the new program, by its terms. The customers who are bound to the affiliate follow, or
+   * stay. What happened before, rewards and balances stay as they are.
+   * Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND or PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED,
+   * PROGRAM_ARCHIVED or AFFILIATE_ERASED; ALREADY_EXISTS when the affiliate has an active enrollment in the program, or the ref_id is
+   * taken.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.MoveEnrollment
+   */
+  moveEnrollment: {
+    methodKind: "unary";
+    input: typeof MoveEnrollmentRequestSchema;
+    output: typeof MoveEnrollmentResponseSchema;
+  },
+  /**
+   * Says that an affiliate has accepted the newest version of the program's agreement. If the program requires that, the affiliate earns
+   * from now on. Accepting the same version again changes nothing.
+   * Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason ENROLLMENT_ENDED or AGREEMENT_VERSION.
+   *
+   * @generated from rpc headwater.v1.AffiliateService.AcceptAgreement
+   */
+  acceptAgreement: {
+    methodKind: "unary";
+    input: typeof AcceptAgreementRequestSchema;
+    output: typeof AcceptAgreementResponseSchema;
   },
   /**
    * Creates a referral link of an enrollment. An enrollment may have many links. Its ref_id is a link too.

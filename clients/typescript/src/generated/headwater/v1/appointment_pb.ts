@@ -146,7 +146,7 @@ export type RecordAppointmentResponse = Message<"headwater.v1.RecordAppointmentR
   replayed: boolean;
 
   /**
-   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   * The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */

@@ -23,7 +23,7 @@ export const file_headwater_v1_audit: GenFile = /*@__PURE__*/
 /**
  * One call that changed something in the account, and that keys which only record may not make: about settings, keys, programs,
  * affiliates, coupons, rewards and the like. It is written together with its effect, and is never changed or deleted. Calls that were
- * refused, and repeats of a call, have none.
+ * refused, and repeats of a call, have none. The events that the call caused have it too (`Event.audit_entry`).
  *
  * @generated from message headwater.v1.AuditEntry
  */
@@ -51,6 +51,7 @@ export type AuditEntry = Message<"headwater.v1.AuditEntry"> & {
 
   /**
    * The address that the call came from. Behind a proxy, it is the proxy's, unless the server's setting `trusted_proxies` names it.
+   * Empty in the feed.
    *
    * @generated from field: string address = 4;
    */

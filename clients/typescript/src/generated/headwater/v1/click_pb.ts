@@ -130,7 +130,7 @@ export type RecordClickResponse = Message<"headwater.v1.RecordClickResponse"> & 
   replayed: boolean;
 
   /**
-   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   * The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */
@@ -236,7 +236,9 @@ export const ClickSchema: GenMessage<Click> = /*@__PURE__*/
 export type ListClicksRequest = Message<"headwater.v1.ListClicksRequest"> & {
   /**
    * The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-   * holds at most 3 MiB, so it may have fewer entries.
+   * holds at most 3 MiB, so it may have fewer entries. The server reads about 10,000 clicks for a page at most and compares them with
+   * the filter, so a page whose filter leaves most clicks out may have few entries or none. The list goes on as long as there is a
+   * `next_page_token`.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -250,7 +252,7 @@ export type ListClicksRequest = Message<"headwater.v1.ListClicksRequest"> & {
   pageToken: string;
 
   /**
-   * The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+   * The order of the list, which is the order in which clicks were recorded. Default `LIST_ORDER_OLDEST_FIRST`.
    *
    * @generated from field: headwater.v1.ListOrder order = 3;
    */
@@ -278,15 +280,15 @@ export type ListClicksRequest = Message<"headwater.v1.ListClicksRequest"> & {
   linkId: string;
 
   /**
-   * Only clicks of the visitor with this tracking id. Optional. Without it the server reads all clicks of the account for each page,
-   * because an index would cost every click more than this list saves: about a second per million.
+   * Only clicks of the visitor with this tracking id. Optional. The server then reads the clicks of this visitor alone.
    *
    * @generated from field: string tid = 7;
    */
   tid: string;
 
   /**
-   * Only clicks that occurred in this interval. Optional.
+   * Only clicks that occurred in this interval. Optional. With `LIST_ORDER_NEWEST_FIRST` the list ends at `start_time` and reads
+   * no click that was recorded more than two days before it.
    *
    * @generated from field: headwater.v1.TimeInterval occur_interval = 8;
    */
@@ -321,7 +323,7 @@ export type ListClicksResponse = Message<"headwater.v1.ListClicksResponse"> & {
   clicks: Click[];
 
   /**
-   * The `page_token` of the next page. Empty on the last page.
+   * The `page_token` of the next page. Empty on the last page. A page without clicks may have one.
    *
    * @generated from field: string next_page_token = 2;
    */

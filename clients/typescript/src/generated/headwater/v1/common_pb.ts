@@ -94,7 +94,7 @@ export type Warning = Message<"headwater.v1.Warning"> & {
   field: string;
 
   /**
-   * What is wrong, and what was done with the value. For people to read.
+   * The fault, and what the server did with the value. For people to read.
    *
    * @generated from field: string explanation = 2;
    */

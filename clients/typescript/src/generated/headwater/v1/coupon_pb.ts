@@ -10,6 +10,8 @@ import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
+import type { SaleChannel } from "./conversion_pb.js";
+import { file_headwater_v1_conversion } from "./conversion_pb.js";
 import type { AffiliateSelector, ItemSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/coupon.proto.
  */
 export const file_headwater_v1_coupon: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvY291cG9uLnByb3RvEgxoZWFkd2F0ZXIudjEijAIKBkNvdXBvbhIKCgJpZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoFc3RhdGUYBiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uU3RhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpdGVtX2lkGAkgASgJEhAKCG9mZmVyX2lkGAogASgJItwBChNBc3NpZ25Db3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYAyABKAkSDAoEY29kZRgEIAEoCRIMCgRub3RlGAUgASgJEigKBGl0ZW0YBiABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEiMKG2NyZWF0ZV9hZmZpbGlhdGVfaWZfbWlzc2luZxgHIAEoCCJOChRBc3NpZ25Db3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIIiUKEEdldENvdXBvblJlcXVlc3QSEQoJY291cG9uX2lkGAEgASgJIjkKEUdldENvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24ijAIKEkxpc3RDb3Vwb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGNvZGUYBSABKAkSKQoGc3RhdGVzGAYgAygOMhkuaGVhZHdhdGVyLnYxLkNvdXBvblN0YXRlEigKBGl0ZW0YByABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEhAKCG9mZmVyX2lkGAggASgJIlUKE0xpc3RDb3Vwb25zUmVzcG9uc2USJQoHY291cG9ucxgBIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoABChNVcGRhdGVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTgoUVXBkYXRlQ291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgCIAEoCCI3ChVWYWxpZGF0ZUNvdXBvblJlcXVlc3QSDAoEY29kZRgBIAEoCRIQCghpdGVtX3NrdRgCIAEoCSJ3ChZWYWxpZGF0ZUNvdXBvblJlc3BvbnNlEg0KBXZhbGlkGAEgASgIEigKBWZhdWx0GAIgASgOMhkuaGVhZHdhdGVyLnYxLkNvdXBvbkZhdWx0EiQKBmNvdXBvbhgDIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24iPAoTUmVtb3ZlQ291cG9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCWNvdXBvbl9pZBgCIAEoCSJOChRSZW1vdmVDb3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIKl4KC0NvdXBvblN0YXRlEhwKGENPVVBPTl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0NPVVBPTl9TVEFURV9BQ1RJVkUQARIYChRDT1VQT05fU1RBVEVfUkVNT1ZFRBACKoYCCgtDb3Vwb25GYXVsdBIcChhDT1VQT05fRkFVTFRfVU5TUEVDSUZJRUQQABIYChRDT1VQT05fRkFVTFRfVU5LTk9XThABEhgKFENPVVBPTl9GQVVMVF9SRU1PVkVEEAISGwoXQ09VUE9OX0ZBVUxUX09USEVSX0lURU0QAxIhCh1DT1VQT05fRkFVTFRfUFJPR1JBTV9BUkNISVZFRBAEEiEKHUNPVVBPTl9GQVVMVF9FTlJPTExNRU5UX0VOREVEEAUSGwoXQ09VUE9OX0ZBVUxUX09GRkVSX09WRVIQBhIlCiFDT1VQT05fRkFVTFRfQUZGSUxJQVRFX05PVF9BQ1RJVkUQB0JNChBkZXYuaGVhZHdhdGVyLnYxQgtDb3Vwb25Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvY291cG9uLnByb3RvEgxoZWFkd2F0ZXIudjEi/QMKBkNvdXBvbhIKCgJpZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoFc3RhdGUYBiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uU3RhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpdGVtX2lkGAkgASgJEhAKCG9mZmVyX2lkGAogASgJEi4KCnN0YXJ0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGA0gASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEjQKCG1ldGFkYXRhGA4gAygLMiIuaGVhZHdhdGVyLnYxLkNvdXBvbi5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAwoTQXNzaWduQ291cG9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpwcm9ncmFtX2lkGAMgASgJEgwKBGNvZGUYBCABKAkSDAoEbm90ZRgFIAEoCRIoCgRpdGVtGAYgASgLMhouaGVhZHdhdGVyLnYxLkl0ZW1TZWxlY3RvchIjChtjcmVhdGVfYWZmaWxpYXRlX2lmX21pc3NpbmcYByABKAgSLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2NoYW5uZWwYCiABKA4yGS5oZWFkd2F0ZXIudjEuU2FsZUNoYW5uZWwSQQoIbWV0YWRhdGEYCyADKAsyLy5oZWFkd2F0ZXIudjEuQXNzaWduQ291cG9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJOChRBc3NpZ25Db3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIIiUKEEdldENvdXBvblJlcXVlc3QSEQoJY291cG9uX2lkGAEgASgJIjkKEUdldENvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24ijAIKEkxpc3RDb3Vwb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGNvZGUYBSABKAkSKQoGc3RhdGVzGAYgAygOMhkuaGVhZHdhdGVyLnYxLkNvdXBvblN0YXRlEigKBGl0ZW0YByABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEhAKCG9mZmVyX2lkGAggASgJIlUKE0xpc3RDb3Vwb25zUmVzcG9uc2USJQoHY291cG9ucxgBIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoABChNVcGRhdGVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTgoUVXBkYXRlQ291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgCIAEoCCJjChVWYWxpZGF0ZUNvdXBvblJlcXVlc3QSDAoEY29kZRgBIAEoCRIQCghpdGVtX3NrdRgCIAEoCRIqCgdjaGFubmVsGAMgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsIncKFlZhbGlkYXRlQ291cG9uUmVzcG9uc2USDQoFdmFsaWQYASABKAgSKAoFZmF1bHQYAiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uRmF1bHQSJAoGY291cG9uGAMgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbiI8ChNSZW1vdmVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJY291cG9uX2lkGAIgASgJIk4KFFJlbW92ZUNvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEAoIcmVwbGF5ZWQYAiABKAgqXgoLQ291cG9uU3RhdGUSHAoYQ09VUE9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTQ09VUE9OX1NUQVRFX0FDVElWRRABEhgKFENPVVBPTl9TVEFURV9SRU1PVkVEEAIqiQMKC0NvdXBvbkZhdWx0EhwKGENPVVBPTl9GQVVMVF9VTlNQRUNJRklFRBAAEhgKFENPVVBPTl9GQVVMVF9VTktOT1dOEAESGAoUQ09VUE9OX0ZBVUxUX1JFTU9WRUQQAhIbChdDT1VQT05fRkFVTFRfT1RIRVJfSVRFTRADEiEKHUNPVVBPTl9GQVVMVF9QUk9HUkFNX0FSQ0hJVkVEEAQSIQodQ09VUE9OX0ZBVUxUX0VOUk9MTE1FTlRfRU5ERUQQBRIbChdDT1VQT05fRkFVTFRfT0ZGRVJfT1ZFUhAGEiUKIUNPVVBPTl9GQVVMVF9BRkZJTElBVEVfTk9UX0FDVElWRRAHEicKI0NPVVBPTl9GQVVMVF9BR1JFRU1FTlRfTk9UX0FDQ0VQVEVEEAgSHgoaQ09VUE9OX0ZBVUxUX05PVF9ZRVRfVkFMSUQQCRIYChRDT1VQT05fRkFVTFRfRVhQSVJFRBAKEh4KGkNPVVBPTl9GQVVMVF9PVEhFUl9DSEFOTkVMEAtCTQoQZGV2LmhlYWR3YXRlci52MUILQ291cG9uUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_selector]);
 
 /**
  * A code that credits an affiliate.
@@ -96,6 +98,36 @@ export type Coupon = Message<"headwater.v1.Coupon"> & {
    * @generated from field: string offer_id = 10;
    */
   offerId: string;
+
+  /**
+   * The coupon credits no sale from before this time. Not set: it is valid from the start.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 11;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The coupon credits no sale at or after this time. Not set: it stays valid until it is removed.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 12;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * The coupon credits no sale of another channel: `SALE_CHANNEL_POINT_OF_SALE` for a code that is only for tills. Not set: every
+   * channel.
+   *
+   * @generated from field: headwater.v1.SaleChannel channel = 13;
+   */
+  channel: SaleChannel;
+
+  /**
+   * The merchant's own data by key, up to 50 entries. Keys have 1 to 40 characters, texts up to 500. An entry without text is left out.
+   * Empty in the feed.
+   *
+   * @generated from field: map<string, string> metadata = 14;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -164,6 +196,34 @@ export type AssignCouponRequest = Message<"headwater.v1.AssignCouponRequest"> & 
    * @generated from field: bool create_affiliate_if_missing = 7;
    */
   createAffiliateIfMissing: boolean;
+
+  /**
+   * When the coupon begins to be valid. Optional. See `Coupon.start_time`.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 8;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When the coupon ceases to be valid, later than `start_time`. Optional. See `Coupon.end_time`.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 9;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * The channel of the sales that the coupon credits. Optional. See `Coupon.channel`.
+   *
+   * @generated from field: headwater.v1.SaleChannel channel = 10;
+   */
+  channel: SaleChannel;
+
+  /**
+   * See `Coupon.metadata`. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 11;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -365,9 +425,9 @@ export type UpdateCouponRequest = Message<"headwater.v1.UpdateCouponRequest"> & 
   coupon?: Coupon | undefined;
 
   /**
-   * The fields to change: `note`. Required. The code, the affiliate and the item of a coupon never change, because sales that are told
-   * late are judged by what the coupon was when they happened. To give a code to another affiliate or item, remove the coupon and assign
-   * the code again.
+   * The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
+   * never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+   * affiliate or item, or another time or channel, remove the coupon and assign the code again.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -428,6 +488,13 @@ export type ValidateCouponRequest = Message<"headwater.v1.ValidateCouponRequest"
    * @generated from field: string item_sku = 2;
    */
   itemSku: string;
+
+  /**
+   * The channel of the sale that is to be made. Not set: the channel is not checked.
+   *
+   * @generated from field: headwater.v1.SaleChannel channel = 3;
+   */
+  channel: SaleChannel;
 };
 
 /**
@@ -625,6 +692,34 @@ export enum CouponFault {
    * @generated from enum value: COUPON_FAULT_AFFILIATE_NOT_ACTIVE = 7;
    */
   AFFILIATE_NOT_ACTIVE = 7,
+
+  /**
+   * The affiliate has not accepted the agreement that the program requires.
+   *
+   * @generated from enum value: COUPON_FAULT_AGREEMENT_NOT_ACCEPTED = 8;
+   */
+  AGREEMENT_NOT_ACCEPTED = 8,
+
+  /**
+   * The coupon's `start_time` has not come.
+   *
+   * @generated from enum value: COUPON_FAULT_NOT_YET_VALID = 9;
+   */
+  NOT_YET_VALID = 9,
+
+  /**
+   * The coupon's `end_time` has come.
+   *
+   * @generated from enum value: COUPON_FAULT_EXPIRED = 10;
+   */
+  EXPIRED = 10,
+
+  /**
+   * The coupon is for sales of another channel.
+   *
+   * @generated from enum value: COUPON_FAULT_OTHER_CHANNEL = 11;
+   */
+  OTHER_CHANNEL = 11,
 }
 
 /**

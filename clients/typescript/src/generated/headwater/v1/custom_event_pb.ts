@@ -98,7 +98,7 @@ export type RecordCustomEventRequest = Message<"headwater.v1.RecordCustomEventRe
   lastName: string;
 
   /**
-   * What the event is worth, zero or more. Optional.
+   * The worth of the event, zero or more. Optional.
    *
    * @generated from field: headwater.v1.Money amount = 10;
    */
@@ -161,7 +161,7 @@ export type RecordCustomEventResponse = Message<"headwater.v1.RecordCustomEventR
   replayed: boolean;
 
   /**
-   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   * The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */

@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/enrollment.proto.
  */
 export const file_headwater_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIvMCCgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5QEKFkVucm9sbEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgDIAEoCRIOCgZyZWZfaWQYBCABKAkSEwoLY291cG9uX2NvZGUYBSABKAkSEwoLbGFuZGluZ191cmwYBiABKAkSNQoTY29tbWlzc2lvbl9vdmVycmlkZRgHIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uIn8KF0Vucm9sbEFmZmlsaWF0ZVJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIkCgZjb3Vwb24YAiABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAMgASgIIi0KFEdldEVucm9sbG1lbnRSZXF1ZXN0EhUKDWVucm9sbG1lbnRfaWQYASABKAkiRQoVR2V0RW5yb2xsbWVudFJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudCLeAQoWTGlzdEVucm9sbG1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBSABKAkSLQoGc3RhdGVzGAYgAygOMh0uaGVhZHdhdGVyLnYxLkVucm9sbG1lbnRTdGF0ZSJhChdMaXN0RW5yb2xsbWVudHNSZXNwb25zZRItCgtlbnJvbGxtZW50cxgBIAMoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQoXVXBkYXRlRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIsCgplbnJvbGxtZW50GAIgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIloKGFVwZGF0ZUVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgiQQoURW5kRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJIlcKFUVuZEVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgqbAoPRW5yb2xsbWVudFN0YXRlEiAKHEVOUk9MTE1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdFTlJPTExNRU5UX1NUQVRFX0FDVElWRRABEhoKFkVOUk9MTE1FTlRfU1RBVEVfRU5ERUQQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIuUDCgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UiZwoTQWdyZWVtZW50QWNjZXB0YW5jZRIPCgd2ZXJzaW9uGAEgASgFEi8KC2FjY2VwdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzb3VyY2UYAyABKAkiegoWQWNjZXB0QWdyZWVtZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhUKDWVucm9sbG1lbnRfaWQYAiABKAkSNQoKYWNjZXB0YW5jZRgDIAEoCzIhLmhlYWR3YXRlci52MS5BZ3JlZW1lbnRBY2NlcHRhbmNlIlkKF0FjY2VwdEFncmVlbWVudFJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIQCghyZXBsYXllZBgCIAEoCCLbAQoVTW92ZUVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAYgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SJwoFbGVhZHMYByABKA4yGC5oZWFkd2F0ZXIudjEuTW92ZWRMZWFkcyJYChZNb3ZlRW5yb2xsbWVudFJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIQCghyZXBsYXllZBgCIAEoCCKcAgoWRW5yb2xsQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtjb3Vwb25fY29kZRgFIAEoCRITCgtsYW5kaW5nX3VybBgGIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAcgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SNQoKYWNjZXB0YW5jZRgIIAEoCzIhLmhlYWR3YXRlci52MS5BZ3JlZW1lbnRBY2NlcHRhbmNlIn8KF0Vucm9sbEFmZmlsaWF0ZVJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIkCgZjb3Vwb24YAiABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAMgASgIIi0KFEdldEVucm9sbG1lbnRSZXF1ZXN0EhUKDWVucm9sbG1lbnRfaWQYASABKAkiRQoVR2V0RW5yb2xsbWVudFJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudCLeAQoWTGlzdEVucm9sbG1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBSABKAkSLQoGc3RhdGVzGAYgAygOMh0uaGVhZHdhdGVyLnYxLkVucm9sbG1lbnRTdGF0ZSJhChdMaXN0RW5yb2xsbWVudHNSZXNwb25zZRItCgtlbnJvbGxtZW50cxgBIAMoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQoXVXBkYXRlRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIsCgplbnJvbGxtZW50GAIgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIloKGFVwZGF0ZUVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgiQQoURW5kRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJIlcKFUVuZEVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgqbAoPRW5yb2xsbWVudFN0YXRlEiAKHEVOUk9MTE1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdFTlJPTExNRU5UX1NUQVRFX0FDVElWRRABEhoKFkVOUk9MTE1FTlRfU1RBVEVfRU5ERUQQAipXCgpNb3ZlZExlYWRzEhsKF01PVkVEX0xFQURTX1VOU1BFQ0lGSUVEEAASFgoSTU9WRURfTEVBRFNfRk9MTE9XEAESFAoQTU9WRURfTEVBRFNfU1RBWRACQlEKEGRldi5oZWFkd2F0ZXIudjFCD0Vucm9sbG1lbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * An affiliate in a program.
@@ -109,6 +109,28 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
    * @generated from field: google.protobuf.Timestamp end_time = 11;
    */
   endTime?: Timestamp | undefined;
+
+  /**
+   * The enrollment that earns in place of this one, because MoveEnrollment moved the affiliate to another program. Empty while the
+   * enrollment is active, and if it ended for another reason.
+   *
+   * @generated from field: string moved_to_enrollment_id = 12;
+   */
+  movedToEnrollmentId: string;
+
+  /**
+   * True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
+   *
+   * @generated from field: bool awaits_agreement = 13;
+   */
+  awaitsAgreement: boolean;
+
+  /**
+   * What the affiliate has accepted, the earliest first. The newest 50.
+   *
+   * @generated from field: repeated headwater.v1.AgreementAcceptance acceptances = 14;
+   */
+  acceptances: AgreementAcceptance[];
 };
 
 /**
@@ -117,6 +139,201 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
  */
 export const EnrollmentSchema: GenMessage<Enrollment> = /*@__PURE__*/
   messageDesc(file_headwater_v1_enrollment, 0);
+
+/**
+ * An affiliate's acceptance of a version of the program's agreement.
+ *
+ * @generated from message headwater.v1.AgreementAcceptance
+ */
+export type AgreementAcceptance = Message<"headwater.v1.AgreementAcceptance"> & {
+  /**
+   * The version, see `Agreement.version`. Required in requests, and must be the newest.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * When it was accepted: the time of the call. Set by the server, ignored in requests.
+   *
+   * @generated from field: google.protobuf.Timestamp accept_time = 2;
+   */
+  acceptTime?: Timestamp | undefined;
+
+  /**
+   * Where it was accepted, such as the IP address of the affiliate, up to 200 characters. Optional. Empty in the feed, and after
+   * EraseAffiliate.
+   *
+   * @generated from field: string source = 3;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message headwater.v1.AgreementAcceptance.
+ * Use `create(AgreementAcceptanceSchema)` to create a new message.
+ */
+export const AgreementAcceptanceSchema: GenMessage<AgreementAcceptance> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_enrollment, 1);
+
+/**
+ * The request of AcceptAgreement.
+ *
+ * @generated from message headwater.v1.AcceptAgreementRequest
+ */
+export type AcceptAgreementRequest = Message<"headwater.v1.AcceptAgreementRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The id of the affiliate's enrollment in the program. It must be active. Required.
+   *
+   * @generated from field: string enrollment_id = 2;
+   */
+  enrollmentId: string;
+
+  /**
+   * The version that the affiliate was shown and has accepted. Required.
+   *
+   * @generated from field: headwater.v1.AgreementAcceptance acceptance = 3;
+   */
+  acceptance?: AgreementAcceptance | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.AcceptAgreementRequest.
+ * Use `create(AcceptAgreementRequestSchema)` to create a new message.
+ */
+export const AcceptAgreementRequestSchema: GenMessage<AcceptAgreementRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_enrollment, 2);
+
+/**
+ * The answer of AcceptAgreement.
+ *
+ * @generated from message headwater.v1.AcceptAgreementResponse
+ */
+export type AcceptAgreementResponse = Message<"headwater.v1.AcceptAgreementResponse"> & {
+  /**
+   * The enrollment after the change.
+   *
+   * @generated from field: headwater.v1.Enrollment enrollment = 1;
+   */
+  enrollment?: Enrollment | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.AcceptAgreementResponse.
+ * Use `create(AcceptAgreementResponseSchema)` to create a new message.
+ */
+export const AcceptAgreementResponseSchema: GenMessage<AcceptAgreementResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_enrollment, 3);
+
+/**
+ * The request of MoveEnrollment.
+ *
+ * @generated from message headwater.v1.MoveEnrollmentRequest
+ */
+export type MoveEnrollmentRequest = Message<"headwater.v1.MoveEnrollmentRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The id of the enrollment to move from. It must be active. Required.
+   *
+   * @generated from field: string enrollment_id = 2;
+   */
+  enrollmentId: string;
+
+  /**
+   * The id of the program to move to. The affiliate must not be active in it. Required.
+   *
+   * @generated from field: string program_id = 3;
+   */
+  programId: string;
+
+  /**
+   * The code in the affiliate's referral link in the new program, like the `ref_id` of EnrollAffiliate. The present ref_id goes on working
+   * as a link. Optional.
+   *
+   * @generated from field: string ref_id = 4;
+   */
+  refId: string;
+
+  /**
+   * The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page.
+   *
+   * @generated from field: string landing_url = 5;
+   */
+  landingUrl: string;
+
+  /**
+   * The affiliate's own commission in the new program. Not set: the commission in the program's terms.
+   *
+   * @generated from field: headwater.v1.Commission commission_override = 6;
+   */
+  commissionOverride?: Commission | undefined;
+
+  /**
+   * What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+   *
+   * @generated from field: headwater.v1.MovedLeads leads = 7;
+   */
+  leads: MovedLeads;
+};
+
+/**
+ * Describes the message headwater.v1.MoveEnrollmentRequest.
+ * Use `create(MoveEnrollmentRequestSchema)` to create a new message.
+ */
+export const MoveEnrollmentRequestSchema: GenMessage<MoveEnrollmentRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_enrollment, 4);
+
+/**
+ * The answer of MoveEnrollment.
+ *
+ * @generated from message headwater.v1.MoveEnrollmentResponse
+ */
+export type MoveEnrollmentResponse = Message<"headwater.v1.MoveEnrollmentResponse"> & {
+  /**
+   * The enrollment in the new program, new or opened again.
+   *
+   * @generated from field: headwater.v1.Enrollment enrollment = 1;
+   */
+  enrollment?: Enrollment | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.MoveEnrollmentResponse.
+ * Use `create(MoveEnrollmentResponseSchema)` to create a new message.
+ */
+export const MoveEnrollmentResponseSchema: GenMessage<MoveEnrollmentResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_enrollment, 5);
 
 /**
  * The request of EnrollAffiliate.
@@ -179,6 +396,13 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
    * @generated from field: headwater.v1.Commission commission_override = 7;
    */
   commissionOverride?: Commission | undefined;
+
+  /**
+   * What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+   *
+   * @generated from field: headwater.v1.AgreementAcceptance acceptance = 8;
+   */
+  acceptance?: AgreementAcceptance | undefined;
 };
 
 /**
@@ -186,7 +410,7 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
  * Use `create(EnrollAffiliateRequestSchema)` to create a new message.
  */
 export const EnrollAffiliateRequestSchema: GenMessage<EnrollAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 1);
+  messageDesc(file_headwater_v1_enrollment, 6);
 
 /**
  * The answer of EnrollAffiliate.
@@ -221,7 +445,7 @@ export type EnrollAffiliateResponse = Message<"headwater.v1.EnrollAffiliateRespo
  * Use `create(EnrollAffiliateResponseSchema)` to create a new message.
  */
 export const EnrollAffiliateResponseSchema: GenMessage<EnrollAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 2);
+  messageDesc(file_headwater_v1_enrollment, 7);
 
 /**
  * The request of GetEnrollment.
@@ -242,7 +466,7 @@ export type GetEnrollmentRequest = Message<"headwater.v1.GetEnrollmentRequest"> 
  * Use `create(GetEnrollmentRequestSchema)` to create a new message.
  */
 export const GetEnrollmentRequestSchema: GenMessage<GetEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 3);
+  messageDesc(file_headwater_v1_enrollment, 8);
 
 /**
  * The answer of GetEnrollment.
@@ -263,7 +487,7 @@ export type GetEnrollmentResponse = Message<"headwater.v1.GetEnrollmentResponse"
  * Use `create(GetEnrollmentResponseSchema)` to create a new message.
  */
 export const GetEnrollmentResponseSchema: GenMessage<GetEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 4);
+  messageDesc(file_headwater_v1_enrollment, 9);
 
 /**
  * The request of ListEnrollments.
@@ -320,7 +544,7 @@ export type ListEnrollmentsRequest = Message<"headwater.v1.ListEnrollmentsReques
  * Use `create(ListEnrollmentsRequestSchema)` to create a new message.
  */
 export const ListEnrollmentsRequestSchema: GenMessage<ListEnrollmentsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 5);
+  messageDesc(file_headwater_v1_enrollment, 10);
 
 /**
  * The answer of ListEnrollments.
@@ -348,7 +572,7 @@ export type ListEnrollmentsResponse = Message<"headwater.v1.ListEnrollmentsRespo
  * Use `create(ListEnrollmentsResponseSchema)` to create a new message.
  */
 export const ListEnrollmentsResponseSchema: GenMessage<ListEnrollmentsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 6);
+  messageDesc(file_headwater_v1_enrollment, 11);
 
 /**
  * The request of UpdateEnrollment.
@@ -387,7 +611,7 @@ export type UpdateEnrollmentRequest = Message<"headwater.v1.UpdateEnrollmentRequ
  * Use `create(UpdateEnrollmentRequestSchema)` to create a new message.
  */
 export const UpdateEnrollmentRequestSchema: GenMessage<UpdateEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 7);
+  messageDesc(file_headwater_v1_enrollment, 12);
 
 /**
  * The answer of UpdateEnrollment.
@@ -415,7 +639,7 @@ export type UpdateEnrollmentResponse = Message<"headwater.v1.UpdateEnrollmentRes
  * Use `create(UpdateEnrollmentResponseSchema)` to create a new message.
  */
 export const UpdateEnrollmentResponseSchema: GenMessage<UpdateEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 8);
+  messageDesc(file_headwater_v1_enrollment, 13);
 
 /**
  * The request of EndEnrollment.
@@ -445,7 +669,7 @@ export type EndEnrollmentRequest = Message<"headwater.v1.EndEnrollmentRequest"> 
  * Use `create(EndEnrollmentRequestSchema)` to create a new message.
  */
 export const EndEnrollmentRequestSchema: GenMessage<EndEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 9);
+  messageDesc(file_headwater_v1_enrollment, 14);
 
 /**
  * The answer of EndEnrollment.
@@ -473,7 +697,7 @@ export type EndEnrollmentResponse = Message<"headwater.v1.EndEnrollmentResponse"
  * Use `create(EndEnrollmentResponseSchema)` to create a new message.
  */
 export const EndEnrollmentResponseSchema: GenMessage<EndEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 10);
+  messageDesc(file_headwater_v1_enrollment, 15);
 
 /**
  * The state of an enrollment.
@@ -508,4 +732,38 @@ export enum EnrollmentState {
  */
 export const EnrollmentStateSchema: GenEnum<EnrollmentState> = /*@__PURE__*/
   enumDesc(file_headwater_v1_enrollment, 0);
+
+/**
+ * What becomes of the customers who are bound to an enrollment that is moved.
+ *
+ * @generated from enum headwater.v1.MovedLeads
+ */
+export enum MovedLeads {
+  /**
+   * Not set. Means `MOVED_LEADS_FOLLOW`.
+   *
+   * @generated from enum value: MOVED_LEADS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What they buy after the move earns in the new program.
+   *
+   * @generated from enum value: MOVED_LEADS_FOLLOW = 1;
+   */
+  FOLLOW = 1,
+
+  /**
+   * What they buy after the move earns in the old program, also if another affiliate referred it.
+   *
+   * @generated from enum value: MOVED_LEADS_STAY = 2;
+   */
+  STAY = 2,
+}
+
+/**
+ * Describes the enum headwater.v1.MovedLeads.
+ */
+export const MovedLeadsSchema: GenEnum<MovedLeads> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_enrollment, 1);
 

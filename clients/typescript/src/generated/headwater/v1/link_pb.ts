@@ -176,7 +176,8 @@ export type CreateLinkResponse = Message<"headwater.v1.CreateLinkResponse"> & {
   link?: Link | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+   * that the link has now, because stored answers hold no personal data.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -371,7 +372,8 @@ export type UpdateLinkResponse = Message<"headwater.v1.UpdateLinkResponse"> & {
   link?: Link | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+   * that the link has now, because stored answers hold no personal data.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -429,7 +431,8 @@ export type RevokeLinkResponse = Message<"headwater.v1.RevokeLinkResponse"> & {
   link?: Link | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed. `link` is that of the first answer, with the code and the pages
+   * that the link has now, because stored answers hold no personal data.
    *
    * @generated from field: bool replayed = 2;
    */

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLFAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyK5AgoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRISCgppc19kZWZhdWx0GAUgASgIEikKBXN0YXRlGAYgASgOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIiCgV0ZXJtcxgHIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCiABKAkSDQoFaG9zdHMYCyADKAkiswEKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCSJRChVDcmVhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIj4KEUdldFByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSFQoNdGVybXNfdmVyc2lvbhgCIAEoBSI8ChJHZXRQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtIpABChNMaXN0UHJvZ3JhbXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIqCgZzdGF0ZXMYBCADKA4yGi5oZWFkd2F0ZXIudjEuUHJvZ3JhbVN0YXRlIlgKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEicKCHByb2dyYW1zGAEgAygLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoMBChRVcGRhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKB3Byb2dyYW0YAiABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siUQoVVXBkYXRlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCJNChVBcmNoaXZlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwcm9ncmFtX2lkGAIgASgJEgwKBGV0YWcYAyABKAkiUgoWQXJjaGl2ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgqZQoIUm91bmRpbmcSGAoUUk9VTkRJTkdfVU5TUEVDSUZJRUQQABIWChJST1VORElOR19IQUxGX0VWRU4QARIUChBST1VORElOR19IQUxGX1VQEAISEQoNUk9VTkRJTkdfRE9XThADKmMKClRlcm1zUmVhY2gSGwoXVEVSTVNfUkVBQ0hfVU5TUEVDSUZJRUQQABIZChVURVJNU19SRUFDSF9ORVdfU0FMRVMQARIdChlURVJNU19SRUFDSF9ORVdfQ1VTVE9NRVJTEAIqYwoMUHJvZ3JhbVN0YXRlEh0KGVBST0dSQU1fU1RBVEVfVU5TUEVDSUZJRUQQABIYChRQUk9HUkFNX1NUQVRFX0FDVElWRRABEhoKFlBST0dSQU1fU1RBVEVfQVJDSElWRUQQAkJOChBkZXYuaGVhZHdhdGVyLnYxQgxQcm9ncmFtUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLFAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCKvAwoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRISCgppc19kZWZhdWx0GAUgASgIEikKBXN0YXRlGAYgASgOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIiCgV0ZXJtcxgHIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCiABKAkSDQoFaG9zdHMYCyADKAkSKgoJYWdyZWVtZW50GAwgASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYDSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGA4gASgIIqkCChRDcmVhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEiIKBXRlcm1zGAUgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEhIKCmlzX2RlZmF1bHQYBiABKAgSDQoFaG9zdHMYByADKAkSKgoJYWdyZWVtZW50GAggASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYCSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGAogASgIIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIikAEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUiWAoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
 
 /**
  * The commission for a sale.
@@ -148,6 +148,84 @@ export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 1);
 
 /**
+ * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
+ *
+ * @generated from message headwater.v1.Agreement
+ */
+export type Agreement = Message<"headwater.v1.Agreement"> & {
+  /**
+   * The version: 1, and one more whenever `url` or `text` changes. Set by the server, ignored in requests.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * Where the text can be read: an http or https URL, up to 2,048 bytes. Required unless there is a `text`.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * The text itself, up to 20,000 characters. Required unless there is a `url`.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+
+  /**
+   * Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
+   * is enrolled already goes on earning.
+   *
+   * @generated from field: bool is_required = 4;
+   */
+  isRequired: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.Agreement.
+ * Use `create(AgreementSchema)` to create a new message.
+ */
+export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 2);
+
+/**
+ * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
+ *
+ * @generated from message headwater.v1.ApplicationQuestion
+ */
+export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & {
+  /**
+   * The key: 1 to 40 lower-case letters, digits, `-` or `_`. Each key occurs once. Required.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The question as people read it, up to 200 characters. Required. A custom field that is sent without a label gets it.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Whether an application without an answer is refused.
+   *
+   * @generated from field: bool is_required = 3;
+   */
+  isRequired: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ApplicationQuestion.
+ * Use `create(ApplicationQuestionSchema)` to create a new message.
+ */
+export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 3);
+
+/**
  * A campaign that affiliates are enrolled in.
  *
  * @generated from message headwater.v1.Program
@@ -231,6 +309,27 @@ export type Program = Message<"headwater.v1.Program"> & {
    * @generated from field: repeated string hosts = 11;
    */
   hosts: string[];
+
+  /**
+   * The text that the program's affiliates agree to. Not set: none.
+   *
+   * @generated from field: headwater.v1.Agreement agreement = 12;
+   */
+  agreement?: Agreement | undefined;
+
+  /**
+   * The questions that applicants answer, in the order in which they are shown.
+   *
+   * @generated from field: repeated headwater.v1.ApplicationQuestion questions = 13;
+   */
+  questions: ApplicationQuestion[];
+
+  /**
+   * Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+   *
+   * @generated from field: bool is_private = 14;
+   */
+  isPrivate: boolean;
 };
 
 /**
@@ -238,7 +337,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 2);
+  messageDesc(file_headwater_v1_program, 4);
 
 /**
  * The request of CreateProgram.
@@ -298,6 +397,27 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
    * @generated from field: repeated string hosts = 7;
    */
   hosts: string[];
+
+  /**
+   * The text that the program's affiliates agree to. Optional.
+   *
+   * @generated from field: headwater.v1.Agreement agreement = 8;
+   */
+  agreement?: Agreement | undefined;
+
+  /**
+   * The questions that applicants answer, up to 50. Optional.
+   *
+   * @generated from field: repeated headwater.v1.ApplicationQuestion questions = 9;
+   */
+  questions: ApplicationQuestion[];
+
+  /**
+   * Whether the program takes no applications, see `Program.is_private`.
+   *
+   * @generated from field: bool is_private = 10;
+   */
+  isPrivate: boolean;
 };
 
 /**
@@ -305,7 +425,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 3);
+  messageDesc(file_headwater_v1_program, 5);
 
 /**
  * The answer of CreateProgram.
@@ -333,7 +453,35 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 4);
+  messageDesc(file_headwater_v1_program, 6);
+
+/**
+ * The monthly recurring revenue in one currency of the customers who are bound in a program.
+ *
+ * @generated from message headwater.v1.ProgramMrr
+ */
+export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
+  /**
+   * The sum of the customers' `mrr`: of each, that of the last sale that named one. A cancellation makes it zero.
+   *
+   * @generated from field: headwater.v1.Money mrr = 1;
+   */
+  mrr?: Money | undefined;
+
+  /**
+   * The number of customers whose `mrr` is above zero.
+   *
+   * @generated from field: int64 customer_count = 2;
+   */
+  customerCount: bigint;
+};
+
+/**
+ * Describes the message headwater.v1.ProgramMrr.
+ * Use `create(ProgramMrrSchema)` to create a new message.
+ */
+export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * The request of GetProgram.
@@ -361,7 +509,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * The answer of GetProgram.
@@ -375,6 +523,15 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
    * @generated from field: headwater.v1.Program program = 1;
    */
   program?: Program | undefined;
+
+  /**
+   * The monthly recurring revenue of the customers who are bound to an affiliate in the program, one entry for each currency, in the order
+   * of currency codes. A customer whose binding moves to another program counts there. Leads that were merged into others or deleted
+   * do not count. Empty without such customers.
+   *
+   * @generated from field: repeated headwater.v1.ProgramMrr mrr_by_currency = 2;
+   */
+  mrrByCurrency: ProgramMrr[];
 };
 
 /**
@@ -382,7 +539,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * The request of ListPrograms.
@@ -425,7 +582,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * The answer of ListPrograms.
@@ -453,7 +610,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * The request of UpdateProgram.
@@ -479,9 +636,10 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
   program?: Program | undefined;
 
   /**
-   * The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms` and `hosts`. Required. Links that were created
-   * before a change of `hosts` stay as they are. `is_default` can only become
-   * true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
+   * The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
+   * `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+   * a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
+   * an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
    * former values.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
@@ -494,7 +652,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The answer of UpdateProgram.
@@ -522,7 +680,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The request of ArchiveProgram.
@@ -559,7 +717,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The answer of ArchiveProgram.
@@ -587,7 +745,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.

@@ -83,8 +83,9 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
   occurTime?: Timestamp | undefined;
 
   /**
-   * What the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: what it takes back in
-   * addition. It is a reward of its own, and stays with the affiliate even if another one turns out to have referred the sale. A refund
+   * The amount that the affiliate gets of the refund in addition to what it takes back, in the currency of `amount`. Negative: the
+   * amount that the refund takes back in addition. It is a reward of its own, and stays with the affiliate even if another one turns
+   * out to have referred the sale. A refund
    * that has it may be more than is left of the sale: send zero if nothing is to be given. What exceeds the sale takes its part of the
    * sale's reward back from it. For example, a sale of 48.00 has earned 4.80, and its refund of 52.80 comes with 8.00: the refund takes
    * 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
@@ -146,7 +147,7 @@ export type RecordRefundResponse = Message<"headwater.v1.RecordRefundResponse"> 
   replayed: boolean;
 
   /**
-   * What was cleaned, cut or left out of the request. A repeat has the warnings of its own request.
+   * The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */

@@ -138,11 +138,11 @@ export const RewardService: GenService<{
     output: typeof ListLedgerEntriesResponseSchema;
   },
   /**
-   * Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate and link. The figures are exact, and
-   * are those of all events that were answered before the call. They are kept by day, so a query costs the same however many sales
-   * there are.
+   * Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
+   * exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
+   * sales there are.
    * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; INVALID_ARGUMENT when the days have the figures of more affiliates than one query
-   * reads, some 200,000 days of affiliates. Then ask for fewer days, or for one affiliate.
+   * reads, some 200,000 days of affiliates or of sub-ids. Then ask for fewer days, or for one affiliate.
    *
    * @generated from rpc headwater.v1.RewardService.QueryStats
    */

@@ -220,8 +220,8 @@ export type RecordSaleResponse = Message<"headwater.v1.RecordSaleResponse"> & {
   replayed: boolean;
 
   /**
-   * What was cleaned, cut or left out of the request, and why its coupon code credits nobody. A repeat has the warnings of its own
-   * request.
+   * The fields of the request that were cleaned, cut or left out, and why its coupon code credits nobody. A repeat has the warnings of
+   * its own request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 7;
    */
