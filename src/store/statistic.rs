@@ -11,6 +11,7 @@ mod fold;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SelectStatement, ValueTuple};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
@@ -128,27 +129,33 @@ pub(super) fn add_changes(writes: &mut Writes, set: &WorkingSet) -> Result<(), S
     writes.insert::<tail_table::Entity>(rows.collect())
 }
 
-/// The figures of tails, by day.
-struct Tail {
-    calendar: Calendar,
-    figures: ByKey,
-}
+/// The figures of an account's rows of the tail. Most rows have the same places, so they are added up before their places are read.
+#[derive(Default)]
+struct Tail(HashMap<Vec<u8>, Figures>);
 
 impl Tail {
-    const fn new(calendar: Calendar) -> Self {
-        Self { calendar, figures: ByKey::new() }
+    /// Adds a row's figures.
+    fn add(&mut self, row: &[u8]) -> Result<(), Malformed> {
+        bytes::each(
+            row,
+            |_| true,
+            |place, figures| match self.0.get_mut(place) {
+                Some(sum) => add_all(sum, &figures),
+                None => _ = self.0.insert(place.to_vec(), figures),
+            },
+        )
     }
 
-    /// Adds a row's figures to all sums that count them.
-    fn add(&mut self, row: &[u8]) -> Result<(), Malformed> {
-        for (place, figures) in bytes::to_figures(row)? {
-            let (quarter, origin, sub_id) = bytes::to_place(&place)?;
-            let day = self.calendar.day(quarter);
-            for key in Key::all_of(day, origin, sub_id) {
-                add_all(self.figures.entry(key).or_default(), &figures);
+    /// All sums that count the figures, by day.
+    fn by_key(&self, mut calendar: Calendar) -> Result<ByKey, Malformed> {
+        let mut sums = ByKey::new();
+        for (place, figures) in &self.0 {
+            let (quarter, origin, sub_id) = bytes::to_place(place)?;
+            for key in Key::all_of(calendar.day(quarter), origin, sub_id) {
+                add_all(sums.entry(key).or_default(), figures);
             }
         }
-        Ok(())
+        Ok(sums)
     }
 }
 
@@ -268,12 +275,12 @@ pub async fn read(
 
 /// The account's whole tail, by day.
 async fn tail_of(connection: &impl Reads, account_id: AccountId) -> Result<ByKey, StoreError> {
-    let mut tail = Tail::new(calendar(connection, account_id).await?);
+    let mut tail = Tail::default();
     let query = tail_table::Entity::find().filter(tail_table::Column::AccountId.eq(account_id.uuid()));
     for row in connection.models::<tail_table::Entity>(&query.into_query()).await? {
         tail.add(&row.figures).map_err(|_| inconsistent(account_id))?;
     }
-    Ok(tail.figures)
+    tail.by_key(calendar(connection, account_id).await?).map_err(|_| inconsistent(account_id))
 }
 
 /// A query for the blocks that keys between these two belong to: the block of the first one and all later ones.

@@ -1,7 +1,7 @@
 //! Folds the tail: adds what its rows have to the blocks of their accounts, by day, and removes the rows.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{SelectStatement, ValueTuple};
 use sea_orm::{EntityTrait, QueryOrder, QuerySelect, QueryTrait};
@@ -42,18 +42,16 @@ pub async fn fold(transaction: &WriteTransaction) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let mut tails: BTreeMap<AccountId, Tail> = BTreeMap::new();
-    for account_id in rows.iter().map(account_of).collect::<BTreeSet<_>>() {
-        tails.insert(account_id, Tail::new(calendar(connection, account_id).await?));
-    }
     for row in &rows {
         let account_id = account_of(row);
-        let Some(tail) = tails.get_mut(&account_id) else { continue };
-        tail.add(&row.figures).map_err(|_| inconsistent(account_id))?;
+        tails.entry(account_id).or_default().add(&row.figures).map_err(|_| inconsistent(account_id))?;
     }
-    let figures = tails.into_iter().flat_map(|(account_id, tail)| {
-        tail.figures.into_iter().map(move |(key, figures)| ((account_id, from_key(&key)), figures))
-    });
-    let changed = added(connection, figures.collect()).await?;
+    let mut figures = BTreeMap::new();
+    for (account_id, tail) in tails {
+        let by_key = tail.by_key(calendar(connection, account_id).await?).map_err(|_| inconsistent(account_id))?;
+        figures.extend(by_key.into_iter().map(|(key, figures)| ((account_id, from_key(&key)), figures)));
+    }
+    let changed = added(connection, figures).await?;
 
     let mut writes = Writes::default();
     writes.replace::<block_table::Entity>(changed)?;
