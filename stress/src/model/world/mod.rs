@@ -244,10 +244,26 @@ impl World {
             return None;
         }
         if before.command == *command {
-            return Some(before.reply.again());
+            return Some(self.with_present_link(before.reply.again()));
         }
         let metadata = [("first_id", before.first_id.as_str())];
         Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
+    }
+
+    /// A repeated answer shows the link of its enrollment as it is now.
+    fn with_present_link(&self, mut reply: Reply) -> Reply {
+        let enrollment = match &mut reply {
+            Reply::Enrollment(enrollment, ..) => Some(enrollment),
+            Reply::Affiliate(answer) => answer.enrollment.as_mut(),
+            _ => None,
+        };
+        if let Some(enrollment) = enrollment
+            && let Some(place) = self.enrollment(&enrollment.id)
+        {
+            enrollment.ref_id.clone_from(&self.enrollments[place].ref_id);
+            enrollment.landing_url.clone_from(&self.enrollments[place].landing_url);
+        }
+        reply
     }
 
     fn carry_out(&mut self, command: &Command) -> Ruling {
