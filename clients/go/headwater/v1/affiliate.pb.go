@@ -714,7 +714,7 @@ type CreateAffiliateRequest struct {
 	Upline *AffiliateSelector `protobuf:"bytes,15,opt,name=upline,proto3" json:"upline,omitempty"`
 	// The id of the group to put the affiliate into. It must not be archived. Empty: none.
 	GroupId string `protobuf:"bytes,16,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
-	// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+	// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
 	Acceptance    *AgreementAcceptance `protobuf:"bytes,17,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -881,7 +881,8 @@ type CreateAffiliateResponse struct {
 	// A secret token that selects the affiliate, see AffiliateSelector. Only its hash is stored, so no other call returns it.
 	// RotateAffiliateToken replaces it. Empty when `replayed` is true.
 	AuthToken string `protobuf:"bytes,4,opt,name=auth_token,json=authToken,proto3" json:"auth_token,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1458,7 +1459,8 @@ type UpdateAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The changed affiliate.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1577,7 +1579,8 @@ type ApproveAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1705,7 +1708,8 @@ type RejectAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1842,7 +1846,8 @@ type DeactivateAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1954,7 +1959,8 @@ type RotateAffiliateTokenResponse struct {
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
 	AuthToken string `protobuf:"bytes,2,opt,name=auth_token,json=authToken,proto3" json:"auth_token,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2080,7 +2086,8 @@ type EraseAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate as it is after the erasure.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2208,7 +2215,8 @@ type SetUplineResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate.
 	Affiliate *Affiliate `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// personal data, the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -140,7 +140,8 @@ type RecordClickResponse struct {
 	DestinationUrl string `protobuf:"bytes,3,opt,name=destination_url,json=destinationUrl,proto3" json:"destination_url,omitempty"`
 	// The id of the affiliate whose link it is. Empty when the calling key is publishable.
 	AffiliateId string `protobuf:"bytes,4,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
-	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// the page is the present one.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`

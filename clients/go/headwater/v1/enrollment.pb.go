@@ -78,15 +78,15 @@ func (EnrollmentState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{0}
 }
 
-// What becomes of the customers who are bound to an enrollment that is moved.
+// Where the customers belong who are bound to an enrollment that is moved.
 type MovedLeads int32
 
 const (
 	// Not set. Means `MOVED_LEADS_FOLLOW`.
 	MovedLeads_MOVED_LEADS_UNSPECIFIED MovedLeads = 0
-	// What they buy after the move earns in the new program.
+	// Their purchases after the move earn in the new program.
 	MovedLeads_MOVED_LEADS_FOLLOW MovedLeads = 1
-	// What they buy after the move earns in the old program, also if another affiliate referred it.
+	// Their purchases after the move earn in the old program, also if another affiliate referred it.
 	MovedLeads_MOVED_LEADS_STAY MovedLeads = 2
 )
 
@@ -164,7 +164,7 @@ type Enrollment struct {
 	MovedToEnrollmentId string `protobuf:"bytes,12,opt,name=moved_to_enrollment_id,json=movedToEnrollmentId,proto3" json:"moved_to_enrollment_id,omitempty"`
 	// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
 	AwaitsAgreement bool `protobuf:"varint,13,opt,name=awaits_agreement,json=awaitsAgreement,proto3" json:"awaits_agreement,omitempty"`
-	// What the affiliate has accepted, the earliest first. The newest 50.
+	// The agreements that the affiliate has accepted, the earliest first. The newest 50.
 	Acceptances   []*AgreementAcceptance `protobuf:"bytes,14,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -434,7 +434,8 @@ type AcceptAgreementResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The enrollment after the change.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -502,7 +503,7 @@ type MoveEnrollmentRequest struct {
 	LandingUrl string `protobuf:"bytes,5,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
 	// The affiliate's own commission in the new program. Not set: the commission in the program's terms.
 	CommissionOverride *Commission `protobuf:"bytes,6,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
-	// What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+	// Where the customers belong who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
 	Leads         MovedLeads `protobuf:"varint,7,opt,name=leads,proto3,enum=headwater.v1.MovedLeads" json:"leads,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -592,7 +593,8 @@ type MoveEnrollmentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The enrollment in the new program, new or opened again.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -666,7 +668,7 @@ type EnrollAffiliateRequest struct {
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms is used, also if an ended
 	// enrollment is opened again.
 	CommissionOverride *Commission `protobuf:"bytes,7,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
-	// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+	// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
 	Acceptance    *AgreementAcceptance `protobuf:"bytes,8,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -765,7 +767,8 @@ type EnrollAffiliateResponse struct {
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
 	// The assigned coupon. Not set when the request has no coupon_code.
 	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1134,7 +1137,8 @@ type UpdateEnrollmentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The enrollment after the change.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1246,7 +1250,8 @@ type EndEnrollmentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The enrollment after the change.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
-	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+	// the ref_id and the pages are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

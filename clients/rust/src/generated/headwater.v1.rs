@@ -3498,7 +3498,7 @@ pub struct Enrollment {
     /// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
     #[prost(bool, tag = "13")]
     pub awaits_agreement: bool,
-    /// What the affiliate has accepted, the earliest first. The newest 50.
+    /// The agreements that the affiliate has accepted, the earliest first. The newest 50.
     #[prost(message, repeated, tag = "14")]
     pub acceptances: ::prost::alloc::vec::Vec<AgreementAcceptance>,
 }
@@ -3537,7 +3537,8 @@ pub struct AcceptAgreementResponse {
     /// The enrollment after the change.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -3565,7 +3566,7 @@ pub struct MoveEnrollmentRequest {
     /// The affiliate's own commission in the new program. Not set: the commission in the program's terms.
     #[prost(message, optional, tag = "6")]
     pub commission_override: ::core::option::Option<Commission>,
-    /// What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+    /// Where the customers belong who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
     #[prost(enumeration = "MovedLeads", tag = "7")]
     pub leads: i32,
 }
@@ -3575,7 +3576,8 @@ pub struct MoveEnrollmentResponse {
     /// The enrollment in the new program, new or opened again.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -3610,7 +3612,7 @@ pub struct EnrollAffiliateRequest {
     /// enrollment is opened again.
     #[prost(message, optional, tag = "7")]
     pub commission_override: ::core::option::Option<Commission>,
-    /// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+    /// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
     #[prost(message, optional, tag = "8")]
     pub acceptance: ::core::option::Option<AgreementAcceptance>,
 }
@@ -3623,7 +3625,8 @@ pub struct EnrollAffiliateResponse {
     /// The assigned coupon. Not set when the request has no coupon_code.
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
@@ -3697,7 +3700,8 @@ pub struct UpdateEnrollmentResponse {
     /// The enrollment after the change.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -3719,7 +3723,8 @@ pub struct EndEnrollmentResponse {
     /// The enrollment after the change.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -3756,15 +3761,15 @@ impl EnrollmentState {
         }
     }
 }
-/// What becomes of the customers who are bound to an enrollment that is moved.
+/// Where the customers belong who are bound to an enrollment that is moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum MovedLeads {
     /// Not set. Means `MOVED_LEADS_FOLLOW`.
     Unspecified = 0,
-    /// What they buy after the move earns in the new program.
+    /// Their purchases after the move earn in the new program.
     Follow = 1,
-    /// What they buy after the move earns in the old program, also if another affiliate referred it.
+    /// Their purchases after the move earn in the old program, also if another affiliate referred it.
     Stay = 2,
 }
 impl MovedLeads {
@@ -4270,7 +4275,7 @@ pub struct CreateAffiliateRequest {
     /// The id of the group to put the affiliate into. It must not be archived. Empty: none.
     #[prost(string, tag = "16")]
     pub group_id: ::prost::alloc::string::String,
-    /// What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+    /// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
     #[prost(message, optional, tag = "17")]
     pub acceptance: ::core::option::Option<AgreementAcceptance>,
 }
@@ -4290,7 +4295,8 @@ pub struct CreateAffiliateResponse {
     /// RotateAffiliateToken replaces it. Empty when `replayed` is true.
     #[prost(string, tag = "4")]
     pub auth_token: ::prost::alloc::string::String,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
 }
@@ -4414,7 +4420,8 @@ pub struct UpdateAffiliateResponse {
     /// The changed affiliate.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4437,7 +4444,8 @@ pub struct ApproveAffiliateResponse {
     /// The affiliate.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4463,7 +4471,8 @@ pub struct RejectAffiliateResponse {
     /// The affiliate.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4492,7 +4501,8 @@ pub struct DeactivateAffiliateResponse {
     /// The affiliate.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4515,7 +4525,8 @@ pub struct RotateAffiliateTokenResponse {
     /// The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true.
     #[prost(string, tag = "2")]
     pub auth_token: ::prost::alloc::string::String,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
@@ -4538,7 +4549,8 @@ pub struct EraseAffiliateResponse {
     /// The affiliate as it is after the erasure.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4564,7 +4576,8 @@ pub struct SetUplineResponse {
     /// The affiliate.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -7289,7 +7302,8 @@ pub struct RecordClickResponse {
     /// The id of the affiliate whose link it is. Empty when the calling key is publishable.
     #[prost(string, tag = "4")]
     pub affiliate_id: ::prost::alloc::string::String,
-    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer, except that
+    /// the page is the present one.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
     /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.

@@ -250,8 +250,14 @@ impl World {
         Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
     }
 
-    /// A repeated answer shows the link of its enrollment as it is now.
+    /// A repeated answer shows the link of its enrollment, and the page of its click, as they are now.
     fn with_present_link(&self, mut reply: Reply) -> Reply {
+        if let Reply::Click(answer) = &mut reply
+            && let Some(click) = self.clicks.iter().find(|click| click.id == answer.click_id)
+            && let Some(link) = self.links.iter().find(|link| link.id == click.link_id)
+        {
+            answer.destination_url = self.destination(link);
+        }
         let enrollment = match &mut reply {
             Reply::Enrollment(enrollment, ..) => Some(enrollment),
             Reply::Affiliate(answer) => answer.enrollment.as_mut(),

@@ -501,7 +501,7 @@ class CreateAffiliateRequest(_message.Message):
 
     @_builtins.property
     def acceptance(self) -> _enrollment_pb2.AgreementAcceptance:
-        """What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later."""
+        """The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later."""
 
     def __init__(
         self,
@@ -548,7 +548,9 @@ class CreateAffiliateResponse(_message.Message):
     RotateAffiliateToken replaces it. Empty when `replayed` is true.
     """
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The new affiliate."""
@@ -863,7 +865,9 @@ class UpdateAffiliateResponse(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The changed affiliate."""
@@ -923,7 +927,9 @@ class ApproveAffiliateResponse(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate."""
@@ -987,7 +993,9 @@ class RejectAffiliateResponse(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate."""
@@ -1055,7 +1063,9 @@ class DeactivateAffiliateResponse(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate."""
@@ -1114,7 +1124,9 @@ class RotateAffiliateTokenResponse(_message.Message):
     auth_token: _builtins.str
     """The new secret token. Only its hash is stored, so no other call returns it. Empty when `replayed` is true."""
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate."""
@@ -1175,7 +1187,9 @@ class EraseAffiliateResponse(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate as it is after the erasure."""
@@ -1241,7 +1255,9 @@ class SetUplineResponse(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    personal data, the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The affiliate."""

@@ -100,7 +100,9 @@ class RecordClickResponse(_message.Message):
     affiliate_id: _builtins.str
     """The id of the affiliate whose link it is. Empty when the calling key is publishable."""
     replayed: _builtins.bool
-    """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer, except that
+    the page is the present one.
+    """
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
         """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""

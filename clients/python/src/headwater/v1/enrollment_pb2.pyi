@@ -58,19 +58,19 @@ class _MovedLeadsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MovedLeads
     MOVED_LEADS_UNSPECIFIED: _MovedLeads.ValueType  # 0
     """Not set. Means `MOVED_LEADS_FOLLOW`."""
     MOVED_LEADS_FOLLOW: _MovedLeads.ValueType  # 1
-    """What they buy after the move earns in the new program."""
+    """Their purchases after the move earn in the new program."""
     MOVED_LEADS_STAY: _MovedLeads.ValueType  # 2
-    """What they buy after the move earns in the old program, also if another affiliate referred it."""
+    """Their purchases after the move earn in the old program, also if another affiliate referred it."""
 
 class MovedLeads(_MovedLeads, metaclass=_MovedLeadsEnumTypeWrapper):
-    """What becomes of the customers who are bound to an enrollment that is moved."""
+    """Where the customers belong who are bound to an enrollment that is moved."""
 
 MOVED_LEADS_UNSPECIFIED: MovedLeads.ValueType  # 0
 """Not set. Means `MOVED_LEADS_FOLLOW`."""
 MOVED_LEADS_FOLLOW: MovedLeads.ValueType  # 1
-"""What they buy after the move earns in the new program."""
+"""Their purchases after the move earn in the new program."""
 MOVED_LEADS_STAY: MovedLeads.ValueType  # 2
-"""What they buy after the move earns in the old program, also if another affiliate referred it."""
+"""Their purchases after the move earn in the old program, also if another affiliate referred it."""
 Global___MovedLeads: _TypeAlias = MovedLeads  # noqa: Y015
 
 @_typing.final
@@ -137,7 +137,7 @@ class Enrollment(_message.Message):
 
     @_builtins.property
     def acceptances(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgreementAcceptance]:
-        """What the affiliate has accepted, the earliest first. The newest 50."""
+        """The agreements that the affiliate has accepted, the earliest first. The newest 50."""
 
     def __init__(
         self,
@@ -243,7 +243,9 @@ class AcceptAgreementResponse(_message.Message):
     ENROLLMENT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """The enrollment after the change."""
@@ -291,7 +293,7 @@ class MoveEnrollmentRequest(_message.Message):
     landing_url: _builtins.str
     """The affiliate's own landing page in the new program: an http or https URL, up to 2,048 bytes. Empty: the program's page."""
     leads: Global___MovedLeads.ValueType
-    """What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`."""
+    """Where the customers belong who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`."""
     @_builtins.property
     def commission_override(self) -> _program_pb2.Commission:
         """The affiliate's own commission in the new program. Not set: the commission in the program's terms."""
@@ -324,7 +326,9 @@ class MoveEnrollmentResponse(_message.Message):
     ENROLLMENT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """The enrollment in the new program, new or opened again."""
@@ -388,7 +392,7 @@ class EnrollAffiliateRequest(_message.Message):
 
     @_builtins.property
     def acceptance(self) -> Global___AgreementAcceptance:
-        """What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later."""
+        """The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later."""
 
     def __init__(
         self,
@@ -420,7 +424,9 @@ class EnrollAffiliateResponse(_message.Message):
     COUPON_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """The enrollment, new or opened again."""
@@ -616,7 +622,9 @@ class UpdateEnrollmentResponse(_message.Message):
     ENROLLMENT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """The enrollment after the change."""
@@ -673,7 +681,9 @@ class EndEnrollmentResponse(_message.Message):
     ENROLLMENT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+    the ref_id and the pages are the present ones.
+    """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """The enrollment after the change."""

@@ -488,7 +488,7 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
   groupId: string;
 
   /**
-   * What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+   * The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
    *
    * @generated from field: headwater.v1.AgreementAcceptance acceptance = 17;
    */
@@ -538,7 +538,8 @@ export type CreateAffiliateResponse = Message<"headwater.v1.CreateAffiliateRespo
   authToken: string;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 5;
    */
@@ -854,7 +855,8 @@ export type UpdateAffiliateResponse = Message<"headwater.v1.UpdateAffiliateRespo
   affiliate?: Affiliate | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -917,7 +919,8 @@ export type ApproveAffiliateResponse = Message<"headwater.v1.ApproveAffiliateRes
   affiliate?: Affiliate | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -987,7 +990,8 @@ export type RejectAffiliateResponse = Message<"headwater.v1.RejectAffiliateRespo
   affiliate?: Affiliate | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -1064,7 +1068,8 @@ export type DeactivateAffiliateResponse = Message<"headwater.v1.DeactivateAffili
   affiliate?: Affiliate | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -1127,7 +1132,8 @@ export type RotateAffiliateTokenResponse = Message<"headwater.v1.RotateAffiliate
   authToken: string;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 3;
    */
@@ -1190,7 +1196,8 @@ export type EraseAffiliateResponse = Message<"headwater.v1.EraseAffiliateRespons
   affiliate?: Affiliate | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -1260,7 +1267,8 @@ export type SetUplineResponse = Message<"headwater.v1.SetUplineResponse"> & {
   affiliate?: Affiliate | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * personal data, the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */

@@ -123,7 +123,8 @@ export type RecordClickResponse = Message<"headwater.v1.RecordClickResponse"> & 
   affiliateId: string;
 
   /**
-   * True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * the page is the present one.
    *
    * @generated from field: bool replayed = 5;
    */

@@ -126,7 +126,7 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
   awaitsAgreement: boolean;
 
   /**
-   * What the affiliate has accepted, the earliest first. The newest 50.
+   * The agreements that the affiliate has accepted, the earliest first. The newest 50.
    *
    * @generated from field: repeated headwater.v1.AgreementAcceptance acceptances = 14;
    */
@@ -227,7 +227,8 @@ export type AcceptAgreementResponse = Message<"headwater.v1.AcceptAgreementRespo
   enrollment?: Enrollment | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -293,7 +294,7 @@ export type MoveEnrollmentRequest = Message<"headwater.v1.MoveEnrollmentRequest"
   commissionOverride?: Commission | undefined;
 
   /**
-   * What becomes of the customers who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
+   * Where the customers belong who are bound to the enrollment. Default `MOVED_LEADS_FOLLOW`.
    *
    * @generated from field: headwater.v1.MovedLeads leads = 7;
    */
@@ -321,7 +322,8 @@ export type MoveEnrollmentResponse = Message<"headwater.v1.MoveEnrollmentRespons
   enrollment?: Enrollment | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -398,7 +400,7 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
   commissionOverride?: Commission | undefined;
 
   /**
-   * What the affiliate has accepted of the program's agreement. Optional; AcceptAgreement can say it later.
+   * The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
    *
    * @generated from field: headwater.v1.AgreementAcceptance acceptance = 8;
    */
@@ -433,7 +435,8 @@ export type EnrollAffiliateResponse = Message<"headwater.v1.EnrollAffiliateRespo
   coupon?: Coupon | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 3;
    */
@@ -627,7 +630,8 @@ export type UpdateEnrollmentResponse = Message<"headwater.v1.UpdateEnrollmentRes
   enrollment?: Enrollment | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -685,7 +689,8 @@ export type EndEnrollmentResponse = Message<"headwater.v1.EndEnrollmentResponse"
   enrollment?: Enrollment | undefined;
 
   /**
-   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
+   * the ref_id and the pages are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -734,7 +739,7 @@ export const EnrollmentStateSchema: GenEnum<EnrollmentState> = /*@__PURE__*/
   enumDesc(file_headwater_v1_enrollment, 0);
 
 /**
- * What becomes of the customers who are bound to an enrollment that is moved.
+ * Where the customers belong who are bound to an enrollment that is moved.
  *
  * @generated from enum headwater.v1.MovedLeads
  */
@@ -747,14 +752,14 @@ export enum MovedLeads {
   UNSPECIFIED = 0,
 
   /**
-   * What they buy after the move earns in the new program.
+   * Their purchases after the move earn in the new program.
    *
    * @generated from enum value: MOVED_LEADS_FOLLOW = 1;
    */
   FOLLOW = 1,
 
   /**
-   * What they buy after the move earns in the old program, also if another affiliate referred it.
+   * Their purchases after the move earn in the old program, also if another affiliate referred it.
    *
    * @generated from enum value: MOVED_LEADS_STAY = 2;
    */
