@@ -266,8 +266,10 @@ impl World {
         if let Some(enrollment) = enrollment
             && let Some(place) = self.enrollment(&enrollment.id)
         {
-            enrollment.ref_id.clone_from(&self.enrollments[place].ref_id);
-            enrollment.landing_url.clone_from(&self.enrollments[place].landing_url);
+            let present = self.shown(&self.enrollments[place]);
+            enrollment.ref_id = present.ref_id;
+            enrollment.landing_url = present.landing_url;
+            enrollment.referral_link = present.referral_link;
         }
         reply
     }
