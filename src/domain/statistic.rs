@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
 use super::calendar::Quarter;
 use super::click::Click;
 use super::conversion::{Conversion, ConversionKind, WHOLE_SHARE_PPM};
@@ -58,7 +61,7 @@ pub type Place = (Quarter, Origin, SubId);
 /// What rows add to the figures of accounts.
 #[derive(Debug, Default)]
 pub struct Changes {
-    of_accounts: BTreeMap<AccountId, Vec<(Place, Figure, i128)>>,
+    of_accounts: BTreeMap<AccountId, HashMap<Place, Figures>>,
 }
 
 impl Changes {
@@ -67,7 +70,7 @@ impl Changes {
         let Click { account_id, affiliate_id, program_id, link_id, occurred_at, .. } = *click;
         let origin = Origin { affiliate_id, program_id, link_id: Some(link_id) };
         let sub_id: SubId = (!click.sub_id.is_empty()).then(|| click.sub_id.as_str().into());
-        self.add(account_id, (Quarter::of(occurred_at), origin, sub_id), Figure::Clicks, times);
+        self.add(account_id, (Quarter::of(occurred_at), origin, sub_id), [(Figure::Clicks, times)]);
     }
 
     /// Adds what a conversion adds without its rewards, so many times. A shared one counts once, for the largest share; its amount is
@@ -89,8 +92,9 @@ impl Changes {
         for (number, credit) in conversion.credits.iter().enumerate() {
             let (affiliate_id, program_id, link_id) = (credit.affiliate_id, credit.program_id, credit.link_id);
             let place = (quarter, Origin { affiliate_id, program_id, link_id }, credit.sub_id.clone());
+            let mut changed = SmallVec::<[_; 2]>::new();
             if number == 0 {
-                self.add(account_id, place.clone(), counted, times);
+                changed.push((counted, times));
             }
             if let (Some(amount), Some(figure)) = (amount, amount_of) {
                 let part_until = |share_ppm: i32| {
@@ -99,8 +103,9 @@ impl Changes {
                 let before = part_until(share_ppm);
                 share_ppm = share_ppm.saturating_add(credit.share_ppm);
                 let part = part_until(share_ppm) - before;
-                self.add(account_id, place, figure(amount.currency), sign * times * part);
+                changed.push((figure(amount.currency), sign * times * part));
             }
+            self.add(account_id, place, changed);
         }
     }
 
@@ -117,22 +122,17 @@ impl Changes {
         let sub_id = credit.and_then(|credit| credit.sub_id.clone());
         let figure = Figure::Reward(reward.unit, reward.value.currency);
         let value = times * i128::from(reward.value.amount_minor);
-        self.add(account_id, (Quarter::of(at), origin, sub_id), figure, value);
+        self.add(account_id, (Quarter::of(at), origin, sub_id), [(figure, value)]);
     }
 
-    fn add(&mut self, account_id: AccountId, place: Place, figure: Figure, value: i128) {
-        if value != 0 {
-            self.of_accounts.entry(account_id).or_default().push((place, figure, value));
-        }
+    fn add(&mut self, account_id: AccountId, place: Place, changed: impl IntoIterator<Item = (Figure, i128)>) {
+        let figures = self.of_accounts.entry(account_id).or_default().entry(place).or_default();
+        changed.into_iter().filter(|(_, value)| *value != 0).for_each(|(figure, value)| add(figures, figure, value));
     }
 
-    /// The sums, without those that come to nothing.
-    pub fn sums(self) -> impl Iterator<Item = (AccountId, BTreeMap<Place, Figures>)> {
-        self.of_accounts.into_iter().filter_map(|(account_id, changes)| {
-            let mut sums: BTreeMap<Place, Figures> = BTreeMap::new();
-            for (place, figure, value) in changes {
-                add(sums.entry(place).or_default(), figure, value);
-            }
+    /// The sums of each account, in no order, without those that come to nothing.
+    pub fn sums(self) -> impl Iterator<Item = (AccountId, HashMap<Place, Figures>)> {
+        self.of_accounts.into_iter().filter_map(|(account_id, mut sums)| {
             sums.retain(|_, figures| !figures.is_empty());
             (!sums.is_empty()).then_some((account_id, sums))
         })

@@ -97,11 +97,12 @@ fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool
 
 /// Writes a changed lead with a new time of change, and adds its event. An unchanged lead is not written; the leads of most
 /// customers who buy again are unchanged.
-pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
-    if before == Some(&lead) {
-        return context.put(lead);
+pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Arc<Lead>>) -> Arc<Lead> {
+    match before {
+        Some(before) if **before == lead => Arc::clone(before),
+        Some(before) => put_told(context, EventKind::LeadUpdated, lead, Some(before)),
+        None => put_told(context, EventKind::LeadCreated, lead, None),
     }
-    put_told(context, if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated }, lead, before)
 }
 
 /// Writes a lead with a new time of change, and adds an event of this kind.

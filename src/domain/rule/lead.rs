@@ -78,14 +78,14 @@ impl Rule for RecordLead {
             lead.state = self.state;
         }
         match &lead.binding {
-            None => return self.bind(context, lead, known.as_deref(), occurred_at),
+            None => return self.bind(context, lead, known.as_ref(), occurred_at),
             Some(binding) if occurred_at < binding.bound_at => {
-                return self.record_late(context, lead, known.as_deref(), occurred_at);
+                return self.record_late(context, lead, known.as_ref(), occurred_at);
             }
             Some(_) => {}
         }
         // With another identifier, sales that nobody referred may turn out to be the customer's.
-        let lead = match known.as_deref() {
+        let lead = match known.as_ref() {
             Some(known) if known.selectors() != lead.selectors() => {
                 timeline::judge_again(context, lead, Some(known), None)?
             }
@@ -101,7 +101,7 @@ impl RecordLead {
         &self,
         context: &mut Context<'_>,
         mut lead: Lead,
-        known: Option<&Lead>,
+        known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
         let (mut made, winner) = self.conversion(context, &lead, occurred_at)?;
@@ -131,7 +131,7 @@ impl RecordLead {
         &self,
         context: &mut Context<'_>,
         lead: Lead,
-        known: Option<&Lead>,
+        known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
         let (made, _) = self.conversion(context, &lead, occurred_at)?;

@@ -217,7 +217,7 @@ impl RecordSale {
             lead.binding = binding;
         }
         self.note_event(context, &mut lead, occurred_at)?;
-        Ok(Some(customer::put_touched(context, lead, known.as_deref())))
+        Ok(Some(customer::put_touched(context, lead, known.as_ref())))
     }
 
     /// Adds the event's data to a lead.

@@ -168,7 +168,7 @@ fn note_sale(lead: &mut Lead, sale: &Conversion, verdict: &Verdict) {
 pub(super) fn judge_again(
     context: &mut Context<'_>,
     mut lead: Lead,
-    before: Option<&Lead>,
+    before: Option<&Arc<Lead>>,
     told: Option<ConversionId>,
 ) -> Result<Arc<Lead>, Refusal> {
     let (events, is_whole) = events_of(context, &lead)?;

@@ -102,10 +102,12 @@ macro_rules! every_kind {
 crate::for_all_kinds!(every_kind);
 
 fn add<S: Stored>(writes: &mut Writes, listed: &mut Entries, set: &WorkingSet) -> Result<(), StoreError> {
-    let rows = S::rows(set);
-    let (mut changed, new) = (rows.updated(), rows.inserted());
+    let (mut changed, mut new) = (Vec::new(), Vec::new());
+    for (row, loaded) in S::rows(set).written() {
+        listed.add_row::<S>(row, loaded.map(AsRef::as_ref));
+        if loaded.is_some() { changed.push(row) } else { new.push(row) }
+    }
     changed.sort_by_key(|row| !row.is_written_first());
-    rows.written().for_each(|(row, loaded)| listed.add_row::<S>(row, loaded.map(AsRef::as_ref)));
     let changed = changed.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     let new = new.into_iter().map(|row| row.to_row()).collect::<Result<_, _>>()?;
     writes.write::<S::Table>(changed, new)
