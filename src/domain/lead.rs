@@ -231,6 +231,18 @@ impl UnmatchedSale {
 }
 
 impl Lead {
+    /// The lead as it would be if its customer had come by the way that another version of it has, if the affiliate is the same. The way
+    /// is in no answer and no event.
+    pub fn with_way_of(&self, other: &Self) -> Self {
+        let mut lead = self.clone();
+        if let (Some(binding), Some(other)) = (&mut lead.binding, &other.binding)
+            && Credit::are_alike(&binding.credits, &other.credits)
+        {
+            binding.credits.clone_from(&other.credits);
+        }
+        lead
+    }
+
     /// The credits of the lead's binding. Empty when the lead is not bound.
     pub fn credits(&self) -> &[Credit] {
         self.binding.as_ref().map_or(&[], |binding| &binding.credits)

@@ -107,8 +107,21 @@ db_test!(p19_figures_are_divided_by_sub_id, |database: TestDatabase| async move 
     assert_eq!(counts, [(1, 1, 0), (1, 0, 0), (1, 0, 1), (1, 2, 0)]);
     assert_eq!((&rows[2].rewards[..], &rows[3].rewards[..]), (&[cash(-50)][..], &[cash(400)][..]));
     assert_eq!(total(client).await.rewards, [cash(410)]);
-    let events = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
-    let events = client.feed.read_events(events).await.unwrap().into_inner().events;
-    assert!(events.iter().all(|event| event.kind() != pb::EventKind::SaleAttributed), "{events:?}");
+    let told = events(client).await;
+    assert!(told.iter().all(|event| event.kind() != pb::EventKind::SaleAttributed), "{told:?}");
+    verified(client).await;
+
+    // A click of the same time moves the figures again. Nothing of the lead changes that somebody is shown.
+    click(client, "August", &tid, 3).await;
+    let rows = by_sub_id(client, &["", "June", "May", "July", "August"]).await;
+    let counts: Vec<_> = rows.iter().map(|row| (row.click_count, row.sale_count)).collect();
+    assert_eq!(counts, [(1, 1), (1, 0), (1, 0), (1, 0), (1, 2)]);
+    assert_eq!(events(client).await, told);
     verified(client).await;
 });
+
+/// All events of the account.
+async fn events(client: &mut Client) -> Vec<pb::Event> {
+    let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+    client.feed.read_events(request).await.unwrap().into_inner().events
+}
