@@ -500,6 +500,7 @@ fn lists() -> Vec<TableCreateStatement> {
             .col(id("account_id"))
             .col(sequence("last_number"))
             .col(bytes("entries"))
+            .col(bytes("figures"))
             .take(),
         table("list_block", &["account_id", "key"]).col(id("account_id")).col(bytes("key")).col(bytes("places")).take(),
     ]

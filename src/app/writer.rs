@@ -324,16 +324,16 @@ impl Writer {
         }
 
         failpoint!(BeforeSave);
-        let segments = store::set::save(&transaction, &set, &mut heads, begun_at, self.encode_event).await?;
+        let saved = store::set::save(&transaction, &set, &mut heads, begun_at, self.encode_event).await?;
         for account_id in set.accounts_with_changed_catalogue() {
             self.catalogues.forget(account_id);
         }
         transaction.commit().await?;
         heads.values().for_each(|head| self.note_tail(head));
-        self.counting.note(&set);
+        self.counting.note(saved.figure_row_count);
         self.renew_statistics(envelopes.len());
         failpoint!(BeforePublish);
-        self.feed.publish(segments);
+        self.feed.publish(saved.segments);
         failpoint!(AfterPublish);
         Ok(replies)
     }

@@ -17,6 +17,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 
 use self::bytes::Malformed;
 pub use fold::fold;
+pub(super) use fold::folded;
 
 use super::backend::bulk::Writes;
 use super::backend::keys::last_value;
@@ -24,7 +25,7 @@ use super::backend::table::Reads;
 use super::entity::{account as account_table, statistic_block as block_table, statistic_tail as tail_table};
 use super::set::keyed::chunks;
 use super::set::stored::Stored;
-use super::{Snapshot, Source, StoreError};
+use super::{Snapshot, Source, StoreError, lists};
 use crate::clock::RandomIds;
 use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day};
@@ -32,16 +33,13 @@ use crate::domain::id::{AccountId, AffiliateId, IdSource, LinkId, ProgramId};
 use crate::domain::set::WorkingSet;
 use crate::domain::statistic::{Figures, Origin, SubId, add_all};
 
-/// About how many rows that count a writer writes before it folds the tail.
+/// How many rows a writer adds to the tail before it folds it. A read goes through all of them.
 #[cfg(not(feature = "failpoints"))]
-pub const COUNTED_BEFORE_FOLD: usize = 16_384;
+pub const TAIL_BEFORE_FOLD: usize = 1_024;
 
 /// Few, so that tests fold often.
 #[cfg(feature = "failpoints")]
-pub const COUNTED_BEFORE_FOLD: usize = 24;
-
-/// About how many rows of the tail a writer writes before it folds the tail. A read goes through all of them.
-pub const TAIL_BEFORE_FOLD: usize = 1_024;
+pub const TAIL_BEFORE_FOLD: usize = 8;
 
 /// The most blocks that a query of all affiliates reads: the figures of some 200,000 days of affiliates.
 const BLOCKS_MAX: usize = 6_144;
@@ -113,20 +111,29 @@ fn inconsistent(account_id: AccountId) -> StoreError {
     StoreError::Inconsistent { table: "statistic_block or statistic_tail", row: account_id.uuid() }
 }
 
-/// Queues what the set adds to the figures of its accounts.
-pub(super) fn add_changes(writes: &mut Writes, set: &WorkingSet) -> Result<(), StoreError> {
+/// What the set adds to the figures of accounts, in the stored form.
+pub(super) fn changes(set: &WorkingSet) -> Result<BTreeMap<AccountId, Vec<u8>>, StoreError> {
     let changes = set.changed_figures().map_err(|refusal| StoreError::Unexpected(refusal.to_string()))?;
-    let rows = changes.sums().map(|(account_id, sums)| {
+    let stored = changes.sums().map(|(account_id, sums)| {
         let mut figures: Vec<(Vec<u8>, Figures)> =
             sums.into_iter().map(|(place, figures)| (bytes::from_place(&place), figures)).collect();
         figures.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        tail_table::Model {
-            id: RandomIds.next_uuid(),
-            account_id: account_id.uuid(),
-            figures: bytes::from_figures(figures.iter().map(|(key, figures)| (key, figures))),
-        }
+        (account_id, bytes::from_figures(figures.iter().map(|(key, figures)| (key, figures))))
     });
-    writes.insert::<tail_table::Entity>(rows.collect())
+    Ok(stored.collect())
+}
+
+/// Queues rows for the tail. Returns how many.
+pub(super) fn add_to_tail(writes: &mut Writes, figures: BTreeMap<AccountId, Vec<u8>>) -> Result<usize, StoreError> {
+    let rows = figures.into_iter().map(|(account_id, figures)| tail_table::Model {
+        id: RandomIds.next_uuid(),
+        account_id: account_id.uuid(),
+        figures,
+    });
+    let rows: Vec<_> = rows.collect();
+    let count = rows.len();
+    writes.insert::<tail_table::Entity>(rows)?;
+    Ok(count)
 }
 
 /// The figures of an account's rows of the tail. Most rows have the same places, so they are added up before their places are read.
@@ -277,8 +284,9 @@ pub async fn read(
 async fn tail_of(connection: &impl Reads, account_id: AccountId) -> Result<ByKey, StoreError> {
     let mut tail = Tail::default();
     let query = tail_table::Entity::find().filter(tail_table::Column::AccountId.eq(account_id.uuid()));
-    for row in connection.models::<tail_table::Entity>(&query.into_query()).await? {
-        tail.add(&row.figures).map_err(|_| inconsistent(account_id))?;
+    let rows = connection.models::<tail_table::Entity>(&query.into_query()).await?.into_iter().map(|row| row.figures);
+    for figures in rows.chain(lists::figures_of_tail(connection, account_id).await?) {
+        tail.add(&figures).map_err(|_| inconsistent(account_id))?;
     }
     tail.by_key(calendar(connection, account_id).await?).map_err(|_| inconsistent(account_id))
 }

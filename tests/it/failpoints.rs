@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use headwater::failpoint::Point;
 use headwater::pb;
 use tempfile::TempDir;
+use testkit::client::Client;
 use testkit::process::{ServerOptions, Serving};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -150,6 +152,16 @@ impl Home {
     }
 }
 
+/// Clicks one after another for ever. Their figures are folded apart from those of sales.
+async fn click_on(mut client: Client) {
+    loop {
+        let click = pb::RecordClickRequest { ref_id: "ann".to_owned(), ..pb::RecordClickRequest::default() };
+        if client.tracking.record_click(click).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 db_test!(failpoints_under_load_lose_and_double_nothing, |database: TestDatabase| async move {
     let home = Home::new(database);
     let mut server = home.start("").await;
@@ -159,7 +171,9 @@ db_test!(failpoints_under_load_lose_and_double_nothing, |database: TestDatabase|
         server.kill().await.unwrap();
         server = home.start(&schedule(point, passes, actions)).await;
         let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
+        let clicks = tokio::spawn(click_on(Client::connect(&server.url(), &shop.client.key).await.unwrap()));
         let (status, log) = server.ended().await.unwrap();
+        clicks.abort();
         assert_eq!(status.signal(), Some(SIGABRT), "{}: {status}\n{log}", point.name());
         assert_acted(&log, point, actions);
 

@@ -8,7 +8,7 @@ use headwater::domain::id::AccountId;
 use headwater::domain::ledger::entry_hash;
 use headwater::pb;
 use headwater::store::entity::{
-    account_head, balance, click, event_segment, ledger_entry, reward, statistic_block, statistic_tail,
+    account_head, balance, click, event_segment, ledger_entry, list_tail, reward, statistic_block, statistic_tail,
 };
 use headwater::store::list::Walk;
 use headwater::store::{self, Store};
@@ -165,6 +165,10 @@ impl Tampering {
                 // Some may be folded already.
                 let of_account = statistic_tail::Column::AccountId.eq(account_id);
                 statistic_tail::Entity::delete_many().filter(of_account).exec(database).await.unwrap();
+                let of_account = list_tail::Column::AccountId.eq(account_id);
+                let update = list_tail::Entity::update_many()
+                    .col_expr(list_tail::Column::Figures, Expr::value(Vec::<u8>::new()));
+                update.filter(of_account).exec(database).await.unwrap();
                 let of_account = statistic_block::Column::AccountId.eq(account_id);
                 statistic_block::Entity::delete_many().filter(of_account).exec(database).await.unwrap();
             }

@@ -1,14 +1,14 @@
-//! Folds the tail of figures, when callers have their answers. Like the lists, but the tail's length is not in a head, because clicks do
-//! not write heads: each writer counts what it has written since its last fold. What an earlier process left is folded together with it.
+//! Folds the tail of figures, when callers have their answers. Most figures are folded with lists. What is here comes from clicks, which do
+//! not write heads, so the tail's length is in no head: each writer counts the rows that it has written since its last fold. What an
+//! earlier process left is folded together with them.
 
 use std::time::Duration;
 
 use super::{UPKEEP_SECONDS_MAX, Writer};
 use crate::app::folding::Pause;
 use crate::clock;
-use crate::domain::set::WorkingSet;
 use crate::sampled::Sampled;
-use crate::store::statistic::{COUNTED_BEFORE_FOLD, TAIL_BEFORE_FOLD};
+use crate::store::statistic::TAIL_BEFORE_FOLD;
 use crate::store::{self, StoreError};
 
 static FOLD_FAILED: Sampled =
@@ -17,23 +17,18 @@ static FOLD_FAILED: Sampled =
 /// What a writer has added to the tail since its last fold.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Counting {
-    /// The rows that count.
-    counted: usize,
-    /// The rows of the tail, one for each account of a batch.
-    tail: usize,
+    row_count: usize,
     pause: Pause,
 }
 
 impl Counting {
-    /// Notes what a batch has written.
-    pub(super) fn note(&mut self, set: &WorkingSet) {
-        let (rows, accounts) = set.counted_rows();
-        self.counted += rows;
-        self.tail += accounts;
+    /// Notes how many rows a batch has added.
+    pub(super) const fn note(&mut self, row_count: usize) {
+        self.row_count += row_count;
     }
 
     const fn is_due(&self) -> bool {
-        self.counted >= COUNTED_BEFORE_FOLD || self.tail >= TAIL_BEFORE_FOLD
+        self.row_count >= TAIL_BEFORE_FOLD
     }
 }
 
@@ -48,7 +43,7 @@ impl Writer {
             Ok(has_more) => {
                 self.counting.pause.end();
                 if !has_more {
-                    (self.counting.counted, self.counting.tail) = (0, 0);
+                    self.counting.row_count = 0;
                 }
             }
             Err(error) => {

@@ -1,7 +1,7 @@
 //! What the commands of a batch change in the figures of accounts. Knows no rule: it compares rows as they are with rows as they were
 //! loaded.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::kind::Kind;
 use super::rows::Versions;
@@ -72,19 +72,6 @@ impl WorkingSet {
             rewards.into_iter().for_each(|reward| add_reward(&mut changes, reward, conversion));
         }
         Ok(changes)
-    }
-
-    /// How many rows were written that count, and for how many accounts. One row may change several figures.
-    pub fn counted_rows(&self) -> (usize, usize) {
-        let clicks = self.clicks.written_keys().map(|key| key.0);
-        let conversions = self.conversions.written_keys().map(|key| key.0);
-        let rewards = self.rewards.written_keys().map(|key| key.0);
-        let (mut rows, mut accounts) = (0, HashSet::new());
-        for account_id in clicks.chain(conversions).chain(rewards) {
-            rows += 1;
-            accounts.insert(account_id);
-        }
-        (rows, accounts.len())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Table `list_tail`: the newest entries of all lists of an account. A row has those of one commit. Columns alone; `migration` makes them.
+//! Table `list_tail`: the newest entries of all lists of an account, and what is added to its figures with them. A row has those of one
+//! commit. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 
@@ -10,6 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub last_number: i64,
     pub entries: Vec<u8>,
+    /// Empty if the commit adds nothing to the figures.
+    pub figures: Vec<u8>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,5 +1,5 @@
-//! Table `statistic_tail`: what the newest commits add to the figures of accounts. A row has what one commit adds for one. Columns alone;
-//! `migration` makes them.
+//! Table `statistic_tail`: what the newest commits add to the figures of accounts to whose lists they add nothing, such as clicks. A row has
+//! what one commit adds for one account. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 

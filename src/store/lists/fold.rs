@@ -1,4 +1,4 @@
-//! Folds the tail of an account: moves its entries into the blocks of their lists, and removes its rows.
+//! Folds the tail of an account: moves its entries into the blocks of their lists, adds its figures to theirs, and removes its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::table::Reads;
-use crate::store::entity::{list_block as block_table, list_tail as tail_table};
-use crate::store::{StoreError, WriteTransaction, account_head};
+use crate::store::entity::{list_block as block_table, list_tail as tail_table, statistic_block as figures_table};
+use crate::store::{StoreError, WriteTransaction, account_head, statistic};
 
 /// The most rows that one fold takes.
 const ROWS_MAX: u64 = 2_048;
@@ -34,10 +34,12 @@ pub async fn fold(transaction: &WriteTransaction, head: &mut AccountHead, entrie
         }
     }
     let changed = entered(connection, account_id, lists).await?;
+    let changed_figures = statistic::folded(connection, account_id, rows.iter().map(|row| &row.figures)).await?;
     head.folded_count = folded_count;
 
     let mut writes = Writes::default();
     writes.replace::<block_table::Entity>(changed.iter().map(|block| block.to_row(account_id)).collect())?;
+    writes.replace::<figures_table::Entity>(changed_figures)?;
     writes.run(connection).await?;
     failpoint!(InFold);
     let delete = tail_table::Entity::delete_many()

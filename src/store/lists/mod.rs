@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use fold::fold;
 pub(super) use newest::Newest;
 pub(super) use page::{Rows, rows_in_order_of_ids, rows_of_list};
-pub(super) use tail::Entries;
+pub(super) use tail::{Entries, figures as figures_of_tail};
 
 use super::StoreError;
 use crate::domain::id::{AccountId, AffiliateId, LeadId};

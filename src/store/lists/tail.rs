@@ -43,12 +43,14 @@ impl Entries {
         self.0.keys().copied()
     }
 
-    /// Numbers the entries and queues the rows that have them.
+    /// Numbers the entries and queues the rows that have them, each with what is added to the account's figures. Returns the figures of
+    /// accounts that have no entry.
     pub(in crate::store) fn write(
         self,
         writes: &mut Writes,
         heads: &mut BTreeMap<AccountId, AccountHead>,
-    ) -> Result<(), StoreError> {
+        mut figures: BTreeMap<AccountId, Vec<u8>>,
+    ) -> Result<BTreeMap<AccountId, Vec<u8>>, StoreError> {
         let mut rows = Vec::with_capacity(self.0.len());
         for (account_id, mut entries) in self.0 {
             let head = heads
@@ -61,9 +63,11 @@ impl Entries {
                 account_id: account_id.uuid(),
                 last_number: head.listed_count,
                 entries: from_entries(&entries),
+                figures: figures.remove(&account_id).unwrap_or_default(),
             });
         }
-        writes.insert::<table::Entity>(rows)
+        writes.insert::<table::Entity>(rows)?;
+        Ok(figures)
     }
 }
 
@@ -97,6 +101,15 @@ pub(super) fn places((account_id, list): OwnList, rows: &[Vec<u8>]) -> Result<BT
 pub(super) fn query(account_id: AccountId) -> SelectStatement {
     let query = in_tail_of(account_id).select_only().column(table::Column::AccountId);
     query.expr(Expr::val(Vec::<u8>::new())).column(table::Column::Entries).into_query()
+}
+
+/// What the rows of an account's tail add to its figures.
+pub(in crate::store) async fn figures(
+    connection: &impl Reads,
+    account_id: AccountId,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows = rows(connection, account_id).await?.into_iter();
+    Ok(rows.map(|row| row.figures).filter(|figures| !figures.is_empty()).collect())
 }
 
 /// All rows of an account's tail, the oldest first.

@@ -16,9 +16,17 @@ use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
 use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, program_mrr, search, statistic};
 
+/// What the transaction adds to tables that are looked after when it is committed.
+#[derive(Debug)]
+pub struct Saved {
+    /// The new segments of the feed.
+    pub segments: Vec<event::Segment>,
+    /// How many rows the tail of figures has more.
+    pub figure_row_count: usize,
+}
+
 /// Saves the set: deletes rows, writes its new and changed rows, numbers its events and ledger entries, and writes the heads that
-/// changed. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`. Returns the
-/// segments that this transaction adds to the feed.
+/// changed. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when another writer has taken a name that must be unique; else [`StoreError`].
@@ -28,7 +36,7 @@ pub async fn save(
     heads: &mut BTreeMap<AccountId, AccountHead>,
     now: Time,
     encode_body: event::EncodeBody,
-) -> Result<Vec<event::Segment>, StoreError> {
+) -> Result<Saved, StoreError> {
     let connection = transaction.connection();
     let mut moved: BTreeSet<AccountId> = BTreeSet::new();
     for account in set.accounts.inserted() {
@@ -49,8 +57,8 @@ pub async fn save(
     add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
     program_mrr::add_changes(&mut writes, &set.leads)?;
     moved.extend(listed.accounts());
-    listed.write(&mut writes, heads)?;
-    statistic::add_changes(&mut writes, set)?;
+    let unlisted = listed.write(&mut writes, heads, statistic::changes(set)?)?;
+    let figure_row_count = statistic::add_to_tail(&mut writes, unlisted)?;
     let segments = event::number(&set.events, heads, now, encode_body)?;
     moved.extend(segments.iter().map(|segment| segment.account_id));
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
@@ -60,7 +68,7 @@ pub async fn save(
     delete_rows(connection, set).await?;
     writes.run(connection).await?;
     search::save(connection, set).await?;
-    Ok(segments)
+    Ok(Saved { segments, figure_row_count })
 }
 
 /// Sees to it that nothing of an affiliate's former data stays in the files of the database. Former values of changed rows are

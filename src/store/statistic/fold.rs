@@ -1,4 +1,5 @@
-//! Folds the tail: adds what its rows have to the blocks of their accounts, by day, and removes the rows.
+//! Folds the tail: adds what its rows have to the blocks of their accounts, by day, and removes the rows. What rows of lists have is added
+//! when these are folded.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -46,12 +47,7 @@ pub async fn fold(transaction: &WriteTransaction) -> Result<bool, StoreError> {
         let account_id = account_of(row);
         tails.entry(account_id).or_default().add(&row.figures).map_err(|_| inconsistent(account_id))?;
     }
-    let mut figures = BTreeMap::new();
-    for (account_id, tail) in tails {
-        let by_key = tail.by_key(calendar(connection, account_id).await?).map_err(|_| inconsistent(account_id))?;
-        figures.extend(by_key.into_iter().map(|(key, figures)| ((account_id, from_key(&key)), figures)));
-    }
-    let changed = added(connection, figures).await?;
+    let changed = entered(connection, tails).await?;
 
     let mut writes = Writes::default();
     writes.replace::<block_table::Entity>(changed)?;
@@ -61,6 +57,32 @@ pub async fn fold(transaction: &WriteTransaction) -> Result<bool, StoreError> {
     let keys: Vec<Uuid> = rows.into_iter().map(|row| row.id).collect();
     delete_by::<tail_table::Entity, _>(connection, &[tail_table::Column::Id], keys).await?;
     Ok(is_full)
+}
+
+/// The rows of the blocks that change when what these rows of an account's lists have is added to its figures.
+pub(in crate::store) async fn folded(
+    connection: &impl Reads,
+    account_id: AccountId,
+    rows: impl IntoIterator<Item = &Vec<u8>>,
+) -> Result<Vec<block_table::Model>, StoreError> {
+    let mut tail = Tail::default();
+    for figures in rows.into_iter().filter(|figures| !figures.is_empty()) {
+        tail.add(figures).map_err(|_| inconsistent(account_id))?;
+    }
+    entered(connection, BTreeMap::from([(account_id, tail)])).await
+}
+
+/// The rows of the blocks that change when these tails are added to the figures of their accounts.
+async fn entered(
+    connection: &impl Reads,
+    tails: BTreeMap<AccountId, Tail>,
+) -> Result<Vec<block_table::Model>, StoreError> {
+    let mut figures = BTreeMap::new();
+    for (account_id, tail) in tails.into_iter().filter(|(_, tail)| !tail.0.is_empty()) {
+        let by_key = tail.by_key(calendar(connection, account_id).await?).map_err(|_| inconsistent(account_id))?;
+        figures.extend(by_key.into_iter().map(|(key, figures)| ((account_id, from_key(&key)), figures)));
+    }
+    added(connection, figures).await
 }
 
 fn oldest() -> SelectStatement {

@@ -280,6 +280,7 @@ CREATE UNIQUE INDEX list_block_pkey ON public.list_block USING btree (account_id
 list_tail.account_id uuid NOT NULL
 list_tail.last_number bigint NOT NULL
 list_tail.entries bytea NOT NULL
+list_tail.figures bytea NOT NULL
 CREATE UNIQUE INDEX list_tail_pkey ON public.list_tail USING btree (account_id, last_number)
 mail.account_id uuid NOT NULL
 mail.id uuid NOT NULL

@@ -301,7 +301,8 @@ CREATE TABLE "list_block" (
 CREATE TABLE "list_tail" (
   "account_id" uuid_text NOT NULL,
   "last_number" integer NOT NULL,
-  "entries" blob NOT NULL, PRIMARY KEY ("account_id",
+  "entries" blob NOT NULL,
+  "figures" blob NOT NULL, PRIMARY KEY ("account_id",
   "last_number") ) WITHOUT ROWID
 CREATE TABLE "mail" (
   "account_id" uuid_text NOT NULL,
