@@ -152,7 +152,7 @@ impl Home {
     }
 }
 
-/// Clicks one after another for ever. Their figures are folded apart from those of sales.
+/// Clicks one after another for ever. The figures of an account without sales are folded apart from lists.
 async fn click_on(mut client: Client) {
     loop {
         let click = pb::RecordClickRequest { ref_id: "ann".to_owned(), ..pb::RecordClickRequest::default() };
@@ -168,10 +168,11 @@ db_test!(failpoints_under_load_lose_and_double_nothing, |database: TestDatabase|
     for point in points(|phase| matches!(phase, Phase::Working { .. })) {
         let Phase::Working { passes, actions, is_after_commit } = phase(point) else { continue };
         let shop = home.furnish(&server, point.name()).await;
+        let other = home.furnish(&server, &format!("{}-clicks", point.name())).await;
         server.kill().await.unwrap();
         server = home.start(&schedule(point, passes, actions)).await;
         let load = Load::start(&server.url(), &shop.client.key, CLIENTS, Unanswered::Repeat);
-        let clicks = tokio::spawn(click_on(Client::connect(&server.url(), &shop.client.key).await.unwrap()));
+        let clicks = tokio::spawn(click_on(Client::connect(&server.url(), &other.client.key).await.unwrap()));
         let (status, log) = server.ended().await.unwrap();
         clicks.abort();
         assert_eq!(status.signal(), Some(SIGABRT), "{}: {status}\n{log}", point.name());
