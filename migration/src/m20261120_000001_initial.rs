@@ -31,7 +31,8 @@ impl MigrationTrait for Migration {
         }
         // A tree by primary key would be inefficient for these rows, because they are long and few fit into a page. SQLite stores
         // them in the order of insertion.
-        for statement in [conversions(), rewards_and_entries(), requests_and_segments()].into_iter().flatten() {
+        for statement in [conversions(), rewards_and_entries(), requests_and_segments(), blocks()].into_iter().flatten()
+        {
             manager.create_table(statement).await?;
         }
         for statement in indexes() {
@@ -506,11 +507,15 @@ fn lists() -> Vec<TableCreateStatement> {
     ]
 }
 
-/// The figures of QueryStats: see docs/adr/0027.
+/// The newest figures of QueryStats: see docs/adr/0027.
 fn statistics() -> Vec<TableCreateStatement> {
+    // Its key has no account, so that the rows of a commit are neighbours.
+    vec![table("statistic_tail", &["id"]).col(id("id")).col(id("account_id")).col(bytes("figures")).take()]
+}
+
+/// All other figures.
+fn blocks() -> Vec<TableCreateStatement> {
     vec![
-        // Its key has no account, so that the rows of a commit are neighbours.
-        table("statistic_tail", &["id"]).col(id("id")).col(id("account_id")).col(bytes("figures")).take(),
         table("statistic_block", &["account_id", "key"])
             .col(id("account_id"))
             .col(bytes("key"))

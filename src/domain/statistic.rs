@@ -49,8 +49,75 @@ pub struct Origin {
     pub link_id: Option<LinkId>,
 }
 
-/// Sums by figure. None is zero. They are wider than one amount, because accounts may add up amounts without a limit.
-pub type Figures = BTreeMap<Figure, i128>;
+/// Sums by figure, in the order of the figures. None is zero. They are wider than one amount, because accounts may add up amounts without a
+/// limit. They lie in one vector, because most places have two or three of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures(Vec<(Figure, i128)>);
+
+impl Figures {
+    /// No figures.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether all sums are zero.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many sums are not zero.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The sums that are not zero.
+    pub fn iter(&self) -> impl Iterator<Item = (Figure, i128)> {
+        self.0.iter().copied()
+    }
+
+    /// Makes all sums zero.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a value to a figure.
+    pub fn add(&mut self, figure: Figure, value: i128) {
+        match self.0.binary_search_by_key(&figure, |(other, _)| *other) {
+            Ok(place) => {
+                let sum = self.0[place].1.saturating_add(value);
+                if sum == 0 {
+                    self.0.remove(place);
+                } else {
+                    self.0[place].1 = sum;
+                }
+            }
+            Err(place) if value != 0 => self.0.insert(place, (figure, value)),
+            Err(_) => (),
+        }
+    }
+
+    /// Adds other figures.
+    pub fn add_all(&mut self, others: &Self) {
+        if self.is_empty() {
+            self.0.clone_from(&others.0);
+            return;
+        }
+        others.iter().for_each(|(figure, value)| self.add(figure, value));
+    }
+
+    /// Takes figures away that are a part of these.
+    pub fn take_all(&mut self, parts: &Self) {
+        parts.iter().for_each(|(figure, value)| self.add(figure, value.saturating_neg()));
+    }
+}
+
+impl FromIterator<(Figure, i128)> for Figures {
+    fn from_iter<All: IntoIterator<Item = (Figure, i128)>>(all: All) -> Self {
+        let mut figures = Self::new();
+        all.into_iter().for_each(|(figure, value)| figures.add(figure, value));
+        figures
+    }
+}
 
 /// The sub-id of the click that led to what is counted. Never empty.
 pub type SubId = Option<Arc<str>>;
@@ -127,7 +194,7 @@ impl Changes {
 
     fn add(&mut self, account_id: AccountId, place: Place, changed: impl IntoIterator<Item = (Figure, i128)>) {
         let figures = self.of_accounts.entry(account_id).or_default().entry(place).or_default();
-        changed.into_iter().filter(|(_, value)| *value != 0).for_each(|(figure, value)| add(figures, figure, value));
+        changed.into_iter().filter(|(_, value)| *value != 0).for_each(|(figure, value)| figures.add(figure, value));
     }
 
     /// The sums of each account, in no order, without those that come to nothing.
@@ -152,23 +219,4 @@ pub fn rewards_add_the_same(one: &Reward, other: &Reward) -> bool {
         (of, row.unit, row.value, row.state == RewardState::Denied)
     };
     counted(one) == counted(other)
-}
-
-/// Adds a value to a figure.
-pub fn add(figures: &mut Figures, figure: Figure, value: i128) {
-    let sum = figures.entry(figure).or_default();
-    *sum = sum.saturating_add(value);
-    if *sum == 0 {
-        figures.remove(&figure);
-    }
-}
-
-/// Adds figures to others.
-pub fn add_all(figures: &mut Figures, others: &Figures) {
-    others.iter().for_each(|(figure, value)| add(figures, *figure, *value));
-}
-
-/// Takes figures away from others that they are a part of.
-pub fn take_all(figures: &mut Figures, parts: &Figures) {
-    parts.iter().for_each(|(figure, value)| add(figures, *figure, value.saturating_neg()));
 }

@@ -1,83 +1,27 @@
 //! Statistics on the wire. Knows which figures a query divides by what; the store knows how they are kept.
 
-use std::collections::BTreeMap;
+mod sums;
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+pub(in crate::rpc) use sums::Group;
+use sums::{RowKey, Sums, first_day_after};
 
 use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, reward_value};
 use super::call::{Call, page, selector};
 use crate::domain::calendar::Day;
-use crate::domain::id::{AffiliateId, LinkId, ProgramId};
+use crate::domain::id::{AffiliateId, LinkId};
 use crate::domain::money::Money;
-use crate::domain::statistic::{Figure, Figures, SubId, add_all, take_all};
+use crate::domain::statistic::{Figure, Figures};
 use crate::error::Error;
 use crate::pb;
 use crate::store;
 use crate::store::list::ListOrder;
-use crate::store::statistic::{ByKey, Key, StatisticQuery};
+use crate::store::statistic::StatisticQuery;
 
 /// How many days after the first one the last one may be.
 const DAYS_MAX: i32 = 1_100;
-
-/// What figures are divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::rpc) enum Group {
-    Day,
-    Program,
-    Affiliate,
-    Link,
-    SubId,
-}
-
-impl Group {
-    /// Every group.
-    pub(in crate::rpc) const ALL: &'static [Self] =
-        &[Self::Day, Self::Program, Self::Affiliate, Self::Link, Self::SubId];
-}
-
-/// What a row is about. A part is `None` if the figures are not divided by it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct RowKey {
-    day: Option<Day>,
-    program_id: Option<ProgramId>,
-    affiliate_id: Option<AffiliateId>,
-    link_id: Option<LinkId>,
-    sub_id: SubId,
-}
-
-impl RowKey {
-    fn of(key: &Key, groups: &[Group]) -> Self {
-        let has = |group| groups.contains(&group);
-        Self {
-            day: has(Group::Day).then(|| key.day()),
-            program_id: has(Group::Program).then(|| key.program_id()),
-            affiliate_id: key.affiliate_id().filter(|_| has(Group::Affiliate)),
-            link_id: key.link_id().filter(|_| has(Group::Link)),
-            sub_id: key.sub_id().filter(|_| has(Group::SubId)).cloned(),
-        }
-    }
-
-    /// The place of the row among all rows: its day, then a hash of the rest, because a page token has room for 16 bytes.
-    fn place(&self) -> Uuid {
-        let mut hasher = Sha256::new();
-        let ids = [
-            self.program_id.map(ProgramId::uuid),
-            self.affiliate_id.map(AffiliateId::uuid),
-            self.link_id.map(LinkId::uuid),
-        ];
-        ids.iter().for_each(|id| hasher.update(id.unwrap_or_default()));
-        hasher.update(self.sub_id.as_deref().unwrap_or_default());
-        let mut bytes = [0; 16];
-        // No day is before 1970.
-        let (day, rest) = bytes.split_at_mut(4);
-        day.copy_from_slice(&self.day.map_or(0, |day| day.0).to_be_bytes());
-        let hash = hasher.finalize();
-        rest.copy_from_slice(&hash[..rest.len()]);
-        Uuid::from_bytes(bytes)
-    }
-}
 
 pub(super) async fn query(call: Call, message: pb::QueryStatsRequest) -> Result<pb::QueryStatsResponse, Error> {
     let mut fields = Fields::default();
@@ -103,7 +47,8 @@ pub(super) async fn query(call: Call, message: pb::QueryStatsRequest) -> Result<
     };
     let is_divided = groups.iter().any(|group| matches!(group, Group::Affiliate | Group::Link));
     let query = StatisticQuery {
-        first_day,
+        // The days of earlier pages are not read again.
+        first_day: first_day_after(page.walk().after, first_day, &groups),
         last_day,
         affiliate_id: affiliate_of_link,
         program_id,
@@ -112,15 +57,15 @@ pub(super) async fn query(call: Call, message: pb::QueryStatsRequest) -> Result<
         by_affiliate: is_divided || affiliate_of_link.is_some(),
         by_sub_id: groups.contains(&Group::SubId),
     };
+    let mut sums = Sums::new(groups, query.sub_id.is_some());
     let snapshot = call.store().snapshot().await?;
-    let Some(found) = store::statistic::read(&snapshot, call.account_id(), &query).await? else {
+    let Some(found) = store::statistic::read(&snapshot, call.account_id(), query).await? else {
         return Err(too_many());
     };
     drop(snapshot);
-    call.works_on(found.len()).await;
-    let mut rows = sums(found, &groups, query.sub_id.is_some());
-    let after = page.walk().after;
-    rows.retain(|(place, _)| after.is_none_or(|after| *place > after));
+    call.works_on(found.row_count()).await;
+    found.each(|key, figures| sums.add(key, figures)).await?;
+    let rows = sums.into_rows(page.walk());
     let (rows, next_page_token) = page.fill(rows, |(place, _)| *place, |(_, (key, figures))| render(&key, &figures));
     Ok(pb::QueryStatsResponse { rows, next_page_token })
 }
@@ -146,30 +91,6 @@ fn too_many() -> Error {
     fields.into_error()
 }
 
-/// The sums of the groups, in the order of their places. Unless there is only one sub-id, the figures of sub-ids are parts of others.
-fn sums(found: ByKey, groups: &[Group], has_one_sub_id: bool) -> Vec<(Uuid, (RowKey, Figures))> {
-    let mut sums: BTreeMap<RowKey, Figures> = BTreeMap::new();
-    if groups.is_empty() {
-        sums.insert(RowKey::default(), Figures::new());
-    }
-    for (key, figures) in found {
-        let row = RowKey::of(&key, groups);
-        if key.sub_id().is_some() && !has_one_sub_id {
-            let rest = RowKey { sub_id: None, ..row.clone() };
-            take_all(sums.entry(rest).or_default(), &figures);
-        }
-        add_all(sums.entry(row).or_default(), &figures);
-    }
-    let mut rows: Vec<_> = sums
-        .into_iter()
-        // What was taken back may leave nothing of a group.
-        .filter(|(_, figures)| !figures.is_empty() || groups.is_empty())
-        .map(|(key, figures)| (key.place(), (key, figures)))
-        .collect();
-    rows.sort_unstable_by_key(|(place, _)| *place);
-    rows
-}
-
 fn render(key: &RowKey, figures: &Figures) -> pb::StatisticRow {
     let mut row = pb::StatisticRow {
         day: id_or_empty(key.day),
@@ -179,7 +100,7 @@ fn render(key: &RowKey, figures: &Figures) -> pb::StatisticRow {
         sub_id: key.sub_id.as_deref().unwrap_or_default().to_owned(),
         ..pb::StatisticRow::default()
     };
-    let mut values: Vec<(Figure, i64)> = figures.iter().map(|(figure, sum)| (*figure, nearest(*sum))).collect();
+    let mut values: Vec<(Figure, i64)> = figures.iter().map(|(figure, sum)| (figure, nearest(sum))).collect();
     values.sort_by_key(|(figure, _)| match figure {
         Figure::SaleAmount(currency) | Figure::RefundAmount(currency) => (None, currency.code()),
         Figure::Reward(unit, currency) => (Some(*unit), currency.code()),

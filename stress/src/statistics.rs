@@ -1,5 +1,7 @@
 //! `stress statistics`: how fast QueryStats answers with very many sales. Does not know how the server keeps figures.
 
+mod home;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -11,7 +13,6 @@ use headwater::domain::calendar::Day;
 use headwater_client::pb;
 use pb::StatisticGroup as Group;
 use testkit::client::Client;
-use testkit::postgres::Postgres;
 use testkit::process;
 use tonic::Code;
 
@@ -20,6 +21,7 @@ use crate::load::{self, Until};
 use crate::shop::{self, Shop, ShopSize};
 use crate::side_by_side::DatabaseKind;
 use crate::side_by_side::ours::Ours;
+use home::{Filled, Home};
 
 /// The number of sales of one call, and of calls at the same time.
 const SALES_PER_CALL: u64 = 1_000;
@@ -52,6 +54,10 @@ pub(crate) struct Options {
     /// Where the databases are made; the folder for temporary files when not given.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Keeps the databases in this folder. A run that finds them there measures them and records no sales. The same `--sales` and
+    /// `--affiliates` must be given.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// The seed of the sales; drawn when not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -100,27 +106,37 @@ async fn measure(
     parent: &Path,
     seed: u64,
 ) -> anyhow::Result<Vec<(&'static str, f64)>> {
-    let folder = tempfile::Builder::new().prefix("headwater-stress-").tempdir_in(parent)?;
+    let home = Home::open(options.keep.as_deref(), parent, database)?;
+    let filled = home.filled()?;
     let postgres = match database {
-        DatabaseKind::Postgres => Some(Postgres::start_new_in(parent)?),
+        DatabaseKind::Postgres => Some(home.start_postgres(parent)?),
         DatabaseKind::Sqlite => None,
     };
+    let postgres = postgres.as_ref();
     let binary = process::beside_us("headwater", options.server.as_deref())?;
-    let shops = (1, ShopSize { affiliates: options.affiliates, leads: 0 });
-    let ours = Ours::open(postgres.as_ref(), Some(&binary), folder.path(), shops, seed).await?;
-    let shop = ours.target.shops.first().context("there is no account")?;
-    let client = Client::on(ours.target.channels.first().context("there is no connection")?, &shop.key)?;
-    let first_second = first_second()?;
-    let begun = clock::monotonic_now();
-    fill(options, &client, shop, seed, first_second).await?;
-    let seconds = begun.elapsed().as_secs_f64();
-    println!("recorded them in {seconds:.0} s, {:.0} a second", options.sales as f64 / seconds);
-    ours.settle(postgres.as_ref()).await?;
+    let (ours, filled) = match filled {
+        Some(filled) => {
+            let size = (filled.sales, filled.shop.affiliate_ids.len());
+            ensure!(size == (options.sales, options.affiliates), "the kept database has {size:?} sales and affiliates");
+            let shops = vec![filled.shop.clone()];
+            (Ours::reopen(postgres, &binary, &home.folder, shops, seed).await?, filled)
+        }
+        None => {
+            let shops = (1, ShopSize { affiliates: options.affiliates, leads: 0 });
+            let ours = Ours::open(postgres, Some(&binary), &home.folder, shops, seed).await?;
+            let filled = fill(options, &ours, seed).await?;
+            ours.settle(postgres).await?;
+            home.keep(&filled)?;
+            (ours, filled)
+        }
+    };
+    let client = client(&ours, &filled.shop)?;
     let (mut table, mut medians) = (Table::new(&["", "p50 ms", "p99 ms", "rows"]), Vec::new());
     for ask in &ASKS {
         let numbers = Arc::new(AtomicU64::new(0));
+        let ids = filled.shop.affiliate_ids.iter();
         let requests: Arc<Vec<pb::QueryStatsRequest>> =
-            Arc::new(shop.affiliate_ids.iter().map(|id| request(ask, id, first_second)).collect());
+            Arc::new(ids.map(|id| request(ask, id, filled.first_second)).collect());
         let measured = load::run(1, Until::Calls(options.calls), &numbers, &[], |_| {
             let (client, requests) = (client.clone(), Arc::clone(&requests));
             Ok(move |number: u64| ask_once(client.clone(), requests[number as usize % requests.len()].clone()))
@@ -142,8 +158,15 @@ fn first_second() -> anyhow::Result<i64> {
     Ok((today - i64::try_from(DAYS)?) * DAY_SECONDS)
 }
 
-/// Records all sales, those of a day together.
-async fn fill(options: &Options, client: &Client, shop: &Shop, seed: u64, first_second: i64) -> anyhow::Result<()> {
+fn client(ours: &Ours, shop: &Shop) -> anyhow::Result<Client> {
+    Client::on(ours.target.channels.first().context("there is no connection")?, &shop.key)
+}
+
+/// Records all sales of the only account, those of a day together.
+async fn fill(options: &Options, ours: &Ours, seed: u64) -> anyhow::Result<Filled> {
+    let shop = ours.target.shops.first().context("there is no account")?;
+    let (client, first_second) = (client(ours, shop)?, first_second()?);
+    let begun = clock::monotonic_now();
     let sale = |number: u64| {
         let drawn = shop::drawn(seed, number);
         let day = i64::try_from(number * DAYS / options.sales)?;
@@ -165,7 +188,10 @@ async fn fill(options: &Options, client: &Client, shop: &Shop, seed: u64, first_
             pb::BatchRecordEventsRequest { items: numbers.map(sale).collect::<Result<_, _>>()? },
         ))
     });
-    stream::iter(calls).try_for_each_concurrent(CALLS_AT_ONCE, |call| call).await
+    stream::iter(calls).try_for_each_concurrent(CALLS_AT_ONCE, |call| call).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("recorded them in {seconds:.0} s, {:.0} a second", options.sales as f64 / seconds);
+    Ok(Filled { shop: shop.clone(), sales: options.sales, first_second })
 }
 
 async fn record(mut client: Client, request: pb::BatchRecordEventsRequest) -> anyhow::Result<()> {

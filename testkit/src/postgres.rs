@@ -28,8 +28,8 @@ pub enum StopMode {
     Immediate,
 }
 
-/// A private, temporary PostgreSQL cluster with the default durability settings. It is removed when it is dropped or when this
-/// process ends.
+/// A private PostgreSQL cluster with the default durability settings. When it is dropped or when this process ends, it is removed, or
+/// stopped if it is kept.
 pub struct Postgres {
     /// The folder with PostgreSQL's programs.
     pub binaries: PathBuf,
@@ -63,11 +63,29 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
     pub fn start_new_with(parent: &Path, settings: &[&str]) -> anyhow::Result<Self> {
+        Self::start_repeatedly(|binaries| {
+            let folder = tempfile::Builder::new().prefix("headwater-postgres-").tempdir_in(parent)?;
+            // From here on the supervisor removes it.
+            Self::try_start(binaries, folder.keep(), settings, false)
+        })
+    }
+
+    /// Starts the one of this folder, and makes it if the folder is empty. It stays there when it is dropped.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub fn start_kept_in(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let folder = std::fs::canonicalize(folder)?;
+        Self::start_repeatedly(|binaries| Self::try_start(binaries, folder.clone(), &[], true))
+    }
+
+    fn start_repeatedly(start: impl Fn(&Path) -> anyhow::Result<Self>) -> anyhow::Result<Self> {
         let binaries = find_postgres().context("there is no initdb in PATH or /usr/lib/postgresql/*/bin")?;
-        let mut started = Self::try_start(&binaries, parent, settings);
+        let mut started = start(&binaries);
         for _ in 1..START_ATTEMPTS {
             if started.is_err() {
-                started = Self::try_start(&binaries, parent, settings);
+                started = start(&binaries);
             }
         }
         started.with_context(|| format!("the cluster of {} did not start", binaries.display()))
@@ -78,23 +96,21 @@ impl Postgres {
         find_postgres().is_some_and(|folder| folder.join(program).is_file())
     }
 
-    fn try_start(binaries: &Path, parent: &Path, settings: &[&str]) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("headwater-postgres-").tempdir_in(parent)?;
+    fn try_start(binaries: &Path, folder: PathBuf, settings: &[&str], is_kept: bool) -> anyhow::Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let settings: Vec<String> = settings.iter().map(|setting| format!("-c {setting}")).collect();
         let mut supervisor = BlockingCommand::new("sh")
             .args(["-c", SUPERVISOR, "postgres.sh"])
             .arg(binaries)
-            // From here on the supervisor removes it.
-            .arg(folder.path())
+            .arg(&folder)
             .arg(port.to_string())
             .arg(settings.join(" "))
+            .args(is_kept.then_some("keep"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // The supervisor has its own process group, because the terminal's Ctrl-C would otherwise leave the cluster behind.
             .process_group(0)
             .spawn()?;
-        let folder = folder.keep();
         let commands = supervisor.stdin.take();
         let answers = supervisor.stdout.take().context("the supervisor has no standard output")?;
         let mut postgres = Self {
@@ -296,5 +312,19 @@ mod tests {
         let folder = postgres.data_dir();
         drop(postgres);
         assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn a_kept_cluster_has_its_databases_when_it_is_started_again() {
+        if !Postgres::is_installed("psql") {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let postgres = Postgres::start_kept_in(folder.path()).unwrap();
+        postgres.create_database("shop").await.unwrap();
+        postgres.query("shop", "CREATE TABLE sale (id int); INSERT INTO sale VALUES (7)").await.unwrap();
+        drop(postgres);
+        let postgres = Postgres::start_kept_in(folder.path()).unwrap();
+        assert_eq!(postgres.query("shop", "SELECT id FROM sale").await.unwrap(), "7");
     }
 }

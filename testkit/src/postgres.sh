@@ -1,13 +1,13 @@
-# Runs one temporary PostgreSQL cluster and follows commands on standard input until it closes. Then stops and removes the
-# cluster.
+# Runs one PostgreSQL cluster and follows commands on standard input until it closes. Then stops the cluster, and removes it unless it is
+# kept. A cluster that was kept is started again.
 #
-# usage: sh -c "$(cat postgres.sh)" postgres.sh BIN_DIRECTORY WORK_DIRECTORY PORT SETTINGS
+# usage: sh -c "$(cat postgres.sh)" postgres.sh BIN_DIRECTORY WORK_DIRECTORY PORT SETTINGS [keep]
 #
 # Lines on standard input: "start", "stop fast", "stop immediate". Each is answered by "ready" or "stopped"; any other output is
-# an error message. When the process that holds the other end of standard input ends, the cluster is removed.
+# an error message. When the process that holds the other end of standard input ends, the cluster is stopped or removed.
 exec 2>&1
 set -eu
-bin=$1 directory=$2 port=$3 settings=$4
+bin=$1 directory=$2 port=$3 settings=$4 keep=${5:-}
 as=
 running=
 
@@ -16,11 +16,13 @@ cd "$directory"
 
 clean_up() {
     trap - EXIT
+    mode=immediate
+    if [ -n "$keep" ]; then mode=fast; fi
     if [ -n "$running" ]; then
-        $as "$bin/pg_ctl" stop --pgdata="$directory/data" --mode=immediate >/dev/null 2>&1 || true
+        $as "$bin/pg_ctl" stop --pgdata="$directory/data" --mode=$mode >/dev/null 2>&1 || true
     fi
     cd /
-    rm -rf "$directory"
+    if [ -z "$keep" ]; then rm -rf "$directory"; fi
 }
 trap clean_up EXIT
 trap 'exit 1' HUP INT PIPE TERM
@@ -46,9 +48,11 @@ start() {
     echo ready
 }
 
-# --no-sync applies only to the creation of the cluster.
-$as "$bin/initdb" --auth=trust --username=headwater --encoding=UTF8 --locale=C --no-sync \
-    --pgdata="$directory/data" >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log"; exit 1; }
+if [ ! -e "$directory/data" ]; then
+    # --no-sync applies only to the creation of the cluster.
+    $as "$bin/initdb" --auth=trust --username=headwater --encoding=UTF8 --locale=C --no-sync \
+        --pgdata="$directory/data" >"$directory/initdb.log" 2>&1 || { cat "$directory/initdb.log"; exit 1; }
+fi
 start
 while read -r command mode; do
     case $command in

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::domain::calendar::Calendar;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LinkId, RewardId};
-use crate::domain::statistic::{Changes, Figure, Figures, add_all};
+use crate::domain::statistic::{Changes, Figure, Figures};
 use crate::store::statistic::{ByKey, Key};
 use crate::store::{self, ReadTurn, Snapshot, Store, StoreError};
 
@@ -138,7 +138,7 @@ fn count(calendar: &mut Calendar, counted: &mut ByKey, changes: Changes) {
     for ((quarter, origin, sub_id), figures) in changes.sums().flat_map(|(_, sums)| sums) {
         let day = calendar.day(quarter);
         for key in Key::all_of(day, origin, sub_id) {
-            add_all(counted.entry(key).or_default(), &figures);
+            counted.entry(key).or_default().add_all(&figures);
         }
     }
 }
@@ -173,7 +173,7 @@ fn describe(figures: &Figures) -> String {
     if figures.is_empty() {
         return "none".to_owned();
     }
-    let name = |figure: &Figure| match figure {
+    let name = |figure: Figure| match figure {
         Figure::Clicks => "clicks".to_owned(),
         Figure::Leads => "leads".to_owned(),
         Figure::Sales => "sales".to_owned(),

@@ -123,7 +123,37 @@ pub(super) fn query_of_last<E: EntityTrait>(
     Ok(query)
 }
 
-/// A PostgreSQL query for what another query finds for each key. `rows` selects from `other` and must be ordered. PostgreSQL then
+/// A query for the rows that the keys of each range belong to, but at most so many. A key belongs to the last row that is not after it. A
+/// range is a value of the first column, and the first and the last key, which are bytes of the second column. A row is found once for each
+/// of its ranges.
+pub(super) fn query_of_covering<E: EntityTrait>(
+    backend: DbBackend,
+    columns: [E::Column; 2],
+    ranges: Vec<ValueTuple>,
+    limit: u64,
+) -> Result<SelectStatement, StoreError> {
+    let least = || Expr::val(Vec::<u8>::new());
+    let from = Func::coalesce([last_value::<E>(columns, wanted(1), least(), wanted(2)), least()]);
+    if backend == DbBackend::Postgres {
+        let [first, second] = columns.map(|column| (Alias::new(OTHER), column));
+        let rows = Query::select()
+            .from_as(E::default(), OTHER)
+            .and_where(Expr::col(first).eq(wanted(1)))
+            .and_where(Expr::col(second.clone()).gte(from))
+            .and_where(Expr::col(second).lte(wanted(3)))
+            .limit(limit)
+            .take();
+        return Ok(query_for_each::<E>(rows, ranges)?.limit(limit).take());
+    }
+    let table = Alias::new(E::default().table_name());
+    let [first, second] = columns.map(|column| Expr::col((table.clone(), column)));
+    let is_covering = first.eq(wanted(1)).and(second.clone().gte(from)).and(second.lte(wanted(3)));
+    let mut query = E::find().into_query();
+    query.join_subquery(JoinType::InnerJoin, list_of_keys(backend, ranges)?, WANTED, is_covering).limit(limit);
+    Ok(query)
+}
+
+/// A PostgreSQL query for what another query finds for each key. `rows` selects from `other` and must be ordered or limited. PostgreSQL then
 /// never starts with the table, as it may do with a join, when it plans while the table is still small.
 pub(in crate::store) fn query_for_each<E: EntityTrait>(
     mut rows: SelectStatement,

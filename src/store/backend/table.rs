@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::super::StoreError;
-use super::keys::{query_by_keys, query_of_last};
+use super::keys::{query_by_keys, query_of_covering, query_of_last};
 use super::kind::Kind;
 
 /// A table that generic statements can read and write.
@@ -97,6 +97,19 @@ pub(in crate::store) trait Reads: Sync {
         ranges: Vec<ValueTuple>,
     ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
         let query = query_of_last::<E>(self.backend(), columns, ranges);
+        async move { self.models::<E>(&query?).await }
+    }
+
+    /// The rows that the keys of each range belong to, but at most so many. A key belongs to the last row that is not after it. A range is
+    /// a value of the first column, and the first and the last key, which are bytes of the second column. A row is found once for each of
+    /// its ranges. There are at most as many ranges as one statement takes.
+    fn covering_models<E: Table>(
+        &self,
+        columns: [E::Column; 2],
+        ranges: Vec<ValueTuple>,
+        limit: u64,
+    ) -> impl Future<Output = Result<Vec<E::Model>, StoreError>> + Send {
+        let query = query_of_covering::<E>(self.backend(), columns, ranges, limit);
         async move { self.models::<E>(&query?).await }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::bytes::{from_figures, to_figures};
 use super::inconsistent;
 use crate::domain::id::AccountId;
-use crate::domain::statistic::{Figures, add_all};
+use crate::domain::statistic::Figures;
 use crate::store::StoreError;
 use crate::store::entity::statistic_block as table;
 
@@ -38,7 +38,7 @@ impl Block {
     pub(super) fn add(mut self, new: BTreeMap<Vec<u8>, Figures>) -> Vec<Self> {
         let is_appended = self.figures.last_key_value().map(|(key, _)| key) < new.first_key_value().map(|(key, _)| key);
         for (key, figures) in new {
-            add_all(self.figures.entry(key).or_default(), &figures);
+            self.figures.entry(key).or_default().add_all(&figures);
         }
         self.figures.retain(|_, figures| !figures.is_empty());
         let count = self.figures.len();
@@ -65,7 +65,7 @@ mod tests {
 
     fn lot() -> impl Strategy<Value = BTreeMap<Vec<u8>, Figures>> {
         let key = (0..3_u8, any::<u8>()).prop_map(|(one, other)| vec![one, other]);
-        let figures = (-2..3_i128).prop_map(|value| Figures::from([(Figure::Clicks, value)]));
+        let figures = (-2..3_i128).prop_map(|value| Figures::from_iter([(Figure::Clicks, value)]));
         proptest::collection::btree_map(key, figures, 1..150)
     }
 
@@ -76,7 +76,7 @@ mod tests {
             let mut blocks = vec![Block::default()];
             let mut all: BTreeMap<Vec<u8>, Figures> = BTreeMap::new();
             for lot in lots {
-                lot.iter().for_each(|(key, figures)| add_all(all.entry(key.clone()).or_default(), figures));
+                lot.iter().for_each(|(key, figures)| all.entry(key.clone()).or_default().add_all(figures));
                 let mut next = Vec::new();
                 for (number, block) in blocks.iter().enumerate() {
                     let end = blocks.get(number + 1).map(|next| next.from.clone());

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::block::Block;
 use super::bytes::from_key;
-use super::{Tail, calendar, inconsistent};
+use super::{Key, Tail, calendar, inconsistent};
 use crate::domain::id::AccountId;
-use crate::domain::statistic::{Figures, add_all};
+use crate::domain::statistic::Figures;
 use crate::store::account_head::try_lock_all;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::table::Reads;
@@ -45,7 +45,7 @@ pub async fn fold(transaction: &WriteTransaction) -> Result<bool, StoreError> {
     let mut tails: BTreeMap<AccountId, Tail> = BTreeMap::new();
     for row in &rows {
         let account_id = account_of(row);
-        tails.entry(account_id).or_default().add(&row.figures).map_err(|_| inconsistent(account_id))?;
+        tails.entry(account_id).or_default().add(&row.figures, |_| true).map_err(|_| inconsistent(account_id))?;
     }
     let changed = entered(connection, tails).await?;
 
@@ -67,7 +67,7 @@ pub(in crate::store) async fn folded(
 ) -> Result<Vec<block_table::Model>, StoreError> {
     let mut tail = Tail::default();
     for figures in rows.into_iter().filter(|figures| !figures.is_empty()) {
-        tail.add(figures).map_err(|_| inconsistent(account_id))?;
+        tail.add(figures, |_| true).map_err(|_| inconsistent(account_id))?;
     }
     entered(connection, BTreeMap::from([(account_id, tail)])).await
 }
@@ -77,10 +77,11 @@ async fn entered(
     connection: &impl Reads,
     tails: BTreeMap<AccountId, Tail>,
 ) -> Result<Vec<block_table::Model>, StoreError> {
-    let mut figures = BTreeMap::new();
+    let mut figures: BTreeMap<BlockKey, Figures> = BTreeMap::new();
     for (account_id, tail) in tails.into_iter().filter(|(_, tail)| !tail.0.is_empty()) {
-        let by_key = tail.by_key(calendar(connection, account_id).await?).map_err(|_| inconsistent(account_id))?;
-        figures.extend(by_key.into_iter().map(|(key, figures)| ((account_id, from_key(&key)), figures)));
+        let mut calendar = calendar(connection, account_id).await?;
+        let add = |key: Key<&str>, new: &Figures| figures.entry((account_id, from_key(&key))).or_default().add_all(new);
+        tail.each(&mut calendar, add).map_err(|_| inconsistent(account_id))?;
     }
     added(connection, figures).await
 }
@@ -117,7 +118,7 @@ async fn added(
         // The first block of an account has the empty key.
         blocks.entry((account_id, Vec::new())).or_default();
         let Some((from, _)) = blocks.range(..=(account_id, key.clone())).next_back() else { continue };
-        add_all(by_block.entry(from.clone()).or_default().entry(key).or_default(), &figures);
+        by_block.entry(from.clone()).or_default().entry(key).or_default().add_all(&figures);
     }
     let changed = by_block.into_iter().filter_map(|(from, figures)| Some((from.0, blocks.remove(&from)?.add(figures))));
     Ok(changed.flat_map(|(account_id, blocks)| blocks.into_iter().map(move |block| block.to_row(account_id))).collect())

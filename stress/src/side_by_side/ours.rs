@@ -55,6 +55,38 @@ impl Ours {
             Some(postgres) => Some(postgres.create_database(name).await?),
             None => None,
         };
+        let ours = Self::start(name, (postgres, database), binary, folder, seed).await?;
+        let channel = ours.target.channels.first().context("there is no connection")?;
+        let shops = Shop::open_many(channel, &ours.operator_key, "shop", accounts, size).await?;
+        Ok(ours.with_shops(shops, seed))
+    }
+
+    /// Starts the server on the database that an earlier run has left in this folder, with the merchants of that time.
+    pub(crate) async fn reopen(
+        postgres: Option<&Postgres>,
+        binary: &Path,
+        folder: &Path,
+        shops: Vec<Shop>,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        let database = postgres.map(|postgres| postgres.url(OUR_DATABASE));
+        let ours = Self::start(OUR_DATABASE, (postgres, database), Some(binary), folder, seed).await?;
+        Ok(ours.with_shops(shops, seed))
+    }
+
+    fn with_shops(self, mut shops: Vec<Shop>, seed: u64) -> Self {
+        shops.iter_mut().for_each(|shop| shop.seed = seed);
+        Self { target: self.target.with_shops(shops), ..self }
+    }
+
+    /// Starts the server without merchants.
+    async fn start(
+        name: &str,
+        (postgres, database): (Option<&Postgres>, Option<String>),
+        binary: Option<&Path>,
+        folder: &Path,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
         let place = Place { binary: binary.map(Path::to_owned), data_dir: folder.join(name), database };
         let host = Host::start(&place).await?;
         let mut processes = vec![host.pid()?];
@@ -63,13 +95,10 @@ impl Ours {
         }
         let channels = client::connect_many(&host.url(), CONNECTIONS).await?;
         let operator_key = host.operator_key()?;
-        let channel = channels.first().context("there is no connection")?;
-        let mut shops = Shop::open_many(channel, &operator_key, "shop", accounts, size).await?;
-        shops.iter_mut().for_each(|shop| shop.seed = seed);
         let target = Target {
             url: host.url(),
             channels,
-            shops: Arc::new(shops),
+            shops: Arc::new(Vec::new()),
             run: format!("sale-{seed}"),
             numbers: Arc::new(AtomicU64::new(0)),
             acknowledged: Arc::new(AtomicU64::new(0)),

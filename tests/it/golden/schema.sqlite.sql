@@ -408,7 +408,7 @@ CREATE TABLE "statistic_block" (
   "account_id" uuid_text NOT NULL,
   "key" blob NOT NULL,
   "figures" blob NOT NULL, PRIMARY KEY ("account_id",
-  "key") ) WITHOUT ROWID
+  "key") )
 CREATE TABLE "statistic_tail" (
   "id" uuid_text NOT NULL,
   "account_id" uuid_text NOT NULL,
