@@ -19,7 +19,7 @@ pub(super) fn lists() -> Vec<MethodDescriptor> {
 }
 
 /// The rows in a list's answer.
-fn rows(list: &MethodDescriptor, answer: &Json) -> Vec<Json> {
+pub(super) fn rows(list: &MethodDescriptor, answer: &Json) -> Vec<Json> {
     let field = list.output().fields().find(prost_reflect::FieldDescriptor::is_list).unwrap();
     answer[field.name()].as_array().cloned().unwrap_or_default()
 }
