@@ -146,18 +146,20 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let states = fields.values("states", &message.states);
     let item = selector::optional_item(&mut fields, "item", message.item.as_ref());
     let offer_id = fields.optional_id("offer_id", &message.offer_id);
+    let metadata = fields.wanted_metadata("metadata", &message.metadata);
     fields.finish()?;
     let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
+    let page = call.page_with(&metadata, &filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let item_id = match &item {
         Some(item) => Some(call.item(item).await?.id),
         None => None,
     };
-    let query = CouponQuery { affiliate_id, code, item_id, offer_id, states };
-    let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    call.works_on(coupons.len()).await;
-    let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
+    let query = CouponQuery { affiliate_id, code, item_id, offer_id, states, metadata };
+    let found = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(found.rows.len()).await;
+    let (coupons, next_page_token) =
+        page.fill_until(found.rows, found.ended_at, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
     Ok(pb::ListCouponsResponse { coupons, next_page_token })
 }
 

@@ -10,6 +10,14 @@ use super::StoreError;
 use super::set::stored::{Stored, key_columns};
 use crate::domain::id::{AccountId, TypedId};
 
+/// About how many rows a page reads at most, if its filter has no index and leaves most rows out.
+#[cfg(not(feature = "failpoints"))]
+pub(super) const SCAN_MAX: u64 = 10_000;
+
+/// Small, so that tests get pages that end before they are full.
+#[cfg(feature = "failpoints")]
+pub(super) const SCAN_MAX: u64 = 8;
+
 /// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ListOrder {

@@ -21,6 +21,7 @@ mod item;
 mod keys;
 mod leads;
 mod link;
+mod metadata;
 mod mrr;
 mod offer;
 mod program;

@@ -25,7 +25,11 @@ const FREE: &[(&str, &str, &str)] = &[
 fn combinations() -> Vec<(&'static str, Json, &'static str)> {
     let backwards = json!({"start_time": {"seconds": 1_700_000_000}, "end_time": {"seconds": 1_600_000_000}});
     let empty = json!({"start_time": {"seconds": 1_700_000_000}, "end_time": {"seconds": 1_700_000_000}});
+    let blank = json!({"metadata": {"tier": " "}});
     vec![
+        ("AffiliateService/ListAffiliates", blank.clone(), "metadata[tier]"),
+        ("AffiliateService/ListCoupons", blank.clone(), "metadata[tier]"),
+        ("TrackingService/ListLeads", blank, "metadata[tier]"),
         ("TrackingService/ListClicks", json!({"occur_interval": backwards}), "occur_interval.end_time"),
         ("TrackingService/ListClicks", json!({"occur_interval": empty}), "occur_interval.end_time"),
         ("TrackingService/ListConversions", json!({"occur_interval": backwards}), "occur_interval.end_time"),

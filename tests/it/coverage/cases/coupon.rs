@@ -50,6 +50,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "code": long(),
                 "states": [0, 99],
                 "offer_id": "ofr_1",
+                "metadata": {"": "a4"},
             }))
             .wrong_affiliates(&json!({}))
             .wrong_items(&json!({})),

@@ -120,6 +120,7 @@ impl Shop {
             "coupon_code": "ANN",
             "group_id": "${group_id}",
             "email_verified": true,
+            "metadata": {"tier": "gold"},
         });
         let kept = [
             ("affiliate_id", "/affiliate/id"),
@@ -155,7 +156,12 @@ impl Shop {
             self.make("AffiliateService/CreateLink", request, &[(name, "/link/id")]).await;
         }
         self.make("AffiliateService/RevokeLink", json!({"link_id": "${old_link_id}"}), &[]).await;
-        let request = json!({"affiliate": {"id": "${bea_id}"}, "code": "PLAN-A", "item": {"id": "${item_id}"}});
+        let request = json!({
+            "affiliate": {"id": "${bea_id}"},
+            "code": "PLAN-A",
+            "item": {"id": "${item_id}"},
+            "metadata": {"print": "a4"},
+        });
         self.make("AffiliateService/AssignCoupon", request, &[]).await;
         let request = json!({"affiliate": {"id": "${affiliate_id}"}, "code": "OLD"});
         self.make("AffiliateService/AssignCoupon", request, &[("old_coupon_id", "/coupon/id")]).await;
@@ -231,6 +237,8 @@ impl Shop {
             "state": "REWARD_STATE_PENDING",
         });
         self.make("RewardService/CreateReward", request, &[]).await;
+        let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
+        self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
         self.make("TrackingService/RecordCancellation", request, &[]).await;
     }

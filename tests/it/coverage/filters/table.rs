@@ -94,6 +94,7 @@ fn affiliates() -> Vec<Filter> {
         filter(list, with_sales(false), Ids(&["dan_id", "fay_id"])),
         filter(list, json!({"upline": ann()}), At("/upline_affiliate_id", json!("${affiliate_id}"))),
         filter(list, of_group, At("/group_id", json!("${group_id}"))),
+        filter(list, json!({"metadata": {"tier": "gold"}}), At("/metadata", json!({"tier": "gold"}))),
         filter("AffiliateService/SearchAffiliates", json!({"query": "ANN@"}), Ids(&["affiliate_id"])),
         state("AffiliateService/ListAffiliateGroups", "AFFILIATE_GROUP_STATE_ARCHIVED"),
         state("AffiliateService/ListItems", "ITEM_STATE_ARCHIVED"),
@@ -119,6 +120,7 @@ fn codes() -> Vec<Filter> {
         filter(coupons, json!({"code": "bea"}), At("/code", json!("BEA"))),
         state(coupons, "COUPON_STATE_REMOVED"),
         filter(coupons, json!({"item": {"id": "${item_id}"}}), At("/item_id", json!("${item_id}"))),
+        filter(coupons, json!({"metadata": {"print": "a4"}}), At("/metadata", json!({"print": "a4"}))),
         filter(coupons, json!({"offer_id": "${offer_id}"}), At("/offer_id", json!("${offer_id}"))),
         filter(
             "AffiliateService/ListOffers",
@@ -145,6 +147,7 @@ fn tracking() -> Vec<Filter> {
         filter(clicks, json!({"sub_id": "mail"}), At("/sub_id", json!("mail"))),
         state(leads, "LEAD_STATE_CANCELLED"),
         filter(leads, json!({"affiliate": ann()}), At("/credits/0/affiliate_id", json!("${affiliate_id}"))),
+        filter(leads, json!({"metadata": {"seen_at": "fair"}}), At("/metadata", json!({"seen_at": "fair"}))),
         filter(list, json!({"kinds": ["CONVERSION_KIND_LEAD"]}), At("/kind", json!("CONVERSION_KIND_LEAD"))),
         filter(
             list,
