@@ -183,6 +183,14 @@ pub async fn list(
     metadata::read(store.read(), filtered(account_id, wanted), columns, &wanted.metadata, walk).await
 }
 
+/// How many coupons a list has in all, if its filter names no texts of the merchant's own.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, wanted: &CouponQuery) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, wanted), table::Column::Id, store.read()).await
+}
+
 /// The coupons that a filter takes, if it names no texts.
 fn filtered(account_id: AccountId, wanted: &CouponQuery) -> Select<table::Entity> {
     let query = table::Entity::find()

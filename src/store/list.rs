@@ -104,6 +104,16 @@ fn nothing<S: Stored>() -> Select<S::Table> {
     S::Table::find().filter(Expr::value(false))
 }
 
+/// How many rows a query has. `key` is a column without nulls.
+pub(super) async fn count<E: EntityTrait>(
+    query: Select<E>,
+    key: impl ColumnTrait,
+    connection: &impl ConnectionTrait,
+) -> Result<i64, StoreError> {
+    let count: Option<i64> = query.select_only().expr(key.count()).into_tuple().one(connection).await?;
+    Ok(count.unwrap_or_default())
+}
+
 /// Reads a page.
 pub(super) async fn read<S: Stored>(
     query: Select<S::Table>,

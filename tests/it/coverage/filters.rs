@@ -19,8 +19,17 @@ use shop::Shop;
 use table::{Filter, Leaves, base, filters};
 
 /// Fields that do not say which rows are wanted, but how many, in which order, and how much of each.
-const SHAPES: &[&str] =
-    &["page_size", "page_token", "order", "view", "start", "max_wait", "heartbeat_delay", "max_batch_size"];
+const SHAPES: &[&str] = &[
+    "page_size",
+    "page_token",
+    "order",
+    "view",
+    "with_total_count",
+    "start",
+    "max_wait",
+    "heartbeat_delay",
+    "max_batch_size",
+];
 
 /// The reads whose answers have no rows of their own. They are compared with other answers.
 const FIGURES: &[&str] = &["AffiliateService/CountAffiliates", "RewardService/QueryStats"];
@@ -150,6 +159,33 @@ db_test!(each_filter_of_counts_counts_the_rows_of_the_list, |database: TestDatab
     }
     assert_eq!(tried, filters_of(&count));
 });
+
+db_test!(each_total_count_counts_the_rows_of_all_pages, |database: TestDatabase| async move {
+    let shop = Shop::open(&database).await;
+    let counted = reads().into_iter().filter(|read| read.input().get_field_by_name("with_total_count").is_some());
+    let counted: Vec<String> = counted.map(|read| short_name(&read)).collect();
+    assert_eq!(counted.len(), 7, "{counted:?}");
+    for name in &counted {
+        let own = filters().into_iter().filter(|filter| filter.method == name && filter.fields["metadata"].is_null());
+        for fields in std::iter::once(json!({})).chain(own.map(|filter| filter.fields)) {
+            let rows = found(&shop, name, &fields).await.len();
+            let with_count = patched(&fields, &json!({"with_total_count": true, "page_size": 1}));
+            let first = shop.ask(name, &with_count).await;
+            assert_eq!(first["total_count"], json!(rows), "{name} {fields}");
+            // Later pages need not count again, and count the same if they do.
+            let Some(token) = first["next_page_token"].as_str() else { continue };
+            let next = shop.ask(name, &patched(&with_count, &json!({"page_token": token}))).await;
+            assert_eq!(next["total_count"], json!(rows), "{name} {fields}");
+            let plain = shop.ask(name, &patched(&fields, &json!({"page_size": 1, "page_token": token}))).await;
+            assert!(plain["total_count"].is_null(), "{name} {fields}");
+            assert_eq!(rows_of(name, &plain), rows_of(name, &next), "{name} {fields}");
+        }
+    }
+});
+
+fn rows_of(name: &str, answer: &Json) -> Vec<Json> {
+    rows(&method(name), answer)
+}
 
 /// A filter of figures, and the group whose row has the same figures. The shop has figures of two days.
 fn figures() -> Vec<(Json, &'static str, &'static str, &'static str)> {

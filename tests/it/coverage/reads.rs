@@ -19,6 +19,13 @@ const FREE: &[(&str, &str, &str)] = &[
     ("AffiliateService/ListAffiliates", "has_sales", "yes, no and not set each mean something"),
     ("AffiliateService/CountAffiliates", "email_verified", "yes, no and not set each mean something"),
     ("RewardService/ListBalances", "owed_only", "yes and no each mean something"),
+    ("AccountService/ListApiKeys", "with_total_count", "yes and no each mean something"),
+    ("AffiliateService/ListAffiliateGroups", "with_total_count", "yes and no each mean something"),
+    ("AffiliateService/ListCoupons", "with_total_count", "wrong beside metadata alone, see `combinations`"),
+    ("AffiliateService/ListItems", "with_total_count", "yes and no each mean something"),
+    ("AffiliateService/ListLinks", "with_total_count", "yes and no each mean something"),
+    ("AffiliateService/ListOffers", "with_total_count", "yes and no each mean something"),
+    ("AffiliateService/ListPrograms", "with_total_count", "yes and no each mean something"),
 ];
 
 /// Fields that are right alone and wrong together, and the field that the answer names.
@@ -30,6 +37,11 @@ fn combinations() -> Vec<(&'static str, Json, &'static str)> {
         ("AffiliateService/ListAffiliates", blank.clone(), "metadata[tier]"),
         ("AffiliateService/ListCoupons", blank.clone(), "metadata[tier]"),
         ("TrackingService/ListLeads", blank, "metadata[tier]"),
+        (
+            "AffiliateService/ListCoupons",
+            json!({"metadata": {"tier": "gold"}, "with_total_count": true}),
+            "with_total_count",
+        ),
         ("TrackingService/ListClicks", json!({"occur_interval": backwards}), "occur_interval.end_time"),
         ("TrackingService/ListClicks", json!({"occur_interval": empty}), "occur_interval.end_time"),
         ("TrackingService/ListConversions", json!({"occur_interval": backwards}), "occur_interval.end_time"),

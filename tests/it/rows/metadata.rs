@@ -119,7 +119,8 @@ db_test!(g13_leads_of_an_affiliate_are_found_by_texts_of_ones_own, |database: Te
     let affiliate = shop.affiliate();
     let client = &mut shop.client;
     for number in 0..30 {
-        let referrer = pb::Referrer { selector: Some(pb::referrer::Selector::RefId("ann".to_owned())), ..Default::default() };
+        let referrer =
+            pb::Referrer { selector: Some(pb::referrer::Selector::RefId("ann".to_owned())), ..Default::default() };
         let request = pb::CreateLeadRequest {
             external_id: format!("customer-{number:02}"),
             metadata: texts(&[("plan", if number % 3 == 0 { "large" } else { "small" })]),
