@@ -208,16 +208,17 @@ pub(super) async fn search(
     if is_too_short {
         fields.wrong("query", format!("is too short; send at least {} characters", store::search::LENGTH_MIN));
     }
+    let group_id = fields.optional_id("group_id", &message.group_id);
     fields.finish()?;
     let filter = pb::SearchAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let (affiliates, next_page_token) = if text.is_empty() {
-        let query = AffiliateQuery::default();
+        let query = AffiliateQuery { group_id, ..AffiliateQuery::default() };
         let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?.rows;
         call.works_on(affiliates.len()).await;
         page.fill(affiliates, |row| row.id.uuid(), |row| render(&row))
     } else {
-        let matches = store::search::affiliates(call.store(), call.account_id(), &text, page.walk()).await?;
+        let matches = store::search::affiliates(call.store(), call.account_id(), &text, group_id, page.walk()).await?;
         call.works_on(matches.len()).await;
         page.fill(matches, |found| found.place, |found| render(&found.affiliate))
     };

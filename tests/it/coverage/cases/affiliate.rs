@@ -153,8 +153,9 @@ pub(super) fn cases() -> Vec<Case> {
             .free(&["email_verified", "has_sales"]),
         case("AffiliateService/SearchAffiliates", json!({}))
             .list()
-            .wrong(json!({"page_size": -1, "order": 99, "query": "a"}))
-            .wrong(json!({"page_size": -1, "order": 99, "query": long()})),
+            .wrong(json!({"page_size": -1, "order": 99, "query": "a", "group_id": "grp_1"}))
+            .wrong(json!({"page_size": -1, "order": 99, "query": long()}))
+            .reference(json!({"group_id": "${group_id}"})),
         case("AffiliateService/CountAffiliates", json!({}))
             .reference(json!({"program_id": "${program_id}"}))
             .affiliate_reference_in("upline")
