@@ -323,5 +323,5 @@ pub async fn list(
     let places_max = if metadata.is_empty() { u64::MAX } else { SCAN_MAX };
     let (rows, end) = rows_of_list_up_to(connection, list, &rows, walk, places_max).await?;
     let leads = rows.into_iter().map(Lead::from_row).collect::<Result<_, _>>()?;
-    Ok(Scanned::of(leads, walk.limit, end, metadata))
+    Ok(metadata::scanned(leads, walk.limit, end, &wanted.metadata))
 }

@@ -28,14 +28,17 @@ pub struct Scanned<Row> {
     pub ended_at: Option<Uuid>,
 }
 
-impl<Row: HasMetadata> Scanned<Row> {
-    /// Leaves out the rows that look like having the texts and do not. `end` is the place at which reading ended.
-    pub(super) fn of(mut rows: Vec<Row>, limit: u64, end: Option<Uuid>, wanted: &Metadata) -> Self {
-        let is_full = rows.len() as u64 >= limit;
-        let ended_at = if is_full { rows.last().map(Listed::place) } else { end };
-        rows.retain(|row| wanted.iter().all(|(key, text)| row.metadata().get(key) == Some(text)));
-        Self { rows, ended_at }
-    }
+/// Leaves out the rows that look like having the texts and do not. `end` is the place at which reading ended.
+pub(super) fn scanned<Row: HasMetadata>(
+    mut rows: Vec<Row>,
+    limit: u64,
+    end: Option<Uuid>,
+    wanted: &Metadata,
+) -> Scanned<Row> {
+    let is_full = rows.len() as u64 >= limit;
+    let ended_at = if is_full { rows.last().map(Listed::place) } else { end };
+    rows.retain(|row| wanted.iter().all(|(key, text)| row.metadata().get(key) == Some(text)));
+    Scanned { rows, ended_at }
 }
 
 /// Limits a query to rows whose details look like having these texts. Another detail may look the same.
@@ -70,5 +73,5 @@ pub(super) async fn read<S: HasMetadata>(
         (Some(end), ListOrder::NewestFirst) => page.filter(place.gte(end)),
     };
     let rows = list::read(may_have(connection, page, details, wanted), connection).await?;
-    Ok(Scanned::of(rows, walk.limit, end, wanted))
+    Ok(scanned(rows, walk.limit, end, wanted))
 }

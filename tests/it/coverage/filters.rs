@@ -42,8 +42,8 @@ fn filters_of(read: &MethodDescriptor) -> BTreeSet<String> {
         }
         _ => vec![field.name().to_owned()],
     };
-    let fields = read.input().fields().filter(|field| !SHAPES.contains(&field.name()));
-    fields.flat_map(paths).collect()
+    let input = read.input();
+    input.fields().filter(|field| !SHAPES.contains(&field.name())).flat_map(paths).collect()
 }
 
 /// The path of the one filter that a request sets.

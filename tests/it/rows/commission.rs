@@ -68,8 +68,8 @@ db_test!(g14_the_commissions_of_an_affiliate_say_how_they_were_computed, |databa
     client.tracking.record_sale(request).await.unwrap();
     let bea = pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(bea)) };
     for (affiliate, value, rate, rule) in [
-        (affiliate, 200, pb::reward_calculation::Rate::PercentPpm(200_000), pb::RewardRule::Terms),
-        (bea, 150, pb::reward_calculation::Rate::Flat(usd(150)), pb::RewardRule::EnrollmentOverride),
+        (affiliate, 200, pb::reward_calculation::Rate::PercentPpm(200_000), pb::RewardRule::Program),
+        (bea, 150, pb::reward_calculation::Rate::Flat(usd(150)), pb::RewardRule::Enrollment),
     ] {
         let request = pb::ListRewardsRequest {
             affiliate: Some(affiliate),
