@@ -214,14 +214,20 @@ pub(super) async fn list_keys(call: Call, message: pb::ListApiKeysRequest) -> Re
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
     fields.finish()?;
-    let filter = pb::ListApiKeysRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let filter =
+        pb::ListApiKeysRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let keys = store::account::list_keys(call.store(), call.account_id(), page.walk()).await?;
     let ids: Vec<ApiKeyId> = keys.iter().map(|key| key.id).collect();
     let uses = store::account::last_uses(call.store(), call.account_id(), &ids).await?;
     let (api_keys, next_page_token) =
         page.fill(keys, |key| key.id.uuid(), |key| used_api_key(&key, uses.get(&key.id).copied()));
-    Ok(pb::ListApiKeysResponse { api_keys, next_page_token })
+    let total_count = if message.with_total_count {
+        Some(store::account::count_keys(call.store(), call.account_id()).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListApiKeysResponse { api_keys, next_page_token, total_count })
 }
 
 pub(super) async fn get_key(call: Call, message: pb::GetApiKeyRequest) -> Result<pb::GetApiKeyResponse, Error> {

@@ -160,7 +160,7 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
     let query =
         CouponQuery { affiliate_id: Some(affiliate.id), states: vec![CouponState::Active], ..CouponQuery::default() };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, Walk::first(COUPONS_MAX)).await?;
-    let coupons = page::up_to_bytes(COUPON_BYTES_MAX, coupons.iter().map(coupon::render));
+    let coupons = page::up_to_bytes(COUPON_BYTES_MAX, coupons.rows.iter().map(coupon::render));
     let balances = ledger::balances(&call, affiliate.id).await?;
     Ok(pb::GetAffiliateResponse { affiliate: Some(render(&affiliate)), enrollments, coupons, balances })
 }
@@ -175,15 +175,17 @@ pub(super) async fn list(call: Call, message: pb::ListAffiliatesRequest) -> Resu
         has_sales: message.has_sales,
         group_id: fields.optional_id("group_id", &message.group_id),
         upline_id: None,
+        metadata: fields.wanted_metadata("metadata", &message.metadata),
     };
     let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());
     fields.finish()?;
     let filter = pb::ListAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
+    let page = call.page_with(&query.metadata, &filter, shape, &message.page_token).await?;
     query.upline_id = upline_id(&call, upline.as_ref()).await?;
-    let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    call.works_on(affiliates.len()).await;
-    let (affiliates, next_page_token) = page.fill(affiliates, |row| row.id.uuid(), |row| render(&row));
+    let found = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(found.rows.len()).await;
+    let (affiliates, next_page_token) =
+        page.fill_until(found.rows, found.ended_at, |row| row.id.uuid(), |row| render(&row));
     Ok(pb::ListAffiliatesResponse { affiliates, next_page_token })
 }
 
@@ -206,16 +208,17 @@ pub(super) async fn search(
     if is_too_short {
         fields.wrong("query", format!("is too short; send at least {} characters", store::search::LENGTH_MIN));
     }
+    let group_id = fields.optional_id("group_id", &message.group_id);
     fields.finish()?;
     let filter = pb::SearchAffiliatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let (affiliates, next_page_token) = if text.is_empty() {
-        let query = AffiliateQuery::default();
-        let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?;
+        let query = AffiliateQuery { group_id, ..AffiliateQuery::default() };
+        let affiliates = store::affiliate::list(call.store(), call.account_id(), &query, page.walk()).await?.rows;
         call.works_on(affiliates.len()).await;
         page.fill(affiliates, |row| row.id.uuid(), |row| render(&row))
     } else {
-        let matches = store::search::affiliates(call.store(), call.account_id(), &text, page.walk()).await?;
+        let matches = store::search::affiliates(call.store(), call.account_id(), &text, group_id, page.walk()).await?;
         call.works_on(matches.len()).await;
         page.fill(matches, |found| found.place, |found| render(&found.affiliate))
     };

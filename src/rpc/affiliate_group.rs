@@ -73,12 +73,22 @@ pub(super) async fn list(
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let states = fields.values("states", &message.states);
     fields.finish()?;
-    let filter = pb::ListAffiliateGroupsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let filter = pb::ListAffiliateGroupsRequest {
+        page_size: 0,
+        page_token: String::new(),
+        with_total_count: false,
+        ..message.clone()
+    };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let groups = store::affiliate_group::list(call.store(), call.account_id(), &states, page.walk()).await?;
     call.works_on(groups.len()).await;
     let (groups, next_page_token) = page.fill(groups, |group| group.id.uuid(), |group| render(&group));
-    Ok(pb::ListAffiliateGroupsResponse { groups, next_page_token })
+    let total_count = if message.with_total_count {
+        Some(store::affiliate_group::count(call.store(), call.account_id(), &states).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListAffiliateGroupsResponse { groups, next_page_token, total_count })
 }
 
 impl Change for pb::UpdateAffiliateGroupRequest {

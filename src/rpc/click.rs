@@ -57,8 +57,8 @@ pub(super) async fn list(call: Call, message: pb::ListClicksRequest) -> Result<p
     let query = ClickQuery { program_id, affiliate_id, link_id, sub_id, tid, occurred };
     let found = store::click::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(found.clicks.len()).await;
-    let (clicks, token) = page.fill(found.clicks, |click| click.id.uuid(), |click| render(&click));
-    let next_page_token = if token.is_empty() { page.token_at(found.ended_at) } else { token };
+    let (clicks, next_page_token) =
+        page.fill_until(found.clicks, found.ended_at, |click| click.id.uuid(), |click| render(&click));
     Ok(pb::ListClicksResponse { clicks, next_page_token })
 }
 

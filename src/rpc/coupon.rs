@@ -146,19 +146,30 @@ pub(super) async fn list(call: Call, message: pb::ListCouponsRequest) -> Result<
     let states = fields.values("states", &message.states);
     let item = selector::optional_item(&mut fields, "item", message.item.as_ref());
     let offer_id = fields.optional_id("offer_id", &message.offer_id);
+    let metadata = fields.wanted_metadata("metadata", &message.metadata);
+    if message.with_total_count && !message.metadata.is_empty() {
+        fields.wrong("with_total_count", "cannot be sent with metadata, because all coupons would have to be read");
+    }
     fields.finish()?;
-    let filter = pb::ListCouponsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
+    let filter =
+        pb::ListCouponsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
+    let page = call.page_with(&metadata, &filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let item_id = match &item {
         Some(item) => Some(call.item(item).await?.id),
         None => None,
     };
-    let query = CouponQuery { affiliate_id, code, item_id, offer_id, states };
-    let coupons = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    call.works_on(coupons.len()).await;
-    let (coupons, next_page_token) = page.fill(coupons, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
-    Ok(pb::ListCouponsResponse { coupons, next_page_token })
+    let query = CouponQuery { affiliate_id, code, item_id, offer_id, states, metadata };
+    let found = store::coupon::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(found.rows.len()).await;
+    let (coupons, next_page_token) =
+        page.fill_until(found.rows, found.ended_at, |coupon| coupon.id.uuid(), |coupon| render(&coupon));
+    let total_count = if message.with_total_count {
+        Some(store::coupon::count(call.store(), call.account_id(), &query).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListCouponsResponse { coupons, next_page_token, total_count })
 }
 
 pub(super) async fn get(call: Call, message: pb::GetCouponRequest) -> Result<pb::GetCouponResponse, Error> {

@@ -61,12 +61,18 @@ pub(super) async fn list(call: Call, message: pb::ListItemsRequest) -> Result<pb
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let states = fields.values("states", &message.states);
     fields.finish()?;
-    let filter = pb::ListItemsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let filter =
+        pb::ListItemsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let items = store::item::list(call.store(), call.account_id(), &states, page.walk()).await?;
     call.works_on(items.len()).await;
     let (items, next_page_token) = page.fill(items, |item| item.id.uuid(), |item| render(&item));
-    Ok(pb::ListItemsResponse { items, next_page_token })
+    let total_count = if message.with_total_count {
+        Some(store::item::count(call.store(), call.account_id(), &states).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListItemsResponse { items, next_page_token, total_count })
 }
 
 impl Change for pb::UpdateItemRequest {

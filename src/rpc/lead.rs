@@ -187,14 +187,16 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let states = fields.values("states", &message.states);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let metadata = fields.wanted_metadata("metadata", &message.metadata);
     fields.finish()?;
     let filter = pb::ListLeadsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
-    let query = LeadQuery { states, affiliate_id: call.affiliate_id_of_list(affiliate.as_ref()).await? };
-    let leads = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    call.check_unless_found(&leads, affiliate.as_ref()).await?;
-    call.works_on(leads.len()).await;
-    let (leads, next_page_token) = page.fill(leads, |lead| lead.id.uuid(), |lead| render(&lead));
+    let page = call.page_with(&metadata, &filter, shape, &message.page_token).await?;
+    let query = LeadQuery { states, affiliate_id: call.affiliate_id_of_list(affiliate.as_ref()).await?, metadata };
+    let found = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.check_unless_found(&found.rows, affiliate.as_ref()).await?;
+    call.works_on(found.rows.len()).await;
+    let (leads, next_page_token) =
+        page.fill_until(found.rows, found.ended_at, |lead| lead.id.uuid(), |lead| render(&lead));
     Ok(pb::ListLeadsResponse { leads, next_page_token })
 }
 

@@ -137,7 +137,8 @@ pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb
     let enrollment_id = fields.optional_id("enrollment_id", &message.enrollment_id);
     let states = fields.values("states", &message.states);
     fields.finish()?;
-    let filter = pb::ListLinksRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let filter =
+        pb::ListLinksRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = LinkQuery { affiliate_id, enrollment_id, states };
@@ -145,7 +146,12 @@ pub(super) async fn list(call: Call, message: pb::ListLinksRequest) -> Result<pb
     let rows = with_destinations(&call, links).await?;
     call.works_on(rows.len()).await;
     let (links, next_page_token) = page.fill(rows, |(link, _)| link.id.uuid(), |(link, page)| render(&link, page));
-    Ok(pb::ListLinksResponse { links, next_page_token })
+    let total_count = if message.with_total_count {
+        Some(store::link::count(call.store(), call.account_id(), &query).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListLinksResponse { links, next_page_token, total_count })
 }
 
 pub(super) async fn get(call: Call, message: pb::GetLinkRequest) -> Result<pb::GetLinkResponse, Error> {

@@ -89,13 +89,19 @@ pub(super) async fn list(call: Call, message: pb::ListOffersRequest) -> Result<p
     let program_id = fields.optional_id("program_id", &message.program_id);
     let states = fields.values("states", &message.states);
     fields.finish()?;
-    let filter = pb::ListOffersRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let filter =
+        pb::ListOffersRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let query = OfferQuery { program_id, states };
     let offers = store::offer::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(offers.len()).await;
     let (offers, next_page_token) = page.fill(offers, |offer| offer.id.uuid(), |offer| render(&offer));
-    Ok(pb::ListOffersResponse { offers, next_page_token })
+    let total_count = if message.with_total_count {
+        Some(store::offer::count(call.store(), call.account_id(), &query).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListOffersResponse { offers, next_page_token, total_count })
 }
 
 impl Change for pb::UpdateOfferRequest {

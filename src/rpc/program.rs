@@ -110,13 +110,19 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let states = fields.values("states", &message.states);
     fields.finish()?;
-    let filter = pb::ListProgramsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let filter =
+        pb::ListProgramsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let programs = store::program::list(call.store(), call.account_id(), &states, page.walk()).await?;
     call.works_on(programs.len()).await;
     let (programs, next_page_token) =
         page.fill(programs, |row| row.program.id.uuid(), |row| render(&row.program, &row.terms));
-    Ok(pb::ListProgramsResponse { programs, next_page_token })
+    let total_count = if message.with_total_count {
+        Some(store::program::count(call.store(), call.account_id(), &states).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListProgramsResponse { programs, next_page_token, total_count })
 }
 
 impl Change for pb::UpdateProgramRequest {

@@ -194,6 +194,15 @@ pub async fn list_keys(store: &Store, account_id: AccountId, walk: Walk) -> Resu
     list::read(query, store.read()).await
 }
 
+/// How many API keys an account has.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count_keys(store: &Store, account_id: AccountId) -> Result<i64, StoreError> {
+    let mine = key_table::Entity::find().filter(key_table::Column::AccountId.eq(account_id.uuid()));
+    list::count(mine, key_table::Column::Id, store.read()).await
+}
+
 /// A key with the state of its account. Only for checking credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, 
 use super::entity::enrollment as enrollment_table;
 use super::entity::{affiliate as table, balance, enrollment};
 use super::list::{self, Walk};
+use super::metadata::{self, HasMetadata, Metadata, Scanned};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -82,6 +83,12 @@ impl Stored for Affiliate {
         load_names(loading).await?;
         load_uplines(loading, with_uplines).await?;
         loading.by_key::<Self>().await
+    }
+}
+
+impl HasMetadata for Affiliate {
+    fn metadata(&self) -> &Metadata {
+        &self.profile.metadata
     }
 }
 
@@ -190,6 +197,8 @@ pub struct AffiliateQuery {
     pub group_id: Option<AffiliateGroupId>,
     /// Only affiliates whom this one has brought.
     pub upline_id: Option<AffiliateId>,
+    /// Only affiliates with these texts of the merchant's own.
+    pub metadata: Metadata,
 }
 
 /// The affiliates of an account that a sale has earned something. Their balances have the number of these rewards.
@@ -241,14 +250,19 @@ pub async fn list(
     account_id: AccountId,
     wanted: &AffiliateQuery,
     walk: Walk,
-) -> Result<Vec<Affiliate>, StoreError> {
-    let query = of_program(account_id, wanted);
+) -> Result<Scanned<Affiliate>, StoreError> {
+    let query = filtered(of_program(account_id, wanted), account_id, wanted);
     // The affiliates of a program are read in the order of an index of enrollments, so that a page costs no more than its rows.
-    let page = match wanted.program_id {
-        Some(_) => walk.cut(query, enrollment::Column::AffiliateId),
-        None => walk.cut(query, table::Column::Id),
-    };
-    list::read(filtered(page, account_id, wanted), store.read()).await
+    match wanted.program_id {
+        Some(_) => {
+            let columns = (enrollment::Column::AffiliateId, table::Column::Profile);
+            metadata::read(store.read(), query, columns, &wanted.metadata, walk).await
+        }
+        None => {
+            let columns = (table::Column::Id, table::Column::Profile);
+            metadata::read(store.read(), query, columns, &wanted.metadata, walk).await
+        }
+    }
 }
 
 /// How many affiliates there are in one state.

@@ -1,6 +1,6 @@
 //! Groups of affiliates: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 
 use super::entity::affiliate_group as table;
 use super::list::{self, Walk};
@@ -82,6 +82,18 @@ pub async fn list(
     states: &[AffiliateGroupState],
     walk: Walk,
 ) -> Result<Vec<AffiliateGroup>, StoreError> {
-    let query = list::page::<AffiliateGroup>(account_id, walk);
-    list::read(list::one_of(query, table::Column::State, states), store.read()).await
+    list::read(walk.cut(filtered(account_id, states), table::Column::Id), store.read()).await
+}
+
+/// How many groups a list has in all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, states: &[AffiliateGroupState]) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, states), table::Column::Id, store.read()).await
+}
+
+fn filtered(account_id: AccountId, states: &[AffiliateGroupState]) -> Select<table::Entity> {
+    let mine = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    list::one_of(mine, table::Column::State, states)
 }

@@ -1,10 +1,11 @@
 //! Coupons: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
 
 use super::entity::coupon as table;
 use super::entity::coupon_count as count_table;
 use super::list::{self, Walk};
+use super::metadata::{self, HasMetadata, Metadata, Scanned};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::stored::{SqlKey, Stored};
@@ -123,6 +124,12 @@ impl Stored for CouponCount {
     fn leads_to(&self, _needs: &mut Needs) {}
 }
 
+impl HasMetadata for Coupon {
+    fn metadata(&self) -> &Metadata {
+        &self.details.metadata
+    }
+}
+
 /// A filter of coupons. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct CouponQuery {
@@ -136,6 +143,8 @@ pub struct CouponQuery {
     pub offer_id: Option<OfferId>,
     /// Only coupons in this state.
     pub states: Vec<CouponState>,
+    /// Only coupons with these texts of the merchant's own.
+    pub metadata: Metadata,
 }
 
 /// The coupon with this id.
@@ -169,11 +178,26 @@ pub async fn list(
     account_id: AccountId,
     wanted: &CouponQuery,
     walk: Walk,
-) -> Result<Vec<Coupon>, StoreError> {
-    let query = list::page::<Coupon>(account_id, walk)
+) -> Result<Scanned<Coupon>, StoreError> {
+    let columns = (table::Column::Id, table::Column::Details);
+    metadata::read(store.read(), filtered(account_id, wanted), columns, &wanted.metadata, walk).await
+}
+
+/// How many coupons a list has in all, if its filter names no texts of the merchant's own.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, wanted: &CouponQuery) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, wanted), table::Column::Id, store.read()).await
+}
+
+/// The coupons that a filter takes, if it names no texts.
+fn filtered(account_id: AccountId, wanted: &CouponQuery) -> Select<table::Entity> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.code.as_ref(), |query, code| query.filter(table::Column::Code.eq(code)))
         .apply_if(wanted.item_id, |query, id| query.filter(table::Column::ItemId.eq(id.uuid())))
         .apply_if(wanted.offer_id, |query, id| query.filter(table::Column::OfferId.eq(id.uuid())));
-    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
+    list::one_of(query, table::Column::State, &wanted.states)
 }

@@ -1,6 +1,6 @@
 //! Items: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 
 use super::entity::item as table;
 use super::list::{self, Walk};
@@ -83,6 +83,18 @@ pub async fn list(
     states: &[ItemState],
     walk: Walk,
 ) -> Result<Vec<Item>, StoreError> {
-    let query = list::page::<Item>(account_id, walk);
-    list::read(list::one_of(query, table::Column::State, states), store.read()).await
+    list::read(walk.cut(filtered(account_id, states), table::Column::Id), store.read()).await
+}
+
+/// How many items a list has in all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, states: &[ItemState]) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, states), table::Column::Id, store.read()).await
+}
+
+fn filtered(account_id: AccountId, states: &[ItemState]) -> Select<table::Entity> {
+    let mine = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    list::one_of(mine, table::Column::State, states)
 }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 use super::backend::bytes_contain;
 use super::credits;
 use super::entity::{lead as table, unmatched_sale as unmatched_table};
-use super::list::{self, Walk};
-use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
+use super::list::{self, SCAN_MAX, Walk};
+use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list_up_to};
+use super::metadata::{self, HasMetadata, Metadata, Scanned};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::{Newest, rows_by};
@@ -234,6 +235,12 @@ fn with_other_names(
     names
 }
 
+impl HasMetadata for Lead {
+    fn metadata(&self) -> &Metadata {
+        &self.details.metadata
+    }
+}
+
 /// A filter of leads. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct LeadQuery {
@@ -241,6 +248,8 @@ pub struct LeadQuery {
     pub states: Vec<LeadState>,
     /// Only leads bound to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
+    /// Only leads with these texts of the merchant's own.
+    pub metadata: Metadata,
 }
 
 /// The lead with this identifier, present or former. A lead that was merged gives the one that it was merged into.
@@ -291,19 +300,28 @@ pub async fn list(
     account_id: AccountId,
     wanted: &LeadQuery,
     walk: Walk,
-) -> Result<Vec<Lead>, StoreError> {
+) -> Result<Scanned<Lead>, StoreError> {
+    let (connection, metadata) = (store.read(), &wanted.metadata);
     let filter = |query: Select<table::Entity>| {
         let query = list::one_of(query, table::Column::State, &wanted.states);
         query.filter(table::Column::MergedInto.is_null()).filter(table::Column::DeletedAt.is_null())
     };
     let Some(affiliate_id) = wanted.affiliate_id else {
-        return list::read(filter(list::page::<Lead>(account_id, walk)), store.read()).await;
+        let query = filter(table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid())));
+        let columns = (table::Column::Id, table::Column::Details);
+        return metadata::read(connection, query, columns, metadata, walk).await;
     };
     let key = [table::Column::AccountId, table::Column::Id];
     // The lead may have been on the list for an earlier credit.
-    let is_credited = bytes_contain(store.read(), table::Column::Credits, affiliate_id.uuid().as_bytes());
-    let filter = |query| filter(query).filter(is_credited.clone());
+    let is_credited = bytes_contain(connection, table::Column::Credits, affiliate_id.uuid().as_bytes());
+    let filter = |query| {
+        let query = filter(query).filter(is_credited.clone());
+        metadata::may_have(connection, query, table::Column::Details, metadata)
+    };
     let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
-    let rows = rows_of_list(store.read(), (account_id, List::leads_of(affiliate_id)), &rows, walk).await?;
-    rows.into_iter().map(Lead::from_row).collect()
+    let list = (account_id, List::leads_of(affiliate_id));
+    let places_max = if metadata.is_empty() { u64::MAX } else { SCAN_MAX };
+    let (rows, end) = rows_of_list_up_to(connection, list, &rows, walk, places_max).await?;
+    let leads = rows.into_iter().map(Lead::from_row).collect::<Result<_, _>>()?;
+    Ok(metadata::scanned(leads, walk.limit, end, &wanted.metadata))
 }

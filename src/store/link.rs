@@ -1,6 +1,6 @@
 //! Referral links: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 
 use super::entity::link as table;
 use super::list::{self, Walk};
@@ -111,12 +111,25 @@ pub async fn list(
     wanted: &LinkQuery,
     walk: Walk,
 ) -> Result<Vec<Link>, StoreError> {
-    let query = list::page::<Link>(account_id, walk)
+    list::read(walk.cut(filtered(account_id, wanted), table::Column::Id), store.read()).await
+}
+
+/// How many links a list has in all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, wanted: &LinkQuery) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, wanted), table::Column::Id, store.read()).await
+}
+
+fn filtered(account_id: AccountId, wanted: &LinkQuery) -> Select<table::Entity> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })
         .apply_if(wanted.enrollment_id, |query, enrollment_id| {
             query.filter(table::Column::EnrollmentId.eq(enrollment_id.uuid()))
         });
-    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
+    list::one_of(query, table::Column::State, &wanted.states)
 }

@@ -10,6 +10,14 @@ use super::StoreError;
 use super::set::stored::{Stored, key_columns};
 use crate::domain::id::{AccountId, TypedId};
 
+/// About how many rows a page reads at most, if its filter has no index and leaves most rows out.
+#[cfg(not(feature = "failpoints"))]
+pub(super) const SCAN_MAX: u64 = 10_000;
+
+/// Small, so that tests get pages that end before they are full.
+#[cfg(feature = "failpoints")]
+pub(super) const SCAN_MAX: u64 = 8;
+
 /// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ListOrder {
@@ -94,6 +102,16 @@ pub(super) fn one_of<E: EntityTrait, V: Copy + Into<&'static str>>(
 
 fn nothing<S: Stored>() -> Select<S::Table> {
     S::Table::find().filter(Expr::value(false))
+}
+
+/// How many rows a query has. `key` is a column without nulls.
+pub(super) async fn count<E: EntityTrait>(
+    query: Select<E>,
+    key: impl ColumnTrait,
+    connection: &impl ConnectionTrait,
+) -> Result<i64, StoreError> {
+    let count: Option<i64> = query.select_only().expr(key.count()).into_tuple().one(connection).await?;
+    Ok(count.unwrap_or_default())
 }
 
 /// Reads a page.

@@ -30,6 +30,7 @@ pub mod link;
 pub mod list;
 pub mod lists;
 pub mod mail;
+pub mod metadata;
 pub mod offer;
 pub mod program;
 pub mod program_mrr;

@@ -1,6 +1,6 @@
 //! Offers: rows and reads.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
 
 use super::entity::offer as table;
 use super::entity::offer_claim as claim_table;
@@ -122,7 +122,20 @@ pub async fn list(
     wanted: &OfferQuery,
     walk: Walk,
 ) -> Result<Vec<Offer>, StoreError> {
-    let query = list::page::<Offer>(account_id, walk)
+    list::read(walk.cut(filtered(account_id, wanted), table::Column::Id), store.read()).await
+}
+
+/// How many offers a list has in all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, wanted: &OfferQuery) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, wanted), table::Column::Id, store.read()).await
+}
+
+fn filtered(account_id: AccountId, wanted: &OfferQuery) -> Select<table::Entity> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
         .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())));
-    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
+    list::one_of(query, table::Column::State, &wanted.states)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 
 use super::entity::{program as table, terms as terms_table};
 use super::list::{self, Walk};
@@ -156,8 +156,7 @@ pub async fn list(
     states: &[ProgramState],
     walk: Walk,
 ) -> Result<Vec<ProgramWithTerms>, StoreError> {
-    let query = list::one_of(list::page::<Program>(account_id, walk), table::Column::State, states);
-    let rows = query.all(store.read()).await?;
+    let rows = walk.cut(filtered(account_id, states), table::Column::Id).all(store.read()).await?;
 
     let columns = [terms_table::Column::AccountId, terms_table::Column::ProgramId, terms_table::Column::Version];
     let keys = rows.iter().map(|row| (row.account_id, row.id, row.terms_version));
@@ -171,6 +170,19 @@ pub async fn list(
             Ok(ProgramWithTerms { program: Arc::new(Program::from_row(row)?), terms })
         })
         .collect()
+}
+
+/// How many programs a list has in all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, states: &[ProgramState]) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, states), table::Column::Id, store.read()).await
+}
+
+fn filtered(account_id: AccountId, states: &[ProgramState]) -> Select<table::Entity> {
+    let mine = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
+    list::one_of(mine, table::Column::State, states)
 }
 
 /// The landing page of each of these programs.

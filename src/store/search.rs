@@ -3,7 +3,7 @@
 //!
 //! A gram is three characters that follow each other in a name, or fewer at its end. Its text begins with four digits of the account's
 //! hash, so that the grams of an account are together, and has the UTF-8 of the characters in hexadecimal, so that every name is made of
-//! letters and digits.
+//! letters and digits. The group of an affiliate is a gram too, so that a search in a small group reads no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Snapshot, Source, Store, StoreError, WriteTransaction};
 use crate::domain::affiliate::Affiliate;
-use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId};
 use crate::domain::set::{Kind, WorkingSet};
 
 /// The length of a gram in characters.
@@ -58,6 +58,11 @@ fn gram(prefix: &str, characters: &[char]) -> String {
     text.as_bytes().iter().fold(prefix.to_owned(), hexadecimal)
 }
 
+/// The gram of a group. No gram of a name begins like it, because no name has the character 0.
+fn group_gram(prefix: &str, group_id: Uuid) -> String {
+    format!("{prefix}00{}", group_id.simple())
+}
+
 /// The names of an affiliate by which it is found, folded.
 fn names(affiliate: &table::Model, ref_ids: &[String]) -> Vec<String> {
     let full_name = format!("{} {}", affiliate.first_name, affiliate.last_name);
@@ -65,10 +70,10 @@ fn names(affiliate: &table::Model, ref_ids: &[String]) -> Vec<String> {
     own.into_iter().flatten().chain(ref_ids.iter().map(String::as_str)).map(folded).collect()
 }
 
-/// All grams of these names, without repeats.
-fn grams(account_id: AccountId, names: &[String]) -> Vec<String> {
+/// All grams of these names and of the group, without repeats.
+fn grams(account_id: AccountId, names: &[String], group_id: Option<Uuid>) -> Vec<String> {
     let prefix = prefix(account_id);
-    let mut grams = BTreeSet::new();
+    let mut grams: BTreeSet<String> = group_id.map(|id| group_gram(&prefix, id)).into_iter().collect();
     for name in names {
         let ended: Vec<char> = name.chars().chain([END; GRAM_LENGTH - 1]).collect();
         grams.extend(ended.windows(GRAM_LENGTH).map(|characters| gram(&prefix, characters)));
@@ -76,20 +81,20 @@ fn grams(account_id: AccountId, names: &[String]) -> Vec<String> {
     grams.into_iter().collect()
 }
 
-/// What a document must have to contain this folded text. `None`: the text is too short.
-fn wanted(account_id: AccountId, text: &str) -> Option<Wanted> {
+/// What a document must have to contain this folded text and to be in this group. `None`: the text is too short.
+fn wanted(account_id: AccountId, text: &str, group_id: Option<Uuid>) -> Option<Wanted> {
     let (prefix, characters): (_, Vec<char>) = (prefix(account_id), text.chars().collect());
     if characters.len() < LENGTH_MIN {
         return None;
     }
-    if characters.len() < GRAM_LENGTH {
-        return Some(Wanted::Beginning(gram(&prefix, &characters)));
-    }
-    let grams: BTreeSet<String> = characters.windows(GRAM_LENGTH).map(|part| gram(&prefix, part)).collect();
-    Some(Wanted::Grams(grams.into_iter().take(GRAMS_MAX).collect()))
+    // Empty if the text is shorter than a gram.
+    let of_text: BTreeSet<String> = characters.windows(GRAM_LENGTH).map(|part| gram(&prefix, part)).collect();
+    let beginning = of_text.is_empty().then(|| gram(&prefix, &characters));
+    let of_group = group_id.map(|id| group_gram(&prefix, id));
+    Some(Wanted { grams: of_text.into_iter().take(GRAMS_MAX).chain(of_group).collect(), beginning })
 }
 
-/// Writes the documents of the affiliates whose names changed. The rows of the set must be written already.
+/// Writes the documents of the affiliates whose names or groups changed. The rows of the set must be written already.
 pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
     let mut changed: BTreeSet<(AccountId, AffiliateId)> = BTreeSet::new();
     let mut added: BTreeSet<Uuid> = BTreeSet::new();
@@ -98,7 +103,7 @@ pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Resu
             added.insert(row.id.uuid());
         }
         let own = |row: &Affiliate| {
-            (row.first_name.clone(), row.last_name.clone(), row.email.clone(), row.external_id.clone())
+            (row.first_name.clone(), row.last_name.clone(), row.email.clone(), row.external_id.clone(), row.group_id)
         };
         if loaded.is_none_or(|loaded| own(loaded) != own(row)) {
             changed.insert(row.key());
@@ -119,7 +124,7 @@ pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Resu
     let documents = affiliates.iter().map(|affiliate| Document {
         account_id: affiliate.account_id,
         id: affiliate.id,
-        grams: grams(AccountId::from_uuid(affiliate.account_id), &names(affiliate, of(&ref_ids, affiliate))),
+        grams: grams_of(affiliate, &ref_ids),
         is_new: added.contains(&affiliate.id),
     });
     index::write(connection, documents.collect()).await
@@ -131,6 +136,12 @@ pub(super) async fn save(connection: &WriteConnection, set: &WorkingSet) -> Resu
 /// [`StoreError`].
 pub async fn tidy(transaction: &WriteTransaction) -> Result<u64, StoreError> {
     Ok(u64::from(index::tidy(transaction.connection()).await?))
+}
+
+/// All grams of an affiliate.
+fn grams_of(affiliate: &table::Model, ref_ids: &RefIds) -> Vec<String> {
+    let names = names(affiliate, of(ref_ids, affiliate));
+    grams(AccountId::from_uuid(affiliate.account_id), &names, affiliate.group_id)
 }
 
 /// The present ref_ids of affiliates, by account and affiliate.
@@ -156,7 +167,7 @@ async fn ref_ids(
 const COMPARED_AT_ONCE: u64 = 1_000;
 const DIFFERENCES_MAX: usize = 10;
 
-/// The affiliates that a search would not find by all of their names, and documents without an affiliate, in words.
+/// The affiliates that a search would not find by all of their names or in their group, and documents without an affiliate, in words.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -169,8 +180,7 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         let keys = rows.iter().map(|row| (row.account_id, row.id));
         let ref_ids = ref_ids(connection, keys).await?;
         for row in &rows {
-            let grams = grams(account_id, &names(row, of(&ref_ids, row)));
-            if index::has(connection, row.account_id, row.id, &grams).await? {
+            if index::has(connection, row.account_id, row.id, &grams_of(row, &ref_ids)).await? {
                 continue;
             }
             missing_count += 1;
@@ -204,7 +214,8 @@ pub struct Match {
     pub affiliate: Affiliate,
 }
 
-/// One page of the affiliates that have this text, of at least [`LENGTH_MIN`] characters, in one of their names.
+/// One page of the affiliates that have this text, of at least [`LENGTH_MIN`] characters, in one of their names. If a group is given, only
+/// those in it.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -212,10 +223,12 @@ pub async fn affiliates(
     store: &Store,
     account_id: AccountId,
     text: &str,
+    group_id: Option<AffiliateGroupId>,
     mut walk: Walk,
 ) -> Result<Vec<Match>, StoreError> {
     let text = folded(text.trim());
-    let Some(wanted) = wanted(account_id, &text) else { return Ok(Vec::new()) };
+    let group_id = group_id.map(AffiliateGroupId::uuid);
+    let Some(wanted) = wanted(account_id, &text, group_id) else { return Ok(Vec::new()) };
     let limit = walk.limit;
     let mut matches = Vec::new();
     loop {
@@ -230,8 +243,9 @@ pub async fn affiliates(
         let mut rows: BTreeMap<Uuid, table::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
         for found in found {
             let Some(row) = rows.remove(&found.id) else { continue };
+            let is_in_group = group_id.is_none() || row.group_id == group_id;
             // The grams of a longer text may be in several places of a name.
-            if names(&row, of(&ref_ids, &row)).iter().any(|name| name.contains(&text)) {
+            if is_in_group && names(&row, of(&ref_ids, &row)).iter().any(|name| name.contains(&text)) {
                 matches.push(Match { place: found.place, affiliate: Affiliate::from_row(row)? });
             }
         }
@@ -252,12 +266,28 @@ mod tests {
     /// Whether a document of these names is found by a text, before the names are compared.
     fn is_found(names: &[&str], text: &str) -> bool {
         let names: Vec<String> = names.iter().map(|name| folded(name)).collect();
-        let grams = grams(account(), &names);
-        match wanted(account(), &folded(text)) {
-            Some(Wanted::Grams(wanted)) => wanted.iter().all(|one| grams.contains(one)),
-            Some(Wanted::Beginning(beginning)) => grams.iter().any(|one| one.starts_with(&beginning)),
-            None => false,
+        is_found_by(&grams(account(), &names, None), text, None)
+    }
+
+    fn is_found_by(grams: &[String], text: &str, group_id: Option<Uuid>) -> bool {
+        wanted(account(), &folded(text), group_id).is_some_and(|wanted| {
+            let has = |beginning: &String| grams.iter().any(|one| one.starts_with(beginning));
+            wanted.grams.iter().all(|one| grams.contains(one)) && wanted.beginning.iter().all(has)
+        })
+    }
+
+    #[test]
+    fn a_group_is_found_apart_from_names() {
+        let (gold, tin) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let in_gold = grams(account(), &["ada".to_owned()], Some(gold));
+        for text in ["ad", "ada"] {
+            assert!(is_found_by(&in_gold, text, Some(gold)) && is_found_by(&in_gold, text, None));
+            assert!(!is_found_by(&in_gold, text, Some(tin)));
+            assert!(!is_found_by(&grams(account(), &["ada".to_owned()], None), text, Some(gold)));
         }
+        assert!(!is_found_by(&in_gold, "bea", Some(gold)));
+        // The group is no name.
+        assert!(!is_found_by(&in_gold, "00", None));
     }
 
     #[test]
@@ -288,10 +318,10 @@ mod tests {
 
     #[test]
     fn grams_are_letters_and_digits_without_repeats() {
-        let found = grams(account(), &["aaaa' & \u{0}\u{674e}".to_owned()]);
+        let found = grams(account(), &["aaaa' & \u{0}\u{674e}".to_owned()], Some(Uuid::from_u128(1)));
         assert!(found.iter().flat_map(|gram| gram.bytes()).all(|byte| byte.is_ascii_hexdigit()));
         assert_eq!(found.len(), found.iter().collect::<BTreeSet<_>>().len());
-        let long = wanted(account(), &"abcdefgh".repeat(25)).unwrap();
-        assert!(matches!(long, Wanted::Grams(grams) if grams.len() == 8));
+        let long = wanted(account(), &"abcdefgh".repeat(25), None).unwrap();
+        assert_eq!((long.grams.len(), long.beginning), (8, None));
     }
 }

@@ -5,11 +5,13 @@
 mod api;
 mod batch;
 mod cases;
+mod filters;
 mod hostile;
 mod isolation;
 mod keys;
 mod paging;
 mod permissions;
+mod reads;
 mod replay;
 mod spelling;
 mod tolerance;

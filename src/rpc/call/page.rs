@@ -13,6 +13,7 @@ use crate::domain::id::AccountId;
 use crate::error::Error;
 use crate::store::LongRead;
 use crate::store::list::{ListOrder, Walk};
+use crate::store::metadata::Metadata;
 
 pub(in crate::rpc) const SIZE_DEFAULT: u64 = 50;
 pub(in crate::rpc) const SIZE_MAX: u64 = 1_000;
@@ -115,9 +116,19 @@ impl Page {
         (messages, String::new())
     }
 
-    /// The token of a page that goes on after this place. Empty without a place.
-    pub(in crate::rpc) fn token_at(&self, place: Option<Uuid>) -> String {
-        place.map(|place| self.token(place)).unwrap_or_default()
+    /// Like `fill`, for a page that may have ended at this place before it was full.
+    pub(in crate::rpc) fn fill_until<Row, M: Message>(
+        &self,
+        rows: Vec<Row>,
+        ended_at: Option<Uuid>,
+        id: impl Fn(&Row) -> Uuid,
+        render: impl Fn(Row) -> M,
+    ) -> (Vec<M>, String) {
+        let (messages, token) = self.fill(rows, id, render);
+        match ended_at {
+            Some(place) if token.is_empty() => (messages, self.token(place)),
+            _ => (messages, token),
+        }
     }
 
     fn token(&self, last_id: Uuid) -> String {
@@ -178,6 +189,21 @@ impl Call {
             page.long_read = Some(self.store().long_read(self.account_id()).await);
         }
         Ok(page)
+    }
+
+    /// The page of a list that may be filtered by the merchant's own texts, and then reads many more rows than the page has.
+    pub(in crate::rpc) async fn page_with(
+        &self,
+        metadata: &Metadata,
+        filter: &impl Message,
+        shape: Shape,
+        token: &str,
+    ) -> Result<Page, Error> {
+        if metadata.is_empty() {
+            self.page(filter, shape, token).await
+        } else {
+            self.page_of_scan(filter, shape, token).await
+        }
     }
 
     /// Like `page`, for a list that may read many more rows than the page has.

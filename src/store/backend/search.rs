@@ -25,11 +25,12 @@ pub(in crate::store) struct Document {
 }
 
 /// What a document must have.
-pub(in crate::store) enum Wanted {
+#[derive(Debug, Default)]
+pub(in crate::store) struct Wanted {
     /// All of these grams.
-    Grams(Vec<String>),
+    pub(in crate::store) grams: Vec<String>,
     /// A gram that begins like this.
-    Beginning(String),
+    pub(in crate::store) beginning: Option<String>,
 }
 
 /// A document that was found. The place is that of the document in the order of all documents.
@@ -143,10 +144,8 @@ async fn find_postgres(
     (than, direction): (&str, &str),
     limit: i64,
 ) -> Result<Vec<Found>, StoreError> {
-    let query = match wanted {
-        Wanted::Grams(grams) => grams.iter().map(|gram| word(gram)).collect::<Vec<_>>().join(" & "),
-        Wanted::Beginning(beginning) => format!("{}:*", word(beginning)),
-    };
+    let beginning = wanted.beginning.iter().map(|beginning| format!("{}:*", word(beginning)));
+    let query = wanted.grams.iter().map(|gram| word(gram)).chain(beginning).collect::<Vec<_>>().join(" & ");
     // The grams are in the text of the statement. With a parameter, PostgreSQL would soon plan without knowing how many documents have
     // them.
     let has_grams = format!("grams @@ '{query}'::tsquery");
@@ -182,10 +181,8 @@ async fn find_sqlite(
     (than, direction): (&str, &str),
     limit: i64,
 ) -> Result<Vec<Found>, StoreError> {
-    let query = match wanted {
-        Wanted::Grams(grams) => grams.join(" AND "),
-        Wanted::Beginning(beginning) => format!("{beginning}*"),
-    };
+    let beginning = wanted.beginning.iter().map(|beginning| format!("{beginning}*"));
+    let query = wanted.grams.iter().cloned().chain(beginning).collect::<Vec<_>>().join(" AND ");
     let after_place = if after.is_some() { format!("AND rowid {than} ? ") } else { String::new() };
     let row = |place: Uuid| i64::try_from(place.as_u128()).unwrap_or(i64::MAX);
     let values: [Option<Value>; 4] =

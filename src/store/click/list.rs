@@ -2,7 +2,8 @@
 //!
 //! The table has no index in this order, because every click would have to write into it. The first click of a visitor is the visitor's
 //! tracking id, so the primary key has the first clicks in order. Only the clicks of visitors who came back have an index of their
-//! own. A page merges the two. It compares clicks with its filter one by one, and ends after [`READ_MAX`] of them.
+//! own. A page merges the two. It compares clicks with its filter one by one, and ends after [`SCAN_MAX`] of them,
+//! with the place where the next page goes on.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
@@ -13,17 +14,8 @@ use crate::domain::id::{AccountId, AffiliateId, ClickId, LinkId, ProgramId};
 use crate::domain::time::Interval;
 use crate::store::entity::click as table;
 use crate::store::entity::click::Column;
-use crate::store::list::{self, ListOrder, Walk};
+use crate::store::list::{self, ListOrder, SCAN_MAX, Walk};
 use crate::store::{Store, StoreError};
-
-/// About how many clicks a page reads at most. A page whose filter leaves most of them out ends here, with the place where the next page
-/// goes on.
-#[cfg(not(feature = "failpoints"))]
-const READ_MAX: u64 = 10_000;
-
-/// Small, so that tests get pages that end before they are full.
-#[cfg(feature = "failpoints")]
-const READ_MAX: u64 = 8;
 
 /// The most clicks that are read in one statement.
 const STEP_MAX: u64 = 2_000;
@@ -89,7 +81,7 @@ pub async fn list(
     let mut clicks = Vec::new();
     let (mut step, mut read) = (walk, 0);
     while clicks.len() < limit {
-        if read >= READ_MAX {
+        if read >= SCAN_MAX {
             return Ok(ClickPage { clicks, ended_at: step.after });
         }
         read += step.limit;

@@ -139,7 +139,7 @@ kept! {
 /// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a
 /// value are escaped.
 pub(super) fn text_field(name: &str, value: &str) -> String {
-    format!("\"{name}\":{}", serde_json::Value::from(value))
+    format!("{}:{}", serde_json::Value::from(name), serde_json::Value::from(value))
 }
 
 /// A kept type whose texts are read by version.

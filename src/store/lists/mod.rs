@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use fold::fold;
 pub(super) use newest::Newest;
-pub(super) use page::{Rows, rows_in_order_of_ids, rows_of_list};
+pub(super) use page::{Rows, rows_in_order_of_ids, rows_of_list, rows_of_list_up_to};
 pub(super) use tail::{Entries, figures as figures_of_tail};
 
 use super::StoreError;

@@ -67,13 +67,30 @@ pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<
     rows: &Rows<E, F>,
     walk: Walk,
 ) -> Result<Vec<E::Model>, StoreError> {
+    rows_of_list_up_to(connection, list, rows, walk, u64::MAX).await.map(|(page, _)| page)
+}
+
+/// One page of the rows of a list that is ordered by id, and the place where it ended because it had looked at about this many places and
+/// was not full.
+pub(in crate::store) async fn rows_of_list_up_to<E: Table, F: Fn(Select<E>) -> Select<E>>(
+    connection: &impl Reads,
+    list: (AccountId, List),
+    rows: &Rows<E, F>,
+    walk: Walk,
+    places_max: u64,
+) -> Result<(Vec<E::Model>, Option<Uuid>), StoreError> {
     let limit = usize::try_from(walk.limit).unwrap_or(usize::MAX);
     let mut reader = Reader::open(connection, list, walk.order, walk.after.map(Place::of_id), limit).await?;
     let mut page = Vec::new();
     let mut length = limit.min(ROWS_MAX);
     let mut looked_at = 0;
+    let mut end = None;
     while page.len() < limit {
+        if looked_at as u64 >= places_max {
+            return Ok((page, end));
+        }
         let places = reader.next(length).await?;
+        end = places.last().map(|place| place.id);
         let is_last = places.len() < length;
         page.extend(rows.read(connection, list.0, places.iter().map(|place| place.id), walk.order).await?);
         if is_last {
@@ -82,7 +99,7 @@ pub(in crate::store) async fn rows_of_list<E: Table, F: Fn(Select<E>) -> Select<
         length = length_after(page.len(), limit, &mut looked_at, length);
     }
     page.truncate(limit);
-    Ok(page)
+    Ok((page, None))
 }
 
 /// How many places to look at next, so that about the missing rows are found if as many pass the filter as before.

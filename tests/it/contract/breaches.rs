@@ -113,7 +113,7 @@ pub(super) const BREACHES: &[Breach] = &[
     breach("lists", "items that are one", |set| repeat(set, "ListLinksResponse.links", Label::Optional)),
     breach("lists", "items that are not first", |set| swap_numbers(set, "ListLinksResponse", 0, 1)),
     breach("lists", "no token of the next page", |set| {
-        message(set, "ListLinksResponse").field.truncate(1);
+        message(set, "ListRewardsResponse").field.truncate(1);
     }),
     breach("lists", "a list with the request of another call", |set| {
         method(set, "ListLinks").input_type = Some(".headwater.v1.GetLinkRequest".to_owned());

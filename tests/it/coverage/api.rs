@@ -83,10 +83,26 @@ impl Wire {
         method: &MethodDescriptor,
         request: &Json,
     ) -> Result<Json, Status> {
+        self.call_until("", headers, method, request).await
+    }
+
+    /// The first message of a stream that has this field. Fails the test if the call is refused.
+    pub(super) async fn first_with(&self, field: &str, key: &str, method: &MethodDescriptor, request: &Json) -> Json {
+        let answer = self.call_until(field, &[("x-api-key", key)], method, request).await;
+        answer.unwrap_or_else(|status| panic!("{} {request}: {status:?}", method.name()))
+    }
+
+    async fn call_until(
+        &self,
+        field: &str,
+        headers: &[(&'static str, &str)],
+        method: &MethodDescriptor,
+        request: &Json,
+    ) -> Result<Json, Status> {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let message = to_message(&method.input(), request);
         let codec = DynamicCodec(method.output());
-        let answer = self.send(headers, &path, message, codec, method.is_server_streaming()).await;
+        let answer = self.send(headers, &path, message, codec, method.is_server_streaming().then_some(field)).await;
         answer.map(|message| to_json(&message)).inspect_err(|status| examine(&path, status))
     }
 
@@ -94,17 +110,18 @@ impl Wire {
     pub(super) async fn call_path(&self, headers: &[(&'static str, &str)], path: &str) -> Result<(), Status> {
         let empty = method("AccountService/GetAccount");
         let message = DynamicMessage::new(empty.input());
-        let answer = self.send(headers, path, message, DynamicCodec(empty.output()), false).await;
+        let answer = self.send(headers, path, message, DynamicCodec(empty.output()), None).await;
         answer.map(|_| ()).inspect_err(|status| examine(path, status))
     }
 
+    /// `stream_until` is the field that a stream's message must have to be returned; without a name, it is the first message.
     async fn send(
         &self,
         headers: &[(&'static str, &str)],
         path: &str,
         message: DynamicMessage,
         codec: DynamicCodec,
-        is_stream: bool,
+        stream_until: Option<&str>,
     ) -> Result<DynamicMessage, Status> {
         let mut request = Request::new(message);
         for (name, value) in headers {
@@ -114,11 +131,15 @@ impl Wire {
         let mut client = tonic::client::Grpc::new(self.0.clone());
         let call = async {
             client.ready().await.unwrap();
-            if is_stream {
-                let mut stream = client.server_streaming(request, path, codec).await?.into_inner();
-                Ok(stream.message().await?.expect("a stream says something before it ends"))
-            } else {
-                client.unary(request, path, codec).await.map(tonic::Response::into_inner)
+            let Some(field) = stream_until else {
+                return client.unary(request, path, codec).await.map(tonic::Response::into_inner);
+            };
+            let mut stream = client.server_streaming(request, path, codec).await?.into_inner();
+            loop {
+                let message = stream.message().await?.expect("a stream says something before it ends");
+                if field.is_empty() || message.has_field_by_name(field) {
+                    return Ok(message);
+                }
             }
         };
         tokio::time::timeout(Duration::from_secs(CALL_SECONDS_MAX), call).await.expect("the call is answered in time")

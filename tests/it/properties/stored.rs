@@ -202,11 +202,11 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let entries = store::ledger::list(store, account_id, None, Walk::first(ALL)).await.unwrap();
     let kinds = [
         lines(store::program::list(store, account_id, &[], Walk::first(ALL)).await.unwrap()),
-        lines(store::affiliate::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::affiliate::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::enrollment::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
         lines(store::link::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
-        lines(store::coupon::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
-        lines(store::lead::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::coupon::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
+        lines(store::lead::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::conversion::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
         events.collect(),
         lines(entries.iter().map(|entry| &entry.posting)),

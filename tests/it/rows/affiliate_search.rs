@@ -154,3 +154,68 @@ db_test!(u3_a_search_is_paged_in_both_orders, |database: TestDatabase| async mov
     };
     assert_eq!(reason(&client.affiliates.search_affiliates(request).await.unwrap_err()), "PAGE_TOKEN_INVALID");
 });
+
+db_test!(u3_a_search_is_limited_to_a_group, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let client = &mut client;
+    let mut groups = Vec::new();
+    for name in ["gold", "tin"] {
+        let request = pb::CreateAffiliateGroupRequest { display_name: name.to_owned(), ..Default::default() };
+        groups.push(client.affiliates.create_affiliate_group(request).await.unwrap().into_inner().group.unwrap().id);
+    }
+    for number in 0..6 {
+        let email = format!("partner{number}@search.example");
+        let group_id = groups.get(number % 3).cloned().unwrap_or_default();
+        create(client, pb::CreateAffiliateRequest { group_id, ..new(&email) }).await;
+    }
+    let of = |numbers: &[usize]| -> Vec<String> {
+        numbers.iter().map(|number| format!("partner{number}@search.example")).collect()
+    };
+    let found = async |client: &mut Client, query: &str, group_id: &str, order: pb::ListOrder| {
+        let mut request = pb::SearchAffiliatesRequest {
+            query: query.to_owned(),
+            group_id: group_id.to_owned(),
+            order: order.into(),
+            page_size: 1,
+            ..Default::default()
+        };
+        let mut emails = Vec::new();
+        loop {
+            let page = client.affiliates.search_affiliates(request.clone()).await.unwrap().into_inner();
+            emails.extend(page.affiliates.into_iter().map(|affiliate| affiliate.email));
+            if page.next_page_token.is_empty() {
+                return emails;
+            }
+            request.page_token = page.next_page_token;
+        }
+    };
+    let (oldest, newest) = (pb::ListOrder::OldestFirst, pb::ListOrder::NewestFirst);
+    // A text of any length, and none.
+    for query in ["", "pa", "par", "search.exam"] {
+        assert_eq!(found(client, query, &groups[0], oldest).await, of(&[0, 3]), "{query}");
+        assert_eq!(found(client, query, &groups[1], newest).await, of(&[4, 1]), "{query}");
+    }
+    assert_eq!(found(client, "er3", &groups[0], oldest).await, of(&[3]));
+    assert!(found(client, "er3", &groups[1], oldest).await.is_empty());
+    assert!(found(client, "par", &groups[0].replace("grp_", "grp_f")[..36], oldest).await.is_empty());
+    // Who moves to another group is found there.
+    let update = pb::UpdateAffiliateRequest {
+        affiliate: Some(pb::Affiliate { group_id: groups[1].clone(), ..Default::default() }),
+        update_mask: mask(&["group_id"]),
+        selector: by_email("partner3@search.example"),
+        ..Default::default()
+    };
+    client.affiliates.update_affiliate(update).await.unwrap();
+    assert_eq!(found(client, "par", &groups[0], oldest).await, of(&[0]));
+    assert_eq!(found(client, "par", &groups[1], oldest).await, of(&[1, 3, 4]));
+    let update = pb::UpdateAffiliateRequest {
+        affiliate: Some(pb::Affiliate::default()),
+        update_mask: mask(&["group_id"]),
+        selector: by_email("partner1@search.example"),
+        ..Default::default()
+    };
+    client.affiliates.update_affiliate(update).await.unwrap();
+    assert_eq!(found(client, "par", &groups[1], oldest).await, of(&[3, 4]));
+    assert_eq!(found(client, "par", "", oldest).await.len(), 6);
+});

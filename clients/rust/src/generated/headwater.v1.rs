@@ -329,6 +329,9 @@ pub struct ListApiKeysRequest {
     /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
     #[prost(enumeration = "ListOrder", tag = "3")]
     pub order: i32,
+    /// Whether to count all keys of the account. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "4")]
+    pub with_total_count: bool,
 }
 /// The answer of ListApiKeys.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -339,6 +342,9 @@ pub struct ListApiKeysResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many keys the account has, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateApiKey.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1939,6 +1945,9 @@ pub struct ListProgramsRequest {
     /// Only programs in these states. Empty: all states.
     #[prost(enumeration = "ProgramState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "5")]
+    pub with_total_count: bool,
 }
 /// The answer of ListPrograms.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1949,6 +1958,9 @@ pub struct ListProgramsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many programs pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3237,7 +3249,7 @@ pub struct GetCouponResponse {
     pub coupon: ::core::option::Option<Coupon>,
 }
 /// The request of ListCoupons.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCouponsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -3264,6 +3276,18 @@ pub struct ListCouponsRequest {
     /// Only coupons that this offer was claimed with. Optional.
     #[prost(string, tag = "8")]
     pub offer_id: ::prost::alloc::string::String,
+    /// Only coupons whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 coupons that pass the other filters for a page at most and compares them with the entries, so a page may have few coupons or
+    /// none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "9")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Whether to count all coupons that pass the filter. The count takes longer the more of these coupons there are. Refused beside
+    /// `metadata`. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "10")]
+    pub with_total_count: bool,
 }
 /// The answer of ListCoupons.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3274,6 +3298,9 @@ pub struct ListCouponsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many coupons pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4325,7 +4352,7 @@ pub struct GetAffiliateResponse {
     pub balances: ::prost::alloc::vec::Vec<Balance>,
 }
 /// The request of ListAffiliates.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAffiliatesRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -4356,6 +4383,14 @@ pub struct ListAffiliatesRequest {
     /// Only affiliates in this group. Optional.
     #[prost(string, tag = "9")]
     pub group_id: ::prost::alloc::string::String,
+    /// Only affiliates whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 affiliates that pass the other filters for a page at most and compares them with the entries, so a page may have few affiliates or
+    /// none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListAffiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4384,6 +4419,9 @@ pub struct SearchAffiliatesRequest {
     /// in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
     #[prost(string, tag = "4")]
     pub query: ::prost::alloc::string::String,
+    /// Only affiliates in this group. Optional.
+    #[prost(string, tag = "5")]
+    pub group_id: ::prost::alloc::string::String,
 }
 /// The answer of SearchAffiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4863,6 +4901,9 @@ pub struct ListAffiliateGroupsRequest {
     /// Only groups in these states. Empty: all states.
     #[prost(enumeration = "AffiliateGroupState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Whether to count all groups that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "5")]
+    pub with_total_count: bool,
 }
 /// The answer of ListAffiliateGroups.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4873,6 +4914,9 @@ pub struct ListAffiliateGroupsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many groups pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateAffiliateGroup.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5041,6 +5085,9 @@ pub struct ListItemsRequest {
     /// Only items in these states. Empty: all states.
     #[prost(enumeration = "ItemState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Whether to count all items that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "5")]
+    pub with_total_count: bool,
 }
 /// The answer of ListItems.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5051,6 +5098,9 @@ pub struct ListItemsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many items pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateItem.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5241,6 +5291,10 @@ pub struct ListLinksRequest {
     /// Only links in these states. Empty: all states.
     #[prost(enumeration = "LinkState", repeated, tag = "6")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Whether to count all links that pass the filter. The count takes longer the more of these links there are. Pages with and
+    /// without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "7")]
+    pub with_total_count: bool,
 }
 /// The answer of ListLinks.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5251,6 +5305,9 @@ pub struct ListLinksResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many links pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateLink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5466,6 +5523,9 @@ pub struct ListOffersRequest {
     /// Only offers in these states. Empty: all states.
     #[prost(enumeration = "OfferState", repeated, tag = "5")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Whether to count all offers that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "6")]
+    pub with_total_count: bool,
 }
 /// The answer of ListOffers.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5476,6 +5536,9 @@ pub struct ListOffersResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many offers pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
 }
 /// The request of UpdateOffer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7855,7 +7918,7 @@ pub struct GetLeadResponse {
     pub former_external_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of ListLeads.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListLeadsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -7873,6 +7936,14 @@ pub struct ListLeadsRequest {
     /// Only leads bound to this affiliate. Optional.
     #[prost(message, optional, tag = "5")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only leads whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 leads that pass the other filters for a page at most and compares them with the entries, so a page may have few leads or
+    /// none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "6")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListLeads.
 #[derive(Clone, PartialEq, ::prost::Message)]

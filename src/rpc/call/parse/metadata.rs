@@ -36,6 +36,18 @@ impl Fields {
         }
         texts
     }
+
+    /// The texts that rows of a list must have. An entry without text is wrong, because no row has it.
+    pub(in crate::rpc) fn wanted_metadata(
+        &mut self,
+        field: &str,
+        sent: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        for (key, _) in sent.iter().filter(|(_, text)| text.trim().is_empty()) {
+            self.wrong(&format!("{field}[{}]", shortened(key)), "must not be empty; send the text that rows must have");
+        }
+        self.metadata(field, sent)
+    }
 }
 
 #[cfg(test)]

@@ -147,14 +147,15 @@ pub(super) fn cases() -> Vec<Case> {
             .list()
             .reference(json!({"program_id": "${program_id}"}))
             .affiliate_reference_in("upline")
-            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99], "upline": {"id": "aff_1"}, "group_id": "grp_1"}))
+            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99], "upline": {"id": "aff_1"}, "group_id": "grp_1", "metadata": {"": "gold"}}))
             .reference(json!({"group_id": "${group_id}"}))
             .wrong_affiliates_in("upline", &json!({}))
             .free(&["email_verified", "has_sales"]),
         case("AffiliateService/SearchAffiliates", json!({}))
             .list()
-            .wrong(json!({"page_size": -1, "order": 99, "query": "a"}))
-            .wrong(json!({"page_size": -1, "order": 99, "query": long()})),
+            .wrong(json!({"page_size": -1, "order": 99, "query": "a", "group_id": "grp_1"}))
+            .wrong(json!({"page_size": -1, "order": 99, "query": long()}))
+            .reference(json!({"group_id": "${group_id}"})),
         case("AffiliateService/CountAffiliates", json!({}))
             .reference(json!({"program_id": "${program_id}"}))
             .affiliate_reference_in("upline")

@@ -29,7 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"group_id": ""})),
         case("AffiliateService/ListAffiliateGroups", json!({}))
             .list()
-            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]})),
+            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]}))
+            .free(&["with_total_count"]),
         case("AffiliateService/UpdateAffiliateGroup", update("Large ${unique}"))
             .other(update("Small"))
             .reference(json!({"group": {"id": "${group_id}", "display_name": "Taken over"}}))

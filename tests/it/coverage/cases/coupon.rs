@@ -50,9 +50,11 @@ pub(super) fn cases() -> Vec<Case> {
                 "code": long(),
                 "states": [0, 99],
                 "offer_id": "ofr_1",
+                "metadata": {"": "a4"},
             }))
             .wrong_affiliates(&json!({}))
-            .wrong_items(&json!({})),
+            .wrong_items(&json!({}))
+            .free(&["with_total_count"]),
         case("AffiliateService/UpdateCoupon", update("better"))
             .other(update("best"))
             .reference(json!({"coupon": {"id": "${coupon_id}", "note": "taken over"}}))

@@ -31,7 +31,8 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong_items(&json!({})),
         case("AffiliateService/ListItems", json!({}))
             .list()
-            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]})),
+            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]}))
+            .free(&["with_total_count"]),
         case("AffiliateService/UpdateItem", update("Large mug"))
             .other(update("Small mug"))
             .reference(json!({"item": {"id": "${item_id}", "display_name": "Taken over"}}))

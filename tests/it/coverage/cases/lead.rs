@@ -34,7 +34,13 @@ pub(super) fn cases() -> Vec<Case> {
         case("TrackingService/ListLeads", json!({}))
             .list()
             .affiliate_reference()
-            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99], "affiliate": {"id": "aff_1"}}))
+            .wrong(json!({
+                "page_size": -1,
+                "order": 99,
+                "states": [0, 99],
+                "affiliate": {"id": "aff_1"},
+                "metadata": {"": "fair"},
+            }))
             .wrong_affiliates(&json!({})),
     ]
 }

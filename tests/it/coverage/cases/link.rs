@@ -35,7 +35,8 @@ pub(super) fn cases() -> Vec<Case> {
             .affiliate_reference()
             .reference(json!({"enrollment_id": "${enrollment_id}"}))
             .wrong(json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "enrollment_id": "enr_1", "states": [0, 99]}))
-            .wrong_affiliates(&json!({})),
+            .wrong_affiliates(&json!({}))
+            .free(&["with_total_count"]),
         case("AffiliateService/RevokeLink", json!({"link_id": "${fresh_link_id}"}))
             .prepare(
                 "AffiliateService/CreateLink",

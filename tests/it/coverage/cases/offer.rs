@@ -53,7 +53,8 @@ pub(super) fn cases() -> Vec<Case> {
         case("AffiliateService/ListOffers", json!({}))
             .list()
             .reference(json!({"program_id": "${program_id}"}))
-            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99]})),
+            .wrong(json!({"page_size": -1, "order": 99, "program_id": "prg_1", "states": [0, 99]}))
+            .free(&["with_total_count"]),
         case("AffiliateService/UpdateOffer", update("Sooner"))
             .other(update("Later"))
             .reference(json!({"offer": {"id": "${offer_id}", "display_name": "Taken over"}}))
