@@ -14,6 +14,7 @@ mod application;
 mod audit;
 mod conversion;
 mod coupon;
+mod coupon_limits;
 mod coupon_validity;
 mod enrollment_moved;
 mod event;

@@ -402,6 +402,8 @@ fn codes() -> Vec<Spelling> {
                 "item",
                 "create_affiliate_if_missing",
                 "channel",
+                "max_uses",
+                "max_uses_per_customer",
             ],
         ),
         spelling(
@@ -427,6 +429,8 @@ fn codes() -> Vec<Spelling> {
                         "end_time": {"seconds": 1},
                         "channel": "SALE_CHANNEL_ONLINE",
                         "metadata": {"crm": " 17"},
+                        "max_uses": 100,
+                        "max_uses_per_customer": 5,
                     },
                     "update_mask": {"paths": ["note", "metadata", "note"]},
                 }),

@@ -11,7 +11,8 @@ use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelecto
 use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
-    AsRecorded, ConversionOutcome, ConversionSelector, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+    AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, KeptSale, OrderDetails, RefundOutcome,
+    SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
 use headwater::domain::enrollment::{
@@ -277,6 +278,20 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         ..rows::tied_coupon(3)
     };
     golden.holds("request_outcome_coupon.v1.with_validity", &Outcome::Coupon(Arc::new(limited)));
+    let single_use = Outcome::Offer(Arc::new(Offer { max_uses_per_coupon: 1, ..rows::offer() }));
+    golden.holds("request_outcome_offer.v1.with_max_uses_per_coupon", &single_use);
+    let limited = Outcome::Coupon(Arc::new(rows::limited_coupon(3)));
+    golden.holds("request_outcome_coupon.v1.with_limits", &limited);
+    let in_total = CouponUse { coupon_id: rows::limited_coupon(3).id, lead_id: None };
+    for (name, used) in [
+        ("conversion_order_details.v1.with_coupon_use", in_total),
+        (
+            "conversion_order_details.v1.with_coupon_use_of_customer",
+            CouponUse { lead_id: Some(rows::lead().id), ..in_total },
+        ),
+    ] {
+        golden.holds(name, &OrderDetails { coupon_use: Some(used), ..OrderDetails::default() });
+    }
     golden.holds("coupon_details.v1.short", &CouponDetails::default());
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);

@@ -1646,6 +1646,10 @@ pub enum CandidateResult {
     CouponExpired = 18,
     /// The coupon is for sales of another channel.
     CouponOfOtherChannel = 19,
+    /// The coupon had been used as often as its `max_uses` allows when the sale was told.
+    CouponExhausted = 20,
+    /// The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told.
+    CouponUsedByCustomer = 21,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1674,6 +1678,8 @@ impl CandidateResult {
             Self::CouponNotYetValid => "CANDIDATE_RESULT_COUPON_NOT_YET_VALID",
             Self::CouponExpired => "CANDIDATE_RESULT_COUPON_EXPIRED",
             Self::CouponOfOtherChannel => "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
+            Self::CouponExhausted => "CANDIDATE_RESULT_COUPON_EXHAUSTED",
+            Self::CouponUsedByCustomer => "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1700,6 +1706,10 @@ impl CandidateResult {
             "CANDIDATE_RESULT_COUPON_EXPIRED" => Some(Self::CouponExpired),
             "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL" => {
                 Some(Self::CouponOfOtherChannel)
+            }
+            "CANDIDATE_RESULT_COUPON_EXHAUSTED" => Some(Self::CouponExhausted),
+            "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER" => {
+                Some(Self::CouponUsedByCustomer)
             }
             _ => None,
         }
@@ -3166,6 +3176,20 @@ pub struct Coupon {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The limit of uses in total. 0: no limit.
+    ///
+    /// A use is a sale that was told with the code while the coupon could credit it, whoever got the credit, because the customer had what
+    /// the code promises either way. Sign-ups, appointments and custom events are no uses. A coupon has the limits as they are when a sale
+    /// is told. If sales compete for the last use, the one that is told first has it, whichever happened first. A sale beyond the limit
+    /// is recorded: the coupon does not credit it, then or later, but another trace may. A use is not given back when its sale is
+    /// refunded, corrected or credited to another affiliate. Uses are counted while the coupon has a limit, so they begin at zero for a coupon
+    /// that gets its first limit later.
+    #[prost(int32, tag = "15")]
+    pub max_uses: i32,
+    /// The limit of uses by one customer, who is known by the sale's `external_id` or `email`. A sale that names no customer counts only in
+    /// total. 0: no limit.
+    #[prost(int32, tag = "16")]
+    pub max_uses_per_customer: i32,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3211,6 +3235,12 @@ pub struct AssignCouponRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The limit of uses in total, 1 to 1,000,000,000. 0: no limit. See `Coupon.max_uses`.
+    #[prost(int32, tag = "12")]
+    pub max_uses: i32,
+    /// The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
+    #[prost(int32, tag = "13")]
+    pub max_uses_per_customer: i32,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3235,6 +3265,9 @@ pub struct GetCouponResponse {
     /// The coupon.
     #[prost(message, optional, tag = "1")]
     pub coupon: ::core::option::Option<Coupon>,
+    /// How many uses were counted, see `Coupon.max_uses`. 0 for a coupon that never had a limit.
+    #[prost(int64, tag = "2")]
+    pub use_count: i64,
 }
 /// The request of ListCoupons.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3286,8 +3319,9 @@ pub struct UpdateCouponRequest {
     /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
-    /// never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+    /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
+    /// whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+    /// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
     /// affiliate or item, or another time or channel, remove the coupon and assign the code again.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
@@ -3314,6 +3348,9 @@ pub struct ValidateCouponRequest {
     /// The channel of the sale that is to be made. Not set: the channel is not checked.
     #[prost(enumeration = "SaleChannel", tag = "3")]
     pub channel: i32,
+    /// The customer who wants to use the code. One who is unknown has not used it. Not set: `Coupon.max_uses_per_customer` is not checked.
+    #[prost(message, optional, tag = "4")]
+    pub lead: ::core::option::Option<LeadSelector>,
 }
 /// The answer of ValidateCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3411,6 +3448,10 @@ pub enum CouponFault {
     Expired = 10,
     /// The coupon is for sales of another channel.
     OtherChannel = 11,
+    /// The coupon has been used as often as its `max_uses` allows.
+    Exhausted = 12,
+    /// The customer has used the coupon as often as its `max_uses_per_customer` allows.
+    UsedByCustomer = 13,
 }
 impl CouponFault {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3431,6 +3472,8 @@ impl CouponFault {
             Self::NotYetValid => "COUPON_FAULT_NOT_YET_VALID",
             Self::Expired => "COUPON_FAULT_EXPIRED",
             Self::OtherChannel => "COUPON_FAULT_OTHER_CHANNEL",
+            Self::Exhausted => "COUPON_FAULT_EXHAUSTED",
+            Self::UsedByCustomer => "COUPON_FAULT_USED_BY_CUSTOMER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3448,6 +3491,8 @@ impl CouponFault {
             "COUPON_FAULT_NOT_YET_VALID" => Some(Self::NotYetValid),
             "COUPON_FAULT_EXPIRED" => Some(Self::Expired),
             "COUPON_FAULT_OTHER_CHANNEL" => Some(Self::OtherChannel),
+            "COUPON_FAULT_EXHAUSTED" => Some(Self::Exhausted),
+            "COUPON_FAULT_USED_BY_CUSTOMER" => Some(Self::UsedByCustomer),
             _ => None,
         }
     }
@@ -5385,6 +5430,9 @@ pub struct Offer {
     /// When the offer was archived. Not set while it is active.
     #[prost(message, optional, tag = "15")]
     pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of uses of each claimed coupon, which becomes its `Coupon.max_uses`: 1 for codes that work once. 0: no limit.
+    #[prost(int32, tag = "16")]
+    pub max_uses_per_coupon: i32,
 }
 /// The request of CreateOffer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5422,6 +5470,9 @@ pub struct CreateOfferRequest {
     /// The limit of claims of one affiliate, 1 to 10,000. 0: no limit.
     #[prost(int32, tag = "10")]
     pub max_claims_per_affiliate: i32,
+    /// The limit of uses of each claimed coupon, 1 to 1,000,000,000. 0: no limit.
+    #[prost(int32, tag = "11")]
+    pub max_uses_per_coupon: i32,
 }
 /// The answer of CreateOffer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5488,9 +5539,10 @@ pub struct UpdateOfferRequest {
     /// The new values. `id` names the offer. Otherwise only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub offer: ::core::option::Option<Offer>,
-    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
-    /// that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
-    /// future, and one that has passed cannot be changed, because sales were judged by it. Required.
+    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims`, `max_claims_per_affiliate` and
+    /// `max_uses_per_coupon`. A time that is named and not set is taken back. A limit below the number of claims allows no further ones. A new
+    /// `end_time` must be in the future, and one that has passed cannot be changed, because sales were judged by it. A new
+    /// `max_uses_per_coupon` counts for later claims; UpdateCoupon changes a coupon that was claimed. Required.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -8015,8 +8067,8 @@ pub struct RecordSaleRequest {
     /// `occur_time`. An unknown code is not an error. Optional.
     #[prost(string, tag = "5")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
-    /// removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
+    /// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown,
+    /// removed or exhausted, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
