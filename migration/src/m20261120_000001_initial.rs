@@ -174,6 +174,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(json_null("agreement"))
             .col(json_null("questions"))
             .col(flag("is_private"))
+            .col(json_null("invitations"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))

@@ -3,6 +3,7 @@
 
 mod account;
 mod account_email;
+mod admission;
 mod affiliate;
 mod affiliate_group;
 mod attribution;

@@ -91,6 +91,7 @@ fn affiliates() -> Vec<Spelling> {
                         "landing_url": "https://lee.example",
                         "metadata": {"tier": "gold"},
                         "acceptance": {"version": 1, "source": "203.0.113.7"},
+                        "invitation_code": "${invitation_code}",
                     }),
                     json!({
                         "email": "${unique}@Twice.example",
@@ -103,6 +104,7 @@ fn affiliates() -> Vec<Spelling> {
                         "state": "AFFILIATE_STATE_ACTIVE",
                         "metadata": {"tier": "gold ", "level": ""},
                         "acceptance": {"version": 1, "source": "203.0.113.7 ", "accept_time": {"seconds": 1}},
+                        "invitation_code": " ${invitation_code}",
                     }),
                 ),
                 (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
@@ -232,6 +234,7 @@ fn affiliates() -> Vec<Spelling> {
                         "coupon_code": "c-${unique}",
                         "landing_url": "https://lee.example",
                         "acceptance": {"version": 1, "source": "203.0.113.7"},
+                        "invitation_code": "${invitation_code}",
                     }),
                     json!({
                         "affiliate": {"email": " ${fresh_email}."},
@@ -239,6 +242,7 @@ fn affiliates() -> Vec<Spelling> {
                         "coupon_code": "C-${unique}",
                         "landing_url": "https://lee.example/ ",
                         "acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}},
+                        "invitation_code": "${invitation_code} ",
                     }),
                 ),
                 (

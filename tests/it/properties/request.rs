@@ -150,6 +150,7 @@ impl Asking<'_> {
                 agreement: None,
                 questions: Vec::new(),
                 is_private: false,
+                invitations: Vec::new(),
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

@@ -25,7 +25,7 @@ use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{Commission, Program, ProgramWithTerms};
+use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms};
 use headwater::domain::reward::{ByHand, Calculation, Reward};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
@@ -102,6 +102,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("program_agreement.v1", &rows::agreement());
     golden.holds("program_questions.v1", &vec![rows::question()]);
+    golden.holds("program_invitations.v1", &vec![rows::invitation()]);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
     golden.holds("enrollment_moved.v1", &rows::moved());
     let standing = EnrollmentStanding { moved: Some(rows::moved()), ..rows::past_standing().standing };
@@ -257,6 +258,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let program = Program { hosts: vec!["shop.test".to_owned()], ..rows::program() };
     let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
     golden.holds("request_outcome_program.v1.with_hosts", &Outcome::Program(Arc::new(program)));
+    let invitation = Invitation { expires_at: None, max_uses: 0, use_count: 0, ..rows::invitation() };
+    golden.holds("program_invitations.v1.short", &vec![invitation]);
+    let program = Program { is_private: true, invitations: vec![rows::invitation()], ..rows::program() };
+    let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
+    golden.holds("request_outcome_program.v1.with_invitations", &Outcome::Program(Arc::new(program)));
     let custom = OrderDetails { custom_kind: "demo".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_custom_kind", &custom);
     let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });

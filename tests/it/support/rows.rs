@@ -38,7 +38,7 @@ use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
 };
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
@@ -148,6 +148,10 @@ pub(crate) fn question() -> Question {
     Question { key: "audience".to_owned(), label: "Who reads you?".to_owned(), is_required: true }
 }
 
+pub(crate) fn invitation() -> Invitation {
+    Invitation { code: "FRIENDS-2026".to_owned(), expires_at: Some(NOW.plus_days(9)), max_uses: 5, use_count: 2 }
+}
+
 pub(crate) fn agreement() -> Agreement {
     let (url, text) = ("https://shop.test/partners".to_owned(), "Be kind.".to_owned());
     Agreement { version: 2, url, text, is_required: true }
@@ -166,6 +170,7 @@ pub(crate) fn program() -> Program {
         agreement: None,
         questions: Vec::new(),
         is_private: false,
+        invitations: Vec::new(),
         terms_version: 1,
         version: 4,
         created_at: NOW,

@@ -1805,6 +1805,23 @@ pub struct ApplicationQuestion {
     #[prost(bool, tag = "3")]
     pub is_required: bool,
 }
+/// A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProgramInvitation {
+    /// The code, in the form of `Coupon.code`, matched in any case: 8 to 64 characters. Each code occurs once in the program. Required. Empty
+    /// in the feed.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// When the code ceases to work. Not set: never.
+    #[prost(message, optional, tag = "2")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many affiliates can be enrolled with the code, 1 to 1,000,000,000. 0: no limit.
+    #[prost(int32, tag = "3")]
+    pub max_uses: i32,
+    /// How many affiliates were enrolled with the code. Set by the server, ignored in requests.
+    #[prost(int64, tag = "4")]
+    pub use_count: i64,
+}
 /// A campaign that affiliates are enrolled in.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Program {
@@ -1849,9 +1866,13 @@ pub struct Program {
     /// The questions that applicants answer, in the order in which they are shown.
     #[prost(message, repeated, tag = "13")]
     pub questions: ::prost::alloc::vec::Vec<ApplicationQuestion>,
-    /// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+    /// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE,
+    /// and who brings the code of one of the `invitations`.
     #[prost(bool, tag = "14")]
     pub is_private: bool,
+    /// The codes that open the program while it is private.
+    #[prost(message, repeated, tag = "15")]
+    pub invitations: ::prost::alloc::vec::Vec<ProgramInvitation>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1890,6 +1911,9 @@ pub struct CreateProgramRequest {
     /// Whether the program takes no applications, see `Program.is_private`.
     #[prost(bool, tag = "10")]
     pub is_private: bool,
+    /// The codes that open the program while it is private, up to 50. Optional.
+    #[prost(message, repeated, tag = "11")]
+    pub invitations: ::prost::alloc::vec::Vec<ProgramInvitation>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1972,8 +1996,9 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
-    /// `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
+    /// `is_private` and `invitations`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of uses.
+    /// Who was enrolled with a code stays enrolled. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
@@ -3660,6 +3685,11 @@ pub struct EnrollAffiliateRequest {
     /// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
     #[prost(message, optional, tag = "8")]
     pub acceptance: ::core::option::Option<AgreementAcceptance>,
+    /// The code of one of the program's invitations, up to 128 characters, in any case. With it a private program takes an affiliate who is
+    /// APPLIED, who is still to be approved. A code that the program does not have, or that has expired or is used up, is refused, whoever is
+    /// enrolled. Optional.
+    #[prost(string, tag = "9")]
+    pub invitation_code: ::prost::alloc::string::String,
 }
 /// The answer of EnrollAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4302,7 +4332,8 @@ pub struct CreateAffiliateRequest {
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
     /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
-    /// the program's required questions in `profile.custom_fields`, and the program must not be private.
+    /// the program's required questions in `profile.custom_fields`, and the program must not be private unless there is an
+    /// `invitation_code`.
     #[prost(enumeration = "AffiliateState", tag = "12")]
     pub state: i32,
     /// Whether the email address is known to be the affiliate's.
@@ -4323,6 +4354,9 @@ pub struct CreateAffiliateRequest {
     /// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
     #[prost(message, optional, tag = "17")]
     pub acceptance: ::core::option::Option<AgreementAcceptance>,
+    /// The code of one of the program's invitations. Optional. See EnrollAffiliate.
+    #[prost(string, tag = "18")]
+    pub invitation_code: ::prost::alloc::string::String,
 }
 /// The answer of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8429,7 +8463,7 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
     /// `program_id`, `current_version`, which is 0 for a program without an agreement.
     AgreementVersion = 61,
-    /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
+    /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED and has no invitation. Metadata: `program_id`.
     ProgramPrivate = 62,
     /// \[RESOURCE_EXHAUSTED\] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
     /// operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
@@ -8438,6 +8472,9 @@ pub enum ErrorReason {
     RateLimited = 63,
     /// \[PERMISSION_DENIED\] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server.
     RegistrationClosed = 64,
+    /// \[FAILED_PRECONDITION\] The invitation code does not open the program. The fault is unknown, expired or used_up. Metadata: `program_id`,
+    /// `fault`.
+    InvitationInvalid = 65,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8511,6 +8548,7 @@ impl ErrorReason {
             Self::ProgramPrivate => "ERROR_REASON_PROGRAM_PRIVATE",
             Self::RateLimited => "ERROR_REASON_RATE_LIMITED",
             Self::RegistrationClosed => "ERROR_REASON_REGISTRATION_CLOSED",
+            Self::InvitationInvalid => "ERROR_REASON_INVITATION_INVALID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8587,6 +8625,7 @@ impl ErrorReason {
             "ERROR_REASON_PROGRAM_PRIVATE" => Some(Self::ProgramPrivate),
             "ERROR_REASON_RATE_LIMITED" => Some(Self::RateLimited),
             "ERROR_REASON_REGISTRATION_CLOSED" => Some(Self::RegistrationClosed),
+            "ERROR_REASON_INVITATION_INVALID" => Some(Self::InvitationInvalid),
             _ => None,
         }
     }
