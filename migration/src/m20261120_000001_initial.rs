@@ -175,6 +175,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(json_null("agreement"))
             .col(json_null("questions"))
             .col(flag("is_private"))
+            .col(json_null("invitations"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))
@@ -275,6 +276,8 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time_null("starts_at"))
             .col(time_null("ends_at"))
             .col(state_null("channel"))
+            .col(count("max_uses"))
+            .col(count("max_uses_per_customer"))
             .col(json_null("details"))
             .col(state("state"))
             .col(time("created_at"))
@@ -291,6 +294,13 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(count("active_count"))
             .take(),
+        // The number in total has a lead_id of zeros, because no part of a primary key may be null.
+        table("coupon_use", &["account_id", "coupon_id", "lead_id"])
+            .col(id("account_id"))
+            .col(id("coupon_id"))
+            .col(id("lead_id"))
+            .col(count("use_count"))
+            .take(),
         table("offer", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
@@ -303,6 +313,7 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(time_null("ends_at"))
             .col(count("max_claims"))
             .col(count("max_claims_per_affiliate"))
+            .col(count("max_uses_per_coupon"))
             .col(count("claim_count"))
             .col(state("state"))
             .col(time("created_at"))

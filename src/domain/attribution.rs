@@ -56,6 +56,10 @@ text_enum! {
         CouponExpired = "coupon_expired",
         /// The coupon is for sales of another channel.
         CouponOfOtherChannel = "coupon_of_other_channel",
+        /// The coupon had been used as often as it may be.
+        CouponExhausted = "coupon_exhausted",
+        /// The customer had used the coupon as often as one may.
+        CouponUsedByCustomer = "coupon_used_by_customer",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
-use super::id::{AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
+use super::id::{
+    AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
+};
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::text_enum::text_enum;
@@ -135,6 +137,17 @@ pub struct OrderDetails {
     pub reason: String,
     /// What the affiliate gets of a refund apart from what it takes back. Negative: what it takes back in addition.
     pub commission_adjustment: Option<Money>,
+    /// The use of a coupon that has a limit.
+    pub coupon_use: Option<CouponUse>,
+}
+
+/// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CouponUse {
+    pub coupon_id: CouponId,
+    /// The customer for whom it was counted. `None` if it was counted only in total.
+    pub lead_id: Option<LeadId>,
 }
 
 /// The identifiers by which a conversion may be named.

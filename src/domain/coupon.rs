@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attribution::CandidateResult;
 use super::conversion::SaleChannel;
-use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
+use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, LeadId, OfferId};
 use super::item::Item;
 use super::offer::Offer;
 use super::text_enum::text_enum;
@@ -50,6 +50,10 @@ pub struct Coupon {
     pub ends_at: Option<Time>,
     /// The channel of the sales that the coupon credits; `None` for every channel.
     pub channel: Option<SaleChannel>,
+    /// The limit of uses in total. 0: none.
+    pub max_uses: i32,
+    /// The limit of uses by one customer. 0: none.
+    pub max_uses_per_customer: i32,
     pub details: CouponDetails,
     pub state: CouponState,
     pub created_at: Time,
@@ -60,6 +64,22 @@ impl Coupon {
     /// The coupon as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         Self { note: String::new(), details: CouponDetails::default(), ..self.clone() }
+    }
+
+    /// Whether the coupon has a limit of uses, so that they are counted.
+    pub const fn has_limit(&self) -> bool {
+        self.max_uses > 0 || self.max_uses_per_customer > 0
+    }
+
+    /// The limit that the coupon has reached if it was used so often, in total and by the customer.
+    pub const fn reached_limit(&self, use_count: i32, use_count_of_customer: i32) -> Option<CandidateResult> {
+        if self.max_uses > 0 && use_count >= self.max_uses {
+            Some(CandidateResult::CouponExhausted)
+        } else if self.max_uses_per_customer > 0 && use_count_of_customer >= self.max_uses_per_customer {
+            Some(CandidateResult::CouponUsedByCustomer)
+        } else {
+            None
+        }
     }
 
     /// Whether the coupon was removed at a time.
@@ -115,4 +135,16 @@ pub struct CouponCount {
     pub account_id: AccountId,
     pub affiliate_id: AffiliateId,
     pub active_count: i32,
+}
+
+/// How often a coupon was used. It is a row, so that a sale counts none of the others. It is not in the coupon's own row, which is
+/// cached and would have to be read again after each use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CouponUses {
+    pub account_id: AccountId,
+    pub coupon_id: CouponId,
+    /// By this customer; `None` for the number in total.
+    pub lead_id: Option<LeadId>,
+    pub use_count: i32,
 }

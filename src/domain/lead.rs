@@ -253,6 +253,11 @@ impl Lead {
         selectors(self.external_id.as_ref(), self.email.as_ref())
     }
 
+    /// The ids that the events of this lead have: its own, and those of the leads that were merged into it.
+    pub fn own_and_merged_ids(&self) -> impl Iterator<Item = LeadId> {
+        [self.id].into_iter().chain(self.details.merged_ids.iter().copied())
+    }
+
     /// The monthly recurring revenue that counts for programs: that of a customer who is bound in one. It counts once for each
     /// program of the binding.
     pub fn mrr_by_program(&self) -> impl Iterator<Item = (ProgramId, Money)> {

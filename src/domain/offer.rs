@@ -49,6 +49,8 @@ pub struct Offer {
     pub max_claims: i32,
     /// The limit of claims of one affiliate. 0: none.
     pub max_claims_per_affiliate: i32,
+    /// The limit of uses of each claimed coupon. 0: none.
+    pub max_uses_per_coupon: i32,
     /// How many claims have an active coupon.
     pub claim_count: i32,
     pub state: OfferState,

@@ -33,6 +33,31 @@ pub struct Question {
     pub is_required: bool,
 }
 
+text_enum! {
+    /// Why an invitation code does not open a program.
+    InvitationFault {
+        /// No invitation of the program has the code.
+        Unknown = "unknown",
+        /// Its time is over.
+        Expired = "expired",
+        /// It was used as often as it may be.
+        UsedUp = "used_up",
+    }
+}
+
+/// A code that opens a private program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Invitation {
+    /// The code, folded as a coupon's.
+    pub code: String,
+    pub expires_at: Option<Time>,
+    /// How many affiliates can be enrolled with it. 0: without limit.
+    pub max_uses: i32,
+    /// How many were.
+    pub use_count: i32,
+}
+
 /// The text that affiliates of a program agree to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -68,6 +93,8 @@ pub struct Program {
     pub questions: Vec<Question>,
     /// Whether it takes no applications.
     pub is_private: bool,
+    /// The codes that open it nevertheless. Each code occurs once.
+    pub invitations: Vec<Invitation>,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.
@@ -86,6 +113,30 @@ impl Program {
     /// Whether an affiliate earns nothing in the program until it has accepted the agreement.
     pub fn requires_agreement(&self) -> bool {
         self.agreement.as_ref().is_some_and(|agreement| agreement.is_required)
+    }
+
+    /// Why an invitation code does not open the program now, if so.
+    pub fn fault_of_invitation(&self, code: &str, now: Time) -> Option<InvitationFault> {
+        let Some(invitation) = self.invitations.iter().find(|invitation| invitation.code == code) else {
+            return Some(InvitationFault::Unknown);
+        };
+        if invitation.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            Some(InvitationFault::Expired)
+        } else if invitation.max_uses > 0 && invitation.use_count >= invitation.max_uses {
+            Some(InvitationFault::UsedUp)
+        } else {
+            None
+        }
+    }
+
+    /// Replaces the invitations. A code that stays keeps its number of uses.
+    pub fn set_invitations(&mut self, wanted: &[Invitation]) {
+        let count_of = |code: &str| {
+            let before = self.invitations.iter().find(|invitation| invitation.code == code);
+            before.map_or(0, |invitation| invitation.use_count)
+        };
+        let kept = |new: &Invitation| Invitation { use_count: count_of(&new.code), ..new.clone() };
+        self.invitations = wanted.iter().map(kept).collect();
     }
 
     /// Replaces the agreement. Its version grows if there is something else to agree to.

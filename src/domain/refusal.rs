@@ -8,6 +8,7 @@ use super::id::{
 };
 use super::money::{Currency, Overflow};
 use super::offer::OfferClosed;
+use super::program::InvitationFault;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
 
@@ -306,6 +307,14 @@ pub enum Refusal {
     ProgramPrivate {
         /// The program.
         program_id: ProgramId,
+    },
+    /// The invitation code does not open the program.
+    #[error("program {program_id} has no invitation with this code that works now: it is {fault}")]
+    InvitationInvalid {
+        /// The program.
+        program_id: ProgramId,
+        /// Why.
+        fault: InvitationFault,
     },
     /// The version is not the newest of a program's agreement.
     #[error("the newest version of the agreement of program {program_id} is {current_version}")]

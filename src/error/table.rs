@@ -398,9 +398,19 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         Refusal::ProgramPrivate { program_id } => Answer::precondition(
             ErrorReason::ProgramPrivate,
             program_id.to_string(),
-            format!("{}: {text}; approve the affiliate first, or name another program", path(&Field::ProgramId)),
+            format!(
+                "{}: {text}; approve the affiliate first, send an invitation_code, or name another program",
+                path(&Field::ProgramId)
+            ),
         )
         .with("program_id", program_id),
+        Refusal::InvitationInvalid { program_id, fault } => Answer::precondition(
+            ErrorReason::InvitationInvalid,
+            program_id.to_string(),
+            format!("invitation_code: {text}; ask the owner for another code"),
+        )
+        .with("program_id", program_id)
+        .with("fault", fault),
         Refusal::AgreementVersion { program_id, current_version } => Answer::precondition(
             ErrorReason::AgreementVersion,
             program_id.to_string(),

@@ -74,7 +74,8 @@ impl Change for pb::CreateAffiliateRequest {
             state: canonical::default_number(self.state, AffiliateState::Active.number()),
             acceptance: canonical::inside(self.acceptance.as_ref(), enrollment::canonical_acceptance),
             upline: canonical::inside(self.upline.as_ref(), selector::canonical_affiliate),
-            metadata: canonical::trimmed_values(&self.metadata);
+            metadata: canonical::trimmed_values(&self.metadata),
+            invitation_code: canonical::coupon_code(&self.invitation_code);
             as_sent: request_id, external_id, program_id, commission_override, email_verified, group_id,
         )
     }
@@ -126,6 +127,7 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         message.commission_override.as_ref(),
         message.acceptance.as_ref(),
     );
+    enrollment.invitation_code = fields.wanted_coupon_code("invitation_code", &message.invitation_code);
     let state = fields.optional_value_of("state", message.state, STATES_AT_FIRST).unwrap_or(AffiliateState::Active);
     let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());
     let group_id = fields.optional_id("group_id", &message.group_id);

@@ -1,6 +1,9 @@
-//! Coupons on the wire.
+//! Coupons on the wire. The folder has the call that judges a code.
+
+mod validate;
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::call::canonical::{self, Mask, canonical};
@@ -12,19 +15,22 @@ use super::call::{Call, page, selector};
 use super::enrollment;
 use crate::clock;
 use crate::domain::affiliate::{AffiliateSelector, AffiliateState, Profile};
-use crate::domain::attribution::CandidateResult;
-use crate::domain::conversion::SaleChannel;
-use crate::domain::coupon::{Coupon, CouponTies, Purchase};
-use crate::domain::item::ItemSelector;
+use crate::domain::coupon::Coupon;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{
     AssignCoupon, CodeHolder, CouponValidity, CreateAffiliate, IfMissing, NewEnrollment, RemoveCoupon, UpdateCoupon,
-    why_not_earning,
+    UseLimits,
 };
 use crate::error::{Error, FieldPaths};
 use crate::pb::{self, affiliate_selector::Selector};
 use crate::store;
 use crate::store::coupon::CouponQuery;
+pub(super) use validate::{fault_text, validate};
+
+/// The limits of uses that a coupon may have. Zero means none.
+pub(super) const USES_MAX: RangeInclusive<i32> = 0..=1_000_000_000;
+/// The same for the uses by one customer.
+const USES_OF_ONE_MAX: RangeInclusive<i32> = 0..=10_000;
 
 impl Change for pb::AssignCouponRequest {
     type Rule = AssignCoupon;
@@ -46,7 +52,7 @@ impl Change for pb::AssignCouponRequest {
             start_time: canonical::time(self.start_time.as_ref()),
             end_time: canonical::time(self.end_time.as_ref()),
             metadata: canonical::trimmed_values(&self.metadata);
-            as_sent: request_id, program_id, item, create_affiliate_if_missing, channel,
+            as_sent: request_id, program_id, item, create_affiliate_if_missing, channel, max_uses, max_uses_per_customer,
         )
     }
 
@@ -63,9 +69,13 @@ impl Change for pb::AssignCouponRequest {
         }
         let note = fields.paragraph("note", &self.note);
         let validity = validity(&mut fields, self);
+        let limits = UseLimits {
+            max_uses: fields.number("max_uses", self.max_uses, USES_MAX),
+            max_uses_per_customer: fields.number("max_uses_per_customer", self.max_uses_per_customer, USES_OF_ONE_MAX),
+        };
         let metadata = fields.metadata("metadata", &self.metadata);
         let (recipient, code) = fields.complete((recipient, code))?;
-        Ok((AssignCoupon { recipient, program_id, item, code, note, validity, metadata }, ()))
+        Ok((AssignCoupon { recipient, program_id, item, code, note, validity, limits, metadata }, ()))
     }
 
     fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
@@ -178,113 +188,12 @@ pub(super) async fn get(call: Call, message: pb::GetCouponRequest) -> Result<pb:
     let id = fields.complete(id)?;
     let found = store::coupon::find(call.store(), call.account_id(), id).await?;
     let found = found.ok_or_else(|| Refusal::not_found(Resource::Coupon, id))?;
-    Ok(pb::GetCouponResponse { coupon: Some(render(&found)) })
+    let use_count = store::coupon::use_count(call.store(), call.account_id(), id, None).await?;
+    Ok(pb::GetCouponResponse { coupon: Some(render(&found)), use_count: use_count.into() })
 }
 
-/// Judges a code as RecordSale would judge it now.
-pub(super) async fn validate(
-    call: Call,
-    message: pb::ValidateCouponRequest,
-) -> Result<pb::ValidateCouponResponse, Error> {
-    let mut fields = Fields::default();
-    let code = fields.wanted_coupon_code("code", &message.code);
-    if code.is_none() {
-        fields.wrong("code", "is required");
-    }
-    let item_sku = fields.key("item_sku", &message.item_sku).unwrap_or_default();
-    let channel = fields.optional_value("channel", message.channel);
-    let code = fields.complete(code)?;
-    let coupon = store::coupon::with_code(call.store(), call.account_id(), &code).await?;
-    let fault = match &coupon {
-        Some(coupon) => fault_of(&call, coupon, &item_sku, channel).await?,
-        None => Some(CandidateResult::Unknown),
-    };
-    Ok(pb::ValidateCouponResponse {
-        valid: fault.is_none(),
-        fault: fault.map_or(pb::CouponFault::Unspecified, fault_value).into(),
-        coupon: coupon.as_ref().map(render),
-    })
-}
-
-/// Why a coupon would not credit its affiliate with a sale now, if so.
-async fn fault_of(
-    call: &Call,
-    coupon: &Coupon,
-    item_sku: &str,
-    channel: Option<SaleChannel>,
-) -> Result<Option<CandidateResult>, Error> {
-    let (store, account_id, now) = (call.store(), call.account_id(), call.asking().now);
-    if coupon.is_removed_at(now) {
-        return Ok(Some(CandidateResult::CouponRemoved));
-    }
-    let missing = || Error::Internal(format!("coupon {} leads to a row that is missing", coupon.id));
-    let serving = store::enrollment::serving(store, account_id, coupon.enrollment_id, now).await?;
-    let enrollment = serving.ok_or_else(missing)?;
-    let program = store::program::find(store, account_id, enrollment.program_id).await?.ok_or_else(missing)?;
-    if let Some(result) = why_not_earning(enrollment.standing_at(now), &program, now) {
-        return Ok(Some(result));
-    }
-    let item = match coupon.item_id {
-        Some(id) => store::item::find(store, account_id, &ItemSelector::Id(id)).await?,
-        None => None,
-    };
-    let offer = match coupon.offer_id {
-        Some(id) => store::offer::find(store, account_id, id).await?,
-        None => None,
-    };
-    let ties = CouponTies { item: item.as_ref(), offer: offer.as_ref() };
-    Ok(coupon.why_not_crediting(ties, Purchase { item_sku, channel, sold_at: now }))
-}
-
-/// The fault with which a coupon lost. The other results are none of a coupon; they say that it is not good now.
-fn fault_value(result: CandidateResult) -> pb::CouponFault {
-    match result {
-        CandidateResult::CouponRemoved => pb::CouponFault::Removed,
-        CandidateResult::CouponOfOtherItem => pb::CouponFault::OtherItem,
-        CandidateResult::ProgramArchived => pb::CouponFault::ProgramArchived,
-        CandidateResult::EnrollmentEnded => pb::CouponFault::EnrollmentEnded,
-        CandidateResult::AffiliateNotActive => pb::CouponFault::AffiliateNotActive,
-        CandidateResult::AgreementNotAccepted => pb::CouponFault::AgreementNotAccepted,
-        CandidateResult::OfferOver => pb::CouponFault::OfferOver,
-        CandidateResult::CouponNotYetValid => pb::CouponFault::NotYetValid,
-        CandidateResult::CouponExpired => pb::CouponFault::Expired,
-        CandidateResult::CouponOfOtherChannel => pb::CouponFault::OtherChannel,
-        CandidateResult::Unknown
-        | CandidateResult::NotYetMade
-        | CandidateResult::KindNotDeclared
-        | CandidateResult::Won
-        | CandidateResult::LowerPrecedence
-        | CandidateResult::OtherClick
-        | CandidateResult::OutsideWindow
-        | CandidateResult::AfterConversion
-        | CandidateResult::LinkRevoked => pb::CouponFault::Unknown,
-    }
-}
-
-/// Why a coupon credits nobody with a sale, for people.
-pub(super) const fn fault_text(result: CandidateResult) -> &'static str {
-    match result {
-        CandidateResult::CouponRemoved => "credits nobody, because the coupon was removed before the sale",
-        CandidateResult::CouponOfOtherItem => "credits nobody, because the coupon is for another item than item_sku",
-        CandidateResult::ProgramArchived => "credits nobody, because the coupon's program was archived before the sale",
-        CandidateResult::EnrollmentEnded => "credits nobody, because the affiliate's enrollment ended before the sale",
-        CandidateResult::AffiliateNotActive => {
-            "credits nobody, because the affiliate was not active at the time of the sale"
-        }
-        CandidateResult::OfferOver => "credits nobody, because the coupon's offer was over before the sale",
-        CandidateResult::NotYetMade => "credits nobody, because the coupon was assigned after the sale",
-        CandidateResult::CouponNotYetValid => {
-            "credits nobody, because the coupon was not yet valid at the time of the sale"
-        }
-        CandidateResult::CouponExpired => {
-            "credits nobody, because the coupon was no longer valid at the time of the sale"
-        }
-        CandidateResult::CouponOfOtherChannel => {
-            "credits nobody, because the coupon is for another channel than the sale's"
-        }
-        _ => "credits nobody, because no coupon of the account has this code",
-    }
-}
+/// The fields that UpdateCoupon changes.
+const UPDATED: [&str; 4] = ["note", "metadata", "max_uses", "max_uses_per_customer"];
 
 impl Change for pb::UpdateCouponRequest {
     type Rule = UpdateCoupon;
@@ -310,7 +219,7 @@ impl Change for pb::UpdateCouponRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateCoupon, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let paths = fields.update_mask(self.update_mask.as_ref(), &["note", "metadata"]);
+        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATED);
         let Some(values) = fields.required("coupon", self.coupon.as_ref()) else {
             return Err(fields.into_error());
         };
@@ -319,7 +228,13 @@ impl Change for pb::UpdateCouponRequest {
             let note = paths.contains(&"note").then(|| fields.paragraph("note", &values.note));
             let has_metadata = paths.contains(&"metadata");
             let metadata = has_metadata.then(|| fields.metadata("metadata", &values.metadata));
-            Some(UpdateCoupon { id: id?, note, metadata })
+            let has_max_uses = paths.contains(&"max_uses");
+            let max_uses = has_max_uses.then(|| fields.number("max_uses", values.max_uses, USES_MAX));
+            let of_one = values.max_uses_per_customer;
+            let has_of_one = paths.contains(&"max_uses_per_customer");
+            let max_uses_per_customer =
+                has_of_one.then(|| fields.number("max_uses_per_customer", of_one, USES_OF_ONE_MAX));
+            Some(UpdateCoupon { id: id?, note, metadata, max_uses, max_uses_per_customer })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -346,6 +261,8 @@ fn canonical_update<'message>(sent: &'message pb::Coupon, mask: Mask<'_>) -> Cow
         start_time: canonical::unread(&sent.start_time),
         end_time: canonical::unread(&sent.end_time),
         channel: canonical::unread(&sent.channel),
+        max_uses: mask.field("max_uses", &sent.max_uses, |_| None),
+        max_uses_per_customer: mask.field("max_uses_per_customer", &sent.max_uses_per_customer, |_| None),
         metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values);
         as_sent: id,
     )
@@ -397,5 +314,7 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         end_time: coupon.ends_at.map(timestamp),
         channel: coupon.channel.map_or(0, WireEnum::number),
         metadata: coupon.details.metadata.clone(),
+        max_uses: coupon.max_uses,
+        max_uses_per_customer: coupon.max_uses_per_customer,
     }
 }

@@ -87,7 +87,8 @@ impl Change for pb::EnrollAffiliateRequest {
             ref_id: canonical::code(&self.ref_id),
             coupon_code: canonical::coupon_code(&self.coupon_code),
             landing_url: canonical::url(&self.landing_url),
-            acceptance: canonical::inside(self.acceptance.as_ref(), agreement::canonical);
+            acceptance: canonical::inside(self.acceptance.as_ref(), agreement::canonical),
+            invitation_code: canonical::coupon_code(&self.invitation_code);
             as_sent: request_id, program_id, commission_override,
         )
     }
@@ -96,7 +97,7 @@ impl Change for pb::EnrollAffiliateRequest {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
-        let enrollment = read_new(
+        let mut enrollment = read_new(
             &mut fields,
             &self.program_id,
             &self.ref_id,
@@ -105,6 +106,7 @@ impl Change for pb::EnrollAffiliateRequest {
             self.commission_override.as_ref(),
             self.acceptance.as_ref(),
         );
+        enrollment.invitation_code = fields.wanted_coupon_code("invitation_code", &self.invitation_code);
         Ok((EnrollAffiliate { affiliate: fields.complete(affiliate)?, enrollment }, ()))
     }
 
@@ -117,7 +119,7 @@ impl Change for pb::EnrollAffiliateRequest {
     }
 }
 
-/// Reads the fields that CreateAffiliate and EnrollAffiliate share. The stem of a generated ref_id is left empty.
+/// Reads the fields that all enrollments share. The stem of a generated ref_id and the invitation are left empty.
 pub(super) fn read_new(
     fields: &mut Fields,
     program_id: &str,
@@ -136,6 +138,7 @@ pub(super) fn read_new(
         landing_url: fields.optional_url("landing_url", landing_url),
         commission_override: optional_commission(fields, "commission_override", commission_override),
         acceptance: acceptance.map(|sent| agreement::read(fields, "acceptance", sent)),
+        invitation_code: None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::coupon::{self, Absence};
+use super::coupon::{self, Absence, USES_MAX};
 use crate::clock;
 use crate::domain::claim::ClaimOutcome;
 use crate::domain::offer::Offer;
@@ -43,7 +43,7 @@ impl Change for pb::CreateOfferRequest {
             code_prefix: canonical::coupon_code(&self.code_prefix),
             start_time: canonical::time(self.start_time.as_ref()),
             end_time: canonical::time(self.end_time.as_ref());
-            as_sent: request_id, program_id, item, max_claims, max_claims_per_affiliate,
+            as_sent: request_id, program_id, item, max_claims, max_claims_per_affiliate, max_uses_per_coupon,
         )
     }
 
@@ -64,6 +64,7 @@ impl Change for pb::CreateOfferRequest {
                 self.max_claims_per_affiliate,
                 CLAIMS_OF_ONE_MAX,
             ),
+            max_uses_per_coupon: fields.number("max_uses_per_coupon", self.max_uses_per_coupon, USES_MAX),
         };
         fields.finish()?;
         Ok((rule, ()))
@@ -104,6 +105,17 @@ pub(super) async fn list(call: Call, message: pb::ListOffersRequest) -> Result<p
     Ok(pb::ListOffersResponse { offers, next_page_token, total_count })
 }
 
+/// The fields that UpdateOffer changes.
+const UPDATED: [&str; 7] = [
+    "display_name",
+    "about",
+    "start_time",
+    "end_time",
+    "max_claims",
+    "max_claims_per_affiliate",
+    "max_uses_per_coupon",
+];
+
 impl Change for pb::UpdateOfferRequest {
     type Rule = UpdateOffer;
     type Kept = ();
@@ -128,8 +140,7 @@ impl Change for pb::UpdateOfferRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateOffer, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "about", "start_time", "end_time", "max_claims", "max_claims_per_affiliate"];
-        let paths = fields.update_mask(self.update_mask.as_ref(), &known);
+        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATED);
         let Some(values) = fields.required("offer", self.offer.as_ref()) else {
             return Err(fields.into_error());
         };
@@ -144,7 +155,18 @@ impl Change for pb::UpdateOfferRequest {
             let max_claims = has("max_claims").then(|| fields.number("max_claims", values.max_claims, CLAIMS_MAX));
             let max_claims_per_affiliate = has("max_claims_per_affiliate")
                 .then(|| fields.number("max_claims_per_affiliate", values.max_claims_per_affiliate, CLAIMS_OF_ONE_MAX));
-            Some(UpdateOffer { id: id?, display_name, about, starts_at, ends_at, max_claims, max_claims_per_affiliate })
+            let max_uses_per_coupon = has("max_uses_per_coupon")
+                .then(|| fields.number("max_uses_per_coupon", values.max_uses_per_coupon, USES_MAX));
+            Some(UpdateOffer {
+                id: id?,
+                display_name,
+                about,
+                starts_at,
+                ends_at,
+                max_claims,
+                max_claims_per_affiliate,
+                max_uses_per_coupon,
+            })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -169,6 +191,7 @@ fn canonical_update<'message>(sent: &'message pb::Offer, mask: Mask<'_>) -> Cow<
         end_time: mask.field("end_time", &sent.end_time, |time| canonical::time(time.as_ref())),
         max_claims: mask.field("max_claims", &sent.max_claims, |_| None),
         max_claims_per_affiliate: mask.field("max_claims_per_affiliate", per_affiliate, |_| None),
+        max_uses_per_coupon: mask.field("max_uses_per_coupon", &sent.max_uses_per_coupon, |_| None),
         claim_count: canonical::unread(&sent.claim_count),
         state: canonical::unread(&sent.state),
         create_time: canonical::unread(&sent.create_time),
@@ -257,6 +280,7 @@ pub(super) fn render(offer: &Offer) -> pb::Offer {
         end_time: offer.ends_at.map(timestamp),
         max_claims: offer.max_claims,
         max_claims_per_affiliate: offer.max_claims_per_affiliate,
+        max_uses_per_coupon: offer.max_uses_per_coupon,
         claim_count: offer.claim_count.into(),
         state: offer.state.number(),
         create_time: Some(timestamp(offer.created_at)),

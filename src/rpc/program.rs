@@ -1,6 +1,7 @@
 //! Programs on the wire.
 
 mod agreement;
+mod invitations;
 mod questions;
 pub(super) mod terms;
 
@@ -39,7 +40,8 @@ impl Change for pb::CreateProgramRequest {
             terms: canonical::inside(self.terms.as_ref(), terms::canonical),
             hosts: canonical::codes(&self.hosts),
             agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical),
-            questions: questions::canonical(&self.questions);
+            questions: questions::canonical(&self.questions),
+            invitations: invitations::canonical(&self.invitations);
             as_sent: request_id, currency_code, is_default, is_private,
         )
     }
@@ -53,6 +55,7 @@ impl Change for pb::CreateProgramRequest {
         let hosts = fields.hosts("hosts", &self.hosts);
         let agreement = self.agreement.as_ref().map(|sent| agreement::read(&mut fields, sent));
         let questions = questions::read(&mut fields, &self.questions);
+        let invitations = invitations::read(&mut fields, &self.invitations);
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
@@ -70,6 +73,7 @@ impl Change for pb::CreateProgramRequest {
             agreement,
             questions,
             is_private,
+            invitations,
             rules,
         };
         Ok((rule, ()))
@@ -125,6 +129,19 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     Ok(pb::ListProgramsResponse { programs, next_page_token, total_count })
 }
 
+/// The fields that UpdateProgram changes.
+const UPDATED: [&str; 9] = [
+    "display_name",
+    "landing_url",
+    "is_default",
+    "terms",
+    "hosts",
+    "agreement",
+    "questions",
+    "is_private",
+    "invitations",
+];
+
 impl Change for pb::UpdateProgramRequest {
     type Rule = UpdateProgram;
     type Kept = ();
@@ -153,9 +170,7 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known =
-            ["display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "is_private"];
-        let paths = fields.update_mask(self.update_mask.as_ref(), &known);
+        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATED);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
             let id = fields.id("id", &values.id);
@@ -169,6 +184,7 @@ impl Change for pb::UpdateProgramRequest {
             let agreement = agreement.map(|sent| agreement::read(fields, sent));
             let questions = paths.contains(&"questions").then(|| questions::read(fields, &values.questions));
             let is_private = paths.contains(&"is_private").then_some(values.is_private);
+            let invitations = paths.contains(&"invitations").then(|| invitations::read(fields, &values.invitations));
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -185,6 +201,7 @@ impl Change for pb::UpdateProgramRequest {
                 agreement,
                 questions,
                 is_private,
+                invitations,
                 make_default,
                 rules,
             })
@@ -209,6 +226,7 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         is_default: mask.field("is_default", &sent.is_default, |_| None),
         questions: mask.field("questions", &sent.questions, |sent| questions::canonical(sent)),
         is_private: mask.field("is_private", &sent.is_private, |_| None),
+        invitations: mask.field("invitations", &sent.invitations, |sent| invitations::canonical(sent)),
         agreement: mask.field("agreement", &sent.agreement, |sent| canonical::inside(sent.as_ref(), agreement::canonical)),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
@@ -243,6 +261,13 @@ impl Change for pb::ArchiveProgramRequest {
     }
 }
 
+/// The program as stored in the feed, without the codes of its invitations.
+pub(super) fn image(program: &Program, terms: &Terms) -> pb::Program {
+    let mut image = render(program, terms);
+    image.invitations.iter_mut().for_each(|invitation| invitation.code.clear());
+    image
+}
+
 /// A program with a version of its terms as a message.
 pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
     pb::Program {
@@ -255,6 +280,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         agreement: program.agreement.as_ref().map(agreement::render),
         questions: program.questions.iter().map(questions::render).collect(),
         is_private: program.is_private,
+        invitations: program.invitations.iter().map(invitations::render).collect(),
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::entity::{coupon, coupon_count, offer, offer_claim};
+use super::backend::text_contains;
+use super::coupon::customer_of;
+use super::entity::{conversion, coupon, coupon_count, coupon_use, offer, offer_claim};
+use super::row::RowName;
 use super::{Snapshot, Source, StoreError};
+use crate::domain::conversion::{ConversionKind, OrderDetails};
 use crate::domain::coupon::CouponState;
-use crate::domain::id::{AccountId, AffiliateId, OfferId};
+use crate::domain::id::{AccountId, AffiliateId, CouponId, LeadId, OfferId};
 
 /// The most differences that are named.
 const DIFFERENCES_MAX: usize = 10;
@@ -77,12 +81,51 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         |id| format!("the number of claims of {}", OfferId::from_uuid(*id)),
         &mut differences,
     );
+    compare_uses(snapshot, account_id, &mut differences).await?;
     if differences.len() > DIFFERENCES_MAX {
         let others = differences.len() - DIFFERENCES_MAX;
         differences.truncate(DIFFERENCES_MAX);
         differences.push(format!("the numbers of coupons have {others} more differences"));
     }
     Ok(differences)
+}
+
+/// Compares the numbers of uses of coupons with the sales that used them.
+async fn compare_uses(
+    snapshot: &Snapshot,
+    account_id: AccountId,
+    differences: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let connection = snapshot.connection();
+    // Few sales use a coupon with a limit. A value cannot look like the field, because its quotes are escaped.
+    let sales: Vec<(Uuid, String)> = conversion::Entity::find()
+        .filter(conversion::Column::AccountId.eq(account_id.uuid()))
+        .filter(conversion::Column::Kind.eq(ConversionKind::Sale.as_str()))
+        .filter(text_contains(connection, conversion::Column::OrderDetails, "\"coupon_use\":"))
+        .select_only()
+        .column(conversion::Column::Id)
+        .column(conversion::Column::OrderDetails)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    let mut of_sales: Counts<(CouponId, Option<LeadId>)> = BTreeMap::new();
+    for (id, order) in sales {
+        let order: OrderDetails = RowName::new("conversion", id).json(&order)?;
+        let Some(used) = order.coupon_use else { continue };
+        *of_sales.entry((used.coupon_id, None)).or_default() += 1;
+        if used.lead_id.is_some() {
+            *of_sales.entry((used.coupon_id, used.lead_id)).or_default() += 1;
+        }
+    }
+    let uses = coupon_use::Entity::find().filter(coupon_use::Column::AccountId.eq(account_id.uuid()));
+    let uses = uses.all(connection).await?.into_iter();
+    let kept = uses.map(|row| ((CouponId::from_uuid(row.coupon_id), customer_of(row.lead_id)), row.use_count.into()));
+    let name = |(coupon_id, lead_id): &(CouponId, Option<LeadId>)| match lead_id {
+        Some(lead_id) => format!("the number of uses that {lead_id} made of {coupon_id}"),
+        None => format!("the number of uses of {coupon_id}"),
+    };
+    compare(&of_sales, &kept.collect(), name, differences);
+    Ok(())
 }
 
 /// Adds the keys whose number of rows differs from the number that is kept.

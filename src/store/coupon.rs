@@ -1,18 +1,22 @@
 //! Coupons: rows and reads.
 
+use sea_orm::sea_query::ValueTuple;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, Select};
+use uuid::Uuid;
 
 use super::entity::coupon as table;
 use super::entity::coupon_count as count_table;
+use super::entity::coupon_use as use_table;
 use super::list::{self, Walk};
 use super::metadata::{self, HasMetadata, Metadata, Scanned};
 use super::row::{RowName, to_json};
 use super::set::Loading;
-use super::set::stored::{SqlKey, Stored};
+use super::set::keyed::rows_by;
+use super::set::stored::{SqlKey, Stored, key_columns};
 use super::{Store, StoreError};
-use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState, CouponUses};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
+use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, LeadId, OfferId};
 use crate::domain::item::Item;
 use crate::domain::offer::Offer;
 use crate::domain::set::Needs;
@@ -38,6 +42,8 @@ impl Stored for Coupon {
             starts_at: self.starts_at.map(Time::micros),
             ends_at: self.ends_at.map(Time::micros),
             channel: self.channel.map(|channel| channel.as_str().to_owned()),
+            max_uses: self.max_uses,
+            max_uses_per_customer: self.max_uses_per_customer,
             details: (self.details != CouponDetails::default()).then(|| to_json(&self.details)).transpose()?,
             state: self.state.as_str().to_owned(),
             created_at: self.created_at.micros(),
@@ -59,6 +65,8 @@ impl Stored for Coupon {
             starts_at: row.starts_at.map(Time::from_micros),
             ends_at: row.ends_at.map(Time::from_micros),
             channel: row.channel.map(|channel| name.parse(&channel)).transpose()?,
+            max_uses: row.max_uses,
+            max_uses_per_customer: row.max_uses_per_customer,
             details: row.details.map(|text| name.json(&text)).transpose()?.unwrap_or_default(),
             state: name.parse(&row.state)?,
             created_at: Time::from_micros(row.created_at),
@@ -73,6 +81,9 @@ impl Stored for Coupon {
         }
         if let Some(offer_id) = self.offer_id {
             needs.row::<Offer>((self.account_id, offer_id));
+        }
+        if self.has_limit() {
+            needs.row::<CouponUses>((self.account_id, self.id, None));
         }
     }
 
@@ -128,6 +139,64 @@ impl HasMetadata for Coupon {
     fn metadata(&self) -> &Metadata {
         &self.details.metadata
     }
+}
+
+impl Stored for CouponUses {
+    type Table = use_table::Entity;
+
+    const GROWS: bool = false;
+
+    fn to_row(&self) -> Result<use_table::Model, StoreError> {
+        Ok(use_table::Model {
+            account_id: self.account_id.uuid(),
+            coupon_id: self.coupon_id.uuid(),
+            lead_id: customer_column(self.lead_id),
+            use_count: self.use_count,
+        })
+    }
+
+    fn from_row(row: use_table::Model) -> Result<Self, StoreError> {
+        Ok(Self {
+            account_id: AccountId::from_uuid(row.account_id),
+            coupon_id: CouponId::from_uuid(row.coupon_id),
+            lead_id: customer_of(row.lead_id),
+            use_count: row.use_count,
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
+}
+
+/// The number in total has an id of zeros, because no part of a primary key may be null.
+fn customer_column(lead_id: Option<LeadId>) -> Uuid {
+    lead_id.map_or(Uuid::nil(), LeadId::uuid)
+}
+
+/// See [`customer_column`].
+pub(super) fn customer_of(column: Uuid) -> Option<LeadId> {
+    (!column.is_nil()).then(|| LeadId::from_uuid(column))
+}
+
+impl SqlKey for (AccountId, CouponId, Option<LeadId>) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), customer_column(self.2).into())
+    }
+}
+
+/// How often a coupon was used: in total (`None`), or by all of these customers together.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn use_count(
+    store: &Store,
+    account_id: AccountId,
+    coupon_id: CouponId,
+    by: Option<&[LeadId]>,
+) -> Result<i32, StoreError> {
+    let of = |lead_id| (account_id, coupon_id, lead_id).values();
+    let keys: Vec<_> = by.map_or_else(|| vec![of(None)], |leads| leads.iter().map(|id| of(Some(*id))).collect());
+    let rows = rows_by::<use_table::Entity, _>(store.read(), &key_columns::<use_table::Entity>(), keys).await?;
+    Ok(rows.iter().fold(0, |sum, row| row.use_count.saturating_add(sum)))
 }
 
 /// A filter of coupons. All fields that are set must match.

@@ -6,7 +6,7 @@ use std::process::Output;
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
 use headwater::store::entity::{
-    affiliate, coupon_count, event_segment, ledger_entry, list_block, list_tail, offer_claim, program_mrr,
+    affiliate, coupon_count, coupon_use, event_segment, ledger_entry, list_block, list_tail, offer_claim, program_mrr,
 };
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
@@ -181,7 +181,20 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
     shop.client.affiliates.remove_coupon(request).await.unwrap();
     let mrr = Some(pb::Money { amount_minor: 500, currency_code: "USD".to_owned() });
     let sold = pb::RecordSaleRequest { external_id: "jo".to_owned(), mrr, ..sale(1) };
-    shop.client.tracking.record_sale(sold).await.unwrap();
+    let lead_id = shop.client.tracking.record_sale(sold).await.unwrap().into_inner().lead_id;
+    let request = pb::AssignCouponRequest {
+        affiliate: Some(shop.affiliate()),
+        code: "FEW".to_owned(),
+        max_uses: 3,
+        max_uses_per_customer: 2,
+        ..Default::default()
+    };
+    let few = shop.client.affiliates.assign_coupon(request).await.unwrap().into_inner().coupon.unwrap();
+    for (number, customer) in [(2, "jo"), (3, "jo"), (4, ""), (5, "eve")] {
+        let sold =
+            pb::RecordSaleRequest { external_id: customer.to_owned(), coupon_code: "FEW".to_owned(), ..sale(number) };
+        shop.client.tracking.record_sale(sold).await.unwrap();
+    }
     server.terminate().await.unwrap();
     let sound = check(folder.path(), &database.url).await;
     assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
@@ -203,14 +216,22 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
         .exec(&console)
         .await
         .unwrap();
+    coupon_use::Entity::update_many()
+        .col_expr(coupon_use::Column::UseCount, Expr::val(1))
+        .exec(&console)
+        .await
+        .unwrap();
     console.close().await.unwrap();
     let output = check(folder.path(), &database.url).await;
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     let (affiliate_id, offer_id, program_id) = (shop.affiliate_id, offer.id, shop.program_id);
+    let coupon_id = few.id;
     for words in [
+        format!("the number of uses of {coupon_id} is 1 and should be 3"),
+        format!("the number of uses that {lead_id} made of {coupon_id} is 1 and should be 2"),
         format!("the monthly revenue of {program_id} in USD is 500 from 7 customers and should be 500 from 1"),
-        format!("the number of active coupons of {affiliate_id} is 0 and should be 3"),
+        format!("the number of active coupons of {affiliate_id} is 0 and should be 4"),
         format!("the number of claims that {affiliate_id} has of {offer_id} is 1 and should be 2"),
         format!("the number of claims of {offer_id} is 3 and should be 2"),
     ] {

@@ -10,6 +10,7 @@ use headwater::domain::id::{
 };
 use headwater::domain::money::Overflow;
 use headwater::domain::offer::OfferClosed;
+use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
 use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation, LimitedBy};
@@ -81,6 +82,7 @@ fn refusals() -> Vec<Refusal> {
             to: AffiliateState::Inactive,
         },
         Refusal::ProgramPrivate { program_id: ProgramId::from_uuid(id()) },
+        Refusal::InvitationInvalid { program_id: ProgramId::from_uuid(id()), fault: InvitationFault::Expired },
         Refusal::AgreementVersion { program_id: ProgramId::from_uuid(id()), current_version: 2 },
         Refusal::AffiliateGroupArchived { group_id: AffiliateGroupId::from_uuid(id()) },
         Refusal::ItemArchived { item_id: ItemId::from_uuid(id()) },

@@ -15,6 +15,7 @@ mod audit;
 mod commission;
 mod conversion;
 mod coupon;
+mod coupon_limits;
 mod coupon_validity;
 mod enrollment_moved;
 mod event;

@@ -7,7 +7,7 @@ use super::program::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{Conversion, SaleChannel, Way};
-use crate::domain::coupon::Purchase;
+use crate::domain::coupon::{Coupon, Purchase};
 use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
@@ -31,6 +31,8 @@ pub struct Referral {
     pub item_sku: String,
     /// The channel of a sale; `None` for other events. A coupon may be for one channel.
     pub channel: Option<SaleChannel>,
+    /// The limit that the coupon had reached when the sale was told, if so.
+    pub spent: Option<CandidateResult>,
     /// The name of the custom event's kind; empty for other events. It is no trace itself, but only programs that declare it credit it.
     pub custom_kind: String,
 }
@@ -115,6 +117,7 @@ struct Runner<'set> {
     way: Way,
     /// The sub-id of a click.
     sub_id: &'set str,
+    coupon: Option<&'set Arc<Coupon>>,
     result: Option<CandidateResult>,
 }
 
@@ -128,6 +131,7 @@ impl<'set> Runner<'set> {
             referred_at: occurred_at,
             way: Way::default(),
             sub_id: "",
+            coupon: None,
             result: Some(CandidateResult::Unknown),
         }
     }
@@ -160,6 +164,7 @@ impl<'set> Runner<'set> {
             referred_at: occurred_at,
             way: Way::default(),
             sub_id: "",
+            coupon: None,
             result,
         })
     }
@@ -347,7 +352,37 @@ pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Resu
     Ok(applicable_terms(set, program, at, None)?.rules.attribution_window_days)
 }
 
+/// The coupon of a sale that has a limit and could credit the sale.
+pub(super) fn limited_coupon(
+    set: &WorkingSet,
+    account_id: AccountId,
+    referral: &Referral,
+    occurred_at: Time,
+) -> Result<Option<Arc<Coupon>>, Refusal> {
+    let Some(code) = &referral.coupon_code else { return Ok(None) };
+    if !set.coupons_with_code(account_id, code)?.iter().any(|coupon| coupon.has_limit()) {
+        return Ok(None);
+    }
+    let runner = coupon_runner(set, account_id, code, referral, occurred_at)?;
+    let coupon = runner.coupon.filter(|coupon| runner.is_open() && coupon.has_limit());
+    Ok(coupon.cloned())
+}
+
 fn coupon_runner<'set>(
+    set: &'set WorkingSet,
+    account_id: AccountId,
+    code: &str,
+    referral: &Referral,
+    occurred_at: Time,
+) -> Result<Runner<'set>, Refusal> {
+    let mut runner = unlimited_coupon_runner(set, account_id, code, referral, occurred_at)?;
+    // The limit that was reached when the sale was told stays the reason, whatever else the coupon lacks by now.
+    runner.result = referral.spent.or(runner.result);
+    Ok(runner)
+}
+
+/// The candidate of a coupon, as if it had no limits.
+fn unlimited_coupon_runner<'set>(
     set: &'set WorkingSet,
     account_id: AccountId,
     code: &str,
@@ -361,6 +396,7 @@ fn coupon_runner<'set>(
     for coupon in coupons {
         let enrollment = set.enrollment(account_id, coupon.enrollment_id)?;
         let mut runner = Runner::new(set, evidence.clone(), enrollment, occurred_at)?;
+        runner.coupon = Some(coupon);
         // Only the first coupon with the code also counts for the time before its program. A later one was not the code's then.
         let has_begun = coupon.created_at.may_precede(occurred_at)
             || (last.is_none()

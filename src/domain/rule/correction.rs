@@ -98,7 +98,7 @@ impl CorrectSale {
             sale_id: Some(sale.id),
             sale_event_id: sale.event_id.clone(),
             tid: None,
-            order: OrderDetails { reason: self.reason.clone(), ..sale.order.clone() },
+            order: OrderDetails { reason: self.reason.clone(), coupon_use: None, ..sale.order.clone() },
             candidates: Vec::new(),
             occurred_at: self.occurred_at.unwrap_or(context.now),
             created_at: context.now,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::new_coupon::{CouponValidity, NewCoupon, make, needs_of_code, put};
+use super::new_coupon::{CouponValidity, NewCoupon, UseLimits, make, needs_of_code, put};
 use super::newcomer::CodeHolder;
 use super::offer;
 use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
@@ -30,6 +30,8 @@ pub struct AssignCoupon {
     pub note: String,
     /// When, and for which sales, the coupon is valid.
     pub validity: CouponValidity,
+    /// How often the coupon may be used.
+    pub limits: UseLimits,
     /// The merchant's own texts by key.
     pub metadata: BTreeMap<String, String>,
 }
@@ -56,6 +58,7 @@ impl Rule for AssignCoupon {
             note: &self.note,
             item_id,
             validity: self.validity,
+            limits: self.limits,
             metadata: self.metadata.clone(),
             ..NewCoupon::plain(Field::Code, &self.code)
         };
@@ -72,6 +75,10 @@ pub struct UpdateCoupon {
     pub note: Option<String>,
     /// The merchant's own texts by key.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// The limit of uses in total. 0: none.
+    pub max_uses: Option<i32>,
+    /// The limit of uses by one customer. 0: none.
+    pub max_uses_per_customer: Option<i32>,
 }
 
 impl Rule for UpdateCoupon {
@@ -86,7 +93,13 @@ impl Rule for UpdateCoupon {
         let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
         let note = self.note.as_ref().unwrap_or(&coupon.note).clone();
         let metadata = self.metadata.as_ref().unwrap_or(&coupon.details.metadata).clone();
-        let coupon = Coupon { note, details: CouponDetails { metadata }, ..coupon.as_ref().clone() };
+        let coupon = Coupon {
+            note,
+            max_uses: self.max_uses.unwrap_or(coupon.max_uses),
+            max_uses_per_customer: self.max_uses_per_customer.unwrap_or(coupon.max_uses_per_customer),
+            details: CouponDetails { metadata },
+            ..coupon.as_ref().clone()
+        };
         Ok(put(context, EventKind::CouponUpdated, coupon, program_id))
     }
 }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use super::admission;
 use super::context::{Context, Rule};
 use super::link;
 use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
-use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState};
+use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentOutcome, EnrollmentState, EnrollmentWithLanding, Moved, MovedLeads,
 };
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
-use crate::domain::program::{Commission, Program, Question};
+use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 
@@ -36,6 +37,8 @@ pub struct NewEnrollment {
     pub commission_override: Option<Commission>,
     /// What the affiliate has accepted of the program's agreement.
     pub acceptance: Option<NewAcceptance>,
+    /// The code of one of the program's invitations, folded.
+    pub invitation_code: Option<String>,
 }
 
 /// A version of a program's agreement that an affiliate accepts now.
@@ -102,7 +105,7 @@ impl Rule for EnrollAffiliate {
 fn make_or_reopen(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let affiliate_id = affiliate.id;
     let program = context.set.active_program(context.account_id, wanted.program_id)?;
-    check_application(affiliate, program)?;
+    admission::check(affiliate, program, wanted.invitation_code.as_ref(), context.now)?;
     let program_id = program.id;
     match context.set.enrollment_in(context.account_id, affiliate_id, program_id)?.cloned() {
         Some(other) if other.state == EnrollmentState::Active => {
@@ -122,7 +125,7 @@ pub(super) struct Made {
 /// Enrolls an affiliate in a program: creates the enrollment, the link with its ref_id, and the coupon if one was requested.
 pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &NewEnrollment) -> Result<Made, Refusal> {
     let program = context.set.active_program(context.account_id, wanted.program_id)?;
-    check_application(affiliate, program)?;
+    admission::check(affiliate, program, wanted.invitation_code.as_ref(), context.now)?;
     let program_id = program.id;
     let mut enrollment = Enrollment {
         id: EnrollmentId::new(context.ids),
@@ -145,6 +148,7 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
     note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     check_override(context, &enrollment)?;
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
+    admission::count_invitation(context, program_id, wanted.invitation_code.as_ref())?;
     put_link(context, &enrollment)?;
     with_coupon(context, enrollment, wanted)
 }
@@ -215,6 +219,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         set_ref_id(context, &mut enrollment, ref_id)?;
     }
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
+    admission::count_invitation(context, enrollment.program_id, wanted.invitation_code.as_ref())?;
     if wanted.ref_id.is_some() {
         put_link(context, &enrollment)?;
     }
@@ -235,28 +240,6 @@ fn set_ref_id(context: &Context<'_>, enrollment: &mut Enrollment, ref_id: &str) 
     }
     ref_id.clone_into(&mut enrollment.ref_id);
     Ok(())
-}
-
-/// Refuses an application that the program does not take, or that does not answer what the program asks.
-fn check_application(affiliate: &Affiliate, program: &Program) -> Result<(), Refusal> {
-    if affiliate.state != AffiliateState::Applied {
-        return Ok(());
-    }
-    if program.is_private {
-        return Err(Refusal::ProgramPrivate { program_id: program.id });
-    }
-    let is_answered = |question: &Question| {
-        let mut fields = affiliate.profile.custom_fields.iter();
-        fields.any(|field| field.key == question.key && !field.value.is_empty())
-    };
-    let asked = program.questions.iter().filter(|question| question.is_required);
-    let missing: Vec<&str> =
-        asked.filter(|question| !is_answered(question)).map(|question| question.key.as_str()).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let problem = format!("must answer the program's required questions; add values for: {}", missing.join(", "));
-    Err(Refusal::InvalidField { field: Field::CustomFields, problem })
 }
 
 /// Lets an enrollment that begins wait for what its program requires, unless the affiliate has accepted a version of it.

@@ -3,6 +3,7 @@
 
 mod account;
 mod account_email;
+mod admission;
 mod affiliate;
 mod affiliate_group;
 mod attribution;
@@ -12,6 +13,7 @@ mod commission;
 mod context;
 mod correction;
 mod coupon;
+mod coupon_use;
 mod customer;
 mod decide;
 mod enrollment;
@@ -37,7 +39,7 @@ pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};
 pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;
-pub use new_coupon::CouponValidity;
+pub use new_coupon::{CouponValidity, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
 pub use program::applicable_terms;
 pub use reward::Recipient;

@@ -29,14 +29,15 @@ pub(super) struct NewCoupon<'request> {
     pub(super) item_id: Option<ItemId>,
     pub(super) offer_id: Option<OfferId>,
     pub(super) validity: CouponValidity,
+    pub(super) limits: UseLimits,
     pub(super) metadata: BTreeMap<String, String>,
 }
 
 impl<'request> NewCoupon<'request> {
     /// A coupon with a code and nothing else.
     pub(super) fn plain(field: Field, code: &'request str) -> Self {
-        let (validity, metadata) = (CouponValidity::default(), BTreeMap::new());
-        Self { field, code, note: "", item_id: None, offer_id: None, validity, metadata }
+        let (validity, limits, metadata) = (CouponValidity::default(), UseLimits::default(), BTreeMap::new());
+        Self { field, code, note: "", item_id: None, offer_id: None, validity, limits, metadata }
     }
 }
 
@@ -49,6 +50,15 @@ pub struct CouponValidity {
     pub ends_at: Option<Time>,
     /// In which channel; `None` for every channel.
     pub channel: Option<SaleChannel>,
+}
+
+/// How often a coupon may be used. 0: without limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UseLimits {
+    /// In total.
+    pub max_uses: i32,
+    /// By one customer.
+    pub max_uses_per_customer: i32,
 }
 
 /// Assigns a coupon to an enrollment.
@@ -76,6 +86,8 @@ pub(super) fn make(
         starts_at: wanted.validity.starts_at,
         ends_at: wanted.validity.ends_at,
         channel: wanted.validity.channel,
+        max_uses: wanted.limits.max_uses,
+        max_uses_per_customer: wanted.limits.max_uses_per_customer,
         details: CouponDetails { metadata: wanted.metadata },
         state: CouponState::Active,
         created_at: context.now,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::new_coupon::{self, NewCoupon};
+use super::new_coupon::{self, NewCoupon, UseLimits};
 use super::newcomer::CodeHolder;
 use crate::domain::account::Account;
 use crate::domain::claim::{ClaimOutcome, OfferClaims};
@@ -29,6 +29,7 @@ pub struct CreateOffer {
     pub ends_at: Option<Time>,
     pub max_claims: i32,
     pub max_claims_per_affiliate: i32,
+    pub max_uses_per_coupon: i32,
 }
 
 impl Rule for CreateOffer {
@@ -59,6 +60,7 @@ impl Rule for CreateOffer {
             ends_at: self.ends_at,
             max_claims: self.max_claims,
             max_claims_per_affiliate: self.max_claims_per_affiliate,
+            max_uses_per_coupon: self.max_uses_per_coupon,
             claim_count: 0,
             state: OfferState::Active,
             created_at: context.now,
@@ -103,6 +105,7 @@ pub struct UpdateOffer {
     pub ends_at: Option<Option<Time>>,
     pub max_claims: Option<i32>,
     pub max_claims_per_affiliate: Option<i32>,
+    pub max_uses_per_coupon: Option<i32>,
 }
 
 impl Rule for UpdateOffer {
@@ -136,6 +139,7 @@ impl Rule for UpdateOffer {
         }
         offer.max_claims = self.max_claims.unwrap_or(offer.max_claims);
         offer.max_claims_per_affiliate = self.max_claims_per_affiliate.unwrap_or(offer.max_claims_per_affiliate);
+        offer.max_uses_per_coupon = self.max_uses_per_coupon.unwrap_or(offer.max_uses_per_coupon);
         Ok(put(context, EventKind::OfferUpdated, offer))
     }
 }
@@ -212,6 +216,7 @@ impl Rule for ClaimOffer {
             note: &self.note,
             item_id: offer.item_id,
             offer_id: Some(offer.id),
+            limits: UseLimits { max_uses: offer.max_uses_per_coupon, ..UseLimits::default() },
             ..NewCoupon::plain(Field::Code, &code)
         };
         let coupon = new_coupon::make(context, &enrollment, wanted)?;

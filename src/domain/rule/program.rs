@@ -7,7 +7,7 @@ use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Overflow};
 use crate::domain::program::{
-    Agreement, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
+    Agreement, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
 };
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -60,6 +60,8 @@ pub struct CreateProgram {
     pub questions: Vec<Question>,
     /// Whether it takes no applications.
     pub is_private: bool,
+    /// The codes that open it nevertheless. The numbers of uses are not read.
+    pub invitations: Vec<Invitation>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
@@ -89,6 +91,7 @@ impl Rule for CreateProgram {
             agreement: None,
             questions: self.questions.clone(),
             is_private: self.is_private,
+            invitations: Vec::new(),
             terms_version: 1,
             version: 1,
             created_at: context.now,
@@ -98,6 +101,7 @@ impl Rule for CreateProgram {
         if let Some(agreement) = &self.agreement {
             program.set_agreement(agreement);
         }
+        program.set_invitations(&self.invitations);
         let terms = context.put(Terms {
             account_id: context.account_id,
             program_id: program.id,
@@ -128,6 +132,8 @@ pub struct UpdateProgram {
     pub questions: Option<Vec<Question>>,
     /// Whether it takes no applications from now on.
     pub is_private: Option<bool>,
+    /// The codes that open it nevertheless from now on. The numbers of uses are not read.
+    pub invitations: Option<Vec<Invitation>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -164,6 +170,9 @@ impl Rule for UpdateProgram {
             program.questions.clone_from(questions);
         }
         program.is_private = self.is_private.unwrap_or(program.is_private);
+        if let Some(invitations) = &self.invitations {
+            program.set_invitations(invitations);
+        }
         if self.make_default && !program.is_default {
             depose_default(context)?;
             program.is_default = true;
@@ -253,7 +262,13 @@ fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn put(context: &mut Context<'_>, kind: EventKind, program: Program, terms: Arc<Terms>) -> Arc<ProgramWithTerms> {
+/// Writes a program and adds the event.
+pub(super) fn put(
+    context: &mut Context<'_>,
+    kind: EventKind,
+    program: Program,
+    terms: Arc<Terms>,
+) -> Arc<ProgramWithTerms> {
     let program = context.put(program);
     let answer = Arc::new(ProgramWithTerms { program, terms });
     context.tell(kind, EventImage::Program(Arc::clone(&answer)));

@@ -239,6 +239,7 @@ fn book(
         order: OrderDetails {
             refund_id: refund.order.refund_id.clone(),
             commission_adjustment: refund.order.commission_adjustment,
+            coupon_use: None,
             ..sale.order.clone()
         },
         is_told: refund.is_told || sale.is_told,

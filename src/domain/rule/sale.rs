@@ -1,6 +1,7 @@
 //! The rule of sales: finds the referrer, earns the reward, and books the refunds that waited. Appointments and custom events are
 //! attributed by the same rule, and earn nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -8,6 +9,7 @@ use smallvec::smallvec;
 use super::attribution::{self, Referral};
 use super::commission;
 use super::context::{Context, Rule};
+use super::coupon_use::{self, Allowance};
 use super::customer;
 use super::refund;
 use super::timeline::{self, claim_of, gives_way};
@@ -74,13 +76,24 @@ impl Rule for RecordSale {
         };
         let known = context.set.find_customer(context.account_id, &self.customer)?.cloned();
         let other = context.set.find_other(context.account_id, &self.customer)?.cloned();
-        let sale = self.new_sale(context, occurred_at)?;
-        let (sale, rewards) = match &known {
-            Some(lead) if self.changes_history(context, lead, occurred_at)? => {
-                self.record_late(context, lead, other.as_ref(), sale)?
-            }
-            _ => self.record(context, known, other.as_ref(), sale)?,
+        let allowance = match self.kind {
+            ConversionKind::Sale => coupon_use::allowance(context, &self.referral, known.as_deref(), occurred_at)?,
+            _ => Allowance::Unlimited,
         };
+        let referral = match allowance {
+            Allowance::Spent(limit) => Cow::Owned(Referral { spent: Some(limit), ..self.referral.clone() }),
+            _ => Cow::Borrowed(&self.referral),
+        };
+        let sale = self.new_sale(context, occurred_at)?;
+        let (mut sale, rewards) = match &known {
+            Some(lead) if self.changes_history(context, lead, occurred_at)? => {
+                self.record_late(context, lead, other.as_ref(), &referral, sale)?
+            }
+            _ => self.record(context, known, other.as_ref(), &referral, sale)?,
+        };
+        if let Allowance::Free(coupon) = &allowance {
+            sale = coupon_use::count(context, coupon, &sale)?;
+        }
         let outcome = SaleOutcome {
             conversion_id: sale.id,
             lead_id: sale.lead_id,
@@ -111,12 +124,12 @@ impl RecordSale {
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
         other: Option<&Arc<Lead>>,
+        referral: &Referral,
         mut sale: Conversion,
     ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
         let lead = known.as_deref();
         let leads = [lead, other.map(AsRef::as_ref)];
-        let attribution =
-            attribution::attribute(context.set, context.account_id, leads, &self.referral, sale.occurred_at)?;
+        let attribution = attribution::attribute(context.set, context.account_id, leads, referral, sale.occurred_at)?;
         sale.lead_id = lead.map(|lead| lead.id);
         sale.candidates = attribution.candidates;
         let Some(winner) = attribution.winner else {
@@ -127,7 +140,7 @@ impl RecordSale {
             && gives_way(lead, &sale.candidates)
         {
             // Sales of later may be credited by the binding that gives way, because its affiliate has come back since.
-            return self.record_late(context, lead, other, sale);
+            return self.record_late(context, lead, other, referral, sale);
         }
         let binding = lead.and_then(|lead| lead.binding.as_ref());
         let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
@@ -154,6 +167,7 @@ impl RecordSale {
         context: &mut Context<'_>,
         known: &Arc<Lead>,
         other: Option<&Arc<Lead>>,
+        referral: &Referral,
         mut sale: Conversion,
     ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
         let (id, occurred_at) = (sale.id, sale.occurred_at);
@@ -161,7 +175,7 @@ impl RecordSale {
         // The verdict on all events replaces these. They tell it what the request named.
         let leads = [None, other.map(AsRef::as_ref)];
         sale.candidates =
-            attribution::attribute(context.set, context.account_id, leads, &self.referral, occurred_at)?.candidates;
+            attribution::attribute(context.set, context.account_id, leads, referral, occurred_at)?.candidates;
         self.leave_unmatched(context, Some(known), None, sale)?;
         let mut lead = known.as_ref().clone();
         self.note_event(context, &mut lead, occurred_at)?;

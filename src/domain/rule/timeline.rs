@@ -66,7 +66,12 @@ fn referral_of(event: &Conversion) -> Referral {
     referral.custom_kind.clone_from(&event.order.custom_kind);
     for candidate in &event.candidates {
         match &candidate.evidence {
-            Evidence::Coupon(code) => referral.coupon_code = Some(code.clone()),
+            Evidence::Coupon(code) => {
+                use CandidateResult::{CouponExhausted, CouponUsedByCustomer};
+                referral.coupon_code = Some(code.clone());
+                let is_spent = matches!(candidate.result, CouponExhausted | CouponUsedByCustomer);
+                referral.spent = is_spent.then_some(candidate.result);
+            }
             Evidence::RefId(code) => referral.ref_id = Some(SentRefId::Code(code.clone())),
             Evidence::Link(id) => referral.ref_id = Some(SentRefId::Link(*id)),
             Evidence::Tid(text) => referral.tid = Some(Err(text.clone())),

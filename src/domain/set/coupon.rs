@@ -1,12 +1,12 @@
-//! Look-ups of coupons by code, removed ones too, and the number of an affiliate's coupons.
+//! Look-ups of coupons by code, removed ones too, of the number of an affiliate's coupons, and of the number of a coupon's uses.
 
 use std::sync::Arc;
 
-use super::kind::{Kind, Named};
+use super::kind::{Key, Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
-use crate::domain::coupon::{Coupon, CouponCount, CouponTies};
-use crate::domain::id::{AccountId, AffiliateId, CouponId};
+use crate::domain::coupon::{Coupon, CouponCount, CouponTies, CouponUses};
+use crate::domain::id::{AccountId, AffiliateId, CouponId, LeadId};
 use crate::domain::item::Item;
 use crate::domain::offer::Offer;
 use crate::domain::refusal::{Refusal, Resource};
@@ -42,6 +42,22 @@ impl Kind for CouponCount {
     }
 }
 
+impl Key for (AccountId, CouponId, Option<LeadId>) {
+    fn account_id(&self) -> AccountId {
+        self.0
+    }
+}
+
+impl Kind for CouponUses {
+    type Key = (AccountId, CouponId, Option<LeadId>);
+
+    const NAME: &'static str = "uses of a coupon";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.coupon_id, self.lead_id)
+    }
+}
+
 impl WorkingSet {
     /// All coupons that ever had this code, in the order in which they were assigned. At most one of them is active.
     pub fn coupons_with_code(&self, account_id: AccountId, code: &str) -> Result<Vec<&Arc<Coupon>>, Refusal> {
@@ -72,5 +88,20 @@ impl WorkingSet {
         }
         self.wanted().row::<CouponCount>(key);
         Err(Refusal::NotLoaded(CouponCount::NAME))
+    }
+
+    /// How often a coupon was used, by a customer or in total. If it was not looked up, it is wanted.
+    pub fn coupon_uses(&mut self, coupon: &Coupon, lead_id: Option<LeadId>) -> Result<CouponUses, Refusal> {
+        let (account_id, coupon_id) = (coupon.account_id, coupon.id);
+        let key = (account_id, coupon_id, lead_id);
+        let none = CouponUses { account_id, coupon_id, lead_id, use_count: 0 };
+        if let Some(found) = self.coupon_uses.find(&key) {
+            return Ok(found.map_or(none, |uses| **uses));
+        }
+        if self.coupons.is_new(&coupon.key()) || lead_id.is_some_and(|id| self.leads.is_new(&(account_id, id))) {
+            return Ok(none);
+        }
+        self.wanted().row::<CouponUses>(key);
+        Err(Refusal::NotLoaded(CouponUses::NAME))
     }
 }

@@ -35,6 +35,7 @@ macro_rules! for_all_kinds {
             links: $crate::domain::link::Link,
             coupons: $crate::domain::coupon::Coupon,
             coupon_counts: $crate::domain::coupon::CouponCount,
+            coupon_uses: $crate::domain::coupon::CouponUses,
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
             items: $crate::domain::item::Item,

@@ -97,6 +97,7 @@ wire_enums! {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
         Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver, KindNotDeclared,
         AgreementNotAccepted, CouponNotYetValid, CouponExpired, CouponOfOtherChannel,
+        CouponExhausted, CouponUsedByCustomer,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,

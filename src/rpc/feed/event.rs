@@ -280,7 +280,7 @@ fn subject(image: &EventImage) -> Subject {
     match image {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
-        EventImage::Program(answer) => Subject::Program(program::render(&answer.program, &answer.terms)),
+        EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),
         EventImage::Link(link) => Subject::Link(link::image(&link.row)),

@@ -19,6 +19,8 @@ pub struct Model {
     pub starts_at: Option<i64>,
     pub ends_at: Option<i64>,
     pub channel: Option<String>,
+    pub max_uses: i32,
+    pub max_uses_per_customer: i32,
     pub details: Option<String>,
     pub state: String,
     pub created_at: i64,

@@ -12,6 +12,7 @@ pub mod click;
 pub mod conversion;
 pub mod coupon;
 pub mod coupon_count;
+pub mod coupon_use;
 pub mod enrollment;
 pub mod event_segment;
 pub mod first_click;
@@ -41,7 +42,7 @@ pub mod write_trial;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
         }
     };
 }

@@ -18,6 +18,7 @@ pub struct Model {
     pub ends_at: Option<i64>,
     pub max_claims: i32,
     pub max_claims_per_affiliate: i32,
+    pub max_uses_per_coupon: i32,
     pub claim_count: i32,
     pub state: String,
     pub created_at: i64,

@@ -6,9 +6,9 @@ use super::field::Text;
 use super::reward::RewardSummaryForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
-    AsRecorded, ConversionOutcome, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+    AsRecorded, ConversionOutcome, CouponUse, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
-use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
+use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
 
 form! {
@@ -41,6 +41,17 @@ form! {
         commission_adjustment: Option<Money>,
         item_sku: Text<'a>,
         custom_kind: Text<'a>,
+        coupon_use: Option<CouponUseForm>,
+    }
+}
+
+form! {
+    /// The use of a coupon by a sale.
+    CouponUseForm of CouponUse {
+        coupon_id: CouponId,
+    }
+    unless_empty {
+        lead_id: Option<LeadId>,
     }
 }
 

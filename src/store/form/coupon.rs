@@ -27,6 +27,8 @@ form! {
         starts_at: Option<Time>,
         ends_at: Option<Time>,
         channel: Option<SaleChannel>,
+        max_uses: i32,
+        max_uses_per_customer: i32,
     }
     left_out {
         details: CouponDetails::default(),

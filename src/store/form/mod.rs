@@ -44,7 +44,7 @@ use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Agreement, Commission, Question, TermsDraft};
+use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 #[macro_use]
@@ -79,7 +79,7 @@ use coupon::CouponDetailsForm;
 use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use program::{AgreementForm, CommissionForm, QuestionForm, TermsDraftForm};
+use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm};
 use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
@@ -108,6 +108,8 @@ kept! {
     Agreement: writes 1 AgreementForm<'_>;
     // program.questions
     Vec<Question>: writes 1 Vec<QuestionForm<'_>>;
+    // program.invitations
+    Vec<Invitation>: writes 1 Vec<InvitationForm<'_>>;
     // enrollment.acceptances
     Vec<Acceptance>: writes 1 Vec<AcceptanceForm<'_>>;
     // enrollment.moved

@@ -28,6 +28,7 @@ form! {
         max_claims_per_affiliate: i32,
         claim_count: i32,
         archived_at: Option<Time>,
+        max_uses_per_coupon: i32,
     }
 }
 

@@ -5,8 +5,8 @@ use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
-    TermsReach,
+    Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms,
+    TermsDraft, TermsReach,
 };
 use crate::domain::time::Time;
 
@@ -30,6 +30,7 @@ form! {
         hosts: Vec<Text<'a>>,
         agreement: Option<AgreementForm<'a>>,
         questions: Vec<QuestionForm<'a>>,
+        invitations: Vec<InvitationForm<'a>>,
     }
     unless_usual {
         is_private: bool = false,
@@ -42,6 +43,18 @@ form! {
         key: Text<'a>,
         label: Text<'a>,
         is_required: bool,
+    }
+}
+
+form! {
+    /// A code that opens a private program.
+    InvitationForm<'a> of Invitation {
+        code: Text<'a>,
+    }
+    unless_empty {
+        expires_at: Option<Time>,
+        max_uses: i32,
+        use_count: i32,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
-use crate::domain::program::{Agreement, Commission, Question, TermsDraft};
+use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 
 /// The golden texts of version 1 with the names of their files.
@@ -73,6 +73,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "program_questions" => {
                 read.extend(pass_through!(Vec<Question>, Vec<later::program::QuestionForm<'_>>, &text));
+            }
+            "program_invitations" => {
+                read.extend(pass_through!(Vec<Invitation>, Vec<later::program::InvitationForm<'_>>, &text));
             }
             "enrollment_moved" => read.extend(pass_through!(Moved, later::enrollment::MovedForm, &text)),
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),

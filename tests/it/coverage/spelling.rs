@@ -91,6 +91,7 @@ fn affiliates() -> Vec<Spelling> {
                         "landing_url": "https://lee.example",
                         "metadata": {"tier": "gold"},
                         "acceptance": {"version": 1, "source": "203.0.113.7"},
+                        "invitation_code": "${invitation_code}",
                     }),
                     json!({
                         "email": "${unique}@Twice.example",
@@ -103,6 +104,7 @@ fn affiliates() -> Vec<Spelling> {
                         "state": "AFFILIATE_STATE_ACTIVE",
                         "metadata": {"tier": "gold ", "level": ""},
                         "acceptance": {"version": 1, "source": "203.0.113.7 ", "accept_time": {"seconds": 1}},
+                        "invitation_code": " ${invitation_code}",
                     }),
                 ),
                 (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
@@ -232,6 +234,7 @@ fn affiliates() -> Vec<Spelling> {
                         "coupon_code": "c-${unique}",
                         "landing_url": "https://lee.example",
                         "acceptance": {"version": 1, "source": "203.0.113.7"},
+                        "invitation_code": "${invitation_code}",
                     }),
                     json!({
                         "affiliate": {"email": " ${fresh_email}."},
@@ -239,6 +242,7 @@ fn affiliates() -> Vec<Spelling> {
                         "coupon_code": "C-${unique}",
                         "landing_url": "https://lee.example/ ",
                         "acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}},
+                        "invitation_code": "${invitation_code} ",
                     }),
                 ),
                 (
@@ -402,6 +406,8 @@ fn codes() -> Vec<Spelling> {
                 "item",
                 "create_affiliate_if_missing",
                 "channel",
+                "max_uses",
+                "max_uses_per_customer",
             ],
         ),
         spelling(
@@ -427,6 +433,8 @@ fn codes() -> Vec<Spelling> {
                         "end_time": {"seconds": 1},
                         "channel": "SALE_CHANNEL_ONLINE",
                         "metadata": {"crm": " 17"},
+                        "max_uses": 100,
+                        "max_uses_per_customer": 5,
                     },
                     "update_mask": {"paths": ["note", "metadata", "note"]},
                 }),

@@ -168,6 +168,7 @@ impl Account {
     }
 
     async fn furnish_affiliates(&mut self, wire: &Wire) {
+        self.name("invitation_code", "INVITED-${TAG}");
         for (name, display_name) in [("program_id", "Main"), ("other_program_id", "Second")] {
             let request = json!({
                 "display_name": display_name,
@@ -175,6 +176,7 @@ impl Account {
                 "landing_url": "https://shop.example/",
                 "terms": {"commission": {"percent_ppm": 200_000}},
                 "agreement": {"text": "Be kind."},
+                "invitations": [{"code": "${invitation_code}"}],
             });
             self.make(wire, "AffiliateService/CreateProgram", request, &[(name, "/program/id")]).await;
         }

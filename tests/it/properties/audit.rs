@@ -410,6 +410,28 @@ fn each_once<T: Ord + std::fmt::Debug>(what: &str, names: impl IntoIterator<Item
     Ok(())
 }
 
+/// Checks that the uses of coupons are those of the sales, and no more than the limits.
+fn check_uses(set: &WorkingSet) -> Checked {
+    let mut counts = BTreeMap::new();
+    for sale in set.conversions.iter().filter(|row| row.kind == ConversionKind::Sale) {
+        let Some(used) = sale.order.coupon_use else { continue };
+        *counts.entry((used.coupon_id, None)).or_insert(0) += 1;
+        if used.lead_id.is_some() {
+            *counts.entry((used.coupon_id, used.lead_id)).or_insert(0) += 1;
+        }
+        prop_assert!(!sale.candidates.iter().any(|one| one.result == CandidateResult::CouponExhausted));
+    }
+    let kept: BTreeMap<_, _> =
+        set.coupon_uses.iter().map(|row| ((row.coupon_id, row.lead_id), row.use_count)).collect();
+    prop_assert_eq!(&counts, &kept);
+    for ((coupon_id, lead_id), count) in counts {
+        let coupon = set.coupons.iter().find(|coupon| coupon.id == coupon_id).unwrap();
+        let limit = if lead_id.is_some() { coupon.max_uses_per_customer } else { coupon.max_uses };
+        prop_assert!(limit == 0 || count <= limit, "{:?} of {}: {} uses", lead_id, coupon_id, count);
+    }
+    Ok(())
+}
+
 /// Checks that every name leads to one row, and that the indexes agree with the rows.
 fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
     each_once("external_id", set.leads.iter().filter_map(|lead| lead.external_id.clone()))?;
@@ -438,6 +460,7 @@ fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
         let limit = offer.max_claims_per_affiliate;
         prop_assert!(limit == 0 || claims.iter().all(|claims| claims.claim_count <= limit));
     }
+    check_uses(set)?;
     for enrollment in set.enrollments.iter() {
         let link = set.link_with_code(account_id, &enrollment.ref_id).unwrap();
         prop_assert_eq!(link.map(|link| link.enrollment_id), Some(enrollment.id), "the ref_id is a link's code");

@@ -150,6 +150,7 @@ impl Asking<'_> {
                 agreement: None,
                 questions: Vec::new(),
                 is_private: false,
+                invitations: Vec::new(),
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;
@@ -263,11 +264,13 @@ impl Asking<'_> {
                 let link_id = self.book.link(*link)?.to_string();
                 self.read(pb::RevokeLinkRequest { request_id, link_id })
             }
-            Step::AssignCoupon { affiliate, program, code } => self.read(pb::AssignCouponRequest {
+            Step::AssignCoupon { affiliate, program, code, max_uses, each } => self.read(pb::AssignCouponRequest {
                 request_id,
                 affiliate: Some(self.affiliate(affiliate)?),
                 program_id: self.program(*program)?.0,
                 code: coupon_code(*code),
+                max_uses: i32::from(*max_uses),
+                max_uses_per_customer: i32::from(*each),
                 ..pb::AssignCouponRequest::default()
             }),
             Step::RegisterCode { affiliate, program, code, item } => self.read(pb::AssignCouponRequest {

@@ -93,6 +93,8 @@ pub(super) enum Step {
         affiliate: AffiliateName,
         program: Option<u8>,
         code: u8,
+        max_uses: u8,
+        each: u8,
     },
     /// A code for an item and an affiliate, who is created if they are missing.
     RegisterCode {
@@ -303,8 +305,9 @@ fn owner_step() -> impl Strategy<Value = Step> {
         1 => (0..5_u8).prop_map(|enrollment| Step::EndEnrollment { enrollment }),
         1 => (0..5_u8, 0..6_u8).prop_map(|(enrollment, code)| Step::CreateLink { enrollment, code }),
         1 => (0..8_u8).prop_map(|link| Step::RevokeLink { link }),
-        4 => (affiliate(), option::of(0..3_u8), 0..4_u8)
-            .prop_map(|(affiliate, program, code)| Step::AssignCoupon { affiliate, program, code }),
+        4 => (affiliate(), option::of(0..3_u8), 0..4_u8, 0..4_u8, 0..3_u8).prop_map(
+            |(affiliate, program, code, max_uses, each)| Step::AssignCoupon { affiliate, program, code, max_uses, each }
+        ),
         4 => (0..8_u8).prop_map(|coupon| Step::RemoveCoupon { coupon }),
         2 => (newcomer(), option::of(0..3_u8), 0..4_u8, seldom(2))
             .prop_map(|(affiliate, program, code, item)| Step::RegisterCode { affiliate, program, code, item }),

@@ -22,7 +22,7 @@ pub(super) fn day(step: &Step, option: &str) -> Option<Timestamp> {
 }
 
 /// A limit; 0 if the step has none.
-fn limit(step: &Step, option: &str) -> i32 {
+pub(super) fn limit(step: &Step, option: &str) -> i32 {
     step.option(option).map_or(0, |limit| limit.parse().unwrap())
 }
 
@@ -48,6 +48,7 @@ impl<W: World> Player<'_, W> {
                     end_time: day(step, "until"),
                     max_claims: limit(step, "max"),
                     max_claims_per_affiliate: limit(step, "each"),
+                    max_uses_per_coupon: limit(step, "uses"),
                     ..Default::default()
                 };
                 let offer = self.world.change(request).await?.offer.unwrap();

@@ -247,6 +247,8 @@ impl<'world, W: World> Player<'world, W> {
                     start_time: super::offer::day(step, "from"),
                     end_time: super::offer::day(step, "until"),
                     channel: channel(step).into(),
+                    max_uses: super::offer::limit(step, "uses"),
+                    max_uses_per_customer: super::offer::limit(step, "each"),
                     ..Default::default()
                 };
                 self.world.change(request).await?;

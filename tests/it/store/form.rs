@@ -11,7 +11,8 @@ use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelecto
 use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
-    AsRecorded, ConversionOutcome, ConversionSelector, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+    AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, KeptSale, OrderDetails, RefundOutcome,
+    SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
 use headwater::domain::enrollment::{
@@ -24,7 +25,7 @@ use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{Commission, Program, ProgramWithTerms};
+use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms};
 use headwater::domain::reward::{ByHand, Calculation, Reward};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
@@ -101,6 +102,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("program_agreement.v1", &rows::agreement());
     golden.holds("program_questions.v1", &vec![rows::question()]);
+    golden.holds("program_invitations.v1", &vec![rows::invitation()]);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
     golden.holds("enrollment_moved.v1", &rows::moved());
     let standing = EnrollmentStanding { moved: Some(rows::moved()), ..rows::past_standing().standing };
@@ -256,6 +258,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let program = Program { hosts: vec!["shop.test".to_owned()], ..rows::program() };
     let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
     golden.holds("request_outcome_program.v1.with_hosts", &Outcome::Program(Arc::new(program)));
+    let invitation = Invitation { expires_at: None, max_uses: 0, use_count: 0, ..rows::invitation() };
+    golden.holds("program_invitations.v1.short", &vec![invitation]);
+    let program = Program { is_private: true, invitations: vec![rows::invitation()], ..rows::program() };
+    let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
+    golden.holds("request_outcome_program.v1.with_invitations", &Outcome::Program(Arc::new(program)));
     let custom = OrderDetails { custom_kind: "demo".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_custom_kind", &custom);
     let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });
@@ -277,6 +284,20 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         ..rows::tied_coupon(3)
     };
     golden.holds("request_outcome_coupon.v1.with_validity", &Outcome::Coupon(Arc::new(limited)));
+    let single_use = Outcome::Offer(Arc::new(Offer { max_uses_per_coupon: 1, ..rows::offer() }));
+    golden.holds("request_outcome_offer.v1.with_max_uses_per_coupon", &single_use);
+    let limited = Outcome::Coupon(Arc::new(rows::limited_coupon(3)));
+    golden.holds("request_outcome_coupon.v1.with_limits", &limited);
+    let in_total = CouponUse { coupon_id: rows::limited_coupon(3).id, lead_id: None };
+    for (name, used) in [
+        ("conversion_order_details.v1.with_coupon_use", in_total),
+        (
+            "conversion_order_details.v1.with_coupon_use_of_customer",
+            CouponUse { lead_id: Some(rows::lead().id), ..in_total },
+        ),
+    ] {
+        golden.holds(name, &OrderDetails { coupon_use: Some(used), ..OrderDetails::default() });
+    }
     golden.holds("coupon_details.v1.short", &CouponDetails::default());
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);

@@ -1,5 +1,6 @@
 //! One sample of every kind of row, with every optional field set. All belong to one account and refer to each other.
 
+mod coupons;
 mod outcomes;
 
 use std::sync::Arc;
@@ -19,14 +20,14 @@ use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
     WaitingRefund,
 };
-use headwater::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
+use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, CouponId, EnrollmentId,
-    EventId, ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, EnrollmentId, EventId,
+    ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -37,7 +38,7 @@ use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{
-    Agreement, AttributionModel, Commission, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
 };
 use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
@@ -46,6 +47,7 @@ use headwater::domain::time::Time;
 use smallvec::smallvec;
 use uuid::Uuid;
 
+pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
@@ -146,6 +148,10 @@ pub(crate) fn question() -> Question {
     Question { key: "audience".to_owned(), label: "Who reads you?".to_owned(), is_required: true }
 }
 
+pub(crate) fn invitation() -> Invitation {
+    Invitation { code: "FRIENDS-2026".to_owned(), expires_at: Some(NOW.plus_days(9)), max_uses: 5, use_count: 2 }
+}
+
 pub(crate) fn agreement() -> Agreement {
     let (url, text) = ("https://shop.test/partners".to_owned(), "Be kind.".to_owned());
     Agreement { version: 2, url, text, is_required: true }
@@ -164,6 +170,7 @@ pub(crate) fn program() -> Program {
         agreement: None,
         questions: Vec::new(),
         is_private: false,
+        invitations: Vec::new(),
         terms_version: 1,
         version: 4,
         created_at: NOW,
@@ -327,40 +334,6 @@ pub(crate) fn link() -> Link {
     }
 }
 
-pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
-    Coupon {
-        id: CouponId::from_uuid(uuid(number)),
-        account_id: ACCOUNT,
-        enrollment_id: enrollment().id,
-        affiliate_id: affiliate().id,
-        code: code.to_owned(),
-        note: "ten off".to_owned(),
-        item_id: None,
-        offer_id: None,
-        starts_at: None,
-        ends_at: None,
-        channel: None,
-        details: CouponDetails::default(),
-        state,
-        created_at: NOW,
-        removed_at: (state == CouponState::Removed).then(|| NOW.plus_days(i32::try_from(number).unwrap())),
-    }
-}
-
-pub(crate) fn coupon_details() -> CouponDetails {
-    CouponDetails { metadata: [("crm".to_owned(), "17".to_owned())].into() }
-}
-
-/// A coupon of the item that the offer was claimed with.
-pub(crate) fn tied_coupon(number: u128) -> Coupon {
-    let (item_id, offer_id) = (Some(item().id), Some(offer().id));
-    Coupon { item_id, offer_id, ..coupon(number, &format!("TIED{number}"), CouponState::Active) }
-}
-
-pub(crate) fn coupon_count() -> CouponCount {
-    CouponCount { account_id: ACCOUNT, affiliate_id: affiliate().id, active_count: 2 }
-}
-
 pub(crate) fn affiliate_group() -> AffiliateGroup {
     AffiliateGroup {
         id: AffiliateGroupId::from_uuid(uuid(1)),
@@ -401,6 +374,7 @@ pub(crate) fn offer() -> Offer {
         ends_at: Some(NOW.plus_days(30)),
         max_claims: 100,
         max_claims_per_affiliate: 2,
+        max_uses_per_coupon: 0,
         claim_count: 1,
         state: OfferState::Archived,
         created_at: NOW,
@@ -491,6 +465,7 @@ pub(crate) fn order_details() -> OrderDetails {
         commission_adjustment: None,
         item_sku: String::new(),
         custom_kind: String::new(),
+        coupon_use: None,
     }
 }
 
@@ -676,6 +651,9 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(coupon(1, "ADA10", CouponState::Active));
     set.put(tied_coupon(2));
     set.put(coupon_count());
+    set.put(limited_coupon(3));
+    set.put(coupon_uses());
+    set.put(CouponUses { lead_id: None, ..coupon_uses() });
     set.put(affiliate_group());
     set.put(item());
     set.put(offer());

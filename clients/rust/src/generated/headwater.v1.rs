@@ -1652,6 +1652,10 @@ pub enum CandidateResult {
     CouponExpired = 18,
     /// The coupon is for sales of another channel.
     CouponOfOtherChannel = 19,
+    /// The coupon had been used as often as its `max_uses` allows when the sale was told.
+    CouponExhausted = 20,
+    /// The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told.
+    CouponUsedByCustomer = 21,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1680,6 +1684,8 @@ impl CandidateResult {
             Self::CouponNotYetValid => "CANDIDATE_RESULT_COUPON_NOT_YET_VALID",
             Self::CouponExpired => "CANDIDATE_RESULT_COUPON_EXPIRED",
             Self::CouponOfOtherChannel => "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
+            Self::CouponExhausted => "CANDIDATE_RESULT_COUPON_EXHAUSTED",
+            Self::CouponUsedByCustomer => "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1706,6 +1712,10 @@ impl CandidateResult {
             "CANDIDATE_RESULT_COUPON_EXPIRED" => Some(Self::CouponExpired),
             "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL" => {
                 Some(Self::CouponOfOtherChannel)
+            }
+            "CANDIDATE_RESULT_COUPON_EXHAUSTED" => Some(Self::CouponExhausted),
+            "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER" => {
+                Some(Self::CouponUsedByCustomer)
             }
             _ => None,
         }
@@ -1801,6 +1811,23 @@ pub struct ApplicationQuestion {
     #[prost(bool, tag = "3")]
     pub is_required: bool,
 }
+/// A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProgramInvitation {
+    /// The code, in the form of `Coupon.code`, matched in any case: 8 to 64 characters. Each code occurs once in the program. Required. Empty
+    /// in the feed.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// When the code ceases to work. Not set: never.
+    #[prost(message, optional, tag = "2")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many affiliates can be enrolled with the code, 1 to 1,000,000,000. 0: no limit.
+    #[prost(int32, tag = "3")]
+    pub max_uses: i32,
+    /// How many affiliates were enrolled with the code. Set by the server, ignored in requests.
+    #[prost(int64, tag = "4")]
+    pub use_count: i64,
+}
 /// A campaign that affiliates are enrolled in.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Program {
@@ -1845,9 +1872,13 @@ pub struct Program {
     /// The questions that applicants answer, in the order in which they are shown.
     #[prost(message, repeated, tag = "13")]
     pub questions: ::prost::alloc::vec::Vec<ApplicationQuestion>,
-    /// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+    /// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE,
+    /// and who brings the code of one of the `invitations`.
     #[prost(bool, tag = "14")]
     pub is_private: bool,
+    /// The codes that open the program while it is private.
+    #[prost(message, repeated, tag = "15")]
+    pub invitations: ::prost::alloc::vec::Vec<ProgramInvitation>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1886,6 +1917,9 @@ pub struct CreateProgramRequest {
     /// Whether the program takes no applications, see `Program.is_private`.
     #[prost(bool, tag = "10")]
     pub is_private: bool,
+    /// The codes that open the program while it is private, up to 50. Optional.
+    #[prost(message, repeated, tag = "11")]
+    pub invitations: ::prost::alloc::vec::Vec<ProgramInvitation>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1974,8 +2008,9 @@ pub struct UpdateProgramRequest {
     /// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
-    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
-    /// `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+    /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
+    /// `is_private` and `invitations`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of uses.
+    /// Who was enrolled with a code stays enrolled. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
@@ -3178,6 +3213,20 @@ pub struct Coupon {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The limit of uses in total. 0: no limit.
+    ///
+    /// A use is a sale that was told with the code while the coupon could credit it, whoever got the credit, because the customer had what
+    /// the code promises either way. Sign-ups, appointments and custom events are no uses. A coupon has the limits as they are when a sale
+    /// is told. If sales compete for the last use, the one that is told first has it, whichever happened first. A sale beyond the limit
+    /// is recorded: the coupon does not credit it, then or later, but another trace may. A use is not given back when its sale is
+    /// refunded, corrected or credited to another affiliate. Uses are counted while the coupon has a limit, so they begin at zero for a coupon
+    /// that gets its first limit later.
+    #[prost(int32, tag = "15")]
+    pub max_uses: i32,
+    /// The limit of uses by one customer, who is known by the sale's `external_id` or `email`. A sale that names no customer counts only in
+    /// total. 0: no limit.
+    #[prost(int32, tag = "16")]
+    pub max_uses_per_customer: i32,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3223,6 +3272,12 @@ pub struct AssignCouponRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The limit of uses in total, 1 to 1,000,000,000. 0: no limit. See `Coupon.max_uses`.
+    #[prost(int32, tag = "12")]
+    pub max_uses: i32,
+    /// The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
+    #[prost(int32, tag = "13")]
+    pub max_uses_per_customer: i32,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3247,6 +3302,9 @@ pub struct GetCouponResponse {
     /// The coupon.
     #[prost(message, optional, tag = "1")]
     pub coupon: ::core::option::Option<Coupon>,
+    /// How many uses were counted, see `Coupon.max_uses`. 0 for a coupon that never had a limit.
+    #[prost(int64, tag = "2")]
+    pub use_count: i64,
 }
 /// The request of ListCoupons.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3313,8 +3371,9 @@ pub struct UpdateCouponRequest {
     /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
-    /// never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+    /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
+    /// whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+    /// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
     /// affiliate or item, or another time or channel, remove the coupon and assign the code again.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
@@ -3341,6 +3400,9 @@ pub struct ValidateCouponRequest {
     /// The channel of the sale that is to be made. Not set: the channel is not checked.
     #[prost(enumeration = "SaleChannel", tag = "3")]
     pub channel: i32,
+    /// The customer who wants to use the code. One who is unknown has not used it. Not set: `Coupon.max_uses_per_customer` is not checked.
+    #[prost(message, optional, tag = "4")]
+    pub lead: ::core::option::Option<LeadSelector>,
 }
 /// The answer of ValidateCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3438,6 +3500,10 @@ pub enum CouponFault {
     Expired = 10,
     /// The coupon is for sales of another channel.
     OtherChannel = 11,
+    /// The coupon has been used as often as its `max_uses` allows.
+    Exhausted = 12,
+    /// The customer has used the coupon as often as its `max_uses_per_customer` allows.
+    UsedByCustomer = 13,
 }
 impl CouponFault {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3458,6 +3524,8 @@ impl CouponFault {
             Self::NotYetValid => "COUPON_FAULT_NOT_YET_VALID",
             Self::Expired => "COUPON_FAULT_EXPIRED",
             Self::OtherChannel => "COUPON_FAULT_OTHER_CHANNEL",
+            Self::Exhausted => "COUPON_FAULT_EXHAUSTED",
+            Self::UsedByCustomer => "COUPON_FAULT_USED_BY_CUSTOMER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3475,6 +3543,8 @@ impl CouponFault {
             "COUPON_FAULT_NOT_YET_VALID" => Some(Self::NotYetValid),
             "COUPON_FAULT_EXPIRED" => Some(Self::Expired),
             "COUPON_FAULT_OTHER_CHANNEL" => Some(Self::OtherChannel),
+            "COUPON_FAULT_EXHAUSTED" => Some(Self::Exhausted),
+            "COUPON_FAULT_USED_BY_CUSTOMER" => Some(Self::UsedByCustomer),
             _ => None,
         }
     }
@@ -3642,6 +3712,11 @@ pub struct EnrollAffiliateRequest {
     /// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
     #[prost(message, optional, tag = "8")]
     pub acceptance: ::core::option::Option<AgreementAcceptance>,
+    /// The code of one of the program's invitations, up to 128 characters, in any case. With it a private program takes an affiliate who is
+    /// APPLIED, who is still to be approved. A code that the program does not have, or that has expired or is used up, is refused, whoever is
+    /// enrolled. Optional.
+    #[prost(string, tag = "9")]
+    pub invitation_code: ::prost::alloc::string::String,
 }
 /// The answer of EnrollAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4284,7 +4359,8 @@ pub struct CreateAffiliateRequest {
     #[prost(message, optional, tag = "11")]
     pub commission_override: ::core::option::Option<Commission>,
     /// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
-    /// the program's required questions in `profile.custom_fields`, and the program must not be private.
+    /// the program's required questions in `profile.custom_fields`, and the program must not be private unless there is an
+    /// `invitation_code`.
     #[prost(enumeration = "AffiliateState", tag = "12")]
     pub state: i32,
     /// Whether the email address is known to be the affiliate's.
@@ -4305,6 +4381,9 @@ pub struct CreateAffiliateRequest {
     /// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
     #[prost(message, optional, tag = "17")]
     pub acceptance: ::core::option::Option<AgreementAcceptance>,
+    /// The code of one of the program's invitations. Optional. See EnrollAffiliate.
+    #[prost(string, tag = "18")]
+    pub invitation_code: ::prost::alloc::string::String,
 }
 /// The answer of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5442,6 +5521,9 @@ pub struct Offer {
     /// When the offer was archived. Not set while it is active.
     #[prost(message, optional, tag = "15")]
     pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of uses of each claimed coupon, which becomes its `Coupon.max_uses`: 1 for codes that work once. 0: no limit.
+    #[prost(int32, tag = "16")]
+    pub max_uses_per_coupon: i32,
 }
 /// The request of CreateOffer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5479,6 +5561,9 @@ pub struct CreateOfferRequest {
     /// The limit of claims of one affiliate, 1 to 10,000. 0: no limit.
     #[prost(int32, tag = "10")]
     pub max_claims_per_affiliate: i32,
+    /// The limit of uses of each claimed coupon, 1 to 1,000,000,000. 0: no limit.
+    #[prost(int32, tag = "11")]
+    pub max_uses_per_coupon: i32,
 }
 /// The answer of CreateOffer.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5551,9 +5636,10 @@ pub struct UpdateOfferRequest {
     /// The new values. `id` names the offer. Otherwise only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub offer: ::core::option::Option<Offer>,
-    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
-    /// that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
-    /// future, and one that has passed cannot be changed, because sales were judged by it. Required.
+    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims`, `max_claims_per_affiliate` and
+    /// `max_uses_per_coupon`. A time that is named and not set is taken back. A limit below the number of claims allows no further ones. A new
+    /// `end_time` must be in the future, and one that has passed cannot be changed, because sales were judged by it. A new
+    /// `max_uses_per_coupon` counts for later claims; UpdateCoupon changes a coupon that was claimed. Required.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -8086,8 +8172,8 @@ pub struct RecordSaleRequest {
     /// `occur_time`. An unknown code is not an error. Optional.
     #[prost(string, tag = "5")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
-    /// removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
+    /// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown,
+    /// removed or exhausted, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
     #[prost(string, tag = "6")]
     pub coupon_code: ::prost::alloc::string::String,
     /// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
@@ -8448,7 +8534,7 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
     /// `program_id`, `current_version`, which is 0 for a program without an agreement.
     AgreementVersion = 61,
-    /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
+    /// \[FAILED_PRECONDITION\] The program is private, so that it takes nobody who is APPLIED and has no invitation. Metadata: `program_id`.
     ProgramPrivate = 62,
     /// \[RESOURCE_EXHAUSTED\] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
     /// operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
@@ -8457,6 +8543,9 @@ pub enum ErrorReason {
     RateLimited = 63,
     /// \[PERMISSION_DENIED\] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server.
     RegistrationClosed = 64,
+    /// \[FAILED_PRECONDITION\] The invitation code does not open the program. The fault is unknown, expired or used_up. Metadata: `program_id`,
+    /// `fault`.
+    InvitationInvalid = 65,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8530,6 +8619,7 @@ impl ErrorReason {
             Self::ProgramPrivate => "ERROR_REASON_PROGRAM_PRIVATE",
             Self::RateLimited => "ERROR_REASON_RATE_LIMITED",
             Self::RegistrationClosed => "ERROR_REASON_REGISTRATION_CLOSED",
+            Self::InvitationInvalid => "ERROR_REASON_INVITATION_INVALID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8606,6 +8696,7 @@ impl ErrorReason {
             "ERROR_REASON_PROGRAM_PRIVATE" => Some(Self::ProgramPrivate),
             "ERROR_REASON_RATE_LIMITED" => Some(Self::RateLimited),
             "ERROR_REASON_REGISTRATION_CLOSED" => Some(Self::RegistrationClosed),
+            "ERROR_REASON_INVITATION_INVALID" => Some(Self::InvitationInvalid),
             _ => None,
         }
     }

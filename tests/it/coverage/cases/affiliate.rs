@@ -110,6 +110,7 @@ pub(super) fn cases() -> Vec<Case> {
     all_wrong["group_id"] = json!("grp_1");
     all_wrong["state"] = json!("AFFILIATE_STATE_REJECTED");
     all_wrong["metadata"] = json!({"": "x"});
+    all_wrong["invitation_code"] = long();
     let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});
     let fresh_affiliate = json!({"affiliate": {"id": "${fresh_affiliate_id}"}});
     vec![
@@ -129,6 +130,7 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"program_id": "${program_id}"}))
         .reference(json!({"ref_id": "${affiliate_ref_id}"}))
         .reference(json!({"coupon_code": "${coupon_code}"}))
+        .reference(json!({"invitation_code": "${invitation_code}"}))
         .affiliate_reference_in("upline")
         .reference(json!({"group_id": "${group_id}"}))
         .wrong(all_wrong)

@@ -29,6 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "end_time": no_time(),
                 "channel": 99,
                 "metadata": {"": "x"},
+                "max_uses": -1,
+                "max_uses_per_customer": 10_001,
             }))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"}))
@@ -60,12 +62,18 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"coupon": {"id": "${coupon_id}", "note": "taken over"}}))
             .wrong(json!({
                 "request_id": long(),
-                "coupon": {"id": "cpn_1", "note": long(), "metadata": {"": "x"}},
-                "update_mask": {"paths": ["note", "metadata", "nope"]},
+                "coupon": {
+                    "id": "cpn_1",
+                    "note": long(),
+                    "metadata": {"": "x"},
+                    "max_uses": 1_000_000_001,
+                    "max_uses_per_customer": -1,
+                },
+                "update_mask": {"paths": ["note", "metadata", "max_uses", "max_uses_per_customer", "nope"]},
             }))
             .wrong(json!({"coupon": {"id": ""}, "update_mask": {"paths": []}}))
             .wrong(json!({"coupon": null, "update_mask": {"paths": []}}))
-            // Only the note and the metadata are read.
+            // Only the note, the metadata and the limits are read.
             .free(&[
                 "coupon.enrollment_id",
                 "coupon.affiliate_id",
@@ -88,7 +96,9 @@ pub(super) fn cases() -> Vec<Case> {
             ]),
         case("AffiliateService/ValidateCoupon", json!({"code": "${coupon_code}"}))
             .reference(json!({"code": "${coupon_code}"}))
-            .wrong(json!({"code": long(), "item_sku": long(), "channel": 99}))
+            .lead_reference()
+            .wrong(json!({"code": long(), "item_sku": long(), "channel": 99, "lead": {}}))
+            .wrong_leads(&json!({"code": "a"}))
             .wrong(json!({"code": " "})),
         case("AffiliateService/RemoveCoupon", json!({"coupon_id": "${fresh_coupon_id}"}))
             .prepare("AffiliateService/AssignCoupon", fresh, &[("fresh_coupon_id", "/coupon/id")])

@@ -33,7 +33,11 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"program_id": "${other_program_id}"}))
         .reference(json!({"ref_id": "${other_ref_id}"}))
         .reference(json!({"coupon_code": "${other_coupon_code}"}))
-        .wrong(super::patched(&wrong_enrollment(), &json!({"affiliate": {"id": "aff_1"}})))
+        .reference(json!({"invitation_code": "${invitation_code}"}))
+        .wrong(super::patched(
+            &wrong_enrollment(),
+            &json!({"affiliate": {"id": "aff_1"}, "invitation_code": long()}),
+        ))
         .free(&["acceptance.accept_time"])
         .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
         .wrong_affiliates(&json!({"commission_override": {}})),

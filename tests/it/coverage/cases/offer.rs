@@ -22,6 +22,7 @@ fn wrong_offer() -> Json {
         "end_time": no_time(),
         "max_claims": -1,
         "max_claims_per_affiliate": 10_001,
+        "max_uses_per_coupon": -1,
     })
 }
 
@@ -30,8 +31,16 @@ fn with(fields: &Json, others: Json) -> Json {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let all =
-        json!(["display_name", "about", "start_time", "end_time", "max_claims", "max_claims_per_affiliate", "nope"]);
+    let all = json!([
+        "display_name",
+        "about",
+        "start_time",
+        "end_time",
+        "max_claims",
+        "max_claims_per_affiliate",
+        "max_uses_per_coupon",
+        "nope"
+    ]);
     vec![
         case("AffiliateService/CreateOffer", offer("Summer"))
             .furnish("AffiliateService/CreateOffer", offer("Spring ${tag}"), &[("offer_id", "/offer/id")])

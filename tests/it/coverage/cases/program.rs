@@ -80,7 +80,18 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions"]),
+            // Faults of a question and of an invitation are named with its place in the list, see the tests of row P15.
+            .free(&[
+                "is_default",
+                "terms.version",
+                "terms.start_time",
+                "agreement.version",
+                "agreement.is_required",
+                "is_private",
+                "questions",
+                "invitations",
+            ])
+            .not_references(&["invitations"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
@@ -132,7 +143,9 @@ pub(super) fn cases() -> Vec<Case> {
             "program.agreement.is_required",
             "program.questions",
             "program.is_private",
-        ]),
+            "program.invitations",
+        ])
+        .not_references(&["program.invitations"]),
         case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))
             .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)
             .other(json!({"program_id": "${other_program_id}"}))

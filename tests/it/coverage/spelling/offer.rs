@@ -63,7 +63,7 @@ pub(super) fn offers() -> Vec<Spelling> {
                     "end_time": same_window,
                 }),
             )],
-            &["program_id", "item", "max_claims", "max_claims_per_affiliate"],
+            &["program_id", "item", "max_claims", "max_claims_per_affiliate", "max_uses_per_coupon"],
         ),
         spelling(
             "AffiliateService/UpdateOffer",
@@ -90,6 +90,7 @@ pub(super) fn offers() -> Vec<Spelling> {
                         "end_time": same_window,
                         "max_claims": 7,
                         "max_claims_per_affiliate": 7,
+                        "max_uses_per_coupon": 7,
                         "claim_count": 7,
                         "state": "OFFER_STATE_ARCHIVED",
                         "create_time": {"seconds": 1},

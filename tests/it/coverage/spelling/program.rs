@@ -34,6 +34,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "hosts": ["a.example", "b.example"],
                     "agreement": {"url": "https://shop.example", "text": "a\nb"},
                     "questions": [{"key": "why", "label": "Why?"}],
+                    "invitations": [{"code": "STRASSE 2026", "expire_time": {"seconds": 1, "nanos": 1_000}}],
                 }),
                 json!({
                     "display_name": " Spring",
@@ -42,9 +43,20 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "hosts": ["B.example ", "a.example"],
                     "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
                     "questions": [{"key": "why", "label": " Why?"}],
+                    "invitations": [
+                        {"code": "stra\u{df}e  2026", "expire_time": {"seconds": 1, "nanos": 1_999}, "use_count": 7},
+                    ],
                 }),
             )],
-            &["currency_code", "is_default", "terms.commission", "agreement.is_required", "is_private", "questions"],
+            &[
+                "currency_code",
+                "is_default",
+                "terms.commission",
+                "agreement.is_required",
+                "is_private",
+                "questions",
+                "invitations",
+            ],
         ),
         spelling(
             "AffiliateService/UpdateProgram",
@@ -58,8 +70,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "hosts": ["a.example", "b.example"],
                         "agreement": {"url": "https://shop.example", "text": "a\nb"},
                         "questions": [{"key": "why", "label": "Why?"}],
+                        "invitations": [{"code": "STRASSE 2026"}],
                     },
-                    "update_mask": {"paths": ["agreement", "display_name", "hosts", "landing_url", "questions", "terms"]},
+                    "update_mask": {
+                        "paths": ["agreement", "display_name", "hosts", "invitations", "landing_url", "questions", "terms"],
+                    },
                 }),
                 json!({
                     "program": {
@@ -74,10 +89,15 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
                         "questions": [{"key": "why", "label": "Why? "}],
                         "is_private": true,
+                        "invitations": [{"code": "Strasse 2026", "use_count": 7}],
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
-                    "update_mask": {"paths": ["terms", "landing_url", "display_name", "hosts", "agreement", "questions", "terms"]},
+                    "update_mask": {
+                        "paths": [
+                            "terms", "landing_url", "display_name", "hosts", "agreement", "questions", "invitations", "terms",
+                        ],
+                    },
                 }),
             )],
             &[
@@ -86,6 +106,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.terms.commission",
                 "program.agreement.is_required",
                 "program.questions",
+                "program.invitations",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
