@@ -98,10 +98,19 @@ fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool
 /// Writes a changed lead with a new time of change, and adds its event. An unchanged lead is not written; the leads of most
 /// customers who buy again are unchanged.
 pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Lead>) -> Arc<Lead> {
-    if before == Some(&lead) {
+    if before.is_some_and(|before| *before == lead || differ_in_way_alone(before, &lead)) {
         return context.put(lead);
     }
     put_told(context, if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated }, lead, before)
+}
+
+/// Whether only the way by which the customer came is another one. It is written, and no event tells it.
+fn differ_in_way_alone(before: &Lead, lead: &Lead) -> bool {
+    let (Some(then), Some(now)) = (&before.binding, &lead.binding) else { return false };
+    then.bound_at == now.bound_at
+        && then.referred_at == now.referred_at
+        && Credit::are_alike(&then.credits, &now.credits)
+        && Lead { binding: before.binding.clone(), ..lead.clone() } == *before
 }
 
 /// Writes a lead with a new time of change, and adds an event of this kind.
