@@ -37,6 +37,8 @@ pub(super) enum Command {
     Sale(pb::RecordSaleRequest),
     Refund(pb::RecordRefundRequest),
     Cancellation(pb::RecordCancellationRequest),
+    Appointment(pb::RecordAppointmentRequest),
+    CustomEvent(pb::RecordCustomEventRequest),
     Approve(pb::ApproveRewardsRequest),
     Deny(pb::DenyRewardsRequest),
     GetConversion(pb::GetConversionRequest),
@@ -83,6 +85,8 @@ impl Command {
             Self::Sale(request) => ("sale", &request.event_id, true),
             Self::Refund(request) => ("refund", &request.event_id, true),
             Self::Cancellation(request) => ("cancellation", &request.event_id, true),
+            Self::Appointment(request) => ("appointment", &request.event_id, true),
+            Self::CustomEvent(request) => ("custom_event", &request.event_id, true),
             Self::UpdateAccount(request) => ("UpdateAccount", &request.request_id, false),
             Self::CreateProgram(request) => ("CreateProgram", &request.request_id, false),
             Self::UpdateProgram(request) => ("UpdateProgram", &request.request_id, false),
@@ -129,6 +133,8 @@ impl Command {
             Self::Sale(_) => "RecordSale",
             Self::Refund(_) => "RecordRefund",
             Self::Cancellation(_) => "RecordCancellation",
+            Self::Appointment(_) => "RecordAppointment",
+            Self::CustomEvent(_) => "RecordCustomEvent",
             Self::Approve(_) => "ApproveRewards",
             Self::Deny(_) => "DenyRewards",
             Self::GetConversion(_) => "GetConversion",
@@ -148,6 +154,8 @@ impl Command {
             Self::Sale(request) => Item::Sale(request.clone()),
             Self::Refund(request) => Item::Refund(request.clone()),
             Self::Cancellation(request) => Item::Cancellation(request.clone()),
+            Self::Appointment(request) => Item::Appointment(request.clone()),
+            Self::CustomEvent(request) => Item::CustomEvent(request.clone()),
             _ => return None,
         })
     }
@@ -160,6 +168,8 @@ impl Command {
             Self::Sale(request) => request.occur_time.as_mut(),
             Self::Refund(request) => request.occur_time.as_mut(),
             Self::Cancellation(request) => request.occur_time.as_mut(),
+            Self::Appointment(request) => request.occur_time.as_mut(),
+            Self::CustomEvent(request) => request.occur_time.as_mut(),
             _ => None,
         }
     }
@@ -217,6 +227,8 @@ impl Command {
             Self::Click(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Lead(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Sale(request) => vec![&mut request.tid, &mut request.ref_id],
+            Self::Appointment(request) => vec![&mut request.tid, &mut request.ref_id],
+            Self::CustomEvent(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Refund(_) | Self::Cancellation(_) => Vec::new(),
             Self::Approve(request) => request.reward_ids.iter_mut().collect(),
             Self::Deny(request) => request.reward_ids.iter_mut().collect(),

@@ -1,6 +1,7 @@
 //! Reads everything that an account can read, page by page, and compares it with the model: programs, affiliates, enrollments,
-//! links, coupons, leads, conversions, rewards, the ledger, balances, the feed and the audit.
+//! links, coupons, leads, conversions, rewards, the ledger, balances, figures, the feed and the audit.
 
+mod figures;
 mod filtered;
 
 use headwater_client::pb;
@@ -64,6 +65,9 @@ impl Player {
             return Ok(Some(difference));
         }
         if let Some(difference) = self.check_feed().await? {
+            return Ok(Some(difference));
+        }
+        if let Some(difference) = self.check_figures(&mut turn).await? {
             return Ok(Some(difference));
         }
         self.check_filtered(&mut turn).await

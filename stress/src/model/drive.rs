@@ -200,6 +200,8 @@ impl Player {
             Command::Sale(request) => answer(tracking.record_sale(request).await, Reply::Sale),
             Command::Refund(request) => answer(tracking.record_refund(request).await, Reply::Refund),
             Command::Cancellation(request) => answer(tracking.record_cancellation(request).await, Reply::Cancellation),
+            Command::Appointment(request) => answer(tracking.record_appointment(request).await, Reply::Appointment),
+            Command::CustomEvent(request) => answer(tracking.record_custom_event(request).await, Reply::CustomEvent),
             Command::Approve(request) => answer(rewards.approve_rewards(request).await, |answer| {
                 Reply::Rewards(answer.rewards, Replayed(answer.replayed))
             }),

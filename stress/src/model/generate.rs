@@ -223,6 +223,8 @@ fn alter(command: &mut Command) {
         }
         Command::Refund(request) => request.refund_id.push('x'),
         Command::Cancellation(request) => request.occur_time = Some(stamp(0)),
+        Command::Appointment(request) => request.first_name.push('x'),
+        Command::CustomEvent(request) => request.first_name.push('x'),
         Command::CreateProgram(request) => request.display_name.push('x'),
         Command::CreateAffiliate(request) => request.last_name.push('x'),
         Command::AssignCoupon(request) => request.note.push('x'),

@@ -23,6 +23,8 @@ pub(super) enum Reply {
     Sale(pb::RecordSaleResponse),
     Refund(pb::RecordRefundResponse),
     Cancellation(pb::RecordCancellationResponse),
+    Appointment(pb::RecordAppointmentResponse),
+    CustomEvent(pb::RecordCustomEventResponse),
     Rewards(Vec<pb::Reward>, Replayed),
     FoundConversion(pb::GetConversionResponse),
     FoundLead(pb::GetLeadResponse),
@@ -96,6 +98,8 @@ impl Reply {
             Self::Sale(answer) => answer.warnings.clear(),
             Self::Refund(answer) => answer.warnings.clear(),
             Self::Cancellation(answer) => answer.warnings.clear(),
+            Self::Appointment(answer) => answer.warnings.clear(),
+            Self::CustomEvent(answer) => answer.warnings.clear(),
             _ => {}
         }
         self
@@ -109,8 +113,9 @@ impl Reply {
             Some(Recorded::Refund(answer)) => Self::Refund(answer),
             Some(Recorded::Cancellation(answer)) => Self::Cancellation(answer),
             Some(Recorded::Error(status)) => Self::Refused(Refused::of_item(&status)),
-            // The model sends no appointments and no custom events.
-            Some(Recorded::Appointment(_) | Recorded::CustomEvent(_)) | None => Self::Nothing,
+            Some(Recorded::Appointment(answer)) => Self::Appointment(answer),
+            Some(Recorded::CustomEvent(answer)) => Self::CustomEvent(answer),
+            None => Self::Nothing,
         }
     }
 
@@ -133,6 +138,8 @@ impl Reply {
             Self::Sale(answer) => (answer.outcome().as_str_name(), answer.replayed),
             Self::Refund(answer) => (answer.outcome().as_str_name(), answer.replayed),
             Self::Cancellation(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::Appointment(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::CustomEvent(answer) => (answer.outcome().as_str_name(), answer.replayed),
             Self::Nothing
             | Self::FoundConversion(_)
             | Self::FoundLead(_)
@@ -164,6 +171,8 @@ impl Reply {
             Self::Sale(answer) => answer.replayed = true,
             Self::Refund(answer) => answer.replayed = true,
             Self::Cancellation(answer) => answer.replayed = true,
+            Self::Appointment(answer) => answer.replayed = true,
+            Self::CustomEvent(answer) => answer.replayed = true,
             Self::Nothing
             | Self::FoundConversion(_)
             | Self::FoundLead(_)

@@ -13,7 +13,7 @@ use crate::model::drive::{Difference, Player};
 use crate::model::reply::Refused;
 use crate::model::world::World;
 
-fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
+pub(super) fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(Selector::Id(id.to_owned())) })
 }
 
@@ -32,7 +32,7 @@ impl Turn {
     }
 
     /// Draws yes or no.
-    fn is_on(&mut self) -> bool {
+    pub(super) fn is_on(&mut self) -> bool {
         self.below(3) == 0
     }
 
@@ -41,13 +41,13 @@ impl Turn {
         (0..self.below(3)).map(|_| self.below(count) as i32 + 1).collect()
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize).rotate_left(23).wrapping_add(1);
         self.0 % limit
     }
 
     /// Draws one of the rows, or none.
-    fn one<'row, T>(&mut self, rows: &'row [T]) -> Option<&'row T> {
+    pub(super) fn one<'row, T>(&mut self, rows: &'row [T]) -> Option<&'row T> {
         if rows.is_empty() || !self.is_on() {
             return None;
         }
@@ -104,7 +104,7 @@ impl Player {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
         let lead = turn.one(&self.world.leads).map(|row| row.id.clone());
-        let kinds = turn.values(4);
+        let kinds = turn.values(7);
         let outcomes = turn.values(3);
         let from = turn.is_on().then(|| self.world.clock - turn.below(90) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.clock - turn.below(30) as i64 * MICROS_PER_DAY);

@@ -74,6 +74,10 @@ impl Generator {
             attribution_window_days: pick(rng, &[None, Some(1), Some(5), Some(30), Some(60)]),
             precedence: pick(rng, &orders),
             rounding: rng.i32(0..=3),
+            custom_kinds: pick(rng, &[vec![], vec!["demo"], vec!["demo", "trial"]])
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             ..pb::Terms::default()
         }
     }

@@ -50,7 +50,7 @@ impl World {
             Candidate { referred: binding.referred, ..candidate }
         }));
         candidates.extend(self.coupon_used(&traces.coupon_code, occurred));
-        let mut visits = self.visits(&traces.tid, occurred);
+        let mut visits = self.visits(traces, occurred);
         let sent = self.ref_id_sent(&traces.ref_id, occurred);
         // If no click was early enough, the first one that may only seem later counts.
         let is_open = |one: &Candidate| one.fate.is_none();
@@ -62,6 +62,9 @@ impl World {
         }
         candidates.extend(visits.into_iter().map(|(visit, _)| visit));
         candidates.extend(sent);
+        for candidate in &mut candidates {
+            candidate.fate = candidate.fate.or(self.undeclared(candidate.enrollment, traces, occurred));
+        }
         self.choose_click(&mut candidates, occurred);
 
         let order = self.order(&candidates, occurred);
@@ -116,6 +119,18 @@ impl World {
         let mut changes = self.standings.iter().filter(|standing| standing.enrollment_id == *id);
         let first = changes.clone().next();
         changes.rfind(|standing| standing.since <= at).or(first)
+    }
+
+    /// The fate of a candidate whose program does not declare the kind of the custom event.
+    fn undeclared(&self, enrollment: Option<usize>, traces: &Traces, at: i64) -> Option<Fate> {
+        let is_declared = enrollment.is_none_or(|place| self.declares(place, &traces.custom_kind, at));
+        (!is_declared).then_some(Fate::KindNotDeclared)
+    }
+
+    /// Whether the enrollment's program credits custom events of this kind. Other events have none.
+    pub(super) fn declares(&self, enrollment: usize, custom_kind: &str, at: i64) -> bool {
+        let terms = self.program_of(enrollment).terms(at, None);
+        custom_kind.is_empty() || terms.custom_kinds.iter().any(|kind| kind == custom_kind)
     }
 
     /// How long a click of an enrollment counts, under the terms at this time.
@@ -176,7 +191,8 @@ impl World {
     }
 
     /// The visitor's clicks, and whether each may only seem later than the event.
-    fn visits(&self, tid: &str, occurred: i64) -> Vec<(Candidate, bool)> {
+    fn visits(&self, traces: &Traces, occurred: i64) -> Vec<(Candidate, bool)> {
+        let tid = traces.tid.as_str();
         if tid.is_empty() {
             return Vec::new();
         }
@@ -193,6 +209,7 @@ impl World {
         });
         let tolerance = if occurred % MICROS_PER_SECOND == 0 { MICROS_PER_SECOND - 1 } else { 0 };
         let outside = |(mut candidate, clicked): (Candidate, i64)| {
+            candidate.fate = candidate.fate.or(self.undeclared(candidate.enrollment, traces, occurred));
             let window = candidate.enrollment.map_or(0, |place| self.window(place, occurred));
             let late = (clicked > occurred + tolerance).then_some(Fate::AfterConversion);
             let fate = late.or((clicked + window < occurred).then_some(Fate::OutsideWindow));

@@ -50,6 +50,21 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
             faults.amount("amount", request.amount.as_ref());
             faults.time(request.occur_time.as_ref());
         }
+        Command::Appointment(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            let names = [&request.email, &request.external_id, &request.tid, &request.ref_id, &request.coupon_code];
+            faults.unless(names.iter().any(|name| !name.is_empty()), "email");
+            faults.time(request.occur_time.as_ref());
+        }
+        Command::CustomEvent(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            let names = [&request.email, &request.external_id, &request.tid, &request.ref_id, &request.coupon_code];
+            faults.unless(names.iter().any(|name| !name.is_empty()), "email");
+            if request.amount.is_some() {
+                faults.amount("amount", request.amount.as_ref());
+            }
+            faults.time(request.occur_time.as_ref());
+        }
         Command::Refund(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
             let names = [&request.sale_event_id, &request.email, &request.external_id];

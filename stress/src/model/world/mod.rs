@@ -6,7 +6,9 @@ mod attribution;
 mod code;
 mod enrollment;
 mod faults;
+mod figures;
 mod history;
+mod other_event;
 mod program;
 mod reads;
 mod refund;
@@ -23,6 +25,7 @@ use tonic::Code;
 use super::command::{Command, Key, MICROS_PER_DAY, MICROS_PER_SECOND, micros, stamp};
 use super::names::{ANY, symbol};
 use super::reply::{Refused, Reply};
+pub(super) use figures::{Asked, day};
 pub(super) use reads::sorted as sorted_totals;
 
 /// How long a request_id is remembered.
@@ -49,6 +52,9 @@ pub(super) struct Click {
     pub(super) id: String,
     pub(super) tid: String,
     link_id: String,
+    /// Whom and what the link led to when the click was recorded.
+    affiliate_id: String,
+    program_id: String,
     pub(super) occurred: i64,
 }
 
@@ -67,6 +73,8 @@ struct Traces {
     tid: String,
     ref_id: String,
     coupon_code: String,
+    /// The kind of a custom event; it is no trace itself.
+    custom_kind: String,
 }
 
 /// A recorded event, with its traces. A sale that nobody referred is found by the names of its customer.
@@ -302,6 +310,8 @@ impl World {
             Command::Sale(request) => self.record_sale(request),
             Command::Refund(request) => self.record_refund(request),
             Command::Cancellation(request) => self.record_cancellation(request),
+            Command::Appointment(request) => self.record_appointment(request),
+            Command::CustomEvent(request) => self.record_custom_event(request),
             Command::Approve(request) => self.approve(request),
             Command::Deny(request) => self.deny(request),
             Command::GetConversion(request) => self.get_conversion(request),
