@@ -25,6 +25,8 @@ pub(super) enum Command {
     UpdateProgram(pb::UpdateProgramRequest),
     ArchiveProgram(pb::ArchiveProgramRequest),
     CreateAffiliate(Box<pb::CreateAffiliateRequest>),
+    ApproveAffiliate(pb::ApproveAffiliateRequest),
+    DeactivateAffiliate(pb::DeactivateAffiliateRequest),
     EnrollAffiliate(pb::EnrollAffiliateRequest),
     UpdateEnrollment(pb::UpdateEnrollmentRequest),
     EndEnrollment(pb::EndEnrollmentRequest),
@@ -41,6 +43,7 @@ pub(super) enum Command {
     CustomEvent(pb::RecordCustomEventRequest),
     Approve(pb::ApproveRewardsRequest),
     Deny(pb::DenyRewardsRequest),
+    Release(pb::ReleaseRewardsRequest),
     GetConversion(pb::GetConversionRequest),
     GetLead(pb::GetLeadRequest),
     GetBalance(pb::GetBalanceRequest),
@@ -92,6 +95,8 @@ impl Command {
             Self::UpdateProgram(request) => ("UpdateProgram", &request.request_id, false),
             Self::ArchiveProgram(request) => ("ArchiveProgram", &request.request_id, false),
             Self::CreateAffiliate(request) => ("CreateAffiliate", &request.request_id, false),
+            Self::ApproveAffiliate(request) => ("ApproveAffiliate", &request.request_id, false),
+            Self::DeactivateAffiliate(request) => ("DeactivateAffiliate", &request.request_id, false),
             Self::EnrollAffiliate(request) => ("EnrollAffiliate", &request.request_id, false),
             Self::UpdateEnrollment(request) => ("UpdateEnrollment", &request.request_id, false),
             Self::EndEnrollment(request) => ("EndEnrollment", &request.request_id, false),
@@ -101,6 +106,7 @@ impl Command {
             Self::RemoveCoupon(request) => ("RemoveCoupon", &request.request_id, false),
             Self::Approve(request) => ("ApproveRewards", &request.request_id, false),
             Self::Deny(request) => ("DenyRewards", &request.request_id, false),
+            Self::Release(request) => ("ReleaseRewards", &request.request_id, false),
             Self::Wait { .. }
             | Self::GetConversion(_)
             | Self::GetLead(_)
@@ -121,6 +127,8 @@ impl Command {
             Self::UpdateProgram(_) => "UpdateProgram",
             Self::ArchiveProgram(_) => "ArchiveProgram",
             Self::CreateAffiliate(_) => "CreateAffiliate",
+            Self::ApproveAffiliate(_) => "ApproveAffiliate",
+            Self::DeactivateAffiliate(_) => "DeactivateAffiliate",
             Self::EnrollAffiliate(_) => "EnrollAffiliate",
             Self::UpdateEnrollment(_) => "UpdateEnrollment",
             Self::EndEnrollment(_) => "EndEnrollment",
@@ -137,6 +145,7 @@ impl Command {
             Self::CustomEvent(_) => "RecordCustomEvent",
             Self::Approve(_) => "ApproveRewards",
             Self::Deny(_) => "DenyRewards",
+            Self::Release(_) => "ReleaseRewards",
             Self::GetConversion(_) => "GetConversion",
             Self::GetLead(_) => "GetLead",
             Self::GetBalance(_) => "GetBalance",
@@ -207,6 +216,8 @@ impl Command {
             }
             Self::ArchiveProgram(request) => vec![&mut request.program_id, &mut request.etag],
             Self::CreateAffiliate(request) => vec![&mut request.program_id],
+            Self::ApproveAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::DeactivateAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
             Self::EnrollAffiliate(request) => {
                 let mut texts = vec![&mut request.program_id];
                 texts.extend(affiliate_text(&mut request.affiliate));
@@ -232,6 +243,7 @@ impl Command {
             Self::Refund(_) | Self::Cancellation(_) => Vec::new(),
             Self::Approve(request) => request.reward_ids.iter_mut().collect(),
             Self::Deny(request) => request.reward_ids.iter_mut().collect(),
+            Self::Release(request) => request.reward_ids.iter_mut().collect(),
             Self::GetConversion(request) => match request.conversion.as_mut().and_then(|one| one.selector.as_mut()) {
                 Some(pb::conversion_selector::Selector::Id(id)) => vec![id],
                 _ => Vec::new(),

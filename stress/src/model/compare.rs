@@ -200,9 +200,11 @@ fn conversion_of(event: &pb::Event) -> &str {
     }
 }
 
-/// Whether the events of approved or denied rewards are followed at once by their conversion's new image.
+/// Whether the events of rewards that changed their state are followed at once by their conversion's new image.
 fn images_follow(events: &[pb::Event]) -> bool {
-    let is_moved = |event: &pb::Event| matches!(event.kind(), EventKind::RewardApproved | EventKind::RewardDenied);
+    use EventKind::{RewardApproved, RewardDenied, RewardHeld, RewardReleased};
+    let is_moved =
+        |event: &pb::Event| matches!(event.kind(), RewardApproved | RewardDenied | RewardHeld | RewardReleased);
     events.iter().enumerate().filter(|(_, event)| is_moved(event)).all(|(place, event)| {
         let of_reward = |other: &&pb::Event| !(is_moved(other) && conversion_of(other) == conversion_of(event));
         events.iter().skip(place).find(of_reward).is_some_and(|next| {

@@ -174,6 +174,12 @@ impl Player {
             Command::CreateAffiliate(request) => {
                 answer(affiliates.create_affiliate(*request).await, |made| Reply::Affiliate(Box::new(made)))
             }
+            Command::ApproveAffiliate(request) => answer(affiliates.approve_affiliate(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
+            Command::DeactivateAffiliate(request) => answer(affiliates.deactivate_affiliate(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
             Command::EnrollAffiliate(request) => answer(affiliates.enroll_affiliate(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), answer.coupon, Replayed(answer.replayed))
             }),
@@ -206,6 +212,9 @@ impl Player {
                 Reply::Rewards(answer.rewards, Replayed(answer.replayed))
             }),
             Command::Deny(request) => answer(rewards.deny_rewards(request).await, |answer| {
+                Reply::Rewards(answer.rewards, Replayed(answer.replayed))
+            }),
+            Command::Release(request) => answer(rewards.release_rewards(request).await, |answer| {
                 Reply::Rewards(answer.rewards, Replayed(answer.replayed))
             }),
             Command::GetConversion(request) => answer(tracking.get_conversion(request).await, Reply::FoundConversion),

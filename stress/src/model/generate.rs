@@ -227,6 +227,7 @@ fn alter(command: &mut Command) {
         Command::CustomEvent(request) => request.first_name.push('x'),
         Command::CreateProgram(request) => request.display_name.push('x'),
         Command::CreateAffiliate(request) => request.last_name.push('x'),
+        Command::DeactivateAffiliate(request) => request.reason.push('x'),
         Command::AssignCoupon(request) => request.note.push('x'),
         Command::Deny(request) => request.reason.push('x'),
         Command::CreateLink(request) => request.code.push_str("xx"),

@@ -15,6 +15,7 @@ pub(super) enum Reply {
     Account(pb::Account, Replayed),
     Program(pb::Program, Replayed),
     Affiliate(Box<pb::CreateAffiliateResponse>),
+    ChangedAffiliate(Box<pb::Affiliate>, Replayed),
     Enrollment(pb::Enrollment, Option<pb::Coupon>, Replayed),
     Link(pb::Link, Replayed),
     Coupon(pb::Coupon, Replayed),
@@ -125,6 +126,7 @@ impl Reply {
             Self::Refused(refused) => return refused.reason.clone(),
             Self::Account(_, replayed)
             | Self::Program(_, replayed)
+            | Self::ChangedAffiliate(_, replayed)
             | Self::Enrollment(_, _, replayed)
             | Self::Link(_, replayed)
             | Self::Coupon(_, replayed)
@@ -157,6 +159,7 @@ impl Reply {
         match &mut again {
             Self::Account(_, replayed)
             | Self::Program(_, replayed)
+            | Self::ChangedAffiliate(_, replayed)
             | Self::Enrollment(_, _, replayed)
             | Self::Link(_, replayed)
             | Self::Coupon(_, replayed)

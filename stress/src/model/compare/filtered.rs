@@ -149,7 +149,7 @@ impl Player {
     async fn filtered_rewards(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
-        let states = turn.values(5);
+        let states = turn.values(6);
         let from = turn.is_on().then(|| self.world.clock - turn.below(60) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.clock - turn.below(30) as i64 * MICROS_PER_DAY);
         let request = pb::ListRewardsRequest {

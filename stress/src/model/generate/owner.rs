@@ -16,7 +16,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 
 impl Generator {
     pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
-        match self.rng.u32(0..100) {
+        match self.rng.u32(0..114) {
             0..3 => Command::UpdateAccount(self.update_account(label)),
             3..6 => Command::CreateProgram(self.create_program(world, label)),
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
@@ -30,7 +30,10 @@ impl Generator {
             59..69 => Command::AssignCoupon(self.assign_coupon(world, label)),
             69..75 => self.remove_coupon(world, label),
             75..90 => self.approve(world, label),
-            _ => self.deny(world, label),
+            90..100 => self.deny(world, label),
+            100..104 => self.deactivate_affiliate(world, label),
+            104..110 => self.approve_affiliate(world, label),
+            _ => self.release(world, label),
         }
     }
 
@@ -322,10 +325,40 @@ impl Generator {
         Command::RemoveCoupon(pb::RemoveCouponRequest { request_id: self.request_id(label), coupon_id })
     }
 
-    /// Usually rewards that can change state, sometimes others, sometimes a duplicate or none.
-    fn reward_ids(&mut self, world: &World) -> Vec<String> {
+    fn affiliate_etag(&mut self) -> String {
+        self.seldom(10, |generator| format!("v{}", generator.rng.u32(1..4)))
+    }
+
+    fn deactivate_affiliate(&mut self, world: &World, label: u32) -> Command {
+        Command::DeactivateAffiliate(pb::DeactivateAffiliateRequest {
+            request_id: self.request_id(label),
+            affiliate: Some(self.affiliate(world)),
+            pending_rewards: pick(&mut self.rng, &[1, 1, 1, 2, 2, 2, 3, 3, 3, 0]),
+            reason: self.seldom(80, |_| "has left".to_owned()),
+            etag: self.affiliate_etag(),
+        })
+    }
+
+    /// Approves an affiliate, often one that was deactivated.
+    fn approve_affiliate(&mut self, world: &World, label: u32) -> Command {
+        let is_inactive = |row: &&pb::Affiliate| row.state() == pb::AffiliateState::Inactive;
+        let inactive: Vec<&String> = world.affiliates.iter().filter(is_inactive).map(|row| &row.id).collect();
+        let affiliate = if inactive.is_empty() || self.rng.u32(0..4) == 0 {
+            self.affiliate(world)
+        } else {
+            pb::AffiliateSelector { selector: Some(Selector::Id(pick(&mut self.rng, &inactive).clone())) }
+        };
+        Command::ApproveAffiliate(pb::ApproveAffiliateRequest {
+            request_id: self.request_id(label),
+            affiliate: Some(affiliate),
+            etag: self.affiliate_etag(),
+        })
+    }
+
+    /// Usually rewards in these states, sometimes others, sometimes a duplicate or none.
+    fn reward_ids(&mut self, world: &World, states: &[pb::RewardState]) -> Vec<String> {
         let is_open =
-            |reward: &&pb::Reward| reward.state() == pb::RewardState::Pending && reward.reverses_reward_id.is_empty();
+            |reward: &&pb::Reward| states.contains(&reward.state()) && reward.reverses_reward_id.is_empty();
         let open: Vec<&String> = world.rewards.iter().filter(is_open).map(|reward| &reward.id).collect();
         let count = self.rng.usize(1..=3);
         let mut ids = Vec::new();
@@ -346,17 +379,22 @@ impl Generator {
     }
 
     fn approve(&mut self, world: &World, label: u32) -> Command {
-        let reward_ids = self.reward_ids(world);
+        let reward_ids = self.reward_ids(world, &[pb::RewardState::Pending]);
         Command::Approve(pb::ApproveRewardsRequest { request_id: self.request_id(label), reward_ids })
     }
 
     fn deny(&mut self, world: &World, label: u32) -> Command {
-        let reward_ids = self.reward_ids(world);
+        let reward_ids = self.reward_ids(world, &[pb::RewardState::Pending, pb::RewardState::Held]);
         let reason = self.seldom(95, |generator| match generator.rng.u32(0..40) {
             0 => "d".repeat(501),
             1 => "d".repeat(500),
             _ => "doubtful".to_owned(),
         });
         Command::Deny(pb::DenyRewardsRequest { request_id: self.request_id(label), reward_ids, reason })
+    }
+
+    fn release(&mut self, world: &World, label: u32) -> Command {
+        let reward_ids = self.reward_ids(world, &[pb::RewardState::Held]);
+        Command::Release(pb::ReleaseRewardsRequest { request_id: self.request_id(label), reward_ids })
     }
 }

@@ -109,8 +109,11 @@ impl World {
     /// Why an enrollment earned nothing at a time, if so.
     pub(super) fn over(&self, enrollment: usize, at: i64) -> Option<Fate> {
         let is_archived = self.program_of(enrollment).archived.is_some_and(|archived| archived <= at);
-        let was_active = self.standing(enrollment, at).is_none_or(|standing| standing.is_active);
-        if was_active { is_archived.then_some(Fate::ProgramArchived) } else { Some(Fate::EnrollmentEnded) }
+        match self.standing(enrollment, at) {
+            Some(standing) if !standing.is_affiliate_active => Some(Fate::AffiliateNotActive),
+            Some(standing) if !standing.is_active => Some(Fate::EnrollmentEnded),
+            _ => is_archived.then_some(Fate::ProgramArchived),
+        }
     }
 
     /// How an enrollment stood at a time: as its last change until then left it. What it began with counts for the time before.

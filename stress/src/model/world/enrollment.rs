@@ -5,6 +5,7 @@ use pb::event::Subject;
 use pb::{EnrollmentState, EventKind, LinkState};
 use tonic::Code;
 
+use super::affiliate::affiliate_image;
 use super::faults::flat_currency;
 use super::{Ruling, Standing, World, email, missing, refused, taken};
 use crate::model::command::stamp;
@@ -67,16 +68,7 @@ impl World {
         let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
         self.tokens.push(token.clone());
-        let empty = String::new;
-        let image = pb::Affiliate {
-            external_id: empty(),
-            email: empty(),
-            first_name: empty(),
-            last_name: empty(),
-            profile: None,
-            ..affiliate.clone()
-        };
-        self.tell(EventKind::AffiliateCreated, Subject::Affiliate(image));
+        self.tell(EventKind::AffiliateCreated, affiliate_image(&affiliate));
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
         self.effect.clone_from(&affiliate.id);
@@ -137,11 +129,13 @@ impl World {
         self.enrollments.len() - 1
     }
 
-    fn keep_standing(&mut self, row: &pb::Enrollment) {
+    pub(super) fn keep_standing(&mut self, row: &pb::Enrollment) {
+        let affiliate = self.affiliates.iter().find(|affiliate| affiliate.id == row.affiliate_id);
         self.standings.push(Standing {
             enrollment_id: row.id.clone(),
             since: self.now,
             is_active: row.state() == EnrollmentState::Active,
+            is_affiliate_active: affiliate.is_some_and(|row| row.state() == pb::AffiliateState::Active),
             commission: row.commission_override.clone(),
         });
     }

@@ -2,6 +2,7 @@
 //! comments and the business rules, without the server's code, so that it can disagree. Rows are API messages with symbols for
 //! ids. It is not fast and stores nothing. Rules check before they change anything, because a refusal changes nothing.
 
+mod affiliate;
 mod attribution;
 mod code;
 mod enrollment;
@@ -64,6 +65,8 @@ struct Standing {
     enrollment_id: String,
     since: i64,
     is_active: bool,
+    /// Whether the affiliate was ACTIVE.
+    is_affiliate_active: bool,
     commission: Option<pb::Commission>,
 }
 
@@ -231,6 +234,9 @@ impl World {
         self.batched += 1;
         let key = command.key();
         if let Some(reply) = key.as_ref().and_then(|key| self.answered_before(key, command)) {
+            if let (Command::DeactivateAffiliate(request), Reply::ChangedAffiliate(row, _)) = (command, &reply) {
+                self.settle_pending(row, &request.reason);
+            }
             return reply;
         }
         self.cause = key.as_ref().map(|key| key.text.clone()).unwrap_or_default();
@@ -252,14 +258,19 @@ impl World {
             return None;
         }
         if before.command == *command {
-            return Some(self.with_present_link(before.reply.again()));
+            return Some(self.present(before.reply.again()));
         }
         let metadata = [("first_id", before.first_id.as_str())];
         Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
     }
 
-    /// A repeated answer shows the link of its enrollment, and the page of its click, as they are now.
-    fn with_present_link(&self, mut reply: Reply) -> Reply {
+    /// A repeated answer shows the link of its enrollment, the page of its click, and the data of its affiliate, as they are now.
+    fn present(&self, mut reply: Reply) -> Reply {
+        match &mut reply {
+            Reply::ChangedAffiliate(row, _) => self.with_present_data(row),
+            Reply::Affiliate(answer) => answer.affiliate.iter_mut().for_each(|row| self.with_present_data(row)),
+            _ => {}
+        }
         if let Reply::Click(answer) = &mut reply
             && let Some(click) = self.clicks.iter().find(|click| click.id == answer.click_id)
             && let Some(link) = self.links.iter().find(|link| link.id == click.link_id)
@@ -298,6 +309,8 @@ impl World {
             Command::UpdateProgram(request) => self.update_program(request),
             Command::ArchiveProgram(request) => self.archive_program(request),
             Command::CreateAffiliate(request) => self.create_affiliate(request),
+            Command::ApproveAffiliate(request) => self.approve_affiliate(request),
+            Command::DeactivateAffiliate(request) => self.deactivate_affiliate(request),
             Command::EnrollAffiliate(request) => self.enroll(request),
             Command::UpdateEnrollment(request) => self.update_enrollment(request),
             Command::EndEnrollment(request) => self.end_enrollment(request),
@@ -314,6 +327,7 @@ impl World {
             Command::CustomEvent(request) => self.record_custom_event(request),
             Command::Approve(request) => self.approve(request),
             Command::Deny(request) => self.deny(request),
+            Command::Release(request) => self.release(request),
             Command::GetConversion(request) => self.get_conversion(request),
             Command::GetLead(request) => self.get_lead(request),
             Command::GetBalance(request) => self.get_balance(request),
