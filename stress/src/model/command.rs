@@ -27,6 +27,7 @@ pub(super) enum Command {
     CreateAffiliate(Box<pb::CreateAffiliateRequest>),
     ApproveAffiliate(pb::ApproveAffiliateRequest),
     DeactivateAffiliate(pb::DeactivateAffiliateRequest),
+    SetUpline(pb::SetUplineRequest),
     EnrollAffiliate(pb::EnrollAffiliateRequest),
     UpdateEnrollment(pb::UpdateEnrollmentRequest),
     EndEnrollment(pb::EndEnrollmentRequest),
@@ -97,6 +98,7 @@ impl Command {
             Self::CreateAffiliate(request) => ("CreateAffiliate", &request.request_id, false),
             Self::ApproveAffiliate(request) => ("ApproveAffiliate", &request.request_id, false),
             Self::DeactivateAffiliate(request) => ("DeactivateAffiliate", &request.request_id, false),
+            Self::SetUpline(request) => ("SetUpline", &request.request_id, false),
             Self::EnrollAffiliate(request) => ("EnrollAffiliate", &request.request_id, false),
             Self::UpdateEnrollment(request) => ("UpdateEnrollment", &request.request_id, false),
             Self::EndEnrollment(request) => ("EndEnrollment", &request.request_id, false),
@@ -129,6 +131,7 @@ impl Command {
             Self::CreateAffiliate(_) => "CreateAffiliate",
             Self::ApproveAffiliate(_) => "ApproveAffiliate",
             Self::DeactivateAffiliate(_) => "DeactivateAffiliate",
+            Self::SetUpline(_) => "SetUpline",
             Self::EnrollAffiliate(_) => "EnrollAffiliate",
             Self::UpdateEnrollment(_) => "UpdateEnrollment",
             Self::EndEnrollment(_) => "EndEnrollment",
@@ -218,6 +221,9 @@ impl Command {
             Self::CreateAffiliate(request) => vec![&mut request.program_id],
             Self::ApproveAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
             Self::DeactivateAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::SetUpline(request) => {
+                [&mut request.affiliate, &mut request.upline].into_iter().filter_map(affiliate_text).collect()
+            }
             Self::EnrollAffiliate(request) => {
                 let mut texts = vec![&mut request.program_id];
                 texts.extend(affiliate_text(&mut request.affiliate));

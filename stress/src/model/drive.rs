@@ -180,6 +180,9 @@ impl Player {
             Command::DeactivateAffiliate(request) => answer(affiliates.deactivate_affiliate(request).await, |answer| {
                 Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
             }),
+            Command::SetUpline(request) => answer(affiliates.set_upline(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
             Command::EnrollAffiliate(request) => answer(affiliates.enroll_affiliate(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), answer.coupon, Replayed(answer.replayed))
             }),

@@ -16,7 +16,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 
 impl Generator {
     pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
-        match self.rng.u32(0..114) {
+        match self.rng.u32(0..118) {
             0..3 => Command::UpdateAccount(self.update_account(label)),
             3..6 => Command::CreateProgram(self.create_program(world, label)),
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
@@ -33,7 +33,8 @@ impl Generator {
             90..100 => self.deny(world, label),
             100..104 => self.deactivate_affiliate(world, label),
             104..110 => self.approve_affiliate(world, label),
-            _ => self.release(world, label),
+            110..114 => self.release(world, label),
+            _ => self.set_upline(world, label),
         }
     }
 
@@ -351,6 +352,15 @@ impl Generator {
         Command::ApproveAffiliate(pb::ApproveAffiliateRequest {
             request_id: self.request_id(label),
             affiliate: Some(affiliate),
+            etag: self.affiliate_etag(),
+        })
+    }
+
+    fn set_upline(&mut self, world: &World, label: u32) -> Command {
+        Command::SetUpline(pb::SetUplineRequest {
+            request_id: self.request_id(label),
+            affiliate: Some(self.affiliate(world)),
+            upline: self.maybe(80, |generator| generator.affiliate(world)),
             etag: self.affiliate_etag(),
         })
     }

@@ -1,4 +1,4 @@
-//! The states of affiliates, and what becomes of their pending rewards.
+//! The states of affiliates, what becomes of their pending rewards, and their uplines.
 
 use headwater_client::pb;
 use pb::event::Subject;
@@ -91,6 +91,38 @@ impl World {
         self.settle_pending(&row, &request.reason);
         self.effect.clone_from(&row.id);
         Ok(Reply::ChangedAffiliate(Box::new(row), Replayed(false)))
+    }
+
+    pub(super) fn set_upline(&mut self, request: &pb::SetUplineRequest) -> Ruling {
+        let place = self.selected(request.affiliate.as_ref())?;
+        self.check_affiliate_etag(place, &request.etag)?;
+        let upline_id = match &request.upline {
+            Some(upline) => self.possible_upline(place, upline)?,
+            None => String::new(),
+        };
+        let end_time = Some(stamp(self.now));
+        let row = &mut self.affiliates[place];
+        if row.upline_affiliate_id == upline_id {
+            return Ok(Reply::ChangedAffiliate(Box::new(self.affiliate_answer(place)), Replayed(false)));
+        }
+        let affiliate_id = std::mem::replace(&mut row.upline_affiliate_id, upline_id);
+        row.past_uplines.push(pb::PastUpline { affiliate_id, end_time });
+        let row = self.affiliate_changed(place, EventKind::AffiliateUplineChanged);
+        Ok(Reply::ChangedAffiliate(Box::new(row), Replayed(false)))
+    }
+
+    /// The id of an upline, which must not have the affiliate above it.
+    fn possible_upline(&self, place: usize, upline: &pb::AffiliateSelector) -> Result<String, Refused> {
+        let id = &self.affiliates[place].id;
+        let upline = &self.affiliates[self.selected(Some(upline))?];
+        let mut above = Some(upline);
+        while let Some(row) = above {
+            if row.id == *id {
+                return refused(Code::FailedPrecondition, "UPLINE_LOOP", &[("affiliate_id", id)]);
+            }
+            above = self.affiliates.iter().find(|other| other.id == row.upline_affiliate_id);
+        }
+        Ok(upline.id.clone())
     }
 
     /// Denies or holds what was pending when the affiliate was deactivated. A repeated call goes on with what is left of it.

@@ -311,6 +311,7 @@ impl World {
             Command::CreateAffiliate(request) => self.create_affiliate(request),
             Command::ApproveAffiliate(request) => self.approve_affiliate(request),
             Command::DeactivateAffiliate(request) => self.deactivate_affiliate(request),
+            Command::SetUpline(request) => self.set_upline(request),
             Command::EnrollAffiliate(request) => self.enroll(request),
             Command::UpdateEnrollment(request) => self.update_enrollment(request),
             Command::EndEnrollment(request) => self.end_enrollment(request),
