@@ -95,7 +95,7 @@ impl Player {
         check!(self, "ListCoupons", self.world.coupons, coupons);
         let leads = pb::ListLeadsRequest { page_size, order: turn.order(), ..Default::default() };
         let leads = read_all!(self.client.tracking, list_leads, leads, leads);
-        check!(self, "ListLeads", self.world.leads, leads);
+        check!(self, "ListLeads", self.world.living_leads(), leads);
         Ok(None)
     }
 
@@ -134,8 +134,12 @@ impl Player {
         check!(self, "ListLedgerEntries", expected, entries);
 
         for affiliate in self.world.affiliates.clone() {
-            let email = pb::affiliate_selector::Selector::Email(affiliate.email);
-            let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector: Some(email) }) };
+            use pb::affiliate_selector::Selector;
+            let selector = match affiliate.email.as_str() {
+                "" => Selector::Id(self.names.resolve(&affiliate.id)),
+                email => Selector::Email(email.to_owned()),
+            };
+            let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }) };
             let balances = self.client.rewards.get_balance(request).await.map_err(told)?.into_inner().balances;
             check!(self, "GetBalance", self.world.balances(&affiliate.id), balances);
         }

@@ -180,6 +180,9 @@ impl Player {
             Command::DeactivateAffiliate(request) => answer(affiliates.deactivate_affiliate(request).await, |answer| {
                 Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
             }),
+            Command::EraseAffiliate(request) => answer(affiliates.erase_affiliate(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
             Command::SetUpline(request) => answer(affiliates.set_upline(request).await, |answer| {
                 Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
             }),
@@ -211,6 +214,7 @@ impl Player {
             Command::Cancellation(request) => answer(tracking.record_cancellation(request).await, Reply::Cancellation),
             Command::Appointment(request) => answer(tracking.record_appointment(request).await, Reply::Appointment),
             Command::CustomEvent(request) => answer(tracking.record_custom_event(request).await, Reply::CustomEvent),
+            Command::DeleteLead(request) => answer(tracking.delete_lead(request).await, Reply::DeletedLead),
             Command::Approve(request) => answer(rewards.approve_rewards(request).await, |answer| {
                 Reply::Rewards(answer.rewards, Replayed(answer.replayed))
             }),

@@ -1,6 +1,7 @@
 //! Draws steps. They name objects that exist in the model, so that most commands succeed, and take other names from short lists,
 //! so that names collide. The result depends on the seed alone.
 
+mod affiliate;
 mod owner;
 mod past;
 mod tracking;

@@ -19,6 +19,7 @@ pub(super) enum Reply {
     Enrollment(pb::Enrollment, Option<pb::Coupon>, Replayed),
     Link(pb::Link, Replayed),
     Coupon(pb::Coupon, Replayed),
+    DeletedLead(pb::DeleteLeadResponse),
     Click(pb::RecordClickResponse),
     Lead(pb::RecordLeadResponse),
     Sale(pb::RecordSaleResponse),
@@ -132,6 +133,7 @@ impl Reply {
             | Self::Coupon(_, replayed)
             | Self::Rewards(_, replayed) => ("done", replayed.0),
             Self::Affiliate(answer) => ("done", answer.replayed),
+            Self::DeletedLead(answer) => ("done", answer.replayed),
             Self::Click(answer) => ("done", answer.replayed),
             Self::Lead(answer) if answer.conversion_id.is_empty() && !answer.credits.is_empty() => {
                 ("bound before", answer.replayed)
@@ -169,6 +171,7 @@ impl Reply {
                 // Secrets are shown once.
                 answer.auth_token.clear();
             }
+            Self::DeletedLead(answer) => answer.replayed = true,
             Self::Click(answer) => answer.replayed = true,
             Self::Lead(answer) => answer.replayed = true,
             Self::Sale(answer) => answer.replayed = true,

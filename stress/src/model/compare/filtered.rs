@@ -103,7 +103,7 @@ impl Player {
     async fn filtered_conversions(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
-        let lead = turn.one(&self.world.leads).map(|row| row.id.clone());
+        let lead = turn.one(&self.world.living_leads()).map(|row| row.id.clone());
         let kinds = turn.values(7);
         let outcomes = turn.values(3);
         let from = turn.is_on().then(|| self.world.clock - turn.below(90) as i64 * MICROS_PER_DAY);
@@ -239,7 +239,7 @@ impl Player {
         let passes = |row: &&pb::Lead| {
             credits_fit(of.as_ref(), &row.credits, |credit| &credit.affiliate_id) && has(&states, row.state)
         };
-        let expected: Vec<_> = self.world.leads.iter().filter(passes).cloned().collect();
+        let expected: Vec<_> = self.world.living_leads().into_iter().filter(passes).collect();
         let asked = format!("{request:?}");
         let leads = read_all!(self.client.tracking, list_leads, request, leads);
         Ok(self.compare(&asked, &format!("{expected:?}"), &format!("{leads:?}")))

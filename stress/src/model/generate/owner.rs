@@ -8,7 +8,7 @@ use super::{Generator, pick, some_id};
 use crate::model::command::Command;
 use crate::model::world::World;
 
-const PAGES: [&str; 3] = ["https://shop.example/", "https://shop.example/spring", "https://other.example/"];
+pub(super) const PAGES: [&str; 3] = ["https://shop.example/", "https://shop.example/spring", "https://other.example/"];
 
 fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
@@ -16,7 +16,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 
 impl Generator {
     pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
-        match self.rng.u32(0..118) {
+        match self.rng.u32(0..123) {
             0..3 => Command::UpdateAccount(self.update_account(label)),
             3..6 => Command::CreateProgram(self.create_program(world, label)),
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
@@ -34,7 +34,9 @@ impl Generator {
             100..104 => self.deactivate_affiliate(world, label),
             104..110 => self.approve_affiliate(world, label),
             110..114 => self.release(world, label),
-            _ => self.set_upline(world, label),
+            114..118 => self.set_upline(world, label),
+            118..120 => self.erase_affiliate(world, label),
+            _ => self.delete_lead(world, label),
         }
     }
 
@@ -60,7 +62,7 @@ impl Generator {
     }
 
     /// A valid commission override.
-    fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
+    pub(super) fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
         use pb::commission::Rate::PercentPpm;
         let own = self.maybe(25, |generator| generator.commission(currency))?;
         (own.rate != Some(PercentPpm(1_000_001))).then_some(own)
@@ -118,7 +120,7 @@ impl Generator {
         self.seldom(70, |generator| generator.program_id(world))
     }
 
-    fn currency_of(&self, world: &World, program_id: &str) -> String {
+    pub(super) fn currency_of(&self, world: &World, program_id: &str) -> String {
         let named = world.programs.iter().find(|program| program.row.id == program_id);
         let program = named.or_else(|| world.programs.iter().find(|program| program.row.is_default));
         program.map_or_else(|| "USD".to_owned(), |program| program.row.currency_code.clone())
@@ -164,7 +166,7 @@ impl Generator {
         pb::ArchiveProgramRequest { request_id: self.request_id(label), program_id, etag }
     }
 
-    fn code(&mut self) -> String {
+    pub(super) fn code(&mut self) -> String {
         let code = format!("code-{}", self.rng.u32(0..30));
         if self.rng.u32(0..10) == 0 { code.to_uppercase() } else { code }
     }
@@ -172,55 +174,6 @@ impl Generator {
     pub(super) fn coupon_code(&mut self) -> String {
         let code = format!("SAVE{}", self.rng.u32(0..12));
         if self.rng.u32(0..10) == 0 { code.to_lowercase() } else { code }
-    }
-
-    pub(super) fn create_affiliate(&mut self, world: &World, label: u32) -> pb::CreateAffiliateRequest {
-        let number = self.rng.u32(0..20);
-        let program_id = self.any_program_id(world);
-        let currency = self.currency_of(world, &program_id);
-        pb::CreateAffiliateRequest {
-            request_id: self.request_id(label),
-            email: match self.rng.u32(0..30) {
-                0 => "nobody".to_owned(),
-                1 => format!(" Ann{number}@Affiliates.example"),
-                _ => format!("ann{number}@affiliates.example"),
-            },
-            external_id: self.seldom(30, |generator| format!("external-{}", generator.rng.u32(0..12))),
-            first_name: self.seldom(30, |_| "Ann Bea".to_owned()),
-            last_name: String::new(),
-            profile: self.maybe(15, Self::profile),
-            ref_id: self.seldom(70, Self::code),
-            coupon_code: self.seldom(40, Self::coupon_code),
-            landing_url: self.seldom(15, |_| PAGES[1].to_owned()),
-            commission_override: self.own_commission(&currency),
-            program_id,
-            ..pb::CreateAffiliateRequest::default()
-        }
-    }
-
-    fn profile(&mut self) -> pb::AffiliateProfile {
-        let city = self.seldom(50, |generator| format!("City {}", generator.rng.u32(0..5)));
-        let address = pb::PostalAddress { city, country_code: "DE".to_owned(), ..Default::default() };
-        let social = ["instagram", "mastodon", "youtube"].map(|network| (network.to_owned(), "@ann".to_owned()));
-        pb::AffiliateProfile {
-            address: self.maybe(50, |_| address),
-            website_url: self.seldom(50, |_| PAGES[2].to_owned()),
-            about: self.seldom(50, |_| "Writes about shops.".to_owned()),
-            social_profiles: self.maybe(50, |_| social.into()).unwrap_or_default(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) fn affiliate(&mut self, world: &World) -> pb::AffiliateSelector {
-        let rng = &mut self.rng;
-        let selector = match rng.u32(0..8) {
-            0 => Selector::ExternalId(format!("external-{}", rng.u32(0..12))),
-            1 => Selector::Email(format!("Ann{}@affiliates.example", rng.u32(0..20))),
-            2 => Selector::RefId(self.code()),
-            3 if !world.tokens.is_empty() => Selector::AuthToken(pick(rng, &world.tokens)),
-            _ => Selector::Id(some_id(rng, "aff", world.affiliates.iter().map(|row| &row.id))),
-        };
-        pb::AffiliateSelector { selector: Some(selector) }
     }
 
     /// An enrollment, often one that has ended.
@@ -326,49 +279,9 @@ impl Generator {
         Command::RemoveCoupon(pb::RemoveCouponRequest { request_id: self.request_id(label), coupon_id })
     }
 
-    fn affiliate_etag(&mut self) -> String {
-        self.seldom(10, |generator| format!("v{}", generator.rng.u32(1..4)))
-    }
-
-    fn deactivate_affiliate(&mut self, world: &World, label: u32) -> Command {
-        Command::DeactivateAffiliate(pb::DeactivateAffiliateRequest {
-            request_id: self.request_id(label),
-            affiliate: Some(self.affiliate(world)),
-            pending_rewards: pick(&mut self.rng, &[1, 1, 1, 2, 2, 2, 3, 3, 3, 0]),
-            reason: self.seldom(80, |_| "has left".to_owned()),
-            etag: self.affiliate_etag(),
-        })
-    }
-
-    /// Approves an affiliate, often one that was deactivated.
-    fn approve_affiliate(&mut self, world: &World, label: u32) -> Command {
-        let is_inactive = |row: &&pb::Affiliate| row.state() == pb::AffiliateState::Inactive;
-        let inactive: Vec<&String> = world.affiliates.iter().filter(is_inactive).map(|row| &row.id).collect();
-        let affiliate = if inactive.is_empty() || self.rng.u32(0..4) == 0 {
-            self.affiliate(world)
-        } else {
-            pb::AffiliateSelector { selector: Some(Selector::Id(pick(&mut self.rng, &inactive).clone())) }
-        };
-        Command::ApproveAffiliate(pb::ApproveAffiliateRequest {
-            request_id: self.request_id(label),
-            affiliate: Some(affiliate),
-            etag: self.affiliate_etag(),
-        })
-    }
-
-    fn set_upline(&mut self, world: &World, label: u32) -> Command {
-        Command::SetUpline(pb::SetUplineRequest {
-            request_id: self.request_id(label),
-            affiliate: Some(self.affiliate(world)),
-            upline: self.maybe(80, |generator| generator.affiliate(world)),
-            etag: self.affiliate_etag(),
-        })
-    }
-
     /// Usually rewards in these states, sometimes others, sometimes a duplicate or none.
     fn reward_ids(&mut self, world: &World, states: &[pb::RewardState]) -> Vec<String> {
-        let is_open =
-            |reward: &&pb::Reward| states.contains(&reward.state()) && reward.reverses_reward_id.is_empty();
+        let is_open = |reward: &&pb::Reward| states.contains(&reward.state()) && reward.reverses_reward_id.is_empty();
         let open: Vec<&String> = world.rewards.iter().filter(is_open).map(|reward| &reward.id).collect();
         let count = self.rng.usize(1..=3);
         let mut ids = Vec::new();

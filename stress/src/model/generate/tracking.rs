@@ -257,6 +257,11 @@ impl Generator {
         pb::LeadSelector { selector: Some(selector) }
     }
 
+    pub(super) fn delete_lead(&mut self, world: &World, label: u32) -> Command {
+        let lead = Some(self.lead(world));
+        Command::DeleteLead(pb::DeleteLeadRequest { request_id: self.request_id(label), lead })
+    }
+
     fn cancellation(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {
         let who = self.who();
         pb::RecordCancellationRequest {

@@ -26,7 +26,7 @@ pub(super) fn affiliate_image(row: &pb::Affiliate) -> Subject {
 }
 
 impl World {
-    fn check_affiliate_etag(&self, place: usize, sent: &str) -> Result<(), Refused> {
+    pub(super) fn check_affiliate_etag(&self, place: usize, sent: &str) -> Result<(), Refused> {
         let current = &self.affiliates[place].etag;
         if sent.is_empty() || sent == current {
             return Ok(());
@@ -34,14 +34,14 @@ impl World {
         refused(Code::Aborted, "ETAG_MISMATCH", &[("current_etag", current)])
     }
 
-    fn affiliate_answer(&mut self, place: usize) -> pb::Affiliate {
+    pub(super) fn affiliate_answer(&mut self, place: usize) -> pb::Affiliate {
         let row = self.affiliates[place].clone();
         self.effect.clone_from(&row.id);
         row
     }
 
     /// Gives a changed affiliate its next etag, and adds the event.
-    fn affiliate_changed(&mut self, place: usize, kind: EventKind) -> pb::Affiliate {
+    pub(super) fn affiliate_changed(&mut self, place: usize, kind: EventKind) -> pb::Affiliate {
         let now = stamp(self.now);
         let row = &mut self.affiliates[place];
         let version: u32 = row.etag.trim_start_matches('v').parse().unwrap_or_default();
@@ -64,6 +64,10 @@ impl World {
         let row = &mut self.affiliates[place];
         if row.state() == to {
             return Ok(self.affiliate_answer(place));
+        }
+        if row.state() == AffiliateState::Erased {
+            let metadata = [("affiliate_id", row.id.as_str()), ("state", "erased")];
+            return refused(Code::FailedPrecondition, "AFFILIATE_STATE", &metadata);
         }
         row.set_state(to);
         reason.clone_into(&mut row.state_reason);
@@ -94,7 +98,7 @@ impl World {
     }
 
     pub(super) fn set_upline(&mut self, request: &pb::SetUplineRequest) -> Ruling {
-        let place = self.selected(request.affiliate.as_ref())?;
+        let place = self.living(request.affiliate.as_ref())?;
         self.check_affiliate_etag(place, &request.etag)?;
         let upline_id = match &request.upline {
             Some(upline) => self.possible_upline(place, upline)?,
@@ -111,10 +115,20 @@ impl World {
         Ok(Reply::ChangedAffiliate(Box::new(row), Replayed(false)))
     }
 
+    /// The selected affiliate, which must not be erased.
+    pub(super) fn living(&self, selector: Option<&pb::AffiliateSelector>) -> Result<usize, Refused> {
+        let place = self.selected(selector)?;
+        let row = &self.affiliates[place];
+        if row.state() == AffiliateState::Erased {
+            return refused(Code::FailedPrecondition, "AFFILIATE_ERASED", &[("affiliate_id", &row.id)]);
+        }
+        Ok(place)
+    }
+
     /// The id of an upline, which must not have the affiliate above it.
     fn possible_upline(&self, place: usize, upline: &pb::AffiliateSelector) -> Result<String, Refused> {
         let id = &self.affiliates[place].id;
-        let upline = &self.affiliates[self.selected(Some(upline))?];
+        let upline = &self.affiliates[self.living(Some(upline))?];
         let mut above = Some(upline);
         while let Some(row) = above {
             if row.id == *id {

@@ -20,7 +20,7 @@ struct Wanted<'request> {
 }
 
 /// An enrollment as the feed shows it.
-fn enrollment_image(row: &pb::Enrollment) -> Subject {
+pub(super) fn enrollment_image(row: &pb::Enrollment) -> Subject {
     let (ref_id, landing_url, referral_link) = (String::new(), String::new(), String::new());
     Subject::Enrollment(pb::Enrollment { ref_id, landing_url, referral_link, ..row.clone() })
 }
@@ -146,7 +146,7 @@ impl World {
     }
 
     pub(super) fn enroll(&mut self, request: &pb::EnrollAffiliateRequest) -> Ruling {
-        let affiliate = self.selected(request.affiliate.as_ref())?;
+        let affiliate = self.living(request.affiliate.as_ref())?;
         let program = self.open_program(&request.program_id)?;
         let wanted = Wanted {
             ref_id: &request.ref_id,

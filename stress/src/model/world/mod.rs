@@ -6,6 +6,7 @@ mod affiliate;
 mod attribution;
 mod code;
 mod enrollment;
+mod erasure;
 mod faults;
 mod figures;
 mod history;
@@ -13,6 +14,7 @@ mod other_event;
 mod program;
 mod reads;
 mod refund;
+mod repeat;
 mod reversal;
 mod reward;
 mod tracking;
@@ -118,7 +120,7 @@ pub(super) struct World {
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
-    /// The affiliates' own tokens, in the order of the affiliates.
+    /// The affiliates' own tokens, in the order of the affiliates. Empty for those that were erased.
     pub(super) tokens: Vec<String>,
     /// The enrollments without their referral links, which depend on the program.
     pub(super) enrollments: Vec<pb::Enrollment>,
@@ -252,47 +254,6 @@ impl World {
         reply
     }
 
-    fn answered_before(&self, key: &Key, command: &Command) -> Option<Reply> {
-        let before = self.answered.get(key)?;
-        if before.expires.is_some_and(|expires| expires <= self.now) {
-            return None;
-        }
-        if before.command == *command {
-            return Some(self.present(before.reply.again()));
-        }
-        let metadata = [("first_id", before.first_id.as_str())];
-        Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
-    }
-
-    /// A repeated answer shows the link of its enrollment, the page of its click, and the data of its affiliate, as they are now.
-    fn present(&self, mut reply: Reply) -> Reply {
-        match &mut reply {
-            Reply::ChangedAffiliate(row, _) => self.with_present_data(row),
-            Reply::Affiliate(answer) => answer.affiliate.iter_mut().for_each(|row| self.with_present_data(row)),
-            _ => {}
-        }
-        if let Reply::Click(answer) = &mut reply
-            && let Some(click) = self.clicks.iter().find(|click| click.id == answer.click_id)
-            && let Some(link) = self.links.iter().find(|link| link.id == click.link_id)
-        {
-            answer.destination_url = self.destination(link);
-        }
-        let enrollment = match &mut reply {
-            Reply::Enrollment(enrollment, ..) => Some(enrollment),
-            Reply::Affiliate(answer) => answer.enrollment.as_mut(),
-            _ => None,
-        };
-        if let Some(enrollment) = enrollment
-            && let Some(place) = self.enrollment(&enrollment.id)
-        {
-            let present = self.shown(&self.enrollments[place]);
-            enrollment.ref_id = present.ref_id;
-            enrollment.landing_url = present.landing_url;
-            enrollment.referral_link = present.referral_link;
-        }
-        reply
-    }
-
     fn carry_out(&mut self, command: &Command) -> Ruling {
         match command {
             Command::Wait { micros, approves_due } => {
@@ -311,6 +272,7 @@ impl World {
             Command::CreateAffiliate(request) => self.create_affiliate(request),
             Command::ApproveAffiliate(request) => self.approve_affiliate(request),
             Command::DeactivateAffiliate(request) => self.deactivate_affiliate(request),
+            Command::EraseAffiliate(request) => self.erase_affiliate(request),
             Command::SetUpline(request) => self.set_upline(request),
             Command::EnrollAffiliate(request) => self.enroll(request),
             Command::UpdateEnrollment(request) => self.update_enrollment(request),
@@ -326,6 +288,7 @@ impl World {
             Command::Cancellation(request) => self.record_cancellation(request),
             Command::Appointment(request) => self.record_appointment(request),
             Command::CustomEvent(request) => self.record_custom_event(request),
+            Command::DeleteLead(request) => self.delete_lead(request),
             Command::Approve(request) => self.approve(request),
             Command::Deny(request) => self.deny(request),
             Command::Release(request) => self.release(request),

@@ -59,7 +59,7 @@ impl World {
     pub(super) fn selected_lead(&self, selector: &pb::LeadSelector) -> Option<usize> {
         use pb::lead_selector::Selector;
         match selector.selector.as_ref()? {
-            Selector::Id(id) => self.leads.iter().position(|lead| lead.id == *id),
+            Selector::Id(id) => self.leads.iter().position(|lead| lead.id == *id && lead.delete_time.is_none()),
             Selector::ExternalId(external_id) => self.customer(external_id, ""),
             Selector::Email(text) => self.customer("", &email(text)),
         }
@@ -136,7 +136,7 @@ impl World {
     /// The revenue of the customers who are bound in a program.
     fn mrr_by_currency(&self, program_id: &str) -> Vec<pb::ProgramMrr> {
         let mut sums: BTreeMap<&str, pb::ProgramMrr> = BTreeMap::new();
-        for lead in &self.leads {
+        for lead in self.living_leads() {
             let is_bound = lead.credits.iter().any(|credit| credit.program_id == program_id);
             let Some(mrr) = lead.mrr.as_ref().filter(|mrr| is_bound && mrr.amount_minor > 0) else { continue };
             let sum = sums.entry(&mrr.currency_code).or_default();

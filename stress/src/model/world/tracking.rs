@@ -111,10 +111,13 @@ impl World {
         if before == Some(&self.leads[lead]) {
             return;
         }
+        self.tell_of_lead(if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated }, lead);
+    }
+
+    pub(super) fn tell_of_lead(&mut self, kind: EventKind, lead: usize) {
         self.leads[lead].update_time = Some(stamp(self.now));
         let (email, email_as_sent, external_id, first_name, last_name) = Default::default();
         let image = pb::Lead { email, email_as_sent, external_id, first_name, last_name, ..self.leads[lead].clone() };
-        let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
         self.tell(kind, Subject::Lead(image));
     }
 
