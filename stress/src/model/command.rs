@@ -32,6 +32,7 @@ pub(super) enum Command {
     EnrollAffiliate(pb::EnrollAffiliateRequest),
     UpdateEnrollment(pb::UpdateEnrollmentRequest),
     EndEnrollment(pb::EndEnrollmentRequest),
+    MoveEnrollment(pb::MoveEnrollmentRequest),
     CreateLink(pb::CreateLinkRequest),
     RevokeLink(pb::RevokeLinkRequest),
     AssignCoupon(pb::AssignCouponRequest),
@@ -105,6 +106,7 @@ impl Command {
             Self::EnrollAffiliate(request) => ("EnrollAffiliate", &request.request_id, false),
             Self::UpdateEnrollment(request) => ("UpdateEnrollment", &request.request_id, false),
             Self::EndEnrollment(request) => ("EndEnrollment", &request.request_id, false),
+            Self::MoveEnrollment(request) => ("MoveEnrollment", &request.request_id, false),
             Self::CreateLink(request) => ("CreateLink", &request.request_id, false),
             Self::RevokeLink(request) => ("RevokeLink", &request.request_id, false),
             Self::AssignCoupon(request) => ("AssignCoupon", &request.request_id, false),
@@ -140,6 +142,7 @@ impl Command {
             Self::EnrollAffiliate(_) => "EnrollAffiliate",
             Self::UpdateEnrollment(_) => "UpdateEnrollment",
             Self::EndEnrollment(_) => "EndEnrollment",
+            Self::MoveEnrollment(_) => "MoveEnrollment",
             Self::CreateLink(_) => "CreateLink",
             Self::RevokeLink(_) => "RevokeLink",
             Self::AssignCoupon(_) => "AssignCoupon",
@@ -240,6 +243,7 @@ impl Command {
                 request.enrollment.iter_mut().flat_map(|row| [&mut row.id, &mut row.ref_id]).collect()
             }
             Self::EndEnrollment(request) => vec![&mut request.enrollment_id],
+            Self::MoveEnrollment(request) => vec![&mut request.enrollment_id, &mut request.program_id],
             Self::CreateLink(request) => vec![&mut request.enrollment_id],
             Self::RevokeLink(request) => vec![&mut request.link_id],
             Self::AssignCoupon(request) => {

@@ -195,6 +195,9 @@ impl Player {
             Command::EndEnrollment(request) => answer(affiliates.end_enrollment(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), None, Replayed(answer.replayed))
             }),
+            Command::MoveEnrollment(request) => answer(affiliates.move_enrollment(request).await, |answer| {
+                Reply::Enrollment(answer.enrollment.unwrap_or_default(), None, Replayed(answer.replayed))
+            }),
             Command::CreateLink(request) => answer(affiliates.create_link(request).await, |answer| {
                 Reply::Link(answer.link.unwrap_or_default(), Replayed(answer.replayed))
             }),

@@ -16,7 +16,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 
 impl Generator {
     pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
-        match self.rng.u32(0..123) {
+        match self.rng.u32(0..129) {
             0..3 => Command::UpdateAccount(self.update_account(label)),
             3..6 => Command::CreateProgram(self.create_program(world, label)),
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
@@ -36,7 +36,8 @@ impl Generator {
             110..114 => self.release(world, label),
             114..118 => self.set_upline(world, label),
             118..120 => self.erase_affiliate(world, label),
-            _ => self.delete_lead(world, label),
+            120..123 => self.delete_lead(world, label),
+            _ => self.move_enrollment(world, label),
         }
     }
 
@@ -234,6 +235,20 @@ impl Generator {
             false => self.enrollment_id(world),
         };
         Command::EndEnrollment(pb::EndEnrollmentRequest { request_id: self.request_id(label), enrollment_id })
+    }
+
+    fn move_enrollment(&mut self, world: &World, label: u32) -> Command {
+        let program_id = self.program_id(world);
+        let currency = self.currency_of(world, &program_id);
+        Command::MoveEnrollment(pb::MoveEnrollmentRequest {
+            request_id: self.request_id(label),
+            enrollment_id: self.enrollment_id(world),
+            program_id,
+            ref_id: self.seldom(30, Self::code),
+            landing_url: self.seldom(15, |_| PAGES[2].to_owned()),
+            commission_override: self.own_commission(&currency),
+            leads: self.rng.i32(0..=2),
+        })
     }
 
     fn create_link(&mut self, world: &World, label: u32) -> pb::CreateLinkRequest {

@@ -98,20 +98,23 @@ impl World {
     }
 
     fn candidate(&self, source: Source, evidence: Evidence, enrollment_id: &str, occurred: i64) -> Candidate {
-        let enrollment = self.enrollment(enrollment_id);
+        let is_bound = source == Source::LeadBinding;
+        let enrollment = self.enrollment(enrollment_id).map(|place| self.serving(place, occurred, is_bound));
         let fate = match enrollment {
             None => Some(Fate::Unknown),
-            Some(place) => self.over(place, occurred),
+            Some(place) => self.over(place, occurred, is_bound),
         };
         Candidate { source, evidence, enrollment, referred: occurred, fate }
     }
 
-    /// Why an enrollment earned nothing at a time, if so.
-    pub(super) fn over(&self, enrollment: usize, at: i64) -> Option<Fate> {
+    /// Why an enrollment earned nothing at a time from customers who are bound to it or from others, if so.
+    pub(super) fn over(&self, enrollment: usize, at: i64, is_bound: bool) -> Option<Fate> {
         let is_archived = self.program_of(enrollment).archived.is_some_and(|archived| archived <= at);
         match self.standing(enrollment, at) {
             Some(standing) if !standing.is_affiliate_active => Some(Fate::AffiliateNotActive),
-            Some(standing) if !standing.is_active => Some(Fate::EnrollmentEnded),
+            Some(standing) if !standing.is_active && !(is_bound && standing.moved.is_some()) => {
+                Some(Fate::EnrollmentEnded)
+            }
             _ => is_archived.then_some(Fate::ProgramArchived),
         }
     }
@@ -157,6 +160,7 @@ impl World {
                 || (first.as_ref() == Some(&coupon.id)
                     && self
                         .enrollment(&coupon.enrollment_id)
+                        .map(|enrollment| self.serving(enrollment, occurred, false))
                         .is_some_and(|enrollment| self.program_of(enrollment).has_begun(made, occurred)))
         };
         let is_removed = |coupon: &&&pb::Coupon| was_until(coupon.remove_time.as_ref(), occurred);

@@ -100,7 +100,8 @@ impl World {
     pub(crate) fn figures(&self, asked: &Asked) -> Vec<pb::StatisticRow> {
         let mut sums: BTreeMap<Group, Sums> = BTreeMap::new();
         for click in &self.clicks {
-            if let Some(group) = asked.group(click.occurred, &click.program_id, &click.affiliate_id) {
+            let row = &self.enrollments[click.enrollment];
+            if let Some(group) = asked.group(click.occurred, &row.program_id, &row.affiliate_id) {
                 sums.entry(group).or_default().row.click_count += 1;
             }
         }

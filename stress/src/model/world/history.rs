@@ -61,14 +61,19 @@ impl World {
         if event.occurred + CLOCK_DIFFERENCE_MAX < binding.referred {
             return Some(Fate::AfterConversion);
         }
-        let enrollment = self.enrollment(&binding.credit.enrollment_id)?;
+        let enrollment = self.bound_to(binding, event.occurred)?;
         let is_declared = self.declares(enrollment, &event.traces.custom_kind, event.occurred);
-        self.over(enrollment, event.occurred).or((!is_declared).then_some(Fate::KindNotDeclared))
+        self.over(enrollment, event.occurred, true).or((!is_declared).then_some(Fate::KindNotDeclared))
     }
 
     /// Whether a binding is over, so that the next referrer of a sale takes its place.
     pub(super) fn is_over(&self, binding: &Binding, at: i64) -> bool {
-        self.enrollment(&binding.credit.enrollment_id).is_some_and(|enrollment| self.over(enrollment, at).is_some())
+        self.bound_to(binding, at).is_some_and(|enrollment| self.over(enrollment, at, true).is_some())
+    }
+
+    /// The enrollment that earns from a bound customer at a time.
+    fn bound_to(&self, binding: &Binding, at: i64) -> Option<usize> {
+        self.enrollment(&binding.credit.enrollment_id).map(|enrollment| self.serving(enrollment, at, true))
     }
 
     /// A claim on an event. A customer who was bound in another program by then is new to this one.
@@ -136,18 +141,19 @@ impl World {
             (None, Some(first)) if !judgement.candidates.iter().any(is_binding) => first,
             _ => return,
         };
+        let Some(enrollment) = self.bound_to(told, occurred) else { return };
         let candidate = pb::AttributionCandidate {
             source: Source::LeadBinding.into(),
             evidence: Some(Evidence::LeadId(lead_id.to_owned())),
-            affiliate_id: told.credit.affiliate_id.clone(),
-            enrollment_id: told.credit.enrollment_id.clone(),
+            affiliate_id: self.enrollments[enrollment].affiliate_id.clone(),
+            enrollment_id: self.enrollments[enrollment].id.clone(),
             result: self.unpaid(told, place).unwrap_or(Fate::Won).into(),
             sub_id: String::new(),
         };
         judgement.candidates.retain(|one| !is_binding(one));
         judgement.candidates.insert(0, candidate);
         judgement.claim = paying.and_then(|binding| {
-            let enrollment = self.enrollment(&binding.credit.enrollment_id)?;
+            let enrollment = self.bound_to(binding, occurred)?;
             Some(self.claim(Source::LeadBinding, enrollment, (occurred, binding.referred), Some(binding)))
         });
     }

@@ -10,6 +10,7 @@ mod erasure;
 mod faults;
 mod figures;
 mod history;
+mod moved;
 mod other_event;
 mod program;
 mod reads;
@@ -19,7 +20,7 @@ mod reversal;
 mod reward;
 mod tracking;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use headwater_client::pb;
 use pb::event::Subject;
@@ -55,9 +56,8 @@ pub(super) struct Click {
     pub(super) id: String,
     pub(super) tid: String,
     link_id: String,
-    /// Whom and what the link led to when the click was recorded.
-    affiliate_id: String,
-    program_id: String,
+    /// The place of the enrollment that earns from it.
+    enrollment: usize,
     pub(super) occurred: i64,
 }
 
@@ -70,6 +70,8 @@ struct Standing {
     /// Whether the affiliate was ACTIVE.
     is_affiliate_active: bool,
     commission: Option<pb::Commission>,
+    /// The enrollment that earns in place of this one.
+    moved: Option<moved::Moved>,
 }
 
 /// A visitor's traces, as an event was sent with them.
@@ -126,6 +128,8 @@ pub(super) struct World {
     pub(super) enrollments: Vec<pb::Enrollment>,
     /// All changes of the enrollments, in order.
     standings: Vec<Standing>,
+    /// The enrollments that were left by a move, but not by the customers who are bound to them.
+    staying: HashSet<String>,
     /// The links with only the destinations of their own.
     pub(super) links: Vec<pb::Link>,
     pub(super) coupons: Vec<pb::Coupon>,
@@ -198,6 +202,7 @@ impl World {
             tokens: Vec::new(),
             enrollments: Vec::new(),
             standings: Vec::new(),
+            staying: HashSet::new(),
             links: Vec::new(),
             coupons: Vec::new(),
             clicks: Vec::new(),
@@ -277,6 +282,7 @@ impl World {
             Command::EnrollAffiliate(request) => self.enroll(request),
             Command::UpdateEnrollment(request) => self.update_enrollment(request),
             Command::EndEnrollment(request) => self.end_enrollment(request),
+            Command::MoveEnrollment(request) => self.move_enrollment(request),
             Command::CreateLink(request) => self.create_link(request),
             Command::RevokeLink(request) => self.revoke_link(request),
             Command::AssignCoupon(request) => self.assign_coupon(request),

@@ -25,16 +25,18 @@ impl World {
         pb::Enrollment { referral_link, ..enrollment.clone() }
     }
 
-    pub(super) fn destination(&self, link: &pb::Link) -> String {
+    /// The page that a link leads to through an enrollment.
+    pub(super) fn destination(&self, link: &pb::Link, enrollment: usize) -> String {
         if !link.destination_url.is_empty() {
             return link.destination_url.clone();
         }
-        self.enrollment(&link.enrollment_id).map(|place| self.landing_url(&self.enrollments[place])).unwrap_or_default()
+        self.landing_url(&self.enrollments[enrollment])
     }
 
     /// A link with its destination.
     pub(crate) fn shown_link(&self, link: &pb::Link) -> pb::Link {
-        let destination_url = self.destination(link);
+        let enrollment = self.enrollment(&link.enrollment_id);
+        let destination_url = enrollment.map(|place| self.destination(link, place)).unwrap_or_default();
         let referral_link = format!("{destination_url}?ref={}", link.code);
         pb::Link { destination_url, referral_link, ..link.clone() }
     }

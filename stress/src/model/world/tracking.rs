@@ -26,22 +26,15 @@ impl World {
         };
         let Some(enrollment) = self.enrollment(&link.enrollment_id) else { return missing("LINK_NOT_FOUND") };
         let occurred = self.occurred(request.occur_time.as_ref());
+        let enrollment = self.serving(enrollment, occurred, false);
         let is_revoked = link.revoke_time.as_ref().is_some_and(|revoked| micros(revoked) <= occurred);
-        if is_revoked || self.over(enrollment, occurred).is_some() {
+        if is_revoked || self.over(enrollment, occurred, false).is_some() {
             return missing("LINK_NOT_FOUND");
         }
         let id = self.fresh("clk");
         let is_known = self.clicks.iter().any(|click| click.tid == request.tid);
         let tid = if is_known { request.tid.clone() } else { id.clone() };
-        let row = &self.enrollments[enrollment];
-        self.clicks.push(Click {
-            id: id.clone(),
-            tid: tid.clone(),
-            link_id: link.id.clone(),
-            affiliate_id: row.affiliate_id.clone(),
-            program_id: row.program_id.clone(),
-            occurred,
-        });
+        self.clicks.push(Click { id: id.clone(), tid: tid.clone(), link_id: link.id.clone(), enrollment, occurred });
         self.effect.clone_from(&id);
         if is_known && request.occur_time.is_some() {
             self.judge_visitor(&tid, occurred);
@@ -49,7 +42,7 @@ impl World {
         Ok(Reply::Click(pb::RecordClickResponse {
             click_id: id,
             tid,
-            destination_url: self.destination(&link),
+            destination_url: self.destination(&link, enrollment),
             affiliate_id: link.affiliate_id,
             ..Default::default()
         }))
