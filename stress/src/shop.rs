@@ -26,6 +26,9 @@ pub(crate) const REPEAT_DELAY: Duration = Duration::from_millis(100);
 /// The amount of every sale, in cents.
 pub(crate) const SALE_AMOUNT_MINOR: i64 = 4_999;
 
+/// The kind of custom event that the program of every shop credits.
+pub(crate) const CUSTOM_KIND: &str = "demo_booked";
+
 /// The size of a shop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShopSize {
@@ -76,7 +79,11 @@ impl Shop {
             display_name: "main".to_owned(),
             currency_code: "USD".to_owned(),
             landing_url: "https://shop.example/".to_owned(),
-            terms: Some(pb::Terms { commission: Some(commission), ..pb::Terms::default() }),
+            terms: Some(pb::Terms {
+                commission: Some(commission),
+                custom_kinds: vec![CUSTOM_KIND.to_owned()],
+                ..pb::Terms::default()
+            }),
             ..pb::CreateProgramRequest::default()
         };
         let program = client.affiliates.create_program(request).await?.into_inner().program.unwrap_or_default();

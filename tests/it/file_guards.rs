@@ -8,7 +8,7 @@ use std::time::Duration;
 use headwater::pb;
 use tempfile::TempDir;
 use testkit::client::Client;
-use testkit::process::Serving;
+use testkit::process::{Serving, signal};
 use tonic::Code;
 
 use crate::support::binary::{operator_key, run_to_end, serve};
@@ -69,6 +69,25 @@ async fn refused(folder: &Path, flags: &[&str]) -> String {
     said
 }
 
+/// [`refused`] beside a running server. The server is paused meanwhile, because its own workers write and read as soon as it serves.
+async fn refused_beside(server: &Serving, folder: &Path, flags: &[&str]) -> String {
+    let pid = server.pid().unwrap();
+    signal(pid, "STOP").await.unwrap();
+    while threads_run(pid) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let said = refused(folder, flags).await;
+    signal(pid, "CONT").await.unwrap();
+    said
+}
+
+/// Whether a thread of a process is not stopped. Only Linux tells.
+fn threads_run(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let status = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("status"));
+    threads.flatten().filter_map(|thread| status(thread).ok()).any(|status| !status.contains("\nState:\tT"))
+}
+
 async fn restore(folder: &Path, from: &str) -> String {
     let output = run_to_end(folder, &["restore", "--from", from]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -80,12 +99,12 @@ async fn a_second_server_is_refused_whatever_it_calls_the_file() {
     let folder = folder();
     let server = serve(folder.path(), &[]).await;
     symlink("headwater-data/headwater.sqlite", folder.path().join("link.sqlite")).unwrap();
-    let said = refused(folder.path(), &["--database", "sqlite://link.sqlite"]).await;
+    let said = refused_beside(&server, folder.path(), &["--database", "sqlite://link.sqlite"]).await;
     assert!(said.contains("another process has link.sqlite open"), "{said}");
     assert!(!folder.path().join("link.sqlite.lock").exists(), "a lock of the link's name keeps nobody out");
 
     std::fs::hard_link(data(&folder, "headwater.sqlite"), folder.path().join("hard.sqlite")).unwrap();
-    let said = refused(folder.path(), &["--database", "sqlite://hard.sqlite"]).await;
+    let said = refused_beside(&server, folder.path(), &["--database", "sqlite://hard.sqlite"]).await;
     assert!(said.contains("has 2 names (hard links)"), "{said}");
     server.terminate().await.unwrap();
     let said = refused(folder.path(), &[]).await;

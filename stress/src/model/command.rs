@@ -25,9 +25,14 @@ pub(super) enum Command {
     UpdateProgram(pb::UpdateProgramRequest),
     ArchiveProgram(pb::ArchiveProgramRequest),
     CreateAffiliate(Box<pb::CreateAffiliateRequest>),
+    ApproveAffiliate(pb::ApproveAffiliateRequest),
+    DeactivateAffiliate(pb::DeactivateAffiliateRequest),
+    EraseAffiliate(pb::EraseAffiliateRequest),
+    SetUpline(pb::SetUplineRequest),
     EnrollAffiliate(pb::EnrollAffiliateRequest),
     UpdateEnrollment(pb::UpdateEnrollmentRequest),
     EndEnrollment(pb::EndEnrollmentRequest),
+    MoveEnrollment(pb::MoveEnrollmentRequest),
     CreateLink(pb::CreateLinkRequest),
     RevokeLink(pb::RevokeLinkRequest),
     AssignCoupon(pb::AssignCouponRequest),
@@ -37,8 +42,12 @@ pub(super) enum Command {
     Sale(pb::RecordSaleRequest),
     Refund(pb::RecordRefundRequest),
     Cancellation(pb::RecordCancellationRequest),
+    Appointment(pb::RecordAppointmentRequest),
+    CustomEvent(pb::RecordCustomEventRequest),
+    DeleteLead(pb::DeleteLeadRequest),
     Approve(pb::ApproveRewardsRequest),
     Deny(pb::DenyRewardsRequest),
+    Release(pb::ReleaseRewardsRequest),
     GetConversion(pb::GetConversionRequest),
     GetLead(pb::GetLeadRequest),
     GetBalance(pb::GetBalanceRequest),
@@ -83,20 +92,29 @@ impl Command {
             Self::Sale(request) => ("sale", &request.event_id, true),
             Self::Refund(request) => ("refund", &request.event_id, true),
             Self::Cancellation(request) => ("cancellation", &request.event_id, true),
+            Self::Appointment(request) => ("appointment", &request.event_id, true),
+            Self::CustomEvent(request) => ("custom_event", &request.event_id, true),
             Self::UpdateAccount(request) => ("UpdateAccount", &request.request_id, false),
             Self::CreateProgram(request) => ("CreateProgram", &request.request_id, false),
             Self::UpdateProgram(request) => ("UpdateProgram", &request.request_id, false),
             Self::ArchiveProgram(request) => ("ArchiveProgram", &request.request_id, false),
             Self::CreateAffiliate(request) => ("CreateAffiliate", &request.request_id, false),
+            Self::ApproveAffiliate(request) => ("ApproveAffiliate", &request.request_id, false),
+            Self::DeactivateAffiliate(request) => ("DeactivateAffiliate", &request.request_id, false),
+            Self::EraseAffiliate(request) => ("EraseAffiliate", &request.request_id, false),
+            Self::SetUpline(request) => ("SetUpline", &request.request_id, false),
             Self::EnrollAffiliate(request) => ("EnrollAffiliate", &request.request_id, false),
             Self::UpdateEnrollment(request) => ("UpdateEnrollment", &request.request_id, false),
             Self::EndEnrollment(request) => ("EndEnrollment", &request.request_id, false),
+            Self::MoveEnrollment(request) => ("MoveEnrollment", &request.request_id, false),
             Self::CreateLink(request) => ("CreateLink", &request.request_id, false),
             Self::RevokeLink(request) => ("RevokeLink", &request.request_id, false),
             Self::AssignCoupon(request) => ("AssignCoupon", &request.request_id, false),
             Self::RemoveCoupon(request) => ("RemoveCoupon", &request.request_id, false),
+            Self::DeleteLead(request) => ("DeleteLead", &request.request_id, false),
             Self::Approve(request) => ("ApproveRewards", &request.request_id, false),
             Self::Deny(request) => ("DenyRewards", &request.request_id, false),
+            Self::Release(request) => ("ReleaseRewards", &request.request_id, false),
             Self::Wait { .. }
             | Self::GetConversion(_)
             | Self::GetLead(_)
@@ -117,9 +135,14 @@ impl Command {
             Self::UpdateProgram(_) => "UpdateProgram",
             Self::ArchiveProgram(_) => "ArchiveProgram",
             Self::CreateAffiliate(_) => "CreateAffiliate",
+            Self::ApproveAffiliate(_) => "ApproveAffiliate",
+            Self::DeactivateAffiliate(_) => "DeactivateAffiliate",
+            Self::EraseAffiliate(_) => "EraseAffiliate",
+            Self::SetUpline(_) => "SetUpline",
             Self::EnrollAffiliate(_) => "EnrollAffiliate",
             Self::UpdateEnrollment(_) => "UpdateEnrollment",
             Self::EndEnrollment(_) => "EndEnrollment",
+            Self::MoveEnrollment(_) => "MoveEnrollment",
             Self::CreateLink(_) => "CreateLink",
             Self::RevokeLink(_) => "RevokeLink",
             Self::AssignCoupon(_) => "AssignCoupon",
@@ -129,8 +152,12 @@ impl Command {
             Self::Sale(_) => "RecordSale",
             Self::Refund(_) => "RecordRefund",
             Self::Cancellation(_) => "RecordCancellation",
+            Self::Appointment(_) => "RecordAppointment",
+            Self::CustomEvent(_) => "RecordCustomEvent",
+            Self::DeleteLead(_) => "DeleteLead",
             Self::Approve(_) => "ApproveRewards",
             Self::Deny(_) => "DenyRewards",
+            Self::Release(_) => "ReleaseRewards",
             Self::GetConversion(_) => "GetConversion",
             Self::GetLead(_) => "GetLead",
             Self::GetBalance(_) => "GetBalance",
@@ -148,6 +175,8 @@ impl Command {
             Self::Sale(request) => Item::Sale(request.clone()),
             Self::Refund(request) => Item::Refund(request.clone()),
             Self::Cancellation(request) => Item::Cancellation(request.clone()),
+            Self::Appointment(request) => Item::Appointment(request.clone()),
+            Self::CustomEvent(request) => Item::CustomEvent(request.clone()),
             _ => return None,
         })
     }
@@ -160,6 +189,8 @@ impl Command {
             Self::Sale(request) => request.occur_time.as_mut(),
             Self::Refund(request) => request.occur_time.as_mut(),
             Self::Cancellation(request) => request.occur_time.as_mut(),
+            Self::Appointment(request) => request.occur_time.as_mut(),
+            Self::CustomEvent(request) => request.occur_time.as_mut(),
             _ => None,
         }
     }
@@ -197,6 +228,12 @@ impl Command {
             }
             Self::ArchiveProgram(request) => vec![&mut request.program_id, &mut request.etag],
             Self::CreateAffiliate(request) => vec![&mut request.program_id],
+            Self::ApproveAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::DeactivateAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::EraseAffiliate(request) => affiliate_text(&mut request.affiliate).into_iter().collect(),
+            Self::SetUpline(request) => {
+                [&mut request.affiliate, &mut request.upline].into_iter().filter_map(affiliate_text).collect()
+            }
             Self::EnrollAffiliate(request) => {
                 let mut texts = vec![&mut request.program_id];
                 texts.extend(affiliate_text(&mut request.affiliate));
@@ -206,6 +243,7 @@ impl Command {
                 request.enrollment.iter_mut().flat_map(|row| [&mut row.id, &mut row.ref_id]).collect()
             }
             Self::EndEnrollment(request) => vec![&mut request.enrollment_id],
+            Self::MoveEnrollment(request) => vec![&mut request.enrollment_id, &mut request.program_id],
             Self::CreateLink(request) => vec![&mut request.enrollment_id],
             Self::RevokeLink(request) => vec![&mut request.link_id],
             Self::AssignCoupon(request) => {
@@ -217,9 +255,13 @@ impl Command {
             Self::Click(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Lead(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Sale(request) => vec![&mut request.tid, &mut request.ref_id],
+            Self::Appointment(request) => vec![&mut request.tid, &mut request.ref_id],
+            Self::CustomEvent(request) => vec![&mut request.tid, &mut request.ref_id],
             Self::Refund(_) | Self::Cancellation(_) => Vec::new(),
+            Self::DeleteLead(request) => lead_text(&mut request.lead).into_iter().collect(),
             Self::Approve(request) => request.reward_ids.iter_mut().collect(),
             Self::Deny(request) => request.reward_ids.iter_mut().collect(),
+            Self::Release(request) => request.reward_ids.iter_mut().collect(),
             Self::GetConversion(request) => match request.conversion.as_mut().and_then(|one| one.selector.as_mut()) {
                 Some(pb::conversion_selector::Selector::Id(id)) => vec![id],
                 _ => Vec::new(),

@@ -1,6 +1,7 @@
 //! Reads everything that an account can read, page by page, and compares it with the model: programs, affiliates, enrollments,
-//! links, coupons, leads, conversions, rewards, the ledger, balances, the feed and the audit.
+//! links, coupons, leads, conversions, rewards, the ledger, balances, figures, the feed and the audit.
 
+mod figures;
 mod filtered;
 
 use headwater_client::pb;
@@ -66,6 +67,9 @@ impl Player {
         if let Some(difference) = self.check_feed().await? {
             return Ok(Some(difference));
         }
+        if let Some(difference) = self.check_figures(&mut turn).await? {
+            return Ok(Some(difference));
+        }
         self.check_filtered(&mut turn).await
     }
 
@@ -91,7 +95,7 @@ impl Player {
         check!(self, "ListCoupons", self.world.coupons, coupons);
         let leads = pb::ListLeadsRequest { page_size, order: turn.order(), ..Default::default() };
         let leads = read_all!(self.client.tracking, list_leads, leads, leads);
-        check!(self, "ListLeads", self.world.leads, leads);
+        check!(self, "ListLeads", self.world.living_leads(), leads);
         Ok(None)
     }
 
@@ -130,8 +134,12 @@ impl Player {
         check!(self, "ListLedgerEntries", expected, entries);
 
         for affiliate in self.world.affiliates.clone() {
-            let email = pb::affiliate_selector::Selector::Email(affiliate.email);
-            let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector: Some(email) }) };
+            use pb::affiliate_selector::Selector;
+            let selector = match affiliate.email.as_str() {
+                "" => Selector::Id(self.names.resolve(&affiliate.id)),
+                email => Selector::Email(email.to_owned()),
+            };
+            let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }) };
             let balances = self.client.rewards.get_balance(request).await.map_err(told)?.into_inner().balances;
             check!(self, "GetBalance", self.world.balances(&affiliate.id), balances);
         }
@@ -196,9 +204,11 @@ fn conversion_of(event: &pb::Event) -> &str {
     }
 }
 
-/// Whether the events of approved or denied rewards are followed at once by their conversion's new image.
+/// Whether the events of rewards that changed their state are followed at once by their conversion's new image.
 fn images_follow(events: &[pb::Event]) -> bool {
-    let is_moved = |event: &pb::Event| matches!(event.kind(), EventKind::RewardApproved | EventKind::RewardDenied);
+    use EventKind::{RewardApproved, RewardDenied, RewardHeld, RewardReleased};
+    let is_moved =
+        |event: &pb::Event| matches!(event.kind(), RewardApproved | RewardDenied | RewardHeld | RewardReleased);
     events.iter().enumerate().filter(|(_, event)| is_moved(event)).all(|(place, event)| {
         let of_reward = |other: &&pb::Event| !(is_moved(other) && conversion_of(other) == conversion_of(event));
         events.iter().skip(place).find(of_reward).is_some_and(|next| {

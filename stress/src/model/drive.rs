@@ -174,6 +174,18 @@ impl Player {
             Command::CreateAffiliate(request) => {
                 answer(affiliates.create_affiliate(*request).await, |made| Reply::Affiliate(Box::new(made)))
             }
+            Command::ApproveAffiliate(request) => answer(affiliates.approve_affiliate(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
+            Command::DeactivateAffiliate(request) => answer(affiliates.deactivate_affiliate(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
+            Command::EraseAffiliate(request) => answer(affiliates.erase_affiliate(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
+            Command::SetUpline(request) => answer(affiliates.set_upline(request).await, |answer| {
+                Reply::ChangedAffiliate(Box::new(answer.affiliate.unwrap_or_default()), Replayed(answer.replayed))
+            }),
             Command::EnrollAffiliate(request) => answer(affiliates.enroll_affiliate(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), answer.coupon, Replayed(answer.replayed))
             }),
@@ -181,6 +193,9 @@ impl Player {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), None, Replayed(answer.replayed))
             }),
             Command::EndEnrollment(request) => answer(affiliates.end_enrollment(request).await, |answer| {
+                Reply::Enrollment(answer.enrollment.unwrap_or_default(), None, Replayed(answer.replayed))
+            }),
+            Command::MoveEnrollment(request) => answer(affiliates.move_enrollment(request).await, |answer| {
                 Reply::Enrollment(answer.enrollment.unwrap_or_default(), None, Replayed(answer.replayed))
             }),
             Command::CreateLink(request) => answer(affiliates.create_link(request).await, |answer| {
@@ -200,10 +215,16 @@ impl Player {
             Command::Sale(request) => answer(tracking.record_sale(request).await, Reply::Sale),
             Command::Refund(request) => answer(tracking.record_refund(request).await, Reply::Refund),
             Command::Cancellation(request) => answer(tracking.record_cancellation(request).await, Reply::Cancellation),
+            Command::Appointment(request) => answer(tracking.record_appointment(request).await, Reply::Appointment),
+            Command::CustomEvent(request) => answer(tracking.record_custom_event(request).await, Reply::CustomEvent),
+            Command::DeleteLead(request) => answer(tracking.delete_lead(request).await, Reply::DeletedLead),
             Command::Approve(request) => answer(rewards.approve_rewards(request).await, |answer| {
                 Reply::Rewards(answer.rewards, Replayed(answer.replayed))
             }),
             Command::Deny(request) => answer(rewards.deny_rewards(request).await, |answer| {
+                Reply::Rewards(answer.rewards, Replayed(answer.replayed))
+            }),
+            Command::Release(request) => answer(rewards.release_rewards(request).await, |answer| {
                 Reply::Rewards(answer.rewards, Replayed(answer.replayed))
             }),
             Command::GetConversion(request) => answer(tracking.get_conversion(request).await, Reply::FoundConversion),

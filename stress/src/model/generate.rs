@@ -1,6 +1,7 @@
 //! Draws steps. They name objects that exist in the model, so that most commands succeed, and take other names from short lists,
 //! so that names collide. The result depends on the seed alone.
 
+mod affiliate;
 mod owner;
 mod past;
 mod tracking;
@@ -223,8 +224,11 @@ fn alter(command: &mut Command) {
         }
         Command::Refund(request) => request.refund_id.push('x'),
         Command::Cancellation(request) => request.occur_time = Some(stamp(0)),
+        Command::Appointment(request) => request.first_name.push('x'),
+        Command::CustomEvent(request) => request.first_name.push('x'),
         Command::CreateProgram(request) => request.display_name.push('x'),
         Command::CreateAffiliate(request) => request.last_name.push('x'),
+        Command::DeactivateAffiliate(request) => request.reason.push('x'),
         Command::AssignCoupon(request) => request.note.push('x'),
         Command::Deny(request) => request.reason.push('x'),
         Command::CreateLink(request) => request.code.push_str("xx"),

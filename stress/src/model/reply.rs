@@ -15,14 +15,18 @@ pub(super) enum Reply {
     Account(pb::Account, Replayed),
     Program(pb::Program, Replayed),
     Affiliate(Box<pb::CreateAffiliateResponse>),
+    ChangedAffiliate(Box<pb::Affiliate>, Replayed),
     Enrollment(pb::Enrollment, Option<pb::Coupon>, Replayed),
     Link(pb::Link, Replayed),
     Coupon(pb::Coupon, Replayed),
+    DeletedLead(pb::DeleteLeadResponse),
     Click(pb::RecordClickResponse),
     Lead(pb::RecordLeadResponse),
     Sale(pb::RecordSaleResponse),
     Refund(pb::RecordRefundResponse),
     Cancellation(pb::RecordCancellationResponse),
+    Appointment(pb::RecordAppointmentResponse),
+    CustomEvent(pb::RecordCustomEventResponse),
     Rewards(Vec<pb::Reward>, Replayed),
     FoundConversion(pb::GetConversionResponse),
     FoundLead(pb::GetLeadResponse),
@@ -96,6 +100,8 @@ impl Reply {
             Self::Sale(answer) => answer.warnings.clear(),
             Self::Refund(answer) => answer.warnings.clear(),
             Self::Cancellation(answer) => answer.warnings.clear(),
+            Self::Appointment(answer) => answer.warnings.clear(),
+            Self::CustomEvent(answer) => answer.warnings.clear(),
             _ => {}
         }
         self
@@ -109,8 +115,9 @@ impl Reply {
             Some(Recorded::Refund(answer)) => Self::Refund(answer),
             Some(Recorded::Cancellation(answer)) => Self::Cancellation(answer),
             Some(Recorded::Error(status)) => Self::Refused(Refused::of_item(&status)),
-            // The model sends no appointments and no custom events.
-            Some(Recorded::Appointment(_) | Recorded::CustomEvent(_)) | None => Self::Nothing,
+            Some(Recorded::Appointment(answer)) => Self::Appointment(answer),
+            Some(Recorded::CustomEvent(answer)) => Self::CustomEvent(answer),
+            None => Self::Nothing,
         }
     }
 
@@ -120,11 +127,13 @@ impl Reply {
             Self::Refused(refused) => return refused.reason.clone(),
             Self::Account(_, replayed)
             | Self::Program(_, replayed)
+            | Self::ChangedAffiliate(_, replayed)
             | Self::Enrollment(_, _, replayed)
             | Self::Link(_, replayed)
             | Self::Coupon(_, replayed)
             | Self::Rewards(_, replayed) => ("done", replayed.0),
             Self::Affiliate(answer) => ("done", answer.replayed),
+            Self::DeletedLead(answer) => ("done", answer.replayed),
             Self::Click(answer) => ("done", answer.replayed),
             Self::Lead(answer) if answer.conversion_id.is_empty() && !answer.credits.is_empty() => {
                 ("bound before", answer.replayed)
@@ -133,6 +142,8 @@ impl Reply {
             Self::Sale(answer) => (answer.outcome().as_str_name(), answer.replayed),
             Self::Refund(answer) => (answer.outcome().as_str_name(), answer.replayed),
             Self::Cancellation(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::Appointment(answer) => (answer.outcome().as_str_name(), answer.replayed),
+            Self::CustomEvent(answer) => (answer.outcome().as_str_name(), answer.replayed),
             Self::Nothing
             | Self::FoundConversion(_)
             | Self::FoundLead(_)
@@ -150,6 +161,7 @@ impl Reply {
         match &mut again {
             Self::Account(_, replayed)
             | Self::Program(_, replayed)
+            | Self::ChangedAffiliate(_, replayed)
             | Self::Enrollment(_, _, replayed)
             | Self::Link(_, replayed)
             | Self::Coupon(_, replayed)
@@ -159,11 +171,14 @@ impl Reply {
                 // Secrets are shown once.
                 answer.auth_token.clear();
             }
+            Self::DeletedLead(answer) => answer.replayed = true,
             Self::Click(answer) => answer.replayed = true,
             Self::Lead(answer) => answer.replayed = true,
             Self::Sale(answer) => answer.replayed = true,
             Self::Refund(answer) => answer.replayed = true,
             Self::Cancellation(answer) => answer.replayed = true,
+            Self::Appointment(answer) => answer.replayed = true,
+            Self::CustomEvent(answer) => answer.replayed = true,
             Self::Nothing
             | Self::FoundConversion(_)
             | Self::FoundLead(_)

@@ -31,7 +31,22 @@ async fn play_shortly(database: Database) {
     for kind in ["attributed", "not_referred", "waiting", "replayed", "IDEMPOTENCY_MISMATCH", "REFUND_EXCEEDS_SALE"] {
         assert!(tally.contains_key(&("RecordRefund", kind.to_owned())), "no refund was {kind}: {tally:?}");
     }
+    for method in ["RecordAppointment", "RecordCustomEvent"] {
+        for kind in ["attributed", "not_referred"] {
+            assert!(tally.contains_key(&(method, kind.to_owned())), "no {method} was {kind}: {tally:?}");
+        }
+    }
+    for method in ["MoveEnrollment", "ReleaseRewards", "SetUpline"] {
+        assert!(tally.contains_key(&(method, "done".to_owned())), "no {method} was carried out: {tally:?}");
+    }
     for kind in [
+        "affiliate_approved",
+        "affiliate_deactivated",
+        "affiliate_erased",
+        "appointment_recorded",
+        "custom_event_recorded",
+        "lead_deleted",
+        "reward_held",
         "lead_updated",
         "sale_attributed",
         "refund_waiting",

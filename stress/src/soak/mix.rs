@@ -1,4 +1,4 @@
-//! One merchant's process: clicks, leads, sales, refunds, approvals, repeats, reads, lists, and short-lived readers of the feed,
+//! One merchant's process: clicks, leads, sales, refunds, appointments, custom events, approvals, repeats, reads, lists, and short-lived readers of the feed,
 //! drawn at random. Counts calls and records failures. Knows nothing of the server's state.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::feed;
 use crate::figures::Latencies;
 use crate::journal::{Answer, Order};
 use crate::seller;
-use crate::shop::Shop;
+use crate::shop::{CUSTOM_KIND, Shop};
 
 /// The number of sales, tracking ids and cursors that a worker remembers.
 const REMEMBERED_MAX: usize = 200;
@@ -23,11 +23,13 @@ const REMEMBERED_MAX: usize = 200;
 const MESSAGES_MAX: usize = 5;
 
 /// The weight of each kind, out of the sum of all.
-const WEIGHTS: [(Kind, usize); 9] = [
-    (Kind::Click, 35),
+const WEIGHTS: [(Kind, usize); 11] = [
+    (Kind::Click, 32),
     (Kind::Lead, 10),
     (Kind::Sale, 25),
     (Kind::Refund, 4),
+    (Kind::Appointment, 1),
+    (Kind::CustomEvent, 2),
     (Kind::Approve, 4),
     (Kind::Repeat, 4),
     (Kind::Read, 10),
@@ -41,6 +43,8 @@ enum Kind {
     Lead,
     Sale,
     Refund,
+    Appointment,
+    CustomEvent,
     Approve,
     Repeat,
     Read,
@@ -131,6 +135,8 @@ impl Worker {
             Kind::Lead => self.lead().await,
             Kind::Sale => self.sale().await,
             Kind::Refund => self.refund().await,
+            Kind::Appointment => self.appointment().await,
+            Kind::CustomEvent => self.custom_event().await,
             Kind::Approve => self.approve().await,
             Kind::Repeat => self.repeat().await,
             Kind::Read => self.read().await,
@@ -191,6 +197,29 @@ impl Worker {
             ..pb::RecordRefundRequest::default()
         };
         self.client.tracking.record_refund(request).await?;
+        Ok(())
+    }
+
+    async fn appointment(&mut self) -> Result<(), Status> {
+        let request = pb::RecordAppointmentRequest {
+            event_id: self.event_id(),
+            email: self.shop.email(self.random.u64(..)),
+            tid: self.random.choice(&self.tids).cloned().unwrap_or_default(),
+            ..pb::RecordAppointmentRequest::default()
+        };
+        self.client.tracking.record_appointment(request).await?;
+        Ok(())
+    }
+
+    async fn custom_event(&mut self) -> Result<(), Status> {
+        let request = pb::RecordCustomEventRequest {
+            event_id: self.event_id(),
+            custom_kind: CUSTOM_KIND.to_owned(),
+            email: self.shop.email(self.random.u64(..)),
+            tid: self.random.choice(&self.tids).cloned().unwrap_or_default(),
+            ..pb::RecordCustomEventRequest::default()
+        };
+        self.client.tracking.record_custom_event(request).await?;
         Ok(())
     }
 

@@ -201,3 +201,36 @@ db_test!(p17_a_move_that_cannot_be_made_changes_nothing, |database: TestDatabase
     let status = shop.client.affiliates.move_enrollment(to(&former.id, &shop.program_id)).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "ENROLLMENT_ENDED"));
 });
+
+db_test!(f5_an_erasure_ends_enrollments_in_the_order_in_which_they_were_made, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let gold = second_program(&mut shop.client).await;
+    let client = &mut shop.client;
+    // The younger program's enrollment is the older one.
+    let request = pb::CreateAffiliateRequest {
+        email: "bea@affiliates.example".to_owned(),
+        program_id: gold,
+        ..pb::CreateAffiliateRequest::default()
+    };
+    let made = client.affiliates.create_affiliate(request).await.unwrap().into_inner();
+    let first = made.enrollment.unwrap();
+    let selector = pb::affiliate_selector::Selector::Id(first.affiliate_id.clone());
+    let affiliate = Some(pb::AffiliateSelector { selector: Some(selector) });
+    let program_id = shop.program_id.clone();
+    let request = pb::EnrollAffiliateRequest { affiliate: affiliate.clone(), program_id, ..Default::default() };
+    let second = client.affiliates.enroll_affiliate(request).await.unwrap().into_inner().enrollment.unwrap();
+
+    let request = pb::EraseAffiliateRequest { affiliate, ..Default::default() };
+    client.affiliates.erase_affiliate(request).await.unwrap();
+    let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+    let events = client.feed.read_events(request).await.unwrap().into_inner().events;
+    let ended = events.into_iter().filter(|event| event.kind() == pb::EventKind::EnrollmentEnded);
+    let ended: Vec<String> = ended
+        .filter_map(|event| match event.subject {
+            Some(pb::event::Subject::Enrollment(row)) => Some(row.id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, [first.id, second.id]);
+});

@@ -6,6 +6,7 @@ use testkit::client::Client;
 use tonic::{Code, Status};
 
 use crate::support::database::TestDatabase;
+use crate::support::feed::from_beginning;
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::{Shop, sale};
 
@@ -193,4 +194,48 @@ db_test!(p19_clicks_have_sub_ids_and_are_found_by_them, |database: TestDatabase|
     let conversion = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
     let told: Vec<_> = conversion.candidates.iter().map(|one| (one.result(), one.sub_id.as_str())).collect();
     assert_eq!(told, [(pb::CandidateResult::Won, "June")]);
+});
+
+db_test!(p19_no_event_tells_that_only_the_way_of_a_customer_changed, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let client = &mut shop.client;
+    let enrollment_id = enrollment_id(client, "ann").await;
+    let mut links = Vec::new();
+    for code in ["blog", "video"] {
+        let (enrollment_id, code) = (enrollment_id.clone(), code.to_owned());
+        let request = pb::CreateLinkRequest { enrollment_id, code, ..Default::default() };
+        links.push(create(client, request).await.unwrap().id);
+    }
+    let occur_time = Some(prost_types::Timestamp { seconds: 1_767_225_600, nanos: 0 });
+    let request = pb::RecordClickRequest { ref_id: "blog".to_owned(), occur_time, ..Default::default() };
+    let tid = client.tracking.record_click(request.clone()).await.unwrap().into_inner().tid;
+    server.clock.advance_days(1);
+    let email = "bob@customers.example".to_owned();
+    let sold = pb::RecordSaleRequest { tid: tid.clone(), email, coupon_code: String::new(), ..sale(1) };
+    assert_eq!(client.tracking.record_sale(sold).await.unwrap().into_inner().credits.len(), 1);
+    let events = async |client: &mut Client| {
+        let start = Some(from_beginning());
+        let request = pb::ReadEventsRequest { start, page_size: 1_000, ..Default::default() };
+        client.feed.read_events(request).await.unwrap().into_inner().events
+    };
+    let before = events(client).await;
+    let sales_by_link = async |client: &mut Client| {
+        let request = pb::QueryStatsRequest {
+            first_day: "2025-12-01".to_owned(),
+            last_day: "2026-12-31".to_owned(),
+            group_by: vec![pb::StatisticGroup::Link.into()],
+            ..Default::default()
+        };
+        let rows = client.rewards.query_stats(request).await.unwrap().into_inner().rows;
+        let sold = rows.into_iter().filter(|row| row.sale_count > 0);
+        sold.map(|row| row.link_id).collect::<Vec<_>>()
+    };
+    assert_eq!(sales_by_link(client).await, [links[0].clone()]);
+
+    // Another click of the same moment is told. It is the last one.
+    let request = pb::RecordClickRequest { ref_id: "video".to_owned(), tid, ..request };
+    client.tracking.record_click(request).await.unwrap();
+    assert_eq!(sales_by_link(client).await, [links[1].clone()], "figures are divided by the way");
+    assert_eq!(events(client).await, before);
 });

@@ -103,7 +103,9 @@ fn erase_enrollments(
     codes: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
     let enrollments = context.set.enrollments_of(context.account_id, affiliate.id)?;
-    let enrollments: Vec<Arc<Enrollment>> = enrollments.into_iter().cloned().collect();
+    let mut enrollments: Vec<Arc<Enrollment>> = enrollments.into_iter().cloned().collect();
+    // They are in no order, and that of events must not depend on it.
+    enrollments.sort_unstable_by_key(|enrollment| enrollment.id);
     for before in enrollments {
         let code = codes.get(&before.ref_id).ok_or(Refusal::NotLoaded("link of an enrollment"))?;
         let mut enrollment = Enrollment {

@@ -13,7 +13,7 @@ use crate::model::drive::{Difference, Player};
 use crate::model::reply::Refused;
 use crate::model::world::World;
 
-fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
+pub(super) fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(Selector::Id(id.to_owned())) })
 }
 
@@ -32,7 +32,7 @@ impl Turn {
     }
 
     /// Draws yes or no.
-    fn is_on(&mut self) -> bool {
+    pub(super) fn is_on(&mut self) -> bool {
         self.below(3) == 0
     }
 
@@ -41,13 +41,13 @@ impl Turn {
         (0..self.below(3)).map(|_| self.below(count) as i32 + 1).collect()
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize).rotate_left(23).wrapping_add(1);
         self.0 % limit
     }
 
     /// Draws one of the rows, or none.
-    fn one<'row, T>(&mut self, rows: &'row [T]) -> Option<&'row T> {
+    pub(super) fn one<'row, T>(&mut self, rows: &'row [T]) -> Option<&'row T> {
         if rows.is_empty() || !self.is_on() {
             return None;
         }
@@ -103,8 +103,8 @@ impl Player {
     async fn filtered_conversions(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
-        let lead = turn.one(&self.world.leads).map(|row| row.id.clone());
-        let kinds = turn.values(4);
+        let lead = turn.one(&self.world.living_leads()).map(|row| row.id.clone());
+        let kinds = turn.values(7);
         let outcomes = turn.values(3);
         let from = turn.is_on().then(|| self.world.clock - turn.below(90) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.clock - turn.below(30) as i64 * MICROS_PER_DAY);
@@ -149,7 +149,7 @@ impl Player {
     async fn filtered_rewards(&mut self, turn: &mut Turn) -> anyhow::Result<Option<Difference>> {
         let affiliate = turn.one(&self.world.affiliates).map(|row| row.id.clone());
         let program = turn.one(&self.world.programs).map(|program| program.row.id.clone());
-        let states = turn.values(5);
+        let states = turn.values(6);
         let from = turn.is_on().then(|| self.world.clock - turn.below(60) as i64 * MICROS_PER_DAY);
         let before = turn.is_on().then(|| self.world.clock - turn.below(30) as i64 * MICROS_PER_DAY);
         let request = pb::ListRewardsRequest {
@@ -239,7 +239,7 @@ impl Player {
         let passes = |row: &&pb::Lead| {
             credits_fit(of.as_ref(), &row.credits, |credit| &credit.affiliate_id) && has(&states, row.state)
         };
-        let expected: Vec<_> = self.world.leads.iter().filter(passes).cloned().collect();
+        let expected: Vec<_> = self.world.living_leads().into_iter().filter(passes).collect();
         let asked = format!("{request:?}");
         let leads = read_all!(self.client.tracking, list_leads, request, leads);
         Ok(self.compare(&asked, &format!("{expected:?}"), &format!("{leads:?}")))

@@ -8,7 +8,7 @@ use super::{Generator, pick, some_id};
 use crate::model::command::Command;
 use crate::model::world::World;
 
-const PAGES: [&str; 3] = ["https://shop.example/", "https://shop.example/spring", "https://other.example/"];
+pub(super) const PAGES: [&str; 3] = ["https://shop.example/", "https://shop.example/spring", "https://other.example/"];
 
 fn mask(paths: &[&str]) -> Option<FieldMask> {
     Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() })
@@ -16,7 +16,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 
 impl Generator {
     pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
-        match self.rng.u32(0..100) {
+        match self.rng.u32(0..129) {
             0..3 => Command::UpdateAccount(self.update_account(label)),
             3..6 => Command::CreateProgram(self.create_program(world, label)),
             6..16 => Command::UpdateProgram(self.update_program(world, label)),
@@ -30,7 +30,14 @@ impl Generator {
             59..69 => Command::AssignCoupon(self.assign_coupon(world, label)),
             69..75 => self.remove_coupon(world, label),
             75..90 => self.approve(world, label),
-            _ => self.deny(world, label),
+            90..100 => self.deny(world, label),
+            100..104 => self.deactivate_affiliate(world, label),
+            104..110 => self.approve_affiliate(world, label),
+            110..114 => self.release(world, label),
+            114..118 => self.set_upline(world, label),
+            118..120 => self.erase_affiliate(world, label),
+            120..123 => self.delete_lead(world, label),
+            _ => self.move_enrollment(world, label),
         }
     }
 
@@ -56,7 +63,7 @@ impl Generator {
     }
 
     /// A valid commission override.
-    fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
+    pub(super) fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
         use pb::commission::Rate::PercentPpm;
         let own = self.maybe(25, |generator| generator.commission(currency))?;
         (own.rate != Some(PercentPpm(1_000_001))).then_some(own)
@@ -74,6 +81,10 @@ impl Generator {
             attribution_window_days: pick(rng, &[None, Some(1), Some(5), Some(30), Some(60)]),
             precedence: pick(rng, &orders),
             rounding: rng.i32(0..=3),
+            custom_kinds: pick(rng, &[vec![], vec!["demo"], vec!["demo", "trial"]])
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             ..pb::Terms::default()
         }
     }
@@ -110,7 +121,7 @@ impl Generator {
         self.seldom(70, |generator| generator.program_id(world))
     }
 
-    fn currency_of(&self, world: &World, program_id: &str) -> String {
+    pub(super) fn currency_of(&self, world: &World, program_id: &str) -> String {
         let named = world.programs.iter().find(|program| program.row.id == program_id);
         let program = named.or_else(|| world.programs.iter().find(|program| program.row.is_default));
         program.map_or_else(|| "USD".to_owned(), |program| program.row.currency_code.clone())
@@ -156,7 +167,7 @@ impl Generator {
         pb::ArchiveProgramRequest { request_id: self.request_id(label), program_id, etag }
     }
 
-    fn code(&mut self) -> String {
+    pub(super) fn code(&mut self) -> String {
         let code = format!("code-{}", self.rng.u32(0..30));
         if self.rng.u32(0..10) == 0 { code.to_uppercase() } else { code }
     }
@@ -164,55 +175,6 @@ impl Generator {
     pub(super) fn coupon_code(&mut self) -> String {
         let code = format!("SAVE{}", self.rng.u32(0..12));
         if self.rng.u32(0..10) == 0 { code.to_lowercase() } else { code }
-    }
-
-    pub(super) fn create_affiliate(&mut self, world: &World, label: u32) -> pb::CreateAffiliateRequest {
-        let number = self.rng.u32(0..20);
-        let program_id = self.any_program_id(world);
-        let currency = self.currency_of(world, &program_id);
-        pb::CreateAffiliateRequest {
-            request_id: self.request_id(label),
-            email: match self.rng.u32(0..30) {
-                0 => "nobody".to_owned(),
-                1 => format!(" Ann{number}@Affiliates.example"),
-                _ => format!("ann{number}@affiliates.example"),
-            },
-            external_id: self.seldom(30, |generator| format!("external-{}", generator.rng.u32(0..12))),
-            first_name: self.seldom(30, |_| "Ann Bea".to_owned()),
-            last_name: String::new(),
-            profile: self.maybe(15, Self::profile),
-            ref_id: self.seldom(70, Self::code),
-            coupon_code: self.seldom(40, Self::coupon_code),
-            landing_url: self.seldom(15, |_| PAGES[1].to_owned()),
-            commission_override: self.own_commission(&currency),
-            program_id,
-            ..pb::CreateAffiliateRequest::default()
-        }
-    }
-
-    fn profile(&mut self) -> pb::AffiliateProfile {
-        let city = self.seldom(50, |generator| format!("City {}", generator.rng.u32(0..5)));
-        let address = pb::PostalAddress { city, country_code: "DE".to_owned(), ..Default::default() };
-        let social = ["instagram", "mastodon", "youtube"].map(|network| (network.to_owned(), "@ann".to_owned()));
-        pb::AffiliateProfile {
-            address: self.maybe(50, |_| address),
-            website_url: self.seldom(50, |_| PAGES[2].to_owned()),
-            about: self.seldom(50, |_| "Writes about shops.".to_owned()),
-            social_profiles: self.maybe(50, |_| social.into()).unwrap_or_default(),
-            ..Default::default()
-        }
-    }
-
-    pub(super) fn affiliate(&mut self, world: &World) -> pb::AffiliateSelector {
-        let rng = &mut self.rng;
-        let selector = match rng.u32(0..8) {
-            0 => Selector::ExternalId(format!("external-{}", rng.u32(0..12))),
-            1 => Selector::Email(format!("Ann{}@affiliates.example", rng.u32(0..20))),
-            2 => Selector::RefId(self.code()),
-            3 if !world.tokens.is_empty() => Selector::AuthToken(pick(rng, &world.tokens)),
-            _ => Selector::Id(some_id(rng, "aff", world.affiliates.iter().map(|row| &row.id))),
-        };
-        pb::AffiliateSelector { selector: Some(selector) }
     }
 
     /// An enrollment, often one that has ended.
@@ -275,6 +237,20 @@ impl Generator {
         Command::EndEnrollment(pb::EndEnrollmentRequest { request_id: self.request_id(label), enrollment_id })
     }
 
+    fn move_enrollment(&mut self, world: &World, label: u32) -> Command {
+        let program_id = self.program_id(world);
+        let currency = self.currency_of(world, &program_id);
+        Command::MoveEnrollment(pb::MoveEnrollmentRequest {
+            request_id: self.request_id(label),
+            enrollment_id: self.enrollment_id(world),
+            program_id,
+            ref_id: self.seldom(30, Self::code),
+            landing_url: self.seldom(15, |_| PAGES[2].to_owned()),
+            commission_override: self.own_commission(&currency),
+            leads: self.rng.i32(0..=2),
+        })
+    }
+
     fn create_link(&mut self, world: &World, label: u32) -> pb::CreateLinkRequest {
         pb::CreateLinkRequest {
             request_id: self.request_id(label),
@@ -318,10 +294,9 @@ impl Generator {
         Command::RemoveCoupon(pb::RemoveCouponRequest { request_id: self.request_id(label), coupon_id })
     }
 
-    /// Usually rewards that can change state, sometimes others, sometimes a duplicate or none.
-    fn reward_ids(&mut self, world: &World) -> Vec<String> {
-        let is_open =
-            |reward: &&pb::Reward| reward.state() == pb::RewardState::Pending && reward.reverses_reward_id.is_empty();
+    /// Usually rewards in these states, sometimes others, sometimes a duplicate or none.
+    fn reward_ids(&mut self, world: &World, states: &[pb::RewardState]) -> Vec<String> {
+        let is_open = |reward: &&pb::Reward| states.contains(&reward.state()) && reward.reverses_reward_id.is_empty();
         let open: Vec<&String> = world.rewards.iter().filter(is_open).map(|reward| &reward.id).collect();
         let count = self.rng.usize(1..=3);
         let mut ids = Vec::new();
@@ -342,17 +317,26 @@ impl Generator {
     }
 
     fn approve(&mut self, world: &World, label: u32) -> Command {
-        let reward_ids = self.reward_ids(world);
+        let reward_ids = self.reward_ids(world, &[pb::RewardState::Pending]);
         Command::Approve(pb::ApproveRewardsRequest { request_id: self.request_id(label), reward_ids })
     }
 
     fn deny(&mut self, world: &World, label: u32) -> Command {
-        let reward_ids = self.reward_ids(world);
+        let reward_ids = self.reward_ids(world, &[pb::RewardState::Pending, pb::RewardState::Held]);
         let reason = self.seldom(95, |generator| match generator.rng.u32(0..40) {
             0 => "d".repeat(501),
             1 => "d".repeat(500),
             _ => "doubtful".to_owned(),
         });
         Command::Deny(pb::DenyRewardsRequest { request_id: self.request_id(label), reward_ids, reason })
+    }
+
+    /// Releases rewards if any are held.
+    fn release(&mut self, world: &World, label: u32) -> Command {
+        if !world.rewards.iter().any(|reward| reward.state() == pb::RewardState::Held) {
+            return self.deactivate_affiliate(world, label);
+        }
+        let reward_ids = self.reward_ids(world, &[pb::RewardState::Held]);
+        Command::Release(pb::ReleaseRewardsRequest { request_id: self.request_id(label), reward_ids })
     }
 }

@@ -25,8 +25,10 @@ impl Generator {
         match self.rng.u32(0..100) {
             0..17 => Command::Click(self.click(world, elapsed, label)),
             17..33 => Command::Lead(self.sign_up(world, elapsed, label)),
-            33..68 => Command::Sale(self.sale(world, elapsed, label)),
-            68..96 => Command::Refund(self.refund(world, elapsed, label)),
+            33..62 => Command::Sale(self.sale(world, elapsed, label)),
+            62..65 => Command::Appointment(self.appointment(world, elapsed, label)),
+            65..69 => Command::CustomEvent(self.custom_event(world, elapsed, label)),
+            69..96 => Command::Refund(self.refund(world, elapsed, label)),
             _ => Command::Cancellation(self.cancellation(world, elapsed, label)),
         }
     }
@@ -119,6 +121,38 @@ impl Generator {
             first_name: self.seldom(20, |_| format!("First {label}")),
             last_name: self.seldom(20, |_| format!("Last {label}")),
             state: pick(&mut self.rng, &[0, 0, 0, 1, 2]),
+            occur_time: self.occur_time(world, elapsed),
+        }
+    }
+
+    fn appointment(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordAppointmentRequest {
+        let (who, brought) = (self.who(), self.brought(world));
+        pb::RecordAppointmentRequest {
+            event_id: self.event_id("appointment", label),
+            email: who.email,
+            external_id: who.external_id,
+            tid: brought.tid,
+            ref_id: brought.ref_id,
+            coupon_code: brought.coupon_code,
+            first_name: self.seldom(10, |_| format!("Caller {label}")),
+            last_name: String::new(),
+            occur_time: self.occur_time(world, elapsed),
+        }
+    }
+
+    fn custom_event(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordCustomEventRequest {
+        let (who, brought) = (self.who(), self.brought(world));
+        pb::RecordCustomEventRequest {
+            event_id: self.event_id("custom", label),
+            custom_kind: pick(&mut self.rng, &["demo", "demo", "Trial", "undeclared"]).to_owned(),
+            email: who.email,
+            external_id: who.external_id,
+            tid: brought.tid,
+            ref_id: brought.ref_id,
+            coupon_code: brought.coupon_code,
+            first_name: self.seldom(10, |_| format!("Tester {label}")),
+            last_name: String::new(),
+            amount: self.maybe(30, |generator| generator.money(0)),
             occur_time: self.occur_time(world, elapsed),
         }
     }
@@ -221,6 +255,11 @@ impl Generator {
             _ => Selector::ExternalId(format!("u-{}", rng.u32(0..12))),
         };
         pb::LeadSelector { selector: Some(selector) }
+    }
+
+    pub(super) fn delete_lead(&mut self, world: &World, label: u32) -> Command {
+        let lead = Some(self.lead(world));
+        Command::DeleteLead(pb::DeleteLeadRequest { request_id: self.request_id(label), lead })
     }
 
     fn cancellation(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {

@@ -50,7 +50,7 @@ impl World {
             Candidate { referred: binding.referred, ..candidate }
         }));
         candidates.extend(self.coupon_used(&traces.coupon_code, occurred));
-        let mut visits = self.visits(&traces.tid, occurred);
+        let mut visits = self.visits(traces, occurred);
         let sent = self.ref_id_sent(&traces.ref_id, occurred);
         // If no click was early enough, the first one that may only seem later counts.
         let is_open = |one: &Candidate| one.fate.is_none();
@@ -62,6 +62,9 @@ impl World {
         }
         candidates.extend(visits.into_iter().map(|(visit, _)| visit));
         candidates.extend(sent);
+        for candidate in &mut candidates {
+            candidate.fate = candidate.fate.or(self.undeclared(candidate.enrollment, traces, occurred));
+        }
         self.choose_click(&mut candidates, occurred);
 
         let order = self.order(&candidates, occurred);
@@ -95,19 +98,25 @@ impl World {
     }
 
     fn candidate(&self, source: Source, evidence: Evidence, enrollment_id: &str, occurred: i64) -> Candidate {
-        let enrollment = self.enrollment(enrollment_id);
+        let is_bound = source == Source::LeadBinding;
+        let enrollment = self.enrollment(enrollment_id).map(|place| self.serving(place, occurred, is_bound));
         let fate = match enrollment {
             None => Some(Fate::Unknown),
-            Some(place) => self.over(place, occurred),
+            Some(place) => self.over(place, occurred, is_bound),
         };
         Candidate { source, evidence, enrollment, referred: occurred, fate }
     }
 
-    /// Why an enrollment earned nothing at a time, if so.
-    pub(super) fn over(&self, enrollment: usize, at: i64) -> Option<Fate> {
+    /// Why an enrollment earned nothing at a time from customers who are bound to it or from others, if so.
+    pub(super) fn over(&self, enrollment: usize, at: i64, is_bound: bool) -> Option<Fate> {
         let is_archived = self.program_of(enrollment).archived.is_some_and(|archived| archived <= at);
-        let was_active = self.standing(enrollment, at).is_none_or(|standing| standing.is_active);
-        if was_active { is_archived.then_some(Fate::ProgramArchived) } else { Some(Fate::EnrollmentEnded) }
+        match self.standing(enrollment, at) {
+            Some(standing) if !standing.is_affiliate_active => Some(Fate::AffiliateNotActive),
+            Some(standing) if !(standing.is_active || is_bound && standing.moved.is_some()) => {
+                Some(Fate::EnrollmentEnded)
+            }
+            _ => is_archived.then_some(Fate::ProgramArchived),
+        }
     }
 
     /// How an enrollment stood at a time: as its last change until then left it. What it began with counts for the time before.
@@ -116,6 +125,18 @@ impl World {
         let mut changes = self.standings.iter().filter(|standing| standing.enrollment_id == *id);
         let first = changes.clone().next();
         changes.rfind(|standing| standing.since <= at).or(first)
+    }
+
+    /// The fate of a candidate whose program does not declare the kind of the custom event.
+    fn undeclared(&self, enrollment: Option<usize>, traces: &Traces, at: i64) -> Option<Fate> {
+        let is_declared = enrollment.is_none_or(|place| self.declares(place, &traces.custom_kind, at));
+        (!is_declared).then_some(Fate::KindNotDeclared)
+    }
+
+    /// Whether the enrollment's program credits custom events of this kind. Other events have none.
+    pub(super) fn declares(&self, enrollment: usize, custom_kind: &str, at: i64) -> bool {
+        let terms = self.program_of(enrollment).terms(at, None);
+        custom_kind.is_empty() || terms.custom_kinds.iter().any(|kind| kind == custom_kind)
     }
 
     /// How long a click of an enrollment counts, under the terms at this time.
@@ -139,6 +160,7 @@ impl World {
                 || (first.as_ref() == Some(&coupon.id)
                     && self
                         .enrollment(&coupon.enrollment_id)
+                        .map(|enrollment| self.serving(enrollment, occurred, false))
                         .is_some_and(|enrollment| self.program_of(enrollment).has_begun(made, occurred)))
         };
         let is_removed = |coupon: &&&pb::Coupon| was_until(coupon.remove_time.as_ref(), occurred);
@@ -176,7 +198,8 @@ impl World {
     }
 
     /// The visitor's clicks, and whether each may only seem later than the event.
-    fn visits(&self, tid: &str, occurred: i64) -> Vec<(Candidate, bool)> {
+    fn visits(&self, traces: &Traces, occurred: i64) -> Vec<(Candidate, bool)> {
+        let tid = traces.tid.as_str();
         if tid.is_empty() {
             return Vec::new();
         }
@@ -193,6 +216,7 @@ impl World {
         });
         let tolerance = if occurred % MICROS_PER_SECOND == 0 { MICROS_PER_SECOND - 1 } else { 0 };
         let outside = |(mut candidate, clicked): (Candidate, i64)| {
+            candidate.fate = candidate.fate.or(self.undeclared(candidate.enrollment, traces, occurred));
             let window = candidate.enrollment.map_or(0, |place| self.window(place, occurred));
             let late = (clicked > occurred + tolerance).then_some(Fate::AfterConversion);
             let fate = late.or((clicked + window < occurred).then_some(Fate::OutsideWindow));

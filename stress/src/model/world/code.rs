@@ -86,11 +86,16 @@ impl World {
             let link = self.links[place].clone();
             return Ok(self.link_answer(&link));
         }
+        self.retire_link(place);
+        let link = self.links[place].clone();
+        Ok(self.link_answer(&link))
+    }
+
+    pub(super) fn retire_link(&mut self, place: usize) {
         self.links[place].set_state(LinkState::Revoked);
         self.links[place].revoke_time = Some(stamp(self.now));
         let link = self.links[place].clone();
         self.tell_of_link(EventKind::LinkRevoked, &link);
-        Ok(self.link_answer(&link))
     }
 
     fn tell_of_link(&mut self, kind: EventKind, link: &pb::Link) {
@@ -104,7 +109,7 @@ impl World {
     }
 
     pub(super) fn assign_coupon(&mut self, request: &pb::AssignCouponRequest) -> Ruling {
-        let affiliate = self.selected(request.affiliate.as_ref())?;
+        let affiliate = self.living(request.affiliate.as_ref())?;
         let affiliate_id = self.affiliates[affiliate].id.clone();
         let program = self.open_program(&request.program_id)?;
         let Some(enrollment) = self.enrollment_in(&affiliate_id, program) else {
@@ -125,11 +130,15 @@ impl World {
         };
         self.effect.clone_from(&request.coupon_id);
         if self.coupons[place].state() == CouponState::Active {
-            self.coupons[place].set_state(CouponState::Removed);
-            self.coupons[place].remove_time = Some(stamp(self.now));
-            let coupon = self.coupons[place].clone();
-            self.tell(EventKind::CouponRemoved, coupon_image(&coupon));
+            self.retire_coupon(place);
         }
         Ok(Reply::Coupon(self.coupons[place].clone(), Replayed(false)))
+    }
+
+    pub(super) fn retire_coupon(&mut self, place: usize) {
+        self.coupons[place].set_state(CouponState::Removed);
+        self.coupons[place].remove_time = Some(stamp(self.now));
+        let coupon = self.coupons[place].clone();
+        self.tell(EventKind::CouponRemoved, coupon_image(&coupon));
     }
 }

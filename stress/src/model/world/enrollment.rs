@@ -5,21 +5,22 @@ use pb::event::Subject;
 use pb::{EnrollmentState, EventKind, LinkState};
 use tonic::Code;
 
+use super::affiliate::affiliate_image;
 use super::faults::flat_currency;
 use super::{Ruling, Standing, World, email, missing, refused, taken};
 use crate::model::command::stamp;
 use crate::model::reply::{Refused, Replayed, Reply};
 
 /// The inputs for an enrollment.
-struct Wanted<'request> {
-    ref_id: &'request str,
-    coupon_code: &'request str,
-    landing_url: &'request str,
-    commission: Option<&'request pb::Commission>,
+pub(super) struct Wanted<'request> {
+    pub(super) ref_id: &'request str,
+    pub(super) coupon_code: &'request str,
+    pub(super) landing_url: &'request str,
+    pub(super) commission: Option<&'request pb::Commission>,
 }
 
 /// An enrollment as the feed shows it.
-fn enrollment_image(row: &pb::Enrollment) -> Subject {
+pub(super) fn enrollment_image(row: &pb::Enrollment) -> Subject {
     let (ref_id, landing_url, referral_link) = (String::new(), String::new(), String::new());
     Subject::Enrollment(pb::Enrollment { ref_id, landing_url, referral_link, ..row.clone() })
 }
@@ -67,16 +68,7 @@ impl World {
         let token = self.fresh("token");
         self.affiliates.push(affiliate.clone());
         self.tokens.push(token.clone());
-        let empty = String::new;
-        let image = pb::Affiliate {
-            external_id: empty(),
-            email: empty(),
-            first_name: empty(),
-            last_name: empty(),
-            profile: None,
-            ..affiliate.clone()
-        };
-        self.tell(EventKind::AffiliateCreated, Subject::Affiliate(image));
+        self.tell(EventKind::AffiliateCreated, affiliate_image(&affiliate));
         let enrollment = self.new_enrollment(&affiliate.id, program, &ref_id, &wanted);
         let coupon = self.promised_coupon(enrollment, &wanted);
         self.effect.clone_from(&affiliate.id);
@@ -137,12 +129,17 @@ impl World {
         self.enrollments.len() - 1
     }
 
-    fn keep_standing(&mut self, row: &pb::Enrollment) {
+    pub(super) fn keep_standing(&mut self, row: &pb::Enrollment) {
+        let affiliate = self.affiliates.iter().find(|affiliate| affiliate.id == row.affiliate_id);
+        let is_affiliate_active = affiliate.is_some_and(|row| row.state() == pb::AffiliateState::Active);
+        let moved = self.moved(row);
         self.standings.push(Standing {
             enrollment_id: row.id.clone(),
             since: self.now,
             is_active: row.state() == EnrollmentState::Active,
+            is_affiliate_active,
             commission: row.commission_override.clone(),
+            moved,
         });
     }
 
@@ -152,7 +149,7 @@ impl World {
     }
 
     pub(super) fn enroll(&mut self, request: &pb::EnrollAffiliateRequest) -> Ruling {
-        let affiliate = self.selected(request.affiliate.as_ref())?;
+        let affiliate = self.living(request.affiliate.as_ref())?;
         let program = self.open_program(&request.program_id)?;
         let wanted = Wanted {
             ref_id: &request.ref_id,
@@ -161,30 +158,40 @@ impl World {
             commission: request.commission_override.as_ref(),
         };
         let affiliate = self.affiliates[affiliate].clone();
+        let enrollment = self.make_or_reopen(&affiliate, program, &wanted)?;
+        let coupon = self.promised_coupon(enrollment, &wanted);
+        self.effect.clone_from(&self.enrollments[enrollment].id);
+        Ok(Reply::Enrollment(self.shown(&self.enrollments[enrollment]), coupon, Replayed(false)))
+    }
+
+    /// Enrolls an affiliate in a program in which it is not. An ended enrollment in it is opened again.
+    pub(super) fn make_or_reopen(
+        &mut self,
+        affiliate: &pb::Affiliate,
+        program: usize,
+        wanted: &Wanted<'_>,
+    ) -> Result<usize, Refused> {
         let code = wanted.coupon_code.to_uppercase();
         let field = "commission_override.flat.currency_code";
-        let enrollment = match self.enrollment_in(&affiliate.id, program) {
+        match self.enrollment_in(&affiliate.id, program) {
             Some(place) if self.enrollments[place].state() == EnrollmentState::Active => {
                 let enrollment = &self.enrollments[place];
-                return taken("program_id", &enrollment.program_id, &enrollment.id);
+                taken("program_id", &enrollment.program_id, &enrollment.id)
             }
             Some(place) => {
                 self.check_commission(program, wanted.commission, field)?;
                 let is_new = !wanted.ref_id.is_empty() && self.check_ref_id(place, wanted.ref_id, "ref_id")?;
                 self.check_coupon("coupon_code", &code, &affiliate.id)?;
-                self.reopen(place, &wanted, is_new);
-                place
+                self.reopen(place, wanted, is_new);
+                Ok(place)
             }
             None => {
-                let ref_id = self.free_ref_id(&wanted, &affiliate.first_name, &affiliate.email)?;
+                let ref_id = self.free_ref_id(wanted, &affiliate.first_name, &affiliate.email)?;
                 self.check_commission(program, wanted.commission, field)?;
                 self.check_coupon("coupon_code", &code, &affiliate.id)?;
-                self.new_enrollment(&affiliate.id, program, &ref_id, &wanted)
+                Ok(self.new_enrollment(&affiliate.id, program, &ref_id, wanted))
             }
-        };
-        let coupon = self.promised_coupon(enrollment, &wanted);
-        self.effect.clone_from(&self.enrollments[enrollment].id);
-        Ok(Reply::Enrollment(self.shown(&self.enrollments[enrollment]), coupon, Replayed(false)))
+        }
     }
 
     pub(super) fn enrollment_in(&self, affiliate_id: &str, program: usize) -> Option<usize> {
@@ -197,10 +204,12 @@ impl World {
         let row = &mut self.enrollments[place];
         row.set_state(EnrollmentState::Active);
         row.end_time = None;
+        row.moved_to_enrollment_id.clear();
         row.update_time = Some(now);
         wanted.landing_url.clone_into(&mut row.landing_url);
         row.commission_override = wanted.commission.cloned();
         let row = row.clone();
+        self.staying.remove(&row.id);
         self.keep_standing(&row);
         self.tell(EventKind::EnrollmentCreated, enrollment_image(&row));
         if !wanted.ref_id.is_empty() {
@@ -274,16 +283,15 @@ impl World {
 
     pub(super) fn end_enrollment(&mut self, request: &pb::EndEnrollmentRequest) -> Ruling {
         let Some(place) = self.enrollment(&request.enrollment_id) else { return missing("ENROLLMENT_NOT_FOUND") };
-        if self.enrollments[place].state() == EnrollmentState::Ended {
-            return Ok(self.enrollment_answer(place));
+        // One that was moved goes on in the other program, until it is ended itself.
+        let row = &self.enrollments[place];
+        if row.state() == EnrollmentState::Active || !row.moved_to_enrollment_id.is_empty() {
+            self.end(place, "");
         }
-        self.enrollments[place].set_state(EnrollmentState::Ended);
-        self.enrollments[place].end_time = Some(stamp(self.now));
-        self.enrollment_changed(place, EventKind::EnrollmentEnded);
         Ok(self.enrollment_answer(place))
     }
 
-    fn enrollment_changed(&mut self, place: usize, kind: EventKind) {
+    pub(super) fn enrollment_changed(&mut self, place: usize, kind: EventKind) {
         self.enrollments[place].update_time = Some(stamp(self.now));
         let row = self.enrollments[place].clone();
         self.keep_standing(&row);

@@ -34,6 +34,12 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
             }
         }
         Command::CreateAffiliate(request) => faults.unless(request.email.contains('@'), "email"),
+        Command::DeactivateAffiliate(request) => {
+            let pending_rewards = request.pending_rewards();
+            faults.unless(pending_rewards != pb::PendingRewards::Unspecified, "pending_rewards");
+            let is_required = pending_rewards == pb::PendingRewards::Deny;
+            faults.unless(!(is_required && request.reason.is_empty()), "reason");
+        }
         Command::Click(request) => {
             faults.unless(!request.ref_id.is_empty(), "ref_id");
             faults.time(request.occur_time.as_ref());
@@ -50,6 +56,21 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
             faults.amount("amount", request.amount.as_ref());
             faults.time(request.occur_time.as_ref());
         }
+        Command::Appointment(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            let names = [&request.email, &request.external_id, &request.tid, &request.ref_id, &request.coupon_code];
+            faults.unless(names.iter().any(|name| !name.is_empty()), "email");
+            faults.time(request.occur_time.as_ref());
+        }
+        Command::CustomEvent(request) => {
+            faults.unless(!request.event_id.is_empty(), "event_id");
+            let names = [&request.email, &request.external_id, &request.tid, &request.ref_id, &request.coupon_code];
+            faults.unless(names.iter().any(|name| !name.is_empty()), "email");
+            if request.amount.is_some() {
+                faults.amount("amount", request.amount.as_ref());
+            }
+            faults.time(request.occur_time.as_ref());
+        }
         Command::Refund(request) => {
             faults.unless(!request.event_id.is_empty(), "event_id");
             let names = [&request.sale_event_id, &request.email, &request.external_id];
@@ -63,6 +84,7 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
             faults.time(request.occur_time.as_ref());
         }
         Command::Approve(request) => faults.ids(&request.reward_ids),
+        Command::Release(request) => faults.ids(&request.reward_ids),
         Command::Deny(request) => {
             faults.ids(&request.reward_ids);
             faults.unless((1..=REASON_MAX).contains(&request.reason.len()), "reason");

@@ -55,17 +55,25 @@ impl World {
         row.credits = binding.into_iter().map(|binding| binding.credit).collect();
     }
 
-    /// Why a binding does not pay for an event at a time, if so.
-    fn unpaid(&self, binding: &Binding, occurred: i64) -> Option<Fate> {
-        if occurred + CLOCK_DIFFERENCE_MAX < binding.referred {
+    /// Why a binding does not pay for an event, if so.
+    fn unpaid(&self, binding: &Binding, place: usize) -> Option<Fate> {
+        let event = &self.conversions[place];
+        if event.occurred + CLOCK_DIFFERENCE_MAX < binding.referred {
             return Some(Fate::AfterConversion);
         }
-        self.enrollment(&binding.credit.enrollment_id).and_then(|enrollment| self.over(enrollment, occurred))
+        let enrollment = self.bound_to(binding, event.occurred)?;
+        let is_declared = self.declares(enrollment, &event.traces.custom_kind, event.occurred);
+        self.over(enrollment, event.occurred, true).or((!is_declared).then_some(Fate::KindNotDeclared))
     }
 
     /// Whether a binding is over, so that the next referrer of a sale takes its place.
     pub(super) fn is_over(&self, binding: &Binding, at: i64) -> bool {
-        self.enrollment(&binding.credit.enrollment_id).is_some_and(|enrollment| self.over(enrollment, at).is_some())
+        self.bound_to(binding, at).is_some_and(|enrollment| self.over(enrollment, at, true).is_some())
+    }
+
+    /// The enrollment that earns from a bound customer at a time.
+    fn bound_to(&self, binding: &Binding, at: i64) -> Option<usize> {
+        self.enrollment(&binding.credit.enrollment_id).map(|enrollment| self.serving(enrollment, at, true))
     }
 
     /// A claim on an event. A customer who was bound in another program by then is new to this one.
@@ -127,24 +135,25 @@ impl World {
     fn judge_by_later(&self, lead_id: &str, bindings: &[Binding], place: usize, judgement: &mut Judgement) {
         let occurred = self.conversions[place].occurred;
         let is_binding = |one: &pb::AttributionCandidate| one.evidence == Some(Evidence::LeadId(lead_id.to_owned()));
-        let paying = bindings.iter().find(|binding| self.unpaid(binding, occurred).is_none());
+        let paying = bindings.iter().find(|binding| self.unpaid(binding, place).is_none());
         let told = match (paying, bindings.first()) {
             (Some(binding), _) => binding,
             (None, Some(first)) if !judgement.candidates.iter().any(is_binding) => first,
             _ => return,
         };
+        let Some(enrollment) = self.bound_to(told, occurred) else { return };
         let candidate = pb::AttributionCandidate {
             source: Source::LeadBinding.into(),
             evidence: Some(Evidence::LeadId(lead_id.to_owned())),
-            affiliate_id: told.credit.affiliate_id.clone(),
-            enrollment_id: told.credit.enrollment_id.clone(),
-            result: self.unpaid(told, occurred).unwrap_or(Fate::Won).into(),
+            affiliate_id: self.enrollments[enrollment].affiliate_id.clone(),
+            enrollment_id: self.enrollments[enrollment].id.clone(),
+            result: self.unpaid(told, place).unwrap_or(Fate::Won).into(),
             sub_id: String::new(),
         };
         judgement.candidates.retain(|one| !is_binding(one));
         judgement.candidates.insert(0, candidate);
         judgement.claim = paying.and_then(|binding| {
-            let enrollment = self.enrollment(&binding.credit.enrollment_id)?;
+            let enrollment = self.bound_to(binding, occurred)?;
             Some(self.claim(Source::LeadBinding, enrollment, (occurred, binding.referred), Some(binding)))
         });
     }
@@ -159,14 +168,14 @@ impl World {
             let binding = bindings.last().map(|(_, binding)| binding);
             let judgement = self.judge(Some(lead), binding, *place);
             let may_bind =
-                binding.is_none_or(|binding| event.row.kind() == Kind::Sale && self.is_over(binding, event.occurred));
+                binding.is_none_or(|binding| is_as_sale(event.row.kind()) && self.is_over(binding, event.occurred));
             if let (true, Some(claim)) = (may_bind, &judgement.claim) {
                 bindings.push((number, claim.binding(event.occurred)));
             }
             judgements.push(judgement);
         }
         for (number, place) in events.iter().enumerate() {
-            if judgements[number].claim.is_none() && self.conversions[*place].row.kind() == Kind::Sale {
+            if judgements[number].claim.is_none() && is_as_sale(self.conversions[*place].row.kind()) {
                 let after = bindings.iter().filter(|(maker, _)| *maker > number);
                 let later: Vec<Binding> = after.map(|(_, binding)| binding.clone()).collect();
                 self.judge_by_later(&self.leads[lead].id, &later, *place, &mut judgements[number]);
@@ -180,7 +189,7 @@ impl World {
         let row = &self.leads[lead];
         let is_own = |place: &usize| {
             let event = &self.conversions[*place].row;
-            event.lead_id == row.id && matches!(event.kind(), Kind::Lead | Kind::Sale)
+            event.lead_id == row.id && (event.kind() == Kind::Lead || is_as_sale(event.kind()))
         };
         let mut events: Vec<usize> = (0..self.conversions.len()).filter(is_own).collect();
         let unreferred = self.unreferred(Some(lead), &[&row.external_id], &[&row.email]);
@@ -262,7 +271,7 @@ impl World {
                     self.judge_again(lead, Some(&before), None);
                 }
             } else if is_named && judgement.claim.is_some() {
-                let lead = self.new_lead(&external_id, &email, pb::LeadState::Active);
+                let lead = self.new_lead(&external_id, &email, state_of_new(self.conversions[place].row.kind()));
                 self.judge_again(lead, None, None);
             } else {
                 self.settle(place, None, judgement, false);
@@ -301,11 +310,10 @@ impl World {
             self.reprice(place, judgement.claim.as_ref(), &mut settled);
         }
         if was_told || judgement.claim.is_some() {
-            let kind = match (is_sale, is_new) {
-                (true, true) => EventKind::SaleRecorded,
-                (true, false) => EventKind::SaleAttributed,
-                (false, true) => EventKind::LeadRecorded,
-                (false, false) => EventKind::ConversionUpdated,
+            let kind = match (before.kind(), is_new) {
+                (kind, true) => recorded(kind),
+                (Kind::Sale, false) => EventKind::SaleAttributed,
+                (_, false) => EventKind::ConversionUpdated,
             };
             self.tell_of(kind, place, occurred);
         }
@@ -339,5 +347,25 @@ impl World {
             let back = Because { conversion_id: &sale.id, base: negated(refunded), reason: LedgerReason::Refunded };
             self.take_back(reward, part, &back, settled);
         }
+    }
+}
+
+/// Whether events of a kind are attributed as sales are.
+pub(super) fn is_as_sale(kind: Kind) -> bool {
+    matches!(kind, Kind::Sale | Kind::Appointment | Kind::CustomEvent)
+}
+
+/// The state of a lead that an event of this kind makes.
+pub(super) fn state_of_new(kind: Kind) -> pb::LeadState {
+    if kind == Kind::Sale { pb::LeadState::Active } else { pb::LeadState::SignedUp }
+}
+
+/// The event of the feed about a credited event of this kind.
+pub(super) fn recorded(kind: Kind) -> EventKind {
+    match kind {
+        Kind::Appointment => EventKind::AppointmentRecorded,
+        Kind::CustomEvent => EventKind::CustomEventRecorded,
+        Kind::Lead => EventKind::LeadRecorded,
+        _ => EventKind::SaleRecorded,
     }
 }

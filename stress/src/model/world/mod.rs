@@ -2,19 +2,25 @@
 //! comments and the business rules, without the server's code, so that it can disagree. Rows are API messages with symbols for
 //! ids. It is not fast and stores nothing. Rules check before they change anything, because a refusal changes nothing.
 
+mod affiliate;
 mod attribution;
 mod code;
 mod enrollment;
+mod erasure;
 mod faults;
+mod figures;
 mod history;
+mod moved;
+mod other_event;
 mod program;
 mod reads;
 mod refund;
+mod repeat;
 mod reversal;
 mod reward;
 mod tracking;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use headwater_client::pb;
 use pb::event::Subject;
@@ -23,6 +29,7 @@ use tonic::Code;
 use super::command::{Command, Key, MICROS_PER_DAY, MICROS_PER_SECOND, micros, stamp};
 use super::names::{ANY, symbol};
 use super::reply::{Refused, Reply};
+pub(super) use figures::{Asked, day};
 pub(super) use reads::sorted as sorted_totals;
 
 /// How long a request_id is remembered.
@@ -49,6 +56,8 @@ pub(super) struct Click {
     pub(super) id: String,
     pub(super) tid: String,
     link_id: String,
+    /// The place of the enrollment that earns from it.
+    enrollment: usize,
     pub(super) occurred: i64,
 }
 
@@ -58,7 +67,11 @@ struct Standing {
     enrollment_id: String,
     since: i64,
     is_active: bool,
+    /// Whether the affiliate was ACTIVE.
+    is_affiliate_active: bool,
     commission: Option<pb::Commission>,
+    /// The enrollment that earns in place of this one.
+    moved: Option<moved::Moved>,
 }
 
 /// A visitor's traces, as an event was sent with them.
@@ -67,6 +80,8 @@ struct Traces {
     tid: String,
     ref_id: String,
     coupon_code: String,
+    /// The kind of a custom event; it is no trace itself.
+    custom_kind: String,
 }
 
 /// A recorded event, with its traces. A sale that nobody referred is found by the names of its customer.
@@ -107,12 +122,14 @@ pub(super) struct World {
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
-    /// The affiliates' own tokens, in the order of the affiliates.
+    /// The affiliates' own tokens, in the order of the affiliates. Empty for those that were erased.
     pub(super) tokens: Vec<String>,
     /// The enrollments without their referral links, which depend on the program.
     pub(super) enrollments: Vec<pb::Enrollment>,
     /// All changes of the enrollments, in order.
     standings: Vec<Standing>,
+    /// The enrollments that were left by a move, but not by the customers who are bound to them.
+    staying: HashSet<String>,
     /// The links with only the destinations of their own.
     pub(super) links: Vec<pb::Link>,
     pub(super) coupons: Vec<pb::Coupon>,
@@ -185,6 +202,7 @@ impl World {
             tokens: Vec::new(),
             enrollments: Vec::new(),
             standings: Vec::new(),
+            staying: HashSet::new(),
             links: Vec::new(),
             coupons: Vec::new(),
             clicks: Vec::new(),
@@ -223,6 +241,9 @@ impl World {
         self.batched += 1;
         let key = command.key();
         if let Some(reply) = key.as_ref().and_then(|key| self.answered_before(key, command)) {
+            if let (Command::DeactivateAffiliate(request), Reply::ChangedAffiliate(row, _)) = (command, &reply) {
+                self.settle_pending(row, &request.reason);
+            }
             return reply;
         }
         self.cause = key.as_ref().map(|key| key.text.clone()).unwrap_or_default();
@@ -234,42 +255,6 @@ impl World {
             let expires = (!key.is_kept_for_ever).then(|| self.now + REQUEST_ID_KEPT_DAYS * MICROS_PER_DAY);
             let first_id = std::mem::take(&mut self.effect);
             self.answered.insert(key, Answered { command: command.clone(), reply: reply.clone(), first_id, expires });
-        }
-        reply
-    }
-
-    fn answered_before(&self, key: &Key, command: &Command) -> Option<Reply> {
-        let before = self.answered.get(key)?;
-        if before.expires.is_some_and(|expires| expires <= self.now) {
-            return None;
-        }
-        if before.command == *command {
-            return Some(self.with_present_link(before.reply.again()));
-        }
-        let metadata = [("first_id", before.first_id.as_str())];
-        Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
-    }
-
-    /// A repeated answer shows the link of its enrollment, and the page of its click, as they are now.
-    fn with_present_link(&self, mut reply: Reply) -> Reply {
-        if let Reply::Click(answer) = &mut reply
-            && let Some(click) = self.clicks.iter().find(|click| click.id == answer.click_id)
-            && let Some(link) = self.links.iter().find(|link| link.id == click.link_id)
-        {
-            answer.destination_url = self.destination(link);
-        }
-        let enrollment = match &mut reply {
-            Reply::Enrollment(enrollment, ..) => Some(enrollment),
-            Reply::Affiliate(answer) => answer.enrollment.as_mut(),
-            _ => None,
-        };
-        if let Some(enrollment) = enrollment
-            && let Some(place) = self.enrollment(&enrollment.id)
-        {
-            let present = self.shown(&self.enrollments[place]);
-            enrollment.ref_id = present.ref_id;
-            enrollment.landing_url = present.landing_url;
-            enrollment.referral_link = present.referral_link;
         }
         reply
     }
@@ -290,9 +275,14 @@ impl World {
             Command::UpdateProgram(request) => self.update_program(request),
             Command::ArchiveProgram(request) => self.archive_program(request),
             Command::CreateAffiliate(request) => self.create_affiliate(request),
+            Command::ApproveAffiliate(request) => self.approve_affiliate(request),
+            Command::DeactivateAffiliate(request) => self.deactivate_affiliate(request),
+            Command::EraseAffiliate(request) => self.erase_affiliate(request),
+            Command::SetUpline(request) => self.set_upline(request),
             Command::EnrollAffiliate(request) => self.enroll(request),
             Command::UpdateEnrollment(request) => self.update_enrollment(request),
             Command::EndEnrollment(request) => self.end_enrollment(request),
+            Command::MoveEnrollment(request) => self.move_enrollment(request),
             Command::CreateLink(request) => self.create_link(request),
             Command::RevokeLink(request) => self.revoke_link(request),
             Command::AssignCoupon(request) => self.assign_coupon(request),
@@ -302,8 +292,12 @@ impl World {
             Command::Sale(request) => self.record_sale(request),
             Command::Refund(request) => self.record_refund(request),
             Command::Cancellation(request) => self.record_cancellation(request),
+            Command::Appointment(request) => self.record_appointment(request),
+            Command::CustomEvent(request) => self.record_custom_event(request),
+            Command::DeleteLead(request) => self.delete_lead(request),
             Command::Approve(request) => self.approve(request),
             Command::Deny(request) => self.deny(request),
+            Command::Release(request) => self.release(request),
             Command::GetConversion(request) => self.get_conversion(request),
             Command::GetLead(request) => self.get_lead(request),
             Command::GetBalance(request) => self.get_balance(request),

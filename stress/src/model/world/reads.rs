@@ -25,16 +25,18 @@ impl World {
         pb::Enrollment { referral_link, ..enrollment.clone() }
     }
 
-    pub(super) fn destination(&self, link: &pb::Link) -> String {
+    /// The page that a link leads to through an enrollment.
+    pub(super) fn destination(&self, link: &pb::Link, enrollment: usize) -> String {
         if !link.destination_url.is_empty() {
             return link.destination_url.clone();
         }
-        self.enrollment(&link.enrollment_id).map(|place| self.landing_url(&self.enrollments[place])).unwrap_or_default()
+        self.landing_url(&self.enrollments[enrollment])
     }
 
     /// A link with its destination.
     pub(crate) fn shown_link(&self, link: &pb::Link) -> pb::Link {
-        let destination_url = self.destination(link);
+        let enrollment = self.enrollment(&link.enrollment_id);
+        let destination_url = enrollment.map(|place| self.destination(link, place)).unwrap_or_default();
         let referral_link = format!("{destination_url}?ref={}", link.code);
         pb::Link { destination_url, referral_link, ..link.clone() }
     }
@@ -59,7 +61,7 @@ impl World {
     pub(super) fn selected_lead(&self, selector: &pb::LeadSelector) -> Option<usize> {
         use pb::lead_selector::Selector;
         match selector.selector.as_ref()? {
-            Selector::Id(id) => self.leads.iter().position(|lead| lead.id == *id),
+            Selector::Id(id) => self.leads.iter().position(|lead| lead.id == *id && lead.delete_time.is_none()),
             Selector::ExternalId(external_id) => self.customer(external_id, ""),
             Selector::Email(text) => self.customer("", &email(text)),
         }
@@ -136,7 +138,7 @@ impl World {
     /// The revenue of the customers who are bound in a program.
     fn mrr_by_currency(&self, program_id: &str) -> Vec<pb::ProgramMrr> {
         let mut sums: BTreeMap<&str, pb::ProgramMrr> = BTreeMap::new();
-        for lead in &self.leads {
+        for lead in self.living_leads() {
             let is_bound = lead.credits.iter().any(|credit| credit.program_id == program_id);
             let Some(mrr) = lead.mrr.as_ref().filter(|mrr| is_bound && mrr.amount_minor > 0) else { continue };
             let sum = sums.entry(&mrr.currency_code).or_default();

@@ -57,6 +57,7 @@ impl World {
         let lead = self.customer(&request.external_id, &email);
         let row = lead.map(|lead| self.leads[lead].clone()).unwrap_or_default();
         let mut sales = self.unreferred(lead, &[&request.external_id, &row.external_id], &[&email, &row.email]);
+        sales.retain(|place| is_sale(&self.conversions[*place]));
         if lead.is_none() && sales.is_empty() {
             return Ok(None);
         }

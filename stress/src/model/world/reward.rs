@@ -44,22 +44,48 @@ pub(super) fn summary(reward: &pb::Reward) -> pb::RewardSummary {
     }
 }
 
-/// A state change of rewards: the new state and the accounts posted to.
-struct Move<'request> {
+/// A state change of rewards: the states before and after, and the account posted to, if any.
+pub(super) struct Move<'request> {
+    from: &'static [RewardState],
     to: RewardState,
-    credit: LedgerAccount,
-    reason: LedgerReason,
+    booked: Option<(LedgerAccount, LedgerReason)>,
     kind: EventKind,
     deny_reason: &'request str,
 }
 
 const APPROVAL: Move<'static> = Move {
+    from: &[RewardState::Pending],
     to: RewardState::Approved,
-    credit: LedgerAccount::AffiliatePayable,
-    reason: LedgerReason::Approved,
+    booked: Some((LedgerAccount::AffiliatePayable, LedgerReason::Approved)),
     kind: EventKind::RewardApproved,
     deny_reason: "",
 };
+
+pub(super) const HOLD: Move<'static> = Move {
+    from: &[RewardState::Pending],
+    to: RewardState::Held,
+    booked: None,
+    kind: EventKind::RewardHeld,
+    deny_reason: "",
+};
+
+const RELEASE: Move<'static> = Move {
+    from: &[RewardState::Held],
+    to: RewardState::Pending,
+    booked: None,
+    kind: EventKind::RewardReleased,
+    deny_reason: "",
+};
+
+pub(super) fn denial(deny_reason: &str) -> Move<'_> {
+    Move {
+        from: &[RewardState::Pending, RewardState::Held],
+        to: RewardState::Denied,
+        booked: Some((LedgerAccount::CommissionExpense, LedgerReason::Denied)),
+        kind: EventKind::RewardDenied,
+        deny_reason,
+    }
+}
 
 impl World {
     /// The reward of a newly credited sale, if it is more than zero. The commission that the enrollment had of its own when the sale
@@ -142,14 +168,11 @@ impl World {
     }
 
     pub(super) fn deny(&mut self, request: &pb::DenyRewardsRequest) -> Ruling {
-        let denial = Move {
-            to: RewardState::Denied,
-            credit: LedgerAccount::CommissionExpense,
-            reason: LedgerReason::Denied,
-            kind: EventKind::RewardDenied,
-            deny_reason: &request.reason,
-        };
-        self.move_all(&request.reward_ids, &denial)
+        self.move_all(&request.reward_ids, &denial(&request.reason))
+    }
+
+    pub(super) fn release(&mut self, request: &pb::ReleaseRewardsRequest) -> Ruling {
+        self.move_all(&request.reward_ids, &RELEASE)
     }
 
     fn move_all(&mut self, ids: &[String], step: &Move<'_>) -> Ruling {
@@ -162,7 +185,7 @@ impl World {
             if !reward.reverses_reward_id.is_empty() {
                 return Err(Refused::fields(["reward_ids".to_owned()]));
             }
-            if reward.state() != RewardState::Pending {
+            if !step.from.contains(&reward.state()) {
                 let state = reward.state().as_str_name().trim_start_matches("REWARD_STATE_").to_lowercase();
                 let metadata = [("reward_id", id.as_str()), ("state", state.as_str())];
                 return refused(Code::FailedPrecondition, "REWARD_STATE", &metadata);
@@ -175,25 +198,25 @@ impl World {
         Ok(Reply::Rewards(rewards, Replayed(false)))
     }
 
-    /// Changes the state of pending rewards and of their refunds' rewards. For each conversion, adds an event for each of its
-    /// rewards and then one for the conversion.
-    fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
+    /// Changes the state of rewards and of their refunds' rewards. For each conversion, adds an event for each of its rewards and then
+    /// one for the conversion.
+    pub(super) fn carry_on(&mut self, places: &[usize], step: &Move<'_>) {
         let mut moved = Vec::new();
         for place in places {
-            let id = self.rewards[*place].id.clone();
-            let with_it = (0..self.rewards.len()).filter(|other| self.rewards[*other].reverses_reward_id == id);
+            let (id, from) = (self.rewards[*place].id.clone(), self.rewards[*place].state());
+            let is_with_it = |other: &pb::Reward| other.reverses_reward_id == id && other.state() == from;
+            let with_it = (0..self.rewards.len()).filter(|other| is_with_it(&self.rewards[*other]));
             let all: Vec<usize> = std::iter::once(*place).chain(with_it).collect();
             for place in all {
-                if self.rewards[place].state() != RewardState::Pending {
-                    continue;
-                }
                 let now = stamp(self.now);
                 let reward = &mut self.rewards[place];
                 reward.set_state(step.to);
                 reward.update_time = Some(now);
                 step.deny_reason.clone_into(&mut reward.deny_reason);
                 let reward = reward.clone();
-                self.post(&reward, LedgerAccount::AffiliatePending, step.credit, step.reason);
+                if let Some((credit, reason)) = step.booked {
+                    self.post(&reward, LedgerAccount::AffiliatePending, credit, reason);
+                }
                 let conversion = self.conversions.iter().position(|row| row.row.id == reward.conversion_id);
                 moved.extend(conversion.map(|conversion| (conversion, place)));
             }

@@ -6,7 +6,7 @@ use pb::{AttributionSource as Source, ConversionKind as Kind, ConversionOutcome 
 use prost_types::Timestamp;
 
 use super::faults::is_amount;
-use super::history::Binding;
+use super::history::{Binding, is_as_sale, recorded, state_of_new};
 use super::{Click, Conversion, Ruling, Traces, World, email, email_as_sent, missing};
 use crate::model::command::{micros, stamp};
 use crate::model::reply::Reply;
@@ -26,14 +26,15 @@ impl World {
         };
         let Some(enrollment) = self.enrollment(&link.enrollment_id) else { return missing("LINK_NOT_FOUND") };
         let occurred = self.occurred(request.occur_time.as_ref());
+        let enrollment = self.serving(enrollment, occurred, false);
         let is_revoked = link.revoke_time.as_ref().is_some_and(|revoked| micros(revoked) <= occurred);
-        if is_revoked || self.over(enrollment, occurred).is_some() {
+        if is_revoked || self.over(enrollment, occurred, false).is_some() {
             return missing("LINK_NOT_FOUND");
         }
         let id = self.fresh("clk");
         let is_known = self.clicks.iter().any(|click| click.tid == request.tid);
         let tid = if is_known { request.tid.clone() } else { id.clone() };
-        self.clicks.push(Click { id: id.clone(), tid: tid.clone(), link_id: link.id.clone(), occurred });
+        self.clicks.push(Click { id: id.clone(), tid: tid.clone(), link_id: link.id.clone(), enrollment, occurred });
         self.effect.clone_from(&id);
         if is_known && request.occur_time.is_some() {
             self.judge_visitor(&tid, occurred);
@@ -41,7 +42,7 @@ impl World {
         Ok(Reply::Click(pb::RecordClickResponse {
             click_id: id,
             tid,
-            destination_url: self.destination(&link),
+            destination_url: self.destination(&link, enrollment),
             affiliate_id: link.affiliate_id,
             ..Default::default()
         }))
@@ -103,10 +104,13 @@ impl World {
         if before == Some(&self.leads[lead]) {
             return;
         }
+        self.tell_of_lead(if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated }, lead);
+    }
+
+    pub(super) fn tell_of_lead(&mut self, kind: EventKind, lead: usize) {
         self.leads[lead].update_time = Some(stamp(self.now));
         let (email, email_as_sent, external_id, first_name, last_name) = Default::default();
         let image = pb::Lead { email, email_as_sent, external_id, first_name, last_name, ..self.leads[lead].clone() };
-        let kind = if before.is_some() { EventKind::LeadUpdated } else { EventKind::LeadCreated };
         self.tell(kind, Subject::Lead(image));
     }
 
@@ -200,7 +204,7 @@ impl World {
         let mut places: Vec<usize> = (0..self.conversions.len())
             .filter(|place| {
                 let sale = &self.conversions[*place];
-                sale.row.kind() == Kind::Sale
+                is_as_sale(sale.row.kind())
                     && sale.row.outcome() == Outcome::NotReferred
                     && (is_named(&sale.external_id, external_ids) || is_named(&sale.email, emails))
                     && (sale.row.lead_id.is_empty() || sale.row.lead_id == lead_id)
@@ -211,13 +215,30 @@ impl World {
     }
 
     pub(super) fn record_sale(&mut self, request: &pb::RecordSaleRequest) -> Ruling {
+        let place = self.record_as_sale(Kind::Sale, request, "");
+        let answer = self.sale_answer(place);
+        self.book_waiting_refunds(place);
+        Ok(Reply::Sale(answer))
+    }
+
+    /// Records an event that is attributed as sales are. Only a sale has the details of an order.
+    pub(super) fn record_as_sale(&mut self, kind: Kind, request: &pb::RecordSaleRequest, custom_kind: &str) -> usize {
         let occurred = request.occur_time.as_ref().map_or_else(|| self.arrival(&request.tid), micros);
         let known = self.customer(&request.external_id, &email(&request.email));
-        let mut sale = self.new_conversion(Kind::Sale, &request.event_id, occurred);
+        let mut sale = self.new_conversion(kind, &request.event_id, occurred);
         sale.external_id.clone_from(&request.external_id);
         sale.email = email(&request.email);
         sale.traces = traces(&request.tid, &request.ref_id, &request.coupon_code);
-        sale.row = sale_row(request, sale.row);
+        custom_kind.clone_into(&mut sale.traces.custom_kind);
+        sale.row = match kind {
+            Kind::Sale => sale_row(request, sale.row),
+            _ => pb::Conversion {
+                amount: request.amount.clone(),
+                coupon_code: request.coupon_code.to_uppercase(),
+                custom_kind: custom_kind.to_owned(),
+                ..sale.row
+            },
+        };
         let other =
             self.lead_by(|lead| &lead.email, &sale.email).filter(|other| known.is_some_and(|lead| lead != *other));
         if let Some(other) = other.filter(|other| self.binding_of(*other).is_some()) {
@@ -237,26 +258,24 @@ impl World {
             {
                 let before = self.leads[lead].clone();
                 self.conversions[place].row.lead_id.clone_from(&before.id);
-                self.describe_buyer(lead, request, occurred);
+                self.describe_buyer(lead, kind, request, occurred);
                 self.judge_again(lead, Some(&before), Some(place));
             }
             _ => self.sell(request, known, binding, place),
         }
-        let answer = self.sale_answer(place);
-        self.book_waiting_refunds(place);
-        Ok(Reply::Sale(answer))
+        place
     }
 
     /// A sale that changes nothing about what its customer did before.
     fn sell(&mut self, request: &pb::RecordSaleRequest, known: Option<usize>, binding: Option<Binding>, place: usize) {
-        let occurred = self.conversions[place].occurred;
+        let (kind, occurred) = (self.conversions[place].row.kind(), self.conversions[place].occurred);
         let before = known.map(|lead| self.leads[lead].clone());
         let judgement = self.judge(known, binding.as_ref(), place);
         self.conversions[place].row.candidates = judgement.candidates;
         let is_named = !(request.external_id.is_empty() && email(&request.email).is_empty());
         let lead = match &judgement.claim {
             Some(_) if known.is_none() && is_named => {
-                Some(self.new_lead(&request.external_id, &request.email, pb::LeadState::Active))
+                Some(self.new_lead(&request.external_id, &request.email, state_of_new(kind)))
             }
             _ => known,
         };
@@ -267,22 +286,27 @@ impl World {
             if new_binding.is_some() {
                 self.bind(lead, new_binding.clone());
             }
-            self.describe_buyer(lead, request, occurred);
+            self.describe_buyer(lead, kind, request, occurred);
             self.touch(lead, before.as_ref());
         }
         let Some(claim) = judgement.claim else { return };
         self.conversions[place].row.set_outcome(Outcome::Attributed);
         self.conversions[place].row.credits = vec![claim.credit.clone()];
-        self.earn(place, &claim);
-        self.tell_of(EventKind::SaleRecorded, place, occurred);
+        if kind == Kind::Sale {
+            self.earn(place, &claim);
+        }
+        self.tell_of(recorded(kind), place, occurred);
         if let Some((lead, binding)) = lead.zip(new_binding) {
             self.credit_unreferred(lead, &binding);
         }
     }
 
     /// Updates the lead of a customer who has bought.
-    fn describe_buyer(&mut self, lead: usize, request: &pb::RecordSaleRequest, occurred: i64) {
+    fn describe_buyer(&mut self, lead: usize, kind: Kind, request: &pb::RecordSaleRequest, occurred: i64) {
         self.describe(lead, &request.external_id, &request.email, &request.first_name, &request.last_name);
+        if kind != Kind::Sale {
+            return;
+        }
         self.has_bought(lead, occurred);
         if !request.plan.is_empty() {
             self.leads[lead].plan.clone_from(&request.plan);
@@ -342,7 +366,8 @@ impl World {
 }
 
 fn traces(tid: &str, ref_id: &str, coupon_code: &str) -> Traces {
-    Traces { tid: tid.to_owned(), ref_id: ref_id.to_owned(), coupon_code: coupon_code.to_uppercase() }
+    let custom_kind = String::new();
+    Traces { tid: tid.to_owned(), ref_id: ref_id.to_owned(), coupon_code: coupon_code.to_uppercase(), custom_kind }
 }
 
 fn sale_row(request: &pb::RecordSaleRequest, row: pb::Conversion) -> pb::Conversion {
