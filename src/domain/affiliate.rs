@@ -113,6 +113,8 @@ pub struct Affiliate {
     pub group_id: Option<AffiliateGroupId>,
     /// The uplines before the present one, earliest first. Left out of the answers that are stored for repeated requests.
     pub past_uplines: Vec<PastUpline>,
+    /// Whether it is still to be welcomed by a mail, when it becomes active. Left out of the answers that are stored for repeated requests.
+    pub awaits_welcome: bool,
     /// Grows with every change. Shown as the etag.
     pub version: i32,
     pub created_at: Time,

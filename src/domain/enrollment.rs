@@ -173,7 +173,7 @@ impl Enrollment {
     }
 }
 
-/// An enrollment with the page that its links lead to, as answers show it.
+/// An enrollment with what its program says about it, as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentWithLanding {

@@ -11,6 +11,7 @@ use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::text_enum::text_enum;
 use super::time::Time;
+use super::welcome::WelcomeMail;
 
 text_enum! {
     /// The state of a program.
@@ -68,6 +69,8 @@ pub struct Program {
     pub questions: Vec<Question>,
     /// Whether it takes no applications.
     pub is_private: bool,
+    /// What its new affiliates are written.
+    pub welcome_mail: Option<WelcomeMail>,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.

@@ -92,7 +92,7 @@ impl Change for pb::CreateAffiliateRequest {
     ) -> pb::CreateAffiliateResponse {
         pb::CreateAffiliateResponse {
             affiliate: Some(render(&answer.affiliate)),
-            enrollment: Some(enrollment::render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)),
+            enrollment: Some(enrollment::render(&answer.enrollment)),
             coupon: answer.coupon.as_deref().map(coupon::render),
             // A repeated call generates another token, which is not stored.
             auth_token: if replayed { String::new() } else { token },
@@ -144,6 +144,7 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         email_verified,
         upline,
         group_id,
+        skip_welcome: message.skip_email_notification,
         enrollment,
     })
 }

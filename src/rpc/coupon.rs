@@ -129,6 +129,7 @@ fn newcomer(external_id: Option<&String>, email: &str) -> IfMissing {
         email_verified: false,
         upline: None,
         group_id: None,
+        skip_welcome: false,
         enrollment,
     }))
 }

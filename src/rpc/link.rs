@@ -15,6 +15,7 @@ use crate::clock;
 use crate::domain::id::EnrollmentId;
 use crate::domain::link::{Link, LinkWithDestination};
 use crate::domain::page::page_of;
+use crate::domain::referral_link::referral_link;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{CreateLink, RevokeLink, UpdateLink};
 use crate::error::{Error, FieldPaths};
@@ -213,7 +214,7 @@ fn render(link: &Link, destination_url: String) -> pb::Link {
         enrollment_id: link.enrollment_id.to_string(),
         affiliate_id: link.affiliate_id.to_string(),
         code: link.code.clone(),
-        referral_link: enrollment::referral_link(&destination_url, &link.code),
+        referral_link: referral_link(&destination_url, &link.code),
         claimed_url: link.claimed_page.as_ref().map(|page| format!("https://{page}")).unwrap_or_default(),
         destination_url,
         state: link.state.number(),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::enrollment as table;
+use super::entity::program;
 use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;

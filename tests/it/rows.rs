@@ -30,3 +30,4 @@ mod recorded;
 mod registration;
 mod reward;
 mod statistic;
+mod welcome;

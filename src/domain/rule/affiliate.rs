@@ -11,6 +11,7 @@ pub use upline::SetUpline;
 
 use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
+use super::welcome;
 use crate::domain::affiliate::{
     Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, PendingRewards, Profile,
 };
@@ -44,6 +45,8 @@ pub struct CreateAffiliate {
     pub upline: Option<AffiliateSelector>,
     /// The group to put the affiliate into.
     pub group_id: Option<AffiliateGroupId>,
+    /// Whether it is never welcomed by a mail.
+    pub skip_welcome: bool,
     /// The affiliate's first enrollment.
     pub enrollment: NewEnrollment,
 }
@@ -124,6 +127,7 @@ pub(super) fn make(
         upline_id,
         group_id: wanted.group_id,
         past_uplines: Vec::new(),
+        awaits_welcome: !wanted.skip_welcome && wanted.state != AffiliateState::Active,
         version: 1,
         created_at: context.now,
         updated_at: context.now,
@@ -131,6 +135,9 @@ pub(super) fn make(
     let affiliate = context.put(affiliate);
     context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
     let made = enrollment::make(context, &affiliate, enrollment)?;
+    if !wanted.skip_welcome && affiliate.state == AffiliateState::Active {
+        welcome::send(context, &affiliate, &made.enrollment.enrollment)?;
+    }
     Ok(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon })
 }
 
@@ -257,7 +264,9 @@ impl Rule for ChangeAffiliateState {
         if !before.state.may_become(self.to) {
             return Err(Refusal::AffiliateState { affiliate_id: before.id, from: before.state, to: self.to });
         }
+        let is_welcomed = before.awaits_welcome && self.to == AffiliateState::Active;
         let affiliate = Affiliate {
+            awaits_welcome: before.awaits_welcome && !is_welcomed,
             state: self.to,
             state_reason: self.reason.clone(),
             state_changed_at: Some(context.now),
@@ -265,6 +274,9 @@ impl Rule for ChangeAffiliateState {
             ..before.as_ref().clone()
         };
         pass_on_state(context, &affiliate)?;
+        if is_welcomed {
+            welcome::send_late(context, &affiliate)?;
+        }
         let kind = match self.to {
             AffiliateState::Rejected => EventKind::AffiliateRejected,
             AffiliateState::Inactive => EventKind::AffiliateDeactivated,

@@ -13,6 +13,7 @@ use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
+use crate::domain::welcome::WelcomeMail;
 
 /// The version of the terms that applies to a sale: the newest version that had started when the sale occurred and that reaches
 /// the sale.
@@ -60,6 +61,8 @@ pub struct CreateProgram {
     pub questions: Vec<Question>,
     /// Whether it takes no applications.
     pub is_private: bool,
+    /// What its new affiliates are written.
+    pub welcome_mail: Option<WelcomeMail>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
@@ -89,6 +92,7 @@ impl Rule for CreateProgram {
             agreement: None,
             questions: self.questions.clone(),
             is_private: self.is_private,
+            welcome_mail: self.welcome_mail.clone(),
             terms_version: 1,
             version: 1,
             created_at: context.now,
@@ -128,6 +132,8 @@ pub struct UpdateProgram {
     pub questions: Option<Vec<Question>>,
     /// Whether it takes no applications from now on.
     pub is_private: Option<bool>,
+    /// What its new affiliates are written from now on. `Some(None)`: nothing.
+    pub welcome_mail: Option<Option<WelcomeMail>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -164,6 +170,9 @@ impl Rule for UpdateProgram {
             program.questions.clone_from(questions);
         }
         program.is_private = self.is_private.unwrap_or(program.is_private);
+        if let Some(welcome_mail) = &self.welcome_mail {
+            program.welcome_mail.clone_from(welcome_mail);
+        }
         if self.make_default && !program.is_default {
             depose_default(context)?;
             program.is_default = true;

@@ -24,7 +24,7 @@ service! {
         ListItems = read rpc::item::list, READING;
         UpdateItem = write change, ADMINISTRATION;
         ArchiveItem = write change, ADMINISTRATION;
-        CreateAffiliate = write change, ADMINISTRATION;
+        CreateAffiliate = write rpc::affiliate::create, ADMINISTRATION;
         GetAffiliate = read rpc::affiliate::get, READING_MONEY;
         ListAffiliates = read rpc::affiliate::list, READING_MONEY;
         SearchAffiliates = read rpc::affiliate::search, READING_MONEY;

@@ -23,6 +23,7 @@ pub struct Model {
     pub upline_id: Option<Uuid>,
     pub group_id: Option<Uuid>,
     pub past_uplines: Option<String>,
+    pub awaits_welcome: bool,
     pub version: i32,
     pub created_at: i64,
     pub updated_at: i64,

@@ -18,6 +18,7 @@ pub struct Model {
     pub agreement: Option<String>,
     pub questions: Option<String>,
     pub is_private: bool,
+    pub welcome_mail: Option<String>,
     pub terms_version: i32,
     pub version: i32,
     pub created_at: i64,

@@ -39,6 +39,7 @@ form! {
     left_out {
         token_hash: [0; 32],
         past_uplines: Vec::new(),
+        awaits_welcome: false,
     }
 }
 

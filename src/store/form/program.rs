@@ -9,6 +9,7 @@ use crate::domain::program::{
     TermsReach,
 };
 use crate::domain::time::Time;
+use crate::domain::welcome::WelcomeMail;
 
 form! {
     /// A program.
@@ -30,6 +31,7 @@ form! {
         hosts: Vec<Text<'a>>,
         agreement: Option<AgreementForm<'a>>,
         questions: Vec<QuestionForm<'a>>,
+        welcome_mail: Option<WelcomeMailForm<'a>>,
     }
     unless_usual {
         is_private: bool = false,
@@ -54,6 +56,17 @@ form! {
     unless_empty {
         url: Text<'a>,
         text: Text<'a>,
+    }
+}
+
+form! {
+    /// What new affiliates of a program are written.
+    WelcomeMailForm<'a> of WelcomeMail {
+        is_enabled: bool,
+    }
+    unless_empty {
+        subject: Text<'a>,
+        body: Text<'a>,
     }
 }
 

@@ -14,7 +14,9 @@ use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
-use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, program_mrr, search, statistic};
+use crate::store::{
+    StoreError, WriteTransaction, account_head, entity, event, ledger, mail, program_mrr, search, statistic,
+};
 
 /// Saves the set: deletes rows, writes its new and changed rows, numbers its events and ledger entries, and writes the heads that
 /// changed. The caller must have locked the heads of all accounts concerned. Heads of new accounts are added to `heads`. Returns the
@@ -60,6 +62,7 @@ pub async fn save(
     delete_rows(connection, set).await?;
     writes.run(connection).await?;
     search::save(connection, set).await?;
+    mail::remove_of_erased(connection, set).await?;
     Ok(segments)
 }
 

@@ -116,6 +116,7 @@ fn affiliates() -> Vec<Spelling> {
                 "profile.custom_fields",
                 "upline",
                 "group_id",
+                "skip_email_notification",
             ],
         ),
         spelling(

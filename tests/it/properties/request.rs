@@ -150,6 +150,7 @@ impl Asking<'_> {
                 agreement: None,
                 questions: Vec::new(),
                 is_private: false,
+                welcome_mail: None,
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

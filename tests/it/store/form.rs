@@ -100,6 +100,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("program_agreement.v1", &rows::agreement());
+    golden.holds("program_welcome_mail.v1", &rows::welcome_mail());
     golden.holds("program_questions.v1", &vec![rows::question()]);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
     golden.holds("enrollment_moved.v1", &rows::moved());

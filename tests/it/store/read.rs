@@ -106,6 +106,8 @@ db_test!(programs, |database: TestDatabase| async move {
         state: ProgramState::Archived,
         terms_version: 2,
         landing_url: "https://two.test/".to_owned(),
+        agreement: Some(rows::agreement()),
+        welcome_mail: Some(rows::welcome_mail()),
         ..rows::program()
     };
     let terms = |version| Terms { program_id: archived.id, version, ..rows::terms() };

@@ -43,6 +43,7 @@ use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
+use headwater::domain::welcome::WelcomeMail;
 use smallvec::smallvec;
 use uuid::Uuid;
 
@@ -126,7 +127,13 @@ pub(crate) fn mail() -> Mail {
         subject: "Wëlcome".to_owned(),
         body: "Hello Ann,\n\nit works.\n".to_owned(),
     };
-    Mail { tries: 2, due_at: NOW.plus_days(1), ..Mail::new(MailId::from_uuid(uuid(1)), ACCOUNT, letter, NOW) }
+    let affiliate_id = Some(AffiliateId::from_uuid(uuid(1)));
+    Mail {
+        affiliate_id,
+        tries: 2,
+        due_at: NOW.plus_days(1),
+        ..Mail::new(MailId::from_uuid(uuid(1)), ACCOUNT, letter, NOW)
+    }
 }
 
 /// A key that works from a few places.
@@ -151,6 +158,10 @@ pub(crate) fn agreement() -> Agreement {
     Agreement { version: 2, url, text, is_required: true }
 }
 
+pub(crate) fn welcome_mail() -> WelcomeMail {
+    WelcomeMail { is_enabled: true, subject: "Hello {first_name}".to_owned(), body: "{referral_link}".to_owned() }
+}
+
 pub(crate) fn program() -> Program {
     Program {
         id: ProgramId::from_uuid(uuid(1)),
@@ -164,6 +175,7 @@ pub(crate) fn program() -> Program {
         agreement: None,
         questions: Vec::new(),
         is_private: false,
+        welcome_mail: None,
         terms_version: 1,
         version: 4,
         created_at: NOW,
@@ -247,6 +259,7 @@ pub(crate) fn affiliate() -> Affiliate {
         upline_id: None,
         group_id: None,
         past_uplines: Vec::new(),
+        awaits_welcome: false,
         version: 1,
         created_at: NOW,
         updated_at: NOW,

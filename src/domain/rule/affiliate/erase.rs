@@ -61,6 +61,7 @@ impl Rule for EraseAffiliate {
             state_changed_at: Some(context.now),
             pending_rewards: None,
             email_verified: false,
+            awaits_welcome: false,
             ..before.as_ref().clone()
         };
         Ok(put_changed(context, EventKind::AffiliateErased, affiliate))

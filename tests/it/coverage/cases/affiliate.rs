@@ -136,7 +136,7 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
         .wrong(json!({"email": "", "commission_override": {}, "state": 99}))
         // Each is named with its place in the list, see `u5_wrong_fields_of_an_affiliate_are_named`.
-        .free(&["profile.custom_fields", "email_verified", "acceptance.accept_time"])
+        .free(&["profile.custom_fields", "email_verified", "acceptance.accept_time", "skip_email_notification"])
         .not_references(&["profile.paypal_email"]),
         case("AffiliateService/GetAffiliate", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()

@@ -57,6 +57,13 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "",
                 "terms": {"commission": wrong_flat()},
             }))
+            .wrong(json!({
+                "display_name": "",
+                "currency_code": "",
+                "landing_url": "",
+                "terms": null,
+                "welcome_mail": {"subject": "x".repeat(201), "body": "{}"},
+            }))
             .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
             .wrong(json!({
@@ -80,7 +87,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions"]),
+            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions", "welcome_mail.is_enabled"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
@@ -105,9 +112,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms": wrong_terms(),
                 "hosts": ["a b"],
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
+                "welcome_mail": {"subject": "{name}", "body": "{body"},
             },
             "update_mask": {"paths": [
-                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "nope",
+                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "welcome_mail", "nope",
             ]},
         }))
         .wrong(json!({"program": {"id": "", "agreement": null}, "update_mask": {"paths": ["agreement"]}}))
@@ -129,6 +137,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.agreement.is_required",
             "program.questions",
             "program.is_private",
+            "program.welcome_mail.is_enabled",
         ]),
         case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))
             .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)
