@@ -221,6 +221,8 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(text("last_name"))
             .col(json("profile"))
             .col(hash("token_hash"))
+            .col(text_null("password_hash"))
+            .col(flag("password_is_temporary"))
             .col(state("state"))
             .col(text("state_reason"))
             .col(time_null("state_changed_at"))

@@ -125,6 +125,7 @@ fn newcomer(external_id: Option<&String>, email: &str) -> IfMissing {
         last_name: String::new(),
         profile: Profile::default(),
         token_hash: clock::random_bytes(),
+        password: None,
         state: AffiliateState::Active,
         email_verified: false,
         upline: None,

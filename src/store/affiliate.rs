@@ -13,7 +13,9 @@ use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Store, StoreError};
-use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState, UPLINE_LEVELS_MAX};
+use crate::domain::affiliate::{
+    Affiliate, AffiliateSelector, AffiliateState, Password, PasswordHash, UPLINE_LEVELS_MAX,
+};
 use crate::domain::coupon::CouponCount;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId, ProgramId};
@@ -36,6 +38,8 @@ impl Stored for Affiliate {
             last_name: self.last_name.clone(),
             profile: to_json(&self.profile)?,
             token_hash: self.token_hash.to_vec(),
+            password_hash: self.password.as_ref().map(|password| password.hash.as_str().to_owned()),
+            password_is_temporary: self.must_change_password(),
             state: self.state.as_str().to_owned(),
             state_reason: self.state_reason.clone(),
             state_changed_at: self.state_changed_at.map(Time::micros),
@@ -62,6 +66,9 @@ impl Stored for Affiliate {
             last_name: row.last_name,
             profile: name.json(&row.profile)?,
             token_hash: name.hash(row.token_hash)?,
+            password: row
+                .password_hash
+                .map(|hash| Password { hash: PasswordHash::new(hash), is_temporary: row.password_is_temporary }),
             state: name.parse(&row.state)?,
             state_reason: row.state_reason,
             state_changed_at: row.state_changed_at.map(Time::from_micros),

@@ -23,6 +23,7 @@ mod leads;
 mod link;
 mod mrr;
 mod offer;
+mod password;
 mod program;
 mod rate;
 mod reading;

@@ -13,7 +13,7 @@ use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
 use super::welcome;
 use crate::domain::affiliate::{
-    Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, PendingRewards, Profile,
+    Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Password, PendingRewards, Profile,
 };
 use crate::domain::affiliate_group::AffiliateGroup;
 use crate::domain::enrollment::Enrollment;
@@ -37,6 +37,8 @@ pub struct CreateAffiliate {
     pub profile: Profile,
     /// SHA-256 of the affiliate's token.
     pub token_hash: [u8; 32],
+    /// The password, if it has one.
+    pub password: Option<Password>,
     /// The state to begin in.
     pub state: AffiliateState,
     /// Whether the email address is known to be the affiliate's.
@@ -119,6 +121,7 @@ pub(super) fn make(
         last_name: wanted.last_name.clone(),
         profile: with_labels(context, &wanted.profile, enrollment)?,
         token_hash: wanted.token_hash,
+        password: wanted.password.clone(),
         state: wanted.state,
         state_reason: String::new(),
         state_changed_at: None,
@@ -176,6 +179,8 @@ pub struct UpdateAffiliate {
     pub email_verified: Option<bool>,
     /// The group to put the affiliate into. `Some(None)`: none.
     pub group_id: Option<Option<AffiliateGroupId>>,
+    /// The password. `Some(None)`: none.
+    pub password: Option<Option<Password>>,
 }
 
 impl UpdateAffiliate {
@@ -227,6 +232,9 @@ impl Rule for UpdateAffiliate {
                 context.set.active_group(context.account_id, id)?;
             }
             affiliate.group_id = group_id;
+        }
+        if let Some(password) = &self.password {
+            affiliate.password.clone_from(password);
         }
         affiliate.email_verified = self.email_verified.unwrap_or(affiliate.email_verified);
         Ok(put_changed(context, EventKind::AffiliateUpdated, affiliate))

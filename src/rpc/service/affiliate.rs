@@ -34,6 +34,7 @@ service! {
         RejectAffiliate = write change, ADMINISTRATION;
         DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
         RotateAffiliateToken = write change, ADMINISTRATION;
+        CheckAffiliatePassword = write rpc::affiliate::check_password, ADMINISTRATION;
         EraseAffiliate = write rpc::affiliate::erase, ADMINISTRATION;
         SetUpline = write change, ADMINISTRATION;
         CreateAffiliateGroup = write change, ADMINISTRATION;

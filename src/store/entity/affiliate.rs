@@ -15,6 +15,8 @@ pub struct Model {
     pub last_name: String,
     pub profile: String,
     pub token_hash: Vec<u8>,
+    pub password_hash: Option<String>,
+    pub password_is_temporary: bool,
     pub state: String,
     pub state_reason: String,
     pub state_changed_at: Option<i64>,

@@ -56,6 +56,7 @@ fn person() -> pb::CreateAffiliateRequest {
             ..Default::default()
         }),
         landing_url: "https://quillomena.example/shop".to_owned(),
+        password: "quillomena's password".to_owned(),
         email_verified: true,
         ..new(EMAIL)
     }
@@ -128,8 +129,10 @@ async fn play(mut shop: Shop) -> Played {
             profile: Some(pb::AffiliateProfile { phone: "31415926".to_owned(), ..Default::default() }),
             ..Default::default()
         }),
-        update_mask: mask(&["last_name", "profile"]),
+        update_mask: mask(&["last_name", "profile", "password"]),
         selector: by_email(EMAIL),
+        temporary_password: "vossbergen's password".to_owned(),
+        ..Default::default()
     };
     client.affiliates.update_affiliate(update.clone()).await.unwrap();
     neighbours(client, 60..120).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::{
-    Affiliate, AffiliateState, CustomField, PastUpline, PendingRewards, PostalAddress, Profile,
+    Affiliate, AffiliateState, CustomField, Password, PasswordHash, PastUpline, PendingRewards, PostalAddress, Profile,
 };
 use headwater::domain::affiliate_group::{AffiliateGroup, AffiliateGroupState};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
@@ -251,6 +251,7 @@ pub(crate) fn affiliate() -> Affiliate {
         last_name: "Lovelace".to_owned(),
         profile: profile(),
         token_hash: [9; 32],
+        password: None,
         state: AffiliateState::Active,
         state_reason: String::new(),
         state_changed_at: None,
@@ -264,6 +265,10 @@ pub(crate) fn affiliate() -> Affiliate {
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+pub(crate) fn password() -> Password {
+    Password { hash: PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()), is_temporary: true }
 }
 
 pub(crate) fn past_uplines() -> Vec<PastUpline> {
@@ -286,6 +291,8 @@ pub(crate) fn inactive_affiliate() -> Affiliate {
         upline_id: Some(AffiliateId::from_uuid(uuid(40))),
         group_id: Some(affiliate_group().id),
         past_uplines: past_uplines(),
+        awaits_welcome: true,
+        password: Some(password()),
         version: 3,
         ..affiliate()
     }

@@ -56,6 +56,7 @@ impl Rule for EraseAffiliate {
             profile: Profile::default(),
             group_id: None,
             token_hash: self.token_hash,
+            password: None,
             state: AffiliateState::Erased,
             state_reason: String::new(),
             state_changed_at: Some(context.now),

@@ -64,6 +64,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             upline_id: None,
             group_id: None,
             past_uplines: Vec::new(),
+            awaits_welcome: false,
+            password: None,
             ..inactive_affiliate()
         })),
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
