@@ -173,6 +173,8 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(flag("is_default"))
             .col(state("state"))
             .col(json_null("agreement"))
+            // Also in the agreement, for comparison with the versions that affiliates have accepted.
+            .col(count("agreement_version"))
             .col(json_null("questions"))
             .col(flag("is_private"))
             .col(json_null("welcome_mail"))
@@ -252,6 +254,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(json_null("moved"))
             .col(flag("awaits_agreement"))
             .col(json_null("acceptances"))
+            .col(count("accepted_version"))
             .col(json_null("past"))
             .take(),
         table("link", &["account_id", "id"])

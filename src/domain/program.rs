@@ -91,6 +91,11 @@ impl Program {
         self.agreement.as_ref().is_some_and(|agreement| agreement.is_required)
     }
 
+    /// The version of the agreement. 0: there is none.
+    pub fn agreement_version(&self) -> i32 {
+        self.agreement.as_ref().map_or(0, |agreement| agreement.version)
+    }
+
     /// Replaces the agreement. Its version grows if there is something else to agree to.
     pub fn set_agreement(&mut self, wanted: &Agreement) {
         let version = match &self.agreement {

@@ -189,8 +189,9 @@ async fn with_destinations(call: &Call, links: Vec<Link>) -> Result<Vec<(Link, S
         links.iter().filter(|link| link.destination_url.is_empty()).map(|link| link.enrollment_id).collect();
     let without_own: Vec<EnrollmentId> = without_own.into_iter().collect();
     let enrollments = store::enrollment::by_ids(call.store(), call.account_id(), &without_own).await?;
-    let pages = enrollment::landing_urls(call, &enrollments).await?;
-    let pages: HashMap<EnrollmentId, String> = enrollments.iter().map(|enrollment| enrollment.id).zip(pages).collect();
+    let shown = enrollment::with_landings(call, enrollments).await?;
+    let pages: HashMap<EnrollmentId, String> =
+        shown.into_iter().map(|shown| (shown.enrollment.id, shown.landing_url)).collect();
     let destination = |link: &Link| {
         if link.destination_url.is_empty() {
             let missing = || Error::Internal(format!("link {} has no enrollment", link.id));

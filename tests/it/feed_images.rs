@@ -455,6 +455,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
                 ref_id: empty(),
                 landing_url: empty(),
                 referral_link: empty(),
+                lacks_newest_agreement: false,
                 ..found
             })
         }

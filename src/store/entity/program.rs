@@ -16,6 +16,7 @@ pub struct Model {
     pub is_default: bool,
     pub state: String,
     pub agreement: Option<String>,
+    pub agreement_version: i32,
     pub questions: Option<String>,
     pub is_private: bool,
     pub welcome_mail: Option<String>,

@@ -301,6 +301,7 @@ fn affiliates() -> Vec<Spelling> {
                         "end_time": {"seconds": 1},
                         "moved_to_enrollment_id": "x",
                         "awaits_agreement": true,
+                        "lacks_newest_agreement": true,
                         "acceptances": [{}],
                     },
                     "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},
