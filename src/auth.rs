@@ -6,6 +6,7 @@ pub mod key;
 pub mod layer;
 mod lookup;
 pub mod operator;
+pub mod password;
 pub mod permission;
 pub mod rate;
 mod refusals;

@@ -132,6 +132,11 @@ pub enum Error {
         /// When one more call is allowed.
         retry_after: Duration,
     },
+    /// Too many wrong passwords were tried for an affiliate.
+    PasswordTries {
+        /// When one more may be tried.
+        retry_after: Duration,
+    },
     /// The deadline passed before the call was answered.
     DeadlineExceeded {
         /// Whether it is certain that the call has changed nothing and will change nothing.

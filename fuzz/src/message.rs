@@ -117,7 +117,9 @@ impl Maker<'_> {
 /// Whether the field is left out of most messages, because with it many other calls are refused.
 fn is_rare(field: &FieldDescriptor) -> bool {
     match field.name() {
-        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "channel" => true,
+        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel" => true,
+        "temporary_password" => true,
+        "password" => field.parent_message().name() != "CheckAffiliatePasswordRequest",
         "acceptance" => field.parent_message().name() != "AcceptAgreementRequest",
         _ => false,
     }

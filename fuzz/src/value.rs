@@ -129,6 +129,7 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),
+        "password" | "temporary_password" => format!("password {number}"),
         "time_zone" => ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia"][number].to_owned(),
         "first_day" => format!("2026-01-0{}", number + 1),
         "last_day" => "2026-12-31".to_owned(),

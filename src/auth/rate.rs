@@ -114,8 +114,8 @@ impl<K: Hash + Eq + Send + Sync + 'static> Counters<K> {
             Some(counter) if counter.rate == rate => counter,
             _ => {
                 let new = || {
-                    let clock = SinceStart(clock::monotonic_now());
-                    Arc::new(Counter { rate, limiter: RateLimiter::direct_with_clock(quota, clock) })
+                    let limiter = RateLimiter::direct_with_clock(quota, SinceStart::now());
+                    Arc::new(Counter { rate, limiter })
                 };
                 // A call at the same time may have begun to count.
                 self.0.entry(key).or_insert_with_if(new, |counter| counter.rate != rate).into_value()
@@ -133,7 +133,14 @@ impl<K: Hash + Eq + Send + Sync + 'static> Counters<K> {
 
 /// The server's monotonic clock, from some moment on.
 #[derive(Debug, Clone)]
-struct SinceStart(Instant);
+pub(super) struct SinceStart(Instant);
+
+impl SinceStart {
+    /// From now on.
+    pub(super) fn now() -> Self {
+        Self(clock::monotonic_now())
+    }
+}
 
 impl Clock for SinceStart {
     type Instant = Duration;

@@ -83,6 +83,37 @@ impl PastUpline {
     pub const KEPT_MAX: usize = 100;
 }
 
+/// The hash of a password, in the PHC form. It is not shown, because weak passwords can be guessed from it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// A hash in the PHC form.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The PHC form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("PasswordHash(_)")
+    }
+}
+
+/// The password of an affiliate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Password {
+    pub hash: PasswordHash,
+    /// Whether the affiliate must choose another one.
+    pub is_temporary: bool,
+}
+
 /// A person or company that refers customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -98,6 +129,8 @@ pub struct Affiliate {
     pub profile: Profile,
     /// SHA-256 of the affiliate's own token. Left out of the answers that are stored for repeated requests.
     pub token_hash: [u8; 32],
+    /// Left out of the answers that are stored for repeated requests.
+    pub password: Option<Password>,
     pub state: AffiliateState,
     /// Why the affiliate was rejected or deactivated.
     pub state_reason: String,
@@ -113,6 +146,8 @@ pub struct Affiliate {
     pub group_id: Option<AffiliateGroupId>,
     /// The uplines before the present one, earliest first. Left out of the answers that are stored for repeated requests.
     pub past_uplines: Vec<PastUpline>,
+    /// Whether it is still to be welcomed by a mail, when it becomes active. Left out of the answers that are stored for repeated requests.
+    pub awaits_welcome: bool,
     /// Grows with every change. Shown as the etag.
     pub version: i32,
     pub created_at: Time,
@@ -134,9 +169,15 @@ impl Affiliate {
         format!("v{}", self.version)
     }
 
+    /// Whether the affiliate must choose another password.
+    pub fn must_change_password(&self) -> bool {
+        self.password.as_ref().is_some_and(|password| password.is_temporary)
+    }
+
     /// The affiliate as it is kept in answers, so that none of its data is left there when it is erased.
     pub fn without_personal_data(&self) -> Self {
-        self.with_personal_data(None, "", ["", ""], &Profile::default(), "")
+        let affiliate = self.with_personal_data(None, "", ["", ""], &Profile::default(), "");
+        Self { password: None, ..affiliate }
     }
 
     /// The affiliate of an answer that was kept without personal data, with the data that the affiliate has now.
@@ -145,7 +186,7 @@ impl Affiliate {
         let past_uplines = now.past_uplines.clone();
         let external_id = now.external_id.as_deref();
         let affiliate = self.with_personal_data(external_id, &now.email, names, &now.profile, &now.state_reason);
-        Self { past_uplines, ..affiliate }
+        Self { past_uplines, password: now.password.clone(), ..affiliate }
     }
 
     fn with_personal_data(

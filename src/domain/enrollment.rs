@@ -120,6 +120,11 @@ impl Enrollment {
         }
     }
 
+    /// The newest version of the program's agreement that the affiliate has accepted. 0: none.
+    pub fn accepted_version(&self) -> i32 {
+        self.acceptances.last().map_or(0, |acceptance| acceptance.version)
+    }
+
     /// Keeps an acceptance. The affiliate need not wait for it any longer.
     pub fn accept(&mut self, acceptance: Acceptance) {
         self.acceptances.push(acceptance);
@@ -173,22 +178,33 @@ impl Enrollment {
     }
 }
 
-/// An enrollment with the page that its links lead to, as answers show it.
+/// An enrollment with what its program says about it, as answers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentWithLanding {
     pub enrollment: Arc<Enrollment>,
     /// The enrollment's own page, or else the program's.
     pub landing_url: String,
+    /// Whether the affiliate has not accepted the newest version of the program's agreement. Left out of the answers that are stored for
+    /// repeated requests.
+    pub lacks_newest_agreement: bool,
 }
 
 impl EnrollmentWithLanding {
+    /// An enrollment in a program with this landing page and this version of its agreement, which is 0 if it has none.
+    pub fn new(enrollment: Arc<Enrollment>, programs_page: &str, agreement_version: i32) -> Self {
+        let own_page = Some(enrollment.landing_url.as_str()).filter(|page| !page.is_empty());
+        let landing_url = own_page.unwrap_or(programs_page).to_owned();
+        let lacks_newest_agreement = enrollment.accepted_version() < agreement_version;
+        Self { enrollment, landing_url, lacks_newest_agreement }
+    }
+
     /// The enrollment as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         let (ref_id, landing_url) = (String::new(), String::new());
         let acceptances = Vec::new();
         let enrollment = Enrollment { ref_id, landing_url, acceptances, ..self.enrollment.as_ref().clone() };
-        Self { enrollment: Arc::new(enrollment), landing_url: String::new() }
+        Self { enrollment: Arc::new(enrollment), landing_url: String::new(), lacks_newest_agreement: false }
     }
 }
 

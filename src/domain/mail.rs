@@ -1,7 +1,7 @@
 //! Mail that waits to be sent. A rule writes it in the transaction of its effect, and a worker sends it afterwards. Knows nothing of
 //! how mail is sent.
 
-use super::id::{AccountId, MailId};
+use super::id::{AccountId, AffiliateId, MailId};
 use super::time::Time;
 
 /// For how many days a mail is tried again.
@@ -31,6 +31,8 @@ pub struct Mail {
     pub id: MailId,
     pub account_id: AccountId,
     pub letter: Letter,
+    /// The affiliate that gets it, if one does. When its data is erased, the mail is deleted.
+    pub affiliate_id: Option<AffiliateId>,
     pub created_at: Time,
     /// When to try next.
     pub due_at: Time,
@@ -41,7 +43,7 @@ pub struct Mail {
 impl Mail {
     /// A mail to send at once.
     pub fn new(id: MailId, account_id: AccountId, letter: Letter, now: Time) -> Self {
-        Self { id, account_id, letter, created_at: now, due_at: now, tries: 0 }
+        Self { id, account_id, letter, affiliate_id: None, created_at: now, due_at: now, tries: 0 }
     }
 
     /// When to try again if the try that begins now fails, or if its server ends meanwhile.

@@ -28,6 +28,7 @@ pub mod offer;
 pub mod outcome;
 pub mod page;
 pub mod program;
+pub mod referral_link;
 pub mod refusal;
 pub mod request;
 pub mod reward;
@@ -36,6 +37,7 @@ pub mod set;
 pub mod statistic;
 mod text_enum;
 pub mod time;
+pub mod welcome;
 
 pub use rule::{Decision, decide};
 

@@ -11,6 +11,7 @@ use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::text_enum::text_enum;
 use super::time::Time;
+use super::welcome::WelcomeMail;
 
 text_enum! {
     /// The state of a program.
@@ -95,6 +96,8 @@ pub struct Program {
     pub is_private: bool,
     /// The codes that open it nevertheless. Each code occurs once.
     pub invitations: Vec<Invitation>,
+    /// What its new affiliates are written.
+    pub welcome_mail: Option<WelcomeMail>,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.
@@ -137,6 +140,11 @@ impl Program {
         };
         let kept = |new: &Invitation| Invitation { use_count: count_of(&new.code), ..new.clone() };
         self.invitations = wanted.iter().map(kept).collect();
+    }
+
+    /// The version of the agreement. 0: there is none.
+    pub fn agreement_version(&self) -> i32 {
+        self.agreement.as_ref().map_or(0, |agreement| agreement.version)
     }
 
     /// Replaces the agreement. Its version grows if there is something else to agree to.

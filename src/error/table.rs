@@ -226,6 +226,12 @@ impl Error {
                     .with("limited_by", subject)
                     .with("calls_per_minute", calls_per_minute)
             }
+            Self::PasswordTries { retry_after } => Answer::new(
+                ErrorReason::PasswordTries,
+                Code::ResourceExhausted,
+                "too many wrong passwords were tried for this affiliate; try again after the delay that is told",
+            )
+            .retry(Retry::After(*retry_after)),
             Self::DeadlineExceeded { is_unchanged } => Answer::new(
                 ErrorReason::DeadlineExceeded,
                 Code::DeadlineExceeded,

@@ -3,6 +3,7 @@
 
 mod spool;
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,6 +12,7 @@ use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
+use tokio_rustls::rustls::{self, CertificateError};
 
 use crate::domain::mail::Mail;
 use spool::Spool;
@@ -103,8 +105,11 @@ impl Post {
                     SendError::Never(format!("the mail server refused it with {code}"))
                 }
                 Some(code) => SendError::Later(format!("the mail server answered with {code}")),
-                None if error.is_tls() => SendError::Later("the mail server's TLS does not work".to_owned()),
-                None => SendError::Later("the mail server cannot be reached, or does not speak SMTP".to_owned()),
+                None => SendError::Later(match tls_problem(&error) {
+                    Some(problem) => format!("the mail server is not trusted: {problem}"),
+                    None if error.is_tls() => "the mail server's TLS does not work".to_owned(),
+                    None => "the mail server cannot be reached, or does not speak SMTP".to_owned(),
+                }),
             }),
             Err(_) => Err(SendError::Later("the mail server did not answer in time".to_owned())),
         }
@@ -146,6 +151,34 @@ impl Post {
     pub fn spool_dir(&self) -> &Path {
         self.spool.dir()
     }
+}
+
+/// What is wrong with the mail server's certificate, if that is why it was not used. The error's own text may have a name of the
+/// operator's network.
+fn tls_problem(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // An I/O error does not name the error inside it as its source.
+        let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(rustls::Error::InvalidCertificate(problem)) = inside.and_then(|inside| inside.downcast_ref()) {
+            return Some(match problem {
+                CertificateError::UnknownIssuer => {
+                    "its certificate is from an authority that this system does not know; add it to the system's certificates, \
+                     or name a file of certificates in SSL_CERT_FILE"
+                }
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    "its certificate is for another name than the host in mail_smtp_url"
+                }
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    "its certificate is not valid yet; the clocks may differ"
+                }
+                _ => "its certificate is not valid",
+            });
+        }
+        cause = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod batch;
 mod change;
 mod erase;
+mod password;
 mod profile;
 mod upline;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub(super) use batch::change_many;
 pub(super) use change::{deactivate, update};
 pub(super) use erase::erase;
+pub(super) use password::check as check_password;
 pub(super) use profile::{CUSTOM_FIELDS_MAX, CUSTOM_KEY_LENGTH_MAX, is_name};
 
 use super::call::canonical::{self, canonical};
@@ -75,8 +77,10 @@ impl Change for pb::CreateAffiliateRequest {
             acceptance: canonical::inside(self.acceptance.as_ref(), enrollment::canonical_acceptance),
             upline: canonical::inside(self.upline.as_ref(), selector::canonical_affiliate),
             metadata: canonical::trimmed_values(&self.metadata),
-            invitation_code: canonical::coupon_code(&self.invitation_code);
-            as_sent: request_id, external_id, program_id, commission_override, email_verified, group_id,
+            invitation_code: canonical::coupon_code(&self.invitation_code),
+            password: canonical::secret(&self.password),
+            temporary_password: canonical::secret(&self.temporary_password);
+            as_sent: request_id, external_id, program_id, commission_override, email_verified, group_id, skip_email_notification,
         )
     }
 
@@ -93,13 +97,25 @@ impl Change for pb::CreateAffiliateRequest {
     ) -> pb::CreateAffiliateResponse {
         pb::CreateAffiliateResponse {
             affiliate: Some(render(&answer.affiliate)),
-            enrollment: Some(enrollment::render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)),
+            enrollment: Some(enrollment::render(&answer.enrollment)),
             coupon: answer.coupon.as_deref().map(coupon::render),
             // A repeated call generates another token, which is not stored.
             auth_token: if replayed { String::new() } else { token },
             replayed,
         }
     }
+}
+
+/// Creates an affiliate, with the hash of its password.
+pub(super) async fn create(
+    call: Call,
+    message: pb::CreateAffiliateRequest,
+) -> Result<pb::CreateAffiliateResponse, Error> {
+    let asking = call.asking();
+    let (mut rule, token) = message.read(&asking)?;
+    rule.password = password::hashed(&call, &message.password, &message.temporary_password).await?;
+    let (answer, replayed) = call.carry_out(&message, rule).await?;
+    Ok(pb::CreateAffiliateRequest::render(answer, replayed, token, &asking))
 }
 
 /// A new token of an affiliate, and its hash.
@@ -131,6 +147,7 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
     let state = fields.optional_value_of("state", message.state, STATES_AT_FIRST).unwrap_or(AffiliateState::Active);
     let upline = selector::optional_affiliate(&mut fields, "upline", message.upline.as_ref());
     let group_id = fields.optional_id("group_id", &message.group_id);
+    password::check_new(&mut fields, &message.password, &message.temporary_password);
     let email = fields.complete(email)?;
     enrollment.ref_id_stem = enrollment::ref_id_stem(&first_name, &email);
     let profile = Profile { metadata, ..profile.unwrap_or_default() };
@@ -142,10 +159,13 @@ fn read_create(message: &pb::CreateAffiliateRequest, token_hash: [u8; 32]) -> Re
         last_name,
         profile,
         token_hash,
+        // It takes time to hash one, see `create`.
+        password: None,
         state,
         email_verified,
         upline,
         group_id,
+        skip_welcome: message.skip_email_notification,
         enrollment,
     })
 }
@@ -158,7 +178,7 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
     let query = EnrollmentQuery { affiliate_id: Some(affiliate.id), ..EnrollmentQuery::default() };
     let enrollments =
         store::enrollment::list(call.store(), call.account_id(), &query, Walk::first(ENROLLMENTS_MAX)).await?;
-    let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, &enrollments).await?);
+    let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, enrollments).await?);
     let query =
         CouponQuery { affiliate_id: Some(affiliate.id), states: vec![CouponState::Active], ..CouponQuery::default() };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, Walk::first(COUPONS_MAX)).await?;
@@ -289,6 +309,8 @@ pub(super) fn render(affiliate: &Affiliate) -> pb::Affiliate {
         profile: Some(profile::render(&affiliate.profile)),
         state_reason: affiliate.state_reason.clone(),
         past_uplines: affiliate.past_uplines.iter().map(past_upline).collect(),
+        has_password: affiliate.password.is_some(),
+        password_change_required: affiliate.must_change_password(),
         ..image(affiliate)
     }
 }

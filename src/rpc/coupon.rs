@@ -135,10 +135,12 @@ fn newcomer(external_id: Option<&String>, email: &str) -> IfMissing {
         last_name: String::new(),
         profile: Profile::default(),
         token_hash: clock::random_bytes(),
+        password: None,
         state: AffiliateState::Active,
         email_verified: false,
         upline: None,
         group_id: None,
+        skip_welcome: false,
         enrollment,
     }))
 }

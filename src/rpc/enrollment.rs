@@ -7,8 +7,6 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use url::{Url, form_urlencoded};
-
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::Fields;
@@ -18,8 +16,9 @@ use super::call::{Call, page, selector};
 use super::coupon;
 use super::program::terms::{commission, optional_commission};
 use crate::clock;
-use crate::domain::enrollment::{Enrollment, EnrollmentOutcome};
+use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
 use crate::domain::id::ProgramId;
+use crate::domain::referral_link::referral_link;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{EndEnrollment, EnrollAffiliate, NewEnrollment, UpdateEnrollment};
 use crate::error::{Error, FieldPaths};
@@ -34,8 +33,6 @@ pub(super) use moving::move_on;
 const STEM_LENGTH_MAX: usize = 20;
 /// The number of random characters in a generated ref_id.
 const SUFFIX_LENGTH: usize = 6;
-/// The query parameter with the ref_id.
-const REF: &str = "ref";
 
 /// The paths of a new enrollment's fields in CreateAffiliate and EnrollAffiliate.
 pub(super) const NEW_PATHS: FieldPaths = &[
@@ -165,12 +162,12 @@ pub(super) async fn list(
     let filter = pb::ListEnrollmentsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = EnrollmentQuery { affiliate_id, program_id, states };
+    let lacks_newest_agreement = message.lacks_newest_agreement;
+    let query = EnrollmentQuery { affiliate_id, program_id, states, lacks_newest_agreement };
     let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    let pages = landing_urls(&call, &enrollments).await?;
-    let rows: Vec<_> = enrollments.into_iter().zip(pages).collect();
+    let rows = with_landings(&call, enrollments).await?;
     call.works_on(rows.len()).await;
-    let (enrollments, next_page_token) = page.fill(rows, |(row, _)| row.id.uuid(), |(row, page)| render(&row, &page));
+    let (enrollments, next_page_token) = page.fill(rows, |row| row.enrollment.id.uuid(), |row| render(&row));
     Ok(pb::ListEnrollmentsResponse { enrollments, next_page_token })
 }
 
@@ -180,7 +177,7 @@ pub(super) async fn get(call: Call, message: pb::GetEnrollmentRequest) -> Result
     let id = fields.complete(id)?;
     let found = store::enrollment::find(call.store(), call.account_id(), id).await?;
     let found = found.ok_or_else(|| Refusal::not_found(Resource::Enrollment, id))?;
-    Ok(pb::GetEnrollmentResponse { enrollment: render_all(&call, &[found]).await?.pop() })
+    Ok(pb::GetEnrollmentResponse { enrollment: render_all(&call, vec![found]).await?.pop() })
 }
 
 impl Change for pb::UpdateEnrollmentRequest {
@@ -263,6 +260,7 @@ fn canonical_update<'message>(sent: &'message pb::Enrollment, mask: Mask<'_>) ->
         end_time: canonical::unread(&sent.end_time),
         moved_to_enrollment_id: canonical::unread(&sent.moved_to_enrollment_id),
         awaits_agreement: canonical::unread(&sent.awaits_agreement),
+        lacks_newest_agreement: canonical::unread(&sent.lacks_newest_agreement),
         acceptances: canonical::unread(&sent.acceptances);
         as_sent: id,
     )
@@ -292,36 +290,30 @@ impl Change for pb::EndEnrollmentRequest {
     }
 }
 
-/// Enrollments as messages, each with the page that its links lead to.
-pub(super) async fn render_all(call: &Call, enrollments: &[Enrollment]) -> Result<Vec<pb::Enrollment>, Error> {
-    let pages = landing_urls(call, enrollments).await?;
-    Ok(enrollments.iter().zip(pages).map(|(enrollment, page)| render(enrollment, &page)).collect())
+/// Enrollments as messages.
+pub(super) async fn render_all(call: &Call, enrollments: Vec<Enrollment>) -> Result<Vec<pb::Enrollment>, Error> {
+    Ok(with_landings(call, enrollments).await?.iter().map(render).collect())
 }
 
-/// The page that each enrollment's links lead to: its own, or else its program's.
-pub(super) async fn landing_urls(call: &Call, enrollments: &[Enrollment]) -> Result<Vec<String>, Error> {
-    let without_own: BTreeSet<ProgramId> =
-        enrollments.iter().filter(|row| row.landing_url.is_empty()).map(|row| row.program_id).collect();
-    let without_own: Vec<ProgramId> = without_own.into_iter().collect();
-    let pages = if without_own.is_empty() {
-        std::collections::HashMap::new()
-    } else {
-        store::program::landing_urls(call.store(), call.account_id(), &without_own).await?
+/// Enrollments with what their programs say about them.
+pub(super) async fn with_landings(
+    call: &Call,
+    enrollments: Vec<Enrollment>,
+) -> Result<Vec<EnrollmentWithLanding>, Error> {
+    let programs: BTreeSet<ProgramId> = enrollments.iter().map(|row| row.program_id).collect();
+    let programs: Vec<ProgramId> = programs.into_iter().collect();
+    let pages = store::program::pages(call.store(), call.account_id(), &programs).await?;
+    let with_landing = |row: Enrollment| {
+        let missing = || Error::Internal(format!("enrollment {} has no program", row.id));
+        let page = pages.get(&row.program_id).ok_or_else(missing)?;
+        Ok(EnrollmentWithLanding::new(Arc::new(row), &page.landing_url, page.agreement_version))
     };
-    let page = |row: &Enrollment| {
-        if row.landing_url.is_empty() {
-            let missing = || Error::Internal(format!("enrollment {} has no program", row.id));
-            pages.get(&row.program_id).cloned().ok_or_else(missing)
-        } else {
-            Ok(row.landing_url.clone())
-        }
-    };
-    enrollments.iter().map(page).collect()
+    enrollments.into_iter().map(with_landing).collect()
 }
 
 /// The enrollment as stored in the feed, without personal data.
 pub(super) fn image(enrollment: &Enrollment) -> pb::Enrollment {
-    let shown = render(enrollment, "");
+    let shown = render_row(enrollment, "");
     let without_source =
         |acceptance: &pb::AgreementAcceptance| pb::AgreementAcceptance { source: String::new(), ..acceptance.clone() };
     pb::Enrollment {
@@ -333,8 +325,14 @@ pub(super) fn image(enrollment: &Enrollment) -> pb::Enrollment {
     }
 }
 
-/// An enrollment as a message. `landing_url` is the page that its links lead to.
-pub(super) fn render(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollment {
+/// An enrollment as a message.
+pub(super) fn render(shown: &EnrollmentWithLanding) -> pb::Enrollment {
+    let lacks_newest_agreement = shown.lacks_newest_agreement;
+    pb::Enrollment { lacks_newest_agreement, ..render_row(&shown.enrollment, &shown.landing_url) }
+}
+
+/// What an enrollment says itself. `landing_url` is the page that its links lead to.
+fn render_row(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollment {
     pb::Enrollment {
         id: enrollment.id.to_string(),
         affiliate_id: enrollment.affiliate_id.to_string(),
@@ -350,27 +348,12 @@ pub(super) fn render(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollme
         moved_to_enrollment_id: id_or_empty(enrollment.moved.map(|moved| moved.to)),
         awaits_agreement: enrollment.awaits_agreement,
         acceptances: enrollment.acceptances.iter().map(agreement::acceptance).collect(),
+        lacks_newest_agreement: false,
     }
 }
 
 fn render_answer(answer: &EnrollmentOutcome) -> pb::Enrollment {
-    render(&answer.enrollment.enrollment, &answer.enrollment.landing_url)
-}
-
-/// The landing page with the ref_id in its query parameter `ref`. A `ref` that the page has already is left out, because programs
-/// differ in which of two they read. The other parameters stay as they are.
-pub(super) fn referral_link(landing_url: &str, ref_id: &str) -> String {
-    // Every stored landing page is a URL. Any other text is shown as it is.
-    let Ok(mut link) = Url::parse(landing_url) else { return landing_url.to_owned() };
-    let is_ref = |part: &str| form_urlencoded::parse(part.as_bytes()).any(|(name, _)| name == REF);
-    let query = link.query().unwrap_or_default();
-    if query.split('&').any(is_ref) {
-        let others: Vec<&str> = query.split('&').filter(|part| !is_ref(part)).collect();
-        let others = others.join("&");
-        link.set_query(Some(&others));
-    }
-    link.query_pairs_mut().append_pair(REF, ref_id);
-    link.into()
+    render(&answer.enrollment)
 }
 
 #[cfg(test)]
@@ -386,33 +369,6 @@ mod tests {
         assert_eq!(ref_id_stem("李", "li@example.com"), "li");
         assert_eq!(ref_id_stem("", "李@example.com"), "");
         assert_eq!(ref_id_stem(&"x".repeat(50), ""), "x".repeat(20));
-    }
-
-    #[test]
-    fn the_ref_id_joins_what_the_page_has_already() {
-        assert_eq!(referral_link("https://shop.example/", "jo"), "https://shop.example/?ref=jo");
-        assert_eq!(referral_link("https://shop.example/a?b=1#top", "jo"), "https://shop.example/a?b=1&ref=jo#top");
-    }
-
-    #[test]
-    fn a_referral_link_has_one_ref_and_keeps_all_else() {
-        for (query, expected) in [
-            ("?ref=old", "?ref=jo"),
-            ("?ref=old#top", "?ref=jo#top"),
-            ("?a=1&ref=old&b=2", "?a=1&b=2&ref=jo"),
-            ("?ref=old&a=1&ref=older&r%65f=oldest", "?a=1&ref=jo"),
-            ("?ref", "?ref=jo"),
-            ("?ref=&a", "?a&ref=jo"),
-            // Names that only look like it, and an order and a spelling that a decoder and encoder would change.
-            ("?prefs=1&xref=2&Ref=3&ref_id=4", "?prefs=1&xref=2&Ref=3&ref_id=4&ref=jo"),
-            ("?z=a%20b+c&ref=old&a=%C3%BC~&z=2", "?z=a%20b+c&a=%C3%BC~&z=2&ref=jo"),
-            ("?next=/x?ref=old", "?next=/x?ref=old&ref=jo"),
-            ("?", "?ref=jo"),
-            ("#/page?ref=old", "?ref=jo#/page?ref=old"),
-        ] {
-            let page = |query: &str| format!("https://shop.example/a{query}");
-            assert_eq!(referral_link(&page(query), "jo"), page(expected), "{query}");
-        }
     }
 
     #[test]

@@ -175,7 +175,7 @@ async fn referrers(call: &Call, lead: &Lead) -> Result<(Vec<pb::Enrollment>, Vec
     let (mut enrollments, mut affiliates) = (Vec::new(), Vec::new());
     for credit in lead.credits() {
         let enrollment = store::enrollment::find(call.store(), call.account_id(), credit.enrollment_id).await?;
-        enrollments.extend(enrollment::render_all(call, enrollment.as_slice()).await?);
+        enrollments.extend(enrollment::render_all(call, enrollment.into_iter().collect()).await?);
         let affiliate = call.affiliate(&AffiliateSelector::Id(credit.affiliate_id)).await?;
         affiliates.push(affiliate::render(&affiliate));
     }

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::domain::id::EnrollmentId;
 use crate::domain::link::{Link, LinkWithDestination};
 use crate::domain::page::page_of;
+use crate::domain::referral_link::referral_link;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{CreateLink, RevokeLink, UpdateLink};
 use crate::error::{Error, FieldPaths};
@@ -194,8 +195,9 @@ async fn with_destinations(call: &Call, links: Vec<Link>) -> Result<Vec<(Link, S
         links.iter().filter(|link| link.destination_url.is_empty()).map(|link| link.enrollment_id).collect();
     let without_own: Vec<EnrollmentId> = without_own.into_iter().collect();
     let enrollments = store::enrollment::by_ids(call.store(), call.account_id(), &without_own).await?;
-    let pages = enrollment::landing_urls(call, &enrollments).await?;
-    let pages: HashMap<EnrollmentId, String> = enrollments.iter().map(|enrollment| enrollment.id).zip(pages).collect();
+    let shown = enrollment::with_landings(call, enrollments).await?;
+    let pages: HashMap<EnrollmentId, String> =
+        shown.into_iter().map(|shown| (shown.enrollment.id, shown.landing_url)).collect();
     let destination = |link: &Link| {
         if link.destination_url.is_empty() {
             let missing = || Error::Internal(format!("link {} has no enrollment", link.id));
@@ -219,7 +221,7 @@ fn render(link: &Link, destination_url: String) -> pb::Link {
         enrollment_id: link.enrollment_id.to_string(),
         affiliate_id: link.affiliate_id.to_string(),
         code: link.code.clone(),
-        referral_link: enrollment::referral_link(&destination_url, &link.code),
+        referral_link: referral_link(&destination_url, &link.code),
         claimed_url: link.claimed_page.as_ref().map(|page| format!("https://{page}")).unwrap_or_default(),
         destination_url,
         state: link.state.number(),

@@ -36,6 +36,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::app::App;
 use crate::auth::Authenticator;
+use crate::auth::password::Passwords;
 use crate::pb::server::account_service_server::AccountServiceServer;
 use crate::pb::server::affiliate_service_server::AffiliateServiceServer;
 use crate::pb::server::feed_service_server::FeedServiceServer;
@@ -63,7 +64,8 @@ impl Services {
         request_timeout: Duration,
         message_bytes_max: u32,
     ) -> Self {
-        let rpc = Rpc { app, authenticator, takes_registrations, request_timeout, message_bytes_max };
+        let passwords = Passwords::default();
+        let rpc = Rpc { app, authenticator, passwords, takes_registrations, request_timeout, message_bytes_max };
         Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
     }
 

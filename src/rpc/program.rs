@@ -4,6 +4,7 @@ mod agreement;
 mod invitations;
 mod questions;
 pub(super) mod terms;
+mod welcome;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,6 +21,20 @@ use crate::domain::rule::{ArchiveProgram, CreateProgram, UpdateProgram};
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
+
+/// The fields that an update may change.
+const UPDATE_PATHS: [&str; 10] = [
+    "display_name",
+    "landing_url",
+    "is_default",
+    "terms",
+    "hosts",
+    "agreement",
+    "questions",
+    "is_private",
+    "invitations",
+    "welcome_mail",
+];
 
 impl Change for pb::CreateProgramRequest {
     type Rule = CreateProgram;
@@ -40,6 +55,7 @@ impl Change for pb::CreateProgramRequest {
             terms: canonical::inside(self.terms.as_ref(), terms::canonical),
             hosts: canonical::codes(&self.hosts),
             agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical),
+            welcome_mail: canonical::inside(self.welcome_mail.as_ref(), welcome::canonical),
             questions: questions::canonical(&self.questions),
             invitations: invitations::canonical(&self.invitations);
             as_sent: request_id, currency_code, is_default, is_private,
@@ -56,6 +72,7 @@ impl Change for pb::CreateProgramRequest {
         let agreement = self.agreement.as_ref().map(|sent| agreement::read(&mut fields, sent));
         let questions = questions::read(&mut fields, &self.questions);
         let invitations = invitations::read(&mut fields, &self.invitations);
+        let welcome_mail = welcome::read(&mut fields, self.welcome_mail.as_ref());
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules)
             && let Some(problem) = rules.commission.problem_in(currency)
@@ -74,6 +91,7 @@ impl Change for pb::CreateProgramRequest {
             questions,
             is_private,
             invitations,
+            welcome_mail,
             rules,
         };
         Ok((rule, ()))
@@ -130,18 +148,6 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
 }
 
 /// The fields that UpdateProgram changes.
-const UPDATED: [&str; 9] = [
-    "display_name",
-    "landing_url",
-    "is_default",
-    "terms",
-    "hosts",
-    "agreement",
-    "questions",
-    "is_private",
-    "invitations",
-];
-
 impl Change for pb::UpdateProgramRequest {
     type Rule = UpdateProgram;
     type Kept = ();
@@ -170,7 +176,7 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATED);
+        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATE_PATHS);
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
             let id = fields.id("id", &values.id);
@@ -185,6 +191,8 @@ impl Change for pb::UpdateProgramRequest {
             let questions = paths.contains(&"questions").then(|| questions::read(fields, &values.questions));
             let is_private = paths.contains(&"is_private").then_some(values.is_private);
             let invitations = paths.contains(&"invitations").then(|| invitations::read(fields, &values.invitations));
+            let welcome_mail =
+                paths.contains(&"welcome_mail").then(|| welcome::read(fields, values.welcome_mail.as_ref()));
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -202,6 +210,7 @@ impl Change for pb::UpdateProgramRequest {
                 questions,
                 is_private,
                 invitations,
+                welcome_mail,
                 make_default,
                 rules,
             })
@@ -228,6 +237,8 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         is_private: mask.field("is_private", &sent.is_private, |_| None),
         invitations: mask.field("invitations", &sent.invitations, |sent| invitations::canonical(sent)),
         agreement: mask.field("agreement", &sent.agreement, |sent| canonical::inside(sent.as_ref(), agreement::canonical)),
+        welcome_mail: mask
+            .field("welcome_mail", &sent.welcome_mail, |sent| canonical::inside(sent.as_ref(), welcome::canonical)),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
         create_time: canonical::unread(&sent.create_time),
@@ -281,6 +292,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         questions: program.questions.iter().map(questions::render).collect(),
         is_private: program.is_private,
         invitations: program.invitations.iter().map(invitations::render).collect(),
+        welcome_mail: program.welcome_mail.as_ref().map(welcome::render),
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

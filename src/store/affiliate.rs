@@ -14,7 +14,9 @@ use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Store, StoreError};
-use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState, UPLINE_LEVELS_MAX};
+use crate::domain::affiliate::{
+    Affiliate, AffiliateSelector, AffiliateState, Password, PasswordHash, UPLINE_LEVELS_MAX,
+};
 use crate::domain::coupon::CouponCount;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId, ProgramId};
@@ -37,6 +39,8 @@ impl Stored for Affiliate {
             last_name: self.last_name.clone(),
             profile: to_json(&self.profile)?,
             token_hash: self.token_hash.to_vec(),
+            password_hash: self.password.as_ref().map(|password| password.hash.as_str().to_owned()),
+            password_is_temporary: self.must_change_password(),
             state: self.state.as_str().to_owned(),
             state_reason: self.state_reason.clone(),
             state_changed_at: self.state_changed_at.map(Time::micros),
@@ -45,6 +49,7 @@ impl Stored for Affiliate {
             upline_id: self.upline_id.map(AffiliateId::uuid),
             group_id: self.group_id.map(AffiliateGroupId::uuid),
             past_uplines: if self.past_uplines.is_empty() { None } else { Some(to_json(&self.past_uplines)?) },
+            awaits_welcome: self.awaits_welcome,
             version: self.version,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
@@ -62,6 +67,9 @@ impl Stored for Affiliate {
             last_name: row.last_name,
             profile: name.json(&row.profile)?,
             token_hash: name.hash(row.token_hash)?,
+            password: row
+                .password_hash
+                .map(|hash| Password { hash: PasswordHash::new(hash), is_temporary: row.password_is_temporary }),
             state: name.parse(&row.state)?,
             state_reason: row.state_reason,
             state_changed_at: row.state_changed_at.map(Time::from_micros),
@@ -70,6 +78,7 @@ impl Stored for Affiliate {
             upline_id: row.upline_id.map(AffiliateId::from_uuid),
             group_id: row.group_id.map(AffiliateGroupId::from_uuid),
             past_uplines: row.past_uplines.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
+            awaits_welcome: row.awaits_welcome,
             version: row.version,
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),

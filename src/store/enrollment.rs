@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::entity::enrollment as table;
+use super::entity::program;
 use super::list::{self, Walk};
 use super::row::{RowName, to_json};
 use super::set::Loading;
@@ -40,6 +42,7 @@ impl Stored for Enrollment {
             ended_at: self.ended_at.map(Time::micros),
             awaits_agreement: self.awaits_agreement,
             acceptances: if self.acceptances.is_empty() { None } else { Some(to_json(&self.acceptances)?) },
+            accepted_version: self.accepted_version(),
             moved: self.moved.as_ref().map(to_json).transpose()?,
             past: if self.past.is_empty() { None } else { Some(to_json(&self.past)?) },
         })
@@ -94,6 +97,19 @@ pub struct EnrollmentQuery {
     pub program_id: Option<ProgramId>,
     /// Only enrollments in this state.
     pub states: Vec<EnrollmentState>,
+    /// Only those whose affiliate has not accepted the newest agreement of the program, or only the others.
+    pub lacks_newest_agreement: Option<bool>,
+}
+
+/// The programs of an account whose agreement is newer than what an enrollment's affiliate has accepted.
+fn programs_with_newer_agreement(account_id: AccountId) -> SelectStatement {
+    let accepted = Expr::col(table::Column::AcceptedVersion.as_column_ref());
+    Query::select()
+        .column(program::Column::Id)
+        .from(program::Entity)
+        .and_where(program::Column::AccountId.eq(account_id.uuid()))
+        .and_where(Expr::col(program::Column::AgreementVersion.as_column_ref()).gt(accepted))
+        .take()
 }
 
 /// The enrollment that earns now in place of the one with this id, see `WorkingSet::serving`.
@@ -139,7 +155,12 @@ pub async fn list(
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })
-        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())));
+        .apply_if(wanted.program_id, |query, program_id| query.filter(table::Column::ProgramId.eq(program_id.uuid())))
+        .apply_if(wanted.lacks_newest_agreement, |query, is_lacking| {
+            let newer = programs_with_newer_agreement(account_id);
+            let program_id = table::Column::ProgramId;
+            query.filter(if is_lacking { program_id.in_subquery(newer) } else { program_id.not_in_subquery(newer) })
+        });
     list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
 }
 

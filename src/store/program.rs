@@ -36,7 +36,9 @@ impl Stored for Program {
             questions: if self.questions.is_empty() { None } else { Some(to_json(&self.questions)?) },
             is_private: self.is_private,
             invitations: if self.invitations.is_empty() { None } else { Some(to_json(&self.invitations)?) },
+            welcome_mail: self.welcome_mail.as_ref().map(to_json).transpose()?,
             agreement: self.agreement.as_ref().map(to_json).transpose()?,
+            agreement_version: self.agreement_version(),
             terms_version: self.terms_version,
             version: self.version,
             created_at: self.created_at.micros(),
@@ -59,6 +61,7 @@ impl Stored for Program {
             questions: row.questions.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             is_private: row.is_private,
             invitations: row.invitations.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
+            welcome_mail: row.welcome_mail.as_deref().map(|text| name.json(text)).transpose()?,
             agreement: row.agreement.as_deref().map(|text| name.json(text)).transpose()?,
             terms_version: row.terms_version,
             version: row.version,
@@ -187,17 +190,30 @@ fn filtered(account_id: AccountId, states: &[ProgramState]) -> Select<table::Ent
     list::one_of(mine, table::Column::State, states)
 }
 
-/// The landing page of each of these programs.
+/// What the enrollments in a program show of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramPage {
+    /// The page that links lead to.
+    pub landing_url: String,
+    /// The version of the agreement; 0 without one.
+    pub agreement_version: i32,
+}
+
+/// What enrollments show of each of these programs.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn landing_urls(
+pub async fn pages(
     store: &Store,
     account_id: AccountId,
     ids: &[ProgramId],
-) -> Result<HashMap<ProgramId, String>, StoreError> {
+) -> Result<HashMap<ProgramId, ProgramPage>, StoreError> {
     let columns = [table::Column::AccountId, table::Column::Id];
     let keys = ids.iter().map(|id| (account_id.uuid(), id.uuid()));
     let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
-    Ok(rows.into_iter().map(|row| (ProgramId::from_uuid(row.id), row.landing_url)).collect())
+    let page = |row: table::Model| {
+        let (landing_url, agreement_version) = (row.landing_url, row.agreement_version);
+        (ProgramId::from_uuid(row.id), ProgramPage { landing_url, agreement_version })
+    };
+    Ok(rows.into_iter().map(page).collect())
 }

@@ -132,6 +132,7 @@ fn samples() -> Vec<Error> {
         Error::MessageTooLarge,
         Error::AnswerFull,
         Error::Overloaded { retry_after: Duration::from_millis(250) },
+        Error::PasswordTries { retry_after: Duration::from_secs(90) },
         Error::RateLimited {
             limited_by: LimitedBy::Key,
             calls_per_minute: 50,

@@ -442,6 +442,8 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
                 last_name: empty(),
                 profile: None,
                 state_reason: empty(),
+                has_password: false,
+                password_change_required: false,
                 ..found
             })
         }
@@ -453,6 +455,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
                 ref_id: empty(),
                 landing_url: empty(),
                 referral_link: empty(),
+                lacks_newest_agreement: false,
                 ..found
             })
         }

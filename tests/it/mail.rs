@@ -83,8 +83,8 @@ fn acceptor(folder: &Path) -> TlsAcceptor {
 }
 
 /// A mail server on a free port. It gives these answers first.
-struct MailServer {
-    url: String,
+pub(crate) struct MailServer {
+    pub(crate) url: String,
     port: u16,
     inbox: Inbox,
     /// How many connections have ended.
@@ -92,7 +92,7 @@ struct MailServer {
 }
 
 impl MailServer {
-    async fn start(answers: Vec<Response>) -> Self {
+    pub(crate) async fn start(answers: Vec<Response>) -> Self {
         Self::start_with(answers, Tls::Never).await
     }
 
@@ -126,7 +126,7 @@ impl MailServer {
         self.ended.load(Ordering::SeqCst)
     }
 
-    fn inbox(&self) -> Vec<(String, String)> {
+    pub(crate) fn inbox(&self) -> Vec<(String, String)> {
         self.inbox.lock().unwrap().clone()
     }
 }
@@ -199,12 +199,12 @@ async fn add_mail(database: &TestDatabase, mail: Mail) {
     store.close().await.unwrap();
 }
 
-async fn waiting(store: &Store) -> Vec<Mail> {
+pub(crate) async fn waiting(store: &Store) -> Vec<Mail> {
     headwater::store::mail::due(store, Time::from_micros(i64::MAX), 100).await.unwrap()
 }
 
 /// Runs the worker until this is so.
-async fn until(server: &TestServer, is_so: impl AsyncFn() -> bool) {
+pub(crate) async fn until(server: &TestServer, is_so: impl AsyncFn() -> bool) {
     let done = async {
         while !is_so().await {
             assert!(server.server.app().wake_worker(send_mail::NAME));
@@ -358,23 +358,25 @@ db_test!(mail_waits_while_its_server_is_not_trusted, |database: TestDatabase| as
     let always = MailServer::start_with(Vec::new(), Tls::Always(acceptor(folder.path()))).await;
     let never = MailServer::start(Vec::new()).await;
     begin_with(&database, Vec::new()).await;
+    let (unknown, other_name) = ("from an authority that this system does not know", "for another name than the host");
     let cases = [
         // An authority that is not trusted.
-        (&starts, format!("smtp://localhost:{}?tls=required", starts.port), other.path()),
-        (&always, format!("smtps://localhost:{}", always.port), other.path()),
+        (&starts, format!("smtp://localhost:{}?tls=required", starts.port), other.path(), unknown),
+        (&always, format!("smtps://localhost:{}", always.port), other.path(), unknown),
         // The certificate of another name.
-        (&starts, format!("smtp://127.0.0.1:{}?tls=required", starts.port), folder.path()),
-        (&always, format!("smtps://127.0.0.1:{}", always.port), folder.path()),
+        (&starts, format!("smtp://127.0.0.1:{}?tls=required", starts.port), folder.path(), other_name),
+        (&always, format!("smtps://127.0.0.1:{}", always.port), folder.path(), other_name),
         // Somebody in between who takes STARTTLS away.
-        (&never, format!("smtp://localhost:{}?tls=required", never.port), folder.path()),
+        (&never, format!("smtp://localhost:{}?tls=required", never.port), folder.path(), "a mail was not sent"),
     ];
-    for (number, (mail_server, url, trusted)) in (1..).zip(cases) {
+    for (number, (mail_server, url, trusted, problem)) in (1..).zip(cases) {
         // Written now, because the binary has the real clock and gives up after some days.
         let now = SystemClock.now();
         add_mail(&database, Mail { created_at: now, due_at: now, ..mail(number, "ann@shop.test") }).await;
         let before = mail_server.ended();
         let log = run_binary(&database, &url, trusted, async || mail_server.ended() > before).await;
         assert!(log.contains("a mail was not sent; it is tried again"), "{url}: {log}");
+        assert!(log.contains(problem), "{url}: {log}");
         assert!(!log.contains("ann@shop.test"), "{url}: {log}");
     }
     let got = [starts.inbox(), always.inbox(), never.inbox()].concat();

@@ -11,8 +11,9 @@ pub use upline::SetUpline;
 
 use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
+use super::welcome;
 use crate::domain::affiliate::{
-    Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, PendingRewards, Profile,
+    Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Password, PendingRewards, Profile,
 };
 use crate::domain::affiliate_group::AffiliateGroup;
 use crate::domain::enrollment::Enrollment;
@@ -36,6 +37,8 @@ pub struct CreateAffiliate {
     pub profile: Profile,
     /// SHA-256 of the affiliate's token.
     pub token_hash: [u8; 32],
+    /// The password, if it has one.
+    pub password: Option<Password>,
     /// The state to begin in.
     pub state: AffiliateState,
     /// Whether the email address is known to be the affiliate's.
@@ -44,6 +47,8 @@ pub struct CreateAffiliate {
     pub upline: Option<AffiliateSelector>,
     /// The group to put the affiliate into.
     pub group_id: Option<AffiliateGroupId>,
+    /// Whether it is never welcomed by a mail.
+    pub skip_welcome: bool,
     /// The affiliate's first enrollment.
     pub enrollment: NewEnrollment,
 }
@@ -116,6 +121,7 @@ pub(super) fn make(
         last_name: wanted.last_name.clone(),
         profile: with_labels(context, &wanted.profile, enrollment)?,
         token_hash: wanted.token_hash,
+        password: wanted.password.clone(),
         state: wanted.state,
         state_reason: String::new(),
         state_changed_at: None,
@@ -124,6 +130,7 @@ pub(super) fn make(
         upline_id,
         group_id: wanted.group_id,
         past_uplines: Vec::new(),
+        awaits_welcome: !wanted.skip_welcome && wanted.state != AffiliateState::Active,
         version: 1,
         created_at: context.now,
         updated_at: context.now,
@@ -131,6 +138,9 @@ pub(super) fn make(
     let affiliate = context.put(affiliate);
     context.tell(EventKind::AffiliateCreated, EventImage::Affiliate(Arc::clone(&affiliate)));
     let made = enrollment::make(context, &affiliate, enrollment)?;
+    if !wanted.skip_welcome && affiliate.state == AffiliateState::Active {
+        welcome::send(context, &affiliate, &made.enrollment.enrollment)?;
+    }
     Ok(AffiliateOutcome { affiliate, enrollment: made.enrollment, coupon: made.coupon })
 }
 
@@ -169,6 +179,8 @@ pub struct UpdateAffiliate {
     pub email_verified: Option<bool>,
     /// The group to put the affiliate into. `Some(None)`: none.
     pub group_id: Option<Option<AffiliateGroupId>>,
+    /// The password. `Some(None)`: none.
+    pub password: Option<Option<Password>>,
 }
 
 impl UpdateAffiliate {
@@ -221,6 +233,9 @@ impl Rule for UpdateAffiliate {
             }
             affiliate.group_id = group_id;
         }
+        if let Some(password) = &self.password {
+            affiliate.password.clone_from(password);
+        }
         affiliate.email_verified = self.email_verified.unwrap_or(affiliate.email_verified);
         Ok(put_changed(context, EventKind::AffiliateUpdated, affiliate))
     }
@@ -257,7 +272,9 @@ impl Rule for ChangeAffiliateState {
         if !before.state.may_become(self.to) {
             return Err(Refusal::AffiliateState { affiliate_id: before.id, from: before.state, to: self.to });
         }
+        let is_welcomed = before.awaits_welcome && self.to == AffiliateState::Active;
         let affiliate = Affiliate {
+            awaits_welcome: before.awaits_welcome && !is_welcomed,
             state: self.to,
             state_reason: self.reason.clone(),
             state_changed_at: Some(context.now),
@@ -265,6 +282,9 @@ impl Rule for ChangeAffiliateState {
             ..before.as_ref().clone()
         };
         pass_on_state(context, &affiliate)?;
+        if is_welcomed {
+            welcome::send_late(context, &affiliate)?;
+        }
         let kind = match self.to {
             AffiliateState::Rejected => EventKind::AffiliateRejected,
             AffiliateState::Inactive => EventKind::AffiliateDeactivated,

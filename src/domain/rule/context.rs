@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::conversion::{ConversionImage, Credit};
 use crate::domain::event::{EventImage, EventKind, NewEvent};
-use crate::domain::id::{AccountId, EventId, IdSource, MailId};
+use crate::domain::id::{AccountId, AffiliateId, EventId, IdSource, MailId};
 use crate::domain::ledger::Posting;
 use crate::domain::mail::{Letter, Mail};
 use crate::domain::outcome::{OtherOutcome, Outcome};
@@ -70,6 +70,12 @@ impl Context<'_> {
     pub(super) fn mail(&mut self, letter: Letter) {
         let mail = Mail::new(MailId::new(self.ids), self.account_id, letter, self.now);
         self.put(mail);
+    }
+
+    /// Sends a mail to an affiliate once the command is committed.
+    pub(super) fn mail_to_affiliate(&mut self, affiliate_id: AffiliateId, letter: Letter) {
+        let mail = Mail::new(MailId::new(self.ids), self.account_id, letter, self.now);
+        self.put(Mail { affiliate_id: Some(affiliate_id), ..mail });
     }
 
     /// Adds an event that happened now to the feed.

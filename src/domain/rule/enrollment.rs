@@ -166,7 +166,7 @@ fn with_coupon(
         }
         None => None,
     };
-    Ok(Made { enrollment: with_landing(context, enrollment)?, coupon })
+    Ok(Made { enrollment: context.set.with_landing(enrollment)?, coupon })
 }
 
 fn put(context: &mut Context<'_>, kind: EventKind, enrollment: Enrollment) -> Arc<Enrollment> {
@@ -195,10 +195,6 @@ fn free_ref_id(context: &Context<'_>, wanted: &NewEnrollment) -> Result<String, 
     }
     link::code_is_free(context, Field::RefId, &long)?;
     Ok(long)
-}
-
-fn with_landing(context: &Context<'_>, enrollment: Arc<Enrollment>) -> Result<EnrollmentWithLanding, Refusal> {
-    Ok(EnrollmentWithLanding { landing_url: context.set.landing_url(&enrollment)?.to_owned(), enrollment })
 }
 
 /// Reopens an ended enrollment. The affiliate keeps its links, coupons and leads; everything else is as in a new enrollment.
@@ -297,7 +293,7 @@ impl Rule for AcceptAgreement {
             enrollment.updated_at = context.now;
             put(context, EventKind::EnrollmentUpdated, enrollment)
         };
-        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+        Ok(Arc::new(EnrollmentOutcome { enrollment: context.set.with_landing(enrollment)?, coupon: None }))
     }
 }
 
@@ -349,7 +345,7 @@ impl Rule for UpdateEnrollment {
         if self.ref_id.is_some() {
             put_link(context, &enrollment)?;
         }
-        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+        Ok(Arc::new(EnrollmentOutcome { enrollment: context.set.with_landing(enrollment)?, coupon: None }))
     }
 }
 
@@ -373,7 +369,7 @@ impl Rule for EndEnrollment {
         if enrollment.state == EnrollmentState::Active || enrollment.moved.is_some() {
             enrollment = end(context, &enrollment, None);
         }
-        Ok(Arc::new(EnrollmentOutcome { enrollment: with_landing(context, enrollment)?, coupon: None }))
+        Ok(Arc::new(EnrollmentOutcome { enrollment: context.set.with_landing(enrollment)?, coupon: None }))
     }
 }
 

@@ -30,6 +30,7 @@ mod reward;
 mod sale;
 mod timeline;
 mod verdict;
+mod welcome;
 
 pub use account::NewApiKey;
 pub use account_email::{TOKEN_DAYS, registered_already_letter, registration_letter};

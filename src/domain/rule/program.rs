@@ -13,6 +13,7 @@ use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
+use crate::domain::welcome::WelcomeMail;
 
 /// The version of the terms that applies to a sale: the newest version that had started when the sale occurred and that reaches
 /// the sale.
@@ -62,6 +63,8 @@ pub struct CreateProgram {
     pub is_private: bool,
     /// The codes that open it nevertheless. The numbers of uses are not read.
     pub invitations: Vec<Invitation>,
+    /// What its new affiliates are written.
+    pub welcome_mail: Option<WelcomeMail>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
@@ -92,6 +95,7 @@ impl Rule for CreateProgram {
             questions: self.questions.clone(),
             is_private: self.is_private,
             invitations: Vec::new(),
+            welcome_mail: self.welcome_mail.clone(),
             terms_version: 1,
             version: 1,
             created_at: context.now,
@@ -134,6 +138,8 @@ pub struct UpdateProgram {
     pub is_private: Option<bool>,
     /// The codes that open it nevertheless from now on. The numbers of uses are not read.
     pub invitations: Option<Vec<Invitation>>,
+    /// What its new affiliates are written from now on. `Some(None)`: nothing.
+    pub welcome_mail: Option<Option<WelcomeMail>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -172,6 +178,9 @@ impl Rule for UpdateProgram {
         program.is_private = self.is_private.unwrap_or(program.is_private);
         if let Some(invitations) = &self.invitations {
             program.set_invitations(invitations);
+        }
+        if let Some(welcome_mail) = &self.welcome_mail {
+            program.welcome_mail.clone_from(welcome_mail);
         }
         if self.make_default && !program.is_default {
             depose_default(context)?;

@@ -6,7 +6,7 @@ use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
+use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding};
 use crate::domain::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::time::Time;
@@ -124,6 +124,12 @@ impl WorkingSet {
         let ids = known(self.names.enrollments_of.get(&(account_id, affiliate.id)), "enrollments")?;
         let mut rows = ids.iter().filter_map(|id| self.enrollments.get(&(account_id, *id)));
         Ok(rows.find(|enrollment| enrollment.ref_id == ref_id))
+    }
+
+    /// An enrollment as answers show it.
+    pub fn with_landing(&self, enrollment: Arc<Enrollment>) -> Result<EnrollmentWithLanding, Refusal> {
+        let program = self.program(enrollment.account_id, enrollment.program_id)?;
+        Ok(EnrollmentWithLanding::new(enrollment, &program.landing_url, program.agreement_version()))
     }
 
     /// The page that an enrollment's links lead to: its own, or else the program's.

@@ -106,8 +106,7 @@ impl WorkingSet {
         let (ref_id, landing_url) = (now.ref_id.clone(), now.landing_url.clone());
         let acceptances = now.acceptances.clone();
         let enrollment = Enrollment { ref_id, landing_url, acceptances, ..kept.clone() };
-        let landing_url = self.landing_url(&enrollment)?.to_owned();
-        Ok(EnrollmentWithLanding { enrollment: Arc::new(enrollment), landing_url })
+        self.with_landing(Arc::new(enrollment))
     }
 
     fn present_coupon(&self, kept: &Coupon) -> Result<Arc<Coupon>, Refusal> {

@@ -113,6 +113,12 @@ async fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<
             }))
         }
         Some(Item::Update(message)) => {
+            // A thousand of them would take the server's processors for half a minute.
+            if message.update_mask.iter().flat_map(|mask| &mask.paths).any(|path| path == "password") {
+                let mut fields = Fields::default();
+                fields.wrong("update_mask", "cannot name `password` here; change passwords by UpdateAffiliate");
+                return Err(fields.into_error());
+            }
             let item = read(call, message, message.read(asking)?.0, |answer, asking| {
                 result::<pb::UpdateAffiliateRequest>(answer, asking).map(ItemResult::Update)
             });

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{new_token, profile, render};
+use super::{new_token, password, profile, render};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState, PendingRewards};
 use crate::domain::id::RewardId;
 use crate::domain::refusal::Field;
@@ -28,8 +28,17 @@ const REASON_LENGTH_MAX: usize = 500;
 /// How many rewards are denied or held in one transaction.
 const SETTLED_AT_ONCE: u64 = 500;
 
-const UPDATE_PATHS: [&str; 8] =
-    ["email", "external_id", "first_name", "last_name", "profile", "email_verified", "metadata", "group_id"];
+const UPDATE_PATHS: [&str; 9] = [
+    "email",
+    "external_id",
+    "first_name",
+    "last_name",
+    "profile",
+    "email_verified",
+    "metadata",
+    "group_id",
+    "password",
+];
 
 /// The paths of an update whose affiliate is selected by another name than the id.
 pub(super) const SELECTED_PATHS: FieldPaths = &[
@@ -64,6 +73,8 @@ impl Change for pb::UpdateAffiliateRequest {
             self,
             affiliate: canonical::inside(self.affiliate.as_ref(), |sent| canonical_update(sent, mask, has_selector)),
             update_mask: mask.canonical(),
+            password: canonical::secret(&self.password),
+            temporary_password: canonical::secret(&self.temporary_password),
             selector: canonical::inside(self.selector.as_ref(), selector::canonical_affiliate);
             as_sent: request_id,
         )
@@ -75,6 +86,13 @@ impl Change for pb::UpdateAffiliateRequest {
         let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATE_PATHS);
         let has = |path: &str| paths.contains(&path);
         let selected = selector::optional_affiliate(&mut fields, "selector", self.selector.as_ref());
+        password::check_new(&mut fields, &self.password, &self.temporary_password);
+        for (field, sent) in [("password", &self.password), ("temporary_password", &self.temporary_password)] {
+            // Not ignored like other fields, because the caller would hand out a password that does not work.
+            if !sent.is_empty() && !has("password") {
+                fields.wrong(field, "is not read unless update_mask names `password`; add that to the mask");
+            }
+        }
         let Some(values) = fields.required("affiliate", self.affiliate.as_ref()) else {
             return Err(fields.into_error());
         };
@@ -103,6 +121,8 @@ impl Change for pb::UpdateAffiliateRequest {
                 metadata,
                 email_verified,
                 group_id,
+                // It takes time to hash one, see `update`.
+                password: has("password").then_some(None),
             })
         });
         Ok((fields.complete(rule)?, ()))
@@ -119,7 +139,10 @@ pub(in crate::rpc) async fn update(
     message: pb::UpdateAffiliateRequest,
 ) -> Result<pb::UpdateAffiliateResponse, Error> {
     let asking = call.asking();
-    let (rule, ()) = message.read(&asking)?;
+    let (mut rule, ()) = message.read(&asking)?;
+    if let Some(password) = &mut rule.password {
+        *password = password::hashed(&call, &message.password, &message.temporary_password).await?;
+    }
     let answer = call.carry_out(&message, rule).await;
     let (affiliate, replayed) = match &message.selector {
         Some(_) => answer.map_err(|error| error.with_paths(SELECTED_PATHS))?,
@@ -151,6 +174,8 @@ fn canonical_update<'message>(
         pending_rewards: canonical::unread(&sent.pending_rewards),
         upline_affiliate_id: canonical::unread(&sent.upline_affiliate_id),
         past_uplines: canonical::unread(&sent.past_uplines),
+        has_password: canonical::unread(&sent.has_password),
+        password_change_required: canonical::unread(&sent.password_change_required),
         group_id: mask.field("group_id", &sent.group_id, |_| None),
         email_verified: mask.field("email_verified", &sent.email_verified, |_| None),
         metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values);

@@ -76,6 +76,12 @@ impl<'message> Mask<'message> {
     }
 }
 
+/// A secret that people choose. Only whether there is one is compared, because it could be guessed from a hash of the request.
+pub(in crate::rpc) fn secret(sent: &str) -> Option<String> {
+    const ANY: &str = "********";
+    (!sent.is_empty() && sent != ANY).then(|| ANY.to_owned())
+}
+
 /// An email address as it is compared.
 pub(in crate::rpc) fn email(sent: &str) -> Option<String> {
     let is_canonical = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase();

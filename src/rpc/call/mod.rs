@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 
 use crate::app::App;
 use crate::auth::layer::Caller;
+use crate::auth::password::Passwords;
 use crate::auth::{Authenticator, Principal};
 use crate::clock;
 use crate::deadline::Deadline;
@@ -52,6 +53,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
+    pub(in crate::rpc) passwords: Passwords,
     /// Whether others than operators may register accounts.
     pub(in crate::rpc) takes_registrations: bool,
     pub(in crate::rpc) request_timeout: Duration,

@@ -24,7 +24,7 @@ service! {
         ListItems = read rpc::item::list, READING;
         UpdateItem = write change, ADMINISTRATION;
         ArchiveItem = write change, ADMINISTRATION;
-        CreateAffiliate = write change, ADMINISTRATION;
+        CreateAffiliate = write rpc::affiliate::create, ADMINISTRATION;
         GetAffiliate = read rpc::affiliate::get, READING_MONEY;
         ListAffiliates = read rpc::affiliate::list, READING_MONEY;
         SearchAffiliates = read rpc::affiliate::search, READING_MONEY;
@@ -34,6 +34,7 @@ service! {
         RejectAffiliate = write change, ADMINISTRATION;
         DeactivateAffiliate = write rpc::affiliate::deactivate, ADMINISTRATION;
         RotateAffiliateToken = write change, ADMINISTRATION;
+        CheckAffiliatePassword = write rpc::affiliate::check_password, ADMINISTRATION;
         EraseAffiliate = write rpc::affiliate::erase, ADMINISTRATION;
         SetUpline = write change, ADMINISTRATION;
         CreateAffiliateGroup = write change, ADMINISTRATION;

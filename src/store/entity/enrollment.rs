@@ -22,6 +22,7 @@ pub struct Model {
     pub moved: Option<String>,
     pub awaits_agreement: bool,
     pub acceptances: Option<String>,
+    pub accepted_version: i32,
     pub past: Option<String>,
 }
 

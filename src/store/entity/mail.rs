@@ -12,6 +12,7 @@ pub struct Model {
     pub recipient: String,
     pub subject: String,
     pub body: String,
+    pub affiliate_id: Option<Uuid>,
     pub created_at: i64,
     pub due_at: i64,
     pub tries: i32,

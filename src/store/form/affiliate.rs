@@ -12,7 +12,7 @@ use crate::domain::id::{AccountId, AffiliateGroupId, AffiliateId};
 use crate::domain::time::Time;
 
 form! {
-    /// An affiliate, stored without the hash of its token.
+    /// An affiliate, stored without the hashes of its token and its password.
     AffiliateForm<'a> of Affiliate {
         id: AffiliateId,
         account_id: AccountId,
@@ -38,7 +38,9 @@ form! {
     }
     left_out {
         token_hash: [0; 32],
+        password: None,
         past_uplines: Vec::new(),
+        awaits_welcome: false,
     }
 }
 

@@ -88,6 +88,9 @@ form! {
         enrollment: Box<EnrollmentForm<'a>>,
         landing_url: Text<'a>,
     }
+    left_out {
+        lacks_newest_agreement: false,
+    }
 }
 
 form! {

@@ -46,6 +46,7 @@ use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
+use crate::domain::welcome::WelcomeMail;
 
 #[macro_use]
 mod macros;
@@ -79,7 +80,7 @@ use coupon::CouponDetailsForm;
 use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm};
+use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm};
 
 /// A domain type that rows store as text.
@@ -106,6 +107,8 @@ kept! {
     Commission: writes 1 CommissionForm;
     // program.agreement
     Agreement: writes 1 AgreementForm<'_>;
+    // program.welcome_mail
+    WelcomeMail: writes 1 WelcomeMailForm<'_>;
     // program.questions
     Vec<Question>: writes 1 Vec<QuestionForm<'_>>;
     // program.invitations

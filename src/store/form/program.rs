@@ -9,6 +9,7 @@ use crate::domain::program::{
     TermsDraft, TermsReach,
 };
 use crate::domain::time::Time;
+use crate::domain::welcome::WelcomeMail;
 
 form! {
     /// A program.
@@ -31,6 +32,7 @@ form! {
         agreement: Option<AgreementForm<'a>>,
         questions: Vec<QuestionForm<'a>>,
         invitations: Vec<InvitationForm<'a>>,
+        welcome_mail: Option<WelcomeMailForm<'a>>,
     }
     unless_usual {
         is_private: bool = false,
@@ -67,6 +69,17 @@ form! {
     unless_empty {
         url: Text<'a>,
         text: Text<'a>,
+    }
+}
+
+form! {
+    /// What new affiliates of a program are written.
+    WelcomeMailForm<'a> of WelcomeMail {
+        is_enabled: bool,
+    }
+    unless_empty {
+        subject: Text<'a>,
+        body: Text<'a>,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
+use crate::domain::welcome::WelcomeMail;
 
 /// The golden texts of version 1 with the names of their files.
 fn golden() -> Vec<(String, String)> {
@@ -70,6 +71,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "program_agreement" => {
                 read.extend(pass_through!(Agreement, later::program::AgreementForm<'_>, &text));
+            }
+            "program_welcome_mail" => {
+                read.extend(pass_through!(WelcomeMail, later::program::WelcomeMailForm<'_>, &text));
             }
             "program_questions" => {
                 read.extend(pass_through!(Vec<Question>, Vec<later::program::QuestionForm<'_>>, &text));

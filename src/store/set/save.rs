@@ -14,7 +14,9 @@ use crate::domain::time::Time;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
-use crate::store::{StoreError, WriteTransaction, account_head, entity, event, ledger, program_mrr, search, statistic};
+use crate::store::{
+    StoreError, WriteTransaction, account_head, entity, event, ledger, mail, program_mrr, search, statistic,
+};
 
 /// What the transaction adds to tables that are looked after when it is committed.
 #[derive(Debug)]
@@ -68,6 +70,7 @@ pub async fn save(
     delete_rows(connection, set).await?;
     writes.run(connection).await?;
     search::save(connection, set).await?;
+    mail::remove_of_erased(connection, set).await?;
     Ok(Saved { segments, figure_row_count })
 }
 

@@ -92,6 +92,7 @@ fn affiliates() -> Vec<Spelling> {
                         "metadata": {"tier": "gold"},
                         "acceptance": {"version": 1, "source": "203.0.113.7"},
                         "invitation_code": "${invitation_code}",
+                        "temporary_password": "one of them",
                     }),
                     json!({
                         "email": "${unique}@Twice.example",
@@ -105,9 +106,14 @@ fn affiliates() -> Vec<Spelling> {
                         "metadata": {"tier": "gold ", "level": ""},
                         "acceptance": {"version": 1, "source": "203.0.113.7 ", "accept_time": {"seconds": 1}},
                         "invitation_code": " ${invitation_code}",
+                        // Passwords are not compared, because they could be guessed from the hash of a request.
+                        "temporary_password": "another one",
                     }),
                 ),
-                (json!({"profile": null}), json!({"profile": {"phone": " ", "address": {"city": " "}}})),
+                (
+                    json!({"profile": null, "password": "one of them"}),
+                    json!({"profile": {"phone": " ", "address": {"city": " "}}, "password": "another one"}),
+                ),
             ],
             &[
                 "acceptance.version",
@@ -118,6 +124,7 @@ fn affiliates() -> Vec<Spelling> {
                 "profile.custom_fields",
                 "upline",
                 "group_id",
+                "skip_email_notification",
             ],
         ),
         spelling(
@@ -133,7 +140,8 @@ fn affiliates() -> Vec<Spelling> {
                             "profile": plain,
                             "metadata": {"tier": "gold"},
                         },
-                        "update_mask": {"paths": ["email", "first_name", "last_name", "metadata", "profile"]},
+                        "password": "one of them",
+                        "update_mask": {"paths": ["email", "first_name", "last_name", "metadata", "password", "profile"]},
                     }),
                     json!({
                         "affiliate": {
@@ -153,16 +161,28 @@ fn affiliates() -> Vec<Spelling> {
                             "past_uplines": [{}],
                             "group_id": "x",
                             "email_verified": true,
+                            "has_password": true,
+                            "password_change_required": true,
                             "metadata": {"tier": " gold"},
                         },
-                        "update_mask": {"paths": ["profile", "email", "first_name", "last_name", "metadata", "email"]},
+                        "password": "another one",
+                        "update_mask": {
+                            "paths": ["profile", "email", "password", "first_name", "last_name", "metadata", "email"],
+                        },
                     }),
                 ),
                 (
-                    json!({"affiliate": {"first_name": "Ann"}, "selector": {"email": "${fresh_email}"}}),
+                    json!({
+                        "affiliate": {"first_name": "Ann"},
+                        "selector": {"email": "${fresh_email}"},
+                        "temporary_password": "one of them",
+                        "update_mask": {"paths": ["first_name", "password"]},
+                    }),
                     json!({
                         "affiliate": {"id": "${fresh_affiliate_id}", "first_name": "Ann"},
                         "selector": {"email": " ${fresh_email}."},
+                        "temporary_password": "another one",
+                        "update_mask": {"paths": ["first_name", "password"]},
                     }),
                 ),
                 (
@@ -285,6 +305,7 @@ fn affiliates() -> Vec<Spelling> {
                         "end_time": {"seconds": 1},
                         "moved_to_enrollment_id": "x",
                         "awaits_agreement": true,
+                        "lacks_newest_agreement": true,
                         "acceptances": [{}],
                     },
                     "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},

@@ -34,6 +34,8 @@ affiliate.first_name text NOT NULL
 affiliate.last_name text NOT NULL
 affiliate.profile text NOT NULL
 affiliate.token_hash bytea NOT NULL
+affiliate.password_hash text
+affiliate.password_is_temporary boolean NOT NULL
 affiliate.state character varying(32) NOT NULL
 affiliate.state_reason text NOT NULL
 affiliate.state_changed_at bigint
@@ -42,6 +44,7 @@ affiliate.email_verified boolean NOT NULL
 affiliate.upline_id uuid
 affiliate.group_id uuid
 affiliate.past_uplines text
+affiliate.awaits_welcome boolean NOT NULL
 affiliate.version integer NOT NULL
 affiliate.created_at bigint NOT NULL
 affiliate.updated_at bigint NOT NULL
@@ -190,6 +193,7 @@ enrollment.ended_at bigint
 enrollment.moved text
 enrollment.awaits_agreement boolean NOT NULL
 enrollment.acceptances text
+enrollment.accepted_version integer NOT NULL
 enrollment.past text
 CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account_id, affiliate_id, program_id)
 CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)
@@ -287,6 +291,7 @@ mail.id uuid NOT NULL
 mail.recipient text NOT NULL
 mail.subject text NOT NULL
 mail.body text NOT NULL
+mail.affiliate_id uuid
 mail.created_at bigint NOT NULL
 mail.due_at bigint NOT NULL
 mail.tries integer NOT NULL
@@ -323,8 +328,10 @@ program.hosts text NOT NULL
 program.is_default boolean NOT NULL
 program.state character varying(32) NOT NULL
 program.agreement text
+program.agreement_version integer NOT NULL
 program.questions text
 program.is_private boolean NOT NULL
+program.welcome_mail text
 program.terms_version integer NOT NULL
 program.version integer NOT NULL
 program.created_at bigint NOT NULL

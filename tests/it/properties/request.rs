@@ -151,6 +151,7 @@ impl Asking<'_> {
                 questions: Vec::new(),
                 is_private: false,
                 invitations: Vec::new(),
+                welcome_mail: None,
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

@@ -56,6 +56,7 @@ fn person() -> pb::CreateAffiliateRequest {
             ..Default::default()
         }),
         landing_url: "https://quillomena.example/shop".to_owned(),
+        password: "quillomena's password".to_owned(),
         email_verified: true,
         ..new(EMAIL)
     }
@@ -67,6 +68,7 @@ async fn neighbours(client: &mut Client, range: std::ops::Range<usize>) {
         let request = pb::CreateAffiliateRequest {
             first_name: format!("Jo{number}"),
             profile: Some(pb::AffiliateProfile { about: "writes too. ".repeat(20), ..Default::default() }),
+            skip_email_notification: true,
             ..new(&format!("jo{number}@other.example"))
         };
         create(client, request).await;
@@ -127,8 +129,10 @@ async fn play(mut shop: Shop) -> Played {
             profile: Some(pb::AffiliateProfile { phone: "31415926".to_owned(), ..Default::default() }),
             ..Default::default()
         }),
-        update_mask: mask(&["last_name", "profile"]),
+        update_mask: mask(&["last_name", "profile", "password"]),
         selector: by_email(EMAIL),
+        temporary_password: "vossbergen's password".to_owned(),
+        ..Default::default()
     };
     client.affiliates.update_affiliate(update.clone()).await.unwrap();
     neighbours(client, 60..120).await;
@@ -227,6 +231,18 @@ async fn read_all(client: &mut Client) {
     }
 }
 
+/// Has every new affiliate welcomed by a mail with its name.
+async fn welcome_by_mail(shop: &mut Shop) {
+    let (subject, body) = ("Welcome, {first_name}".to_owned(), "{first_name}, {email}: {referral_link}".to_owned());
+    let welcome_mail = Some(pb::WelcomeMail { is_enabled: true, subject, body });
+    let request = pb::UpdateProgramRequest {
+        program: Some(pb::Program { id: shop.program_id.clone(), welcome_mail, ..Default::default() }),
+        update_mask: mask(&["welcome_mail"]),
+        ..Default::default()
+    };
+    shop.client.affiliates.update_program(request).await.unwrap();
+}
+
 #[expect(clippy::disallowed_methods, reason = "the raw content of the database, whatever its schema is")]
 async fn texts(console: &DatabaseConnection, sql: String) -> Vec<String> {
     let rows = console.query_all_raw(Statement::from_string(console.get_database_backend(), sql)).await.unwrap();
@@ -287,10 +303,16 @@ async fn assert_postgres_clean(console: &DatabaseConnection) {
 db_test!(f5_g5_an_erased_affiliate_is_found_nowhere_and_the_books_stay, empty, |database: TestDatabase| async move {
     let folder = tempfile::Builder::new().prefix("headwater-erase-").tempdir().unwrap();
     let log = folder.path().join("log");
-    let flags = ["--database", &database.url, "--log-filter", "trace"];
+    // Mail waits, because nobody takes it.
+    let flags = ["--database", &database.url, "--log-filter", "trace", "--mail-smtp-url", "smtp://127.0.0.1:1"];
     let server = Logged::start(folder.path(), &log, &flags).await;
-    let shop = Shop::furnish(register(&server.url, &operator_key(folder.path()), "shop").await).await;
+    let mut shop = Shop::furnish(register(&server.url, &operator_key(folder.path()), "shop").await).await;
+    welcome_by_mail(&mut shop).await;
     let mut played = play(shop).await;
+    let console = Database::connect(&database.url).await.unwrap();
+    let recipients = texts(&console, format!("SELECT subject FROM mail WHERE recipient = '{EMAIL}'")).await;
+    assert_eq!(recipients, ["Welcome, Quillomena"]);
+    console.close().await.unwrap();
     deactivate(&mut played.shop.client).await;
     let before = books(&mut played.shop.client, &played.id).await;
     assert_eq!((before.0.len(), before.1.len()), (1, 4));

@@ -24,6 +24,17 @@ async fn set(shop: &mut Shop, agreement: pb::Agreement) -> pb::Agreement {
     shop.client.affiliates.update_program(request).await.unwrap().into_inner().program.unwrap().agreement.unwrap()
 }
 
+/// The enrollments whose affiliate has not accepted the newest version, or the others.
+async fn lacking(shop: &mut Shop, lacks_newest_agreement: bool) -> Vec<String> {
+    let request = pb::ListEnrollmentsRequest {
+        program_id: shop.program_id.clone(),
+        lacks_newest_agreement: Some(lacks_newest_agreement),
+        ..Default::default()
+    };
+    let listed = shop.client.affiliates.list_enrollments(request).await.unwrap().into_inner().enrollments;
+    listed.into_iter().map(|enrollment| enrollment.id).collect()
+}
+
 fn acceptance(version: i32) -> Option<pb::AgreementAcceptance> {
     Some(pb::AgreementAcceptance { version, source: "203.0.113.7".to_owned(), ..Default::default() })
 }
@@ -100,6 +111,47 @@ db_test!(p16_the_version_that_was_accepted_is_kept_with_time_and_source, |databa
     let read = pb::GetEnrollmentRequest { enrollment_id: enrollment.id };
     let erased = shop.client.affiliates.get_enrollment(read).await.unwrap().into_inner().enrollment.unwrap();
     assert!(erased.acceptances.len() == 2 && erased.acceptances.iter().all(|one| one.source.is_empty()));
+});
+
+db_test!(p16_who_has_not_accepted_the_newest_version_is_shown, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let bea = create(&mut shop.client, new("bea@affiliates.example")).await.enrollment.unwrap();
+    let ann = Some(shop.affiliate());
+    let ann = get(&mut shop.client, ann).await.unwrap().enrollments[0].clone();
+    assert!(!ann.lacks_newest_agreement && !bea.lacks_newest_agreement, "there is none");
+    assert_eq!(lacking(&mut shop, true).await, [""; 0]);
+
+    // None was accepted, then the newest, then an earlier one.
+    set(&mut shop, text("Be kind.", false)).await;
+    assert_eq!(lacking(&mut shop, true).await, [ann.id.clone(), bea.id.clone()]);
+    assert!(!accept(&mut shop.client, &bea.id, 1).await.unwrap().lacks_newest_agreement);
+    assert_eq!(lacking(&mut shop, true).await, std::slice::from_ref(&ann.id));
+    assert_eq!(lacking(&mut shop, false).await, std::slice::from_ref(&bea.id));
+    set(&mut shop, text("Be kind.", true)).await;
+    assert_eq!(lacking(&mut shop, false).await, std::slice::from_ref(&bea.id), "it is the same text");
+    set(&mut shop, text("Be very kind.", true)).await;
+    assert_eq!(lacking(&mut shop, false).await, [""; 0]);
+    let read = pb::GetEnrollmentRequest { enrollment_id: bea.id.clone() };
+    let shown = shop.client.affiliates.get_enrollment(read).await.unwrap().into_inner().enrollment.unwrap();
+    assert!(shown.lacks_newest_agreement && !shown.awaits_agreement, "it goes on earning");
+    let by_bea = by_email("bea@affiliates.example");
+    assert!(get(&mut shop.client, by_bea).await.unwrap().enrollments[0].lacks_newest_agreement);
+    // The answer of a change shows it too, and so does a repeat of one, as it is by then.
+    let mut request = pb::UpdateEnrollmentRequest {
+        request_id: "update".to_owned(),
+        enrollment: Some(pb::Enrollment { id: bea.id.clone(), ref_id: "bee".to_owned(), ..Default::default() }),
+        update_mask: mask(&["ref_id"]),
+    };
+    let changed = shop.client.affiliates.update_enrollment(request.clone()).await.unwrap().into_inner();
+    assert!(changed.enrollment.unwrap().lacks_newest_agreement);
+    accept(&mut shop.client, &bea.id, 2).await.unwrap();
+    let repeated = shop.client.affiliates.update_enrollment(request.clone()).await.unwrap().into_inner();
+    assert!(repeated.replayed && !repeated.enrollment.unwrap().lacks_newest_agreement);
+    // What a caller sends is not read.
+    request.enrollment.as_mut().unwrap().lacks_newest_agreement = true;
+    assert!(shop.client.affiliates.update_enrollment(request).await.unwrap().into_inner().replayed);
+    assert_eq!(lacking(&mut shop, true).await, [ann.id]);
 });
 
 db_test!(p16_who_must_accept_earns_from_the_acceptance_on, |database: TestDatabase| async move {

@@ -101,6 +101,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("program_agreement.v1", &rows::agreement());
+    golden.holds("program_welcome_mail.v1", &rows::welcome_mail());
     golden.holds("program_questions.v1", &vec![rows::question()]);
     golden.holds("program_invitations.v1", &vec![rows::invitation()]);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
@@ -143,8 +144,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let (sale, coupon) = (rows::sale(1), rows::coupon(1, "ADA10", CouponState::Active));
     let enrollment =
         Enrollment { landing_url: String::new(), commission_override: None, ended_at: None, ..rows::enrollment() };
-    let enrollment =
-        EnrollmentWithLanding { enrollment: Arc::new(enrollment), landing_url: "https://shop.test/".to_owned() };
+    let enrollment = EnrollmentWithLanding {
+        enrollment: Arc::new(enrollment),
+        landing_url: "https://shop.test/".to_owned(),
+        lacks_newest_agreement: false,
+    };
     let mut link = rows::link();
     (link.destination_url, link.revoked_at) = (String::new(), None);
     let mut reward = rows::reward(1, &sale, None);
@@ -234,7 +238,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         is_undeclared: false,
     };
     let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
-    let applied = EnrollmentWithLanding { enrollment: Arc::new(applied), landing_url: "https://shop.test/".to_owned() };
+    let applied = EnrollmentWithLanding {
+        enrollment: Arc::new(applied),
+        landing_url: "https://shop.test/".to_owned(),
+        lacks_newest_agreement: false,
+    };
     let applied = Outcome::from(Arc::new(EnrollmentOutcome { enrollment: applied, coupon: None }));
     golden.holds("request_outcome_enrollment.v1.with_affiliate_state", &applied);
     let unchanged = Outcome::ChangedAffiliate(Arc::new(rows::without_secrets().0));
@@ -335,7 +343,11 @@ fn secrets_are_not_in_stored_forms() {
     let key = |key: ApiKey| Outcome::ApiKey(Arc::new(key)).to_text().unwrap();
     assert_eq!(key(rows::api_key()), key(rows::without_secrets().1));
     let affiliate = |affiliate: Affiliate| {
-        let enrollment = EnrollmentWithLanding { enrollment: Arc::new(rows::enrollment()), landing_url: String::new() };
+        let enrollment = EnrollmentWithLanding {
+            enrollment: Arc::new(rows::enrollment()),
+            landing_url: String::new(),
+            lacks_newest_agreement: false,
+        };
         let outcome =
             Outcome::from(Arc::new(AffiliateOutcome { affiliate: Arc::new(affiliate), enrollment, coupon: None }));
         outcome.to_text().unwrap()

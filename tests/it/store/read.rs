@@ -22,6 +22,7 @@ use headwater::store::enrollment::EnrollmentQuery;
 use headwater::store::lead::LeadQuery;
 use headwater::store::link::LinkQuery;
 use headwater::store::list::{ListOrder, Walk};
+use headwater::store::program::ProgramPage;
 use headwater::store::reward::RewardQuery;
 use headwater::store::{self, Store, StoreError};
 use smallvec::smallvec;
@@ -119,6 +120,8 @@ db_test!(programs, |database: TestDatabase| async move {
         state: ProgramState::Archived,
         terms_version: 2,
         landing_url: "https://two.test/".to_owned(),
+        agreement: Some(rows::agreement()),
+        welcome_mail: Some(rows::welcome_mail()),
         ..rows::program()
     };
     let terms = |version| Terms { program_id: archived.id, version, ..rows::terms() };
@@ -138,9 +141,9 @@ db_test!(programs, |database: TestDatabase| async move {
     assert_lists!(store::program::list, &store, (&[ProgramState::Active]), |row| row.program.id, [1]);
     let listed = store::program::list(&store, ACCOUNT, &[ProgramState::Archived], Walk::first(10)).await.unwrap();
     assert_eq!(listed, [ProgramWithTerms { program: Arc::new(archived.clone()), terms: Arc::new(terms(2)) }]);
-    let urls =
-        store::program::landing_urls(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
-    assert_eq!(urls.into_iter().collect::<Vec<_>>(), [(archived.id, "https://two.test/".to_owned())]);
+    let pages = store::program::pages(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
+    let page = ProgramPage { landing_url: "https://two.test/".to_owned(), agreement_version: 2 };
+    assert_eq!(pages.into_iter().collect::<Vec<_>>(), [(archived.id, page)]);
 });
 
 db_test!(affiliates_and_enrollments, |database: TestDatabase| async move {

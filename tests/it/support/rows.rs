@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
 use headwater::domain::affiliate::{
-    Affiliate, AffiliateState, CustomField, PastUpline, PendingRewards, PostalAddress, Profile,
+    Affiliate, AffiliateState, CustomField, Password, PasswordHash, PastUpline, PendingRewards, PostalAddress, Profile,
 };
 use headwater::domain::affiliate_group::{AffiliateGroup, AffiliateGroupState};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
@@ -44,6 +44,7 @@ use headwater::domain::request::{Request, RequestKey};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
+use headwater::domain::welcome::WelcomeMail;
 use smallvec::smallvec;
 use uuid::Uuid;
 
@@ -128,7 +129,13 @@ pub(crate) fn mail() -> Mail {
         subject: "Wëlcome".to_owned(),
         body: "Hello Ann,\n\nit works.\n".to_owned(),
     };
-    Mail { tries: 2, due_at: NOW.plus_days(1), ..Mail::new(MailId::from_uuid(uuid(1)), ACCOUNT, letter, NOW) }
+    let affiliate_id = Some(AffiliateId::from_uuid(uuid(1)));
+    Mail {
+        affiliate_id,
+        tries: 2,
+        due_at: NOW.plus_days(1),
+        ..Mail::new(MailId::from_uuid(uuid(1)), ACCOUNT, letter, NOW)
+    }
 }
 
 /// A key that works from a few places.
@@ -157,6 +164,10 @@ pub(crate) fn agreement() -> Agreement {
     Agreement { version: 2, url, text, is_required: true }
 }
 
+pub(crate) fn welcome_mail() -> WelcomeMail {
+    WelcomeMail { is_enabled: true, subject: "Hello {first_name}".to_owned(), body: "{referral_link}".to_owned() }
+}
+
 pub(crate) fn program() -> Program {
     Program {
         id: ProgramId::from_uuid(uuid(1)),
@@ -171,6 +182,7 @@ pub(crate) fn program() -> Program {
         questions: Vec::new(),
         is_private: false,
         invitations: Vec::new(),
+        welcome_mail: None,
         terms_version: 1,
         version: 4,
         created_at: NOW,
@@ -246,6 +258,7 @@ pub(crate) fn affiliate() -> Affiliate {
         last_name: "Lovelace".to_owned(),
         profile: profile(),
         token_hash: [9; 32],
+        password: None,
         state: AffiliateState::Active,
         state_reason: String::new(),
         state_changed_at: None,
@@ -254,10 +267,15 @@ pub(crate) fn affiliate() -> Affiliate {
         upline_id: None,
         group_id: None,
         past_uplines: Vec::new(),
+        awaits_welcome: false,
         version: 1,
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+pub(crate) fn password() -> Password {
+    Password { hash: PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()), is_temporary: true }
 }
 
 pub(crate) fn past_uplines() -> Vec<PastUpline> {
@@ -280,6 +298,8 @@ pub(crate) fn inactive_affiliate() -> Affiliate {
         upline_id: Some(AffiliateId::from_uuid(uuid(40))),
         group_id: Some(affiliate_group().id),
         past_uplines: past_uplines(),
+        awaits_welcome: true,
+        password: Some(password()),
         version: 3,
         ..affiliate()
     }

@@ -390,6 +390,8 @@ impl Call for pb::RotateAffiliateTokenRequest {
     }
 }
 
+impl Call for pb::CheckAffiliatePasswordRequest {}
+
 impl Call for pb::EraseAffiliateRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -773,7 +775,20 @@ impl AffiliateCalls {
             .await
     }
 
-    /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    /// Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+    /// affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+    /// server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+    /// Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn check_affiliate_password(&self, request: pb::CheckAffiliatePasswordRequest) -> Result<pb::CheckAffiliatePasswordResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).check_affiliate_password(request).await)
+            .await
+    }
+
+    /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
     /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
     /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
     /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a

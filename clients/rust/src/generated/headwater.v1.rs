@@ -1794,9 +1794,28 @@ pub struct Agreement {
     #[prost(string, tag = "3")]
     pub text: ::prost::alloc::string::String,
     /// Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
-    /// is enrolled already goes on earning.
+    /// is enrolled already goes on earning, also after a new version: ListEnrollments with `lacks_newest_agreement` lists whom to ask.
     #[prost(bool, tag = "4")]
     pub is_required: bool,
+}
+/// The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
+/// such mail at most, in the program of its first enrollment: when CreateAffiliate creates it ACTIVE, when AssignCoupon or ClaimOffer creates
+/// it with an email address, or when ApproveAffiliate makes it ACTIVE for the first time. The mail is stored in the transaction of that call
+/// and sent afterwards, at least once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WelcomeMail {
+    /// Whether new affiliates get it. A program without a welcome mail sends none.
+    #[prost(bool, tag = "1")]
+    pub is_enabled: bool,
+    /// The subject, up to 200 characters. Empty: `Welcome to {program_name}`. The subject and the body may have up to 20 placeholders each:
+    /// `{first_name}` (the email address if the name is not known), `{email}`, `{program_name}`, `{account_name}` and `{referral_link}`. Other
+    /// texts in curly brackets are refused.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// The text, up to 10,000 characters, without markup. Empty: a short English text with the names of the merchant and the program and with
+    /// the referral link.
+    #[prost(string, tag = "3")]
+    pub body: ::prost::alloc::string::String,
 }
 /// A question that applicants answer. The answer is the custom field of the affiliate with the same key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1879,6 +1898,9 @@ pub struct Program {
     /// The codes that open the program while it is private.
     #[prost(message, repeated, tag = "15")]
     pub invitations: ::prost::alloc::vec::Vec<ProgramInvitation>,
+    /// The mail that welcomes new affiliates. Not set: none.
+    #[prost(message, optional, tag = "16")]
+    pub welcome_mail: ::core::option::Option<WelcomeMail>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1920,6 +1942,9 @@ pub struct CreateProgramRequest {
     /// The codes that open the program while it is private, up to 50. Optional.
     #[prost(message, repeated, tag = "11")]
     pub invitations: ::prost::alloc::vec::Vec<ProgramInvitation>,
+    /// The mail that welcomes new affiliates. Not set: none is sent.
+    #[prost(message, optional, tag = "12")]
+    pub welcome_mail: ::core::option::Option<WelcomeMail>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2009,8 +2034,9 @@ pub struct UpdateProgramRequest {
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
     /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-    /// `is_private` and `invitations`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of uses.
-    /// Who was enrolled with a code stays enrolled. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+    /// `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
+    /// uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+    /// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
     /// former values.
@@ -3598,6 +3624,10 @@ pub struct Enrollment {
     /// The agreements that the affiliate has accepted, the earliest first. The newest 50.
     #[prost(message, repeated, tag = "14")]
     pub acceptances: ::prost::alloc::vec::Vec<AgreementAcceptance>,
+    /// True while the affiliate has not accepted the newest version of the program's agreement: an earlier one, or none. It earns all the same
+    /// unless `awaits_agreement`. False for a program without an agreement, and in the feed.
+    #[prost(bool, tag = "15")]
+    pub lacks_newest_agreement: bool,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3768,6 +3798,9 @@ pub struct ListEnrollmentsRequest {
     /// Only enrollments in these states. Empty: all states.
     #[prost(enumeration = "EnrollmentState", repeated, tag = "6")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both.
+    #[prost(bool, optional, tag = "7")]
+    pub lacks_newest_agreement: ::core::option::Option<bool>,
 }
 /// The answer of ListEnrollments.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4306,6 +4339,12 @@ pub struct Affiliate {
     /// The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived.
     #[prost(string, tag = "18")]
     pub group_id: ::prost::alloc::string::String,
+    /// Whether the affiliate has a password. Set by CreateAffiliate and UpdateAffiliate. False in the feed.
+    #[prost(bool, tag = "19")]
+    pub has_password: bool,
+    /// Whether that password is temporary, so that the affiliate must choose another one. False in the feed.
+    #[prost(bool, tag = "20")]
+    pub password_change_required: bool,
 }
 /// The upline of an affiliate until a change.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4384,6 +4423,17 @@ pub struct CreateAffiliateRequest {
     /// The code of one of the program's invitations. Optional. See EnrollAffiliate.
     #[prost(string, tag = "18")]
     pub invitation_code: ::prost::alloc::string::String,
+    /// True: the affiliate is never sent the program's welcome mail, also not when ApproveAffiliate makes it ACTIVE.
+    #[prost(bool, tag = "19")]
+    pub skip_email_notification: bool,
+    /// The affiliate's password for CheckAffiliatePassword, 8 to 128 characters. Only its Argon2id hash is stored. A repeat of the request is
+    /// recognised whatever password it has, and does not change it. Optional.
+    #[prost(string, tag = "20")]
+    pub password: ::prost::alloc::string::String,
+    /// The same, for a password that the affiliate must replace: `Affiliate.password_change_required` is true then. Must be empty beside
+    /// `password`.
+    #[prost(string, tag = "21")]
+    pub temporary_password: ::prost::alloc::string::String,
 }
 /// The answer of CreateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4521,8 +4571,8 @@ pub struct UpdateAffiliateRequest {
     /// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
     #[prost(message, optional, tag = "2")]
     pub affiliate: ::core::option::Option<Affiliate>,
-    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
-    /// one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+    /// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`, and
+    /// `password`, which stands for the fields of this request. At least one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
     /// empty `group_id` takes the affiliate out of its group.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
@@ -4530,6 +4580,13 @@ pub struct UpdateAffiliateRequest {
     /// `affiliate.id`.
     #[prost(message, optional, tag = "4")]
     pub selector: ::core::option::Option<AffiliateSelector>,
+    /// The affiliate's new password, see `CreateAffiliateRequest.password`. Read only if `update_mask` names `password`, and refused
+    /// otherwise. If that is named and both passwords are empty, the affiliate has no password from then on.
+    #[prost(string, tag = "5")]
+    pub password: ::prost::alloc::string::String,
+    /// The same, for a password that the affiliate must replace. Must be empty beside `password`.
+    #[prost(string, tag = "6")]
+    pub temporary_password: ::prost::alloc::string::String,
 }
 /// The answer of UpdateAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4541,6 +4598,29 @@ pub struct UpdateAffiliateResponse {
     /// personal data, the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+}
+/// The request of CheckAffiliatePassword.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckAffiliatePasswordRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The password to check, as it was typed, up to 128 characters. Required.
+    #[prost(string, tag = "2")]
+    pub password: ::prost::alloc::string::String,
+}
+/// The answer of CheckAffiliatePassword.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckAffiliatePasswordResponse {
+    /// Whether the affiliate has this password. False for an affiliate that does not exist, that was erased, or that has no password.
+    #[prost(bool, tag = "1")]
+    pub matches: bool,
+    /// Whether the affiliate must choose another password, because this one is temporary. False unless `matches`.
+    #[prost(bool, tag = "2")]
+    pub password_change_required: bool,
+    /// The affiliate's id. Empty unless `matches`. It may be in any state: look at it before you let it in.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
 }
 /// The request of ApproveAffiliate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6398,7 +6478,40 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        /// Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+        /// affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+        /// server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+        /// Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+        pub async fn check_affiliate_password(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckAffiliatePasswordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckAffiliatePasswordResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CheckAffiliatePassword",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "CheckAffiliatePassword",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
         /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
         /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
         /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
@@ -8546,6 +8659,9 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The invitation code does not open the program. The fault is unknown, expired or used_up. Metadata: `program_id`,
     /// `fault`.
     InvitationInvalid = 65,
+    /// \[RESOURCE_EXHAUSTED\] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
+    /// call after the delay in `google.rpc.RetryInfo`.
+    PasswordTries = 66,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8620,6 +8736,7 @@ impl ErrorReason {
             Self::RateLimited => "ERROR_REASON_RATE_LIMITED",
             Self::RegistrationClosed => "ERROR_REASON_REGISTRATION_CLOSED",
             Self::InvitationInvalid => "ERROR_REASON_INVITATION_INVALID",
+            Self::PasswordTries => "ERROR_REASON_PASSWORD_TRIES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8697,6 +8814,7 @@ impl ErrorReason {
             "ERROR_REASON_RATE_LIMITED" => Some(Self::RateLimited),
             "ERROR_REASON_REGISTRATION_CLOSED" => Some(Self::RegistrationClosed),
             "ERROR_REASON_INVITATION_INVALID" => Some(Self::InvitationInvalid),
+            "ERROR_REASON_PASSWORD_TRIES" => Some(Self::PasswordTries),
             _ => None,
         }
     }

@@ -56,11 +56,13 @@ impl Rule for EraseAffiliate {
             profile: Profile::default(),
             group_id: None,
             token_hash: self.token_hash,
+            password: None,
             state: AffiliateState::Erased,
             state_reason: String::new(),
             state_changed_at: Some(context.now),
             pending_rewards: None,
             email_verified: false,
+            awaits_welcome: false,
             ..before.as_ref().clone()
         };
         Ok(put_changed(context, EventKind::AffiliateErased, affiliate))

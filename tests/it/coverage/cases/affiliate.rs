@@ -64,6 +64,8 @@ fn update(fresh: &Json, profile: &Json) -> Case {
             "metadata": {"": "x"},
             "group_id": "grp_1",
         },
+        "password": "x",
+        "temporary_password": "x",
         "update_mask": {
             "paths": ["email", "external_id", "first_name", "last_name", "profile", "metadata", "group_id", "nope"],
         },
@@ -83,6 +85,8 @@ fn update(fresh: &Json, profile: &Json) -> Case {
         "affiliate.email_verified",
         "affiliate.upline_affiliate_id",
         "affiliate.past_uplines",
+        "affiliate.has_password",
+        "affiliate.password_change_required",
     ])
     .not_references(&[
         "affiliate.profile.paypal_email",
@@ -111,6 +115,8 @@ pub(super) fn cases() -> Vec<Case> {
     all_wrong["state"] = json!("AFFILIATE_STATE_REJECTED");
     all_wrong["metadata"] = json!({"": "x"});
     all_wrong["invitation_code"] = long();
+    all_wrong["password"] = json!("x");
+    all_wrong["temporary_password"] = json!("x");
     let fresh = json!({"email": "${unique}@fresh.example", "program_id": "${program_id}", "ref_id": "${unique}"});
     let fresh_affiliate = json!({"affiliate": {"id": "${fresh_affiliate_id}"}});
     vec![
@@ -138,7 +144,7 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"email": "", "external_id": long(), "commission_override": wrong_flat()}))
         .wrong(json!({"email": "", "commission_override": {}, "state": 99}))
         // Each is named with its place in the list, see `u5_wrong_fields_of_an_affiliate_are_named`.
-        .free(&["profile.custom_fields", "email_verified", "acceptance.accept_time"])
+        .free(&["profile.custom_fields", "email_verified", "acceptance.accept_time", "skip_email_notification"])
         .not_references(&["profile.paypal_email"]),
         case("AffiliateService/GetAffiliate", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
@@ -234,6 +240,14 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"affiliate": null}))
             .wrong_affiliates(&json!({}))
             .free(&["etag"]),
+        case(
+            "AffiliateService/CheckAffiliatePassword",
+            json!({"affiliate": {"id": "${affiliate_id}"}, "password": "none of theirs"}),
+        )
+        .affiliate_reference()
+        .wrong(json!({"affiliate": {"id": "aff_1"}, "password": long()}))
+        .wrong(json!({"affiliate": null, "password": ""}))
+        .wrong_affiliates(&json!({})),
         case("AffiliateService/RotateAffiliateToken", fresh_affiliate)
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"affiliate": {"id": "${affiliate_id}"}}))

@@ -52,7 +52,8 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(
                 json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "states": [0, 99]}),
             )
-            .wrong_affiliates(&json!({})),
+            .wrong_affiliates(&json!({}))
+            .free(&["lacks_newest_agreement"]),
         case(
             "AffiliateService/UpdateEnrollment",
             json!({
@@ -93,6 +94,7 @@ pub(super) fn cases() -> Vec<Case> {
             "enrollment.end_time",
             "enrollment.moved_to_enrollment_id",
             "enrollment.awaits_agreement",
+            "enrollment.lacks_newest_agreement",
             "enrollment.acceptances",
         ])
         .not_references(&["enrollment.affiliate_id", "enrollment.program_id", "enrollment.moved_to_enrollment_id"]),

@@ -57,6 +57,13 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "",
                 "terms": {"commission": wrong_flat()},
             }))
+            .wrong(json!({
+                "display_name": "",
+                "currency_code": "",
+                "landing_url": "",
+                "terms": null,
+                "welcome_mail": {"subject": "x".repeat(201), "body": "{}"},
+            }))
             .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
             .wrong(json!({
@@ -90,6 +97,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "is_private",
                 "questions",
                 "invitations",
+                "welcome_mail.is_enabled",
             ])
             .not_references(&["invitations"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
@@ -119,9 +127,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms": wrong_terms(),
                 "hosts": ["a b"],
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
+                "welcome_mail": {"subject": "{name}", "body": "{body"},
             },
             "update_mask": {"paths": [
-                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "nope",
+                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "welcome_mail", "nope",
             ]},
         }))
         .wrong(json!({"program": {"id": "", "agreement": null}, "update_mask": {"paths": ["agreement"]}}))
@@ -144,6 +153,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.questions",
             "program.is_private",
             "program.invitations",
+            "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),
         case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))

@@ -35,6 +35,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "agreement": {"url": "https://shop.example", "text": "a\nb"},
                     "questions": [{"key": "why", "label": "Why?"}],
                     "invitations": [{"code": "STRASSE 2026", "expire_time": {"seconds": 1, "nanos": 1_000}}],
+                    "welcome_mail": {"is_enabled": true, "subject": "Hi", "body": "a\nb"},
                 }),
                 json!({
                     "display_name": " Spring",
@@ -46,6 +47,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "invitations": [
                         {"code": "stra\u{df}e  2026", "expire_time": {"seconds": 1, "nanos": 1_999}, "use_count": 7},
                     ],
+                    "welcome_mail": {"is_enabled": true, "subject": " Hi", "body": "a\nb\n"},
                 }),
             )],
             &[
@@ -56,6 +58,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "is_private",
                 "questions",
                 "invitations",
+                "welcome_mail.is_enabled",
             ],
         ),
         spelling(
@@ -70,10 +73,14 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "hosts": ["a.example", "b.example"],
                         "agreement": {"url": "https://shop.example", "text": "a\nb"},
                         "questions": [{"key": "why", "label": "Why?"}],
+                        "welcome_mail": {"is_enabled": true, "subject": "Hi", "body": "a\nb"},
                         "invitations": [{"code": "STRASSE 2026"}],
                     },
                     "update_mask": {
-                        "paths": ["agreement", "display_name", "hosts", "invitations", "landing_url", "questions", "terms"],
+                        "paths": [
+                            "agreement", "display_name", "hosts", "invitations", "landing_url", "questions", "terms",
+                            "welcome_mail",
+                        ],
                     },
                 }),
                 json!({
@@ -88,6 +95,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "hosts": ["b.example", "A.example"],
                         "agreement": {"version": 9, "url": "https://SHOP.example/", "text": "a\nb "},
                         "questions": [{"key": "why", "label": "Why? "}],
+                        "welcome_mail": {"is_enabled": true, "subject": "Hi ", "body": " a\nb"},
                         "is_private": true,
                         "invitations": [{"code": "Strasse 2026", "use_count": 7}],
                         "create_time": {"seconds": 1},
@@ -95,7 +103,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     },
                     "update_mask": {
                         "paths": [
-                            "terms", "landing_url", "display_name", "hosts", "agreement", "questions", "invitations", "terms",
+                            "terms", "landing_url", "display_name", "hosts", "agreement", "questions", "invitations",
+                            "welcome_mail", "terms",
                         ],
                     },
                 }),
@@ -107,6 +116,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.agreement.is_required",
                 "program.questions",
                 "program.invitations",
+                "program.welcome_mail.is_enabled",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),

@@ -40,8 +40,11 @@ pub(crate) fn kept_lead() -> Lead {
 /// One answer of each kind.
 pub(crate) fn outcomes() -> Vec<Outcome> {
     let (new_affiliate, key) = without_secrets();
-    let enrollment =
-        EnrollmentWithLanding { enrollment: Arc::new(enrollment()), landing_url: "https://shop.test/".to_owned() };
+    let enrollment = EnrollmentWithLanding {
+        enrollment: Arc::new(enrollment()),
+        landing_url: "https://shop.test/".to_owned(),
+        lacks_newest_agreement: false,
+    };
     let coupon = coupon(1, "ADA10", CouponState::Removed);
     let sale = sale(1);
     let reward = reward(2, &sale, Some(RewardId::from_uuid(uuid(1))));
@@ -64,6 +67,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             upline_id: None,
             group_id: None,
             past_uplines: Vec::new(),
+            awaits_welcome: false,
+            password: None,
             ..inactive_affiliate()
         })),
         Outcome::from(Arc::new(EnrollmentOutcome { enrollment, coupon: Some(Arc::new(coupon.clone())) })),
