@@ -457,9 +457,13 @@ type Affiliate struct {
 	// The uplines before the present one, the earliest first. The newest 100. Empty in the feed.
 	PastUplines []*PastUpline `protobuf:"bytes,17,rep,name=past_uplines,json=pastUplines,proto3" json:"past_uplines,omitempty"`
 	// The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived.
-	GroupId       string `protobuf:"bytes,18,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	GroupId string `protobuf:"bytes,18,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Whether the affiliate has a password. Set by CreateAffiliate and UpdateAffiliate. False in the feed.
+	HasPassword bool `protobuf:"varint,19,opt,name=has_password,json=hasPassword,proto3" json:"has_password,omitempty"`
+	// Whether that password is temporary, so that the affiliate must choose another one. False in the feed.
+	PasswordChangeRequired bool `protobuf:"varint,20,opt,name=password_change_required,json=passwordChangeRequired,proto3" json:"password_change_required,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Affiliate) Reset() {
@@ -618,6 +622,20 @@ func (x *Affiliate) GetGroupId() string {
 	return ""
 }
 
+func (x *Affiliate) GetHasPassword() bool {
+	if x != nil {
+		return x.HasPassword
+	}
+	return false
+}
+
+func (x *Affiliate) GetPasswordChangeRequired() bool {
+	if x != nil {
+		return x.PasswordChangeRequired
+	}
+	return false
+}
+
 // The upline of an affiliate until a change.
 type PastUpline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -704,7 +722,8 @@ type CreateAffiliateRequest struct {
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms.
 	CommissionOverride *Commission `protobuf:"bytes,11,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
 	// The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
-	// the program's required questions in `profile.custom_fields`, and the program must not be private.
+	// the program's required questions in `profile.custom_fields`, and the program must not be private unless there is an
+	// `invitation_code`.
 	State AffiliateState `protobuf:"varint,12,opt,name=state,proto3,enum=headwater.v1.AffiliateState" json:"state,omitempty"`
 	// Whether the email address is known to be the affiliate's.
 	EmailVerified bool `protobuf:"varint,13,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
@@ -715,9 +734,19 @@ type CreateAffiliateRequest struct {
 	// The id of the group to put the affiliate into. It must not be archived. Empty: none.
 	GroupId string `protobuf:"bytes,16,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
-	Acceptance    *AgreementAcceptance `protobuf:"bytes,17,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Acceptance *AgreementAcceptance `protobuf:"bytes,17,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
+	// The code of one of the program's invitations. Optional. See EnrollAffiliate.
+	InvitationCode string `protobuf:"bytes,18,opt,name=invitation_code,json=invitationCode,proto3" json:"invitation_code,omitempty"`
+	// True: the affiliate is never sent the program's welcome mail, also not when ApproveAffiliate makes it ACTIVE.
+	SkipEmailNotification bool `protobuf:"varint,19,opt,name=skip_email_notification,json=skipEmailNotification,proto3" json:"skip_email_notification,omitempty"`
+	// The affiliate's password for CheckAffiliatePassword, 8 to 128 characters. Only its Argon2id hash is stored. A repeat of the request is
+	// recognised whatever password it has, and does not change it. Optional.
+	Password string `protobuf:"bytes,20,opt,name=password,proto3" json:"password,omitempty"`
+	// The same, for a password that the affiliate must replace: `Affiliate.password_change_required` is true then. Must be empty beside
+	// `password`.
+	TemporaryPassword string `protobuf:"bytes,21,opt,name=temporary_password,json=temporaryPassword,proto3" json:"temporary_password,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CreateAffiliateRequest) Reset() {
@@ -867,6 +896,34 @@ func (x *CreateAffiliateRequest) GetAcceptance() *AgreementAcceptance {
 		return x.Acceptance
 	}
 	return nil
+}
+
+func (x *CreateAffiliateRequest) GetInvitationCode() string {
+	if x != nil {
+		return x.InvitationCode
+	}
+	return ""
+}
+
+func (x *CreateAffiliateRequest) GetSkipEmailNotification() bool {
+	if x != nil {
+		return x.SkipEmailNotification
+	}
+	return false
+}
+
+func (x *CreateAffiliateRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *CreateAffiliateRequest) GetTemporaryPassword() string {
+	if x != nil {
+		return x.TemporaryPassword
+	}
+	return ""
 }
 
 // The answer of CreateAffiliate.
@@ -1095,7 +1152,11 @@ type ListAffiliatesRequest struct {
 	// Only affiliates whose present upline is this affiliate. Optional.
 	Upline *AffiliateSelector `protobuf:"bytes,8,opt,name=upline,proto3" json:"upline,omitempty"`
 	// Only affiliates in this group. Optional.
-	GroupId       string `protobuf:"bytes,9,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	GroupId string `protobuf:"bytes,9,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
+	// Only affiliates whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+	// about 10,000 affiliates that pass the other filters for a page at most and compares them with the entries, so a page may have few affiliates or
+	// none. The list goes on as long as there is a `next_page_token`.
+	Metadata      map[string]string `protobuf:"bytes,10,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1193,6 +1254,13 @@ func (x *ListAffiliatesRequest) GetGroupId() string {
 	return ""
 }
 
+func (x *ListAffiliatesRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of ListAffiliates.
 type ListAffiliatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1260,7 +1328,9 @@ type SearchAffiliatesRequest struct {
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
 	// in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
-	Query         string `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	Query string `protobuf:"bytes,4,opt,name=query,proto3" json:"query,omitempty"`
+	// Only affiliates in this group. Optional.
+	GroupId       string `protobuf:"bytes,5,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1319,6 +1389,13 @@ func (x *SearchAffiliatesRequest) GetOrder() ListOrder {
 func (x *SearchAffiliatesRequest) GetQuery() string {
 	if x != nil {
 		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchAffiliatesRequest) GetGroupId() string {
+	if x != nil {
+		return x.GroupId
 	}
 	return ""
 }
@@ -1385,15 +1462,20 @@ type UpdateAffiliateRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required.
 	Affiliate *Affiliate `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
-	// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
-	// one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+	// The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`, and
+	// `password`, which stands for the fields of this request. At least one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
 	// empty `group_id` takes the affiliate out of its group.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// The affiliate to change, by any of its present identifiers. Then `affiliate.id` is not read. Not set: the one with the id
 	// `affiliate.id`.
-	Selector      *AffiliateSelector `protobuf:"bytes,4,opt,name=selector,proto3" json:"selector,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Selector *AffiliateSelector `protobuf:"bytes,4,opt,name=selector,proto3" json:"selector,omitempty"`
+	// The affiliate's new password, see `CreateAffiliateRequest.password`. Read only if `update_mask` names `password`, and refused
+	// otherwise. If that is named and both passwords are empty, the affiliate has no password from then on.
+	Password string `protobuf:"bytes,5,opt,name=password,proto3" json:"password,omitempty"`
+	// The same, for a password that the affiliate must replace. Must be empty beside `password`.
+	TemporaryPassword string `protobuf:"bytes,6,opt,name=temporary_password,json=temporaryPassword,proto3" json:"temporary_password,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *UpdateAffiliateRequest) Reset() {
@@ -1454,6 +1536,20 @@ func (x *UpdateAffiliateRequest) GetSelector() *AffiliateSelector {
 	return nil
 }
 
+func (x *UpdateAffiliateRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *UpdateAffiliateRequest) GetTemporaryPassword() string {
+	if x != nil {
+		return x.TemporaryPassword
+	}
+	return ""
+}
+
 // The answer of UpdateAffiliate.
 type UpdateAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1510,6 +1606,125 @@ func (x *UpdateAffiliateResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of CheckAffiliatePassword.
+type CheckAffiliatePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The affiliate. Required.
+	Affiliate *AffiliateSelector `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The password to check, as it was typed, up to 128 characters. Required.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAffiliatePasswordRequest) Reset() {
+	*x = CheckAffiliatePasswordRequest{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAffiliatePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAffiliatePasswordRequest) ProtoMessage() {}
+
+func (x *CheckAffiliatePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAffiliatePasswordRequest.ProtoReflect.Descriptor instead.
+func (*CheckAffiliatePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CheckAffiliatePasswordRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *CheckAffiliatePasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// The answer of CheckAffiliatePassword.
+type CheckAffiliatePasswordResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the affiliate has this password. False for an affiliate that does not exist, that was erased, or that has no password.
+	Matches bool `protobuf:"varint,1,opt,name=matches,proto3" json:"matches,omitempty"`
+	// Whether the affiliate must choose another password, because this one is temporary. False unless `matches`.
+	PasswordChangeRequired bool `protobuf:"varint,2,opt,name=password_change_required,json=passwordChangeRequired,proto3" json:"password_change_required,omitempty"`
+	// The affiliate's id. Empty unless `matches`. It may be in any state: look at it before you let it in.
+	AffiliateId   string `protobuf:"bytes,3,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckAffiliatePasswordResponse) Reset() {
+	*x = CheckAffiliatePasswordResponse{}
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckAffiliatePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckAffiliatePasswordResponse) ProtoMessage() {}
+
+func (x *CheckAffiliatePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckAffiliatePasswordResponse.ProtoReflect.Descriptor instead.
+func (*CheckAffiliatePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CheckAffiliatePasswordResponse) GetMatches() bool {
+	if x != nil {
+		return x.Matches
+	}
+	return false
+}
+
+func (x *CheckAffiliatePasswordResponse) GetPasswordChangeRequired() bool {
+	if x != nil {
+		return x.PasswordChangeRequired
+	}
+	return false
+}
+
+func (x *CheckAffiliatePasswordResponse) GetAffiliateId() string {
+	if x != nil {
+		return x.AffiliateId
+	}
+	return ""
+}
+
 // The request of ApproveAffiliate.
 type ApproveAffiliateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1525,7 +1740,7 @@ type ApproveAffiliateRequest struct {
 
 func (x *ApproveAffiliateRequest) Reset() {
 	*x = ApproveAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1752,7 @@ func (x *ApproveAffiliateRequest) String() string {
 func (*ApproveAffiliateRequest) ProtoMessage() {}
 
 func (x *ApproveAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[15]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1765,7 @@ func (x *ApproveAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*ApproveAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ApproveAffiliateRequest) GetRequestId() string {
@@ -1588,7 +1803,7 @@ type ApproveAffiliateResponse struct {
 
 func (x *ApproveAffiliateResponse) Reset() {
 	*x = ApproveAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1815,7 @@ func (x *ApproveAffiliateResponse) String() string {
 func (*ApproveAffiliateResponse) ProtoMessage() {}
 
 func (x *ApproveAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[16]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1828,7 @@ func (x *ApproveAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*ApproveAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ApproveAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1647,7 +1862,7 @@ type RejectAffiliateRequest struct {
 
 func (x *RejectAffiliateRequest) Reset() {
 	*x = RejectAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1874,7 @@ func (x *RejectAffiliateRequest) String() string {
 func (*RejectAffiliateRequest) ProtoMessage() {}
 
 func (x *RejectAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[17]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1887,7 @@ func (x *RejectAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*RejectAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RejectAffiliateRequest) GetRequestId() string {
@@ -1717,7 +1932,7 @@ type RejectAffiliateResponse struct {
 
 func (x *RejectAffiliateResponse) Reset() {
 	*x = RejectAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1944,7 @@ func (x *RejectAffiliateResponse) String() string {
 func (*RejectAffiliateResponse) ProtoMessage() {}
 
 func (x *RejectAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[18]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1957,7 @@ func (x *RejectAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*RejectAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RejectAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1778,7 +1993,7 @@ type DeactivateAffiliateRequest struct {
 
 func (x *DeactivateAffiliateRequest) Reset() {
 	*x = DeactivateAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +2005,7 @@ func (x *DeactivateAffiliateRequest) String() string {
 func (*DeactivateAffiliateRequest) ProtoMessage() {}
 
 func (x *DeactivateAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[19]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +2018,7 @@ func (x *DeactivateAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*DeactivateAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeactivateAffiliateRequest) GetRequestId() string {
@@ -1855,7 +2070,7 @@ type DeactivateAffiliateResponse struct {
 
 func (x *DeactivateAffiliateResponse) Reset() {
 	*x = DeactivateAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1867,7 +2082,7 @@ func (x *DeactivateAffiliateResponse) String() string {
 func (*DeactivateAffiliateResponse) ProtoMessage() {}
 
 func (x *DeactivateAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[20]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1880,7 +2095,7 @@ func (x *DeactivateAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeactivateAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*DeactivateAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeactivateAffiliateResponse) GetAffiliate() *Affiliate {
@@ -1910,7 +2125,7 @@ type RotateAffiliateTokenRequest struct {
 
 func (x *RotateAffiliateTokenRequest) Reset() {
 	*x = RotateAffiliateTokenRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2137,7 @@ func (x *RotateAffiliateTokenRequest) String() string {
 func (*RotateAffiliateTokenRequest) ProtoMessage() {}
 
 func (x *RotateAffiliateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[21]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2150,7 @@ func (x *RotateAffiliateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAffiliateTokenRequest.ProtoReflect.Descriptor instead.
 func (*RotateAffiliateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RotateAffiliateTokenRequest) GetRequestId() string {
@@ -1968,7 +2183,7 @@ type RotateAffiliateTokenResponse struct {
 
 func (x *RotateAffiliateTokenResponse) Reset() {
 	*x = RotateAffiliateTokenResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2195,7 @@ func (x *RotateAffiliateTokenResponse) String() string {
 func (*RotateAffiliateTokenResponse) ProtoMessage() {}
 
 func (x *RotateAffiliateTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[22]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2208,7 @@ func (x *RotateAffiliateTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateAffiliateTokenResponse.ProtoReflect.Descriptor instead.
 func (*RotateAffiliateTokenResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RotateAffiliateTokenResponse) GetAffiliate() *Affiliate {
@@ -2032,7 +2247,7 @@ type EraseAffiliateRequest struct {
 
 func (x *EraseAffiliateRequest) Reset() {
 	*x = EraseAffiliateRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2259,7 @@ func (x *EraseAffiliateRequest) String() string {
 func (*EraseAffiliateRequest) ProtoMessage() {}
 
 func (x *EraseAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[23]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2272,7 @@ func (x *EraseAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*EraseAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *EraseAffiliateRequest) GetRequestId() string {
@@ -2095,7 +2310,7 @@ type EraseAffiliateResponse struct {
 
 func (x *EraseAffiliateResponse) Reset() {
 	*x = EraseAffiliateResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2322,7 @@ func (x *EraseAffiliateResponse) String() string {
 func (*EraseAffiliateResponse) ProtoMessage() {}
 
 func (x *EraseAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[24]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2335,7 @@ func (x *EraseAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EraseAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*EraseAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *EraseAffiliateResponse) GetAffiliate() *Affiliate {
@@ -2154,7 +2369,7 @@ type SetUplineRequest struct {
 
 func (x *SetUplineRequest) Reset() {
 	*x = SetUplineRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2381,7 @@ func (x *SetUplineRequest) String() string {
 func (*SetUplineRequest) ProtoMessage() {}
 
 func (x *SetUplineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[25]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2394,7 @@ func (x *SetUplineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUplineRequest.ProtoReflect.Descriptor instead.
 func (*SetUplineRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{25}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SetUplineRequest) GetRequestId() string {
@@ -2224,7 +2439,7 @@ type SetUplineResponse struct {
 
 func (x *SetUplineResponse) Reset() {
 	*x = SetUplineResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2451,7 @@ func (x *SetUplineResponse) String() string {
 func (*SetUplineResponse) ProtoMessage() {}
 
 func (x *SetUplineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[26]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2464,7 @@ func (x *SetUplineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetUplineResponse.ProtoReflect.Descriptor instead.
 func (*SetUplineResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{26}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetUplineResponse) GetAffiliate() *Affiliate {
@@ -2283,7 +2498,7 @@ type CountAffiliatesRequest struct {
 
 func (x *CountAffiliatesRequest) Reset() {
 	*x = CountAffiliatesRequest{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[27]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2510,7 @@ func (x *CountAffiliatesRequest) String() string {
 func (*CountAffiliatesRequest) ProtoMessage() {}
 
 func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[27]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2523,7 @@ func (x *CountAffiliatesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountAffiliatesRequest.ProtoReflect.Descriptor instead.
 func (*CountAffiliatesRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{27}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CountAffiliatesRequest) GetProgramId() string {
@@ -2354,7 +2569,7 @@ type AffiliateCount struct {
 
 func (x *AffiliateCount) Reset() {
 	*x = AffiliateCount{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[28]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2581,7 @@ func (x *AffiliateCount) String() string {
 func (*AffiliateCount) ProtoMessage() {}
 
 func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[28]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2594,7 @@ func (x *AffiliateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AffiliateCount.ProtoReflect.Descriptor instead.
 func (*AffiliateCount) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{28}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AffiliateCount) GetState() AffiliateState {
@@ -2418,7 +2633,7 @@ type CountAffiliatesResponse struct {
 
 func (x *CountAffiliatesResponse) Reset() {
 	*x = CountAffiliatesResponse{}
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[29]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2430,7 +2645,7 @@ func (x *CountAffiliatesResponse) String() string {
 func (*CountAffiliatesResponse) ProtoMessage() {}
 
 func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_affiliate_proto_msgTypes[29]
+	mi := &file_headwater_v1_affiliate_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2443,7 +2658,7 @@ func (x *CountAffiliatesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountAffiliatesResponse.ProtoReflect.Descriptor instead.
 func (*CountAffiliatesResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{29}
+	return file_headwater_v1_affiliate_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CountAffiliatesResponse) GetTotalCount() int64 {
@@ -2497,7 +2712,7 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\vCustomField\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value\"\xde\x06\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xbb\a\n" +
 	"\tAffiliate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vexternal_id\x18\x02 \x01(\tR\n" +
@@ -2522,14 +2737,16 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\bmetadata\x18\x0f \x03(\v2%.headwater.v1.Affiliate.MetadataEntryR\bmetadata\x12.\n" +
 	"\x13upline_affiliate_id\x18\x10 \x01(\tR\x11uplineAffiliateId\x12;\n" +
 	"\fpast_uplines\x18\x11 \x03(\v2\x18.headwater.v1.PastUplineR\vpastUplines\x12\x19\n" +
-	"\bgroup_id\x18\x12 \x01(\tR\agroupId\x1a;\n" +
+	"\bgroup_id\x18\x12 \x01(\tR\agroupId\x12!\n" +
+	"\fhas_password\x18\x13 \x01(\bR\vhasPassword\x128\n" +
+	"\x18password_change_required\x18\x14 \x01(\bR\x16passwordChangeRequired\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"f\n" +
 	"\n" +
 	"PastUpline\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x125\n" +
-	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xa6\x06\n" +
+	"\bend_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xd2\a\n" +
 	"\x16CreateAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -2556,7 +2773,11 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\bgroup_id\x18\x10 \x01(\tR\agroupId\x12A\n" +
 	"\n" +
 	"acceptance\x18\x11 \x01(\v2!.headwater.v1.AgreementAcceptanceR\n" +
-	"acceptance\x1a;\n" +
+	"acceptance\x12'\n" +
+	"\x0finvitation_code\x18\x12 \x01(\tR\x0einvitationCode\x126\n" +
+	"\x17skip_email_notification\x18\x13 \x01(\bR\x15skipEmailNotification\x12\x1a\n" +
+	"\bpassword\x18\x14 \x01(\tR\bpassword\x12-\n" +
+	"\x12temporary_password\x18\x15 \x01(\tR\x11temporaryPassword\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x01\n" +
@@ -2575,7 +2796,7 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12:\n" +
 	"\venrollments\x18\x02 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x12.\n" +
 	"\acoupons\x18\x03 \x03(\v2\x14.headwater.v1.CouponR\acoupons\x121\n" +
-	"\bbalances\x18\x04 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\x9a\x03\n" +
+	"\bbalances\x18\x04 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xa6\x04\n" +
 	"\x15ListAffiliatesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2587,7 +2808,12 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\x0eemail_verified\x18\x06 \x01(\bH\x00R\remailVerified\x88\x01\x01\x12 \n" +
 	"\thas_sales\x18\a \x01(\bH\x01R\bhasSales\x88\x01\x01\x127\n" +
 	"\x06upline\x18\b \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\x06upline\x12\x19\n" +
-	"\bgroup_id\x18\t \x01(\tR\agroupIdB\x11\n" +
+	"\bgroup_id\x18\t \x01(\tR\agroupId\x12M\n" +
+	"\bmetadata\x18\n" +
+	" \x03(\v21.headwater.v1.ListAffiliatesRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x11\n" +
 	"\x0f_email_verifiedB\f\n" +
 	"\n" +
 	"_has_sales\"y\n" +
@@ -2595,28 +2821,38 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\n" +
 	"affiliates\x18\x01 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
 	"affiliates\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9a\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x01\n" +
 	"\x17SearchAffiliatesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12\x14\n" +
-	"\x05query\x18\x04 \x01(\tR\x05query\"{\n" +
+	"\x05query\x18\x04 \x01(\tR\x05query\x12\x19\n" +
+	"\bgroup_id\x18\x05 \x01(\tR\agroupId\"{\n" +
 	"\x18SearchAffiliatesResponse\x127\n" +
 	"\n" +
 	"affiliates\x18\x01 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
 	"affiliates\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe8\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb3\x02\n" +
 	"\x16UpdateAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x125\n" +
 	"\taffiliate\x18\x02 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12;\n" +
-	"\bselector\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\bselector\"l\n" +
+	"\bselector\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\bselector\x12\x1a\n" +
+	"\bpassword\x18\x05 \x01(\tR\bpassword\x12-\n" +
+	"\x12temporary_password\x18\x06 \x01(\tR\x11temporaryPassword\"l\n" +
 	"\x17UpdateAffiliateResponse\x125\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x17.headwater.v1.AffiliateR\taffiliate\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x8b\x01\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"z\n" +
+	"\x1dCheckAffiliatePasswordRequest\x12=\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1a\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\"\x97\x01\n" +
+	"\x1eCheckAffiliatePasswordResponse\x12\x18\n" +
+	"\amatches\x18\x01 \x01(\bR\amatches\x128\n" +
+	"\x18password_change_required\x18\x02 \x01(\bR\x16passwordChangeRequired\x12!\n" +
+	"\faffiliate_id\x18\x03 \x01(\tR\vaffiliateId\"\x8b\x01\n" +
 	"\x17ApproveAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -2714,112 +2950,117 @@ func file_headwater_v1_affiliate_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_affiliate_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_headwater_v1_affiliate_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_headwater_v1_affiliate_proto_goTypes = []any{
-	(AffiliateState)(0),                  // 0: headwater.v1.AffiliateState
-	(PendingRewards)(0),                  // 1: headwater.v1.PendingRewards
-	(*PostalAddress)(nil),                // 2: headwater.v1.PostalAddress
-	(*AffiliateProfile)(nil),             // 3: headwater.v1.AffiliateProfile
-	(*CustomField)(nil),                  // 4: headwater.v1.CustomField
-	(*Affiliate)(nil),                    // 5: headwater.v1.Affiliate
-	(*PastUpline)(nil),                   // 6: headwater.v1.PastUpline
-	(*CreateAffiliateRequest)(nil),       // 7: headwater.v1.CreateAffiliateRequest
-	(*CreateAffiliateResponse)(nil),      // 8: headwater.v1.CreateAffiliateResponse
-	(*GetAffiliateRequest)(nil),          // 9: headwater.v1.GetAffiliateRequest
-	(*GetAffiliateResponse)(nil),         // 10: headwater.v1.GetAffiliateResponse
-	(*ListAffiliatesRequest)(nil),        // 11: headwater.v1.ListAffiliatesRequest
-	(*ListAffiliatesResponse)(nil),       // 12: headwater.v1.ListAffiliatesResponse
-	(*SearchAffiliatesRequest)(nil),      // 13: headwater.v1.SearchAffiliatesRequest
-	(*SearchAffiliatesResponse)(nil),     // 14: headwater.v1.SearchAffiliatesResponse
-	(*UpdateAffiliateRequest)(nil),       // 15: headwater.v1.UpdateAffiliateRequest
-	(*UpdateAffiliateResponse)(nil),      // 16: headwater.v1.UpdateAffiliateResponse
-	(*ApproveAffiliateRequest)(nil),      // 17: headwater.v1.ApproveAffiliateRequest
-	(*ApproveAffiliateResponse)(nil),     // 18: headwater.v1.ApproveAffiliateResponse
-	(*RejectAffiliateRequest)(nil),       // 19: headwater.v1.RejectAffiliateRequest
-	(*RejectAffiliateResponse)(nil),      // 20: headwater.v1.RejectAffiliateResponse
-	(*DeactivateAffiliateRequest)(nil),   // 21: headwater.v1.DeactivateAffiliateRequest
-	(*DeactivateAffiliateResponse)(nil),  // 22: headwater.v1.DeactivateAffiliateResponse
-	(*RotateAffiliateTokenRequest)(nil),  // 23: headwater.v1.RotateAffiliateTokenRequest
-	(*RotateAffiliateTokenResponse)(nil), // 24: headwater.v1.RotateAffiliateTokenResponse
-	(*EraseAffiliateRequest)(nil),        // 25: headwater.v1.EraseAffiliateRequest
-	(*EraseAffiliateResponse)(nil),       // 26: headwater.v1.EraseAffiliateResponse
-	(*SetUplineRequest)(nil),             // 27: headwater.v1.SetUplineRequest
-	(*SetUplineResponse)(nil),            // 28: headwater.v1.SetUplineResponse
-	(*CountAffiliatesRequest)(nil),       // 29: headwater.v1.CountAffiliatesRequest
-	(*AffiliateCount)(nil),               // 30: headwater.v1.AffiliateCount
-	(*CountAffiliatesResponse)(nil),      // 31: headwater.v1.CountAffiliatesResponse
-	nil,                                  // 32: headwater.v1.AffiliateProfile.SocialProfilesEntry
-	nil,                                  // 33: headwater.v1.Affiliate.MetadataEntry
-	nil,                                  // 34: headwater.v1.CreateAffiliateRequest.MetadataEntry
-	(*timestamppb.Timestamp)(nil),        // 35: google.protobuf.Timestamp
-	(*Commission)(nil),                   // 36: headwater.v1.Commission
-	(*AffiliateSelector)(nil),            // 37: headwater.v1.AffiliateSelector
-	(*AgreementAcceptance)(nil),          // 38: headwater.v1.AgreementAcceptance
-	(*Enrollment)(nil),                   // 39: headwater.v1.Enrollment
-	(*Coupon)(nil),                       // 40: headwater.v1.Coupon
-	(*Balance)(nil),                      // 41: headwater.v1.Balance
-	(ListOrder)(0),                       // 42: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),        // 43: google.protobuf.FieldMask
+	(AffiliateState)(0),                    // 0: headwater.v1.AffiliateState
+	(PendingRewards)(0),                    // 1: headwater.v1.PendingRewards
+	(*PostalAddress)(nil),                  // 2: headwater.v1.PostalAddress
+	(*AffiliateProfile)(nil),               // 3: headwater.v1.AffiliateProfile
+	(*CustomField)(nil),                    // 4: headwater.v1.CustomField
+	(*Affiliate)(nil),                      // 5: headwater.v1.Affiliate
+	(*PastUpline)(nil),                     // 6: headwater.v1.PastUpline
+	(*CreateAffiliateRequest)(nil),         // 7: headwater.v1.CreateAffiliateRequest
+	(*CreateAffiliateResponse)(nil),        // 8: headwater.v1.CreateAffiliateResponse
+	(*GetAffiliateRequest)(nil),            // 9: headwater.v1.GetAffiliateRequest
+	(*GetAffiliateResponse)(nil),           // 10: headwater.v1.GetAffiliateResponse
+	(*ListAffiliatesRequest)(nil),          // 11: headwater.v1.ListAffiliatesRequest
+	(*ListAffiliatesResponse)(nil),         // 12: headwater.v1.ListAffiliatesResponse
+	(*SearchAffiliatesRequest)(nil),        // 13: headwater.v1.SearchAffiliatesRequest
+	(*SearchAffiliatesResponse)(nil),       // 14: headwater.v1.SearchAffiliatesResponse
+	(*UpdateAffiliateRequest)(nil),         // 15: headwater.v1.UpdateAffiliateRequest
+	(*UpdateAffiliateResponse)(nil),        // 16: headwater.v1.UpdateAffiliateResponse
+	(*CheckAffiliatePasswordRequest)(nil),  // 17: headwater.v1.CheckAffiliatePasswordRequest
+	(*CheckAffiliatePasswordResponse)(nil), // 18: headwater.v1.CheckAffiliatePasswordResponse
+	(*ApproveAffiliateRequest)(nil),        // 19: headwater.v1.ApproveAffiliateRequest
+	(*ApproveAffiliateResponse)(nil),       // 20: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateRequest)(nil),         // 21: headwater.v1.RejectAffiliateRequest
+	(*RejectAffiliateResponse)(nil),        // 22: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateRequest)(nil),     // 23: headwater.v1.DeactivateAffiliateRequest
+	(*DeactivateAffiliateResponse)(nil),    // 24: headwater.v1.DeactivateAffiliateResponse
+	(*RotateAffiliateTokenRequest)(nil),    // 25: headwater.v1.RotateAffiliateTokenRequest
+	(*RotateAffiliateTokenResponse)(nil),   // 26: headwater.v1.RotateAffiliateTokenResponse
+	(*EraseAffiliateRequest)(nil),          // 27: headwater.v1.EraseAffiliateRequest
+	(*EraseAffiliateResponse)(nil),         // 28: headwater.v1.EraseAffiliateResponse
+	(*SetUplineRequest)(nil),               // 29: headwater.v1.SetUplineRequest
+	(*SetUplineResponse)(nil),              // 30: headwater.v1.SetUplineResponse
+	(*CountAffiliatesRequest)(nil),         // 31: headwater.v1.CountAffiliatesRequest
+	(*AffiliateCount)(nil),                 // 32: headwater.v1.AffiliateCount
+	(*CountAffiliatesResponse)(nil),        // 33: headwater.v1.CountAffiliatesResponse
+	nil,                                    // 34: headwater.v1.AffiliateProfile.SocialProfilesEntry
+	nil,                                    // 35: headwater.v1.Affiliate.MetadataEntry
+	nil,                                    // 36: headwater.v1.CreateAffiliateRequest.MetadataEntry
+	nil,                                    // 37: headwater.v1.ListAffiliatesRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),          // 38: google.protobuf.Timestamp
+	(*Commission)(nil),                     // 39: headwater.v1.Commission
+	(*AffiliateSelector)(nil),              // 40: headwater.v1.AffiliateSelector
+	(*AgreementAcceptance)(nil),            // 41: headwater.v1.AgreementAcceptance
+	(*Enrollment)(nil),                     // 42: headwater.v1.Enrollment
+	(*Coupon)(nil),                         // 43: headwater.v1.Coupon
+	(*Balance)(nil),                        // 44: headwater.v1.Balance
+	(ListOrder)(0),                         // 45: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),          // 46: google.protobuf.FieldMask
 }
 var file_headwater_v1_affiliate_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.AffiliateProfile.address:type_name -> headwater.v1.PostalAddress
-	32, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
+	34, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
 	4,  // 2: headwater.v1.AffiliateProfile.custom_fields:type_name -> headwater.v1.CustomField
 	3,  // 3: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
-	35, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
-	35, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
+	38, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
+	38, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 6: headwater.v1.Affiliate.state:type_name -> headwater.v1.AffiliateState
-	35, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
+	38, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
 	1,  // 8: headwater.v1.Affiliate.pending_rewards:type_name -> headwater.v1.PendingRewards
-	33, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
+	35, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
 	6,  // 10: headwater.v1.Affiliate.past_uplines:type_name -> headwater.v1.PastUpline
-	35, // 11: headwater.v1.PastUpline.end_time:type_name -> google.protobuf.Timestamp
+	38, // 11: headwater.v1.PastUpline.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 12: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
-	36, // 13: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	39, // 13: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
 	0,  // 14: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
-	34, // 15: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
-	37, // 16: headwater.v1.CreateAffiliateRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	38, // 17: headwater.v1.CreateAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	36, // 15: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
+	40, // 16: headwater.v1.CreateAffiliateRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	41, // 17: headwater.v1.CreateAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
 	5,  // 18: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	39, // 19: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	40, // 20: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	37, // 21: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	42, // 19: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	43, // 20: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	40, // 21: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	5,  // 22: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	39, // 23: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
-	40, // 24: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
-	41, // 25: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
-	42, // 26: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	42, // 23: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
+	43, // 24: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
+	44, // 25: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
+	45, // 26: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
 	0,  // 27: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
-	37, // 28: headwater.v1.ListAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	5,  // 29: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	42, // 30: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 31: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	5,  // 32: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
-	43, // 33: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
-	37, // 34: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
-	5,  // 35: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 36: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 37: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 38: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 39: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 40: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 41: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
-	5,  // 42: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 43: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 44: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 45: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 46: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 47: headwater.v1.SetUplineRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	37, // 48: headwater.v1.SetUplineRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	5,  // 49: headwater.v1.SetUplineResponse.affiliate:type_name -> headwater.v1.Affiliate
-	37, // 50: headwater.v1.CountAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	0,  // 51: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
-	30, // 52: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	40, // 28: headwater.v1.ListAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	37, // 29: headwater.v1.ListAffiliatesRequest.metadata:type_name -> headwater.v1.ListAffiliatesRequest.MetadataEntry
+	5,  // 30: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	45, // 31: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 32: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	5,  // 33: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
+	46, // 34: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 35: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
+	5,  // 36: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 37: headwater.v1.CheckAffiliatePasswordRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	40, // 38: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 39: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 40: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 41: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 42: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 43: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
+	5,  // 44: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 45: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 46: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 47: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 48: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 49: headwater.v1.SetUplineRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	40, // 50: headwater.v1.SetUplineRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	5,  // 51: headwater.v1.SetUplineResponse.affiliate:type_name -> headwater.v1.Affiliate
+	40, // 52: headwater.v1.CountAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	0,  // 53: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
+	32, // 54: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_proto_init() }
@@ -2834,14 +3075,14 @@ func file_headwater_v1_affiliate_proto_init() {
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_affiliate_proto_msgTypes[9].OneofWrappers = []any{}
-	file_headwater_v1_affiliate_proto_msgTypes[27].OneofWrappers = []any{}
+	file_headwater_v1_affiliate_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_affiliate_proto_rawDesc), len(file_headwater_v1_affiliate_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   33,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

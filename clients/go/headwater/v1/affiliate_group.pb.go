@@ -402,9 +402,11 @@ type ListAffiliateGroupsRequest struct {
 	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only groups in these states. Empty: all states.
-	States        []AffiliateGroupState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.AffiliateGroupState" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []AffiliateGroupState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.AffiliateGroupState" json:"states,omitempty"`
+	// Whether to count all groups that pass the filter. Pages with and without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,5,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListAffiliateGroupsRequest) Reset() {
@@ -465,6 +467,13 @@ func (x *ListAffiliateGroupsRequest) GetStates() []AffiliateGroupState {
 	return nil
 }
 
+func (x *ListAffiliateGroupsRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListAffiliateGroups.
 type ListAffiliateGroupsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -472,6 +481,8 @@ type ListAffiliateGroupsResponse struct {
 	Groups []*AffiliateGroup `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many groups pass the filter, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +529,13 @@ func (x *ListAffiliateGroupsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListAffiliateGroupsResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
 }
 
 // The request of UpdateAffiliateGroup.
@@ -779,16 +797,20 @@ const file_headwater_v1_affiliate_group_proto_rawDesc = "" +
 	"\x18GetAffiliateGroupRequest\x12\x19\n" +
 	"\bgroup_id\x18\x01 \x01(\tR\agroupId\"O\n" +
 	"\x19GetAffiliateGroupResponse\x122\n" +
-	"\x05group\x18\x01 \x01(\v2\x1c.headwater.v1.AffiliateGroupR\x05group\"\xc2\x01\n" +
+	"\x05group\x18\x01 \x01(\v2\x1c.headwater.v1.AffiliateGroupR\x05group\"\xec\x01\n" +
 	"\x1aListAffiliateGroupsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x129\n" +
-	"\x06states\x18\x04 \x03(\x0e2!.headwater.v1.AffiliateGroupStateR\x06states\"{\n" +
+	"\x06states\x18\x04 \x03(\x0e2!.headwater.v1.AffiliateGroupStateR\x06states\x12(\n" +
+	"\x10with_total_count\x18\x05 \x01(\bR\x0ewithTotalCount\"\xb1\x01\n" +
 	"\x1bListAffiliateGroupsResponse\x124\n" +
 	"\x06groups\x18\x01 \x03(\v2\x1c.headwater.v1.AffiliateGroupR\x06groups\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\xad\x01\n" +
 	"\x1bUpdateAffiliateGroupRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x122\n" +
@@ -869,6 +891,7 @@ func file_headwater_v1_affiliate_group_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_affiliate_group_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -26,7 +26,7 @@ var File_headwater_v1_affiliate_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\n" +
-	"$headwater/v1/affiliate_service.proto\x12\fheadwater.v1\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_batch.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto2\xf8$\n" +
+	"$headwater/v1/affiliate_service.proto\x12\fheadwater.v1\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_batch.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto2\xed%\n" +
 	"\x10AffiliateService\x12X\n" +
 	"\rCreateProgram\x12\".headwater.v1.CreateProgramRequest\x1a#.headwater.v1.CreateProgramResponse\x12O\n" +
 	"\n" +
@@ -50,7 +50,8 @@ const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\x10ApproveAffiliate\x12%.headwater.v1.ApproveAffiliateRequest\x1a&.headwater.v1.ApproveAffiliateResponse\x12^\n" +
 	"\x0fRejectAffiliate\x12$.headwater.v1.RejectAffiliateRequest\x1a%.headwater.v1.RejectAffiliateResponse\x12j\n" +
 	"\x13DeactivateAffiliate\x12(.headwater.v1.DeactivateAffiliateRequest\x1a).headwater.v1.DeactivateAffiliateResponse\x12m\n" +
-	"\x14RotateAffiliateToken\x12).headwater.v1.RotateAffiliateTokenRequest\x1a*.headwater.v1.RotateAffiliateTokenResponse\x12[\n" +
+	"\x14RotateAffiliateToken\x12).headwater.v1.RotateAffiliateTokenRequest\x1a*.headwater.v1.RotateAffiliateTokenResponse\x12s\n" +
+	"\x16CheckAffiliatePassword\x12+.headwater.v1.CheckAffiliatePasswordRequest\x1a,.headwater.v1.CheckAffiliatePasswordResponse\x12[\n" +
 	"\x0eEraseAffiliate\x12#.headwater.v1.EraseAffiliateRequest\x1a$.headwater.v1.EraseAffiliateResponse\x12L\n" +
 	"\tSetUpline\x12\x1e.headwater.v1.SetUplineRequest\x1a\x1f.headwater.v1.SetUplineResponse\x12m\n" +
 	"\x14CreateAffiliateGroup\x12).headwater.v1.CreateAffiliateGroupRequest\x1a*.headwater.v1.CreateAffiliateGroupResponse\x12d\n" +
@@ -91,110 +92,112 @@ const file_headwater_v1_affiliate_service_proto_rawDesc = "" +
 	"\x10dev.headwater.v1B\x15AffiliateServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_affiliate_service_proto_goTypes = []any{
-	(*CreateProgramRequest)(nil),          // 0: headwater.v1.CreateProgramRequest
-	(*GetProgramRequest)(nil),             // 1: headwater.v1.GetProgramRequest
-	(*ListProgramsRequest)(nil),           // 2: headwater.v1.ListProgramsRequest
-	(*UpdateProgramRequest)(nil),          // 3: headwater.v1.UpdateProgramRequest
-	(*ArchiveProgramRequest)(nil),         // 4: headwater.v1.ArchiveProgramRequest
-	(*CreateItemRequest)(nil),             // 5: headwater.v1.CreateItemRequest
-	(*GetItemRequest)(nil),                // 6: headwater.v1.GetItemRequest
-	(*ListItemsRequest)(nil),              // 7: headwater.v1.ListItemsRequest
-	(*UpdateItemRequest)(nil),             // 8: headwater.v1.UpdateItemRequest
-	(*ArchiveItemRequest)(nil),            // 9: headwater.v1.ArchiveItemRequest
-	(*CreateAffiliateRequest)(nil),        // 10: headwater.v1.CreateAffiliateRequest
-	(*GetAffiliateRequest)(nil),           // 11: headwater.v1.GetAffiliateRequest
-	(*ListAffiliatesRequest)(nil),         // 12: headwater.v1.ListAffiliatesRequest
-	(*SearchAffiliatesRequest)(nil),       // 13: headwater.v1.SearchAffiliatesRequest
-	(*CountAffiliatesRequest)(nil),        // 14: headwater.v1.CountAffiliatesRequest
-	(*UpdateAffiliateRequest)(nil),        // 15: headwater.v1.UpdateAffiliateRequest
-	(*ApproveAffiliateRequest)(nil),       // 16: headwater.v1.ApproveAffiliateRequest
-	(*RejectAffiliateRequest)(nil),        // 17: headwater.v1.RejectAffiliateRequest
-	(*DeactivateAffiliateRequest)(nil),    // 18: headwater.v1.DeactivateAffiliateRequest
-	(*RotateAffiliateTokenRequest)(nil),   // 19: headwater.v1.RotateAffiliateTokenRequest
-	(*EraseAffiliateRequest)(nil),         // 20: headwater.v1.EraseAffiliateRequest
-	(*SetUplineRequest)(nil),              // 21: headwater.v1.SetUplineRequest
-	(*CreateAffiliateGroupRequest)(nil),   // 22: headwater.v1.CreateAffiliateGroupRequest
-	(*GetAffiliateGroupRequest)(nil),      // 23: headwater.v1.GetAffiliateGroupRequest
-	(*ListAffiliateGroupsRequest)(nil),    // 24: headwater.v1.ListAffiliateGroupsRequest
-	(*UpdateAffiliateGroupRequest)(nil),   // 25: headwater.v1.UpdateAffiliateGroupRequest
-	(*ArchiveAffiliateGroupRequest)(nil),  // 26: headwater.v1.ArchiveAffiliateGroupRequest
-	(*BatchChangeAffiliatesRequest)(nil),  // 27: headwater.v1.BatchChangeAffiliatesRequest
-	(*EnrollAffiliateRequest)(nil),        // 28: headwater.v1.EnrollAffiliateRequest
-	(*GetEnrollmentRequest)(nil),          // 29: headwater.v1.GetEnrollmentRequest
-	(*ListEnrollmentsRequest)(nil),        // 30: headwater.v1.ListEnrollmentsRequest
-	(*UpdateEnrollmentRequest)(nil),       // 31: headwater.v1.UpdateEnrollmentRequest
-	(*EndEnrollmentRequest)(nil),          // 32: headwater.v1.EndEnrollmentRequest
-	(*MoveEnrollmentRequest)(nil),         // 33: headwater.v1.MoveEnrollmentRequest
-	(*AcceptAgreementRequest)(nil),        // 34: headwater.v1.AcceptAgreementRequest
-	(*CreateLinkRequest)(nil),             // 35: headwater.v1.CreateLinkRequest
-	(*GetLinkRequest)(nil),                // 36: headwater.v1.GetLinkRequest
-	(*ListLinksRequest)(nil),              // 37: headwater.v1.ListLinksRequest
-	(*UpdateLinkRequest)(nil),             // 38: headwater.v1.UpdateLinkRequest
-	(*RevokeLinkRequest)(nil),             // 39: headwater.v1.RevokeLinkRequest
-	(*AssignCouponRequest)(nil),           // 40: headwater.v1.AssignCouponRequest
-	(*GetCouponRequest)(nil),              // 41: headwater.v1.GetCouponRequest
-	(*ListCouponsRequest)(nil),            // 42: headwater.v1.ListCouponsRequest
-	(*UpdateCouponRequest)(nil),           // 43: headwater.v1.UpdateCouponRequest
-	(*ValidateCouponRequest)(nil),         // 44: headwater.v1.ValidateCouponRequest
-	(*RemoveCouponRequest)(nil),           // 45: headwater.v1.RemoveCouponRequest
-	(*CreateOfferRequest)(nil),            // 46: headwater.v1.CreateOfferRequest
-	(*GetOfferRequest)(nil),               // 47: headwater.v1.GetOfferRequest
-	(*ListOffersRequest)(nil),             // 48: headwater.v1.ListOffersRequest
-	(*UpdateOfferRequest)(nil),            // 49: headwater.v1.UpdateOfferRequest
-	(*ClaimOfferRequest)(nil),             // 50: headwater.v1.ClaimOfferRequest
-	(*ArchiveOfferRequest)(nil),           // 51: headwater.v1.ArchiveOfferRequest
-	(*CreateProgramResponse)(nil),         // 52: headwater.v1.CreateProgramResponse
-	(*GetProgramResponse)(nil),            // 53: headwater.v1.GetProgramResponse
-	(*ListProgramsResponse)(nil),          // 54: headwater.v1.ListProgramsResponse
-	(*UpdateProgramResponse)(nil),         // 55: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramResponse)(nil),        // 56: headwater.v1.ArchiveProgramResponse
-	(*CreateItemResponse)(nil),            // 57: headwater.v1.CreateItemResponse
-	(*GetItemResponse)(nil),               // 58: headwater.v1.GetItemResponse
-	(*ListItemsResponse)(nil),             // 59: headwater.v1.ListItemsResponse
-	(*UpdateItemResponse)(nil),            // 60: headwater.v1.UpdateItemResponse
-	(*ArchiveItemResponse)(nil),           // 61: headwater.v1.ArchiveItemResponse
-	(*CreateAffiliateResponse)(nil),       // 62: headwater.v1.CreateAffiliateResponse
-	(*GetAffiliateResponse)(nil),          // 63: headwater.v1.GetAffiliateResponse
-	(*ListAffiliatesResponse)(nil),        // 64: headwater.v1.ListAffiliatesResponse
-	(*SearchAffiliatesResponse)(nil),      // 65: headwater.v1.SearchAffiliatesResponse
-	(*CountAffiliatesResponse)(nil),       // 66: headwater.v1.CountAffiliatesResponse
-	(*UpdateAffiliateResponse)(nil),       // 67: headwater.v1.UpdateAffiliateResponse
-	(*ApproveAffiliateResponse)(nil),      // 68: headwater.v1.ApproveAffiliateResponse
-	(*RejectAffiliateResponse)(nil),       // 69: headwater.v1.RejectAffiliateResponse
-	(*DeactivateAffiliateResponse)(nil),   // 70: headwater.v1.DeactivateAffiliateResponse
-	(*RotateAffiliateTokenResponse)(nil),  // 71: headwater.v1.RotateAffiliateTokenResponse
-	(*EraseAffiliateResponse)(nil),        // 72: headwater.v1.EraseAffiliateResponse
-	(*SetUplineResponse)(nil),             // 73: headwater.v1.SetUplineResponse
-	(*CreateAffiliateGroupResponse)(nil),  // 74: headwater.v1.CreateAffiliateGroupResponse
-	(*GetAffiliateGroupResponse)(nil),     // 75: headwater.v1.GetAffiliateGroupResponse
-	(*ListAffiliateGroupsResponse)(nil),   // 76: headwater.v1.ListAffiliateGroupsResponse
-	(*UpdateAffiliateGroupResponse)(nil),  // 77: headwater.v1.UpdateAffiliateGroupResponse
-	(*ArchiveAffiliateGroupResponse)(nil), // 78: headwater.v1.ArchiveAffiliateGroupResponse
-	(*BatchChangeAffiliatesResponse)(nil), // 79: headwater.v1.BatchChangeAffiliatesResponse
-	(*EnrollAffiliateResponse)(nil),       // 80: headwater.v1.EnrollAffiliateResponse
-	(*GetEnrollmentResponse)(nil),         // 81: headwater.v1.GetEnrollmentResponse
-	(*ListEnrollmentsResponse)(nil),       // 82: headwater.v1.ListEnrollmentsResponse
-	(*UpdateEnrollmentResponse)(nil),      // 83: headwater.v1.UpdateEnrollmentResponse
-	(*EndEnrollmentResponse)(nil),         // 84: headwater.v1.EndEnrollmentResponse
-	(*MoveEnrollmentResponse)(nil),        // 85: headwater.v1.MoveEnrollmentResponse
-	(*AcceptAgreementResponse)(nil),       // 86: headwater.v1.AcceptAgreementResponse
-	(*CreateLinkResponse)(nil),            // 87: headwater.v1.CreateLinkResponse
-	(*GetLinkResponse)(nil),               // 88: headwater.v1.GetLinkResponse
-	(*ListLinksResponse)(nil),             // 89: headwater.v1.ListLinksResponse
-	(*UpdateLinkResponse)(nil),            // 90: headwater.v1.UpdateLinkResponse
-	(*RevokeLinkResponse)(nil),            // 91: headwater.v1.RevokeLinkResponse
-	(*AssignCouponResponse)(nil),          // 92: headwater.v1.AssignCouponResponse
-	(*GetCouponResponse)(nil),             // 93: headwater.v1.GetCouponResponse
-	(*ListCouponsResponse)(nil),           // 94: headwater.v1.ListCouponsResponse
-	(*UpdateCouponResponse)(nil),          // 95: headwater.v1.UpdateCouponResponse
-	(*ValidateCouponResponse)(nil),        // 96: headwater.v1.ValidateCouponResponse
-	(*RemoveCouponResponse)(nil),          // 97: headwater.v1.RemoveCouponResponse
-	(*CreateOfferResponse)(nil),           // 98: headwater.v1.CreateOfferResponse
-	(*GetOfferResponse)(nil),              // 99: headwater.v1.GetOfferResponse
-	(*ListOffersResponse)(nil),            // 100: headwater.v1.ListOffersResponse
-	(*UpdateOfferResponse)(nil),           // 101: headwater.v1.UpdateOfferResponse
-	(*ClaimOfferResponse)(nil),            // 102: headwater.v1.ClaimOfferResponse
-	(*ArchiveOfferResponse)(nil),          // 103: headwater.v1.ArchiveOfferResponse
+	(*CreateProgramRequest)(nil),           // 0: headwater.v1.CreateProgramRequest
+	(*GetProgramRequest)(nil),              // 1: headwater.v1.GetProgramRequest
+	(*ListProgramsRequest)(nil),            // 2: headwater.v1.ListProgramsRequest
+	(*UpdateProgramRequest)(nil),           // 3: headwater.v1.UpdateProgramRequest
+	(*ArchiveProgramRequest)(nil),          // 4: headwater.v1.ArchiveProgramRequest
+	(*CreateItemRequest)(nil),              // 5: headwater.v1.CreateItemRequest
+	(*GetItemRequest)(nil),                 // 6: headwater.v1.GetItemRequest
+	(*ListItemsRequest)(nil),               // 7: headwater.v1.ListItemsRequest
+	(*UpdateItemRequest)(nil),              // 8: headwater.v1.UpdateItemRequest
+	(*ArchiveItemRequest)(nil),             // 9: headwater.v1.ArchiveItemRequest
+	(*CreateAffiliateRequest)(nil),         // 10: headwater.v1.CreateAffiliateRequest
+	(*GetAffiliateRequest)(nil),            // 11: headwater.v1.GetAffiliateRequest
+	(*ListAffiliatesRequest)(nil),          // 12: headwater.v1.ListAffiliatesRequest
+	(*SearchAffiliatesRequest)(nil),        // 13: headwater.v1.SearchAffiliatesRequest
+	(*CountAffiliatesRequest)(nil),         // 14: headwater.v1.CountAffiliatesRequest
+	(*UpdateAffiliateRequest)(nil),         // 15: headwater.v1.UpdateAffiliateRequest
+	(*ApproveAffiliateRequest)(nil),        // 16: headwater.v1.ApproveAffiliateRequest
+	(*RejectAffiliateRequest)(nil),         // 17: headwater.v1.RejectAffiliateRequest
+	(*DeactivateAffiliateRequest)(nil),     // 18: headwater.v1.DeactivateAffiliateRequest
+	(*RotateAffiliateTokenRequest)(nil),    // 19: headwater.v1.RotateAffiliateTokenRequest
+	(*CheckAffiliatePasswordRequest)(nil),  // 20: headwater.v1.CheckAffiliatePasswordRequest
+	(*EraseAffiliateRequest)(nil),          // 21: headwater.v1.EraseAffiliateRequest
+	(*SetUplineRequest)(nil),               // 22: headwater.v1.SetUplineRequest
+	(*CreateAffiliateGroupRequest)(nil),    // 23: headwater.v1.CreateAffiliateGroupRequest
+	(*GetAffiliateGroupRequest)(nil),       // 24: headwater.v1.GetAffiliateGroupRequest
+	(*ListAffiliateGroupsRequest)(nil),     // 25: headwater.v1.ListAffiliateGroupsRequest
+	(*UpdateAffiliateGroupRequest)(nil),    // 26: headwater.v1.UpdateAffiliateGroupRequest
+	(*ArchiveAffiliateGroupRequest)(nil),   // 27: headwater.v1.ArchiveAffiliateGroupRequest
+	(*BatchChangeAffiliatesRequest)(nil),   // 28: headwater.v1.BatchChangeAffiliatesRequest
+	(*EnrollAffiliateRequest)(nil),         // 29: headwater.v1.EnrollAffiliateRequest
+	(*GetEnrollmentRequest)(nil),           // 30: headwater.v1.GetEnrollmentRequest
+	(*ListEnrollmentsRequest)(nil),         // 31: headwater.v1.ListEnrollmentsRequest
+	(*UpdateEnrollmentRequest)(nil),        // 32: headwater.v1.UpdateEnrollmentRequest
+	(*EndEnrollmentRequest)(nil),           // 33: headwater.v1.EndEnrollmentRequest
+	(*MoveEnrollmentRequest)(nil),          // 34: headwater.v1.MoveEnrollmentRequest
+	(*AcceptAgreementRequest)(nil),         // 35: headwater.v1.AcceptAgreementRequest
+	(*CreateLinkRequest)(nil),              // 36: headwater.v1.CreateLinkRequest
+	(*GetLinkRequest)(nil),                 // 37: headwater.v1.GetLinkRequest
+	(*ListLinksRequest)(nil),               // 38: headwater.v1.ListLinksRequest
+	(*UpdateLinkRequest)(nil),              // 39: headwater.v1.UpdateLinkRequest
+	(*RevokeLinkRequest)(nil),              // 40: headwater.v1.RevokeLinkRequest
+	(*AssignCouponRequest)(nil),            // 41: headwater.v1.AssignCouponRequest
+	(*GetCouponRequest)(nil),               // 42: headwater.v1.GetCouponRequest
+	(*ListCouponsRequest)(nil),             // 43: headwater.v1.ListCouponsRequest
+	(*UpdateCouponRequest)(nil),            // 44: headwater.v1.UpdateCouponRequest
+	(*ValidateCouponRequest)(nil),          // 45: headwater.v1.ValidateCouponRequest
+	(*RemoveCouponRequest)(nil),            // 46: headwater.v1.RemoveCouponRequest
+	(*CreateOfferRequest)(nil),             // 47: headwater.v1.CreateOfferRequest
+	(*GetOfferRequest)(nil),                // 48: headwater.v1.GetOfferRequest
+	(*ListOffersRequest)(nil),              // 49: headwater.v1.ListOffersRequest
+	(*UpdateOfferRequest)(nil),             // 50: headwater.v1.UpdateOfferRequest
+	(*ClaimOfferRequest)(nil),              // 51: headwater.v1.ClaimOfferRequest
+	(*ArchiveOfferRequest)(nil),            // 52: headwater.v1.ArchiveOfferRequest
+	(*CreateProgramResponse)(nil),          // 53: headwater.v1.CreateProgramResponse
+	(*GetProgramResponse)(nil),             // 54: headwater.v1.GetProgramResponse
+	(*ListProgramsResponse)(nil),           // 55: headwater.v1.ListProgramsResponse
+	(*UpdateProgramResponse)(nil),          // 56: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramResponse)(nil),         // 57: headwater.v1.ArchiveProgramResponse
+	(*CreateItemResponse)(nil),             // 58: headwater.v1.CreateItemResponse
+	(*GetItemResponse)(nil),                // 59: headwater.v1.GetItemResponse
+	(*ListItemsResponse)(nil),              // 60: headwater.v1.ListItemsResponse
+	(*UpdateItemResponse)(nil),             // 61: headwater.v1.UpdateItemResponse
+	(*ArchiveItemResponse)(nil),            // 62: headwater.v1.ArchiveItemResponse
+	(*CreateAffiliateResponse)(nil),        // 63: headwater.v1.CreateAffiliateResponse
+	(*GetAffiliateResponse)(nil),           // 64: headwater.v1.GetAffiliateResponse
+	(*ListAffiliatesResponse)(nil),         // 65: headwater.v1.ListAffiliatesResponse
+	(*SearchAffiliatesResponse)(nil),       // 66: headwater.v1.SearchAffiliatesResponse
+	(*CountAffiliatesResponse)(nil),        // 67: headwater.v1.CountAffiliatesResponse
+	(*UpdateAffiliateResponse)(nil),        // 68: headwater.v1.UpdateAffiliateResponse
+	(*ApproveAffiliateResponse)(nil),       // 69: headwater.v1.ApproveAffiliateResponse
+	(*RejectAffiliateResponse)(nil),        // 70: headwater.v1.RejectAffiliateResponse
+	(*DeactivateAffiliateResponse)(nil),    // 71: headwater.v1.DeactivateAffiliateResponse
+	(*RotateAffiliateTokenResponse)(nil),   // 72: headwater.v1.RotateAffiliateTokenResponse
+	(*CheckAffiliatePasswordResponse)(nil), // 73: headwater.v1.CheckAffiliatePasswordResponse
+	(*EraseAffiliateResponse)(nil),         // 74: headwater.v1.EraseAffiliateResponse
+	(*SetUplineResponse)(nil),              // 75: headwater.v1.SetUplineResponse
+	(*CreateAffiliateGroupResponse)(nil),   // 76: headwater.v1.CreateAffiliateGroupResponse
+	(*GetAffiliateGroupResponse)(nil),      // 77: headwater.v1.GetAffiliateGroupResponse
+	(*ListAffiliateGroupsResponse)(nil),    // 78: headwater.v1.ListAffiliateGroupsResponse
+	(*UpdateAffiliateGroupResponse)(nil),   // 79: headwater.v1.UpdateAffiliateGroupResponse
+	(*ArchiveAffiliateGroupResponse)(nil),  // 80: headwater.v1.ArchiveAffiliateGroupResponse
+	(*BatchChangeAffiliatesResponse)(nil),  // 81: headwater.v1.BatchChangeAffiliatesResponse
+	(*EnrollAffiliateResponse)(nil),        // 82: headwater.v1.EnrollAffiliateResponse
+	(*GetEnrollmentResponse)(nil),          // 83: headwater.v1.GetEnrollmentResponse
+	(*ListEnrollmentsResponse)(nil),        // 84: headwater.v1.ListEnrollmentsResponse
+	(*UpdateEnrollmentResponse)(nil),       // 85: headwater.v1.UpdateEnrollmentResponse
+	(*EndEnrollmentResponse)(nil),          // 86: headwater.v1.EndEnrollmentResponse
+	(*MoveEnrollmentResponse)(nil),         // 87: headwater.v1.MoveEnrollmentResponse
+	(*AcceptAgreementResponse)(nil),        // 88: headwater.v1.AcceptAgreementResponse
+	(*CreateLinkResponse)(nil),             // 89: headwater.v1.CreateLinkResponse
+	(*GetLinkResponse)(nil),                // 90: headwater.v1.GetLinkResponse
+	(*ListLinksResponse)(nil),              // 91: headwater.v1.ListLinksResponse
+	(*UpdateLinkResponse)(nil),             // 92: headwater.v1.UpdateLinkResponse
+	(*RevokeLinkResponse)(nil),             // 93: headwater.v1.RevokeLinkResponse
+	(*AssignCouponResponse)(nil),           // 94: headwater.v1.AssignCouponResponse
+	(*GetCouponResponse)(nil),              // 95: headwater.v1.GetCouponResponse
+	(*ListCouponsResponse)(nil),            // 96: headwater.v1.ListCouponsResponse
+	(*UpdateCouponResponse)(nil),           // 97: headwater.v1.UpdateCouponResponse
+	(*ValidateCouponResponse)(nil),         // 98: headwater.v1.ValidateCouponResponse
+	(*RemoveCouponResponse)(nil),           // 99: headwater.v1.RemoveCouponResponse
+	(*CreateOfferResponse)(nil),            // 100: headwater.v1.CreateOfferResponse
+	(*GetOfferResponse)(nil),               // 101: headwater.v1.GetOfferResponse
+	(*ListOffersResponse)(nil),             // 102: headwater.v1.ListOffersResponse
+	(*UpdateOfferResponse)(nil),            // 103: headwater.v1.UpdateOfferResponse
+	(*ClaimOfferResponse)(nil),             // 104: headwater.v1.ClaimOfferResponse
+	(*ArchiveOfferResponse)(nil),           // 105: headwater.v1.ArchiveOfferResponse
 }
 var file_headwater_v1_affiliate_service_proto_depIdxs = []int32{
 	0,   // 0: headwater.v1.AffiliateService.CreateProgram:input_type -> headwater.v1.CreateProgramRequest
@@ -217,92 +220,94 @@ var file_headwater_v1_affiliate_service_proto_depIdxs = []int32{
 	17,  // 17: headwater.v1.AffiliateService.RejectAffiliate:input_type -> headwater.v1.RejectAffiliateRequest
 	18,  // 18: headwater.v1.AffiliateService.DeactivateAffiliate:input_type -> headwater.v1.DeactivateAffiliateRequest
 	19,  // 19: headwater.v1.AffiliateService.RotateAffiliateToken:input_type -> headwater.v1.RotateAffiliateTokenRequest
-	20,  // 20: headwater.v1.AffiliateService.EraseAffiliate:input_type -> headwater.v1.EraseAffiliateRequest
-	21,  // 21: headwater.v1.AffiliateService.SetUpline:input_type -> headwater.v1.SetUplineRequest
-	22,  // 22: headwater.v1.AffiliateService.CreateAffiliateGroup:input_type -> headwater.v1.CreateAffiliateGroupRequest
-	23,  // 23: headwater.v1.AffiliateService.GetAffiliateGroup:input_type -> headwater.v1.GetAffiliateGroupRequest
-	24,  // 24: headwater.v1.AffiliateService.ListAffiliateGroups:input_type -> headwater.v1.ListAffiliateGroupsRequest
-	25,  // 25: headwater.v1.AffiliateService.UpdateAffiliateGroup:input_type -> headwater.v1.UpdateAffiliateGroupRequest
-	26,  // 26: headwater.v1.AffiliateService.ArchiveAffiliateGroup:input_type -> headwater.v1.ArchiveAffiliateGroupRequest
-	27,  // 27: headwater.v1.AffiliateService.BatchChangeAffiliates:input_type -> headwater.v1.BatchChangeAffiliatesRequest
-	28,  // 28: headwater.v1.AffiliateService.EnrollAffiliate:input_type -> headwater.v1.EnrollAffiliateRequest
-	29,  // 29: headwater.v1.AffiliateService.GetEnrollment:input_type -> headwater.v1.GetEnrollmentRequest
-	30,  // 30: headwater.v1.AffiliateService.ListEnrollments:input_type -> headwater.v1.ListEnrollmentsRequest
-	31,  // 31: headwater.v1.AffiliateService.UpdateEnrollment:input_type -> headwater.v1.UpdateEnrollmentRequest
-	32,  // 32: headwater.v1.AffiliateService.EndEnrollment:input_type -> headwater.v1.EndEnrollmentRequest
-	33,  // 33: headwater.v1.AffiliateService.MoveEnrollment:input_type -> headwater.v1.MoveEnrollmentRequest
-	34,  // 34: headwater.v1.AffiliateService.AcceptAgreement:input_type -> headwater.v1.AcceptAgreementRequest
-	35,  // 35: headwater.v1.AffiliateService.CreateLink:input_type -> headwater.v1.CreateLinkRequest
-	36,  // 36: headwater.v1.AffiliateService.GetLink:input_type -> headwater.v1.GetLinkRequest
-	37,  // 37: headwater.v1.AffiliateService.ListLinks:input_type -> headwater.v1.ListLinksRequest
-	38,  // 38: headwater.v1.AffiliateService.UpdateLink:input_type -> headwater.v1.UpdateLinkRequest
-	39,  // 39: headwater.v1.AffiliateService.RevokeLink:input_type -> headwater.v1.RevokeLinkRequest
-	40,  // 40: headwater.v1.AffiliateService.AssignCoupon:input_type -> headwater.v1.AssignCouponRequest
-	41,  // 41: headwater.v1.AffiliateService.GetCoupon:input_type -> headwater.v1.GetCouponRequest
-	42,  // 42: headwater.v1.AffiliateService.ListCoupons:input_type -> headwater.v1.ListCouponsRequest
-	43,  // 43: headwater.v1.AffiliateService.UpdateCoupon:input_type -> headwater.v1.UpdateCouponRequest
-	44,  // 44: headwater.v1.AffiliateService.ValidateCoupon:input_type -> headwater.v1.ValidateCouponRequest
-	45,  // 45: headwater.v1.AffiliateService.RemoveCoupon:input_type -> headwater.v1.RemoveCouponRequest
-	46,  // 46: headwater.v1.AffiliateService.CreateOffer:input_type -> headwater.v1.CreateOfferRequest
-	47,  // 47: headwater.v1.AffiliateService.GetOffer:input_type -> headwater.v1.GetOfferRequest
-	48,  // 48: headwater.v1.AffiliateService.ListOffers:input_type -> headwater.v1.ListOffersRequest
-	49,  // 49: headwater.v1.AffiliateService.UpdateOffer:input_type -> headwater.v1.UpdateOfferRequest
-	50,  // 50: headwater.v1.AffiliateService.ClaimOffer:input_type -> headwater.v1.ClaimOfferRequest
-	51,  // 51: headwater.v1.AffiliateService.ArchiveOffer:input_type -> headwater.v1.ArchiveOfferRequest
-	52,  // 52: headwater.v1.AffiliateService.CreateProgram:output_type -> headwater.v1.CreateProgramResponse
-	53,  // 53: headwater.v1.AffiliateService.GetProgram:output_type -> headwater.v1.GetProgramResponse
-	54,  // 54: headwater.v1.AffiliateService.ListPrograms:output_type -> headwater.v1.ListProgramsResponse
-	55,  // 55: headwater.v1.AffiliateService.UpdateProgram:output_type -> headwater.v1.UpdateProgramResponse
-	56,  // 56: headwater.v1.AffiliateService.ArchiveProgram:output_type -> headwater.v1.ArchiveProgramResponse
-	57,  // 57: headwater.v1.AffiliateService.CreateItem:output_type -> headwater.v1.CreateItemResponse
-	58,  // 58: headwater.v1.AffiliateService.GetItem:output_type -> headwater.v1.GetItemResponse
-	59,  // 59: headwater.v1.AffiliateService.ListItems:output_type -> headwater.v1.ListItemsResponse
-	60,  // 60: headwater.v1.AffiliateService.UpdateItem:output_type -> headwater.v1.UpdateItemResponse
-	61,  // 61: headwater.v1.AffiliateService.ArchiveItem:output_type -> headwater.v1.ArchiveItemResponse
-	62,  // 62: headwater.v1.AffiliateService.CreateAffiliate:output_type -> headwater.v1.CreateAffiliateResponse
-	63,  // 63: headwater.v1.AffiliateService.GetAffiliate:output_type -> headwater.v1.GetAffiliateResponse
-	64,  // 64: headwater.v1.AffiliateService.ListAffiliates:output_type -> headwater.v1.ListAffiliatesResponse
-	65,  // 65: headwater.v1.AffiliateService.SearchAffiliates:output_type -> headwater.v1.SearchAffiliatesResponse
-	66,  // 66: headwater.v1.AffiliateService.CountAffiliates:output_type -> headwater.v1.CountAffiliatesResponse
-	67,  // 67: headwater.v1.AffiliateService.UpdateAffiliate:output_type -> headwater.v1.UpdateAffiliateResponse
-	68,  // 68: headwater.v1.AffiliateService.ApproveAffiliate:output_type -> headwater.v1.ApproveAffiliateResponse
-	69,  // 69: headwater.v1.AffiliateService.RejectAffiliate:output_type -> headwater.v1.RejectAffiliateResponse
-	70,  // 70: headwater.v1.AffiliateService.DeactivateAffiliate:output_type -> headwater.v1.DeactivateAffiliateResponse
-	71,  // 71: headwater.v1.AffiliateService.RotateAffiliateToken:output_type -> headwater.v1.RotateAffiliateTokenResponse
-	72,  // 72: headwater.v1.AffiliateService.EraseAffiliate:output_type -> headwater.v1.EraseAffiliateResponse
-	73,  // 73: headwater.v1.AffiliateService.SetUpline:output_type -> headwater.v1.SetUplineResponse
-	74,  // 74: headwater.v1.AffiliateService.CreateAffiliateGroup:output_type -> headwater.v1.CreateAffiliateGroupResponse
-	75,  // 75: headwater.v1.AffiliateService.GetAffiliateGroup:output_type -> headwater.v1.GetAffiliateGroupResponse
-	76,  // 76: headwater.v1.AffiliateService.ListAffiliateGroups:output_type -> headwater.v1.ListAffiliateGroupsResponse
-	77,  // 77: headwater.v1.AffiliateService.UpdateAffiliateGroup:output_type -> headwater.v1.UpdateAffiliateGroupResponse
-	78,  // 78: headwater.v1.AffiliateService.ArchiveAffiliateGroup:output_type -> headwater.v1.ArchiveAffiliateGroupResponse
-	79,  // 79: headwater.v1.AffiliateService.BatchChangeAffiliates:output_type -> headwater.v1.BatchChangeAffiliatesResponse
-	80,  // 80: headwater.v1.AffiliateService.EnrollAffiliate:output_type -> headwater.v1.EnrollAffiliateResponse
-	81,  // 81: headwater.v1.AffiliateService.GetEnrollment:output_type -> headwater.v1.GetEnrollmentResponse
-	82,  // 82: headwater.v1.AffiliateService.ListEnrollments:output_type -> headwater.v1.ListEnrollmentsResponse
-	83,  // 83: headwater.v1.AffiliateService.UpdateEnrollment:output_type -> headwater.v1.UpdateEnrollmentResponse
-	84,  // 84: headwater.v1.AffiliateService.EndEnrollment:output_type -> headwater.v1.EndEnrollmentResponse
-	85,  // 85: headwater.v1.AffiliateService.MoveEnrollment:output_type -> headwater.v1.MoveEnrollmentResponse
-	86,  // 86: headwater.v1.AffiliateService.AcceptAgreement:output_type -> headwater.v1.AcceptAgreementResponse
-	87,  // 87: headwater.v1.AffiliateService.CreateLink:output_type -> headwater.v1.CreateLinkResponse
-	88,  // 88: headwater.v1.AffiliateService.GetLink:output_type -> headwater.v1.GetLinkResponse
-	89,  // 89: headwater.v1.AffiliateService.ListLinks:output_type -> headwater.v1.ListLinksResponse
-	90,  // 90: headwater.v1.AffiliateService.UpdateLink:output_type -> headwater.v1.UpdateLinkResponse
-	91,  // 91: headwater.v1.AffiliateService.RevokeLink:output_type -> headwater.v1.RevokeLinkResponse
-	92,  // 92: headwater.v1.AffiliateService.AssignCoupon:output_type -> headwater.v1.AssignCouponResponse
-	93,  // 93: headwater.v1.AffiliateService.GetCoupon:output_type -> headwater.v1.GetCouponResponse
-	94,  // 94: headwater.v1.AffiliateService.ListCoupons:output_type -> headwater.v1.ListCouponsResponse
-	95,  // 95: headwater.v1.AffiliateService.UpdateCoupon:output_type -> headwater.v1.UpdateCouponResponse
-	96,  // 96: headwater.v1.AffiliateService.ValidateCoupon:output_type -> headwater.v1.ValidateCouponResponse
-	97,  // 97: headwater.v1.AffiliateService.RemoveCoupon:output_type -> headwater.v1.RemoveCouponResponse
-	98,  // 98: headwater.v1.AffiliateService.CreateOffer:output_type -> headwater.v1.CreateOfferResponse
-	99,  // 99: headwater.v1.AffiliateService.GetOffer:output_type -> headwater.v1.GetOfferResponse
-	100, // 100: headwater.v1.AffiliateService.ListOffers:output_type -> headwater.v1.ListOffersResponse
-	101, // 101: headwater.v1.AffiliateService.UpdateOffer:output_type -> headwater.v1.UpdateOfferResponse
-	102, // 102: headwater.v1.AffiliateService.ClaimOffer:output_type -> headwater.v1.ClaimOfferResponse
-	103, // 103: headwater.v1.AffiliateService.ArchiveOffer:output_type -> headwater.v1.ArchiveOfferResponse
-	52,  // [52:104] is the sub-list for method output_type
-	0,   // [0:52] is the sub-list for method input_type
+	20,  // 20: headwater.v1.AffiliateService.CheckAffiliatePassword:input_type -> headwater.v1.CheckAffiliatePasswordRequest
+	21,  // 21: headwater.v1.AffiliateService.EraseAffiliate:input_type -> headwater.v1.EraseAffiliateRequest
+	22,  // 22: headwater.v1.AffiliateService.SetUpline:input_type -> headwater.v1.SetUplineRequest
+	23,  // 23: headwater.v1.AffiliateService.CreateAffiliateGroup:input_type -> headwater.v1.CreateAffiliateGroupRequest
+	24,  // 24: headwater.v1.AffiliateService.GetAffiliateGroup:input_type -> headwater.v1.GetAffiliateGroupRequest
+	25,  // 25: headwater.v1.AffiliateService.ListAffiliateGroups:input_type -> headwater.v1.ListAffiliateGroupsRequest
+	26,  // 26: headwater.v1.AffiliateService.UpdateAffiliateGroup:input_type -> headwater.v1.UpdateAffiliateGroupRequest
+	27,  // 27: headwater.v1.AffiliateService.ArchiveAffiliateGroup:input_type -> headwater.v1.ArchiveAffiliateGroupRequest
+	28,  // 28: headwater.v1.AffiliateService.BatchChangeAffiliates:input_type -> headwater.v1.BatchChangeAffiliatesRequest
+	29,  // 29: headwater.v1.AffiliateService.EnrollAffiliate:input_type -> headwater.v1.EnrollAffiliateRequest
+	30,  // 30: headwater.v1.AffiliateService.GetEnrollment:input_type -> headwater.v1.GetEnrollmentRequest
+	31,  // 31: headwater.v1.AffiliateService.ListEnrollments:input_type -> headwater.v1.ListEnrollmentsRequest
+	32,  // 32: headwater.v1.AffiliateService.UpdateEnrollment:input_type -> headwater.v1.UpdateEnrollmentRequest
+	33,  // 33: headwater.v1.AffiliateService.EndEnrollment:input_type -> headwater.v1.EndEnrollmentRequest
+	34,  // 34: headwater.v1.AffiliateService.MoveEnrollment:input_type -> headwater.v1.MoveEnrollmentRequest
+	35,  // 35: headwater.v1.AffiliateService.AcceptAgreement:input_type -> headwater.v1.AcceptAgreementRequest
+	36,  // 36: headwater.v1.AffiliateService.CreateLink:input_type -> headwater.v1.CreateLinkRequest
+	37,  // 37: headwater.v1.AffiliateService.GetLink:input_type -> headwater.v1.GetLinkRequest
+	38,  // 38: headwater.v1.AffiliateService.ListLinks:input_type -> headwater.v1.ListLinksRequest
+	39,  // 39: headwater.v1.AffiliateService.UpdateLink:input_type -> headwater.v1.UpdateLinkRequest
+	40,  // 40: headwater.v1.AffiliateService.RevokeLink:input_type -> headwater.v1.RevokeLinkRequest
+	41,  // 41: headwater.v1.AffiliateService.AssignCoupon:input_type -> headwater.v1.AssignCouponRequest
+	42,  // 42: headwater.v1.AffiliateService.GetCoupon:input_type -> headwater.v1.GetCouponRequest
+	43,  // 43: headwater.v1.AffiliateService.ListCoupons:input_type -> headwater.v1.ListCouponsRequest
+	44,  // 44: headwater.v1.AffiliateService.UpdateCoupon:input_type -> headwater.v1.UpdateCouponRequest
+	45,  // 45: headwater.v1.AffiliateService.ValidateCoupon:input_type -> headwater.v1.ValidateCouponRequest
+	46,  // 46: headwater.v1.AffiliateService.RemoveCoupon:input_type -> headwater.v1.RemoveCouponRequest
+	47,  // 47: headwater.v1.AffiliateService.CreateOffer:input_type -> headwater.v1.CreateOfferRequest
+	48,  // 48: headwater.v1.AffiliateService.GetOffer:input_type -> headwater.v1.GetOfferRequest
+	49,  // 49: headwater.v1.AffiliateService.ListOffers:input_type -> headwater.v1.ListOffersRequest
+	50,  // 50: headwater.v1.AffiliateService.UpdateOffer:input_type -> headwater.v1.UpdateOfferRequest
+	51,  // 51: headwater.v1.AffiliateService.ClaimOffer:input_type -> headwater.v1.ClaimOfferRequest
+	52,  // 52: headwater.v1.AffiliateService.ArchiveOffer:input_type -> headwater.v1.ArchiveOfferRequest
+	53,  // 53: headwater.v1.AffiliateService.CreateProgram:output_type -> headwater.v1.CreateProgramResponse
+	54,  // 54: headwater.v1.AffiliateService.GetProgram:output_type -> headwater.v1.GetProgramResponse
+	55,  // 55: headwater.v1.AffiliateService.ListPrograms:output_type -> headwater.v1.ListProgramsResponse
+	56,  // 56: headwater.v1.AffiliateService.UpdateProgram:output_type -> headwater.v1.UpdateProgramResponse
+	57,  // 57: headwater.v1.AffiliateService.ArchiveProgram:output_type -> headwater.v1.ArchiveProgramResponse
+	58,  // 58: headwater.v1.AffiliateService.CreateItem:output_type -> headwater.v1.CreateItemResponse
+	59,  // 59: headwater.v1.AffiliateService.GetItem:output_type -> headwater.v1.GetItemResponse
+	60,  // 60: headwater.v1.AffiliateService.ListItems:output_type -> headwater.v1.ListItemsResponse
+	61,  // 61: headwater.v1.AffiliateService.UpdateItem:output_type -> headwater.v1.UpdateItemResponse
+	62,  // 62: headwater.v1.AffiliateService.ArchiveItem:output_type -> headwater.v1.ArchiveItemResponse
+	63,  // 63: headwater.v1.AffiliateService.CreateAffiliate:output_type -> headwater.v1.CreateAffiliateResponse
+	64,  // 64: headwater.v1.AffiliateService.GetAffiliate:output_type -> headwater.v1.GetAffiliateResponse
+	65,  // 65: headwater.v1.AffiliateService.ListAffiliates:output_type -> headwater.v1.ListAffiliatesResponse
+	66,  // 66: headwater.v1.AffiliateService.SearchAffiliates:output_type -> headwater.v1.SearchAffiliatesResponse
+	67,  // 67: headwater.v1.AffiliateService.CountAffiliates:output_type -> headwater.v1.CountAffiliatesResponse
+	68,  // 68: headwater.v1.AffiliateService.UpdateAffiliate:output_type -> headwater.v1.UpdateAffiliateResponse
+	69,  // 69: headwater.v1.AffiliateService.ApproveAffiliate:output_type -> headwater.v1.ApproveAffiliateResponse
+	70,  // 70: headwater.v1.AffiliateService.RejectAffiliate:output_type -> headwater.v1.RejectAffiliateResponse
+	71,  // 71: headwater.v1.AffiliateService.DeactivateAffiliate:output_type -> headwater.v1.DeactivateAffiliateResponse
+	72,  // 72: headwater.v1.AffiliateService.RotateAffiliateToken:output_type -> headwater.v1.RotateAffiliateTokenResponse
+	73,  // 73: headwater.v1.AffiliateService.CheckAffiliatePassword:output_type -> headwater.v1.CheckAffiliatePasswordResponse
+	74,  // 74: headwater.v1.AffiliateService.EraseAffiliate:output_type -> headwater.v1.EraseAffiliateResponse
+	75,  // 75: headwater.v1.AffiliateService.SetUpline:output_type -> headwater.v1.SetUplineResponse
+	76,  // 76: headwater.v1.AffiliateService.CreateAffiliateGroup:output_type -> headwater.v1.CreateAffiliateGroupResponse
+	77,  // 77: headwater.v1.AffiliateService.GetAffiliateGroup:output_type -> headwater.v1.GetAffiliateGroupResponse
+	78,  // 78: headwater.v1.AffiliateService.ListAffiliateGroups:output_type -> headwater.v1.ListAffiliateGroupsResponse
+	79,  // 79: headwater.v1.AffiliateService.UpdateAffiliateGroup:output_type -> headwater.v1.UpdateAffiliateGroupResponse
+	80,  // 80: headwater.v1.AffiliateService.ArchiveAffiliateGroup:output_type -> headwater.v1.ArchiveAffiliateGroupResponse
+	81,  // 81: headwater.v1.AffiliateService.BatchChangeAffiliates:output_type -> headwater.v1.BatchChangeAffiliatesResponse
+	82,  // 82: headwater.v1.AffiliateService.EnrollAffiliate:output_type -> headwater.v1.EnrollAffiliateResponse
+	83,  // 83: headwater.v1.AffiliateService.GetEnrollment:output_type -> headwater.v1.GetEnrollmentResponse
+	84,  // 84: headwater.v1.AffiliateService.ListEnrollments:output_type -> headwater.v1.ListEnrollmentsResponse
+	85,  // 85: headwater.v1.AffiliateService.UpdateEnrollment:output_type -> headwater.v1.UpdateEnrollmentResponse
+	86,  // 86: headwater.v1.AffiliateService.EndEnrollment:output_type -> headwater.v1.EndEnrollmentResponse
+	87,  // 87: headwater.v1.AffiliateService.MoveEnrollment:output_type -> headwater.v1.MoveEnrollmentResponse
+	88,  // 88: headwater.v1.AffiliateService.AcceptAgreement:output_type -> headwater.v1.AcceptAgreementResponse
+	89,  // 89: headwater.v1.AffiliateService.CreateLink:output_type -> headwater.v1.CreateLinkResponse
+	90,  // 90: headwater.v1.AffiliateService.GetLink:output_type -> headwater.v1.GetLinkResponse
+	91,  // 91: headwater.v1.AffiliateService.ListLinks:output_type -> headwater.v1.ListLinksResponse
+	92,  // 92: headwater.v1.AffiliateService.UpdateLink:output_type -> headwater.v1.UpdateLinkResponse
+	93,  // 93: headwater.v1.AffiliateService.RevokeLink:output_type -> headwater.v1.RevokeLinkResponse
+	94,  // 94: headwater.v1.AffiliateService.AssignCoupon:output_type -> headwater.v1.AssignCouponResponse
+	95,  // 95: headwater.v1.AffiliateService.GetCoupon:output_type -> headwater.v1.GetCouponResponse
+	96,  // 96: headwater.v1.AffiliateService.ListCoupons:output_type -> headwater.v1.ListCouponsResponse
+	97,  // 97: headwater.v1.AffiliateService.UpdateCoupon:output_type -> headwater.v1.UpdateCouponResponse
+	98,  // 98: headwater.v1.AffiliateService.ValidateCoupon:output_type -> headwater.v1.ValidateCouponResponse
+	99,  // 99: headwater.v1.AffiliateService.RemoveCoupon:output_type -> headwater.v1.RemoveCouponResponse
+	100, // 100: headwater.v1.AffiliateService.CreateOffer:output_type -> headwater.v1.CreateOfferResponse
+	101, // 101: headwater.v1.AffiliateService.GetOffer:output_type -> headwater.v1.GetOfferResponse
+	102, // 102: headwater.v1.AffiliateService.ListOffers:output_type -> headwater.v1.ListOffersResponse
+	103, // 103: headwater.v1.AffiliateService.UpdateOffer:output_type -> headwater.v1.UpdateOfferResponse
+	104, // 104: headwater.v1.AffiliateService.ClaimOffer:output_type -> headwater.v1.ClaimOfferResponse
+	105, // 105: headwater.v1.AffiliateService.ArchiveOffer:output_type -> headwater.v1.ArchiveOfferResponse
+	53,  // [53:106] is the sub-list for method output_type
+	0,   // [0:53] is the sub-list for method input_type
 	0,   // [0:0] is the sub-list for extension type_name
 	0,   // [0:0] is the sub-list for extension extendee
 	0,   // [0:0] is the sub-list for field type_name

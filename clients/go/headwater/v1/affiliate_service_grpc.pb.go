@@ -21,58 +21,59 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AffiliateService_CreateProgram_FullMethodName         = "/headwater.v1.AffiliateService/CreateProgram"
-	AffiliateService_GetProgram_FullMethodName            = "/headwater.v1.AffiliateService/GetProgram"
-	AffiliateService_ListPrograms_FullMethodName          = "/headwater.v1.AffiliateService/ListPrograms"
-	AffiliateService_UpdateProgram_FullMethodName         = "/headwater.v1.AffiliateService/UpdateProgram"
-	AffiliateService_ArchiveProgram_FullMethodName        = "/headwater.v1.AffiliateService/ArchiveProgram"
-	AffiliateService_CreateItem_FullMethodName            = "/headwater.v1.AffiliateService/CreateItem"
-	AffiliateService_GetItem_FullMethodName               = "/headwater.v1.AffiliateService/GetItem"
-	AffiliateService_ListItems_FullMethodName             = "/headwater.v1.AffiliateService/ListItems"
-	AffiliateService_UpdateItem_FullMethodName            = "/headwater.v1.AffiliateService/UpdateItem"
-	AffiliateService_ArchiveItem_FullMethodName           = "/headwater.v1.AffiliateService/ArchiveItem"
-	AffiliateService_CreateAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/CreateAffiliate"
-	AffiliateService_GetAffiliate_FullMethodName          = "/headwater.v1.AffiliateService/GetAffiliate"
-	AffiliateService_ListAffiliates_FullMethodName        = "/headwater.v1.AffiliateService/ListAffiliates"
-	AffiliateService_SearchAffiliates_FullMethodName      = "/headwater.v1.AffiliateService/SearchAffiliates"
-	AffiliateService_CountAffiliates_FullMethodName       = "/headwater.v1.AffiliateService/CountAffiliates"
-	AffiliateService_UpdateAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/UpdateAffiliate"
-	AffiliateService_ApproveAffiliate_FullMethodName      = "/headwater.v1.AffiliateService/ApproveAffiliate"
-	AffiliateService_RejectAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/RejectAffiliate"
-	AffiliateService_DeactivateAffiliate_FullMethodName   = "/headwater.v1.AffiliateService/DeactivateAffiliate"
-	AffiliateService_RotateAffiliateToken_FullMethodName  = "/headwater.v1.AffiliateService/RotateAffiliateToken"
-	AffiliateService_EraseAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/EraseAffiliate"
-	AffiliateService_SetUpline_FullMethodName             = "/headwater.v1.AffiliateService/SetUpline"
-	AffiliateService_CreateAffiliateGroup_FullMethodName  = "/headwater.v1.AffiliateService/CreateAffiliateGroup"
-	AffiliateService_GetAffiliateGroup_FullMethodName     = "/headwater.v1.AffiliateService/GetAffiliateGroup"
-	AffiliateService_ListAffiliateGroups_FullMethodName   = "/headwater.v1.AffiliateService/ListAffiliateGroups"
-	AffiliateService_UpdateAffiliateGroup_FullMethodName  = "/headwater.v1.AffiliateService/UpdateAffiliateGroup"
-	AffiliateService_ArchiveAffiliateGroup_FullMethodName = "/headwater.v1.AffiliateService/ArchiveAffiliateGroup"
-	AffiliateService_BatchChangeAffiliates_FullMethodName = "/headwater.v1.AffiliateService/BatchChangeAffiliates"
-	AffiliateService_EnrollAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/EnrollAffiliate"
-	AffiliateService_GetEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/GetEnrollment"
-	AffiliateService_ListEnrollments_FullMethodName       = "/headwater.v1.AffiliateService/ListEnrollments"
-	AffiliateService_UpdateEnrollment_FullMethodName      = "/headwater.v1.AffiliateService/UpdateEnrollment"
-	AffiliateService_EndEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/EndEnrollment"
-	AffiliateService_MoveEnrollment_FullMethodName        = "/headwater.v1.AffiliateService/MoveEnrollment"
-	AffiliateService_AcceptAgreement_FullMethodName       = "/headwater.v1.AffiliateService/AcceptAgreement"
-	AffiliateService_CreateLink_FullMethodName            = "/headwater.v1.AffiliateService/CreateLink"
-	AffiliateService_GetLink_FullMethodName               = "/headwater.v1.AffiliateService/GetLink"
-	AffiliateService_ListLinks_FullMethodName             = "/headwater.v1.AffiliateService/ListLinks"
-	AffiliateService_UpdateLink_FullMethodName            = "/headwater.v1.AffiliateService/UpdateLink"
-	AffiliateService_RevokeLink_FullMethodName            = "/headwater.v1.AffiliateService/RevokeLink"
-	AffiliateService_AssignCoupon_FullMethodName          = "/headwater.v1.AffiliateService/AssignCoupon"
-	AffiliateService_GetCoupon_FullMethodName             = "/headwater.v1.AffiliateService/GetCoupon"
-	AffiliateService_ListCoupons_FullMethodName           = "/headwater.v1.AffiliateService/ListCoupons"
-	AffiliateService_UpdateCoupon_FullMethodName          = "/headwater.v1.AffiliateService/UpdateCoupon"
-	AffiliateService_ValidateCoupon_FullMethodName        = "/headwater.v1.AffiliateService/ValidateCoupon"
-	AffiliateService_RemoveCoupon_FullMethodName          = "/headwater.v1.AffiliateService/RemoveCoupon"
-	AffiliateService_CreateOffer_FullMethodName           = "/headwater.v1.AffiliateService/CreateOffer"
-	AffiliateService_GetOffer_FullMethodName              = "/headwater.v1.AffiliateService/GetOffer"
-	AffiliateService_ListOffers_FullMethodName            = "/headwater.v1.AffiliateService/ListOffers"
-	AffiliateService_UpdateOffer_FullMethodName           = "/headwater.v1.AffiliateService/UpdateOffer"
-	AffiliateService_ClaimOffer_FullMethodName            = "/headwater.v1.AffiliateService/ClaimOffer"
-	AffiliateService_ArchiveOffer_FullMethodName          = "/headwater.v1.AffiliateService/ArchiveOffer"
+	AffiliateService_CreateProgram_FullMethodName          = "/headwater.v1.AffiliateService/CreateProgram"
+	AffiliateService_GetProgram_FullMethodName             = "/headwater.v1.AffiliateService/GetProgram"
+	AffiliateService_ListPrograms_FullMethodName           = "/headwater.v1.AffiliateService/ListPrograms"
+	AffiliateService_UpdateProgram_FullMethodName          = "/headwater.v1.AffiliateService/UpdateProgram"
+	AffiliateService_ArchiveProgram_FullMethodName         = "/headwater.v1.AffiliateService/ArchiveProgram"
+	AffiliateService_CreateItem_FullMethodName             = "/headwater.v1.AffiliateService/CreateItem"
+	AffiliateService_GetItem_FullMethodName                = "/headwater.v1.AffiliateService/GetItem"
+	AffiliateService_ListItems_FullMethodName              = "/headwater.v1.AffiliateService/ListItems"
+	AffiliateService_UpdateItem_FullMethodName             = "/headwater.v1.AffiliateService/UpdateItem"
+	AffiliateService_ArchiveItem_FullMethodName            = "/headwater.v1.AffiliateService/ArchiveItem"
+	AffiliateService_CreateAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/CreateAffiliate"
+	AffiliateService_GetAffiliate_FullMethodName           = "/headwater.v1.AffiliateService/GetAffiliate"
+	AffiliateService_ListAffiliates_FullMethodName         = "/headwater.v1.AffiliateService/ListAffiliates"
+	AffiliateService_SearchAffiliates_FullMethodName       = "/headwater.v1.AffiliateService/SearchAffiliates"
+	AffiliateService_CountAffiliates_FullMethodName        = "/headwater.v1.AffiliateService/CountAffiliates"
+	AffiliateService_UpdateAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/UpdateAffiliate"
+	AffiliateService_ApproveAffiliate_FullMethodName       = "/headwater.v1.AffiliateService/ApproveAffiliate"
+	AffiliateService_RejectAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/RejectAffiliate"
+	AffiliateService_DeactivateAffiliate_FullMethodName    = "/headwater.v1.AffiliateService/DeactivateAffiliate"
+	AffiliateService_RotateAffiliateToken_FullMethodName   = "/headwater.v1.AffiliateService/RotateAffiliateToken"
+	AffiliateService_CheckAffiliatePassword_FullMethodName = "/headwater.v1.AffiliateService/CheckAffiliatePassword"
+	AffiliateService_EraseAffiliate_FullMethodName         = "/headwater.v1.AffiliateService/EraseAffiliate"
+	AffiliateService_SetUpline_FullMethodName              = "/headwater.v1.AffiliateService/SetUpline"
+	AffiliateService_CreateAffiliateGroup_FullMethodName   = "/headwater.v1.AffiliateService/CreateAffiliateGroup"
+	AffiliateService_GetAffiliateGroup_FullMethodName      = "/headwater.v1.AffiliateService/GetAffiliateGroup"
+	AffiliateService_ListAffiliateGroups_FullMethodName    = "/headwater.v1.AffiliateService/ListAffiliateGroups"
+	AffiliateService_UpdateAffiliateGroup_FullMethodName   = "/headwater.v1.AffiliateService/UpdateAffiliateGroup"
+	AffiliateService_ArchiveAffiliateGroup_FullMethodName  = "/headwater.v1.AffiliateService/ArchiveAffiliateGroup"
+	AffiliateService_BatchChangeAffiliates_FullMethodName  = "/headwater.v1.AffiliateService/BatchChangeAffiliates"
+	AffiliateService_EnrollAffiliate_FullMethodName        = "/headwater.v1.AffiliateService/EnrollAffiliate"
+	AffiliateService_GetEnrollment_FullMethodName          = "/headwater.v1.AffiliateService/GetEnrollment"
+	AffiliateService_ListEnrollments_FullMethodName        = "/headwater.v1.AffiliateService/ListEnrollments"
+	AffiliateService_UpdateEnrollment_FullMethodName       = "/headwater.v1.AffiliateService/UpdateEnrollment"
+	AffiliateService_EndEnrollment_FullMethodName          = "/headwater.v1.AffiliateService/EndEnrollment"
+	AffiliateService_MoveEnrollment_FullMethodName         = "/headwater.v1.AffiliateService/MoveEnrollment"
+	AffiliateService_AcceptAgreement_FullMethodName        = "/headwater.v1.AffiliateService/AcceptAgreement"
+	AffiliateService_CreateLink_FullMethodName             = "/headwater.v1.AffiliateService/CreateLink"
+	AffiliateService_GetLink_FullMethodName                = "/headwater.v1.AffiliateService/GetLink"
+	AffiliateService_ListLinks_FullMethodName              = "/headwater.v1.AffiliateService/ListLinks"
+	AffiliateService_UpdateLink_FullMethodName             = "/headwater.v1.AffiliateService/UpdateLink"
+	AffiliateService_RevokeLink_FullMethodName             = "/headwater.v1.AffiliateService/RevokeLink"
+	AffiliateService_AssignCoupon_FullMethodName           = "/headwater.v1.AffiliateService/AssignCoupon"
+	AffiliateService_GetCoupon_FullMethodName              = "/headwater.v1.AffiliateService/GetCoupon"
+	AffiliateService_ListCoupons_FullMethodName            = "/headwater.v1.AffiliateService/ListCoupons"
+	AffiliateService_UpdateCoupon_FullMethodName           = "/headwater.v1.AffiliateService/UpdateCoupon"
+	AffiliateService_ValidateCoupon_FullMethodName         = "/headwater.v1.AffiliateService/ValidateCoupon"
+	AffiliateService_RemoveCoupon_FullMethodName           = "/headwater.v1.AffiliateService/RemoveCoupon"
+	AffiliateService_CreateOffer_FullMethodName            = "/headwater.v1.AffiliateService/CreateOffer"
+	AffiliateService_GetOffer_FullMethodName               = "/headwater.v1.AffiliateService/GetOffer"
+	AffiliateService_ListOffers_FullMethodName             = "/headwater.v1.AffiliateService/ListOffers"
+	AffiliateService_UpdateOffer_FullMethodName            = "/headwater.v1.AffiliateService/UpdateOffer"
+	AffiliateService_ClaimOffer_FullMethodName             = "/headwater.v1.AffiliateService/ClaimOffer"
+	AffiliateService_ArchiveOffer_FullMethodName           = "/headwater.v1.AffiliateService/ArchiveOffer"
 )
 
 // AffiliateServiceClient is the client API for AffiliateService service.
@@ -149,7 +150,12 @@ type AffiliateServiceClient interface {
 	// Gives an affiliate a new secret token. The former token selects nobody from then on.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	RotateAffiliateToken(ctx context.Context, in *RotateAffiliateTokenRequest, opts ...grpc.CallOption) (*RotateAffiliateTokenResponse, error)
-	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+	// Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+	// affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+	// server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+	// Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+	CheckAffiliatePassword(ctx context.Context, in *CheckAffiliatePasswordRequest, opts ...grpc.CallOption) (*CheckAffiliatePasswordResponse, error)
+	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
 	// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
 	// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
 	// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
@@ -476,6 +482,16 @@ func (c *affiliateServiceClient) RotateAffiliateToken(ctx context.Context, in *R
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RotateAffiliateTokenResponse)
 	err := c.cc.Invoke(ctx, AffiliateService_RotateAffiliateToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *affiliateServiceClient) CheckAffiliatePassword(ctx context.Context, in *CheckAffiliatePasswordRequest, opts ...grpc.CallOption) (*CheckAffiliatePasswordResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckAffiliatePasswordResponse)
+	err := c.cc.Invoke(ctx, AffiliateService_CheckAffiliatePassword_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -876,7 +892,12 @@ type AffiliateServiceServer interface {
 	// Gives an affiliate a new secret token. The former token selects nobody from then on.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	RotateAffiliateToken(context.Context, *RotateAffiliateTokenRequest) (*RotateAffiliateTokenResponse, error)
-	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+	// Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+	// affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+	// server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+	// Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+	CheckAffiliatePassword(context.Context, *CheckAffiliatePasswordRequest) (*CheckAffiliatePasswordResponse, error)
+	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
 	// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
 	// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
 	// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
@@ -1068,6 +1089,9 @@ func (UnimplementedAffiliateServiceServer) DeactivateAffiliate(context.Context, 
 }
 func (UnimplementedAffiliateServiceServer) RotateAffiliateToken(context.Context, *RotateAffiliateTokenRequest) (*RotateAffiliateTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RotateAffiliateToken not implemented")
+}
+func (UnimplementedAffiliateServiceServer) CheckAffiliatePassword(context.Context, *CheckAffiliatePasswordRequest) (*CheckAffiliatePasswordResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckAffiliatePassword not implemented")
 }
 func (UnimplementedAffiliateServiceServer) EraseAffiliate(context.Context, *EraseAffiliateRequest) (*EraseAffiliateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EraseAffiliate not implemented")
@@ -1542,6 +1566,24 @@ func _AffiliateService_RotateAffiliateToken_Handler(srv interface{}, ctx context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AffiliateServiceServer).RotateAffiliateToken(ctx, req.(*RotateAffiliateTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AffiliateService_CheckAffiliatePassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckAffiliatePasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AffiliateServiceServer).CheckAffiliatePassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AffiliateService_CheckAffiliatePassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AffiliateServiceServer).CheckAffiliatePassword(ctx, req.(*CheckAffiliatePasswordRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -2208,6 +2250,10 @@ var AffiliateService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RotateAffiliateToken",
 			Handler:    _AffiliateService_RotateAffiliateToken_Handler,
+		},
+		{
+			MethodName: "CheckAffiliatePassword",
+			Handler:    _AffiliateService_CheckAffiliatePassword_Handler,
 		},
 		{
 			MethodName: "EraseAffiliate",

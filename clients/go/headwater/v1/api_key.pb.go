@@ -644,9 +644,11 @@ type ListApiKeysRequest struct {
 	// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
-	Order         ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
+	// Whether to count all keys of the account. Pages with and without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,4,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListApiKeysRequest) Reset() {
@@ -700,6 +702,13 @@ func (x *ListApiKeysRequest) GetOrder() ListOrder {
 	return ListOrder_LIST_ORDER_UNSPECIFIED
 }
 
+func (x *ListApiKeysRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListApiKeys.
 type ListApiKeysResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -707,6 +716,8 @@ type ListApiKeysResponse struct {
 	ApiKeys []*ApiKey `protobuf:"bytes,1,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many keys the account has, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -753,6 +764,13 @@ func (x *ListApiKeysResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListApiKeysResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
 }
 
 // The request of UpdateApiKey.
@@ -1164,15 +1182,19 @@ const file_headwater_v1_api_key_proto_rawDesc = "" +
 	"\n" +
 	"api_key_id\x18\x01 \x01(\tR\bapiKeyId\"B\n" +
 	"\x11GetApiKeyResponse\x12-\n" +
-	"\aapi_key\x18\x01 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\"\x7f\n" +
+	"\aapi_key\x18\x01 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\"\xa9\x01\n" +
 	"\x12ListApiKeysRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
-	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\"n\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12(\n" +
+	"\x10with_total_count\x18\x04 \x01(\bR\x0ewithTotalCount\"\xa4\x01\n" +
 	"\x13ListApiKeysResponse\x12/\n" +
 	"\bapi_keys\x18\x01 \x03(\v2\x14.headwater.v1.ApiKeyR\aapiKeys\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc5\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\xc5\x01\n" +
 	"\x13UpdateApiKeyRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12-\n" +
@@ -1280,6 +1302,7 @@ func file_headwater_v1_api_key_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_api_key_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

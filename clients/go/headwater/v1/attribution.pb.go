@@ -183,6 +183,10 @@ const (
 	CandidateResult_CANDIDATE_RESULT_COUPON_EXPIRED CandidateResult = 18
 	// The coupon is for sales of another channel.
 	CandidateResult_CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL CandidateResult = 19
+	// The coupon had been used as often as its `max_uses` allows when the sale was told.
+	CandidateResult_CANDIDATE_RESULT_COUPON_EXHAUSTED CandidateResult = 20
+	// The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told.
+	CandidateResult_CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER CandidateResult = 21
 )
 
 // Enum value maps for CandidateResult.
@@ -208,6 +212,8 @@ var (
 		17: "CANDIDATE_RESULT_COUPON_NOT_YET_VALID",
 		18: "CANDIDATE_RESULT_COUPON_EXPIRED",
 		19: "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
+		20: "CANDIDATE_RESULT_COUPON_EXHAUSTED",
+		21: "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER",
 	}
 	CandidateResult_value = map[string]int32{
 		"CANDIDATE_RESULT_UNSPECIFIED":             0,
@@ -230,6 +236,8 @@ var (
 		"CANDIDATE_RESULT_COUPON_NOT_YET_VALID":    17,
 		"CANDIDATE_RESULT_COUPON_EXPIRED":          18,
 		"CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL": 19,
+		"CANDIDATE_RESULT_COUPON_EXHAUSTED":        20,
+		"CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER": 21,
 	}
 )
 
@@ -591,7 +599,7 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +
 	"\x19ATTRIBUTION_SOURCE_COUPON\x10\x02\x12\x1c\n" +
 	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03\x12\x1d\n" +
-	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\x83\x06\n" +
+	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\xd8\x06\n" +
 	"\x0fCandidateResult\x12 \n" +
 	"\x1cCANDIDATE_RESULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CANDIDATE_RESULT_WON\x10\x01\x12%\n" +
@@ -613,7 +621,9 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"'CANDIDATE_RESULT_AGREEMENT_NOT_ACCEPTED\x10\x10\x12)\n" +
 	"%CANDIDATE_RESULT_COUPON_NOT_YET_VALID\x10\x11\x12#\n" +
 	"\x1fCANDIDATE_RESULT_COUPON_EXPIRED\x10\x12\x12,\n" +
-	"(CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL\x10\x13BR\n" +
+	"(CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL\x10\x13\x12%\n" +
+	"!CANDIDATE_RESULT_COUPON_EXHAUSTED\x10\x14\x12,\n" +
+	"(CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER\x10\x15BR\n" +
 	"\x10dev.headwater.v1B\x10AttributionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -106,6 +106,10 @@ const (
 	CouponFault_COUPON_FAULT_EXPIRED CouponFault = 10
 	// The coupon is for sales of another channel.
 	CouponFault_COUPON_FAULT_OTHER_CHANNEL CouponFault = 11
+	// The coupon has been used as often as its `max_uses` allows.
+	CouponFault_COUPON_FAULT_EXHAUSTED CouponFault = 12
+	// The customer has used the coupon as often as its `max_uses_per_customer` allows.
+	CouponFault_COUPON_FAULT_USED_BY_CUSTOMER CouponFault = 13
 )
 
 // Enum value maps for CouponFault.
@@ -123,6 +127,8 @@ var (
 		9:  "COUPON_FAULT_NOT_YET_VALID",
 		10: "COUPON_FAULT_EXPIRED",
 		11: "COUPON_FAULT_OTHER_CHANNEL",
+		12: "COUPON_FAULT_EXHAUSTED",
+		13: "COUPON_FAULT_USED_BY_CUSTOMER",
 	}
 	CouponFault_value = map[string]int32{
 		"COUPON_FAULT_UNSPECIFIED":            0,
@@ -137,6 +143,8 @@ var (
 		"COUPON_FAULT_NOT_YET_VALID":          9,
 		"COUPON_FAULT_EXPIRED":                10,
 		"COUPON_FAULT_OTHER_CHANNEL":          11,
+		"COUPON_FAULT_EXHAUSTED":              12,
+		"COUPON_FAULT_USED_BY_CUSTOMER":       13,
 	}
 )
 
@@ -200,9 +208,21 @@ type Coupon struct {
 	Channel SaleChannel `protobuf:"varint,13,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
 	// The merchant's own data by key, up to 50 entries. Keys have 1 to 40 characters, texts up to 500. An entry without text is left out.
 	// Empty in the feed.
-	Metadata      map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Metadata map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The limit of uses in total. 0: no limit.
+	//
+	// A use is a sale that was told with the code while the coupon could credit it, whoever got the credit, because the customer had what
+	// the code promises either way. Sign-ups, appointments and custom events are no uses. A coupon has the limits as they are when a sale
+	// is told. If sales compete for the last use, the one that is told first has it, whichever happened first. A sale beyond the limit
+	// is recorded: the coupon does not credit it, then or later, but another trace may. A use is not given back when its sale is
+	// refunded, corrected or credited to another affiliate. Uses are counted while the coupon has a limit, so they begin at zero for a coupon
+	// that gets its first limit later.
+	MaxUses int32 `protobuf:"varint,15,opt,name=max_uses,json=maxUses,proto3" json:"max_uses,omitempty"`
+	// The limit of uses by one customer, who is known by the sale's `external_id` or `email`. A sale that names no customer counts only in
+	// total. 0: no limit.
+	MaxUsesPerCustomer int32 `protobuf:"varint,16,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3" json:"max_uses_per_customer,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Coupon) Reset() {
@@ -333,6 +353,20 @@ func (x *Coupon) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *Coupon) GetMaxUses() int32 {
+	if x != nil {
+		return x.MaxUses
+	}
+	return 0
+}
+
+func (x *Coupon) GetMaxUsesPerCustomer() int32 {
+	if x != nil {
+		return x.MaxUsesPerCustomer
+	}
+	return 0
+}
+
 // The request of AssignCoupon.
 type AssignCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -362,9 +396,13 @@ type AssignCouponRequest struct {
 	// The channel of the sales that the coupon credits. Optional. See `Coupon.channel`.
 	Channel SaleChannel `protobuf:"varint,10,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
 	// See `Coupon.metadata`. Optional.
-	Metadata      map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Metadata map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The limit of uses in total, 1 to 1,000,000,000. 0: no limit. See `Coupon.max_uses`.
+	MaxUses int32 `protobuf:"varint,12,opt,name=max_uses,json=maxUses,proto3" json:"max_uses,omitempty"`
+	// The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
+	MaxUsesPerCustomer int32 `protobuf:"varint,13,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3" json:"max_uses_per_customer,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *AssignCouponRequest) Reset() {
@@ -474,6 +512,20 @@ func (x *AssignCouponRequest) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *AssignCouponRequest) GetMaxUses() int32 {
+	if x != nil {
+		return x.MaxUses
+	}
+	return 0
+}
+
+func (x *AssignCouponRequest) GetMaxUsesPerCustomer() int32 {
+	if x != nil {
+		return x.MaxUsesPerCustomer
+	}
+	return 0
+}
+
 // The answer of AssignCoupon.
 type AssignCouponResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -579,7 +631,9 @@ func (x *GetCouponRequest) GetCouponId() string {
 type GetCouponResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The coupon.
-	Coupon        *Coupon `protobuf:"bytes,1,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	Coupon *Coupon `protobuf:"bytes,1,opt,name=coupon,proto3" json:"coupon,omitempty"`
+	// How many uses were counted, see `Coupon.max_uses`. 0 for a coupon that never had a limit.
+	UseCount      int64 `protobuf:"varint,2,opt,name=use_count,json=useCount,proto3" json:"use_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -621,6 +675,13 @@ func (x *GetCouponResponse) GetCoupon() *Coupon {
 	return nil
 }
 
+func (x *GetCouponResponse) GetUseCount() int64 {
+	if x != nil {
+		return x.UseCount
+	}
+	return 0
+}
+
 // The request of ListCoupons.
 type ListCouponsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -640,9 +701,16 @@ type ListCouponsRequest struct {
 	// Only coupons that are tied to this item. An archived item is named by its id. Optional.
 	Item *ItemSelector `protobuf:"bytes,7,opt,name=item,proto3" json:"item,omitempty"`
 	// Only coupons that this offer was claimed with. Optional.
-	OfferId       string `protobuf:"bytes,8,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	OfferId string `protobuf:"bytes,8,opt,name=offer_id,json=offerId,proto3" json:"offer_id,omitempty"`
+	// Only coupons whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+	// about 10,000 coupons that pass the other filters for a page at most and compares them with the entries, so a page may have few coupons or
+	// none. The list goes on as long as there is a `next_page_token`.
+	Metadata map[string]string `protobuf:"bytes,9,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether to count all coupons that pass the filter. The count takes longer the more of these coupons there are. Refused beside
+	// `metadata`. Pages with and without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,10,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListCouponsRequest) Reset() {
@@ -731,6 +799,20 @@ func (x *ListCouponsRequest) GetOfferId() string {
 	return ""
 }
 
+func (x *ListCouponsRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *ListCouponsRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListCoupons.
 type ListCouponsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -738,6 +820,8 @@ type ListCouponsResponse struct {
 	Coupons []*Coupon `protobuf:"bytes,1,rep,name=coupons,proto3" json:"coupons,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many coupons pass the filter, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -786,6 +870,13 @@ func (x *ListCouponsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListCouponsResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
+}
+
 // The request of UpdateCoupon.
 type UpdateCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -795,8 +886,9 @@ type UpdateCouponRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
 	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
-	// The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
-	// never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+	// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
+	// whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+	// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
 	// affiliate or item, or another time or channel, remove the coupon and assign the code again.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -917,7 +1009,9 @@ type ValidateCouponRequest struct {
 	// The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked.
 	ItemSku string `protobuf:"bytes,2,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
 	// The channel of the sale that is to be made. Not set: the channel is not checked.
-	Channel       SaleChannel `protobuf:"varint,3,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
+	Channel SaleChannel `protobuf:"varint,3,opt,name=channel,proto3,enum=headwater.v1.SaleChannel" json:"channel,omitempty"`
+	// The customer who wants to use the code. One who is unknown has not used it. Not set: `Coupon.max_uses_per_customer` is not checked.
+	Lead          *LeadSelector `protobuf:"bytes,4,opt,name=lead,proto3" json:"lead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -971,6 +1065,13 @@ func (x *ValidateCouponRequest) GetChannel() SaleChannel {
 		return x.Channel
 	}
 	return SaleChannel_SALE_CHANNEL_UNSPECIFIED
+}
+
+func (x *ValidateCouponRequest) GetLead() *LeadSelector {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
 }
 
 // The answer of ValidateCoupon.
@@ -1153,7 +1254,7 @@ var File_headwater_v1_coupon_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1bheadwater/v1/selector.proto\"\x8b\x05\n" +
+	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1bheadwater/v1/selector.proto\"\xd9\x05\n" +
 	"\x06Coupon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12!\n" +
@@ -1172,10 +1273,12 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"start_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x123\n" +
 	"\achannel\x18\r \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12>\n" +
-	"\bmetadata\x18\x0e \x03(\v2\".headwater.v1.Coupon.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x0e \x03(\v2\".headwater.v1.Coupon.MetadataEntryR\bmetadata\x12\x19\n" +
+	"\bmax_uses\x18\x0f \x01(\x05R\amaxUses\x121\n" +
+	"\x15max_uses_per_customer\x18\x10 \x01(\x05R\x12maxUsesPerCustomer\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x05\n" +
 	"\x13AssignCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1191,7 +1294,9 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x123\n" +
 	"\achannel\x18\n" +
 	" \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12K\n" +
-	"\bmetadata\x18\v \x03(\v2/.headwater.v1.AssignCouponRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\v \x03(\v2/.headwater.v1.AssignCouponRequest.MetadataEntryR\bmetadata\x12\x19\n" +
+	"\bmax_uses\x18\f \x01(\x05R\amaxUses\x121\n" +
+	"\x15max_uses_per_customer\x18\r \x01(\x05R\x12maxUsesPerCustomer\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
@@ -1199,9 +1304,10 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"/\n" +
 	"\x10GetCouponRequest\x12\x1b\n" +
-	"\tcoupon_id\x18\x01 \x01(\tR\bcouponId\"A\n" +
+	"\tcoupon_id\x18\x01 \x01(\tR\bcouponId\"^\n" +
 	"\x11GetCouponResponse\x12,\n" +
-	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\"\xd0\x02\n" +
+	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1b\n" +
+	"\tuse_count\x18\x02 \x01(\x03R\buseCount\"\x83\x04\n" +
 	"\x12ListCouponsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1211,10 +1317,19 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x04code\x18\x05 \x01(\tR\x04code\x121\n" +
 	"\x06states\x18\x06 \x03(\x0e2\x19.headwater.v1.CouponStateR\x06states\x12.\n" +
 	"\x04item\x18\a \x01(\v2\x1a.headwater.v1.ItemSelectorR\x04item\x12\x19\n" +
-	"\boffer_id\x18\b \x01(\tR\aofferId\"m\n" +
+	"\boffer_id\x18\b \x01(\tR\aofferId\x12J\n" +
+	"\bmetadata\x18\t \x03(\v2..headwater.v1.ListCouponsRequest.MetadataEntryR\bmetadata\x12(\n" +
+	"\x10with_total_count\x18\n" +
+	" \x01(\bR\x0ewithTotalCount\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa3\x01\n" +
 	"\x13ListCouponsResponse\x12.\n" +
 	"\acoupons\x18\x01 \x03(\v2\x14.headwater.v1.CouponR\acoupons\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\x9f\x01\n" +
 	"\x13UpdateCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12,\n" +
@@ -1223,11 +1338,12 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"updateMask\"`\n" +
 	"\x14UpdateCouponResponse\x12,\n" +
 	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"{\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xab\x01\n" +
 	"\x15ValidateCouponRequest\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
 	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\x123\n" +
-	"\achannel\x18\x03 \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\"\x8d\x01\n" +
+	"\achannel\x18\x03 \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12.\n" +
+	"\x04lead\x18\x04 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\x8d\x01\n" +
 	"\x16ValidateCouponResponse\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12/\n" +
 	"\x05fault\x18\x02 \x01(\x0e2\x19.headwater.v1.CouponFaultR\x05fault\x12,\n" +
@@ -1242,7 +1358,7 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\vCouponState\x12\x1c\n" +
 	"\x18COUPON_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13COUPON_STATE_ACTIVE\x10\x01\x12\x18\n" +
-	"\x14COUPON_STATE_REMOVED\x10\x02*\x89\x03\n" +
+	"\x14COUPON_STATE_REMOVED\x10\x02*\xc8\x03\n" +
 	"\vCouponFault\x12\x1c\n" +
 	"\x18COUPON_FAULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14COUPON_FAULT_UNKNOWN\x10\x01\x12\x18\n" +
@@ -1256,7 +1372,9 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x1aCOUPON_FAULT_NOT_YET_VALID\x10\t\x12\x18\n" +
 	"\x14COUPON_FAULT_EXPIRED\x10\n" +
 	"\x12\x1e\n" +
-	"\x1aCOUPON_FAULT_OTHER_CHANNEL\x10\vBM\n" +
+	"\x1aCOUPON_FAULT_OTHER_CHANNEL\x10\v\x12\x1a\n" +
+	"\x16COUPON_FAULT_EXHAUSTED\x10\f\x12!\n" +
+	"\x1dCOUPON_FAULT_USED_BY_CUSTOMER\x10\rBM\n" +
 	"\x10dev.headwater.v1B\vCouponProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1272,7 +1390,7 @@ func file_headwater_v1_coupon_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_coupon_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_coupon_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_headwater_v1_coupon_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_coupon_proto_goTypes = []any{
 	(CouponState)(0),               // 0: headwater.v1.CouponState
 	(CouponFault)(0),               // 1: headwater.v1.CouponFault
@@ -1291,46 +1409,50 @@ var file_headwater_v1_coupon_proto_goTypes = []any{
 	(*RemoveCouponResponse)(nil),   // 14: headwater.v1.RemoveCouponResponse
 	nil,                            // 15: headwater.v1.Coupon.MetadataEntry
 	nil,                            // 16: headwater.v1.AssignCouponRequest.MetadataEntry
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(SaleChannel)(0),               // 18: headwater.v1.SaleChannel
-	(*AffiliateSelector)(nil),      // 19: headwater.v1.AffiliateSelector
-	(*ItemSelector)(nil),           // 20: headwater.v1.ItemSelector
-	(ListOrder)(0),                 // 21: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 22: google.protobuf.FieldMask
+	nil,                            // 17: headwater.v1.ListCouponsRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
+	(SaleChannel)(0),               // 19: headwater.v1.SaleChannel
+	(*AffiliateSelector)(nil),      // 20: headwater.v1.AffiliateSelector
+	(*ItemSelector)(nil),           // 21: headwater.v1.ItemSelector
+	(ListOrder)(0),                 // 22: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 23: google.protobuf.FieldMask
+	(*LeadSelector)(nil),           // 24: headwater.v1.LeadSelector
 }
 var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Coupon.state:type_name -> headwater.v1.CouponState
-	17, // 1: headwater.v1.Coupon.create_time:type_name -> google.protobuf.Timestamp
-	17, // 2: headwater.v1.Coupon.remove_time:type_name -> google.protobuf.Timestamp
-	17, // 3: headwater.v1.Coupon.start_time:type_name -> google.protobuf.Timestamp
-	17, // 4: headwater.v1.Coupon.end_time:type_name -> google.protobuf.Timestamp
-	18, // 5: headwater.v1.Coupon.channel:type_name -> headwater.v1.SaleChannel
+	18, // 1: headwater.v1.Coupon.create_time:type_name -> google.protobuf.Timestamp
+	18, // 2: headwater.v1.Coupon.remove_time:type_name -> google.protobuf.Timestamp
+	18, // 3: headwater.v1.Coupon.start_time:type_name -> google.protobuf.Timestamp
+	18, // 4: headwater.v1.Coupon.end_time:type_name -> google.protobuf.Timestamp
+	19, // 5: headwater.v1.Coupon.channel:type_name -> headwater.v1.SaleChannel
 	15, // 6: headwater.v1.Coupon.metadata:type_name -> headwater.v1.Coupon.MetadataEntry
-	19, // 7: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	20, // 8: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
-	17, // 9: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
-	17, // 10: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
-	18, // 11: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	20, // 7: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	21, // 8: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
+	18, // 9: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 10: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
+	19, // 11: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
 	16, // 12: headwater.v1.AssignCouponRequest.metadata:type_name -> headwater.v1.AssignCouponRequest.MetadataEntry
 	2,  // 13: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
 	2,  // 14: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	21, // 15: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
-	19, // 16: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	22, // 15: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
+	20, // 16: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
 	0,  // 17: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
-	20, // 18: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
-	2,  // 19: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
-	2,  // 20: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
-	22, // 21: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 22: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	18, // 23: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
-	1,  // 24: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
-	2,  // 25: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 26: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	21, // 18: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
+	17, // 19: headwater.v1.ListCouponsRequest.metadata:type_name -> headwater.v1.ListCouponsRequest.MetadataEntry
+	2,  // 20: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
+	2,  // 21: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
+	23, // 22: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 23: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	19, // 24: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	24, // 25: headwater.v1.ValidateCouponRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 26: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
+	2,  // 27: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 28: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_coupon_proto_init() }
@@ -1341,13 +1463,14 @@ func file_headwater_v1_coupon_proto_init() {
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_coupon_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_coupon_proto_rawDesc), len(file_headwater_v1_coupon_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

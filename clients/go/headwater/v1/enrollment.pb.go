@@ -165,9 +165,12 @@ type Enrollment struct {
 	// True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires.
 	AwaitsAgreement bool `protobuf:"varint,13,opt,name=awaits_agreement,json=awaitsAgreement,proto3" json:"awaits_agreement,omitempty"`
 	// The agreements that the affiliate has accepted, the earliest first. The newest 50.
-	Acceptances   []*AgreementAcceptance `protobuf:"bytes,14,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Acceptances []*AgreementAcceptance `protobuf:"bytes,14,rep,name=acceptances,proto3" json:"acceptances,omitempty"`
+	// True while the affiliate has not accepted the newest version of the program's agreement: an earlier one, or none. It earns all the same
+	// unless `awaits_agreement`. False for a program without an agreement, and in the feed.
+	LacksNewestAgreement bool `protobuf:"varint,15,opt,name=lacks_newest_agreement,json=lacksNewestAgreement,proto3" json:"lacks_newest_agreement,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Enrollment) Reset() {
@@ -296,6 +299,13 @@ func (x *Enrollment) GetAcceptances() []*AgreementAcceptance {
 		return x.Acceptances
 	}
 	return nil
+}
+
+func (x *Enrollment) GetLacksNewestAgreement() bool {
+	if x != nil {
+		return x.LacksNewestAgreement
+	}
+	return false
 }
 
 // An affiliate's acceptance of a version of the program's agreement.
@@ -669,9 +679,13 @@ type EnrollAffiliateRequest struct {
 	// enrollment is opened again.
 	CommissionOverride *Commission `protobuf:"bytes,7,opt,name=commission_override,json=commissionOverride,proto3" json:"commission_override,omitempty"`
 	// The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later.
-	Acceptance    *AgreementAcceptance `protobuf:"bytes,8,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Acceptance *AgreementAcceptance `protobuf:"bytes,8,opt,name=acceptance,proto3" json:"acceptance,omitempty"`
+	// The code of one of the program's invitations, up to 128 characters, in any case. With it a private program takes an affiliate who is
+	// APPLIED, who is still to be approved. A code that the program does not have, or that has expired or is used up, is refused, whoever is
+	// enrolled. Optional.
+	InvitationCode string `protobuf:"bytes,9,opt,name=invitation_code,json=invitationCode,proto3" json:"invitation_code,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *EnrollAffiliateRequest) Reset() {
@@ -758,6 +772,13 @@ func (x *EnrollAffiliateRequest) GetAcceptance() *AgreementAcceptance {
 		return x.Acceptance
 	}
 	return nil
+}
+
+func (x *EnrollAffiliateRequest) GetInvitationCode() string {
+	if x != nil {
+		return x.InvitationCode
+	}
+	return ""
 }
 
 // The answer of EnrollAffiliate.
@@ -932,9 +953,11 @@ type ListEnrollmentsRequest struct {
 	// Only enrollments in this program. Optional.
 	ProgramId string `protobuf:"bytes,5,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
 	// Only enrollments in these states. Empty: all states.
-	States        []EnrollmentState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.EnrollmentState" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []EnrollmentState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.EnrollmentState" json:"states,omitempty"`
+	// Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both.
+	LacksNewestAgreement *bool `protobuf:"varint,7,opt,name=lacks_newest_agreement,json=lacksNewestAgreement,proto3,oneof" json:"lacks_newest_agreement,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *ListEnrollmentsRequest) Reset() {
@@ -1007,6 +1030,13 @@ func (x *ListEnrollmentsRequest) GetStates() []EnrollmentState {
 		return x.States
 	}
 	return nil
+}
+
+func (x *ListEnrollmentsRequest) GetLacksNewestAgreement() bool {
+	if x != nil && x.LacksNewestAgreement != nil {
+		return *x.LacksNewestAgreement
+	}
+	return false
 }
 
 // The answer of ListEnrollments.
@@ -1305,7 +1335,7 @@ var File_headwater_v1_enrollment_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x91\x05\n" +
+	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xc7\x05\n" +
 	"\n" +
 	"Enrollment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
@@ -1326,7 +1356,8 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\bend_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x123\n" +
 	"\x16moved_to_enrollment_id\x18\f \x01(\tR\x13movedToEnrollmentId\x12)\n" +
 	"\x10awaits_agreement\x18\r \x01(\bR\x0fawaitsAgreement\x12C\n" +
-	"\vacceptances\x18\x0e \x03(\v2!.headwater.v1.AgreementAcceptanceR\vacceptances\"\x84\x01\n" +
+	"\vacceptances\x18\x0e \x03(\v2!.headwater.v1.AgreementAcceptanceR\vacceptances\x124\n" +
+	"\x16lacks_newest_agreement\x18\x0f \x01(\bR\x14lacksNewestAgreement\"\x84\x01\n" +
 	"\x13AgreementAcceptance\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12;\n" +
 	"\vaccept_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1359,7 +1390,7 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
 	"enrollment\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xfc\x02\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xa5\x03\n" +
 	"\x16EnrollAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1374,7 +1405,8 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\x13commission_override\x18\a \x01(\v2\x18.headwater.v1.CommissionR\x12commissionOverride\x12A\n" +
 	"\n" +
 	"acceptance\x18\b \x01(\v2!.headwater.v1.AgreementAcceptanceR\n" +
-	"acceptance\"\x9d\x01\n" +
+	"acceptance\x12'\n" +
+	"\x0finvitation_code\x18\t \x01(\tR\x0einvitationCode\"\x9d\x01\n" +
 	"\x17EnrollAffiliateResponse\x128\n" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
@@ -1386,7 +1418,7 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\x15GetEnrollmentResponse\x128\n" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
-	"enrollment\"\x98\x02\n" +
+	"enrollment\"\xee\x02\n" +
 	"\x16ListEnrollmentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1395,7 +1427,9 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\taffiliate\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n" +
 	"\n" +
 	"program_id\x18\x05 \x01(\tR\tprogramId\x125\n" +
-	"\x06states\x18\x06 \x03(\x0e2\x1d.headwater.v1.EnrollmentStateR\x06states\"}\n" +
+	"\x06states\x18\x06 \x03(\x0e2\x1d.headwater.v1.EnrollmentStateR\x06states\x129\n" +
+	"\x16lacks_newest_agreement\x18\a \x01(\bH\x00R\x14lacksNewestAgreement\x88\x01\x01B\x19\n" +
+	"\x17_lacks_newest_agreement\"}\n" +
 	"\x17ListEnrollmentsResponse\x12:\n" +
 	"\venrollments\x18\x01 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaf\x01\n" +
@@ -1515,6 +1549,7 @@ func file_headwater_v1_enrollment_proto_init() {
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_enrollment_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

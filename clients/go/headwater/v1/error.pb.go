@@ -189,7 +189,7 @@ const (
 	// [FAILED_PRECONDITION] The version is not the newest one of the program's agreement. Show the newest one to the affiliate. Metadata:
 	// `program_id`, `current_version`, which is 0 for a program without an agreement.
 	ErrorReason_ERROR_REASON_AGREEMENT_VERSION ErrorReason = 61
-	// [FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`.
+	// [FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED and has no invitation. Metadata: `program_id`.
 	ErrorReason_ERROR_REASON_PROGRAM_PRIVATE ErrorReason = 62
 	// [RESOURCE_EXHAUSTED] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
 	// operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
@@ -198,6 +198,12 @@ const (
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 63
 	// [PERMISSION_DENIED] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server.
 	ErrorReason_ERROR_REASON_REGISTRATION_CLOSED ErrorReason = 64
+	// [FAILED_PRECONDITION] The invitation code does not open the program. The fault is unknown, expired or used_up. Metadata: `program_id`,
+	// `fault`.
+	ErrorReason_ERROR_REASON_INVITATION_INVALID ErrorReason = 65
+	// [RESOURCE_EXHAUSTED] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
+	// call after the delay in `google.rpc.RetryInfo`.
+	ErrorReason_ERROR_REASON_PASSWORD_TRIES ErrorReason = 66
 )
 
 // Enum value maps for ErrorReason.
@@ -268,6 +274,8 @@ var (
 		62: "ERROR_REASON_PROGRAM_PRIVATE",
 		63: "ERROR_REASON_RATE_LIMITED",
 		64: "ERROR_REASON_REGISTRATION_CLOSED",
+		65: "ERROR_REASON_INVITATION_INVALID",
+		66: "ERROR_REASON_PASSWORD_TRIES",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -335,6 +343,8 @@ var (
 		"ERROR_REASON_PROGRAM_PRIVATE":            62,
 		"ERROR_REASON_RATE_LIMITED":               63,
 		"ERROR_REASON_REGISTRATION_CLOSED":        64,
+		"ERROR_REASON_INVITATION_INVALID":         65,
+		"ERROR_REASON_PASSWORD_TRIES":             66,
 	}
 )
 
@@ -369,7 +379,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xdd\x11\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xa3\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -436,7 +446,9 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_AGREEMENT_VERSION\x10=\x12 \n" +
 	"\x1cERROR_REASON_PROGRAM_PRIVATE\x10>\x12\x1d\n" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10?\x12$\n" +
-	" ERROR_REASON_REGISTRATION_CLOSED\x10@BL\n" +
+	" ERROR_REASON_REGISTRATION_CLOSED\x10@\x12#\n" +
+	"\x1fERROR_REASON_INVITATION_INVALID\x10A\x12\x1f\n" +
+	"\x1bERROR_REASON_PASSWORD_TRIES\x10BBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

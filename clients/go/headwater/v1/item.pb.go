@@ -421,9 +421,11 @@ type ListItemsRequest struct {
 	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only items in these states. Empty: all states.
-	States        []ItemState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.ItemState" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []ItemState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.ItemState" json:"states,omitempty"`
+	// Whether to count all items that pass the filter. Pages with and without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,5,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListItemsRequest) Reset() {
@@ -484,6 +486,13 @@ func (x *ListItemsRequest) GetStates() []ItemState {
 	return nil
 }
 
+func (x *ListItemsRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListItems.
 type ListItemsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -491,6 +500,8 @@ type ListItemsResponse struct {
 	Items []*Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many items pass the filter, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,6 +548,13 @@ func (x *ListItemsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListItemsResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
 }
 
 // The request of UpdateItem.
@@ -800,16 +818,20 @@ const file_headwater_v1_item_proto_rawDesc = "" +
 	"\x0eGetItemRequest\x12.\n" +
 	"\x04item\x18\x01 \x01(\v2\x1a.headwater.v1.ItemSelectorR\x04item\"9\n" +
 	"\x0fGetItemResponse\x12&\n" +
-	"\x04item\x18\x01 \x01(\v2\x12.headwater.v1.ItemR\x04item\"\xae\x01\n" +
+	"\x04item\x18\x01 \x01(\v2\x12.headwater.v1.ItemR\x04item\"\xd8\x01\n" +
 	"\x10ListItemsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12/\n" +
-	"\x06states\x18\x04 \x03(\x0e2\x17.headwater.v1.ItemStateR\x06states\"e\n" +
+	"\x06states\x18\x04 \x03(\x0e2\x17.headwater.v1.ItemStateR\x06states\x12(\n" +
+	"\x10with_total_count\x18\x05 \x01(\bR\x0ewithTotalCount\"\x9b\x01\n" +
 	"\x11ListItemsResponse\x12(\n" +
 	"\x05items\x18\x01 \x03(\v2\x12.headwater.v1.ItemR\x05items\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\x97\x01\n" +
 	"\x11UpdateItemRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12&\n" +
@@ -893,6 +915,7 @@ func file_headwater_v1_item_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_item_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -1702,7 +1702,11 @@ type ListLeadsRequest struct {
 	// Only leads in these states. Empty: all states.
 	States []LeadState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.LeadState" json:"states,omitempty"`
 	// Only leads bound to this affiliate. Optional.
-	Affiliate     *AffiliateSelector `protobuf:"bytes,5,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	Affiliate *AffiliateSelector `protobuf:"bytes,5,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// Only leads whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+	// about 10,000 leads that pass the other filters for a page at most and compares them with the entries, so a page may have few leads or
+	// none. The list goes on as long as there is a `next_page_token`.
+	Metadata      map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1768,6 +1772,13 @@ func (x *ListLeadsRequest) GetStates() []LeadState {
 func (x *ListLeadsRequest) GetAffiliate() *AffiliateSelector {
 	if x != nil {
 		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *ListLeadsRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
 	}
 	return nil
 }
@@ -1978,14 +1989,18 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"affiliates\x18\x03 \x03(\v2\x17.headwater.v1.AffiliateR\n" +
 	"affiliates\x12#\n" +
 	"\rformer_emails\x18\x04 \x03(\tR\fformerEmails\x12.\n" +
-	"\x13former_external_ids\x18\x05 \x03(\tR\x11formerExternalIds\"\xed\x01\n" +
+	"\x13former_external_ids\x18\x05 \x03(\tR\x11formerExternalIds\"\xf4\x02\n" +
 	"\x10ListLeadsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12/\n" +
 	"\x06states\x18\x04 \x03(\x0e2\x17.headwater.v1.LeadStateR\x06states\x12=\n" +
-	"\taffiliate\x18\x05 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"e\n" +
+	"\taffiliate\x18\x05 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12H\n" +
+	"\bmetadata\x18\x06 \x03(\v2,.headwater.v1.ListLeadsRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"e\n" +
 	"\x11ListLeadsResponse\x12(\n" +
 	"\x05leads\x18\x01 \x03(\v2\x12.headwater.v1.LeadR\x05leads\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x8d\x01\n" +
@@ -2010,7 +2025,7 @@ func file_headwater_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_headwater_v1_lead_proto_goTypes = []any{
 	(LeadState)(0),                 // 0: headwater.v1.LeadState
 	(*Lead)(nil),                   // 1: headwater.v1.Lead
@@ -2036,77 +2051,79 @@ var file_headwater_v1_lead_proto_goTypes = []any{
 	(*ListLeadsResponse)(nil),      // 21: headwater.v1.ListLeadsResponse
 	nil,                            // 22: headwater.v1.Lead.MetadataEntry
 	nil,                            // 23: headwater.v1.CreateLeadRequest.MetadataEntry
-	(*Credit)(nil),                 // 24: headwater.v1.Credit
-	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
-	(*Money)(nil),                  // 26: headwater.v1.Money
-	(*AffiliateSelector)(nil),      // 27: headwater.v1.AffiliateSelector
-	(*fieldmaskpb.FieldMask)(nil),  // 28: google.protobuf.FieldMask
-	(*LeadSelector)(nil),           // 29: headwater.v1.LeadSelector
-	(*Enrollment)(nil),             // 30: headwater.v1.Enrollment
-	(*Affiliate)(nil),              // 31: headwater.v1.Affiliate
-	(*Conversion)(nil),             // 32: headwater.v1.Conversion
-	(ConversionOutcome)(0),         // 33: headwater.v1.ConversionOutcome
-	(*Warning)(nil),                // 34: headwater.v1.Warning
-	(ListOrder)(0),                 // 35: headwater.v1.ListOrder
+	nil,                            // 24: headwater.v1.ListLeadsRequest.MetadataEntry
+	(*Credit)(nil),                 // 25: headwater.v1.Credit
+	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(*Money)(nil),                  // 27: headwater.v1.Money
+	(*AffiliateSelector)(nil),      // 28: headwater.v1.AffiliateSelector
+	(*fieldmaskpb.FieldMask)(nil),  // 29: google.protobuf.FieldMask
+	(*LeadSelector)(nil),           // 30: headwater.v1.LeadSelector
+	(*Enrollment)(nil),             // 31: headwater.v1.Enrollment
+	(*Affiliate)(nil),              // 32: headwater.v1.Affiliate
+	(*Conversion)(nil),             // 33: headwater.v1.Conversion
+	(ConversionOutcome)(0),         // 34: headwater.v1.ConversionOutcome
+	(*Warning)(nil),                // 35: headwater.v1.Warning
+	(ListOrder)(0),                 // 36: headwater.v1.ListOrder
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
-	24, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
-	25, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
-	26, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
-	25, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
-	25, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
-	25, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
-	25, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
+	25, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
+	26, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
+	27, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
+	26, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
+	26, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
+	26, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
+	26, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
 	22, // 8: headwater.v1.Lead.metadata:type_name -> headwater.v1.Lead.MetadataEntry
-	25, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
-	27, // 10: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
+	26, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
+	28, // 10: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
 	0,  // 11: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
-	25, // 12: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
+	26, // 12: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
 	23, // 13: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
 	2,  // 14: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	25, // 15: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	26, // 15: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
 	1,  // 16: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
 	1,  // 17: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
-	28, // 18: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
-	29, // 19: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
+	29, // 18: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 19: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
 	1,  // 20: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
-	29, // 21: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	29, // 22: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
-	29, // 23: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
+	30, // 21: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	30, // 22: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
+	30, // 23: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
 	1,  // 24: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
-	29, // 25: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	30, // 25: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
 	2,  // 26: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	25, // 27: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	26, // 27: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
 	1,  // 28: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
-	29, // 29: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
+	30, // 29: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
 	1,  // 30: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
-	30, // 31: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
-	31, // 32: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
-	32, // 33: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
+	31, // 31: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
+	32, // 32: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
+	33, // 33: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
 	15, // 34: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
-	24, // 35: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
-	25, // 36: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
-	25, // 37: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
-	25, // 38: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
+	25, // 35: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
+	26, // 36: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
+	26, // 37: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
+	26, // 38: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 39: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
-	25, // 40: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
-	33, // 41: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	24, // 42: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	34, // 43: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	29, // 44: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	26, // 40: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
+	34, // 41: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	25, // 42: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
+	35, // 43: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	30, // 44: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
 	1,  // 45: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	30, // 46: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	31, // 47: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	35, // 48: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	31, // 46: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	32, // 47: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	36, // 48: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
 	0,  // 49: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	27, // 50: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 51: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	28, // 50: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	24, // 51: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
+	1,  // 52: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }
@@ -2131,7 +2148,7 @@ func file_headwater_v1_lead_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lead_proto_rawDesc), len(file_headwater_v1_lead_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -459,9 +459,12 @@ type ListLinksRequest struct {
 	// Only links of this enrollment. Optional.
 	EnrollmentId string `protobuf:"bytes,5,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
 	// Only links in these states. Empty: all states.
-	States        []LinkState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.LinkState" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []LinkState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.LinkState" json:"states,omitempty"`
+	// Whether to count all links that pass the filter. The count takes longer the more of these links there are. Pages with and
+	// without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,7,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListLinksRequest) Reset() {
@@ -536,6 +539,13 @@ func (x *ListLinksRequest) GetStates() []LinkState {
 	return nil
 }
 
+func (x *ListLinksRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListLinks.
 type ListLinksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -543,6 +553,8 @@ type ListLinksResponse struct {
 	Links []*Link `protobuf:"bytes,1,rep,name=links,proto3" json:"links,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many links pass the filter, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -589,6 +601,13 @@ func (x *ListLinksResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListLinksResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
 }
 
 // The request of UpdateLink.
@@ -863,7 +882,7 @@ const file_headwater_v1_link_proto_rawDesc = "" +
 	"\x0eGetLinkRequest\x12\x17\n" +
 	"\alink_id\x18\x01 \x01(\tR\x06linkId\"9\n" +
 	"\x0fGetLinkResponse\x12&\n" +
-	"\x04link\x18\x01 \x01(\v2\x12.headwater.v1.LinkR\x04link\"\x92\x02\n" +
+	"\x04link\x18\x01 \x01(\v2\x12.headwater.v1.LinkR\x04link\"\xbc\x02\n" +
 	"\x10ListLinksRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -871,10 +890,14 @@ const file_headwater_v1_link_proto_rawDesc = "" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12=\n" +
 	"\taffiliate\x18\x04 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12#\n" +
 	"\renrollment_id\x18\x05 \x01(\tR\fenrollmentId\x12/\n" +
-	"\x06states\x18\x06 \x03(\x0e2\x17.headwater.v1.LinkStateR\x06states\"e\n" +
+	"\x06states\x18\x06 \x03(\x0e2\x17.headwater.v1.LinkStateR\x06states\x12(\n" +
+	"\x10with_total_count\x18\a \x01(\bR\x0ewithTotalCount\"\x9b\x01\n" +
 	"\x11ListLinksResponse\x12(\n" +
 	"\x05links\x18\x01 \x03(\v2\x12.headwater.v1.LinkR\x05links\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\x97\x01\n" +
 	"\x11UpdateLinkRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12&\n" +
@@ -957,6 +980,7 @@ func file_headwater_v1_link_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_link_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -110,9 +110,11 @@ type Offer struct {
 	// When the offer last changed or was last claimed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// When the offer was archived. Not set while it is active.
-	ArchiveTime   *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=archive_time,json=archiveTime,proto3" json:"archive_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ArchiveTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=archive_time,json=archiveTime,proto3" json:"archive_time,omitempty"`
+	// The limit of uses of each claimed coupon, which becomes its `Coupon.max_uses`: 1 for codes that work once. 0: no limit.
+	MaxUsesPerCoupon int32 `protobuf:"varint,16,opt,name=max_uses_per_coupon,json=maxUsesPerCoupon,proto3" json:"max_uses_per_coupon,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Offer) Reset() {
@@ -250,6 +252,13 @@ func (x *Offer) GetArchiveTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Offer) GetMaxUsesPerCoupon() int32 {
+	if x != nil {
+		return x.MaxUsesPerCoupon
+	}
+	return 0
+}
+
 // The request of CreateOffer.
 type CreateOfferRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -276,8 +285,10 @@ type CreateOfferRequest struct {
 	MaxClaims int32 `protobuf:"varint,9,opt,name=max_claims,json=maxClaims,proto3" json:"max_claims,omitempty"`
 	// The limit of claims of one affiliate, 1 to 10,000. 0: no limit.
 	MaxClaimsPerAffiliate int32 `protobuf:"varint,10,opt,name=max_claims_per_affiliate,json=maxClaimsPerAffiliate,proto3" json:"max_claims_per_affiliate,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// The limit of uses of each claimed coupon, 1 to 1,000,000,000. 0: no limit.
+	MaxUsesPerCoupon int32 `protobuf:"varint,11,opt,name=max_uses_per_coupon,json=maxUsesPerCoupon,proto3" json:"max_uses_per_coupon,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CreateOfferRequest) Reset() {
@@ -376,6 +387,13 @@ func (x *CreateOfferRequest) GetMaxClaims() int32 {
 func (x *CreateOfferRequest) GetMaxClaimsPerAffiliate() int32 {
 	if x != nil {
 		return x.MaxClaimsPerAffiliate
+	}
+	return 0
+}
+
+func (x *CreateOfferRequest) GetMaxUsesPerCoupon() int32 {
+	if x != nil {
+		return x.MaxUsesPerCoupon
 	}
 	return 0
 }
@@ -540,9 +558,11 @@ type ListOffersRequest struct {
 	// Only offers of this program. Optional.
 	ProgramId string `protobuf:"bytes,4,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
 	// Only offers in these states. Empty: all states.
-	States        []OfferState `protobuf:"varint,5,rep,packed,name=states,proto3,enum=headwater.v1.OfferState" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []OfferState `protobuf:"varint,5,rep,packed,name=states,proto3,enum=headwater.v1.OfferState" json:"states,omitempty"`
+	// Whether to count all offers that pass the filter. Pages with and without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,6,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListOffersRequest) Reset() {
@@ -610,6 +630,13 @@ func (x *ListOffersRequest) GetStates() []OfferState {
 	return nil
 }
 
+func (x *ListOffersRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListOffers.
 type ListOffersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -617,6 +644,8 @@ type ListOffersResponse struct {
 	Offers []*Offer `protobuf:"bytes,1,rep,name=offers,proto3" json:"offers,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many offers pass the filter, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +694,13 @@ func (x *ListOffersResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListOffersResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
+}
+
 // The request of UpdateOffer.
 type UpdateOfferRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -674,9 +710,10 @@ type UpdateOfferRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values. `id` names the offer. Otherwise only the fields that `update_mask` names are read. Required.
 	Offer *Offer `protobuf:"bytes,2,opt,name=offer,proto3" json:"offer,omitempty"`
-	// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
-	// that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
-	// future, and one that has passed cannot be changed, because sales were judged by it. Required.
+	// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims`, `max_claims_per_affiliate` and
+	// `max_uses_per_coupon`. A time that is named and not set is taken back. A limit below the number of claims allows no further ones. A new
+	// `end_time` must be in the future, and one that has passed cannot be changed, because sales were judged by it. A new
+	// `max_uses_per_coupon` counts for later claims; UpdateCoupon changes a coupon that was claimed. Required.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1054,7 +1091,7 @@ var File_headwater_v1_offer_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_offer_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/offer.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1bheadwater/v1/selector.proto\"\xfd\x04\n" +
+	"\x18headwater/v1/offer.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1bheadwater/v1/selector.proto\"\xac\x05\n" +
 	"\x05Offer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1078,7 +1115,8 @@ const file_headwater_v1_offer_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12=\n" +
-	"\farchive_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\"\xa6\x03\n" +
+	"\farchive_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\varchiveTime\x12-\n" +
+	"\x13max_uses_per_coupon\x18\x10 \x01(\x05R\x10maxUsesPerCoupon\"\xd5\x03\n" +
 	"\x12CreateOfferRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
@@ -1095,14 +1133,15 @@ const file_headwater_v1_offer_proto_rawDesc = "" +
 	"\n" +
 	"max_claims\x18\t \x01(\x05R\tmaxClaims\x127\n" +
 	"\x18max_claims_per_affiliate\x18\n" +
-	" \x01(\x05R\x15maxClaimsPerAffiliate\"\\\n" +
+	" \x01(\x05R\x15maxClaimsPerAffiliate\x12-\n" +
+	"\x13max_uses_per_coupon\x18\v \x01(\x05R\x10maxUsesPerCoupon\"\\\n" +
 	"\x13CreateOfferResponse\x12)\n" +
 	"\x05offer\x18\x01 \x01(\v2\x13.headwater.v1.OfferR\x05offer\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\",\n" +
 	"\x0fGetOfferRequest\x12\x19\n" +
 	"\boffer_id\x18\x01 \x01(\tR\aofferId\"=\n" +
 	"\x10GetOfferResponse\x12)\n" +
-	"\x05offer\x18\x01 \x01(\v2\x13.headwater.v1.OfferR\x05offer\"\xcf\x01\n" +
+	"\x05offer\x18\x01 \x01(\v2\x13.headwater.v1.OfferR\x05offer\"\xf9\x01\n" +
 	"\x11ListOffersRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1110,10 +1149,14 @@ const file_headwater_v1_offer_proto_rawDesc = "" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n" +
 	"\n" +
 	"program_id\x18\x04 \x01(\tR\tprogramId\x120\n" +
-	"\x06states\x18\x05 \x03(\x0e2\x18.headwater.v1.OfferStateR\x06states\"i\n" +
+	"\x06states\x18\x05 \x03(\x0e2\x18.headwater.v1.OfferStateR\x06states\x12(\n" +
+	"\x10with_total_count\x18\x06 \x01(\bR\x0ewithTotalCount\"\x9f\x01\n" +
 	"\x12ListOffersResponse\x12+\n" +
 	"\x06offers\x18\x01 \x03(\v2\x13.headwater.v1.OfferR\x06offers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9b\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\x9b\x01\n" +
 	"\x12UpdateOfferRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12)\n" +
@@ -1222,6 +1265,7 @@ func file_headwater_v1_offer_proto_init() {
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_offer_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

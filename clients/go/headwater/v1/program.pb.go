@@ -419,7 +419,7 @@ type Agreement struct {
 	// The text itself, up to 20,000 characters. Required unless there is a `url`.
 	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
 	// Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
-	// is enrolled already goes on earning.
+	// is enrolled already goes on earning, also after a new version: ListEnrollments with `lacks_newest_agreement` lists whom to ask.
 	IsRequired    bool `protobuf:"varint,4,opt,name=is_required,json=isRequired,proto3" json:"is_required,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -483,6 +483,76 @@ func (x *Agreement) GetIsRequired() bool {
 	return false
 }
 
+// The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
+// such mail at most, in the program of its first enrollment: when CreateAffiliate creates it ACTIVE, when AssignCoupon or ClaimOffer creates
+// it with an email address, or when ApproveAffiliate makes it ACTIVE for the first time. The mail is stored in the transaction of that call
+// and sent afterwards, at least once.
+type WelcomeMail struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether new affiliates get it. A program without a welcome mail sends none.
+	IsEnabled bool `protobuf:"varint,1,opt,name=is_enabled,json=isEnabled,proto3" json:"is_enabled,omitempty"`
+	// The subject, up to 200 characters. Empty: `Welcome to {program_name}`. The subject and the body may have up to 20 placeholders each:
+	// `{first_name}` (the email address if the name is not known), `{email}`, `{program_name}`, `{account_name}` and `{referral_link}`. Other
+	// texts in curly brackets are refused.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The text, up to 10,000 characters, without markup. Empty: a short English text with the names of the merchant and the program and with
+	// the referral link.
+	Body          string `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WelcomeMail) Reset() {
+	*x = WelcomeMail{}
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WelcomeMail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WelcomeMail) ProtoMessage() {}
+
+func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WelcomeMail.ProtoReflect.Descriptor instead.
+func (*WelcomeMail) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *WelcomeMail) GetIsEnabled() bool {
+	if x != nil {
+		return x.IsEnabled
+	}
+	return false
+}
+
+func (x *WelcomeMail) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *WelcomeMail) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
 // A question that applicants answer. The answer is the custom field of the affiliate with the same key.
 type ApplicationQuestion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -498,7 +568,7 @@ type ApplicationQuestion struct {
 
 func (x *ApplicationQuestion) Reset() {
 	*x = ApplicationQuestion{}
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -510,7 +580,7 @@ func (x *ApplicationQuestion) String() string {
 func (*ApplicationQuestion) ProtoMessage() {}
 
 func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -523,7 +593,7 @@ func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
 func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ApplicationQuestion) GetKey() string {
@@ -545,6 +615,80 @@ func (x *ApplicationQuestion) GetIsRequired() bool {
 		return x.IsRequired
 	}
 	return false
+}
+
+// A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
+type ProgramInvitation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code, in the form of `Coupon.code`, matched in any case: 8 to 64 characters. Each code occurs once in the program. Required. Empty
+	// in the feed.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// When the code ceases to work. Not set: never.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// How many affiliates can be enrolled with the code, 1 to 1,000,000,000. 0: no limit.
+	MaxUses int32 `protobuf:"varint,3,opt,name=max_uses,json=maxUses,proto3" json:"max_uses,omitempty"`
+	// How many affiliates were enrolled with the code. Set by the server, ignored in requests.
+	UseCount      int64 `protobuf:"varint,4,opt,name=use_count,json=useCount,proto3" json:"use_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProgramInvitation) Reset() {
+	*x = ProgramInvitation{}
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgramInvitation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgramInvitation) ProtoMessage() {}
+
+func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgramInvitation.ProtoReflect.Descriptor instead.
+func (*ProgramInvitation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ProgramInvitation) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ProgramInvitation) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *ProgramInvitation) GetMaxUses() int32 {
+	if x != nil {
+		return x.MaxUses
+	}
+	return 0
+}
+
+func (x *ProgramInvitation) GetUseCount() int64 {
+	if x != nil {
+		return x.UseCount
+	}
+	return 0
 }
 
 // A campaign that affiliates are enrolled in.
@@ -578,15 +722,20 @@ type Program struct {
 	Agreement *Agreement `protobuf:"bytes,12,opt,name=agreement,proto3" json:"agreement,omitempty"`
 	// The questions that applicants answer, in the order in which they are shown.
 	Questions []*ApplicationQuestion `protobuf:"bytes,13,rep,name=questions,proto3" json:"questions,omitempty"`
-	// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
-	IsPrivate     bool `protobuf:"varint,14,opt,name=is_private,json=isPrivate,proto3" json:"is_private,omitempty"`
+	// Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE,
+	// and who brings the code of one of the `invitations`.
+	IsPrivate bool `protobuf:"varint,14,opt,name=is_private,json=isPrivate,proto3" json:"is_private,omitempty"`
+	// The codes that open the program while it is private.
+	Invitations []*ProgramInvitation `protobuf:"bytes,15,rep,name=invitations,proto3" json:"invitations,omitempty"`
+	// The mail that welcomes new affiliates. Not set: none.
+	WelcomeMail   *WelcomeMail `protobuf:"bytes,16,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +747,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +760,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Program) GetId() string {
@@ -712,6 +861,20 @@ func (x *Program) GetIsPrivate() bool {
 	return false
 }
 
+func (x *Program) GetInvitations() []*ProgramInvitation {
+	if x != nil {
+		return x.Invitations
+	}
+	return nil
+}
+
+func (x *Program) GetWelcomeMail() *WelcomeMail {
+	if x != nil {
+		return x.WelcomeMail
+	}
+	return nil
+}
+
 // The request of CreateProgram.
 type CreateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -738,14 +901,18 @@ type CreateProgramRequest struct {
 	// The questions that applicants answer, up to 50. Optional.
 	Questions []*ApplicationQuestion `protobuf:"bytes,9,rep,name=questions,proto3" json:"questions,omitempty"`
 	// Whether the program takes no applications, see `Program.is_private`.
-	IsPrivate     bool `protobuf:"varint,10,opt,name=is_private,json=isPrivate,proto3" json:"is_private,omitempty"`
+	IsPrivate bool `protobuf:"varint,10,opt,name=is_private,json=isPrivate,proto3" json:"is_private,omitempty"`
+	// The codes that open the program while it is private, up to 50. Optional.
+	Invitations []*ProgramInvitation `protobuf:"bytes,11,rep,name=invitations,proto3" json:"invitations,omitempty"`
+	// The mail that welcomes new affiliates. Not set: none is sent.
+	WelcomeMail   *WelcomeMail `protobuf:"bytes,12,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +924,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +937,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -843,6 +1010,20 @@ func (x *CreateProgramRequest) GetIsPrivate() bool {
 	return false
 }
 
+func (x *CreateProgramRequest) GetInvitations() []*ProgramInvitation {
+	if x != nil {
+		return x.Invitations
+	}
+	return nil
+}
+
+func (x *CreateProgramRequest) GetWelcomeMail() *WelcomeMail {
+	if x != nil {
+		return x.WelcomeMail
+	}
+	return nil
+}
+
 // The answer of CreateProgram.
 type CreateProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -856,7 +1037,7 @@ type CreateProgramResponse struct {
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +1049,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +1062,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -911,7 +1092,7 @@ type ProgramMrr struct {
 
 func (x *ProgramMrr) Reset() {
 	*x = ProgramMrr{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +1104,7 @@ func (x *ProgramMrr) String() string {
 func (*ProgramMrr) ProtoMessage() {}
 
 func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1117,7 @@ func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
 func (*ProgramMrr) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ProgramMrr) GetMrr() *Money {
@@ -966,7 +1147,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1159,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1172,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -1023,7 +1204,7 @@ type GetProgramResponse struct {
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1216,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1229,7 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
@@ -1076,14 +1257,16 @@ type ListProgramsRequest struct {
 	// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only programs in these states. Empty: all states.
-	States        []ProgramState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.ProgramState" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	States []ProgramState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.ProgramState" json:"states,omitempty"`
+	// Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+	WithTotalCount bool `protobuf:"varint,5,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1278,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1291,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -1139,6 +1322,13 @@ func (x *ListProgramsRequest) GetStates() []ProgramState {
 	return nil
 }
 
+func (x *ListProgramsRequest) GetWithTotalCount() bool {
+	if x != nil {
+		return x.WithTotalCount
+	}
+	return false
+}
+
 // The answer of ListPrograms.
 type ListProgramsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1146,13 +1336,15 @@ type ListProgramsResponse struct {
 	Programs []*Program `protobuf:"bytes,1,rep,name=programs,proto3" json:"programs,omitempty"`
 	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many programs pass the filter, on all pages. Set if the request has `with_total_count`.
+	TotalCount    *int64 `protobuf:"varint,3,opt,name=total_count,json=totalCount,proto3,oneof" json:"total_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1356,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1369,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -1194,6 +1386,13 @@ func (x *ListProgramsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListProgramsResponse) GetTotalCount() int64 {
+	if x != nil && x.TotalCount != nil {
+		return *x.TotalCount
+	}
+	return 0
+}
+
 // The request of UpdateProgram.
 type UpdateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1204,8 +1403,10 @@ type UpdateProgramRequest struct {
 	// The new values. `id` identifies the program. The server reads `id`, `etag` and the fields that `update_mask` names, and
 	// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
 	Program *Program `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
-	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
-	// `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
+	// `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
+	// uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+	// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
 	// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
 	// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
 	// former values.
@@ -1216,7 +1417,7 @@ type UpdateProgramRequest struct {
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1429,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1442,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -1278,7 +1479,7 @@ type UpdateProgramResponse struct {
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1491,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1504,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -1337,7 +1538,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1550,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1563,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -1399,7 +1600,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1612,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1625,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -1476,12 +1677,23 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1f\n" +
 	"\vis_required\x18\x04 \x01(\bR\n" +
-	"isRequired\"^\n" +
+	"isRequired\"Z\n" +
+	"\vWelcomeMail\x12\x1d\n" +
+	"\n" +
+	"is_enabled\x18\x01 \x01(\bR\tisEnabled\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
+	"\x04body\x18\x03 \x01(\tR\x04body\"^\n" +
 	"\x13ApplicationQuestion\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x1f\n" +
 	"\vis_required\x18\x03 \x01(\bR\n" +
-	"isRequired\"\xb9\x04\n" +
+	"isRequired\"\x9c\x01\n" +
+	"\x11ProgramInvitation\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x19\n" +
+	"\bmax_uses\x18\x03 \x01(\x05R\amaxUses\x12\x1b\n" +
+	"\tuse_count\x18\x04 \x01(\x03R\buseCount\"\xba\x05\n" +
 	"\aProgram\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12#\n" +
@@ -1502,7 +1714,9 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\tagreement\x18\f \x01(\v2\x17.headwater.v1.AgreementR\tagreement\x12?\n" +
 	"\tquestions\x18\r \x03(\v2!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n" +
 	"\n" +
-	"is_private\x18\x0e \x01(\bR\tisPrivate\"\x95\x03\n" +
+	"is_private\x18\x0e \x01(\bR\tisPrivate\x12A\n" +
+	"\vinvitations\x18\x0f \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
+	"\fwelcome_mail\x18\x10 \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\"\x96\x04\n" +
 	"\x14CreateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -1518,7 +1732,9 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\tquestions\x18\t \x03(\v2!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n" +
 	"\n" +
 	"is_private\x18\n" +
-	" \x01(\bR\tisPrivate\"d\n" +
+	" \x01(\bR\tisPrivate\x12A\n" +
+	"\vinvitations\x18\v \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
+	"\fwelcome_mail\x18\f \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\"d\n" +
 	"\x15CreateProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"Z\n" +
@@ -1532,16 +1748,20 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\"\x87\x01\n" +
 	"\x12GetProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12@\n" +
-	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xb4\x01\n" +
+	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xde\x01\n" +
 	"\x13ListProgramsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x122\n" +
-	"\x06states\x18\x04 \x03(\x0e2\x1a.headwater.v1.ProgramStateR\x06states\"q\n" +
+	"\x06states\x18\x04 \x03(\x0e2\x1a.headwater.v1.ProgramStateR\x06states\x12(\n" +
+	"\x10with_total_count\x18\x05 \x01(\bR\x0ewithTotalCount\"\xa7\x01\n" +
 	"\x14ListProgramsResponse\x121\n" +
 	"\bprograms\x18\x01 \x03(\v2\x15.headwater.v1.ProgramR\bprograms\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
+	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
+	"totalCount\x88\x01\x01B\x0e\n" +
+	"\f_total_count\"\xa3\x01\n" +
 	"\x14UpdateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12/\n" +
@@ -1589,7 +1809,7 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
@@ -1597,59 +1817,66 @@ var file_headwater_v1_program_proto_goTypes = []any{
 	(*Commission)(nil),             // 3: headwater.v1.Commission
 	(*Terms)(nil),                  // 4: headwater.v1.Terms
 	(*Agreement)(nil),              // 5: headwater.v1.Agreement
-	(*ApplicationQuestion)(nil),    // 6: headwater.v1.ApplicationQuestion
-	(*Program)(nil),                // 7: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 8: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 9: headwater.v1.CreateProgramResponse
-	(*ProgramMrr)(nil),             // 10: headwater.v1.ProgramMrr
-	(*GetProgramRequest)(nil),      // 11: headwater.v1.GetProgramRequest
-	(*GetProgramResponse)(nil),     // 12: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 13: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 14: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 15: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 16: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 17: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 18: headwater.v1.ArchiveProgramResponse
-	(*Money)(nil),                  // 19: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 20: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 21: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 22: headwater.v1.AttributionSource
-	(ListOrder)(0),                 // 23: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 24: google.protobuf.FieldMask
+	(*WelcomeMail)(nil),            // 6: headwater.v1.WelcomeMail
+	(*ApplicationQuestion)(nil),    // 7: headwater.v1.ApplicationQuestion
+	(*ProgramInvitation)(nil),      // 8: headwater.v1.ProgramInvitation
+	(*Program)(nil),                // 9: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 10: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 11: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 12: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 13: headwater.v1.GetProgramRequest
+	(*GetProgramResponse)(nil),     // 14: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 15: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 16: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 17: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 18: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 19: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 20: headwater.v1.ArchiveProgramResponse
+	(*Money)(nil),                  // 21: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
+	(AttributionModel)(0),          // 23: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 24: headwater.v1.AttributionSource
+	(ListOrder)(0),                 // 25: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 26: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	19, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
-	20, // 1: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	21, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	22, // 1: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
 	3,  // 3: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	21, // 4: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	22, // 5: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	23, // 4: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	24, // 5: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
 	0,  // 6: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
-	2,  // 7: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
-	4,  // 8: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	20, // 9: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	20, // 10: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 11: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
-	6,  // 12: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
-	4,  // 13: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	5,  // 14: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	6,  // 15: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	7,  // 16: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	19, // 17: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	7,  // 18: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	10, // 19: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	23, // 20: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	2,  // 21: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	7,  // 22: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	7,  // 23: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	24, // 24: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	7,  // 25: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	7,  // 26: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	22, // 7: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
+	2,  // 8: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
+	4,  // 9: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
+	22, // 10: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	22, // 11: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	5,  // 12: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	7,  // 13: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	8,  // 14: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
+	6,  // 15: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	4,  // 16: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	5,  // 17: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	7,  // 18: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	8,  // 19: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	6,  // 20: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	9,  // 21: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	21, // 22: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	9,  // 23: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	12, // 24: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	25, // 25: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	2,  // 26: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	9,  // 27: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	9,  // 28: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	26, // 29: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	9,  // 30: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	9,  // 31: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -1664,13 +1891,14 @@ func file_headwater_v1_program_proto_init() {
 		(*Commission_Flat)(nil),
 	}
 	file_headwater_v1_program_proto_msgTypes[1].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -46,8 +46,8 @@ type RecordSaleRequest struct {
 	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. It counts as a click at
 	// `occur_time`. An unknown code is not an error. Optional.
 	RefId string `protobuf:"bytes,5,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
-	// removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
+	// The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown,
+	// removed or exhausted, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
 	CouponCode string `protobuf:"bytes,6,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
 	// The net amount, after discount and before tax. Zero for a free order or a trial, which binds the customer and earns a flat
 	// commission. Required.

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/v1/affiliate_group.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xc9\x02\n\x0e\x41\x66\x66iliateGroup\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x03 \x01(\tR\x04note\x12\x37\n\x05state\x18\x04 \x01(\x0e\x32!.headwater.v1.AffiliateGroupStateR\x05state\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12=\n\x0c\x61rchive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\"s\n\x1b\x43reateAffiliateGroupRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x03 \x01(\tR\x04note\"n\n\x1c\x43reateAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"5\n\x18GetAffiliateGroupRequest\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\"O\n\x19GetAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\"\xc2\x01\n\x1aListAffiliateGroupsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x39\n\x06states\x18\x04 \x03(\x0e\x32!.headwater.v1.AffiliateGroupStateR\x06states\"{\n\x1bListAffiliateGroupsResponse\x12\x34\n\x06groups\x18\x01 \x03(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x06groups\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x01\n\x1bUpdateAffiliateGroupRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x32\n\x05group\x18\x02 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"n\n\x1cUpdateAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"X\n\x1c\x41rchiveAffiliateGroupRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x19\n\x08group_id\x18\x02 \x01(\tR\x07groupId\"o\n\x1d\x41rchiveAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*\x82\x01\n\x13\x41\x66\x66iliateGroupState\x12%\n!AFFILIATE_GROUP_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x41\x46\x46ILIATE_GROUP_STATE_ACTIVE\x10\x01\x12\"\n\x1e\x41\x46\x46ILIATE_GROUP_STATE_ARCHIVED\x10\x02\x42U\n\x10\x64\x65v.headwater.v1B\x13\x41\x66\x66iliateGroupProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/v1/affiliate_group.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xc9\x02\n\x0e\x41\x66\x66iliateGroup\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x03 \x01(\tR\x04note\x12\x37\n\x05state\x18\x04 \x01(\x0e\x32!.headwater.v1.AffiliateGroupStateR\x05state\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12=\n\x0c\x61rchive_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\"s\n\x1b\x43reateAffiliateGroupRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x03 \x01(\tR\x04note\"n\n\x1c\x43reateAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"5\n\x18GetAffiliateGroupRequest\x12\x19\n\x08group_id\x18\x01 \x01(\tR\x07groupId\"O\n\x19GetAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\"\xec\x01\n\x1aListAffiliateGroupsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x39\n\x06states\x18\x04 \x03(\x0e\x32!.headwater.v1.AffiliateGroupStateR\x06states\x12(\n\x10with_total_count\x18\x05 \x01(\x08R\x0ewithTotalCount\"\xb1\x01\n\x1bListAffiliateGroupsResponse\x12\x34\n\x06groups\x18\x01 \x03(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x06groups\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count\"\xad\x01\n\x1bUpdateAffiliateGroupRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x32\n\x05group\x18\x02 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"n\n\x1cUpdateAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"X\n\x1c\x41rchiveAffiliateGroupRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x19\n\x08group_id\x18\x02 \x01(\tR\x07groupId\"o\n\x1d\x41rchiveAffiliateGroupResponse\x12\x32\n\x05group\x18\x01 \x01(\x0b\x32\x1c.headwater.v1.AffiliateGroupR\x05group\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*\x82\x01\n\x13\x41\x66\x66iliateGroupState\x12%\n!AFFILIATE_GROUP_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x41\x46\x46ILIATE_GROUP_STATE_ACTIVE\x10\x01\x12\"\n\x1e\x41\x46\x46ILIATE_GROUP_STATE_ARCHIVED\x10\x02\x42U\n\x10\x64\x65v.headwater.v1B\x13\x41\x66\x66iliateGroupProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.affiliate_grou
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\023AffiliateGroupProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_AFFILIATEGROUPSTATE']._serialized_start=1657
-  _globals['_AFFILIATEGROUPSTATE']._serialized_end=1787
+  _globals['_AFFILIATEGROUPSTATE']._serialized_start=1754
+  _globals['_AFFILIATEGROUPSTATE']._serialized_end=1884
   _globals['_AFFILIATEGROUP']._serialized_start=147
   _globals['_AFFILIATEGROUP']._serialized_end=476
   _globals['_CREATEAFFILIATEGROUPREQUEST']._serialized_start=478
@@ -48,15 +48,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETAFFILIATEGROUPRESPONSE']._serialized_start=762
   _globals['_GETAFFILIATEGROUPRESPONSE']._serialized_end=841
   _globals['_LISTAFFILIATEGROUPSREQUEST']._serialized_start=844
-  _globals['_LISTAFFILIATEGROUPSREQUEST']._serialized_end=1038
-  _globals['_LISTAFFILIATEGROUPSRESPONSE']._serialized_start=1040
-  _globals['_LISTAFFILIATEGROUPSRESPONSE']._serialized_end=1163
-  _globals['_UPDATEAFFILIATEGROUPREQUEST']._serialized_start=1166
-  _globals['_UPDATEAFFILIATEGROUPREQUEST']._serialized_end=1339
-  _globals['_UPDATEAFFILIATEGROUPRESPONSE']._serialized_start=1341
-  _globals['_UPDATEAFFILIATEGROUPRESPONSE']._serialized_end=1451
-  _globals['_ARCHIVEAFFILIATEGROUPREQUEST']._serialized_start=1453
-  _globals['_ARCHIVEAFFILIATEGROUPREQUEST']._serialized_end=1541
-  _globals['_ARCHIVEAFFILIATEGROUPRESPONSE']._serialized_start=1543
-  _globals['_ARCHIVEAFFILIATEGROUPRESPONSE']._serialized_end=1654
+  _globals['_LISTAFFILIATEGROUPSREQUEST']._serialized_end=1080
+  _globals['_LISTAFFILIATEGROUPSRESPONSE']._serialized_start=1083
+  _globals['_LISTAFFILIATEGROUPSRESPONSE']._serialized_end=1260
+  _globals['_UPDATEAFFILIATEGROUPREQUEST']._serialized_start=1263
+  _globals['_UPDATEAFFILIATEGROUPREQUEST']._serialized_end=1436
+  _globals['_UPDATEAFFILIATEGROUPRESPONSE']._serialized_start=1438
+  _globals['_UPDATEAFFILIATEGROUPRESPONSE']._serialized_end=1548
+  _globals['_ARCHIVEAFFILIATEGROUPREQUEST']._serialized_start=1550
+  _globals['_ARCHIVEAFFILIATEGROUPREQUEST']._serialized_end=1638
+  _globals['_ARCHIVEAFFILIATEGROUPRESPONSE']._serialized_start=1640
+  _globals['_ARCHIVEAFFILIATEGROUPRESPONSE']._serialized_end=1751
 # @@protoc_insertion_point(module_scope)

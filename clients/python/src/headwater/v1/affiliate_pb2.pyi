@@ -291,6 +291,8 @@ class Affiliate(_message.Message):
     UPLINE_AFFILIATE_ID_FIELD_NUMBER: _builtins.int
     PAST_UPLINES_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    HAS_PASSWORD_FIELD_NUMBER: _builtins.int
+    PASSWORD_CHANGE_REQUIRED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `aff_` and 32 hexadecimal digits."""
     external_id: _builtins.str
@@ -323,6 +325,10 @@ class Affiliate(_message.Message):
     """
     group_id: _builtins.str
     """The group that the affiliate is in. Empty: none. An affiliate stays in a group that is archived."""
+    has_password: _builtins.bool
+    """Whether the affiliate has a password. Set by CreateAffiliate and UpdateAffiliate. False in the feed."""
+    password_change_required: _builtins.bool
+    """Whether that password is temporary, so that the affiliate must choose another one. False in the feed."""
     @_builtins.property
     def profile(self) -> Global___AffiliateProfile:
         """More details. Not set in the feed."""
@@ -370,10 +376,12 @@ class Affiliate(_message.Message):
         upline_affiliate_id: _builtins.str = ...,
         past_uplines: _abc.Iterable[Global___PastUpline] | None = ...,
         group_id: _builtins.str = ...,
+        has_password: _builtins.bool = ...,
+        password_change_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "state_time", b"state_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "external_id", b"external_id", "first_name", b"first_name", "group_id", b"group_id", "id", b"id", "last_name", b"last_name", "metadata", b"metadata", "past_uplines", b"past_uplines", "pending_rewards", b"pending_rewards", "profile", b"profile", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "update_time", b"update_time", "upline_affiliate_id", b"upline_affiliate_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "external_id", b"external_id", "first_name", b"first_name", "group_id", b"group_id", "has_password", b"has_password", "id", b"id", "last_name", b"last_name", "metadata", b"metadata", "password_change_required", b"password_change_required", "past_uplines", b"past_uplines", "pending_rewards", b"pending_rewards", "profile", b"profile", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "update_time", b"update_time", "upline_affiliate_id", b"upline_affiliate_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -450,6 +458,10 @@ class CreateAffiliateRequest(_message.Message):
     UPLINE_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    INVITATION_CODE_FIELD_NUMBER: _builtins.int
+    SKIP_EMAIL_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    TEMPORARY_PASSWORD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer, but with the names, identifiers, codes and texts that the affiliate has now: no answer is stored with
@@ -477,12 +489,25 @@ class CreateAffiliateRequest(_message.Message):
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's."""
     state: Global___AffiliateState.ValueType
     """The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
-    the program's required questions in `profile.custom_fields`, and the program must not be private.
+    the program's required questions in `profile.custom_fields`, and the program must not be private unless there is an
+    `invitation_code`.
     """
     email_verified: _builtins.bool
     """Whether the email address is known to be the affiliate's."""
     group_id: _builtins.str
     """The id of the group to put the affiliate into. It must not be archived. Empty: none."""
+    invitation_code: _builtins.str
+    """The code of one of the program's invitations. Optional. See EnrollAffiliate."""
+    skip_email_notification: _builtins.bool
+    """True: the affiliate is never sent the program's welcome mail, also not when ApproveAffiliate makes it ACTIVE."""
+    password: _builtins.str
+    """The affiliate's password for CheckAffiliatePassword, 8 to 128 characters. Only its Argon2id hash is stored. A repeat of the request is
+    recognised whatever password it has, and does not change it. Optional.
+    """
+    temporary_password: _builtins.str
+    """The same, for a password that the affiliate must replace: `Affiliate.password_change_required` is true then. Must be empty beside
+    `password`.
+    """
     @_builtins.property
     def profile(self) -> Global___AffiliateProfile:
         """More details. Optional."""
@@ -523,10 +548,14 @@ class CreateAffiliateRequest(_message.Message):
         upline: _selector_pb2.AffiliateSelector | None = ...,
         group_id: _builtins.str = ...,
         acceptance: _enrollment_pb2.AgreementAcceptance | None = ...,
+        invitation_code: _builtins.str = ...,
+        skip_email_notification: _builtins.bool = ...,
+        password: _builtins.str = ...,
+        temporary_password: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "commission_override", b"commission_override", "profile", b"profile", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "email", b"email", "email_verified", b"email_verified", "external_id", b"external_id", "first_name", b"first_name", "group_id", b"group_id", "landing_url", b"landing_url", "last_name", b"last_name", "metadata", b"metadata", "profile", b"profile", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id", "state", b"state", "upline", b"upline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "email", b"email", "email_verified", b"email_verified", "external_id", b"external_id", "first_name", b"first_name", "group_id", b"group_id", "invitation_code", b"invitation_code", "landing_url", b"landing_url", "last_name", b"last_name", "metadata", b"metadata", "password", b"password", "profile", b"profile", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id", "skip_email_notification", b"skip_email_notification", "state", b"state", "temporary_password", b"temporary_password", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -654,6 +683,26 @@ class ListAffiliatesRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
@@ -663,6 +712,7 @@ class ListAffiliatesRequest(_message.Message):
     HAS_SALES_FIELD_NUMBER: _builtins.int
     UPLINE_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -689,6 +739,13 @@ class ListAffiliatesRequest(_message.Message):
     def upline(self) -> _selector_pb2.AffiliateSelector:
         """Only affiliates whose present upline is this affiliate. Optional."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only affiliates whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+        about 10,000 affiliates that pass the other filters for a page at most and compares them with the entries, so a page may have few affiliates or
+        none. The list goes on as long as there is a `next_page_token`.
+        """
+
     def __init__(
         self,
         *,
@@ -701,10 +758,11 @@ class ListAffiliatesRequest(_message.Message):
         has_sales: _builtins.bool | None = ...,
         upline: _selector_pb2.AffiliateSelector | None = ...,
         group_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "has_sales", b"has_sales", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "group_id", b"group_id", "has_sales", b"has_sales", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states", "upline", b"upline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified", "_has_sales", b"_has_sales", "email_verified", b"email_verified", "group_id", b"group_id", "has_sales", b"has_sales", "metadata", b"metadata", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email_verified: _TypeAlias = _typing.Literal["email_verified"]  # noqa: Y015
     _WhichOneofArgType__email_verified: _TypeAlias = _typing.Literal["_email_verified", b"_email_verified"]  # noqa: Y015
@@ -755,6 +813,7 @@ class SearchAffiliatesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -767,6 +826,8 @@ class SearchAffiliatesRequest(_message.Message):
     """The text to search for, 2 to 200 characters, in upper or lower case. An affiliate is found if its first and last name with a blank
     in between, its email address, its external_id or a present ref_id of its enrollments has the text anywhere. Empty: all affiliates.
     """
+    group_id: _builtins.str
+    """Only affiliates in this group. Optional."""
     def __init__(
         self,
         *,
@@ -774,10 +835,11 @@ class SearchAffiliatesRequest(_message.Message):
         page_token: _builtins.str = ...,
         order: _common_pb2.ListOrder.ValueType = ...,
         query: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -821,16 +883,24 @@ class UpdateAffiliateRequest(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     SELECTOR_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    TEMPORARY_PASSWORD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days, see `CreateAffiliateRequest.request_id`."""
+    password: _builtins.str
+    """The affiliate's new password, see `CreateAffiliateRequest.password`. Read only if `update_mask` names `password`, and refused
+    otherwise. If that is named and both passwords are empty, the affiliate has no password from then on.
+    """
+    temporary_password: _builtins.str
+    """The same, for a password that the affiliate must replace. Must be empty beside `password`."""
     @_builtins.property
     def affiliate(self) -> Global___Affiliate:
         """The new values, and the id unless `selector` is set. If `etag` is set, it must be the affiliate's present one. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
-        one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+        """The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`, and
+        `password`, which stands for the fields of this request. At least one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
         empty `group_id` takes the affiliate out of its group.
         """
 
@@ -847,10 +917,12 @@ class UpdateAffiliateRequest(_message.Message):
         affiliate: Global___Affiliate | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         selector: _selector_pb2.AffiliateSelector | None = ...,
+        password: _builtins.str = ...,
+        temporary_password: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "selector", b"selector", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "request_id", b"request_id", "selector", b"selector", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "password", b"password", "request_id", b"request_id", "selector", b"selector", "temporary_password", b"temporary_password", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -885,6 +957,64 @@ class UpdateAffiliateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAffiliateResponse: _TypeAlias = UpdateAffiliateResponse  # noqa: Y015
+
+@_typing.final
+class CheckAffiliatePasswordRequest(_message.Message):
+    """The request of CheckAffiliatePassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    password: _builtins.str
+    """The password to check, as it was typed, up to 128 characters. Required."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate. Required."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "password", b"password"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAffiliatePasswordRequest: _TypeAlias = CheckAffiliatePasswordRequest  # noqa: Y015
+
+@_typing.final
+class CheckAffiliatePasswordResponse(_message.Message):
+    """The answer of CheckAffiliatePassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    PASSWORD_CHANGE_REQUIRED_FIELD_NUMBER: _builtins.int
+    AFFILIATE_ID_FIELD_NUMBER: _builtins.int
+    matches: _builtins.bool
+    """Whether the affiliate has this password. False for an affiliate that does not exist, that was erased, or that has no password."""
+    password_change_required: _builtins.bool
+    """Whether the affiliate must choose another password, because this one is temporary. False unless `matches`."""
+    affiliate_id: _builtins.str
+    """The affiliate's id. Empty unless `matches`. It may be in any state: look at it before you let it in."""
+    def __init__(
+        self,
+        *,
+        matches: _builtins.bool = ...,
+        password_change_required: _builtins.bool = ...,
+        affiliate_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "matches", b"matches", "password_change_required", b"password_change_required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAffiliatePasswordResponse: _TypeAlias = CheckAffiliatePasswordResponse  # noqa: Y015
 
 @_typing.final
 class ApproveAffiliateRequest(_message.Message):

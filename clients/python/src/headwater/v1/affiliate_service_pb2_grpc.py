@@ -143,6 +143,11 @@ class AffiliateServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.FromString,
                 _registered_method=True)
+        self.CheckAffiliatePassword = channel.unary_unary(
+                '/headwater.v1.AffiliateService/CheckAffiliatePassword',
+                request_serializer=headwater_dot_v1_dot_affiliate__pb2.CheckAffiliatePasswordRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_affiliate__pb2.CheckAffiliatePasswordResponse.FromString,
+                _registered_method=True)
         self.EraseAffiliate = channel.unary_unary(
                 '/headwater.v1.AffiliateService/EraseAffiliate',
                 request_serializer=headwater_dot_v1_dot_affiliate__pb2.EraseAffiliateRequest.SerializeToString,
@@ -477,8 +482,18 @@ class AffiliateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAffiliatePassword(self, request, context):
+        """Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+        affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+        server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+        Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseAffiliate(self, request, context):
-        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
         destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
         ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
         deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
@@ -862,6 +877,11 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     servicer.RotateAffiliateToken,
                     request_deserializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.SerializeToString,
+            ),
+            'CheckAffiliatePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAffiliatePassword,
+                    request_deserializer=headwater_dot_v1_dot_affiliate__pb2.CheckAffiliatePasswordRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_affiliate__pb2.CheckAffiliatePasswordResponse.SerializeToString,
             ),
             'EraseAffiliate': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseAffiliate,
@@ -1565,6 +1585,33 @@ class AffiliateService(object):
             '/headwater.v1.AffiliateService/RotateAffiliateToken',
             headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenRequest.SerializeToString,
             headwater_dot_v1_dot_affiliate__pb2.RotateAffiliateTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAffiliatePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/CheckAffiliatePassword',
+            headwater_dot_v1_dot_affiliate__pb2.CheckAffiliatePasswordRequest.SerializeToString,
+            headwater_dot_v1_dot_affiliate__pb2.CheckAffiliatePasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -123,8 +123,14 @@ class AffiliateServiceStub:
     """Gives an affiliate a new secret token. The former token selects nobody from then on.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
+    CheckAffiliatePassword: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.CheckAffiliatePasswordRequest, _affiliate_pb2.CheckAffiliatePasswordResponse]
+    """Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+    affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+    server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+    Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+    """
     EraseAffiliate: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.EraseAffiliateRequest, _affiliate_pb2.EraseAffiliateResponse]
-    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
     destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
     ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
     deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
@@ -361,8 +367,14 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     """Gives an affiliate a new secret token. The former token selects nobody from then on.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
+    CheckAffiliatePassword: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.CheckAffiliatePasswordRequest, _affiliate_pb2.CheckAffiliatePasswordResponse]  # type: ignore[assignment]
+    """Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+    affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+    server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+    Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+    """
     EraseAffiliate: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.EraseAffiliateRequest, _affiliate_pb2.EraseAffiliateResponse]  # type: ignore[assignment]
-    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
     destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
     ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
     deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
@@ -718,12 +730,24 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CheckAffiliatePassword(
+        self,
+        request: _affiliate_pb2.CheckAffiliatePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_affiliate_pb2.CheckAffiliatePasswordResponse, _abc.Awaitable[_affiliate_pb2.CheckAffiliatePasswordResponse]]:
+        """Says whether a password is that of an affiliate, so that a portal of yours can sign affiliates in. The answer does not tell whether the
+        affiliate exists, and takes as long either way. After 10 wrong passwords for an affiliate, or for a name that no affiliate has, each
+        server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
+        Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
+        """
+
+    @_abc_1.abstractmethod
     def EraseAffiliate(
         self,
         request: _affiliate_pb2.EraseAffiliateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_affiliate_pb2.EraseAffiliateResponse, _abc.Awaitable[_affiliate_pb2.EraseAffiliateResponse]]:
-        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, ref_ids, codes of links, their
+        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
         destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
         ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
         deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a

@@ -125,6 +125,10 @@ class _CandidateResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     """The coupon was no longer valid when the conversion occurred."""
     CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL: _CandidateResult.ValueType  # 19
     """The coupon is for sales of another channel."""
+    CANDIDATE_RESULT_COUPON_EXHAUSTED: _CandidateResult.ValueType  # 20
+    """The coupon had been used as often as its `max_uses` allows when the sale was told."""
+    CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER: _CandidateResult.ValueType  # 21
+    """The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told."""
 
 class CandidateResult(_CandidateResult, metaclass=_CandidateResultEnumTypeWrapper):
     """The result of one candidate for a conversion's credit."""
@@ -171,6 +175,10 @@ CANDIDATE_RESULT_COUPON_EXPIRED: CandidateResult.ValueType  # 18
 """The coupon was no longer valid when the conversion occurred."""
 CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL: CandidateResult.ValueType  # 19
 """The coupon is for sales of another channel."""
+CANDIDATE_RESULT_COUPON_EXHAUSTED: CandidateResult.ValueType  # 20
+"""The coupon had been used as often as its `max_uses` allows when the sale was told."""
+CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER: CandidateResult.ValueType  # 21
+"""The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told."""
 Global___CandidateResult: _TypeAlias = CandidateResult  # noqa: Y015
 
 @_typing.final

@@ -29,7 +29,7 @@ from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/coupon.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1bheadwater/v1/selector.proto\"\x8b\x05\n\x06\x43oupon\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.headwater.v1.CouponStateR\x05state\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bremove_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nremoveTime\x12\x17\n\x07item_id\x18\t \x01(\tR\x06itemId\x12\x19\n\x08offer_id\x18\n \x01(\tR\x07offerId\x12\x39\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x33\n\x07\x63hannel\x18\r \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12>\n\x08metadata\x18\x0e \x03(\x0b\x32\".headwater.v1.Coupon.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xda\x04\n\x13\x41ssignCouponRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12.\n\x04item\x18\x06 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\x12=\n\x1b\x63reate_affiliate_if_missing\x18\x07 \x01(\x08R\x18\x63reateAffiliateIfMissing\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x33\n\x07\x63hannel\x18\n \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12K\n\x08metadata\x18\x0b \x03(\x0b\x32/.headwater.v1.AssignCouponRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x14\x41ssignCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"/\n\x10GetCouponRequest\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId\"A\n\x11GetCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\"\xd0\x02\n\x12ListCouponsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n\x04\x63ode\x18\x05 \x01(\tR\x04\x63ode\x12\x31\n\x06states\x18\x06 \x03(\x0e\x32\x19.headwater.v1.CouponStateR\x06states\x12.\n\x04item\x18\x07 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\x12\x19\n\x08offer_id\x18\x08 \x01(\tR\x07offerId\"m\n\x13ListCouponsResponse\x12.\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x14.headwater.v1.CouponR\x07\x63oupons\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n\x13UpdateCouponRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12,\n\x06\x63oupon\x18\x02 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"`\n\x14UpdateCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"{\n\x15ValidateCouponRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12\x19\n\x08item_sku\x18\x02 \x01(\tR\x07itemSku\x12\x33\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\"\x8d\x01\n\x16ValidateCouponResponse\x12\x14\n\x05valid\x18\x01 \x01(\x08R\x05valid\x12/\n\x05\x66\x61ult\x18\x02 \x01(\x0e\x32\x19.headwater.v1.CouponFaultR\x05\x66\x61ult\x12,\n\x06\x63oupon\x18\x03 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\"Q\n\x13RemoveCouponRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n\tcoupon_id\x18\x02 \x01(\tR\x08\x63ouponId\"`\n\x14RemoveCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*^\n\x0b\x43ouponState\x12\x1c\n\x18\x43OUPON_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OUPON_STATE_ACTIVE\x10\x01\x12\x18\n\x14\x43OUPON_STATE_REMOVED\x10\x02*\x89\x03\n\x0b\x43ouponFault\x12\x1c\n\x18\x43OUPON_FAULT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OUPON_FAULT_UNKNOWN\x10\x01\x12\x18\n\x14\x43OUPON_FAULT_REMOVED\x10\x02\x12\x1b\n\x17\x43OUPON_FAULT_OTHER_ITEM\x10\x03\x12!\n\x1d\x43OUPON_FAULT_PROGRAM_ARCHIVED\x10\x04\x12!\n\x1d\x43OUPON_FAULT_ENROLLMENT_ENDED\x10\x05\x12\x1b\n\x17\x43OUPON_FAULT_OFFER_OVER\x10\x06\x12%\n!COUPON_FAULT_AFFILIATE_NOT_ACTIVE\x10\x07\x12\'\n#COUPON_FAULT_AGREEMENT_NOT_ACCEPTED\x10\x08\x12\x1e\n\x1a\x43OUPON_FAULT_NOT_YET_VALID\x10\t\x12\x18\n\x14\x43OUPON_FAULT_EXPIRED\x10\n\x12\x1e\n\x1a\x43OUPON_FAULT_OTHER_CHANNEL\x10\x0b\x42M\n\x10\x64\x65v.headwater.v1B\x0b\x43ouponProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/coupon.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1bheadwater/v1/selector.proto\"\xd9\x05\n\x06\x43oupon\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.headwater.v1.CouponStateR\x05state\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bremove_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nremoveTime\x12\x17\n\x07item_id\x18\t \x01(\tR\x06itemId\x12\x19\n\x08offer_id\x18\n \x01(\tR\x07offerId\x12\x39\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x33\n\x07\x63hannel\x18\r \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12>\n\x08metadata\x18\x0e \x03(\x0b\x32\".headwater.v1.Coupon.MetadataEntryR\x08metadata\x12\x19\n\x08max_uses\x18\x0f \x01(\x05R\x07maxUses\x12\x31\n\x15max_uses_per_customer\x18\x10 \x01(\x05R\x12maxUsesPerCustomer\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa8\x05\n\x13\x41ssignCouponRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\x12.\n\x04item\x18\x06 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\x12=\n\x1b\x63reate_affiliate_if_missing\x18\x07 \x01(\x08R\x18\x63reateAffiliateIfMissing\x12\x39\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x33\n\x07\x63hannel\x18\n \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12K\n\x08metadata\x18\x0b \x03(\x0b\x32/.headwater.v1.AssignCouponRequest.MetadataEntryR\x08metadata\x12\x19\n\x08max_uses\x18\x0c \x01(\x05R\x07maxUses\x12\x31\n\x15max_uses_per_customer\x18\r \x01(\x05R\x12maxUsesPerCustomer\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"`\n\x14\x41ssignCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"/\n\x10GetCouponRequest\x12\x1b\n\tcoupon_id\x18\x01 \x01(\tR\x08\x63ouponId\"^\n\x11GetCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1b\n\tuse_count\x18\x02 \x01(\x03R\x08useCount\"\x83\x04\n\x12ListCouponsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n\x04\x63ode\x18\x05 \x01(\tR\x04\x63ode\x12\x31\n\x06states\x18\x06 \x03(\x0e\x32\x19.headwater.v1.CouponStateR\x06states\x12.\n\x04item\x18\x07 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\x12\x19\n\x08offer_id\x18\x08 \x01(\tR\x07offerId\x12J\n\x08metadata\x18\t \x03(\x0b\x32..headwater.v1.ListCouponsRequest.MetadataEntryR\x08metadata\x12(\n\x10with_total_count\x18\n \x01(\x08R\x0ewithTotalCount\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xa3\x01\n\x13ListCouponsResponse\x12.\n\x07\x63oupons\x18\x01 \x03(\x0b\x32\x14.headwater.v1.CouponR\x07\x63oupons\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count\"\x9f\x01\n\x13UpdateCouponRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12,\n\x06\x63oupon\x18\x02 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"`\n\x14UpdateCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xab\x01\n\x15ValidateCouponRequest\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12\x19\n\x08item_sku\x18\x02 \x01(\tR\x07itemSku\x12\x33\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x19.headwater.v1.SaleChannelR\x07\x63hannel\x12.\n\x04lead\x18\x04 \x01(\x0b\x32\x1a.headwater.v1.LeadSelectorR\x04lead\"\x8d\x01\n\x16ValidateCouponResponse\x12\x14\n\x05valid\x18\x01 \x01(\x08R\x05valid\x12/\n\x05\x66\x61ult\x18\x02 \x01(\x0e\x32\x19.headwater.v1.CouponFaultR\x05\x66\x61ult\x12,\n\x06\x63oupon\x18\x03 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\"Q\n\x13RemoveCouponRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n\tcoupon_id\x18\x02 \x01(\tR\x08\x63ouponId\"`\n\x14RemoveCouponResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*^\n\x0b\x43ouponState\x12\x1c\n\x18\x43OUPON_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43OUPON_STATE_ACTIVE\x10\x01\x12\x18\n\x14\x43OUPON_STATE_REMOVED\x10\x02*\xc8\x03\n\x0b\x43ouponFault\x12\x1c\n\x18\x43OUPON_FAULT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OUPON_FAULT_UNKNOWN\x10\x01\x12\x18\n\x14\x43OUPON_FAULT_REMOVED\x10\x02\x12\x1b\n\x17\x43OUPON_FAULT_OTHER_ITEM\x10\x03\x12!\n\x1d\x43OUPON_FAULT_PROGRAM_ARCHIVED\x10\x04\x12!\n\x1d\x43OUPON_FAULT_ENROLLMENT_ENDED\x10\x05\x12\x1b\n\x17\x43OUPON_FAULT_OFFER_OVER\x10\x06\x12%\n!COUPON_FAULT_AFFILIATE_NOT_ACTIVE\x10\x07\x12\'\n#COUPON_FAULT_AGREEMENT_NOT_ACCEPTED\x10\x08\x12\x1e\n\x1a\x43OUPON_FAULT_NOT_YET_VALID\x10\t\x12\x18\n\x14\x43OUPON_FAULT_EXPIRED\x10\n\x12\x1e\n\x1a\x43OUPON_FAULT_OTHER_CHANNEL\x10\x0b\x12\x1a\n\x16\x43OUPON_FAULT_EXHAUSTED\x10\x0c\x12!\n\x1d\x43OUPON_FAULT_USED_BY_CUSTOMER\x10\rBM\n\x10\x64\x65v.headwater.v1B\x0b\x43ouponProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,38 +41,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COUPON_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_ASSIGNCOUPONREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_ASSIGNCOUPONREQUEST_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_COUPONSTATE']._serialized_start=2830
-  _globals['_COUPONSTATE']._serialized_end=2924
-  _globals['_COUPONFAULT']._serialized_start=2927
-  _globals['_COUPONFAULT']._serialized_end=3320
+  _globals['_LISTCOUPONSREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_LISTCOUPONSREQUEST_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_COUPONSTATE']._serialized_start=3298
+  _globals['_COUPONSTATE']._serialized_end=3392
+  _globals['_COUPONFAULT']._serialized_start=3395
+  _globals['_COUPONFAULT']._serialized_end=3851
   _globals['_COUPON']._serialized_start=198
-  _globals['_COUPON']._serialized_end=849
-  _globals['_COUPON_METADATAENTRY']._serialized_start=790
-  _globals['_COUPON_METADATAENTRY']._serialized_end=849
-  _globals['_ASSIGNCOUPONREQUEST']._serialized_start=852
-  _globals['_ASSIGNCOUPONREQUEST']._serialized_end=1454
-  _globals['_ASSIGNCOUPONREQUEST_METADATAENTRY']._serialized_start=790
-  _globals['_ASSIGNCOUPONREQUEST_METADATAENTRY']._serialized_end=849
-  _globals['_ASSIGNCOUPONRESPONSE']._serialized_start=1456
-  _globals['_ASSIGNCOUPONRESPONSE']._serialized_end=1552
-  _globals['_GETCOUPONREQUEST']._serialized_start=1554
-  _globals['_GETCOUPONREQUEST']._serialized_end=1601
-  _globals['_GETCOUPONRESPONSE']._serialized_start=1603
-  _globals['_GETCOUPONRESPONSE']._serialized_end=1668
-  _globals['_LISTCOUPONSREQUEST']._serialized_start=1671
-  _globals['_LISTCOUPONSREQUEST']._serialized_end=2007
-  _globals['_LISTCOUPONSRESPONSE']._serialized_start=2009
-  _globals['_LISTCOUPONSRESPONSE']._serialized_end=2118
-  _globals['_UPDATECOUPONREQUEST']._serialized_start=2121
-  _globals['_UPDATECOUPONREQUEST']._serialized_end=2280
-  _globals['_UPDATECOUPONRESPONSE']._serialized_start=2282
-  _globals['_UPDATECOUPONRESPONSE']._serialized_end=2378
-  _globals['_VALIDATECOUPONREQUEST']._serialized_start=2380
-  _globals['_VALIDATECOUPONREQUEST']._serialized_end=2503
-  _globals['_VALIDATECOUPONRESPONSE']._serialized_start=2506
-  _globals['_VALIDATECOUPONRESPONSE']._serialized_end=2647
-  _globals['_REMOVECOUPONREQUEST']._serialized_start=2649
-  _globals['_REMOVECOUPONREQUEST']._serialized_end=2730
-  _globals['_REMOVECOUPONRESPONSE']._serialized_start=2732
-  _globals['_REMOVECOUPONRESPONSE']._serialized_end=2828
+  _globals['_COUPON']._serialized_end=927
+  _globals['_COUPON_METADATAENTRY']._serialized_start=868
+  _globals['_COUPON_METADATAENTRY']._serialized_end=927
+  _globals['_ASSIGNCOUPONREQUEST']._serialized_start=930
+  _globals['_ASSIGNCOUPONREQUEST']._serialized_end=1610
+  _globals['_ASSIGNCOUPONREQUEST_METADATAENTRY']._serialized_start=868
+  _globals['_ASSIGNCOUPONREQUEST_METADATAENTRY']._serialized_end=927
+  _globals['_ASSIGNCOUPONRESPONSE']._serialized_start=1612
+  _globals['_ASSIGNCOUPONRESPONSE']._serialized_end=1708
+  _globals['_GETCOUPONREQUEST']._serialized_start=1710
+  _globals['_GETCOUPONREQUEST']._serialized_end=1757
+  _globals['_GETCOUPONRESPONSE']._serialized_start=1759
+  _globals['_GETCOUPONRESPONSE']._serialized_end=1853
+  _globals['_LISTCOUPONSREQUEST']._serialized_start=1856
+  _globals['_LISTCOUPONSREQUEST']._serialized_end=2371
+  _globals['_LISTCOUPONSREQUEST_METADATAENTRY']._serialized_start=868
+  _globals['_LISTCOUPONSREQUEST_METADATAENTRY']._serialized_end=927
+  _globals['_LISTCOUPONSRESPONSE']._serialized_start=2374
+  _globals['_LISTCOUPONSRESPONSE']._serialized_end=2537
+  _globals['_UPDATECOUPONREQUEST']._serialized_start=2540
+  _globals['_UPDATECOUPONREQUEST']._serialized_end=2699
+  _globals['_UPDATECOUPONRESPONSE']._serialized_start=2701
+  _globals['_UPDATECOUPONRESPONSE']._serialized_end=2797
+  _globals['_VALIDATECOUPONREQUEST']._serialized_start=2800
+  _globals['_VALIDATECOUPONREQUEST']._serialized_end=2971
+  _globals['_VALIDATECOUPONRESPONSE']._serialized_start=2974
+  _globals['_VALIDATECOUPONRESPONSE']._serialized_end=3115
+  _globals['_REMOVECOUPONREQUEST']._serialized_start=3117
+  _globals['_REMOVECOUPONREQUEST']._serialized_end=3198
+  _globals['_REMOVECOUPONRESPONSE']._serialized_start=3200
+  _globals['_REMOVECOUPONRESPONSE']._serialized_end=3296
 # @@protoc_insertion_point(module_scope)

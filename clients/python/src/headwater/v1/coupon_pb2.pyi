@@ -78,6 +78,10 @@ class _CouponFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CouponFau
     """The coupon's `end_time` has come."""
     COUPON_FAULT_OTHER_CHANNEL: _CouponFault.ValueType  # 11
     """The coupon is for sales of another channel."""
+    COUPON_FAULT_EXHAUSTED: _CouponFault.ValueType  # 12
+    """The coupon has been used as often as its `max_uses` allows."""
+    COUPON_FAULT_USED_BY_CUSTOMER: _CouponFault.ValueType  # 13
+    """The customer has used the coupon as often as its `max_uses_per_customer` allows."""
 
 class CouponFault(_CouponFault, metaclass=_CouponFaultEnumTypeWrapper):
     """Why a coupon would not credit its affiliate with a sale."""
@@ -106,6 +110,10 @@ COUPON_FAULT_EXPIRED: CouponFault.ValueType  # 10
 """The coupon's `end_time` has come."""
 COUPON_FAULT_OTHER_CHANNEL: CouponFault.ValueType  # 11
 """The coupon is for sales of another channel."""
+COUPON_FAULT_EXHAUSTED: CouponFault.ValueType  # 12
+"""The coupon has been used as often as its `max_uses` allows."""
+COUPON_FAULT_USED_BY_CUSTOMER: CouponFault.ValueType  # 13
+"""The customer has used the coupon as often as its `max_uses_per_customer` allows."""
 Global___CouponFault: _TypeAlias = CouponFault  # noqa: Y015
 
 @_typing.final
@@ -148,6 +156,8 @@ class Coupon(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    MAX_USES_FIELD_NUMBER: _builtins.int
+    MAX_USES_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cpn_` and 32 hexadecimal digits."""
     enrollment_id: _builtins.str
@@ -169,6 +179,20 @@ class Coupon(_message.Message):
     channel: _conversion_pb2.SaleChannel.ValueType
     """The coupon credits no sale of another channel: `SALE_CHANNEL_POINT_OF_SALE` for a code that is only for tills. Not set: every
     channel.
+    """
+    max_uses: _builtins.int
+    """The limit of uses in total. 0: no limit.
+
+    A use is a sale that was told with the code while the coupon could credit it, whoever got the credit, because the customer had what
+    the code promises either way. Sign-ups, appointments and custom events are no uses. A coupon has the limits as they are when a sale
+    is told. If sales compete for the last use, the one that is told first has it, whichever happened first. A sale beyond the limit
+    is recorded: the coupon does not credit it, then or later, but another trace may. A use is not given back when its sale is
+    refunded, corrected or credited to another affiliate. Uses are counted while the coupon has a limit, so they begin at zero for a coupon
+    that gets its first limit later.
+    """
+    max_uses_per_customer: _builtins.int
+    """The limit of uses by one customer, who is known by the sale's `external_id` or `email`. A sale that names no customer counts only in
+    total. 0: no limit.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -209,10 +233,12 @@ class Coupon(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         channel: _conversion_pb2.SaleChannel.ValueType = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        max_uses: _builtins.int = ...,
+        max_uses_per_customer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "create_time", b"create_time", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "create_time", b"create_time", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -255,6 +281,8 @@ class AssignCouponRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    MAX_USES_FIELD_NUMBER: _builtins.int
+    MAX_USES_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -275,6 +303,10 @@ class AssignCouponRequest(_message.Message):
     """
     channel: _conversion_pb2.SaleChannel.ValueType
     """The channel of the sales that the coupon credits. Optional. See `Coupon.channel`."""
+    max_uses: _builtins.int
+    """The limit of uses in total, 1 to 1,000,000,000. 0: no limit. See `Coupon.max_uses`."""
+    max_uses_per_customer: _builtins.int
+    """The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`."""
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """The affiliate. Required. It must have an active enrollment in the program, unless `create_affiliate_if_missing` is true."""
@@ -309,10 +341,12 @@ class AssignCouponRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         channel: _conversion_pb2.SaleChannel.ValueType = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        max_uses: _builtins.int = ...,
+        max_uses_per_customer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "create_affiliate_if_missing", b"create_affiliate_if_missing", "end_time", b"end_time", "item", b"item", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "create_affiliate_if_missing", b"create_affiliate_if_missing", "end_time", b"end_time", "item", b"item", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,6 +409,9 @@ class GetCouponResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COUPON_FIELD_NUMBER: _builtins.int
+    USE_COUNT_FIELD_NUMBER: _builtins.int
+    use_count: _builtins.int
+    """How many uses were counted, see `Coupon.max_uses`. 0 for a coupon that never had a limit."""
     @_builtins.property
     def coupon(self) -> Global___Coupon:
         """The coupon."""
@@ -383,10 +420,11 @@ class GetCouponResponse(_message.Message):
         self,
         *,
         coupon: Global___Coupon | None = ...,
+        use_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "use_count", b"use_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,6 +436,26 @@ class ListCouponsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
@@ -406,6 +464,8 @@ class ListCouponsRequest(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     OFFER_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -418,6 +478,10 @@ class ListCouponsRequest(_message.Message):
     """Only coupons with this code, in any case, up to 128 characters. Optional."""
     offer_id: _builtins.str
     """Only coupons that this offer was claimed with. Optional."""
+    with_total_count: _builtins.bool
+    """Whether to count all coupons that pass the filter. The count takes longer the more of these coupons there are. Refused beside
+    `metadata`. Pages with and without a count have the same tokens. Default: no.
+    """
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only coupons of this affiliate. Optional."""
@@ -430,6 +494,13 @@ class ListCouponsRequest(_message.Message):
     def item(self) -> _selector_pb2.ItemSelector:
         """Only coupons that are tied to this item. An archived item is named by its id. Optional."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only coupons whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+        about 10,000 coupons that pass the other filters for a page at most and compares them with the entries, so a page may have few coupons or
+        none. The list goes on as long as there is a `next_page_token`.
+        """
+
     def __init__(
         self,
         *,
@@ -441,10 +512,12 @@ class ListCouponsRequest(_message.Message):
         states: _abc.Iterable[Global___CouponState.ValueType] | None = ...,
         item: _selector_pb2.ItemSelector | None = ...,
         offer_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        with_total_count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "item", b"item", "offer_id", b"offer_id", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "code", b"code", "item", b"item", "metadata", b"metadata", "offer_id", b"offer_id", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,8 +531,11 @@ class ListCouponsResponse(_message.Message):
 
     COUPONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
+    total_count: _builtins.int
+    """How many coupons pass the filter, on all pages. Set if the request has `with_total_count`."""
     @_builtins.property
     def coupons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Coupon]:
         """One page of coupons."""
@@ -469,12 +545,15 @@ class ListCouponsResponse(_message.Message):
         *,
         coupons: _abc.Iterable[Global___Coupon] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "total_count", b"total_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupons", b"coupons", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "coupons", b"coupons", "next_page_token", b"next_page_token", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_count: _TypeAlias = _typing.Literal["total_count"]  # noqa: Y015
+    _WhichOneofArgType__total_count: _TypeAlias = _typing.Literal["_total_count", b"_total_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_count) -> _WhichOneofReturnType__total_count | None: ...
 
 Global___ListCouponsResponse: _TypeAlias = ListCouponsResponse  # noqa: Y015
 
@@ -498,8 +577,9 @@ class UpdateCouponRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
-        never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+        """The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
+        whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+        change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
         affiliate or item, or another time or channel, remove the coupon and assign the code again.
         """
 
@@ -555,22 +635,28 @@ class ValidateCouponRequest(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     ITEM_SKU_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """The code, in any case, up to 128 characters. Required."""
     item_sku: _builtins.str
     """The SKU of the item that is to be bought, up to 128 characters. Empty: the item is not checked."""
     channel: _conversion_pb2.SaleChannel.ValueType
     """The channel of the sale that is to be made. Not set: the channel is not checked."""
+    @_builtins.property
+    def lead(self) -> _selector_pb2.LeadSelector:
+        """The customer who wants to use the code. One who is unknown has not used it. Not set: `Coupon.max_uses_per_customer` is not checked."""
+
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         item_sku: _builtins.str = ...,
         channel: _conversion_pb2.SaleChannel.ValueType = ...,
+        lead: _selector_pb2.LeadSelector | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "code", b"code", "item_sku", b"item_sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "code", b"code", "item_sku", b"item_sku", "lead", b"lead"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

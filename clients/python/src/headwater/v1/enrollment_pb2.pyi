@@ -93,6 +93,7 @@ class Enrollment(_message.Message):
     MOVED_TO_ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
     AWAITS_AGREEMENT_FIELD_NUMBER: _builtins.int
     ACCEPTANCES_FIELD_NUMBER: _builtins.int
+    LACKS_NEWEST_AGREEMENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `enr_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -117,6 +118,10 @@ class Enrollment(_message.Message):
     """
     awaits_agreement: _builtins.bool
     """True while the affiliate earns nothing in the program, because it has not accepted the agreement that the program requires."""
+    lacks_newest_agreement: _builtins.bool
+    """True while the affiliate has not accepted the newest version of the program's agreement: an earlier one, or none. It earns all the same
+    unless `awaits_agreement`. False for a program without an agreement, and in the feed.
+    """
     @_builtins.property
     def commission_override(self) -> _program_pb2.Commission:
         """The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
@@ -156,10 +161,11 @@ class Enrollment(_message.Message):
         moved_to_enrollment_id: _builtins.str = ...,
         awaits_agreement: _builtins.bool = ...,
         acceptances: _abc.Iterable[Global___AgreementAcceptance] | None = ...,
+        lacks_newest_agreement: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "landing_url", b"landing_url", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "lacks_newest_agreement", b"lacks_newest_agreement", "landing_url", b"landing_url", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -361,6 +367,7 @@ class EnrollAffiliateRequest(_message.Message):
     LANDING_URL_FIELD_NUMBER: _builtins.int
     COMMISSION_OVERRIDE_FIELD_NUMBER: _builtins.int
     ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    INVITATION_CODE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -379,6 +386,11 @@ class EnrollAffiliateRequest(_message.Message):
     landing_url: _builtins.str
     """The affiliate's own landing page: an http or https URL, up to 2,048 bytes. Empty: the program's page is used, also if an
     ended enrollment is opened again.
+    """
+    invitation_code: _builtins.str
+    """The code of one of the program's invitations, up to 128 characters, in any case. With it a private program takes an affiliate who is
+    APPLIED, who is still to be approved. A code that the program does not have, or that has expired or is used up, is refused, whoever is
+    enrolled. Optional.
     """
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
@@ -405,10 +417,11 @@ class EnrollAffiliateRequest(_message.Message):
         landing_url: _builtins.str = ...,
         commission_override: _program_pb2.Commission | None = ...,
         acceptance: Global___AgreementAcceptance | None = ...,
+        invitation_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "landing_url", b"landing_url", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "invitation_code", b"invitation_code", "landing_url", b"landing_url", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,6 +521,7 @@ class ListEnrollmentsRequest(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    LACKS_NEWEST_AGREEMENT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -518,6 +532,8 @@ class ListEnrollmentsRequest(_message.Message):
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     program_id: _builtins.str
     """Only enrollments in this program. Optional."""
+    lacks_newest_agreement: _builtins.bool
+    """Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both."""
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only enrollments of this affiliate. Optional."""
@@ -535,12 +551,15 @@ class ListEnrollmentsRequest(_message.Message):
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
         program_id: _builtins.str = ...,
         states: _abc.Iterable[Global___EnrollmentState.ValueType] | None = ...,
+        lacks_newest_agreement: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement", "affiliate", b"affiliate", "lacks_newest_agreement", b"lacks_newest_agreement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement", "affiliate", b"affiliate", "lacks_newest_agreement", b"lacks_newest_agreement", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__lacks_newest_agreement: _TypeAlias = _typing.Literal["lacks_newest_agreement"]  # noqa: Y015
+    _WhichOneofArgType__lacks_newest_agreement: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lacks_newest_agreement) -> _WhichOneofReturnType__lacks_newest_agreement | None: ...
 
 Global___ListEnrollmentsRequest: _TypeAlias = ListEnrollmentsRequest  # noqa: Y015
 

@@ -199,7 +199,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `program_id`, `current_version`, which is 0 for a program without an agreement.
     """
     ERROR_REASON_PROGRAM_PRIVATE: _ErrorReason.ValueType  # 62
-    """[FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`."""
+    """[FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED and has no invitation. Metadata: `program_id`."""
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 63
     """[RESOURCE_EXHAUSTED] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
     operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
@@ -208,6 +208,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_REGISTRATION_CLOSED: _ErrorReason.ValueType  # 64
     """[PERMISSION_DENIED] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server."""
+    ERROR_REASON_INVITATION_INVALID: _ErrorReason.ValueType  # 65
+    """[FAILED_PRECONDITION] The invitation code does not open the program. The fault is unknown, expired or used_up. Metadata: `program_id`,
+    `fault`.
+    """
+    ERROR_REASON_PASSWORD_TRIES: _ErrorReason.ValueType  # 66
+    """[RESOURCE_EXHAUSTED] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
+    call after the delay in `google.rpc.RetryInfo`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -400,7 +408,7 @@ ERROR_REASON_AGREEMENT_VERSION: ErrorReason.ValueType  # 61
 `program_id`, `current_version`, which is 0 for a program without an agreement.
 """
 ERROR_REASON_PROGRAM_PRIVATE: ErrorReason.ValueType  # 62
-"""[FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED. Metadata: `program_id`."""
+"""[FAILED_PRECONDITION] The program is private, so that it takes nobody who is APPLIED and has no invitation. Metadata: `program_id`."""
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 63
 """[RESOURCE_EXHAUSTED] The key or the address has made as many calls as it may for now. The limits are settings of the server, and an
 operator may have set another one for the keys of the account. Nothing was changed, and the refused call does not count. Repeat the
@@ -409,4 +417,12 @@ call after the delay in `google.rpc.RetryInfo`. The limited_by is key or address
 """
 ERROR_REASON_REGISTRATION_CLOSED: ErrorReason.ValueType  # 64
 """[PERMISSION_DENIED] The server's setting `registration` lets nobody but operators register accounts. Ask the operator of the server."""
+ERROR_REASON_INVITATION_INVALID: ErrorReason.ValueType  # 65
+"""[FAILED_PRECONDITION] The invitation code does not open the program. The fault is unknown, expired or used_up. Metadata: `program_id`,
+`fault`.
+"""
+ERROR_REASON_PASSWORD_TRIES: ErrorReason.ValueType  # 66
+"""[RESOURCE_EXHAUSTED] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
+call after the delay in `google.rpc.RetryInfo`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

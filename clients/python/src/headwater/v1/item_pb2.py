@@ -28,7 +28,7 @@ from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/item.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc7\x02\n\x04Item\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x04 \x01(\tR\x04note\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x17.headwater.v1.ItemStateR\x05state\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12=\n\x0c\x61rchive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\"{\n\x11\x43reateItemRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x04 \x01(\tR\x04note\"X\n\x12\x43reateItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"@\n\x0eGetItemRequest\x12.\n\x04item\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\"9\n\x0fGetItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\"\xae\x01\n\x10ListItemsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12/\n\x06states\x18\x04 \x03(\x0e\x32\x17.headwater.v1.ItemStateR\x06states\"e\n\x11ListItemsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x12.headwater.v1.ItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n\x11UpdateItemRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04item\x18\x02 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"X\n\x12UpdateItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"L\n\x12\x41rchiveItemRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\"Y\n\x13\x41rchiveItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*W\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11ITEM_STATE_ACTIVE\x10\x01\x12\x17\n\x13ITEM_STATE_ARCHIVED\x10\x02\x42K\n\x10\x64\x65v.headwater.v1B\tItemProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/item.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc7\x02\n\x04Item\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x04 \x01(\tR\x04note\x12-\n\x05state\x18\x05 \x01(\x0e\x32\x17.headwater.v1.ItemStateR\x05state\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12=\n\x0c\x61rchive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\"{\n\x11\x43reateItemRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x10\n\x03sku\x18\x02 \x01(\tR\x03sku\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x12\n\x04note\x18\x04 \x01(\tR\x04note\"X\n\x12\x43reateItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"@\n\x0eGetItemRequest\x12.\n\x04item\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\"9\n\x0fGetItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\"\xd8\x01\n\x10ListItemsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12/\n\x06states\x18\x04 \x03(\x0e\x32\x17.headwater.v1.ItemStateR\x06states\x12(\n\x10with_total_count\x18\x05 \x01(\x08R\x0ewithTotalCount\"\x9b\x01\n\x11ListItemsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x12.headwater.v1.ItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count\"\x97\x01\n\x11UpdateItemRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04item\x18\x02 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"X\n\x12UpdateItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"L\n\x12\x41rchiveItemRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x17\n\x07item_id\x18\x02 \x01(\tR\x06itemId\"Y\n\x13\x41rchiveItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x12.headwater.v1.ItemR\x04item\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*W\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11ITEM_STATE_ACTIVE\x10\x01\x12\x17\n\x13ITEM_STATE_ARCHIVED\x10\x02\x42K\n\x10\x64\x65v.headwater.v1B\tItemProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.item_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\tItemProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_ITEMSTATE']._serialized_start=1527
-  _globals['_ITEMSTATE']._serialized_end=1614
+  _globals['_ITEMSTATE']._serialized_start=1624
+  _globals['_ITEMSTATE']._serialized_end=1711
   _globals['_ITEM']._serialized_start=165
   _globals['_ITEM']._serialized_end=492
   _globals['_CREATEITEMREQUEST']._serialized_start=494
@@ -49,15 +49,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETITEMRESPONSE']._serialized_start=775
   _globals['_GETITEMRESPONSE']._serialized_end=832
   _globals['_LISTITEMSREQUEST']._serialized_start=835
-  _globals['_LISTITEMSREQUEST']._serialized_end=1009
-  _globals['_LISTITEMSRESPONSE']._serialized_start=1011
-  _globals['_LISTITEMSRESPONSE']._serialized_end=1112
-  _globals['_UPDATEITEMREQUEST']._serialized_start=1115
-  _globals['_UPDATEITEMREQUEST']._serialized_end=1266
-  _globals['_UPDATEITEMRESPONSE']._serialized_start=1268
-  _globals['_UPDATEITEMRESPONSE']._serialized_end=1356
-  _globals['_ARCHIVEITEMREQUEST']._serialized_start=1358
-  _globals['_ARCHIVEITEMREQUEST']._serialized_end=1434
-  _globals['_ARCHIVEITEMRESPONSE']._serialized_start=1436
-  _globals['_ARCHIVEITEMRESPONSE']._serialized_end=1525
+  _globals['_LISTITEMSREQUEST']._serialized_end=1051
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1054
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1209
+  _globals['_UPDATEITEMREQUEST']._serialized_start=1212
+  _globals['_UPDATEITEMREQUEST']._serialized_end=1363
+  _globals['_UPDATEITEMRESPONSE']._serialized_start=1365
+  _globals['_UPDATEITEMRESPONSE']._serialized_end=1453
+  _globals['_ARCHIVEITEMREQUEST']._serialized_start=1455
+  _globals['_ARCHIVEITEMREQUEST']._serialized_end=1531
+  _globals['_ARCHIVEITEMRESPONSE']._serialized_start=1533
+  _globals['_ARCHIVEITEMRESPONSE']._serialized_end=1622
 # @@protoc_insertion_point(module_scope)

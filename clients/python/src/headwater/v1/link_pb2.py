@@ -28,7 +28,7 @@ from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/link.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x8a\x03\n\x04Link\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\'\n\x0f\x64\x65stination_url\x18\x05 \x01(\tR\x0e\x64\x65stinationUrl\x12-\n\x05state\x18\x06 \x01(\x0e\x32\x17.headwater.v1.LinkStateR\x05state\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\x12\x1f\n\x0b\x63laimed_url\x18\t \x01(\tR\nclaimedUrl\x12#\n\rreferral_link\x18\n \x01(\tR\x0creferralLink\"\xb5\x01\n\x11\x43reateLinkRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\'\n\x0f\x64\x65stination_url\x18\x04 \x01(\tR\x0e\x64\x65stinationUrl\x12\x1f\n\x0b\x63laimed_url\x18\x05 \x01(\tR\nclaimedUrl\"X\n\x12\x43reateLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\")\n\x0eGetLinkRequest\x12\x17\n\x07link_id\x18\x01 \x01(\tR\x06linkId\"9\n\x0fGetLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\"\x92\x02\n\x10ListLinksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12#\n\renrollment_id\x18\x05 \x01(\tR\x0c\x65nrollmentId\x12/\n\x06states\x18\x06 \x03(\x0e\x32\x17.headwater.v1.LinkStateR\x06states\"e\n\x11ListLinksResponse\x12(\n\x05links\x18\x01 \x03(\x0b\x32\x12.headwater.v1.LinkR\x05links\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\x01\n\x11UpdateLinkRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04link\x18\x02 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"X\n\x12UpdateLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"K\n\x11RevokeLinkRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x17\n\x07link_id\x18\x02 \x01(\tR\x06linkId\"X\n\x12RevokeLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*V\n\tLinkState\x12\x1a\n\x16LINK_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11LINK_STATE_ACTIVE\x10\x01\x12\x16\n\x12LINK_STATE_REVOKED\x10\x02\x42K\n\x10\x64\x65v.headwater.v1B\tLinkProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/link.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\x8a\x03\n\x04Link\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\'\n\x0f\x64\x65stination_url\x18\x05 \x01(\tR\x0e\x64\x65stinationUrl\x12-\n\x05state\x18\x06 \x01(\x0e\x32\x17.headwater.v1.LinkStateR\x05state\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrevokeTime\x12\x1f\n\x0b\x63laimed_url\x18\t \x01(\tR\nclaimedUrl\x12#\n\rreferral_link\x18\n \x01(\tR\x0creferralLink\"\xb5\x01\n\x11\x43reateLinkRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12\x12\n\x04\x63ode\x18\x03 \x01(\tR\x04\x63ode\x12\'\n\x0f\x64\x65stination_url\x18\x04 \x01(\tR\x0e\x64\x65stinationUrl\x12\x1f\n\x0b\x63laimed_url\x18\x05 \x01(\tR\nclaimedUrl\"X\n\x12\x43reateLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\")\n\x0eGetLinkRequest\x12\x17\n\x07link_id\x18\x01 \x01(\tR\x06linkId\"9\n\x0fGetLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\"\xbc\x02\n\x10ListLinksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12#\n\renrollment_id\x18\x05 \x01(\tR\x0c\x65nrollmentId\x12/\n\x06states\x18\x06 \x03(\x0e\x32\x17.headwater.v1.LinkStateR\x06states\x12(\n\x10with_total_count\x18\x07 \x01(\x08R\x0ewithTotalCount\"\x9b\x01\n\x11ListLinksResponse\x12(\n\x05links\x18\x01 \x03(\x0b\x32\x12.headwater.v1.LinkR\x05links\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count\"\x97\x01\n\x11UpdateLinkRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12&\n\x04link\x18\x02 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"X\n\x12UpdateLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"K\n\x11RevokeLinkRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x17\n\x07link_id\x18\x02 \x01(\tR\x06linkId\"X\n\x12RevokeLinkResponse\x12&\n\x04link\x18\x01 \x01(\x0b\x32\x12.headwater.v1.LinkR\x04link\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*V\n\tLinkState\x12\x1a\n\x16LINK_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11LINK_STATE_ACTIVE\x10\x01\x12\x16\n\x12LINK_STATE_REVOKED\x10\x02\x42K\n\x10\x64\x65v.headwater.v1B\tLinkProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.link_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\tLinkProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_LINKSTATE']._serialized_start=1728
-  _globals['_LINKSTATE']._serialized_end=1814
+  _globals['_LINKSTATE']._serialized_start=1825
+  _globals['_LINKSTATE']._serialized_end=1911
   _globals['_LINK']._serialized_start=165
   _globals['_LINK']._serialized_end=559
   _globals['_CREATELINKREQUEST']._serialized_start=562
@@ -49,15 +49,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLINKRESPONSE']._serialized_start=878
   _globals['_GETLINKRESPONSE']._serialized_end=935
   _globals['_LISTLINKSREQUEST']._serialized_start=938
-  _globals['_LISTLINKSREQUEST']._serialized_end=1212
-  _globals['_LISTLINKSRESPONSE']._serialized_start=1214
-  _globals['_LISTLINKSRESPONSE']._serialized_end=1315
-  _globals['_UPDATELINKREQUEST']._serialized_start=1318
-  _globals['_UPDATELINKREQUEST']._serialized_end=1469
-  _globals['_UPDATELINKRESPONSE']._serialized_start=1471
-  _globals['_UPDATELINKRESPONSE']._serialized_end=1559
-  _globals['_REVOKELINKREQUEST']._serialized_start=1561
-  _globals['_REVOKELINKREQUEST']._serialized_end=1636
-  _globals['_REVOKELINKRESPONSE']._serialized_start=1638
-  _globals['_REVOKELINKRESPONSE']._serialized_end=1726
+  _globals['_LISTLINKSREQUEST']._serialized_end=1254
+  _globals['_LISTLINKSRESPONSE']._serialized_start=1257
+  _globals['_LISTLINKSRESPONSE']._serialized_end=1412
+  _globals['_UPDATELINKREQUEST']._serialized_start=1415
+  _globals['_UPDATELINKREQUEST']._serialized_end=1566
+  _globals['_UPDATELINKRESPONSE']._serialized_start=1568
+  _globals['_UPDATELINKRESPONSE']._serialized_end=1656
+  _globals['_REVOKELINKREQUEST']._serialized_start=1658
+  _globals['_REVOKELINKREQUEST']._serialized_end=1733
+  _globals['_REVOKELINKRESPONSE']._serialized_start=1735
+  _globals['_REVOKELINKRESPONSE']._serialized_end=1823
 # @@protoc_insertion_point(module_scope)

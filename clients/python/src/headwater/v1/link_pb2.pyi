@@ -252,6 +252,7 @@ class ListLinksRequest(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -262,6 +263,10 @@ class ListLinksRequest(_message.Message):
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     enrollment_id: _builtins.str
     """Only links of this enrollment. Optional."""
+    with_total_count: _builtins.bool
+    """Whether to count all links that pass the filter. The count takes longer the more of these links there are. Pages with and
+    without a count have the same tokens. Default: no.
+    """
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only links of this affiliate. Optional."""
@@ -279,10 +284,11 @@ class ListLinksRequest(_message.Message):
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
         enrollment_id: _builtins.str = ...,
         states: _abc.Iterable[Global___LinkState.ValueType] | None = ...,
+        with_total_count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "enrollment_id", b"enrollment_id", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "enrollment_id", b"enrollment_id", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -296,8 +302,11 @@ class ListLinksResponse(_message.Message):
 
     LINKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
+    total_count: _builtins.int
+    """How many links pass the filter, on all pages. Set if the request has `with_total_count`."""
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___Link]:
         """One page of links."""
@@ -307,12 +316,15 @@ class ListLinksResponse(_message.Message):
         *,
         links: _abc.Iterable[Global___Link] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "total_count", b"total_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["links", b"links", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "links", b"links", "next_page_token", b"next_page_token", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_count: _TypeAlias = _typing.Literal["total_count"]  # noqa: Y015
+    _WhichOneofArgType__total_count: _TypeAlias = _typing.Literal["_total_count", b"_total_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_count) -> _WhichOneofReturnType__total_count | None: ...
 
 Global___ListLinksResponse: _TypeAlias = ListLinksResponse  # noqa: Y015
 

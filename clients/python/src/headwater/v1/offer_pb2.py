@@ -29,7 +29,7 @@ from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/offer.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1bheadwater/v1/selector.proto\"\xfd\x04\n\x05Offer\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x61\x62out\x18\x04 \x01(\tR\x05\x61\x62out\x12\x17\n\x07item_id\x18\x05 \x01(\tR\x06itemId\x12\x1f\n\x0b\x63ode_prefix\x18\x06 \x01(\tR\ncodePrefix\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x1d\n\nmax_claims\x18\t \x01(\x05R\tmaxClaims\x12\x37\n\x18max_claims_per_affiliate\x18\n \x01(\x05R\x15maxClaimsPerAffiliate\x12\x1f\n\x0b\x63laim_count\x18\x0b \x01(\x03R\nclaimCount\x12.\n\x05state\x18\x0c \x01(\x0e\x32\x18.headwater.v1.OfferStateR\x05state\x12;\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12=\n\x0c\x61rchive_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\"\xa6\x03\n\x12\x43reateOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x61\x62out\x18\x04 \x01(\tR\x05\x61\x62out\x12.\n\x04item\x18\x05 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\x12\x1f\n\x0b\x63ode_prefix\x18\x06 \x01(\tR\ncodePrefix\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x1d\n\nmax_claims\x18\t \x01(\x05R\tmaxClaims\x12\x37\n\x18max_claims_per_affiliate\x18\n \x01(\x05R\x15maxClaimsPerAffiliate\"\\\n\x13\x43reateOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\",\n\x0fGetOfferRequest\x12\x19\n\x08offer_id\x18\x01 \x01(\tR\x07offerId\"=\n\x10GetOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\"\xcf\x01\n\x11ListOffersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramId\x12\x30\n\x06states\x18\x05 \x03(\x0e\x32\x18.headwater.v1.OfferStateR\x06states\"i\n\x12ListOffersResponse\x12+\n\x06offers\x18\x01 \x03(\x0b\x32\x13.headwater.v1.OfferR\x06offers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9b\x01\n\x12UpdateOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12)\n\x05offer\x18\x02 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\\\n\x13UpdateOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb4\x01\n\x11\x43laimOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x19\n\x08offer_id\x18\x02 \x01(\tR\x07offerId\x12=\n\taffiliate\x18\x03 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\"\x89\x01\n\x12\x43laimOfferResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\x12)\n\x05offer\x18\x03 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\"O\n\x13\x41rchiveOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x19\n\x08offer_id\x18\x02 \x01(\tR\x07offerId\"]\n\x14\x41rchiveOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*[\n\nOfferState\x12\x1b\n\x17OFFER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_STATE_ACTIVE\x10\x01\x12\x18\n\x14OFFER_STATE_ARCHIVED\x10\x02\x42L\n\x10\x64\x65v.headwater.v1B\nOfferProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/offer.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1bheadwater/v1/selector.proto\"\xac\x05\n\x05Offer\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x61\x62out\x18\x04 \x01(\tR\x05\x61\x62out\x12\x17\n\x07item_id\x18\x05 \x01(\tR\x06itemId\x12\x1f\n\x0b\x63ode_prefix\x18\x06 \x01(\tR\ncodePrefix\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x1d\n\nmax_claims\x18\t \x01(\x05R\tmaxClaims\x12\x37\n\x18max_claims_per_affiliate\x18\n \x01(\x05R\x15maxClaimsPerAffiliate\x12\x1f\n\x0b\x63laim_count\x18\x0b \x01(\x03R\nclaimCount\x12.\n\x05state\x18\x0c \x01(\x0e\x32\x18.headwater.v1.OfferStateR\x05state\x12;\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12=\n\x0c\x61rchive_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61rchiveTime\x12-\n\x13max_uses_per_coupon\x18\x10 \x01(\x05R\x10maxUsesPerCoupon\"\xd5\x03\n\x12\x43reateOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x61\x62out\x18\x04 \x01(\tR\x05\x61\x62out\x12.\n\x04item\x18\x05 \x01(\x0b\x32\x1a.headwater.v1.ItemSelectorR\x04item\x12\x1f\n\x0b\x63ode_prefix\x18\x06 \x01(\tR\ncodePrefix\x12\x39\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x1d\n\nmax_claims\x18\t \x01(\x05R\tmaxClaims\x12\x37\n\x18max_claims_per_affiliate\x18\n \x01(\x05R\x15maxClaimsPerAffiliate\x12-\n\x13max_uses_per_coupon\x18\x0b \x01(\x05R\x10maxUsesPerCoupon\"\\\n\x13\x43reateOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\",\n\x0fGetOfferRequest\x12\x19\n\x08offer_id\x18\x01 \x01(\tR\x07offerId\"=\n\x10GetOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\"\xf9\x01\n\x11ListOffersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramId\x12\x30\n\x06states\x18\x05 \x03(\x0e\x32\x18.headwater.v1.OfferStateR\x06states\x12(\n\x10with_total_count\x18\x06 \x01(\x08R\x0ewithTotalCount\"\x9f\x01\n\x12ListOffersResponse\x12+\n\x06offers\x18\x01 \x03(\x0b\x32\x13.headwater.v1.OfferR\x06offers\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count\"\x9b\x01\n\x12UpdateOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12)\n\x05offer\x18\x02 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\\\n\x13UpdateOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb4\x01\n\x11\x43laimOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x19\n\x08offer_id\x18\x02 \x01(\tR\x07offerId\x12=\n\taffiliate\x18\x03 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x12\n\x04\x63ode\x18\x04 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x05 \x01(\tR\x04note\"\x89\x01\n\x12\x43laimOfferResponse\x12,\n\x06\x63oupon\x18\x01 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\x12)\n\x05offer\x18\x03 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\"O\n\x13\x41rchiveOfferRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x19\n\x08offer_id\x18\x02 \x01(\tR\x07offerId\"]\n\x14\x41rchiveOfferResponse\x12)\n\x05offer\x18\x01 \x01(\x0b\x32\x13.headwater.v1.OfferR\x05offer\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*[\n\nOfferState\x12\x1b\n\x17OFFER_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_STATE_ACTIVE\x10\x01\x12\x18\n\x14OFFER_STATE_ARCHIVED\x10\x02\x42L\n\x10\x64\x65v.headwater.v1B\nOfferProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,32 +37,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.offer_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\nOfferProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_OFFERSTATE']._serialized_start=2528
-  _globals['_OFFERSTATE']._serialized_end=2619
+  _globals['_OFFERSTATE']._serialized_start=2719
+  _globals['_OFFERSTATE']._serialized_end=2810
   _globals['_OFFER']._serialized_start=193
-  _globals['_OFFER']._serialized_end=830
-  _globals['_CREATEOFFERREQUEST']._serialized_start=833
-  _globals['_CREATEOFFERREQUEST']._serialized_end=1255
-  _globals['_CREATEOFFERRESPONSE']._serialized_start=1257
-  _globals['_CREATEOFFERRESPONSE']._serialized_end=1349
-  _globals['_GETOFFERREQUEST']._serialized_start=1351
-  _globals['_GETOFFERREQUEST']._serialized_end=1395
-  _globals['_GETOFFERRESPONSE']._serialized_start=1397
-  _globals['_GETOFFERRESPONSE']._serialized_end=1458
-  _globals['_LISTOFFERSREQUEST']._serialized_start=1461
-  _globals['_LISTOFFERSREQUEST']._serialized_end=1668
-  _globals['_LISTOFFERSRESPONSE']._serialized_start=1670
-  _globals['_LISTOFFERSRESPONSE']._serialized_end=1775
-  _globals['_UPDATEOFFERREQUEST']._serialized_start=1778
-  _globals['_UPDATEOFFERREQUEST']._serialized_end=1933
-  _globals['_UPDATEOFFERRESPONSE']._serialized_start=1935
-  _globals['_UPDATEOFFERRESPONSE']._serialized_end=2027
-  _globals['_CLAIMOFFERREQUEST']._serialized_start=2030
-  _globals['_CLAIMOFFERREQUEST']._serialized_end=2210
-  _globals['_CLAIMOFFERRESPONSE']._serialized_start=2213
-  _globals['_CLAIMOFFERRESPONSE']._serialized_end=2350
-  _globals['_ARCHIVEOFFERREQUEST']._serialized_start=2352
-  _globals['_ARCHIVEOFFERREQUEST']._serialized_end=2431
-  _globals['_ARCHIVEOFFERRESPONSE']._serialized_start=2433
-  _globals['_ARCHIVEOFFERRESPONSE']._serialized_end=2526
+  _globals['_OFFER']._serialized_end=877
+  _globals['_CREATEOFFERREQUEST']._serialized_start=880
+  _globals['_CREATEOFFERREQUEST']._serialized_end=1349
+  _globals['_CREATEOFFERRESPONSE']._serialized_start=1351
+  _globals['_CREATEOFFERRESPONSE']._serialized_end=1443
+  _globals['_GETOFFERREQUEST']._serialized_start=1445
+  _globals['_GETOFFERREQUEST']._serialized_end=1489
+  _globals['_GETOFFERRESPONSE']._serialized_start=1491
+  _globals['_GETOFFERRESPONSE']._serialized_end=1552
+  _globals['_LISTOFFERSREQUEST']._serialized_start=1555
+  _globals['_LISTOFFERSREQUEST']._serialized_end=1804
+  _globals['_LISTOFFERSRESPONSE']._serialized_start=1807
+  _globals['_LISTOFFERSRESPONSE']._serialized_end=1966
+  _globals['_UPDATEOFFERREQUEST']._serialized_start=1969
+  _globals['_UPDATEOFFERREQUEST']._serialized_end=2124
+  _globals['_UPDATEOFFERRESPONSE']._serialized_start=2126
+  _globals['_UPDATEOFFERRESPONSE']._serialized_end=2218
+  _globals['_CLAIMOFFERREQUEST']._serialized_start=2221
+  _globals['_CLAIMOFFERREQUEST']._serialized_end=2401
+  _globals['_CLAIMOFFERRESPONSE']._serialized_start=2404
+  _globals['_CLAIMOFFERRESPONSE']._serialized_end=2541
+  _globals['_ARCHIVEOFFERREQUEST']._serialized_start=2543
+  _globals['_ARCHIVEOFFERREQUEST']._serialized_end=2622
+  _globals['_ARCHIVEOFFERRESPONSE']._serialized_start=2624
+  _globals['_ARCHIVEOFFERRESPONSE']._serialized_end=2717
 # @@protoc_insertion_point(module_scope)

@@ -69,6 +69,7 @@ class Offer(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ARCHIVE_TIME_FIELD_NUMBER: _builtins.int
+    MAX_USES_PER_COUPON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `ofr_` and 32 hexadecimal digits."""
     program_id: _builtins.str
@@ -89,6 +90,8 @@ class Offer(_message.Message):
     """How many claims there are. A claim whose coupon was removed does not count."""
     state: Global___OfferState.ValueType
     """The state."""
+    max_uses_per_coupon: _builtins.int
+    """The limit of uses of each claimed coupon, which becomes its `Coupon.max_uses`: 1 for codes that work once. 0: no limit."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the offer can first be claimed. Not set: from its creation on."""
@@ -127,10 +130,11 @@ class Offer(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         archive_time: _timestamp_pb2.Timestamp | None = ...,
+        max_uses_per_coupon: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "archive_time", b"archive_time", "claim_count", b"claim_count", "code_prefix", b"code_prefix", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "id", b"id", "item_id", b"item_id", "max_claims", b"max_claims", "max_claims_per_affiliate", b"max_claims_per_affiliate", "program_id", b"program_id", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "archive_time", b"archive_time", "claim_count", b"claim_count", "code_prefix", b"code_prefix", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "id", b"id", "item_id", b"item_id", "max_claims", b"max_claims", "max_claims_per_affiliate", b"max_claims_per_affiliate", "max_uses_per_coupon", b"max_uses_per_coupon", "program_id", b"program_id", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,6 +156,7 @@ class CreateOfferRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     MAX_CLAIMS_FIELD_NUMBER: _builtins.int
     MAX_CLAIMS_PER_AFFILIATE_FIELD_NUMBER: _builtins.int
+    MAX_USES_PER_COUPON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -169,6 +174,8 @@ class CreateOfferRequest(_message.Message):
     """The limit of claims in total, 1 to 1,000,000,000. 0: no limit."""
     max_claims_per_affiliate: _builtins.int
     """The limit of claims of one affiliate, 1 to 10,000. 0: no limit."""
+    max_uses_per_coupon: _builtins.int
+    """The limit of uses of each claimed coupon, 1 to 1,000,000,000. 0: no limit."""
     @_builtins.property
     def item(self) -> _selector_pb2.ItemSelector:
         """An active item. The coupons then credit no sale that names another item. Optional."""
@@ -196,10 +203,11 @@ class CreateOfferRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         max_claims: _builtins.int = ...,
         max_claims_per_affiliate: _builtins.int = ...,
+        max_uses_per_coupon: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "code_prefix", b"code_prefix", "display_name", b"display_name", "end_time", b"end_time", "item", b"item", "max_claims", b"max_claims", "max_claims_per_affiliate", b"max_claims_per_affiliate", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "code_prefix", b"code_prefix", "display_name", b"display_name", "end_time", b"end_time", "item", b"item", "max_claims", b"max_claims", "max_claims_per_affiliate", b"max_claims_per_affiliate", "max_uses_per_coupon", b"max_uses_per_coupon", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,6 +298,7 @@ class ListOffersRequest(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -300,6 +309,8 @@ class ListOffersRequest(_message.Message):
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     program_id: _builtins.str
     """Only offers of this program. Optional."""
+    with_total_count: _builtins.bool
+    """Whether to count all offers that pass the filter. Pages with and without a count have the same tokens. Default: no."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___OfferState.ValueType]:
         """Only offers in these states. Empty: all states."""
@@ -312,10 +323,11 @@ class ListOffersRequest(_message.Message):
         order: _common_pb2.ListOrder.ValueType = ...,
         program_id: _builtins.str = ...,
         states: _abc.Iterable[Global___OfferState.ValueType] | None = ...,
+        with_total_count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -329,8 +341,11 @@ class ListOffersResponse(_message.Message):
 
     OFFERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
+    total_count: _builtins.int
+    """How many offers pass the filter, on all pages. Set if the request has `with_total_count`."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Offer]:
         """One page of offers."""
@@ -340,12 +355,15 @@ class ListOffersResponse(_message.Message):
         *,
         offers: _abc.Iterable[Global___Offer] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "total_count", b"total_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "offers", b"offers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "next_page_token", b"next_page_token", "offers", b"offers", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_count: _TypeAlias = _typing.Literal["total_count"]  # noqa: Y015
+    _WhichOneofArgType__total_count: _TypeAlias = _typing.Literal["_total_count", b"_total_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_count) -> _WhichOneofReturnType__total_count | None: ...
 
 Global___ListOffersResponse: _TypeAlias = ListOffersResponse  # noqa: Y015
 
@@ -369,9 +387,10 @@ class UpdateOfferRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
-        that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
-        future, and one that has passed cannot be changed, because sales were judged by it. Required.
+        """The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims`, `max_claims_per_affiliate` and
+        `max_uses_per_coupon`. A time that is named and not set is taken back. A limit below the number of claims allows no further ones. A new
+        `end_time` must be in the future, and one that has passed cannot be changed, because sales were judged by it. A new
+        `max_uses_per_coupon` counts for later claims; UpdateCoupon changes a coupon that was claimed. Required.
         """
 
     def __init__(

@@ -28,7 +28,7 @@ from headwater.v1 import attribution_pb2 as headwater_dot_v1_dot_attribution__pb
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/program.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\"b\n\nCommission\x12!\n\x0bpercent_ppm\x18\x01 \x01(\x05H\x00R\npercentPpm\x12)\n\x04\x66lat\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x04\x66latB\x06\n\x04rate\"\xc8\x04\n\x05Terms\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12.\n\x05reach\x18\x03 \x01(\x0e\x32\x18.headwater.v1.TermsReachR\x05reach\x12\x38\n\ncommission\x18\x04 \x01(\x0b\x32\x18.headwater.v1.CommissionR\ncommission\x12-\n\x10hold_period_days\x18\x05 \x01(\x05H\x00R\x0eholdPeriodDays\x88\x01\x01\x12K\n\x11\x61ttribution_model\x18\x06 \x01(\x0e\x32\x1e.headwater.v1.AttributionModelR\x10\x61ttributionModel\x12;\n\x17\x61ttribution_window_days\x18\x07 \x01(\x05H\x01R\x15\x61ttributionWindowDays\x88\x01\x01\x12?\n\nprecedence\x18\x08 \x03(\x0e\x32\x1f.headwater.v1.AttributionSourceR\nprecedence\x12\x32\n\x08rounding\x18\t \x01(\x0e\x32\x16.headwater.v1.RoundingR\x08rounding\x12!\n\x0c\x63ustom_kinds\x18\n \x03(\tR\x0b\x63ustomKindsB\x13\n\x11_hold_period_daysB\x1a\n\x18_attribution_window_days\"l\n\tAgreement\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x1f\n\x0bis_required\x18\x04 \x01(\x08R\nisRequired\"^\n\x13\x41pplicationQuestion\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\x12\x1f\n\x0bis_required\x18\x03 \x01(\x08R\nisRequired\"\xb9\x04\n\x07Program\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12\x1f\n\x0blanding_url\x18\x04 \x01(\tR\nlandingUrl\x12\x1d\n\nis_default\x18\x05 \x01(\x08R\tisDefault\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32\x1a.headwater.v1.ProgramStateR\x05state\x12)\n\x05terms\x18\x07 \x01(\x0b\x32\x13.headwater.v1.TermsR\x05terms\x12;\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\n \x01(\tR\x04\x65tag\x12\x14\n\x05hosts\x18\x0b \x03(\tR\x05hosts\x12\x35\n\tagreement\x18\x0c \x01(\x0b\x32\x17.headwater.v1.AgreementR\tagreement\x12?\n\tquestions\x18\r \x03(\x0b\x32!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n\nis_private\x18\x0e \x01(\x08R\tisPrivate\"\x95\x03\n\x14\x43reateProgramRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12\x1f\n\x0blanding_url\x18\x04 \x01(\tR\nlandingUrl\x12)\n\x05terms\x18\x05 \x01(\x0b\x32\x13.headwater.v1.TermsR\x05terms\x12\x1d\n\nis_default\x18\x06 \x01(\x08R\tisDefault\x12\x14\n\x05hosts\x18\x07 \x03(\tR\x05hosts\x12\x35\n\tagreement\x18\x08 \x01(\x0b\x32\x17.headwater.v1.AgreementR\tagreement\x12?\n\tquestions\x18\t \x03(\x0b\x32!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n\nis_private\x18\n \x01(\x08R\tisPrivate\"d\n\x15\x43reateProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"Z\n\nProgramMrr\x12%\n\x03mrr\x18\x01 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x03mrr\x12%\n\x0e\x63ustomer_count\x18\x02 \x01(\x03R\rcustomerCount\"W\n\x11GetProgramRequest\x12\x1d\n\nprogram_id\x18\x01 \x01(\tR\tprogramId\x12#\n\rterms_version\x18\x02 \x01(\x05R\x0ctermsVersion\"\x87\x01\n\x12GetProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12@\n\x0fmrr_by_currency\x18\x02 \x03(\x0b\x32\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xb4\x01\n\x13ListProgramsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x32\n\x06states\x18\x04 \x03(\x0e\x32\x1a.headwater.v1.ProgramStateR\x06states\"q\n\x14ListProgramsResponse\x12\x31\n\x08programs\x18\x01 \x03(\x0b\x32\x15.headwater.v1.ProgramR\x08programs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa3\x01\n\x14UpdateProgramRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12/\n\x07program\x18\x02 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"d\n\x15UpdateProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"i\n\x15\x41rchiveProgramRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\"e\n\x16\x41rchiveProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*e\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x16\n\x12ROUNDING_HALF_EVEN\x10\x01\x12\x14\n\x10ROUNDING_HALF_UP\x10\x02\x12\x11\n\rROUNDING_DOWN\x10\x03*c\n\nTermsReach\x12\x1b\n\x17TERMS_REACH_UNSPECIFIED\x10\x00\x12\x19\n\x15TERMS_REACH_NEW_SALES\x10\x01\x12\x1d\n\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02*c\n\x0cProgramState\x12\x1d\n\x19PROGRAM_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PROGRAM_STATE_ACTIVE\x10\x01\x12\x1a\n\x16PROGRAM_STATE_ARCHIVED\x10\x02\x42N\n\x10\x64\x65v.headwater.v1B\x0cProgramProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/program.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\"b\n\nCommission\x12!\n\x0bpercent_ppm\x18\x01 \x01(\x05H\x00R\npercentPpm\x12)\n\x04\x66lat\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x04\x66latB\x06\n\x04rate\"\xc8\x04\n\x05Terms\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12\x39\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12.\n\x05reach\x18\x03 \x01(\x0e\x32\x18.headwater.v1.TermsReachR\x05reach\x12\x38\n\ncommission\x18\x04 \x01(\x0b\x32\x18.headwater.v1.CommissionR\ncommission\x12-\n\x10hold_period_days\x18\x05 \x01(\x05H\x00R\x0eholdPeriodDays\x88\x01\x01\x12K\n\x11\x61ttribution_model\x18\x06 \x01(\x0e\x32\x1e.headwater.v1.AttributionModelR\x10\x61ttributionModel\x12;\n\x17\x61ttribution_window_days\x18\x07 \x01(\x05H\x01R\x15\x61ttributionWindowDays\x88\x01\x01\x12?\n\nprecedence\x18\x08 \x03(\x0e\x32\x1f.headwater.v1.AttributionSourceR\nprecedence\x12\x32\n\x08rounding\x18\t \x01(\x0e\x32\x16.headwater.v1.RoundingR\x08rounding\x12!\n\x0c\x63ustom_kinds\x18\n \x03(\tR\x0b\x63ustomKindsB\x13\n\x11_hold_period_daysB\x1a\n\x18_attribution_window_days\"l\n\tAgreement\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12\x10\n\x03url\x18\x02 \x01(\tR\x03url\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\x12\x1f\n\x0bis_required\x18\x04 \x01(\x08R\nisRequired\"Z\n\x0bWelcomeMail\x12\x1d\n\nis_enabled\x18\x01 \x01(\x08R\tisEnabled\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12\x12\n\x04\x62ody\x18\x03 \x01(\tR\x04\x62ody\"^\n\x13\x41pplicationQuestion\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05label\x18\x02 \x01(\tR\x05label\x12\x1f\n\x0bis_required\x18\x03 \x01(\x08R\nisRequired\"\x9c\x01\n\x11ProgramInvitation\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12;\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x19\n\x08max_uses\x18\x03 \x01(\x05R\x07maxUses\x12\x1b\n\tuse_count\x18\x04 \x01(\x03R\x08useCount\"\xba\x05\n\x07Program\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12\x1f\n\x0blanding_url\x18\x04 \x01(\tR\nlandingUrl\x12\x1d\n\nis_default\x18\x05 \x01(\x08R\tisDefault\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32\x1a.headwater.v1.ProgramStateR\x05state\x12)\n\x05terms\x18\x07 \x01(\x0b\x32\x13.headwater.v1.TermsR\x05terms\x12;\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x12\n\x04\x65tag\x18\n \x01(\tR\x04\x65tag\x12\x14\n\x05hosts\x18\x0b \x03(\tR\x05hosts\x12\x35\n\tagreement\x18\x0c \x01(\x0b\x32\x17.headwater.v1.AgreementR\tagreement\x12?\n\tquestions\x18\r \x03(\x0b\x32!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n\nis_private\x18\x0e \x01(\x08R\tisPrivate\x12\x41\n\x0binvitations\x18\x0f \x03(\x0b\x32\x1f.headwater.v1.ProgramInvitationR\x0binvitations\x12<\n\x0cwelcome_mail\x18\x10 \x01(\x0b\x32\x19.headwater.v1.WelcomeMailR\x0bwelcomeMail\"\x96\x04\n\x14\x43reateProgramRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12\x1f\n\x0blanding_url\x18\x04 \x01(\tR\nlandingUrl\x12)\n\x05terms\x18\x05 \x01(\x0b\x32\x13.headwater.v1.TermsR\x05terms\x12\x1d\n\nis_default\x18\x06 \x01(\x08R\tisDefault\x12\x14\n\x05hosts\x18\x07 \x03(\tR\x05hosts\x12\x35\n\tagreement\x18\x08 \x01(\x0b\x32\x17.headwater.v1.AgreementR\tagreement\x12?\n\tquestions\x18\t \x03(\x0b\x32!.headwater.v1.ApplicationQuestionR\tquestions\x12\x1d\n\nis_private\x18\n \x01(\x08R\tisPrivate\x12\x41\n\x0binvitations\x18\x0b \x03(\x0b\x32\x1f.headwater.v1.ProgramInvitationR\x0binvitations\x12<\n\x0cwelcome_mail\x18\x0c \x01(\x0b\x32\x19.headwater.v1.WelcomeMailR\x0bwelcomeMail\"d\n\x15\x43reateProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"Z\n\nProgramMrr\x12%\n\x03mrr\x18\x01 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x03mrr\x12%\n\x0e\x63ustomer_count\x18\x02 \x01(\x03R\rcustomerCount\"W\n\x11GetProgramRequest\x12\x1d\n\nprogram_id\x18\x01 \x01(\tR\tprogramId\x12#\n\rterms_version\x18\x02 \x01(\x05R\x0ctermsVersion\"\x87\x01\n\x12GetProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12@\n\x0fmrr_by_currency\x18\x02 \x03(\x0b\x32\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xde\x01\n\x13ListProgramsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x32\n\x06states\x18\x04 \x03(\x0e\x32\x1a.headwater.v1.ProgramStateR\x06states\x12(\n\x10with_total_count\x18\x05 \x01(\x08R\x0ewithTotalCount\"\xa7\x01\n\x14ListProgramsResponse\x12\x31\n\x08programs\x18\x01 \x03(\x0b\x32\x15.headwater.v1.ProgramR\x08programs\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count\"\xa3\x01\n\x14UpdateProgramRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12/\n\x07program\x18\x02 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"d\n\x15UpdateProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"i\n\x15\x41rchiveProgramRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12\x12\n\x04\x65tag\x18\x03 \x01(\tR\x04\x65tag\"e\n\x16\x41rchiveProgramResponse\x12/\n\x07program\x18\x01 \x01(\x0b\x32\x15.headwater.v1.ProgramR\x07program\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*e\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x16\n\x12ROUNDING_HALF_EVEN\x10\x01\x12\x14\n\x10ROUNDING_HALF_UP\x10\x02\x12\x11\n\rROUNDING_DOWN\x10\x03*c\n\nTermsReach\x12\x1b\n\x17TERMS_REACH_UNSPECIFIED\x10\x00\x12\x19\n\x15TERMS_REACH_NEW_SALES\x10\x01\x12\x1d\n\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02*c\n\x0cProgramState\x12\x1d\n\x19PROGRAM_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14PROGRAM_STATE_ACTIVE\x10\x01\x12\x1a\n\x16PROGRAM_STATE_ARCHIVED\x10\x02\x42N\n\x10\x64\x65v.headwater.v1B\x0cProgramProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,42 +36,46 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.program_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\014ProgramProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_ROUNDING']._serialized_start=3240
-  _globals['_ROUNDING']._serialized_end=3341
-  _globals['_TERMSREACH']._serialized_start=3343
-  _globals['_TERMSREACH']._serialized_end=3442
-  _globals['_PROGRAMSTATE']._serialized_start=3444
-  _globals['_PROGRAMSTATE']._serialized_end=3543
+  _globals['_ROUNDING']._serialized_start=3846
+  _globals['_ROUNDING']._serialized_end=3947
+  _globals['_TERMSREACH']._serialized_start=3949
+  _globals['_TERMSREACH']._serialized_end=4048
+  _globals['_PROGRAMSTATE']._serialized_start=4050
+  _globals['_PROGRAMSTATE']._serialized_end=4149
   _globals['_COMMISSION']._serialized_start=170
   _globals['_COMMISSION']._serialized_end=268
   _globals['_TERMS']._serialized_start=271
   _globals['_TERMS']._serialized_end=855
   _globals['_AGREEMENT']._serialized_start=857
   _globals['_AGREEMENT']._serialized_end=965
-  _globals['_APPLICATIONQUESTION']._serialized_start=967
-  _globals['_APPLICATIONQUESTION']._serialized_end=1061
-  _globals['_PROGRAM']._serialized_start=1064
-  _globals['_PROGRAM']._serialized_end=1633
-  _globals['_CREATEPROGRAMREQUEST']._serialized_start=1636
-  _globals['_CREATEPROGRAMREQUEST']._serialized_end=2041
-  _globals['_CREATEPROGRAMRESPONSE']._serialized_start=2043
-  _globals['_CREATEPROGRAMRESPONSE']._serialized_end=2143
-  _globals['_PROGRAMMRR']._serialized_start=2145
-  _globals['_PROGRAMMRR']._serialized_end=2235
-  _globals['_GETPROGRAMREQUEST']._serialized_start=2237
-  _globals['_GETPROGRAMREQUEST']._serialized_end=2324
-  _globals['_GETPROGRAMRESPONSE']._serialized_start=2327
-  _globals['_GETPROGRAMRESPONSE']._serialized_end=2462
-  _globals['_LISTPROGRAMSREQUEST']._serialized_start=2465
-  _globals['_LISTPROGRAMSREQUEST']._serialized_end=2645
-  _globals['_LISTPROGRAMSRESPONSE']._serialized_start=2647
-  _globals['_LISTPROGRAMSRESPONSE']._serialized_end=2760
-  _globals['_UPDATEPROGRAMREQUEST']._serialized_start=2763
-  _globals['_UPDATEPROGRAMREQUEST']._serialized_end=2926
-  _globals['_UPDATEPROGRAMRESPONSE']._serialized_start=2928
-  _globals['_UPDATEPROGRAMRESPONSE']._serialized_end=3028
-  _globals['_ARCHIVEPROGRAMREQUEST']._serialized_start=3030
-  _globals['_ARCHIVEPROGRAMREQUEST']._serialized_end=3135
-  _globals['_ARCHIVEPROGRAMRESPONSE']._serialized_start=3137
-  _globals['_ARCHIVEPROGRAMRESPONSE']._serialized_end=3238
+  _globals['_WELCOMEMAIL']._serialized_start=967
+  _globals['_WELCOMEMAIL']._serialized_end=1057
+  _globals['_APPLICATIONQUESTION']._serialized_start=1059
+  _globals['_APPLICATIONQUESTION']._serialized_end=1153
+  _globals['_PROGRAMINVITATION']._serialized_start=1156
+  _globals['_PROGRAMINVITATION']._serialized_end=1312
+  _globals['_PROGRAM']._serialized_start=1315
+  _globals['_PROGRAM']._serialized_end=2013
+  _globals['_CREATEPROGRAMREQUEST']._serialized_start=2016
+  _globals['_CREATEPROGRAMREQUEST']._serialized_end=2550
+  _globals['_CREATEPROGRAMRESPONSE']._serialized_start=2552
+  _globals['_CREATEPROGRAMRESPONSE']._serialized_end=2652
+  _globals['_PROGRAMMRR']._serialized_start=2654
+  _globals['_PROGRAMMRR']._serialized_end=2744
+  _globals['_GETPROGRAMREQUEST']._serialized_start=2746
+  _globals['_GETPROGRAMREQUEST']._serialized_end=2833
+  _globals['_GETPROGRAMRESPONSE']._serialized_start=2836
+  _globals['_GETPROGRAMRESPONSE']._serialized_end=2971
+  _globals['_LISTPROGRAMSREQUEST']._serialized_start=2974
+  _globals['_LISTPROGRAMSREQUEST']._serialized_end=3196
+  _globals['_LISTPROGRAMSRESPONSE']._serialized_start=3199
+  _globals['_LISTPROGRAMSRESPONSE']._serialized_end=3366
+  _globals['_UPDATEPROGRAMREQUEST']._serialized_start=3369
+  _globals['_UPDATEPROGRAMREQUEST']._serialized_end=3532
+  _globals['_UPDATEPROGRAMRESPONSE']._serialized_start=3534
+  _globals['_UPDATEPROGRAMRESPONSE']._serialized_end=3634
+  _globals['_ARCHIVEPROGRAMREQUEST']._serialized_start=3636
+  _globals['_ARCHIVEPROGRAMREQUEST']._serialized_end=3741
+  _globals['_ARCHIVEPROGRAMRESPONSE']._serialized_start=3743
+  _globals['_ARCHIVEPROGRAMRESPONSE']._serialized_end=3844
 # @@protoc_insertion_point(module_scope)

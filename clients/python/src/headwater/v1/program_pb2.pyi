@@ -235,7 +235,7 @@ class Agreement(_message.Message):
     """The text itself, up to 20,000 characters. Required unless there is a `url`."""
     is_required: _builtins.bool
     """Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
-    is enrolled already goes on earning.
+    is enrolled already goes on earning, also after a new version: ListEnrollments with `lacks_newest_agreement` lists whom to ask.
     """
     def __init__(
         self,
@@ -252,6 +252,45 @@ class Agreement(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Agreement: _TypeAlias = Agreement  # noqa: Y015
+
+@_typing.final
+class WelcomeMail(_message.Message):
+    """The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
+    such mail at most, in the program of its first enrollment: when CreateAffiliate creates it ACTIVE, when AssignCoupon or ClaimOffer creates
+    it with an email address, or when ApproveAffiliate makes it ACTIVE for the first time. The mail is stored in the transaction of that call
+    and sent afterwards, at least once.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_ENABLED_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    is_enabled: _builtins.bool
+    """Whether new affiliates get it. A program without a welcome mail sends none."""
+    subject: _builtins.str
+    """The subject, up to 200 characters. Empty: `Welcome to {program_name}`. The subject and the body may have up to 20 placeholders each:
+    `{first_name}` (the email address if the name is not known), `{email}`, `{program_name}`, `{account_name}` and `{referral_link}`. Other
+    texts in curly brackets are refused.
+    """
+    body: _builtins.str
+    """The text, up to 10,000 characters, without markup. Empty: a short English text with the names of the merchant and the program and with
+    the referral link.
+    """
+    def __init__(
+        self,
+        *,
+        is_enabled: _builtins.bool = ...,
+        subject: _builtins.str = ...,
+        body: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "is_enabled", b"is_enabled", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WelcomeMail: _TypeAlias = WelcomeMail  # noqa: Y015
 
 @_typing.final
 class ApplicationQuestion(_message.Message):
@@ -284,6 +323,44 @@ class ApplicationQuestion(_message.Message):
 Global___ApplicationQuestion: _TypeAlias = ApplicationQuestion  # noqa: Y015
 
 @_typing.final
+class ProgramInvitation(_message.Message):
+    """A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    MAX_USES_FIELD_NUMBER: _builtins.int
+    USE_COUNT_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code, in the form of `Coupon.code`, matched in any case: 8 to 64 characters. Each code occurs once in the program. Required. Empty
+    in the feed.
+    """
+    max_uses: _builtins.int
+    """How many affiliates can be enrolled with the code, 1 to 1,000,000,000. 0: no limit."""
+    use_count: _builtins.int
+    """How many affiliates were enrolled with the code. Set by the server, ignored in requests."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the code ceases to work. Not set: never."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        max_uses: _builtins.int = ...,
+        use_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "expire_time", b"expire_time", "max_uses", b"max_uses", "use_count", b"use_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProgramInvitation: _TypeAlias = ProgramInvitation  # noqa: Y015
+
+@_typing.final
 class Program(_message.Message):
     """A campaign that affiliates are enrolled in."""
 
@@ -303,6 +380,8 @@ class Program(_message.Message):
     AGREEMENT_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
     IS_PRIVATE_FIELD_NUMBER: _builtins.int
+    INVITATIONS_FIELD_NUMBER: _builtins.int
+    WELCOME_MAIL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prg_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -320,7 +399,9 @@ class Program(_message.Message):
     refused if the program changed since that etag was read.
     """
     is_private: _builtins.bool
-    """Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE."""
+    """Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE,
+    and who brings the code of one of the `invitations`.
+    """
     @_builtins.property
     def terms(self) -> Global___Terms:
         """The newest version of the terms, or the version that GetProgram was asked for."""
@@ -347,6 +428,14 @@ class Program(_message.Message):
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApplicationQuestion]:
         """The questions that applicants answer, in the order in which they are shown."""
 
+    @_builtins.property
+    def invitations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProgramInvitation]:
+        """The codes that open the program while it is private."""
+
+    @_builtins.property
+    def welcome_mail(self) -> Global___WelcomeMail:
+        """The mail that welcomes new affiliates. Not set: none."""
+
     def __init__(
         self,
         *,
@@ -364,10 +453,12 @@ class Program(_message.Message):
         agreement: Global___Agreement | None = ...,
         questions: _abc.Iterable[Global___ApplicationQuestion] | None = ...,
         is_private: _builtins.bool = ...,
+        invitations: _abc.Iterable[Global___ProgramInvitation] | None = ...,
+        welcome_mail: Global___WelcomeMail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -389,6 +480,8 @@ class CreateProgramRequest(_message.Message):
     AGREEMENT_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
     IS_PRIVATE_FIELD_NUMBER: _builtins.int
+    INVITATIONS_FIELD_NUMBER: _builtins.int
+    WELCOME_MAIL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -424,6 +517,14 @@ class CreateProgramRequest(_message.Message):
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApplicationQuestion]:
         """The questions that applicants answer, up to 50. Optional."""
 
+    @_builtins.property
+    def invitations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProgramInvitation]:
+        """The codes that open the program while it is private, up to 50. Optional."""
+
+    @_builtins.property
+    def welcome_mail(self) -> Global___WelcomeMail:
+        """The mail that welcomes new affiliates. Not set: none is sent."""
+
     def __init__(
         self,
         *,
@@ -437,10 +538,12 @@ class CreateProgramRequest(_message.Message):
         agreement: Global___Agreement | None = ...,
         questions: _abc.Iterable[Global___ApplicationQuestion] | None = ...,
         is_private: _builtins.bool = ...,
+        invitations: _abc.Iterable[Global___ProgramInvitation] | None = ...,
+        welcome_mail: Global___WelcomeMail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "request_id", b"request_id", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +674,7 @@ class ListProgramsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -579,6 +683,8 @@ class ListProgramsRequest(_message.Message):
     """The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page."""
     order: _common_pb2.ListOrder.ValueType
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
+    with_total_count: _builtins.bool
+    """Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___ProgramState.ValueType]:
         """Only programs in these states. Empty: all states."""
@@ -590,10 +696,11 @@ class ListProgramsRequest(_message.Message):
         page_token: _builtins.str = ...,
         order: _common_pb2.ListOrder.ValueType = ...,
         states: _abc.Iterable[Global___ProgramState.ValueType] | None = ...,
+        with_total_count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -607,8 +714,11 @@ class ListProgramsResponse(_message.Message):
 
     PROGRAMS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
+    total_count: _builtins.int
+    """How many programs pass the filter, on all pages. Set if the request has `with_total_count`."""
     @_builtins.property
     def programs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Program]:
         """One page of programs."""
@@ -618,12 +728,15 @@ class ListProgramsResponse(_message.Message):
         *,
         programs: _abc.Iterable[Global___Program] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "total_count", b"total_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "programs", b"programs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_count", b"_total_count", "next_page_token", b"next_page_token", "programs", b"programs", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__total_count: _TypeAlias = _typing.Literal["total_count"]  # noqa: Y015
+    _WhichOneofArgType__total_count: _TypeAlias = _typing.Literal["_total_count", b"_total_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_count) -> _WhichOneofReturnType__total_count | None: ...
 
 Global___ListProgramsResponse: _TypeAlias = ListProgramsResponse  # noqa: Y015
 
@@ -649,8 +762,10 @@ class UpdateProgramRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
-        `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+        """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
+        `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
+        uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+        before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
         a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
         an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
         former values.

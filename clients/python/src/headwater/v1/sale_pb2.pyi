@@ -71,8 +71,8 @@ class RecordSaleRequest(_message.Message):
     `occur_time`. An unknown code is not an error. Optional.
     """
     coupon_code: _builtins.str
-    """The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
-    removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
+    """The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown,
+    removed or exhausted, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
     """
     channel: _conversion_pb2.SaleChannel.ValueType
     """The place of the sale. Default `SALE_CHANNEL_ONLINE`, also for an unknown value."""
