@@ -98,7 +98,7 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(json!({"code": "${coupon_code}"}))
             .lead_reference()
             .wrong(json!({"code": long(), "item_sku": long(), "channel": 99, "lead": {}}))
-            .wrong_leads(&json!({"code": "a"}))
+            .wrong_leads(&json!({"code": long()}))
             .wrong(json!({"code": " "})),
         case("AffiliateService/RemoveCoupon", json!({"coupon_id": "${fresh_coupon_id}"}))
             .prepare("AffiliateService/AssignCoupon", fresh, &[("fresh_coupon_id", "/coupon/id")])
