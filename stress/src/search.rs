@@ -90,11 +90,9 @@ const MIDDLE_FACTOR_MAX: f64 = 2.0;
 fn faults(p50s: &[(Ask, f64)], ceiling: f64) -> Vec<String> {
     let p50 = |wanted: Ask| p50s.iter().find(|(ask, _)| *ask == wanted).map_or(0.0, |(_, p50)| *p50);
     let mut faults = Vec::new();
-    for (ask, title) in [(Ask::Part(3), "three letters"), (Ask::PartInGroup(3), "three letters in a group")] {
-        let search = p50(ask);
-        if search > ceiling {
-            faults.push(format!("a search of {title} of {search:.1} ms"));
-        }
+    let search = p50(Ask::Part(3));
+    if search > ceiling {
+        faults.push(format!("a search of three letters of {search:.1} ms"));
     }
     for list in [List::All, List::OfProgram] {
         let (first, middle) = (p50(Ask::First(list)), p50(Ask::Middle(list)));
@@ -112,8 +110,6 @@ fn faults(p50s: &[(Ask, f64)], ceiling: f64) -> Vec<String> {
 enum Ask {
     /// A part of a last name, of this many letters.
     Part(usize),
-    /// The same, among the affiliates of a group.
-    PartInGroup(usize),
     /// The end of all email addresses.
     Everybody,
     /// Letters that no name has.
@@ -133,12 +129,8 @@ enum List {
     OfProgram,
 }
 
-/// One affiliate of so many is in the group.
-const GROUPED_EACH: u64 = 100;
-
 /// Where the pages of the lists are.
 struct Places {
-    group_id: String,
     program_id: String,
     middle: String,
     middle_of_program: String,
@@ -151,9 +143,8 @@ impl Places {
     }
 }
 
-const ASKS: [(Ask, &str); 12] = [
+const ASKS: [(Ask, &str); 11] = [
     (Ask::Part(3), "search of 3 letters"),
-    (Ask::PartInGroup(3), "search of 3 letters in a group"),
     (Ask::Part(2), "search of 2 letters"),
     (Ask::Part(4), "search of 4 letters"),
     (Ask::Part(6), "search of 6 letters"),
@@ -187,23 +178,16 @@ async fn measure(
     let begun = clock::monotonic_now();
     let clients: Vec<Client> =
         channels.iter().map(|channel| Client::on(channel, &shop.key)).collect::<Result<_, _>>()?;
-    let request = pb::CreateAffiliateGroupRequest { display_name: "Gold".to_owned(), ..Default::default() };
-    let group = clients[0].clone().affiliates.create_affiliate_group(request).await?.into_inner().group;
-    let group_id = group.context("there is no group")?.id;
     let creations = (0..options.affiliates)
-        .map(|number| create(clients[number as usize % clients.len()].clone(), affiliate(seed, number, &group_id)));
+        .map(|number| create(clients[number as usize % clients.len()].clone(), affiliate(seed, number)));
     stream::iter(creations).map(anyhow::Ok).try_for_each_concurrent(AT_ONCE, |creation| creation).await?;
     let seconds = begun.elapsed().as_secs_f64();
     println!("created them in {seconds:.0} s, {:.0} a second", options.affiliates as f64 / seconds);
     ours.settle(postgres.as_ref()).await?;
     let growth = ours.measure_size(postgres.as_ref()).await?.growth_since(before, options.affiliates);
     println!("an affiliate takes {:.0} bytes of the database", growth.database);
-    let mut places = Places {
-        group_id,
-        program_id: shop.program_id.clone(),
-        middle: String::new(),
-        middle_of_program: String::new(),
-    };
+    let mut places =
+        Places { program_id: shop.program_id.clone(), middle: String::new(), middle_of_program: String::new() };
     places.middle = middle_of_list(clients[0].clone(), places.request(List::All), options.affiliates).await?;
     places.middle_of_program =
         middle_of_list(clients[0].clone(), places.request(List::OfProgram), options.affiliates).await?;
@@ -238,7 +222,7 @@ fn name(seed: u64, number: u64) -> (String, String) {
     (word(), word())
 }
 
-fn affiliate(seed: u64, number: u64, group_id: &str) -> pb::CreateAffiliateRequest {
+fn affiliate(seed: u64, number: u64) -> pb::CreateAffiliateRequest {
     let (first_name, last_name) = name(seed, number);
     pb::CreateAffiliateRequest {
         email: format!("{first_name}.{last_name}{number}@partners.example"),
@@ -246,7 +230,6 @@ fn affiliate(seed: u64, number: u64, group_id: &str) -> pb::CreateAffiliateReque
         ref_id: format!("{first_name}{number}"),
         first_name,
         last_name,
-        group_id: if number.is_multiple_of(GROUPED_EACH) { group_id.to_owned() } else { String::new() },
         ..pb::CreateAffiliateRequest::default()
     }
 }
@@ -287,18 +270,12 @@ async fn ask_once(mut client: Client, ask: Ask, seed: u64, number: u64, places: 
     let list = async |mut client: Client, request: pb::ListAffiliatesRequest| {
         anyhow::Ok(client.affiliates.list_affiliates(request).await?.into_inner().affiliates.len() as u64)
     };
-    let part = |number: u64, length: usize| {
-        let name = name(seed, number).1;
-        let last_start = name.len().saturating_sub(length);
-        let start = shop::drawn(seed, number) as usize % (last_start + 1);
-        name.chars().skip(start).take(length).collect::<String>()
-    };
-    let mut group_id = String::new();
     let query = match ask {
-        Ask::Part(length) => part(number, length),
-        Ask::PartInGroup(length) => {
-            group_id.clone_from(&places.group_id);
-            part(number - number % GROUPED_EACH, length)
+        Ask::Part(length) => {
+            let name = name(seed, number).1;
+            let last_start = name.len().saturating_sub(length);
+            let start = shop::drawn(seed, number) as usize % (last_start + 1);
+            name.chars().skip(start).take(length).collect()
         }
         Ask::Everybody => "partners.example".to_owned(),
         Ask::Nobody => "zzq".to_owned(),
@@ -314,7 +291,7 @@ async fn ask_once(mut client: Client, ask: Ask, seed: u64, number: u64, places: 
         }
     };
     let is_there = ask != Ask::Nobody;
-    let request = pb::SearchAffiliatesRequest { query, group_id, ..pb::SearchAffiliatesRequest::default() };
+    let request = pb::SearchAffiliatesRequest { query, ..pb::SearchAffiliatesRequest::default() };
     let rows = client.affiliates.search_affiliates(request).await?.into_inner().affiliates.len();
     ensure!((rows > 0) == is_there, "a search found {rows} affiliates");
     Ok(rows as u64)
@@ -330,7 +307,6 @@ mod tests {
         assert!(faults(&p50s(1.9), 50.0).is_empty());
         assert_eq!(faults(&p50s(1.9), 9.0).len(), 1);
         assert_eq!(faults(&p50s(2.1), 9.0).len(), 2);
-        assert_eq!(faults(&[(Ask::PartInGroup(3), 9.1)], 9.0).len(), 1);
     }
 
     #[test]
