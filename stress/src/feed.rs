@@ -8,7 +8,7 @@ use headwater_client::pb::watch_conversions_response::Content;
 use testkit::client::Client;
 
 /// The kinds of events about conversions, which are the events of WatchConversions.
-pub(crate) const ABOUT_CONVERSIONS: [EventKind; 9] = [
+pub(crate) const ABOUT_CONVERSIONS: [EventKind; 12] = [
     EventKind::LeadRecorded,
     EventKind::SaleRecorded,
     EventKind::SaleAttributed,
@@ -17,6 +17,9 @@ pub(crate) const ABOUT_CONVERSIONS: [EventKind; 9] = [
     EventKind::RefundExceededSale,
     EventKind::RefundWaiting,
     EventKind::CancellationRecorded,
+    EventKind::CorrectionRecorded,
+    EventKind::AppointmentRecorded,
+    EventKind::CustomEventRecorded,
     EventKind::ConversionUpdated,
 ];
 

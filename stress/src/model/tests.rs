@@ -37,8 +37,10 @@ async fn play_shortly(database: Database) {
         }
     }
     for kind in [
+        "affiliate_deactivated",
         "appointment_recorded",
         "custom_event_recorded",
+        "enrollment_ended",
         "lead_updated",
         "sale_attributed",
         "refund_waiting",

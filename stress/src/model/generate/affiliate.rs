@@ -63,11 +63,19 @@ impl Generator {
         self.seldom(10, |generator| format!("v{}", generator.rng.u32(1..4)))
     }
 
+    /// Deactivates an affiliate, often one that has pending rewards.
     pub(super) fn deactivate_affiliate(&mut self, world: &World, label: u32) -> Command {
+        let is_pending = |row: &&pb::Reward| row.state() == pb::RewardState::Pending;
+        let pending: Vec<&String> = world.rewards.iter().filter(is_pending).map(|row| &row.affiliate_id).collect();
+        let affiliate = if pending.is_empty() || self.rng.u32(0..3) == 0 {
+            self.affiliate(world)
+        } else {
+            pb::AffiliateSelector { selector: Some(Selector::Id(pick(&mut self.rng, &pending).clone())) }
+        };
         Command::DeactivateAffiliate(pb::DeactivateAffiliateRequest {
             request_id: self.request_id(label),
-            affiliate: Some(self.affiliate(world)),
-            pending_rewards: pick(&mut self.rng, &[1, 1, 1, 2, 2, 2, 3, 3, 3, 0]),
+            affiliate: Some(affiliate),
+            pending_rewards: pick(&mut self.rng, &[1, 1, 2, 2, 3, 3, 3, 3, 3, 0]),
             reason: self.seldom(80, |_| "has left".to_owned()),
             etag: self.affiliate_etag(),
         })

@@ -331,7 +331,11 @@ impl Generator {
         Command::Deny(pb::DenyRewardsRequest { request_id: self.request_id(label), reward_ids, reason })
     }
 
+    /// Releases rewards if any are held.
     fn release(&mut self, world: &World, label: u32) -> Command {
+        if !world.rewards.iter().any(|reward| reward.state() == pb::RewardState::Held) {
+            return self.deactivate_affiliate(world, label);
+        }
         let reward_ids = self.reward_ids(world, &[pb::RewardState::Held]);
         Command::Release(pb::ReleaseRewardsRequest { request_id: self.request_id(label), reward_ids })
     }

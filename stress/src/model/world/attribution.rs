@@ -112,7 +112,7 @@ impl World {
         let is_archived = self.program_of(enrollment).archived.is_some_and(|archived| archived <= at);
         match self.standing(enrollment, at) {
             Some(standing) if !standing.is_affiliate_active => Some(Fate::AffiliateNotActive),
-            Some(standing) if !standing.is_active && !(is_bound && standing.moved.is_some()) => {
+            Some(standing) if !(standing.is_active || is_bound && standing.moved.is_some()) => {
                 Some(Fate::EnrollmentEnded)
             }
             _ => is_archived.then_some(Fate::ProgramArchived),
