@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::attribution::{self, Referral};
 use super::context::Context;
 use crate::domain::attribution::CandidateResult;
-use crate::domain::conversion::{Conversion, CouponUse, OrderDetails};
+use crate::domain::conversion::Conversion;
 use crate::domain::coupon::{Coupon, CouponUses};
 use crate::domain::lead::Lead;
 use crate::domain::refusal::Refusal;
@@ -49,14 +49,15 @@ pub(super) fn allowance(
     })
 }
 
-/// Counts the use of a coupon by a sale that was recorded, and returns the sale.
-pub(super) fn count(context: &mut Context<'_>, coupon: &Coupon, sale: &Conversion) -> Result<Arc<Conversion>, Refusal> {
-    let lead_id = sale.lead_id.filter(|_| coupon.max_uses_per_customer > 0);
-    for counted in [Some(None), lead_id.map(Some)].into_iter().flatten() {
-        let uses = context.set.coupon_uses(coupon, counted)?;
+/// Counts the use of a sale's coupon, if it has a limit. The sale's customer must be known by now, and the sale not be written yet,
+/// because its event has all of it.
+pub(super) fn count(context: &mut Context<'_>, sale: &mut Conversion) -> Result<(), Refusal> {
+    let Some(coupon_use) = &mut sale.order.coupon_use else { return Ok(()) };
+    let coupon = Arc::clone(context.get::<Coupon, _>(coupon_use.coupon_id)?);
+    coupon_use.lead_id = sale.lead_id.filter(|_| coupon.max_uses_per_customer > 0);
+    for counted in [Some(None), coupon_use.lead_id.map(Some)].into_iter().flatten() {
+        let uses = context.set.coupon_uses(&coupon, counted)?;
         context.put(CouponUses { use_count: uses.use_count.saturating_add(1), ..uses });
     }
-    let coupon_use = Some(CouponUse { coupon_id: coupon.id, lead_id });
-    let order = OrderDetails { coupon_use, ..sale.order.clone() };
-    Ok(context.put(Conversion { order, ..sale.clone() }))
+    Ok(())
 }

@@ -16,7 +16,8 @@ use super::timeline::{self, claim_of, gives_way};
 use super::verdict::{self, Claim};
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, SaleChannel, SaleOutcome,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, CouponUse, Credits, OrderDetails, SaleChannel,
+    SaleOutcome,
 };
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState};
@@ -84,16 +85,16 @@ impl Rule for RecordSale {
             Allowance::Spent(limit) => Cow::Owned(Referral { spent: Some(limit), ..self.referral.clone() }),
             _ => Cow::Borrowed(&self.referral),
         };
-        let sale = self.new_sale(context, occurred_at)?;
-        let (mut sale, rewards) = match &known {
+        let mut sale = self.new_sale(context, occurred_at)?;
+        if let Allowance::Free(coupon) = &allowance {
+            sale.order.coupon_use = Some(CouponUse { coupon_id: coupon.id, lead_id: None });
+        }
+        let (sale, rewards) = match &known {
             Some(lead) if self.changes_history(context, lead, occurred_at)? => {
                 self.record_late(context, lead, other.as_ref(), &referral, sale)?
             }
             _ => self.record(context, known, other.as_ref(), &referral, sale)?,
         };
-        if let Allowance::Free(coupon) = &allowance {
-            sale = coupon_use::count(context, coupon, &sale)?;
-        }
         let outcome = SaleOutcome {
             conversion_id: sale.id,
             lead_id: sale.lead_id,
@@ -258,8 +259,9 @@ impl RecordSale {
         context: &mut Context<'_>,
         known: Option<&Lead>,
         to_change: Option<&Arc<Lead>>,
-        sale: Conversion,
+        mut sale: Conversion,
     ) -> Result<Arc<Conversion>, Refusal> {
+        coupon_use::count(context, &mut sale)?;
         let sale = context.put(sale);
         if !self.customer.is_unnamed() {
             context.put(customer::unmatched(&sale, &self.customer, known));
@@ -296,6 +298,7 @@ fn credit_sale(
     sale.outcome = ConversionOutcome::Attributed;
     sale.credits = smallvec![claim.credit.clone()];
     sale.is_told = true;
+    coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
     let rewards: Vec<_> = match sale.amount.filter(|_| sale.kind == ConversionKind::Sale) {
         Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, &claim.credit, &claim.terms)?,

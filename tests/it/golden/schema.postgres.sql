@@ -164,6 +164,8 @@ coupon.offer_id uuid
 coupon.starts_at bigint
 coupon.ends_at bigint
 coupon.channel character varying(32)
+coupon.max_uses integer NOT NULL
+coupon.max_uses_per_customer integer NOT NULL
 coupon.details text
 coupon.state character varying(32) NOT NULL
 coupon.created_at bigint NOT NULL
@@ -178,6 +180,11 @@ coupon_count.account_id uuid NOT NULL
 coupon_count.affiliate_id uuid NOT NULL
 coupon_count.active_count integer NOT NULL
 CREATE UNIQUE INDEX coupon_count_pkey ON public.coupon_count USING btree (account_id, affiliate_id)
+coupon_use.account_id uuid NOT NULL
+coupon_use.coupon_id uuid NOT NULL
+coupon_use.lead_id uuid NOT NULL
+coupon_use.use_count integer NOT NULL
+CREATE UNIQUE INDEX coupon_use_pkey ON public.coupon_use USING btree (account_id, coupon_id, lead_id)
 enrollment.account_id uuid NOT NULL
 enrollment.id uuid NOT NULL
 enrollment.affiliate_id uuid NOT NULL
@@ -308,6 +315,7 @@ offer.starts_at bigint
 offer.ends_at bigint
 offer.max_claims integer NOT NULL
 offer.max_claims_per_affiliate integer NOT NULL
+offer.max_uses_per_coupon integer NOT NULL
 offer.claim_count integer NOT NULL
 offer.state character varying(32) NOT NULL
 offer.created_at bigint NOT NULL
@@ -331,6 +339,7 @@ program.agreement text
 program.agreement_version integer NOT NULL
 program.questions text
 program.is_private boolean NOT NULL
+program.invitations text
 program.welcome_mail text
 program.terms_version integer NOT NULL
 program.version integer NOT NULL

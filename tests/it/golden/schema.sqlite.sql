@@ -174,6 +174,8 @@ CREATE TABLE "coupon" (
   "starts_at" integer NULL,
   "ends_at" integer NULL,
   "channel" varchar(32) NULL,
+  "max_uses" integer NOT NULL,
+  "max_uses_per_customer" integer NOT NULL,
   "details" text NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
@@ -189,6 +191,13 @@ CREATE TABLE "coupon_count" (
   "affiliate_id" uuid_text NOT NULL,
   "active_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "affiliate_id") ) WITHOUT ROWID
+CREATE TABLE "coupon_use" (
+  "account_id" uuid_text NOT NULL,
+  "coupon_id" uuid_text NOT NULL,
+  "lead_id" uuid_text NOT NULL,
+  "use_count" integer NOT NULL, PRIMARY KEY ("account_id",
+  "coupon_id",
+  "lead_id") ) WITHOUT ROWID
 CREATE TABLE "enrollment" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -332,6 +341,7 @@ CREATE TABLE "offer" (
   "ends_at" integer NULL,
   "max_claims" integer NOT NULL,
   "max_claims_per_affiliate" integer NOT NULL,
+  "max_uses_per_coupon" integer NOT NULL,
   "claim_count" integer NOT NULL,
   "state" varchar(32) NOT NULL,
   "created_at" integer NOT NULL,
@@ -358,6 +368,7 @@ CREATE TABLE "program" (
   "agreement_version" integer NOT NULL,
   "questions" text NULL,
   "is_private" boolean NOT NULL,
+  "invitations" text NULL,
   "welcome_mail" text NULL,
   "terms_version" integer NOT NULL,
   "version" integer NOT NULL,

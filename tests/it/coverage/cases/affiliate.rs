@@ -247,7 +247,7 @@ pub(super) fn cases() -> Vec<Case> {
         .affiliate_reference()
         .wrong(json!({"affiliate": {"id": "aff_1"}, "password": long()}))
         .wrong(json!({"affiliate": null, "password": ""}))
-        .wrong_affiliates(&json!({})),
+        .wrong_affiliates(&json!({"password": ""})),
         case("AffiliateService/RotateAffiliateToken", fresh_affiliate)
             .prepare("AffiliateService/CreateAffiliate", fresh, FRESH_AFFILIATE)
             .other(json!({"affiliate": {"id": "${affiliate_id}"}}))
