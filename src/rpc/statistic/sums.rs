@@ -262,7 +262,7 @@ mod tests {
             calendar in calendars(),
             page_size in 1..20_usize,
         ) {
-            let parts = all.split_at(folded.index(all.len() + 1));
+            let (folded, newest) = all.split_at(folded.index(all.len() + 1));
             let (mut rows, mut after) = (BTreeMap::new(), None);
             loop {
                 let query = StatisticQuery {
@@ -271,7 +271,7 @@ mod tests {
                     by_sub_id: groups.contains(&Group::SubId),
                     ..filter.clone()
                 };
-                let found = Found::of(query, calendar.clone(), parts);
+                let found = Found::of(query, calendar.clone(), folded, newest);
                 let mut sums = Sums::new(groups.clone(), filter.sub_id.is_some());
                 futures::executor::block_on(found.each(|key, figures| sums.add(key, figures))).unwrap();
                 let walk = Walk { order: ListOrder::OldestFirst, after, limit: page_size as u64 + 1 };

@@ -186,7 +186,8 @@ impl Found {
     pub(crate) fn of(
         query: StatisticQuery,
         mut calendar: Calendar,
-        (folded, newest): (&[(Place, Figures)], &[(Place, Figures)]),
+        folded: &[(Place, Figures)],
+        newest: &[(Place, Figures)],
     ) -> Self {
         let account_id = AccountId::from_uuid(Uuid::nil());
         let mut by_key: BTreeMap<Vec<u8>, Figures> = BTreeMap::new();
