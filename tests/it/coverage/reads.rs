@@ -17,6 +17,7 @@ use crate::support::database::TestDatabase;
 const FREE: &[(&str, &str, &str)] = &[
     ("AffiliateService/ListAffiliates", "email_verified", "yes, no and not set each mean something"),
     ("AffiliateService/ListAffiliates", "has_sales", "yes, no and not set each mean something"),
+    ("AffiliateService/ListEnrollments", "lacks_newest_agreement", "yes, no and not set each mean something"),
     ("AffiliateService/CountAffiliates", "email_verified", "yes, no and not set each mean something"),
     ("RewardService/ListBalances", "owed_only", "yes and no each mean something"),
     ("AccountService/ListApiKeys", "with_total_count", "yes and no each mean something"),

@@ -74,12 +74,15 @@ impl Shop {
         for (name, currency, ppm) in
             [("program_id", "USD", 200_000), ("second_id", "EUR", 100_000), ("old_id", "USD", 1)]
         {
-            let request = json!({
+            let mut request = json!({
                 "display_name": name,
                 "currency_code": currency,
                 "landing_url": "https://shop.example/",
                 "terms": {"commission": {"percent_ppm": ppm}, "custom_kinds": ["demo", "visit"]},
             });
+            if name == "second_id" {
+                request["agreement"] = json!({"url": "https://shop.example/agreement"});
+            }
             self.make("AffiliateService/CreateProgram", request, &[(name, "/program/id")]).await;
         }
         self.make("AffiliateService/ArchiveProgram", json!({"program_id": "${old_id}"}), &[]).await;

@@ -106,6 +106,11 @@ fn affiliates() -> Vec<Filter> {
             At("/affiliate_id", ann()["id"].clone()),
         ),
         filter("AffiliateService/ListEnrollments", of_second, At("/program_id", json!("${second_id}"))),
+        filter(
+            "AffiliateService/ListEnrollments",
+            json!({"lacks_newest_agreement": true}),
+            At("/lacks_newest_agreement", json!(true)),
+        ),
         state("AffiliateService/ListEnrollments", "ENROLLMENT_STATE_ENDED"),
     ]
 }
