@@ -162,7 +162,8 @@ fn tls_problem(error: &(dyn Error + 'static)) -> Option<&'static str> {
         let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         if let Some(rustls::Error::InvalidCertificate(problem)) = inside.and_then(|inside| inside.downcast_ref()) {
             return Some(match problem {
-                CertificateError::UnknownIssuer => {
+                // Another authority may have the name of one that is known.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     "its certificate is from an authority that this system does not know; add it to the system's certificates, \
                      or name a file of certificates in SSL_CERT_FILE"
                 }

@@ -119,7 +119,7 @@ pub(super) fn recipient(
         (Absence::Refused, _) => IfMissing::Refuse,
         (_, AffiliateSelector::ExternalId(external_id)) => newcomer(Some(external_id), ""),
         (_, AffiliateSelector::Email(email)) => newcomer(None, email),
-        (Absence::MadeGood | Absence::MadeGoodOrWrong, _) => IfMissing::Enroll(plain_enrollment()),
+        (Absence::MadeGood | Absence::MadeGoodOrWrong, _) => IfMissing::Enroll(Box::new(plain_enrollment())),
     };
     Some(CodeHolder { affiliate, if_missing })
 }

@@ -76,8 +76,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "GetServerInfo", "RecordClick"]);
     assert_eq!(of(KeyKind::Admin).len(), listed().len() - 6);
     let verbs = ["Get", "List", "Count", "Search", "Read", "Watch", "Check", "Verify", "BatchGet", "Validate", "Query"];
-    // The accounts of the server are for operators. The verification of an address changes the account. Who may try passwords may also
-    // set them.
+    // The accounts of the server are for operators. The verification of an address changes the account. Who only reads tries no passwords.
     let others = ["ListAccounts", "VerifyAccountEmail", "CheckAffiliatePassword"];
     let reads = |method: &&str| verbs.iter().any(|verb| method.starts_with(verb)) && !others.contains(method);
     assert!(of(KeyKind::Read).iter().all(reads));

@@ -17,7 +17,7 @@ pub enum IfMissing {
     /// Both are refused.
     Refuse,
     /// A missing affiliate is refused. A missing enrollment is made. Its program is that of the coupon.
-    Enroll(NewEnrollment),
+    Enroll(Box<NewEnrollment>),
     /// Both are made.
     Create(Box<CreateAffiliate>),
 }

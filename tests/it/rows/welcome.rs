@@ -70,7 +70,7 @@ db_test!(u5_f3_g3_a_new_affiliate_is_welcomed_by_smtp_once, |database: TestDatab
     for line in [
         "From: \"The Shop\" <noreply@shop.test>",
         "To: ada@new.example",
-        "Subject: =?utf-8?b?SGkgQWTDpA==?=",
+        "Subject: Hi =?utf-8?b?QWTDpA==?=",
         "You are ada@new.example at shop in main:",
         "https://shop.example/?ref=ada",
     ] {

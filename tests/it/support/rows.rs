@@ -1,14 +1,13 @@
 //! One sample of every kind of row, with every optional field set. All belong to one account and refer to each other.
 
+mod affiliates;
 mod coupons;
 mod outcomes;
 
 use std::sync::Arc;
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
-use headwater::domain::affiliate::{
-    Affiliate, AffiliateState, CustomField, Password, PasswordHash, PastUpline, PendingRewards, PostalAddress, Profile,
-};
+use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, PostalAddress, Profile};
 use headwater::domain::affiliate_group::{AffiliateGroup, AffiliateGroupState};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::audit::{Actor, AuditEntry};
@@ -48,6 +47,7 @@ use headwater::domain::welcome::WelcomeMail;
 use smallvec::smallvec;
 use uuid::Uuid;
 
+pub(crate) use affiliates::{inactive_affiliate, past_uplines};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 
@@ -271,37 +271,6 @@ pub(crate) fn affiliate() -> Affiliate {
         version: 1,
         created_at: NOW,
         updated_at: NOW,
-    }
-}
-
-pub(crate) fn password() -> Password {
-    Password { hash: PasswordHash::new("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".to_owned()), is_temporary: true }
-}
-
-pub(crate) fn past_uplines() -> Vec<PastUpline> {
-    let past = |upline: Option<u128>, day| PastUpline {
-        affiliate_id: upline.map(|number| AffiliateId::from_uuid(uuid(number))),
-        ended_at: NOW.plus_days(day),
-    };
-    vec![past(None, 1), past(Some(41), 2)]
-}
-
-/// The affiliate after its deactivation, with every optional field set.
-pub(crate) fn inactive_affiliate() -> Affiliate {
-    Affiliate {
-        profile: profile_with_custom_fields(),
-        state: AffiliateState::Inactive,
-        state_reason: "left".to_owned(),
-        state_changed_at: Some(NOW.plus_days(1)),
-        pending_rewards: Some(PendingRewards::Deny),
-        email_verified: true,
-        upline_id: Some(AffiliateId::from_uuid(uuid(40))),
-        group_id: Some(affiliate_group().id),
-        past_uplines: past_uplines(),
-        awaits_welcome: true,
-        password: Some(password()),
-        version: 3,
-        ..affiliate()
     }
 }
 

@@ -434,7 +434,7 @@ pub enum ApiKeyKind {
     Admin = 2,
     /// Records clicks, leads, sales, refunds and cancellations. Reads nothing.
     Tracking = 3,
-    /// Reads everything in the account, including the feed. Changes nothing.
+    /// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
     Read = 4,
     /// Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
     Payout = 5,
