@@ -96,7 +96,7 @@ pub struct Program {
     pub is_private: bool,
     /// The codes that open it nevertheless. Each code occurs once.
     pub invitations: Vec<Invitation>,
-    /// What its new affiliates are written.
+    /// The mail to its new affiliates.
     pub welcome_mail: Option<WelcomeMail>,
     /// The newest version of its terms.
     pub terms_version: i32,

@@ -13,7 +13,7 @@ use crate::domain::lead::Lead;
 use crate::domain::refusal::Refusal;
 use crate::domain::time::Time;
 
-/// What the limits of a sale's coupon say.
+/// Whether the limits of a sale's coupon let the sale use it.
 pub(super) enum Allowance {
     /// There is no coupon with a limit that could credit the sale.
     Unlimited,

@@ -63,7 +63,7 @@ pub struct CreateProgram {
     pub is_private: bool,
     /// The codes that open it nevertheless. The numbers of uses are not read.
     pub invitations: Vec<Invitation>,
-    /// What its new affiliates are written.
+    /// The mail to its new affiliates.
     pub welcome_mail: Option<WelcomeMail>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
@@ -138,7 +138,7 @@ pub struct UpdateProgram {
     pub is_private: Option<bool>,
     /// The codes that open it nevertheless from now on. The numbers of uses are not read.
     pub invitations: Option<Vec<Invitation>>,
-    /// What its new affiliates are written from now on. `Some(None)`: nothing.
+    /// The mail to its new affiliates from now on. `Some(None)`: none.
     pub welcome_mail: Option<Option<WelcomeMail>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
