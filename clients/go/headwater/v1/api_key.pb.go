@@ -40,7 +40,7 @@ const (
 	ApiKeyKind_API_KEY_KIND_ADMIN ApiKeyKind = 2
 	// Records clicks, leads, sales, refunds and cancellations. Reads nothing.
 	ApiKeyKind_API_KEY_KIND_TRACKING ApiKeyKind = 3
-	// Reads everything in the account, including the feed. Changes nothing.
+	// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
 	ApiKeyKind_API_KEY_KIND_READ ApiKeyKind = 4
 	// Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
 	ApiKeyKind_API_KEY_KIND_PAYOUT ApiKeyKind = 5

@@ -41,7 +41,7 @@ class _ApiKeyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApiKeyKind
     API_KEY_KIND_TRACKING: _ApiKeyKind.ValueType  # 3
     """Records clicks, leads, sales, refunds and cancellations. Reads nothing."""
     API_KEY_KIND_READ: _ApiKeyKind.ValueType  # 4
-    """Reads everything in the account, including the feed. Changes nothing."""
+    """Reads everything in the account, including the feed. Changes nothing, and checks no passwords."""
     API_KEY_KIND_PAYOUT: _ApiKeyKind.ValueType  # 5
     """Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing."""
     API_KEY_KIND_PUBLISHABLE: _ApiKeyKind.ValueType  # 6
@@ -68,7 +68,7 @@ API_KEY_KIND_ADMIN: ApiKeyKind.ValueType  # 2
 API_KEY_KIND_TRACKING: ApiKeyKind.ValueType  # 3
 """Records clicks, leads, sales, refunds and cancellations. Reads nothing."""
 API_KEY_KIND_READ: ApiKeyKind.ValueType  # 4
-"""Reads everything in the account, including the feed. Changes nothing."""
+"""Reads everything in the account, including the feed. Changes nothing, and checks no passwords."""
 API_KEY_KIND_PAYOUT: ApiKeyKind.ValueType  # 5
 """Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing."""
 API_KEY_KIND_PUBLISHABLE: ApiKeyKind.ValueType  # 6

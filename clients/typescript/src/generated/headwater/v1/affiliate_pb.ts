@@ -26,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/affiliate.proto.
  */
 export const file_headwater_v1_affiliate: GenFile = /*@__PURE__*/
-  fileDesc("ChxoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlLnByb3RvEgxoZWFkd2F0ZXIudjEiaAoNUG9zdGFsQWRkcmVzcxIOCgZzdHJlZXQYASABKAkSDAoEY2l0eRgCIAEoCRIOCgZyZWdpb24YAyABKAkSEwoLcG9zdGFsX2NvZGUYBCABKAkSFAoMY291bnRyeV9jb2RlGAUgASgJIuQCChBBZmZpbGlhdGVQcm9maWxlEg8KB2NvbXBhbnkYASABKAkSLAoHYWRkcmVzcxgCIAEoCzIbLmhlYWR3YXRlci52MS5Qb3N0YWxBZGRyZXNzEg0KBXBob25lGAMgASgJEhMKC3dlYnNpdGVfdXJsGAQgASgJEhIKCmF2YXRhcl91cmwYBSABKAkSDQoFYWJvdXQYBiABKAkSSwoPc29jaWFsX3Byb2ZpbGVzGAcgAygLMjIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUuU29jaWFsUHJvZmlsZXNFbnRyeRIUCgxwYXlwYWxfZW1haWwYCCABKAkSMAoNY3VzdG9tX2ZpZWxkcxgJIAMoCzIZLmhlYWR3YXRlci52MS5DdXN0b21GaWVsZBo1ChNTb2NpYWxQcm9maWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOAoLQ3VzdG9tRmllbGQSCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXZhbHVlGAMgASgJIo4FCglBZmZpbGlhdGUSCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSDQoFZW1haWwYAyABKAkSEgoKZmlyc3RfbmFtZRgEIAEoCRIRCglsYXN0X25hbWUYBSABKAkSLwoHcHJvZmlsZRgGIAEoCzIeLmhlYWR3YXRlci52MS5BZmZpbGlhdGVQcm9maWxlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCRIrCgVzdGF0ZRgKIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIUCgxzdGF0ZV9yZWFzb24YCyABKAkSLgoKc3RhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoPcGVuZGluZ19yZXdhcmRzGA0gASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEhYKDmVtYWlsX3ZlcmlmaWVkGA4gASgIEjcKCG1ldGFkYXRhGA8gAygLMiUuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZS5NZXRhZGF0YUVudHJ5EhsKE3VwbGluZV9hZmZpbGlhdGVfaWQYECABKAkSLgoMcGFzdF91cGxpbmVzGBEgAygLMhguaGVhZHdhdGVyLnYxLlBhc3RVcGxpbmUSEAoIZ3JvdXBfaWQYEiABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKClBhc3RVcGxpbmUSFAoMYWZmaWxpYXRlX2lkGAEgASgJEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLjBAoWQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEhIKCmZpcnN0X25hbWUYBCABKAkSEQoJbGFzdF9uYW1lGAUgASgJEi8KB3Byb2ZpbGUYBiABKAsyHi5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlUHJvZmlsZRISCgpwcm9ncmFtX2lkGAcgASgJEg4KBnJlZl9pZBgIIAEoCRITCgtjb3Vwb25fY29kZRgJIAEoCRITCgtsYW5kaW5nX3VybBgKIAEoCRI1ChNjb21taXNzaW9uX292ZXJyaWRlGAsgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SKwoFc3RhdGUYDCABKA4yHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU3RhdGUSFgoOZW1haWxfdmVyaWZpZWQYDSABKAgSRAoIbWV0YWRhdGEYDiADKAsyMi5oZWFkd2F0ZXIudjEuQ3JlYXRlQWZmaWxpYXRlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Ei8KBnVwbGluZRgPIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIQCghncm91cF9pZBgQIAEoCRI1CgphY2NlcHRhbmNlGBEgASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIr8BChdDcmVhdGVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEiwKCmVucm9sbG1lbnQYAiABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIkCgZjb3Vwb24YAyABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhIKCmF1dGhfdG9rZW4YBCABKAkSEAoIcmVwbGF5ZWQYBSABKAgiSQoTR2V0QWZmaWxpYXRlUmVxdWVzdBIyCglhZmZpbGlhdGUYASABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiwQEKFEdldEFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSLQoLZW5yb2xsbWVudHMYAiADKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIlCgdjb3Vwb25zGAMgAygLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhInCghiYWxhbmNlcxgEIAMoCzIVLmhlYWR3YXRlci52MS5CYWxhbmNlIsECChVMaXN0QWZmaWxpYXRlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEhIKCnByb2dyYW1faWQYBCABKAkSLAoGc3RhdGVzGAUgAygOMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVN0YXRlEhsKDmVtYWlsX3ZlcmlmaWVkGAYgASgISACIAQESFgoJaGFzX3NhbGVzGAcgASgISAGIAQESLwoGdXBsaW5lGAggASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhAKCGdyb3VwX2lkGAkgASgJQhEKD19lbWFpbF92ZXJpZmllZEIMCgpfaGFzX3NhbGVzIl4KFkxpc3RBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKF1NlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchINCgVxdWVyeRgEIAEoCSJgChhTZWFyY2hBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrwBChZVcGRhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSKgoJYWZmaWxpYXRlGAIgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSMQoIc2VsZWN0b3IYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IiVwoXVXBkYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCJvChdBcHByb3ZlQWZmaWxpYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIMCgRldGFnGAMgASgJIlgKGEFwcHJvdmVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIIn4KFlJlamVjdEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDgoGcmVhc29uGAMgASgJEgwKBGV0YWcYBCABKAkiVwoXUmVqZWN0QWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCK5AQoaRGVhY3RpdmF0ZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISNQoPcGVuZGluZ19yZXdhcmRzGAMgASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEg4KBnJlYXNvbhgEIAEoCRIMCgRldGFnGAUgASgJIlsKG0RlYWN0aXZhdGVBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIImUKG1JvdGF0ZUFmZmlsaWF0ZVRva2VuUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJwChxSb3RhdGVBZmZpbGlhdGVUb2tlblJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEgoKYXV0aF90b2tlbhgCIAEoCRIQCghyZXBsYXllZBgDIAEoCCJtChVFcmFzZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDAoEZXRhZxgDIAEoCSJWChZFcmFzZUFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEAoIcmVwbGF5ZWQYAiABKAgimQEKEFNldFVwbGluZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISLwoGdXBsaW5lGAMgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGV0YWcYBCABKAkiUQoRU2V0VXBsaW5lUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCKfAQoWQ291bnRBZmZpbGlhdGVzUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhsKDmVtYWlsX3ZlcmlmaWVkGAIgASgISACIAQESLwoGdXBsaW5lGAMgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhAKCGdyb3VwX2lkGAQgASgJQhEKD19lbWFpbF92ZXJpZmllZCJsCg5BZmZpbGlhdGVDb3VudBIrCgVzdGF0ZRgBIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRITCgt0b3RhbF9jb3VudBgCIAEoAxIYChB3aXRoX3NhbGVzX2NvdW50GAMgASgDIn8KF0NvdW50QWZmaWxpYXRlc1Jlc3BvbnNlEhMKC3RvdGFsX2NvdW50GAEgASgDEhgKEHdpdGhfc2FsZXNfY291bnQYAiABKAMSNQoPY291bnRzX2J5X3N0YXRlGAMgAygLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUNvdW50KsIBCg5BZmZpbGlhdGVTdGF0ZRIfChtBRkZJTElBVEVfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdBRkZJTElBVEVfU1RBVEVfQVBQTElFRBABEhoKFkFGRklMSUFURV9TVEFURV9BQ1RJVkUQAhIcChhBRkZJTElBVEVfU1RBVEVfSU5BQ1RJVkUQAxIcChhBRkZJTElBVEVfU1RBVEVfUkVKRUNURUQQBBIaChZBRkZJTElBVEVfU1RBVEVfRVJBU0VEEAUqfwoOUGVuZGluZ1Jld2FyZHMSHwobUEVORElOR19SRVdBUkRTX1VOU1BFQ0lGSUVEEAASGAoUUEVORElOR19SRVdBUkRTX0tFRVAQARIYChRQRU5ESU5HX1JFV0FSRFNfREVOWRACEhgKFFBFTkRJTkdfUkVXQVJEU19IT0xEEANCUAoQZGV2LmhlYWR3YXRlci52MUIOQWZmaWxpYXRlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_ledger, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("ChxoZWFkd2F0ZXIvdjEvYWZmaWxpYXRlLnByb3RvEgxoZWFkd2F0ZXIudjEiaAoNUG9zdGFsQWRkcmVzcxIOCgZzdHJlZXQYASABKAkSDAoEY2l0eRgCIAEoCRIOCgZyZWdpb24YAyABKAkSEwoLcG9zdGFsX2NvZGUYBCABKAkSFAoMY291bnRyeV9jb2RlGAUgASgJIuQCChBBZmZpbGlhdGVQcm9maWxlEg8KB2NvbXBhbnkYASABKAkSLAoHYWRkcmVzcxgCIAEoCzIbLmhlYWR3YXRlci52MS5Qb3N0YWxBZGRyZXNzEg0KBXBob25lGAMgASgJEhMKC3dlYnNpdGVfdXJsGAQgASgJEhIKCmF2YXRhcl91cmwYBSABKAkSDQoFYWJvdXQYBiABKAkSSwoPc29jaWFsX3Byb2ZpbGVzGAcgAygLMjIuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVByb2ZpbGUuU29jaWFsUHJvZmlsZXNFbnRyeRIUCgxwYXlwYWxfZW1haWwYCCABKAkSMAoNY3VzdG9tX2ZpZWxkcxgJIAMoCzIZLmhlYWR3YXRlci52MS5DdXN0b21GaWVsZBo1ChNTb2NpYWxQcm9maWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOAoLQ3VzdG9tRmllbGQSCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXZhbHVlGAMgASgJIsYFCglBZmZpbGlhdGUSCgoCaWQYASABKAkSEwoLZXh0ZXJuYWxfaWQYAiABKAkSDQoFZW1haWwYAyABKAkSEgoKZmlyc3RfbmFtZRgEIAEoCRIRCglsYXN0X25hbWUYBSABKAkSLwoHcHJvZmlsZRgGIAEoCzIeLmhlYWR3YXRlci52MS5BZmZpbGlhdGVQcm9maWxlEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCRIrCgVzdGF0ZRgKIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIUCgxzdGF0ZV9yZWFzb24YCyABKAkSLgoKc3RhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoPcGVuZGluZ19yZXdhcmRzGA0gASgOMhwuaGVhZHdhdGVyLnYxLlBlbmRpbmdSZXdhcmRzEhYKDmVtYWlsX3ZlcmlmaWVkGA4gASgIEjcKCG1ldGFkYXRhGA8gAygLMiUuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZS5NZXRhZGF0YUVudHJ5EhsKE3VwbGluZV9hZmZpbGlhdGVfaWQYECABKAkSLgoMcGFzdF91cGxpbmVzGBEgAygLMhguaGVhZHdhdGVyLnYxLlBhc3RVcGxpbmUSEAoIZ3JvdXBfaWQYEiABKAkSFAoMaGFzX3Bhc3N3b3JkGBMgASgIEiAKGHBhc3N3b3JkX2NoYW5nZV9yZXF1aXJlZBgUIAEoCBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoKUGFzdFVwbGluZRIUCgxhZmZpbGlhdGVfaWQYASABKAkSLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIssFChZDcmVhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSDQoFZW1haWwYAiABKAkSEwoLZXh0ZXJuYWxfaWQYAyABKAkSEgoKZmlyc3RfbmFtZRgEIAEoCRIRCglsYXN0X25hbWUYBSABKAkSLwoHcHJvZmlsZRgGIAEoCzIeLmhlYWR3YXRlci52MS5BZmZpbGlhdGVQcm9maWxlEhIKCnByb2dyYW1faWQYByABKAkSDgoGcmVmX2lkGAggASgJEhMKC2NvdXBvbl9jb2RlGAkgASgJEhMKC2xhbmRpbmdfdXJsGAogASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYCyABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIrCgVzdGF0ZRgMIAEoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIWCg5lbWFpbF92ZXJpZmllZBgNIAEoCBJECghtZXRhZGF0YRgOIAMoCzIyLmhlYWR3YXRlci52MS5DcmVhdGVBZmZpbGlhdGVSZXF1ZXN0Lk1ldGFkYXRhRW50cnkSLwoGdXBsaW5lGA8gASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhAKCGdyb3VwX2lkGBAgASgJEjUKCmFjY2VwdGFuY2UYESABKAsyIS5oZWFkd2F0ZXIudjEuQWdyZWVtZW50QWNjZXB0YW5jZRIXCg9pbnZpdGF0aW9uX2NvZGUYEiABKAkSHwoXc2tpcF9lbWFpbF9ub3RpZmljYXRpb24YEyABKAgSEAoIcGFzc3dvcmQYFCABKAkSGgoSdGVtcG9yYXJ5X3Bhc3N3b3JkGBUgASgJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK/AQoXQ3JlYXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIsCgplbnJvbGxtZW50GAIgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJAoGY291cG9uGAMgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhISCgphdXRoX3Rva2VuGAQgASgJEhAKCHJlcGxheWVkGAUgASgIIkkKE0dldEFmZmlsaWF0ZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yIsEBChRHZXRBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEi0KC2Vucm9sbG1lbnRzGAIgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJQoHY291cG9ucxgDIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SJwoIYmFsYW5jZXMYBCADKAsyFS5oZWFkd2F0ZXIudjEuQmFsYW5jZSK3AwoVTGlzdEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchISCgpwcm9ncmFtX2lkGAQgASgJEiwKBnN0YXRlcxgFIAMoDjIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTdGF0ZRIbCg5lbWFpbF92ZXJpZmllZBgGIAEoCEgAiAEBEhYKCWhhc19zYWxlcxgHIAEoCEgBiAEBEi8KBnVwbGluZRgIIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIQCghncm91cF9pZBgJIAEoCRJDCghtZXRhZGF0YRgKIAMoCzIxLmhlYWR3YXRlci52MS5MaXN0QWZmaWxpYXRlc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCEQoPX2VtYWlsX3ZlcmlmaWVkQgwKCl9oYXNfc2FsZXMiXgoWTGlzdEFmZmlsaWF0ZXNSZXNwb25zZRIrCgphZmZpbGlhdGVzGAEgAygLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiQEKF1NlYXJjaEFmZmlsaWF0ZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchINCgVxdWVyeRgEIAEoCRIQCghncm91cF9pZBgFIAEoCSJgChhTZWFyY2hBZmZpbGlhdGVzUmVzcG9uc2USKwoKYWZmaWxpYXRlcxgBIAMoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuoBChZVcGRhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSKgoJYWZmaWxpYXRlGAIgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSMQoIc2VsZWN0b3IYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEAoIcGFzc3dvcmQYBSABKAkSGgoSdGVtcG9yYXJ5X3Bhc3N3b3JkGAYgASgJIlcKF1VwZGF0ZUFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEAoIcmVwbGF5ZWQYAiABKAgiZQodQ2hlY2tBZmZpbGlhdGVQYXNzd29yZFJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhAKCHBhc3N3b3JkGAIgASgJImkKHkNoZWNrQWZmaWxpYXRlUGFzc3dvcmRSZXNwb25zZRIPCgdtYXRjaGVzGAEgASgIEiAKGHBhc3N3b3JkX2NoYW5nZV9yZXF1aXJlZBgCIAEoCBIUCgxhZmZpbGlhdGVfaWQYAyABKAkibwoXQXBwcm92ZUFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDAoEZXRhZxgDIAEoCSJYChhBcHByb3ZlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCJ+ChZSZWplY3RBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEg4KBnJlYXNvbhgDIAEoCRIMCgRldGFnGAQgASgJIlcKF1JlamVjdEFmZmlsaWF0ZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEAoIcmVwbGF5ZWQYAiABKAgiuQEKGkRlYWN0aXZhdGVBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEjUKD3BlbmRpbmdfcmV3YXJkcxgDIAEoDjIcLmhlYWR3YXRlci52MS5QZW5kaW5nUmV3YXJkcxIOCgZyZWFzb24YBCABKAkSDAoEZXRhZxgFIAEoCSJbChtEZWFjdGl2YXRlQWZmaWxpYXRlUmVzcG9uc2USKgoJYWZmaWxpYXRlGAEgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZRIQCghyZXBsYXllZBgCIAEoCCJlChtSb3RhdGVBZmZpbGlhdGVUb2tlblJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3IicAocUm90YXRlQWZmaWxpYXRlVG9rZW5SZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhIKCmF1dGhfdG9rZW4YAiABKAkSEAoIcmVwbGF5ZWQYAyABKAgibQoVRXJhc2VBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGV0YWcYAyABKAkiVgoWRXJhc2VBZmZpbGlhdGVSZXNwb25zZRIqCglhZmZpbGlhdGUYASABKAsyFy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlEhAKCHJlcGxheWVkGAIgASgIIpkBChBTZXRVcGxpbmVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEi8KBnVwbGluZRgDIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIMCgRldGFnGAQgASgJIlEKEVNldFVwbGluZVJlc3BvbnNlEioKCWFmZmlsaWF0ZRgBIAEoCzIXLmhlYWR3YXRlci52MS5BZmZpbGlhdGUSEAoIcmVwbGF5ZWQYAiABKAginwEKFkNvdW50QWZmaWxpYXRlc1JlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIbCg5lbWFpbF92ZXJpZmllZBgCIAEoCEgAiAEBEi8KBnVwbGluZRgDIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIQCghncm91cF9pZBgEIAEoCUIRCg9fZW1haWxfdmVyaWZpZWQibAoOQWZmaWxpYXRlQ291bnQSKwoFc3RhdGUYASABKA4yHC5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU3RhdGUSEwoLdG90YWxfY291bnQYAiABKAMSGAoQd2l0aF9zYWxlc19jb3VudBgDIAEoAyJ/ChdDb3VudEFmZmlsaWF0ZXNSZXNwb25zZRITCgt0b3RhbF9jb3VudBgBIAEoAxIYChB3aXRoX3NhbGVzX2NvdW50GAIgASgDEjUKD2NvdW50c19ieV9zdGF0ZRgDIAMoCzIcLmhlYWR3YXRlci52MS5BZmZpbGlhdGVDb3VudCrCAQoOQWZmaWxpYXRlU3RhdGUSHwobQUZGSUxJQVRFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXQUZGSUxJQVRFX1NUQVRFX0FQUExJRUQQARIaChZBRkZJTElBVEVfU1RBVEVfQUNUSVZFEAISHAoYQUZGSUxJQVRFX1NUQVRFX0lOQUNUSVZFEAMSHAoYQUZGSUxJQVRFX1NUQVRFX1JFSkVDVEVEEAQSGgoWQUZGSUxJQVRFX1NUQVRFX0VSQVNFRBAFKn8KDlBlbmRpbmdSZXdhcmRzEh8KG1BFTkRJTkdfUkVXQVJEU19VTlNQRUNJRklFRBAAEhgKFFBFTkRJTkdfUkVXQVJEU19LRUVQEAESGAoUUEVORElOR19SRVdBUkRTX0RFTlkQAhIYChRQRU5ESU5HX1JFV0FSRFNfSE9MRBADQlAKEGRldi5oZWFkd2F0ZXIudjFCDkFmZmlsaWF0ZVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_ledger, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * A postal address. Every field is optional, up to 200 characters.
@@ -326,6 +326,20 @@ export type Affiliate = Message<"headwater.v1.Affiliate"> & {
    * @generated from field: string group_id = 18;
    */
   groupId: string;
+
+  /**
+   * Whether the affiliate has a password. Set by CreateAffiliate and UpdateAffiliate. False in the feed.
+   *
+   * @generated from field: bool has_password = 19;
+   */
+  hasPassword: boolean;
+
+  /**
+   * Whether that password is temporary, so that the affiliate must choose another one. False in the feed.
+   *
+   * @generated from field: bool password_change_required = 20;
+   */
+  passwordChangeRequired: boolean;
 };
 
 /**
@@ -453,7 +467,8 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
 
   /**
    * The state to begin in: ACTIVE by default, APPLIED for an application, or INACTIVE. The others are refused. An application must answer
-   * the program's required questions in `profile.custom_fields`, and the program must not be private.
+   * the program's required questions in `profile.custom_fields`, and the program must not be private unless there is an
+   * `invitation_code`.
    *
    * @generated from field: headwater.v1.AffiliateState state = 12;
    */
@@ -493,6 +508,36 @@ export type CreateAffiliateRequest = Message<"headwater.v1.CreateAffiliateReques
    * @generated from field: headwater.v1.AgreementAcceptance acceptance = 17;
    */
   acceptance?: AgreementAcceptance | undefined;
+
+  /**
+   * The code of one of the program's invitations. Optional. See EnrollAffiliate.
+   *
+   * @generated from field: string invitation_code = 18;
+   */
+  invitationCode: string;
+
+  /**
+   * True: the affiliate is never sent the program's welcome mail, also not when ApproveAffiliate makes it ACTIVE.
+   *
+   * @generated from field: bool skip_email_notification = 19;
+   */
+  skipEmailNotification: boolean;
+
+  /**
+   * The affiliate's password for CheckAffiliatePassword, 8 to 128 characters. Only its Argon2id hash is stored. A repeat of the request is
+   * recognised whatever password it has, and does not change it. Optional.
+   *
+   * @generated from field: string password = 20;
+   */
+  password: string;
+
+  /**
+   * The same, for a password that the affiliate must replace: `Affiliate.password_change_required` is true then. Must be empty beside
+   * `password`.
+   *
+   * @generated from field: string temporary_password = 21;
+   */
+  temporaryPassword: string;
 };
 
 /**
@@ -687,6 +732,15 @@ export type ListAffiliatesRequest = Message<"headwater.v1.ListAffiliatesRequest"
    * @generated from field: string group_id = 9;
    */
   groupId: string;
+
+  /**
+   * Only affiliates whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+   * about 10,000 affiliates that pass the other filters for a page at most and compares them with the entries, so a page may have few affiliates or
+   * none. The list goes on as long as there is a `next_page_token`.
+   *
+   * @generated from field: map<string, string> metadata = 10;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -759,6 +813,13 @@ export type SearchAffiliatesRequest = Message<"headwater.v1.SearchAffiliatesRequ
    * @generated from field: string query = 4;
    */
   query: string;
+
+  /**
+   * Only affiliates in this group. Optional.
+   *
+   * @generated from field: string group_id = 5;
+   */
+  groupId: string;
 };
 
 /**
@@ -817,8 +878,8 @@ export type UpdateAffiliateRequest = Message<"headwater.v1.UpdateAffiliateReques
   affiliate?: Affiliate | undefined;
 
   /**
-   * The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`. At least
-   * one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
+   * The fields to change: `email`, `external_id`, `first_name`, `last_name`, `profile`, `email_verified`, `metadata`, `group_id`, and
+   * `password`, which stands for the fields of this request. At least one. A named field gets the new value, also if that is empty. `email` cannot be empty. `profile` and `metadata` are replaced whole. An
    * empty `group_id` takes the affiliate out of its group.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
@@ -832,6 +893,21 @@ export type UpdateAffiliateRequest = Message<"headwater.v1.UpdateAffiliateReques
    * @generated from field: headwater.v1.AffiliateSelector selector = 4;
    */
   selector?: AffiliateSelector | undefined;
+
+  /**
+   * The affiliate's new password, see `CreateAffiliateRequest.password`. Read only if `update_mask` names `password`, and refused
+   * otherwise. If that is named and both passwords are empty, the affiliate has no password from then on.
+   *
+   * @generated from field: string password = 5;
+   */
+  password: string;
+
+  /**
+   * The same, for a password that the affiliate must replace. Must be empty beside `password`.
+   *
+   * @generated from field: string temporary_password = 6;
+   */
+  temporaryPassword: string;
 };
 
 /**
@@ -871,6 +947,69 @@ export const UpdateAffiliateResponseSchema: GenMessage<UpdateAffiliateResponse> 
   messageDesc(file_headwater_v1_affiliate, 14);
 
 /**
+ * The request of CheckAffiliatePassword.
+ *
+ * @generated from message headwater.v1.CheckAffiliatePasswordRequest
+ */
+export type CheckAffiliatePasswordRequest = Message<"headwater.v1.CheckAffiliatePasswordRequest"> & {
+  /**
+   * The affiliate. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 1;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * The password to check, as it was typed, up to 128 characters. Required.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message headwater.v1.CheckAffiliatePasswordRequest.
+ * Use `create(CheckAffiliatePasswordRequestSchema)` to create a new message.
+ */
+export const CheckAffiliatePasswordRequestSchema: GenMessage<CheckAffiliatePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 15);
+
+/**
+ * The answer of CheckAffiliatePassword.
+ *
+ * @generated from message headwater.v1.CheckAffiliatePasswordResponse
+ */
+export type CheckAffiliatePasswordResponse = Message<"headwater.v1.CheckAffiliatePasswordResponse"> & {
+  /**
+   * Whether the affiliate has this password. False for an affiliate that does not exist, that was erased, or that has no password.
+   *
+   * @generated from field: bool matches = 1;
+   */
+  matches: boolean;
+
+  /**
+   * Whether the affiliate must choose another password, because this one is temporary. False unless `matches`.
+   *
+   * @generated from field: bool password_change_required = 2;
+   */
+  passwordChangeRequired: boolean;
+
+  /**
+   * The affiliate's id. Empty unless `matches`. It may be in any state: look at it before you let it in.
+   *
+   * @generated from field: string affiliate_id = 3;
+   */
+  affiliateId: string;
+};
+
+/**
+ * Describes the message headwater.v1.CheckAffiliatePasswordResponse.
+ * Use `create(CheckAffiliatePasswordResponseSchema)` to create a new message.
+ */
+export const CheckAffiliatePasswordResponseSchema: GenMessage<CheckAffiliatePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_affiliate, 16);
+
+/**
  * The request of ApproveAffiliate.
  *
  * @generated from message headwater.v1.ApproveAffiliateRequest
@@ -903,7 +1042,7 @@ export type ApproveAffiliateRequest = Message<"headwater.v1.ApproveAffiliateRequ
  * Use `create(ApproveAffiliateRequestSchema)` to create a new message.
  */
 export const ApproveAffiliateRequestSchema: GenMessage<ApproveAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 15);
+  messageDesc(file_headwater_v1_affiliate, 17);
 
 /**
  * The answer of ApproveAffiliate.
@@ -932,7 +1071,7 @@ export type ApproveAffiliateResponse = Message<"headwater.v1.ApproveAffiliateRes
  * Use `create(ApproveAffiliateResponseSchema)` to create a new message.
  */
 export const ApproveAffiliateResponseSchema: GenMessage<ApproveAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 16);
+  messageDesc(file_headwater_v1_affiliate, 18);
 
 /**
  * The request of RejectAffiliate.
@@ -974,7 +1113,7 @@ export type RejectAffiliateRequest = Message<"headwater.v1.RejectAffiliateReques
  * Use `create(RejectAffiliateRequestSchema)` to create a new message.
  */
 export const RejectAffiliateRequestSchema: GenMessage<RejectAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 17);
+  messageDesc(file_headwater_v1_affiliate, 19);
 
 /**
  * The answer of RejectAffiliate.
@@ -1003,7 +1142,7 @@ export type RejectAffiliateResponse = Message<"headwater.v1.RejectAffiliateRespo
  * Use `create(RejectAffiliateResponseSchema)` to create a new message.
  */
 export const RejectAffiliateResponseSchema: GenMessage<RejectAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 18);
+  messageDesc(file_headwater_v1_affiliate, 20);
 
 /**
  * The request of DeactivateAffiliate.
@@ -1052,7 +1191,7 @@ export type DeactivateAffiliateRequest = Message<"headwater.v1.DeactivateAffilia
  * Use `create(DeactivateAffiliateRequestSchema)` to create a new message.
  */
 export const DeactivateAffiliateRequestSchema: GenMessage<DeactivateAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 19);
+  messageDesc(file_headwater_v1_affiliate, 21);
 
 /**
  * The answer of DeactivateAffiliate.
@@ -1081,7 +1220,7 @@ export type DeactivateAffiliateResponse = Message<"headwater.v1.DeactivateAffili
  * Use `create(DeactivateAffiliateResponseSchema)` to create a new message.
  */
 export const DeactivateAffiliateResponseSchema: GenMessage<DeactivateAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 20);
+  messageDesc(file_headwater_v1_affiliate, 22);
 
 /**
  * The request of RotateAffiliateToken.
@@ -1109,7 +1248,7 @@ export type RotateAffiliateTokenRequest = Message<"headwater.v1.RotateAffiliateT
  * Use `create(RotateAffiliateTokenRequestSchema)` to create a new message.
  */
 export const RotateAffiliateTokenRequestSchema: GenMessage<RotateAffiliateTokenRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 21);
+  messageDesc(file_headwater_v1_affiliate, 23);
 
 /**
  * The answer of RotateAffiliateToken.
@@ -1145,7 +1284,7 @@ export type RotateAffiliateTokenResponse = Message<"headwater.v1.RotateAffiliate
  * Use `create(RotateAffiliateTokenResponseSchema)` to create a new message.
  */
 export const RotateAffiliateTokenResponseSchema: GenMessage<RotateAffiliateTokenResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 22);
+  messageDesc(file_headwater_v1_affiliate, 24);
 
 /**
  * The request of EraseAffiliate.
@@ -1180,7 +1319,7 @@ export type EraseAffiliateRequest = Message<"headwater.v1.EraseAffiliateRequest"
  * Use `create(EraseAffiliateRequestSchema)` to create a new message.
  */
 export const EraseAffiliateRequestSchema: GenMessage<EraseAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 23);
+  messageDesc(file_headwater_v1_affiliate, 25);
 
 /**
  * The answer of EraseAffiliate.
@@ -1209,7 +1348,7 @@ export type EraseAffiliateResponse = Message<"headwater.v1.EraseAffiliateRespons
  * Use `create(EraseAffiliateResponseSchema)` to create a new message.
  */
 export const EraseAffiliateResponseSchema: GenMessage<EraseAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 24);
+  messageDesc(file_headwater_v1_affiliate, 26);
 
 /**
  * The request of SetUpline.
@@ -1251,7 +1390,7 @@ export type SetUplineRequest = Message<"headwater.v1.SetUplineRequest"> & {
  * Use `create(SetUplineRequestSchema)` to create a new message.
  */
 export const SetUplineRequestSchema: GenMessage<SetUplineRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 25);
+  messageDesc(file_headwater_v1_affiliate, 27);
 
 /**
  * The answer of SetUpline.
@@ -1280,7 +1419,7 @@ export type SetUplineResponse = Message<"headwater.v1.SetUplineResponse"> & {
  * Use `create(SetUplineResponseSchema)` to create a new message.
  */
 export const SetUplineResponseSchema: GenMessage<SetUplineResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 26);
+  messageDesc(file_headwater_v1_affiliate, 28);
 
 /**
  * The request of CountAffiliates. An affiliate is counted when it matches every field that is set.
@@ -1322,7 +1461,7 @@ export type CountAffiliatesRequest = Message<"headwater.v1.CountAffiliatesReques
  * Use `create(CountAffiliatesRequestSchema)` to create a new message.
  */
 export const CountAffiliatesRequestSchema: GenMessage<CountAffiliatesRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 27);
+  messageDesc(file_headwater_v1_affiliate, 29);
 
 /**
  * The number of affiliates in one state.
@@ -1357,7 +1496,7 @@ export type AffiliateCount = Message<"headwater.v1.AffiliateCount"> & {
  * Use `create(AffiliateCountSchema)` to create a new message.
  */
 export const AffiliateCountSchema: GenMessage<AffiliateCount> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 28);
+  messageDesc(file_headwater_v1_affiliate, 30);
 
 /**
  * The answer of CountAffiliates.
@@ -1392,7 +1531,7 @@ export type CountAffiliatesResponse = Message<"headwater.v1.CountAffiliatesRespo
  * Use `create(CountAffiliatesResponseSchema)` to create a new message.
  */
 export const CountAffiliatesResponseSchema: GenMessage<CountAffiliatesResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_affiliate, 29);
+  messageDesc(file_headwater_v1_affiliate, 31);
 
 /**
  * The state of an affiliate. An event is credited to an affiliate only if the affiliate was ACTIVE when the event happened. A change of

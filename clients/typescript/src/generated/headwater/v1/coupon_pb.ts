@@ -12,7 +12,7 @@ import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { SaleChannel } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
-import type { AffiliateSelector, ItemSelector } from "./selector_pb.js";
+import type { AffiliateSelector, ItemSelector, LeadSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/coupon.proto.
  */
 export const file_headwater_v1_coupon: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvY291cG9uLnByb3RvEgxoZWFkd2F0ZXIudjEi/QMKBkNvdXBvbhIKCgJpZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoFc3RhdGUYBiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uU3RhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpdGVtX2lkGAkgASgJEhAKCG9mZmVyX2lkGAogASgJEi4KCnN0YXJ0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGA0gASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEjQKCG1ldGFkYXRhGA4gAygLMiIuaGVhZHdhdGVyLnYxLkNvdXBvbi5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLaAwoTQXNzaWduQ291cG9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpwcm9ncmFtX2lkGAMgASgJEgwKBGNvZGUYBCABKAkSDAoEbm90ZRgFIAEoCRIoCgRpdGVtGAYgASgLMhouaGVhZHdhdGVyLnYxLkl0ZW1TZWxlY3RvchIjChtjcmVhdGVfYWZmaWxpYXRlX2lmX21pc3NpbmcYByABKAgSLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2NoYW5uZWwYCiABKA4yGS5oZWFkd2F0ZXIudjEuU2FsZUNoYW5uZWwSQQoIbWV0YWRhdGEYCyADKAsyLy5oZWFkd2F0ZXIudjEuQXNzaWduQ291cG9uUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJOChRBc3NpZ25Db3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIIiUKEEdldENvdXBvblJlcXVlc3QSEQoJY291cG9uX2lkGAEgASgJIjkKEUdldENvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24ijAIKEkxpc3RDb3Vwb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGNvZGUYBSABKAkSKQoGc3RhdGVzGAYgAygOMhkuaGVhZHdhdGVyLnYxLkNvdXBvblN0YXRlEigKBGl0ZW0YByABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEhAKCG9mZmVyX2lkGAggASgJIlUKE0xpc3RDb3Vwb25zUmVzcG9uc2USJQoHY291cG9ucxgBIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoABChNVcGRhdGVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTgoUVXBkYXRlQ291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgCIAEoCCJjChVWYWxpZGF0ZUNvdXBvblJlcXVlc3QSDAoEY29kZRgBIAEoCRIQCghpdGVtX3NrdRgCIAEoCRIqCgdjaGFubmVsGAMgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsIncKFlZhbGlkYXRlQ291cG9uUmVzcG9uc2USDQoFdmFsaWQYASABKAgSKAoFZmF1bHQYAiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uRmF1bHQSJAoGY291cG9uGAMgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbiI8ChNSZW1vdmVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJY291cG9uX2lkGAIgASgJIk4KFFJlbW92ZUNvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEAoIcmVwbGF5ZWQYAiABKAgqXgoLQ291cG9uU3RhdGUSHAoYQ09VUE9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTQ09VUE9OX1NUQVRFX0FDVElWRRABEhgKFENPVVBPTl9TVEFURV9SRU1PVkVEEAIqiQMKC0NvdXBvbkZhdWx0EhwKGENPVVBPTl9GQVVMVF9VTlNQRUNJRklFRBAAEhgKFENPVVBPTl9GQVVMVF9VTktOT1dOEAESGAoUQ09VUE9OX0ZBVUxUX1JFTU9WRUQQAhIbChdDT1VQT05fRkFVTFRfT1RIRVJfSVRFTRADEiEKHUNPVVBPTl9GQVVMVF9QUk9HUkFNX0FSQ0hJVkVEEAQSIQodQ09VUE9OX0ZBVUxUX0VOUk9MTE1FTlRfRU5ERUQQBRIbChdDT1VQT05fRkFVTFRfT0ZGRVJfT1ZFUhAGEiUKIUNPVVBPTl9GQVVMVF9BRkZJTElBVEVfTk9UX0FDVElWRRAHEicKI0NPVVBPTl9GQVVMVF9BR1JFRU1FTlRfTk9UX0FDQ0VQVEVEEAgSHgoaQ09VUE9OX0ZBVUxUX05PVF9ZRVRfVkFMSUQQCRIYChRDT1VQT05fRkFVTFRfRVhQSVJFRBAKEh4KGkNPVVBPTl9GQVVMVF9PVEhFUl9DSEFOTkVMEAtCTQoQZGV2LmhlYWR3YXRlci52MUILQ291cG9uUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvY291cG9uLnByb3RvEgxoZWFkd2F0ZXIudjEirgQKBkNvdXBvbhIKCgJpZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoFc3RhdGUYBiABKA4yGS5oZWFkd2F0ZXIudjEuQ291cG9uU3RhdGUSLwoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdpdGVtX2lkGAkgASgJEhAKCG9mZmVyX2lkGAogASgJEi4KCnN0YXJ0X3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGA0gASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEjQKCG1ldGFkYXRhGA4gAygLMiIuaGVhZHdhdGVyLnYxLkNvdXBvbi5NZXRhZGF0YUVudHJ5EhAKCG1heF91c2VzGA8gASgFEh0KFW1heF91c2VzX3Blcl9jdXN0b21lchgQIAEoBRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiiwQKE0Fzc2lnbkNvdXBvblJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgDIAEoCRIMCgRjb2RlGAQgASgJEgwKBG5vdGUYBSABKAkSKAoEaXRlbRgGIAEoCzIaLmhlYWR3YXRlci52MS5JdGVtU2VsZWN0b3ISIwobY3JlYXRlX2FmZmlsaWF0ZV9pZl9taXNzaW5nGAcgASgIEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAogASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEkEKCG1ldGFkYXRhGAsgAygLMi8uaGVhZHdhdGVyLnYxLkFzc2lnbkNvdXBvblJlcXVlc3QuTWV0YWRhdGFFbnRyeRIQCghtYXhfdXNlcxgMIAEoBRIdChVtYXhfdXNlc19wZXJfY3VzdG9tZXIYDSABKAUaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIk4KFEFzc2lnbkNvdXBvblJlc3BvbnNlEiQKBmNvdXBvbhgBIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEAoIcmVwbGF5ZWQYAiABKAgiJQoQR2V0Q291cG9uUmVxdWVzdBIRCgljb3Vwb25faWQYASABKAkiTAoRR2V0Q291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIRCgl1c2VfY291bnQYAiABKAMimQMKEkxpc3RDb3Vwb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEgwKBGNvZGUYBSABKAkSKQoGc3RhdGVzGAYgAygOMhkuaGVhZHdhdGVyLnYxLkNvdXBvblN0YXRlEigKBGl0ZW0YByABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEhAKCG9mZmVyX2lkGAggASgJEkAKCG1ldGFkYXRhGAkgAygLMi4uaGVhZHdhdGVyLnYxLkxpc3RDb3Vwb25zUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhgKEHdpdGhfdG90YWxfY291bnQYCiABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIn8KE0xpc3RDb3Vwb25zUmVzcG9uc2USJQoHY291cG9ucxgBIAMoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKC3RvdGFsX2NvdW50GAMgASgDSACIAQFCDgoMX3RvdGFsX2NvdW50IoABChNVcGRhdGVDb3Vwb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siTgoUVXBkYXRlQ291cG9uUmVzcG9uc2USJAoGY291cG9uGAEgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgCIAEoCCKNAQoVVmFsaWRhdGVDb3Vwb25SZXF1ZXN0EgwKBGNvZGUYASABKAkSEAoIaXRlbV9za3UYAiABKAkSKgoHY2hhbm5lbBgDIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBIoCgRsZWFkGAQgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvciJ3ChZWYWxpZGF0ZUNvdXBvblJlc3BvbnNlEg0KBXZhbGlkGAEgASgIEigKBWZhdWx0GAIgASgOMhkuaGVhZHdhdGVyLnYxLkNvdXBvbkZhdWx0EiQKBmNvdXBvbhgDIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24iPAoTUmVtb3ZlQ291cG9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCWNvdXBvbl9pZBgCIAEoCSJOChRSZW1vdmVDb3Vwb25SZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIKl4KC0NvdXBvblN0YXRlEhwKGENPVVBPTl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0NPVVBPTl9TVEFURV9BQ1RJVkUQARIYChRDT1VQT05fU1RBVEVfUkVNT1ZFRBACKsgDCgtDb3Vwb25GYXVsdBIcChhDT1VQT05fRkFVTFRfVU5TUEVDSUZJRUQQABIYChRDT1VQT05fRkFVTFRfVU5LTk9XThABEhgKFENPVVBPTl9GQVVMVF9SRU1PVkVEEAISGwoXQ09VUE9OX0ZBVUxUX09USEVSX0lURU0QAxIhCh1DT1VQT05fRkFVTFRfUFJPR1JBTV9BUkNISVZFRBAEEiEKHUNPVVBPTl9GQVVMVF9FTlJPTExNRU5UX0VOREVEEAUSGwoXQ09VUE9OX0ZBVUxUX09GRkVSX09WRVIQBhIlCiFDT1VQT05fRkFVTFRfQUZGSUxJQVRFX05PVF9BQ1RJVkUQBxInCiNDT1VQT05fRkFVTFRfQUdSRUVNRU5UX05PVF9BQ0NFUFRFRBAIEh4KGkNPVVBPTl9GQVVMVF9OT1RfWUVUX1ZBTElEEAkSGAoUQ09VUE9OX0ZBVUxUX0VYUElSRUQQChIeChpDT1VQT05fRkFVTFRfT1RIRVJfQ0hBTk5FTBALEhoKFkNPVVBPTl9GQVVMVF9FWEhBVVNURUQQDBIhCh1DT1VQT05fRkFVTFRfVVNFRF9CWV9DVVNUT01FUhANQk0KEGRldi5oZWFkd2F0ZXIudjFCC0NvdXBvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_selector]);
 
 /**
  * A code that credits an affiliate.
@@ -128,6 +128,28 @@ export type Coupon = Message<"headwater.v1.Coupon"> & {
    * @generated from field: map<string, string> metadata = 14;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * The limit of uses in total. 0: no limit.
+   *
+   * A use is a sale that was told with the code while the coupon could credit it, whoever got the credit, because the customer had what
+   * the code promises either way. Sign-ups, appointments and custom events are no uses. A coupon has the limits as they are when a sale
+   * is told. If sales compete for the last use, the one that is told first has it, whichever happened first. A sale beyond the limit
+   * is recorded: the coupon does not credit it, then or later, but another trace may. A use is not given back when its sale is
+   * refunded, corrected or credited to another affiliate. Uses are counted while the coupon has a limit, so they begin at zero for a coupon
+   * that gets its first limit later.
+   *
+   * @generated from field: int32 max_uses = 15;
+   */
+  maxUses: number;
+
+  /**
+   * The limit of uses by one customer, who is known by the sale's `external_id` or `email`. A sale that names no customer counts only in
+   * total. 0: no limit.
+   *
+   * @generated from field: int32 max_uses_per_customer = 16;
+   */
+  maxUsesPerCustomer: number;
 };
 
 /**
@@ -224,6 +246,20 @@ export type AssignCouponRequest = Message<"headwater.v1.AssignCouponRequest"> & 
    * @generated from field: map<string, string> metadata = 11;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * The limit of uses in total, 1 to 1,000,000,000. 0: no limit. See `Coupon.max_uses`.
+   *
+   * @generated from field: int32 max_uses = 12;
+   */
+  maxUses: number;
+
+  /**
+   * The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
+   *
+   * @generated from field: int32 max_uses_per_customer = 13;
+   */
+  maxUsesPerCustomer: number;
 };
 
 /**
@@ -294,6 +330,13 @@ export type GetCouponResponse = Message<"headwater.v1.GetCouponResponse"> & {
    * @generated from field: headwater.v1.Coupon coupon = 1;
    */
   coupon?: Coupon | undefined;
+
+  /**
+   * How many uses were counted, see `Coupon.max_uses`. 0 for a coupon that never had a limit.
+   *
+   * @generated from field: int64 use_count = 2;
+   */
+  useCount: bigint;
 };
 
 /**
@@ -365,6 +408,23 @@ export type ListCouponsRequest = Message<"headwater.v1.ListCouponsRequest"> & {
    * @generated from field: string offer_id = 8;
    */
   offerId: string;
+
+  /**
+   * Only coupons whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+   * about 10,000 coupons that pass the other filters for a page at most and compares them with the entries, so a page may have few coupons or
+   * none. The list goes on as long as there is a `next_page_token`.
+   *
+   * @generated from field: map<string, string> metadata = 9;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Whether to count all coupons that pass the filter. The count takes longer the more of these coupons there are. Refused beside
+   * `metadata`. Pages with and without a count have the same tokens. Default: no.
+   *
+   * @generated from field: bool with_total_count = 10;
+   */
+  withTotalCount: boolean;
 };
 
 /**
@@ -393,6 +453,13 @@ export type ListCouponsResponse = Message<"headwater.v1.ListCouponsResponse"> & 
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * How many coupons pass the filter, on all pages. Set if the request has `with_total_count`.
+   *
+   * @generated from field: optional int64 total_count = 3;
+   */
+  totalCount?: bigint | undefined;
 };
 
 /**
@@ -425,8 +492,9 @@ export type UpdateCouponRequest = Message<"headwater.v1.UpdateCouponRequest"> & 
   coupon?: Coupon | undefined;
 
   /**
-   * The fields to change: `note`, `metadata`. At least one is required. `metadata` is replaced as a whole. The other properties of a coupon
-   * never change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
+   * The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
+   * whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+   * change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
    * affiliate or item, or another time or channel, remove the coupon and assign the code again.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
@@ -495,6 +563,13 @@ export type ValidateCouponRequest = Message<"headwater.v1.ValidateCouponRequest"
    * @generated from field: headwater.v1.SaleChannel channel = 3;
    */
   channel: SaleChannel;
+
+  /**
+   * The customer who wants to use the code. One who is unknown has not used it. Not set: `Coupon.max_uses_per_customer` is not checked.
+   *
+   * @generated from field: headwater.v1.LeadSelector lead = 4;
+   */
+  lead?: LeadSelector | undefined;
 };
 
 /**
@@ -720,6 +795,20 @@ export enum CouponFault {
    * @generated from enum value: COUPON_FAULT_OTHER_CHANNEL = 11;
    */
   OTHER_CHANNEL = 11,
+
+  /**
+   * The coupon has been used as often as its `max_uses` allows.
+   *
+   * @generated from enum value: COUPON_FAULT_EXHAUSTED = 12;
+   */
+  EXHAUSTED = 12,
+
+  /**
+   * The customer has used the coupon as often as its `max_uses_per_customer` allows.
+   *
+   * @generated from enum value: COUPON_FAULT_USED_BY_CUSTOMER = 13;
+   */
+  USED_BY_CUSTOMER = 13,
 }
 
 /**

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/offer.proto.
  */
 export const file_headwater_v1_offer: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvb2ZmZXIucHJvdG8SDGhlYWR3YXRlci52MSLYAwoFT2ZmZXISCgoCaWQYASABKAkSEgoKcHJvZ3JhbV9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSDQoFYWJvdXQYBCABKAkSDwoHaXRlbV9pZBgFIAEoCRITCgtjb2RlX3ByZWZpeBgGIAEoCRIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbWF4X2NsYWltcxgJIAEoBRIgChhtYXhfY2xhaW1zX3Blcl9hZmZpbGlhdGUYCiABKAUSEwoLY2xhaW1fY291bnQYCyABKAMSJwoFc3RhdGUYDCABKA4yGC5oZWFkd2F0ZXIudjEuT2ZmZXJTdGF0ZRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGFyY2hpdmVfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitAIKEkNyZWF0ZU9mZmVyUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEg0KBWFib3V0GAQgASgJEigKBGl0ZW0YBSABKAsyGi5oZWFkd2F0ZXIudjEuSXRlbVNlbGVjdG9yEhMKC2NvZGVfcHJlZml4GAYgASgJEi4KCnN0YXJ0X3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgptYXhfY2xhaW1zGAkgASgFEiAKGG1heF9jbGFpbXNfcGVyX2FmZmlsaWF0ZRgKIAEoBSJLChNDcmVhdGVPZmZlclJlc3BvbnNlEiIKBW9mZmVyGAEgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVyEhAKCHJlcGxheWVkGAIgASgIIiMKD0dldE9mZmVyUmVxdWVzdBIQCghvZmZlcl9pZBgBIAEoCSI2ChBHZXRPZmZlclJlc3BvbnNlEiIKBW9mZmVyGAEgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVyIqABChFMaXN0T2ZmZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISEgoKcHJvZ3JhbV9pZBgEIAEoCRIoCgZzdGF0ZXMYBSADKA4yGC5oZWFkd2F0ZXIudjEuT2ZmZXJTdGF0ZSJSChJMaXN0T2ZmZXJzUmVzcG9uc2USIwoGb2ZmZXJzGAEgAygLMhMuaGVhZHdhdGVyLnYxLk9mZmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ9ChJVcGRhdGVPZmZlclJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIiCgVvZmZlchgCIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siSwoTVXBkYXRlT2ZmZXJSZXNwb25zZRIiCgVvZmZlchgBIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIQCghyZXBsYXllZBgCIAEoCCKJAQoRQ2xhaW1PZmZlclJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghvZmZlcl9pZBgCIAEoCRIyCglhZmZpbGlhdGUYAyABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDAoEY29kZRgEIAEoCRIMCgRub3RlGAUgASgJInAKEkNsYWltT2ZmZXJSZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIEiIKBW9mZmVyGAMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVyIjsKE0FyY2hpdmVPZmZlclJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghvZmZlcl9pZBgCIAEoCSJMChRBcmNoaXZlT2ZmZXJSZXNwb25zZRIiCgVvZmZlchgBIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIQCghyZXBsYXllZBgCIAEoCCpbCgpPZmZlclN0YXRlEhsKF09GRkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoST0ZGRVJfU1RBVEVfQUNUSVZFEAESGAoUT0ZGRVJfU1RBVEVfQVJDSElWRUQQAkJMChBkZXYuaGVhZHdhdGVyLnYxQgpPZmZlclByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_selector]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvb2ZmZXIucHJvdG8SDGhlYWR3YXRlci52MSL1AwoFT2ZmZXISCgoCaWQYASABKAkSEgoKcHJvZ3JhbV9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSDQoFYWJvdXQYBCABKAkSDwoHaXRlbV9pZBgFIAEoCRITCgtjb2RlX3ByZWZpeBgGIAEoCRIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbWF4X2NsYWltcxgJIAEoBRIgChhtYXhfY2xhaW1zX3Blcl9hZmZpbGlhdGUYCiABKAUSEwoLY2xhaW1fY291bnQYCyABKAMSJwoFc3RhdGUYDCABKA4yGC5oZWFkd2F0ZXIudjEuT2ZmZXJTdGF0ZRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGFyY2hpdmVfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTbWF4X3VzZXNfcGVyX2NvdXBvbhgQIAEoBSLRAgoSQ3JlYXRlT2ZmZXJSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcHJvZ3JhbV9pZBgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSDQoFYWJvdXQYBCABKAkSKAoEaXRlbRgFIAEoCzIaLmhlYWR3YXRlci52MS5JdGVtU2VsZWN0b3ISEwoLY29kZV9wcmVmaXgYBiABKAkSLgoKc3RhcnRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1heF9jbGFpbXMYCSABKAUSIAoYbWF4X2NsYWltc19wZXJfYWZmaWxpYXRlGAogASgFEhsKE21heF91c2VzX3Blcl9jb3Vwb24YCyABKAUiSwoTQ3JlYXRlT2ZmZXJSZXNwb25zZRIiCgVvZmZlchgBIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIQCghyZXBsYXllZBgCIAEoCCIjCg9HZXRPZmZlclJlcXVlc3QSEAoIb2ZmZXJfaWQYASABKAkiNgoQR2V0T2ZmZXJSZXNwb25zZRIiCgVvZmZlchgBIAEoCzITLmhlYWR3YXRlci52MS5PZmZlciK6AQoRTGlzdE9mZmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEhIKCnByb2dyYW1faWQYBCABKAkSKAoGc3RhdGVzGAUgAygOMhguaGVhZHdhdGVyLnYxLk9mZmVyU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgGIAEoCCJ8ChJMaXN0T2ZmZXJzUmVzcG9uc2USIwoGb2ZmZXJzGAEgAygLMhMuaGVhZHdhdGVyLnYxLk9mZmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIYCgt0b3RhbF9jb3VudBgDIAEoA0gAiAEBQg4KDF90b3RhbF9jb3VudCJ9ChJVcGRhdGVPZmZlclJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIiCgVvZmZlchgCIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siSwoTVXBkYXRlT2ZmZXJSZXNwb25zZRIiCgVvZmZlchgBIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIQCghyZXBsYXllZBgCIAEoCCKJAQoRQ2xhaW1PZmZlclJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghvZmZlcl9pZBgCIAEoCRIyCglhZmZpbGlhdGUYAyABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDAoEY29kZRgEIAEoCRIMCgRub3RlGAUgASgJInAKEkNsYWltT2ZmZXJSZXNwb25zZRIkCgZjb3Vwb24YASABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAIgASgIEiIKBW9mZmVyGAMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVyIjsKE0FyY2hpdmVPZmZlclJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIQCghvZmZlcl9pZBgCIAEoCSJMChRBcmNoaXZlT2ZmZXJSZXNwb25zZRIiCgVvZmZlchgBIAEoCzITLmhlYWR3YXRlci52MS5PZmZlchIQCghyZXBsYXllZBgCIAEoCCpbCgpPZmZlclN0YXRlEhsKF09GRkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoST0ZGRVJfU1RBVEVfQUNUSVZFEAESGAoUT0ZGRVJfU1RBVEVfQVJDSElWRUQQAkJMChBkZXYuaGVhZHdhdGVyLnYxQgpPZmZlclByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_selector]);
 
 /**
  * A deal that people claim. A claim makes a coupon for the claimant, who becomes an affiliate if they are none yet.
@@ -132,6 +132,13 @@ export type Offer = Message<"headwater.v1.Offer"> & {
    * @generated from field: google.protobuf.Timestamp archive_time = 15;
    */
   archiveTime?: Timestamp | undefined;
+
+  /**
+   * The limit of uses of each claimed coupon, which becomes its `Coupon.max_uses`: 1 for codes that work once. 0: no limit.
+   *
+   * @generated from field: int32 max_uses_per_coupon = 16;
+   */
+  maxUsesPerCoupon: number;
 };
 
 /**
@@ -219,6 +226,13 @@ export type CreateOfferRequest = Message<"headwater.v1.CreateOfferRequest"> & {
    * @generated from field: int32 max_claims_per_affiliate = 10;
    */
   maxClaimsPerAffiliate: number;
+
+  /**
+   * The limit of uses of each claimed coupon, 1 to 1,000,000,000. 0: no limit.
+   *
+   * @generated from field: int32 max_uses_per_coupon = 11;
+   */
+  maxUsesPerCoupon: number;
 };
 
 /**
@@ -339,6 +353,13 @@ export type ListOffersRequest = Message<"headwater.v1.ListOffersRequest"> & {
    * @generated from field: repeated headwater.v1.OfferState states = 5;
    */
   states: OfferState[];
+
+  /**
+   * Whether to count all offers that pass the filter. Pages with and without a count have the same tokens. Default: no.
+   *
+   * @generated from field: bool with_total_count = 6;
+   */
+  withTotalCount: boolean;
 };
 
 /**
@@ -367,6 +388,13 @@ export type ListOffersResponse = Message<"headwater.v1.ListOffersResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * How many offers pass the filter, on all pages. Set if the request has `with_total_count`.
+   *
+   * @generated from field: optional int64 total_count = 3;
+   */
+  totalCount?: bigint | undefined;
 };
 
 /**
@@ -399,9 +427,10 @@ export type UpdateOfferRequest = Message<"headwater.v1.UpdateOfferRequest"> & {
   offer?: Offer | undefined;
 
   /**
-   * The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims` and `max_claims_per_affiliate`. A time
-   * that is named and not set is taken back. A limit below the number of claims allows no further ones. A new `end_time` must be in the
-   * future, and one that has passed cannot be changed, because sales were judged by it. Required.
+   * The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_claims`, `max_claims_per_affiliate` and
+   * `max_uses_per_coupon`. A time that is named and not set is taken back. A limit below the number of claims allows no further ones. A new
+   * `end_time` must be in the future, and one that has passed cannot be changed, because sales were judged by it. A new
+   * `max_uses_per_coupon` counts for later claims; UpdateCoupon changes a coupon that was claimed. Required.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLFAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCKvAwoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRISCgppc19kZWZhdWx0GAUgASgIEikKBXN0YXRlGAYgASgOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIiCgV0ZXJtcxgHIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCiABKAkSDQoFaG9zdHMYCyADKAkSKgoJYWdyZWVtZW50GAwgASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYDSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGA4gASgIIqkCChRDcmVhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEiIKBXRlcm1zGAUgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEhIKCmlzX2RlZmF1bHQYBiABKAgSDQoFaG9zdHMYByADKAkSKgoJYWdyZWVtZW50GAggASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYCSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGAogASgIIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIikAEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUiWAoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLFAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMilgQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwikAMKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIiqgEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCCKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
 
 /**
  * The commission for a sale.
@@ -176,7 +176,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
 
   /**
    * Whether an affiliate who is enrolled, opened again or moved to the program from now on earns nothing there until AcceptAgreement. Who
-   * is enrolled already goes on earning.
+   * is enrolled already goes on earning, also after a new version: ListEnrollments with `lacks_newest_agreement` lists whom to ask.
    *
    * @generated from field: bool is_required = 4;
    */
@@ -189,6 +189,47 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 2);
+
+/**
+ * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
+ * such mail at most, in the program of its first enrollment: when CreateAffiliate creates it ACTIVE, when AssignCoupon or ClaimOffer creates
+ * it with an email address, or when ApproveAffiliate makes it ACTIVE for the first time. The mail is stored in the transaction of that call
+ * and sent afterwards, at least once.
+ *
+ * @generated from message headwater.v1.WelcomeMail
+ */
+export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
+  /**
+   * Whether new affiliates get it. A program without a welcome mail sends none.
+   *
+   * @generated from field: bool is_enabled = 1;
+   */
+  isEnabled: boolean;
+
+  /**
+   * The subject, up to 200 characters. Empty: `Welcome to {program_name}`. The subject and the body may have up to 20 placeholders each:
+   * `{first_name}` (the email address if the name is not known), `{email}`, `{program_name}`, `{account_name}` and `{referral_link}`. Other
+   * texts in curly brackets are refused.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * The text, up to 10,000 characters, without markup. Empty: a short English text with the names of the merchant and the program and with
+   * the referral link.
+   *
+   * @generated from field: string body = 3;
+   */
+  body: string;
+};
+
+/**
+ * Describes the message headwater.v1.WelcomeMail.
+ * Use `create(WelcomeMailSchema)` to create a new message.
+ */
+export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 3);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -223,7 +264,50 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 3);
+  messageDesc(file_headwater_v1_program, 4);
+
+/**
+ * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
+ *
+ * @generated from message headwater.v1.ProgramInvitation
+ */
+export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
+  /**
+   * The code, in the form of `Coupon.code`, matched in any case: 8 to 64 characters. Each code occurs once in the program. Required. Empty
+   * in the feed.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * When the code ceases to work. Not set: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 2;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * How many affiliates can be enrolled with the code, 1 to 1,000,000,000. 0: no limit.
+   *
+   * @generated from field: int32 max_uses = 3;
+   */
+  maxUses: number;
+
+  /**
+   * How many affiliates were enrolled with the code. Set by the server, ignored in requests.
+   *
+   * @generated from field: int64 use_count = 4;
+   */
+  useCount: bigint;
+};
+
+/**
+ * Describes the message headwater.v1.ProgramInvitation.
+ * Use `create(ProgramInvitationSchema)` to create a new message.
+ */
+export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 5);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -325,11 +409,26 @@ export type Program = Message<"headwater.v1.Program"> & {
   questions: ApplicationQuestion[];
 
   /**
-   * Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE.
+   * Whether the program takes no applications: nobody who is APPLIED can be enrolled in it, only whom you have approved or create ACTIVE,
+   * and who brings the code of one of the `invitations`.
    *
    * @generated from field: bool is_private = 14;
    */
   isPrivate: boolean;
+
+  /**
+   * The codes that open the program while it is private.
+   *
+   * @generated from field: repeated headwater.v1.ProgramInvitation invitations = 15;
+   */
+  invitations: ProgramInvitation[];
+
+  /**
+   * The mail that welcomes new affiliates. Not set: none.
+   *
+   * @generated from field: headwater.v1.WelcomeMail welcome_mail = 16;
+   */
+  welcomeMail?: WelcomeMail | undefined;
 };
 
 /**
@@ -337,7 +436,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 4);
+  messageDesc(file_headwater_v1_program, 6);
 
 /**
  * The request of CreateProgram.
@@ -418,6 +517,20 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
    * @generated from field: bool is_private = 10;
    */
   isPrivate: boolean;
+
+  /**
+   * The codes that open the program while it is private, up to 50. Optional.
+   *
+   * @generated from field: repeated headwater.v1.ProgramInvitation invitations = 11;
+   */
+  invitations: ProgramInvitation[];
+
+  /**
+   * The mail that welcomes new affiliates. Not set: none is sent.
+   *
+   * @generated from field: headwater.v1.WelcomeMail welcome_mail = 12;
+   */
+  welcomeMail?: WelcomeMail | undefined;
 };
 
 /**
@@ -425,7 +538,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * The answer of CreateProgram.
@@ -453,7 +566,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -481,7 +594,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * The request of GetProgram.
@@ -509,7 +622,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * The answer of GetProgram.
@@ -539,7 +652,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * The request of ListPrograms.
@@ -575,6 +688,13 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
    * @generated from field: repeated headwater.v1.ProgramState states = 4;
    */
   states: ProgramState[];
+
+  /**
+   * Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+   *
+   * @generated from field: bool with_total_count = 5;
+   */
+  withTotalCount: boolean;
 };
 
 /**
@@ -582,7 +702,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The answer of ListPrograms.
@@ -603,6 +723,13 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * How many programs pass the filter, on all pages. Set if the request has `with_total_count`.
+   *
+   * @generated from field: optional int64 total_count = 3;
+   */
+  totalCount?: bigint | undefined;
 };
 
 /**
@@ -610,7 +737,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The request of UpdateProgram.
@@ -636,8 +763,10 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
   program?: Program | undefined;
 
   /**
-   * The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions` and
-   * `is_private`. Required. Links that were created before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
+   * The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
+   * `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
+   * uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+   * before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
    * a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
    * an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
    * former values.
@@ -652,7 +781,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The answer of UpdateProgram.
@@ -680,7 +809,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The request of ArchiveProgram.
@@ -717,7 +846,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * The answer of ArchiveProgram.
@@ -745,7 +874,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.

@@ -75,8 +75,8 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
   refId: string;
 
   /**
-   * The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown or
-   * removed, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
+   * The coupon code that the customer used, up to 128 characters, in any case. A code that credits nobody, because it is unknown,
+   * removed or exhausted, is for another item, or its offer is over, is not an error. The answer has a warning then that says why. Optional.
    *
    * @generated from field: string coupon_code = 6;
    */
