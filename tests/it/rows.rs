@@ -12,6 +12,7 @@ mod affiliate_upline;
 mod agreement;
 mod application;
 mod audit;
+mod commission_rule;
 mod conversion;
 mod coupon;
 mod coupon_validity;

@@ -1,6 +1,7 @@
 //! One sample of every kind of row, with every optional field set. All belong to one account and refer to each other.
 
 mod outcomes;
+pub(crate) mod rules;
 
 use std::sync::Arc;
 
@@ -187,6 +188,7 @@ pub(crate) fn terms() -> Terms {
             precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
             rounding: Rounding::HalfUp,
             custom_kinds: Vec::new(),
+            commission_rules: Vec::new(),
         },
     }
 }
@@ -566,6 +568,8 @@ pub(crate) fn calculation() -> Calculation {
         terms_version: 1,
         rounding: Rounding::HalfEven,
         adjustment: None,
+        rule_taken: None,
+        amount_not_compared: false,
     }
 }
 

@@ -80,7 +80,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions"]),
+            .free(&["is_default", "terms.version", "terms.start_time", "agreement.version", "agreement.is_required", "is_private", "questions", "terms.rules"]),
         case("AffiliateService/GetProgram", json!({"program_id": "${program_id}"}))
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
@@ -129,6 +129,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.agreement.is_required",
             "program.questions",
             "program.is_private",
+            "program.terms.rules",
         ]),
         case("AffiliateService/ArchiveProgram", json!({"program_id": "${fresh_program_id}"}))
             .prepare("AffiliateService/CreateProgram", program("Fresh"), FRESH_PROGRAM)
