@@ -13,6 +13,7 @@ mod agreement;
 mod application;
 mod audit;
 mod commission;
+mod commission_rule;
 mod conversion;
 mod coupon;
 mod coupon_limits;
