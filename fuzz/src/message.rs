@@ -118,7 +118,8 @@ impl Maker<'_> {
 /// Whether the field is left out of most messages, because with it many other calls are refused.
 fn is_rare(field: &FieldDescriptor) -> bool {
     match field.name() {
-        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel" | "rules" => true,
+        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel"
+        | "rules" => true,
         "temporary_password" | "invitations" | "max_uses" | "max_uses_per_customer" | "max_uses_per_coupon" => true,
         "password" => field.parent_message().name() != "CheckAffiliatePasswordRequest",
         name if field.parent_message().name() == "CommissionRule" => !matches!(name, "name" | "commission"),

@@ -1,3 +1,5 @@
+//! Tests of the choice among rules, without a set.
+
 use super::*;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Rounding};

@@ -1,3 +1,5 @@
+//! Tests of rules as messages: what is refused, with which path and fix, and that a rule is returned as it was sent.
+
 use super::*;
 use crate::rpc::call::wire_enum::WireEnum;
 use pb::{CommissionEvent as Event, Comparison as Is, ConditionField as Of};
@@ -119,7 +121,7 @@ fn wrong_rules_are_refused_with_the_path_and_the_fix() {
             pb::CommissionRule { plans: vec!["pro".to_owned(); 101], ..rule() },
             "plans: has 101 values; at most 100 are taken",
         ),
-        (on(pb::Condition::default()), "condition.field: is required and must be one of CONDITION_FIELD_AMOUNT,"),
+        (on(pb::Condition::default()), "condition: must have exactly one of all_of, any_of and field"),
         (
             on(pb::Condition { all_of: vec![good()], ..good() }),
             "condition: must have exactly one of all_of, any_of and field",
