@@ -50,8 +50,8 @@ pub(super) use counting::Counting;
 const TRIES_MAX: u32 = 5;
 
 /// How many times more rows are loaded for one command. A click that is told late needs the most: the visitor's first clicks, the
-/// customers, their conversions, and what these refer to.
-const FURTHER_LOADS_MAX: u32 = 8;
+/// customers, their conversions, what these refer to, and level by level the affiliates who were uplines once and their enrollments.
+const FURTHER_LOADS_MAX: u32 = 30;
 
 /// The longest that a transaction may take before it is abandoned, so that a stuck database does not block all writes for ever.
 const TRANSACTION_SECONDS_MAX: u64 = 20;

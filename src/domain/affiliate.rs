@@ -164,6 +164,12 @@ impl Affiliate {
         self.upline_id = upline_id;
     }
 
+    /// The affiliate's upline at a time.
+    pub fn upline_at(&self, time: Time) -> Option<AffiliateId> {
+        let past = self.past_uplines.iter().find(|past| time < past.ended_at);
+        past.map_or(self.upline_id, |past| past.affiliate_id)
+    }
+
     /// The etag. It is different after every change of the affiliate.
     pub fn etag(&self) -> String {
         format!("v{}", self.version)

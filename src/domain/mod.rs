@@ -39,6 +39,7 @@ pub mod set;
 pub mod statistic;
 mod text_enum;
 pub mod time;
+pub mod upline;
 pub mod welcome;
 
 pub use rule::{Decision, decide};

@@ -13,6 +13,7 @@ use super::page::host_of;
 use super::pricing::rule::CommissionRule;
 use super::text_enum::text_enum;
 use super::time::Time;
+use super::upline::UplineLevel;
 use super::welcome::WelcomeMail;
 
 text_enum! {
@@ -221,6 +222,8 @@ pub struct TermsDraft {
     pub custom_kinds: Vec<String>,
     /// Commissions for certain events. See [`pricing`](super::pricing) for which one is taken.
     pub commission_rules: Vec<CommissionRule>,
+    /// What the affiliates above the credited one earn, the nearest first.
+    pub upline_levels: Vec<UplineLevel>,
 }
 
 impl TermsDraft {

@@ -14,6 +14,7 @@ use super::money::{Money, Rounding};
 use super::program::Commission;
 use super::text_enum::text_enum;
 use super::time::Time;
+use super::upline::UplineShare;
 
 text_enum! {
     /// The state of a reward.
@@ -125,6 +126,8 @@ pub struct Calculation {
     pub rule_taken: Option<RuleTaken>,
     /// Whether a rule did not apply because the amount is in another currency than the program's.
     pub amount_not_compared: bool,
+    /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
+    pub upline: Option<UplineShare>,
 }
 
 /// The rule of the terms that a rate is from.
@@ -190,6 +193,21 @@ pub struct RewardSummary {
 }
 
 impl Reward {
+    /// How the reward was computed from the commission of an affiliate below. `None` if it is not an upline's.
+    pub fn upline(&self) -> Option<&UplineShare> {
+        self.calculation.as_ref()?.upline.as_ref()
+    }
+
+    /// The enrollment that is credited with the event of the reward. An upline's reward is earned through another one.
+    pub fn credited_enrollment_id(&self) -> EnrollmentId {
+        self.upline().map_or(self.enrollment_id, |upline| upline.credited_enrollment_id)
+    }
+
+    /// Whether the reward is what this enrollment earned as the credited one.
+    pub fn is_of_credit(&self, enrollment_id: EnrollmentId) -> bool {
+        self.enrollment_id == enrollment_id && self.upline().is_none()
+    }
+
     /// The part of the reward that never changes.
     pub fn summary(&self) -> RewardSummary {
         RewardSummary { reward_id: self.id, affiliate_id: self.affiliate_id, unit: self.unit, value: self.value }

@@ -6,6 +6,7 @@ mod invitations;
 mod questions;
 mod rules;
 pub(super) mod terms;
+mod uplines;
 mod welcome;
 
 use std::borrow::Cow;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use super::call::canonical::{self, Mask, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::{Fields, NAME_LENGTH_MAX};
+use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings};
 use super::call::render::{money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
@@ -40,7 +41,7 @@ const UPDATE_PATHS: [&str; 10] = [
 
 impl Change for pb::CreateProgramRequest {
     type Rule = CreateProgram;
-    type Kept = ();
+    type Kept = Warnings;
 
     const PATHS: FieldPaths = &[
         (Field::CommissionCurrency, "terms.commission.flat.currency_code"),
@@ -67,7 +68,7 @@ impl Change for pb::CreateProgramRequest {
         )
     }
 
-    fn read(&self, _asking: &Asking) -> Result<(CreateProgram, ()), Error> {
+    fn read(&self, _asking: &Asking) -> Result<(CreateProgram, Warnings), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
@@ -84,6 +85,7 @@ impl Change for pb::CreateProgramRequest {
                 fields.wrong(&currency_path(place), problem);
             }
         }
+        let warnings = fields.take_warnings();
         let (currency, rules) = fields.complete((currency, rules))?;
         let (is_default, is_private) = (self.is_default, self.is_private);
         let rule = CreateProgram {
@@ -99,11 +101,16 @@ impl Change for pb::CreateProgramRequest {
             welcome_mail,
             rules,
         };
-        Ok((rule, ()))
+        Ok((rule, warnings))
     }
 
-    fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
-        pb::CreateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed }
+    fn render(
+        answer: Arc<ProgramWithTerms>,
+        replayed: bool,
+        warnings: Warnings,
+        _asking: &Asking,
+    ) -> pb::CreateProgramResponse {
+        pb::CreateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed, warnings }
     }
 }
 
@@ -161,7 +168,7 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
 /// The fields that UpdateProgram changes.
 impl Change for pb::UpdateProgramRequest {
     type Rule = UpdateProgram;
-    type Kept = ();
+    type Kept = Warnings;
 
     const PATHS: FieldPaths = &[
         (Field::ProgramId, "program.id"),
@@ -185,7 +192,7 @@ impl Change for pb::UpdateProgramRequest {
         )
     }
 
-    fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, ()), Error> {
+    fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, Warnings), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATE_PATHS);
@@ -227,11 +234,17 @@ impl Change for pb::UpdateProgramRequest {
                 rules,
             })
         });
-        Ok((fields.complete(rule)?, ()))
+        let warnings = fields.take_warnings();
+        Ok((fields.complete(rule)?, warnings))
     }
 
-    fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateProgramResponse {
-        pb::UpdateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed }
+    fn render(
+        answer: Arc<ProgramWithTerms>,
+        replayed: bool,
+        warnings: Warnings,
+        _asking: &Asking,
+    ) -> pb::UpdateProgramResponse {
+        pb::UpdateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed, warnings }
     }
 }
 
@@ -338,7 +351,7 @@ mod tests {
 
     fn read(message: &pb::CreateProgramRequest) -> Result<CreateProgram, Error> {
         let asking = Asking { now: Time::from_micros(0), key_kind: KeyKind::Admin };
-        message.read(&asking).map(|(rule, ())| rule)
+        message.read(&asking).map(|(rule, _)| rule)
     }
 
     fn wrong_fields(message: &pb::CreateProgramRequest) -> Vec<String> {
@@ -363,6 +376,7 @@ mod tests {
                 rounding: Rounding::HalfEven,
                 custom_kinds: Vec::new(),
                 commission_rules: Vec::new(),
+                upline_levels: Vec::new(),
             }
         );
     }

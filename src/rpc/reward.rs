@@ -367,6 +367,12 @@ fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
         rule_number: taken.map_or(0, |rule| rule.number),
         quantity: taken.map_or(0, |rule| rule.quantity),
         amount_not_compared: calculation.amount_not_compared,
+        upline: calculation.upline.as_ref().map(|upline| pb::UplineShare {
+            level: upline.level,
+            basis: upline.rate.basis.number(),
+            percent_ppm: upline.rate.percent_ppm,
+            credited_enrollment_id: upline.credited_enrollment_id.to_string(),
+        }),
     }
 }
 

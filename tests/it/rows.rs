@@ -35,4 +35,5 @@ mod recorded;
 mod registration;
 mod reward;
 mod statistic;
+mod upline_reward;
 mod welcome;

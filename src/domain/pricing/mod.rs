@@ -26,6 +26,7 @@ use super::conversion::{Conversion, ConversionKind};
 use super::money::{Currency, Money, Overflow, PPM, portion};
 use super::program::Terms;
 use super::reward::{Calculation, RewardRule, RuleTaken};
+use super::upline::{UplineBasis, UplineShare};
 
 /// What one affiliate earns from an event, before refunds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +93,19 @@ pub fn price(
         adjustment: None,
         rule_taken: chosen.taken,
         amount_not_compared: chosen.amount_not_compared,
+        upline: None,
     };
     Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
+}
+
+/// What an upline earns from an event that earns this for the credited affiliate: `round(commission x ppm / 1,000,000)`, or
+/// `round(share of the amount x ppm / 1,000,000)`. Nothing if the credited affiliate earns nothing.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn price_for_upline(priced: &Priced, upline: UplineShare) -> Result<Priced, Overflow> {
+    let calculation = Calculation { upline: Some(upline), ..priced.calculation.clone() };
+    Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
 }
 
 /// The value that an event of this amount earns by the rates of a calculation.
@@ -101,6 +113,22 @@ pub fn price(
 /// # Errors
 /// [`Overflow`].
 pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
+    let commission = commission_at(calculation, amount)?;
+    let Some(UplineShare { rate, .. }) = calculation.upline else { return Ok(commission) };
+    let rounding = calculation.rounding;
+    let base = match rate.basis {
+        UplineBasis::Commission => commission,
+        UplineBasis::SaleAmount if commission.amount_minor == 0 => commission,
+        UplineBasis::SaleAmount => {
+            let shared = portion(amount.amount_minor, calculation.share_ppm.into(), PPM, rounding)?;
+            Money::new(shared, amount.currency)
+        }
+    };
+    Ok(Money::new(portion(base.amount_minor, rate.percent_ppm.into(), PPM, rounding)?, base.currency))
+}
+
+/// What the credited affiliate earns from an event of this amount.
+fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
     let rounding = calculation.rounding;
     let value = match calculation.commission {
         Commission::PercentPpm(ppm) => {

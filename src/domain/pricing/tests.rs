@@ -43,6 +43,7 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
             rounding: Rounding::HalfEven,
             custom_kinds: Vec::new(),
             commission_rules,
+            upline_levels: Vec::new(),
         },
     }
 }

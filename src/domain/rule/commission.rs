@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::upline_reward;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ProgramId, RewardId};
@@ -20,24 +21,42 @@ pub(super) struct Claim {
     pub(super) terms: Arc<Terms>,
 }
 
-/// Prices a credited event, and writes its reward and posting. `None` when the reward rounds to zero, and for an event that earns nothing.
-pub(super) fn earn(
+/// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
+/// affiliate's reward rounds to zero, and for an event that earns nothing.
+pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let priced = price(context, event, claim)?.filter(|priced| priced.value.amount_minor != 0);
+    let Some(priced) = priced else { return Ok(Vec::new()) };
+    if claim.terms.rules.upline_levels.is_empty() {
+        return Ok(vec![write(context, event, claim, &claim.enrollment, priced)]);
+    }
+    let shares = upline_reward::shares(context, event, claim)?;
+    let mut earned = Vec::with_capacity(1 + shares.len());
+    earned.push((Arc::clone(&claim.enrollment), priced.clone()));
+    for (enrollment, share) in shares {
+        let of_upline = pricing::price_for_upline(&priced, share)?;
+        if of_upline.value.amount_minor != 0 {
+            earned.push((enrollment, of_upline));
+        }
+    }
+    Ok(earned.into_iter().map(|(enrollment, priced)| write(context, event, claim, &enrollment, priced)).collect())
+}
+
+/// Writes what an affiliate earns from an event through an enrollment in the program of the claim.
+fn write(
     context: &mut Context<'_>,
     event: &Conversion,
     claim: &Claim,
-) -> Result<Option<Arc<Reward>>, Refusal> {
-    let Some(Priced { value, calculation }) = price(context, event, claim)? else { return Ok(None) };
-    if value.amount_minor == 0 {
-        return Ok(None);
-    }
-    let Claim { credit, terms, .. } = claim;
+    enrollment: &Enrollment,
+    priced: Priced,
+) -> Arc<Reward> {
+    let Priced { value, calculation } = priced;
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,
         conversion_id: Some(event.id),
-        affiliate_id: credit.affiliate_id,
-        enrollment_id: credit.enrollment_id,
-        program_id: credit.program_id,
+        affiliate_id: enrollment.affiliate_id,
+        enrollment_id: enrollment.id,
+        program_id: claim.credit.program_id,
         unit: RewardUnit::Cash,
         value,
         reversed_minor: 0,
@@ -45,7 +64,7 @@ pub(super) fn earn(
         state: RewardState::Pending,
         calculation: Some(calculation),
         by_hand: None,
-        auto_approve_at: event.occurred_at.plus_days(terms.rules.hold_period_days),
+        auto_approve_at: event.occurred_at.plus_days(claim.terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
@@ -58,7 +77,7 @@ pub(super) fn earn(
         LedgerReason::Earned,
         context.now,
     ));
-    Ok(Some(reward))
+    reward
 }
 
 /// Whether a credited event earns more than zero.
@@ -83,7 +102,11 @@ pub(super) fn price_again(
         return Ok(None);
     }
     let Some(facts) = pricing::facts_of(sale, program.currency) else { return Ok(None) };
-    Ok(pricing::price(terms, &facts, None, before.share_ppm)?)
+    let priced = pricing::price(terms, &facts, None, before.share_ppm)?;
+    match (priced, before.upline) {
+        (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
+        (priced, _) => Ok(priced),
+    }
 }
 
 fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {

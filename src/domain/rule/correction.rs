@@ -118,7 +118,8 @@ fn adjust(
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
     let rewards = context.set.rewards_of(context.account_id, sale.id)?;
-    let is_of_credit = |reward: &Reward| sale.credits.iter().any(|credit| credit.enrollment_id == reward.enrollment_id);
+    let is_of_credit =
+        |reward: &Reward| sale.credits.iter().any(|credit| credit.enrollment_id == reward.credited_enrollment_id());
     let rewards: Vec<Arc<Reward>> =
         rewards.into_iter().filter(|reward| reward.reverses.is_none() && is_of_credit(reward)).cloned().collect();
     let mut new = Vec::new();
@@ -134,7 +135,7 @@ fn adjust(
     }
     for credit in &sale.credits {
         // A reward of which nothing was left is final, and one that a person denied stays denied.
-        let mut of_credit = rewards.iter().filter(|reward| reward.enrollment_id == credit.enrollment_id);
+        let mut of_credit = rewards.iter().filter(|reward| reward.is_of_credit(credit.enrollment_id));
         if of_credit.all(|reward| reward.state == RewardState::Reversed) {
             new.extend(earn_again(context, sale, credit, settled)?);
         }
@@ -142,7 +143,7 @@ fn adjust(
     Ok(new)
 }
 
-/// Earns the reward of a credit that has none, less what was refunded.
+/// Earns the rewards of a credit that has none, less what was refunded.
 fn earn_again(
     context: &mut Context<'_>,
     sale: &Conversion,
@@ -159,16 +160,18 @@ fn earn_again(
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
     let claim = Claim { credit: credit.clone(), enrollment, terms };
-    let Some(reward) = commission::earn(context, sale, &claim)? else {
-        return Ok(Vec::new());
-    };
+    let earned = commission::earn(context, sale, &claim)?;
     let cause = Cause {
         conversion_id: sale.id,
         base_amount: Some(Money::new(-sale.refunded_minor, amount.currency)),
         reason: LedgerReason::Refunded,
         rule: RewardRule::Reversal,
     };
-    let target = taken_part(context, sale, &reward)?;
-    let taken = take_back(context, &reward, &target, &cause, settled)?;
-    Ok(std::iter::once(reward).chain(taken).collect())
+    let mut new = Vec::new();
+    for reward in earned {
+        let target = taken_part(context, sale, &reward)?;
+        let taken = take_back(context, &reward, &target, &cause, settled)?;
+        new.extend(std::iter::once(reward).chain(taken));
+    }
+    Ok(new)
 }

@@ -122,7 +122,7 @@ impl RecordLead {
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
-        let rewards: Vec<_> = commission::earn(context, &made, &claim)?.into_iter().collect();
+        let rewards = commission::earn(context, &made, &claim)?;
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();

@@ -29,6 +29,7 @@ mod reversal;
 mod reward;
 mod sale;
 mod timeline;
+mod upline_reward;
 mod verdict;
 mod welcome;
 

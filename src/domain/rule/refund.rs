@@ -324,7 +324,7 @@ fn adjust(
 /// The reward that a credit has earned last, unless a person denied it.
 fn earned_for<'rewards>(credit: &Credit, rewards: &'rewards [Arc<Reward>]) -> Option<&'rewards Reward> {
     let is_of_credit = |reward: &&Arc<Reward>| {
-        let is_own = reward.reverses.is_none() && reward.enrollment_id == credit.enrollment_id;
+        let is_own = reward.reverses.is_none() && reward.is_of_credit(credit.enrollment_id);
         is_own && reward.state != RewardState::Denied
     };
     rewards.iter().rfind(is_of_credit).map(AsRef::as_ref)
@@ -361,6 +361,7 @@ fn excess_part(
         adjustment: None,
         rule_taken: None,
         amount_not_compared: false,
+        upline: None,
     };
     Ok((0, nothing))
 }

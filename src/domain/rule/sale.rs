@@ -300,7 +300,7 @@ fn credit_sale(
     sale.is_told = true;
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
-    let rewards: Vec<_> = commission::earn(context, &sale, claim)?.into_iter().collect();
+    let rewards = commission::earn(context, &sale, claim)?;
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))

@@ -153,7 +153,7 @@ fn reprice(
     }
     let Some(claim) = claim else { return Ok(()) };
     // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
-    let is_of_claim = |reward: &&Arc<Reward>| reward.enrollment_id == claim.enrollment.id;
+    let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
     let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
     let is_refunded = |amount: Money| sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
     let has_nothing_left = sale.amount.is_some_and(is_refunded);
@@ -161,11 +161,13 @@ fn reprice(
         return Ok(());
     }
     let earned = commission::earn(context, sale, claim)?;
-    let Some((reward, amount)) = earned.zip(sale.amount) else { return Ok(()) };
+    let Some(amount) = sale.amount else { return Ok(()) };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
     let reason = LedgerReason::Refunded;
     let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason, rule };
-    let target = taken_part(context, sale, &reward)?;
-    take_back(context, &reward, &target, &cause, settled)?;
+    for reward in &earned {
+        let target = taken_part(context, sale, reward)?;
+        take_back(context, reward, &target, &cause, settled)?;
+    }
     Ok(())
 }

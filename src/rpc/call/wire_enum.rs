@@ -17,6 +17,7 @@ use crate::domain::offer::OfferState;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
+use crate::domain::upline::UplineBasis;
 use crate::pb;
 use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
@@ -75,6 +76,7 @@ wire_enums! {
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
+    UplineBasis = UplineBasis { Commission, SaleAmount }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
     ConditionField = ConditionField { Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId }
     Comparison = Comparison {

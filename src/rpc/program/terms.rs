@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::rules;
+use super::{rules, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
@@ -39,9 +39,11 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
             rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
             custom_kinds: custom_kinds(fields, &terms.custom_kinds),
             commission_rules: Vec::new(),
+            upline_levels: uplines::read(fields, &terms.upline_levels),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
+        uplines::warn(fields, &rules);
         commission.map(|_| rules)
     })
 }
@@ -127,7 +129,8 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         precedence: canonical::default_list(&sent.precedence, &precedence),
         rounding: canonical::default_number(sent.rounding, Rounding::HalfEven.number()),
         custom_kinds: canonical::codes(&sent.custom_kinds),
-        rules: rules::canonical(&sent.rules, &sent.custom_kinds);
+        rules: rules::canonical(&sent.rules, &sent.custom_kinds),
+        upline_levels: uplines::canonical(&sent.upline_levels);
         as_sent: commission,
     )
 }
@@ -147,5 +150,6 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         rounding: draft.rounding.number(),
         custom_kinds: draft.custom_kinds.clone(),
         rules: draft.commission_rules.iter().map(rules::render).collect(),
+        upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
     }
 }

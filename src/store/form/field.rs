@@ -24,6 +24,7 @@ use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::time::Time;
+use crate::domain::upline::UplineBasis;
 
 /// The stored form of a domain value. When written, it borrows the value's texts. When read, it owns them.
 pub(super) trait FormOf<'value, T>: Sized {
@@ -154,6 +155,7 @@ as_they_are!(
     Rounding,
     SaleChannel,
     TermsReach,
+    UplineBasis,
 );
 
 /// Ids.

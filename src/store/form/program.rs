@@ -12,6 +12,7 @@ use crate::domain::program::{
     TermsDraft, TermsReach,
 };
 use crate::domain::time::Time;
+use crate::domain::upline::{UplineBasis, UplineLevel};
 use crate::domain::welcome::WelcomeMail;
 
 form! {
@@ -98,6 +99,14 @@ form! {
 }
 
 form! {
+    /// What the affiliates on one level above another one earn.
+    UplineLevelForm of UplineLevel {
+        basis: UplineBasis,
+        percent_ppm: i32,
+    }
+}
+
+form! {
     /// The rules of a version of terms.
     TermsDraftForm<'a> of TermsDraft {
         reach: TermsReach,
@@ -111,6 +120,7 @@ form! {
     unless_empty {
         custom_kinds: Vec<Text<'a>>,
         commission_rules: Vec<CommissionRuleForm<'a>>,
+        upline_levels: Vec<UplineLevelForm>,
     }
 }
 

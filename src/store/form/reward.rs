@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::field::Text;
-use super::program::CommissionForm;
+use super::program::{CommissionForm, UplineLevelForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
@@ -11,6 +11,7 @@ use crate::domain::reward::{
     ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
 };
 use crate::domain::time::Time;
+use crate::domain::upline::UplineShare;
 
 form! {
     /// How a reward was computed.
@@ -24,6 +25,7 @@ form! {
         adjustment: Option<Money>,
         rule_taken: Option<RuleTakenForm>,
         amount_not_compared: bool,
+        upline: Option<UplineShareForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,
@@ -42,6 +44,15 @@ form! {
     }
     unless_empty {
         quantity: i32,
+    }
+}
+
+form! {
+    /// What an upline's reward was computed by.
+    UplineShareForm of UplineShare {
+        level: i32,
+        rate: UplineLevelForm,
+        credited_enrollment_id: EnrollmentId,
     }
 }
 

@@ -33,8 +33,7 @@ fn program_of(terms: &pb::Terms, currency: &str) -> pb::CreateProgramRequest {
 
 /// The terms as the server reads them.
 fn read(terms: &pb::Terms, currency: &str) -> TermsDraft {
-    let (rule, ()) =
-        program_of(terms, currency).read(&asking()).unwrap_or_else(|error| panic!("{error:?}: {terms:#?}"));
+    let (rule, _) = program_of(terms, currency).read(&asking()).unwrap_or_else(|error| panic!("{error:?}: {terms:#?}"));
     rule.rules
 }
 

@@ -25,13 +25,14 @@ pub(super) struct Player<'world, W> {
     pub(super) offers: HashMap<String, String>,
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
+    pub(super) levels: Vec<pb::UplineLevel>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        Self { world, programs, affiliates, visitors, items, offers, rules: Vec::new() }
+        Self { world, programs, affiliates, visitors, items, offers, rules: Vec::new(), levels: Vec::new() }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -47,7 +48,8 @@ impl<'world, W: World> Player<'world, W> {
                 self.world.set_now(time(step.word(0), step.option("second")));
                 Ok("ok".to_owned())
             }
-            "rule" => Ok(self.rule_step(step)),
+            "rule" | "levels" => Ok(self.rule_step(step)),
+            "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,

@@ -1,11 +1,15 @@
 //! Steps about commission rules: `rule NAME COMMISSION [CURRENCY] [per-unit]` with the options `event`, `kinds`, `coupons`, `items`, `plans`,
 //! `from`, `until` (days, which may have a second: `3+5`) and `if`. The next `program` or `terms` step takes the rules.
 //!
+//! `levels LEVEL LEVEL` says what uplines earn under the terms of the next step: `10%` of the commission, or `2%amount`.
+//! `upline AFFILIATE UPLINE` sets an upline, and `upline AFFILIATE` removes it.
+//!
 //! A condition is `FIELD COMPARISON VALUE|VALUE`, `all(CONDITION, CONDITION)` or `any(CONDITION, CONDITION)`.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::pb;
 use prost_types::Timestamp;
+use tonic::Status;
 
 use super::World;
 use super::play::Player;
@@ -14,6 +18,10 @@ use super::script::Step;
 
 impl<W: World> Player<'_, W> {
     pub(super) fn rule_step(&mut self, step: &Step) -> String {
+        if step.verb == "levels" {
+            self.levels = step.words.iter().map(|word| level(word)).collect();
+            return "ok".to_owned();
+        }
         let list = |key| step.option(key).map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
         let currency = step.words.get(2).filter(|word| *word != "per-unit").map_or("USD", String::as_str);
         let event_kind = step.option("event").map_or(pb::CommissionEvent::Unspecified, |name| {
@@ -38,7 +46,15 @@ impl<W: World> Player<'_, W> {
 
     /// The terms of a step, with the rules of the steps before.
     pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
-        pb::Terms { rules: std::mem::take(&mut self.rules), ..super::request::terms(step, place, currency) }
+        let (rules, upline_levels) = (std::mem::take(&mut self.rules), std::mem::take(&mut self.levels));
+        pb::Terms { rules, upline_levels, ..super::request::terms(step, place, currency) }
+    }
+
+    pub(super) async fn upline_step(&mut self, step: &Step) -> Result<String, Status> {
+        let affiliate = self.selector(step.word(0));
+        let upline = step.words.get(1).and_then(|name| self.selector(name));
+        self.world.change(pb::SetUplineRequest { affiliate, upline, ..Default::default() }).await?;
+        Ok("ok".to_owned())
     }
 
     /// `by EVENT [kind=KIND]`: by which rules the rewards of an event were priced.
@@ -62,6 +78,15 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
         text += " amount_not_compared";
     }
     text
+}
+
+fn level(text: &str) -> pb::UplineLevel {
+    let (rate, basis) = match text.strip_suffix("amount") {
+        Some(rate) => (rate, pb::UplineBasis::SaleAmount),
+        None => (text, pb::UplineBasis::Unspecified),
+    };
+    let Some(pb::commission::Rate::PercentPpm(percent_ppm)) = commission(rate, "USD").rate else { panic!("{text}") };
+    pb::UplineLevel { basis: basis.into(), percent_ppm }
 }
 
 fn moment(text: &str) -> Timestamp {

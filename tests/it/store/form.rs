@@ -25,9 +25,10 @@ use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms};
+use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
+use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
 use headwater::store::set::catalogue::Catalogues;
@@ -269,6 +270,12 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let by_rule =
         Calculation { rule, commission, rule_taken: Some(taken), amount_not_compared: true, ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_rule_taken", &by_rule);
+    let rate = UplineLevel { basis: UplineBasis::SaleAmount, percent_ppm: 50_000 };
+    let rules = TermsDraft { upline_levels: vec![rate], ..rows::terms().rules };
+    golden.holds("terms_rules.v1.with_upline_levels", &rules);
+    let upline = UplineShare { level: 2, rate, credited_enrollment_id: rows::enrollment().id };
+    let of_upline = Calculation { upline: Some(upline), ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_upline", &of_upline);
     let rewards = vec![rows::reward(1, &sale, None).summary()];
     let paid =
         LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: Some(sale.id), rewards };

@@ -208,6 +208,7 @@ pub(crate) fn terms() -> Terms {
             rounding: Rounding::HalfUp,
             custom_kinds: Vec::new(),
             commission_rules: Vec::new(),
+            upline_levels: Vec::new(),
         },
     }
 }
@@ -534,6 +535,7 @@ pub(crate) fn calculation() -> Calculation {
         adjustment: None,
         rule_taken: None,
         amount_not_compared: false,
+        upline: None,
     }
 }
 

@@ -1817,6 +1817,16 @@ pub struct CommissionRule {
     #[prost(bool, tag = "11")]
     pub is_per_unit: bool,
 }
+/// What the affiliates on one level above the credited one earn, in addition to what that one earns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UplineLevel {
+    /// Default `UPLINE_BASIS_COMMISSION`.
+    #[prost(enumeration = "UplineBasis", tag = "1")]
+    pub basis: i32,
+    /// Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns.
+    #[prost(int32, tag = "2")]
+    pub percent_ppm: i32,
+}
 /// The rules that sales are priced under. A version never changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Terms {
@@ -1855,10 +1865,17 @@ pub struct Terms {
     /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
     #[prost(string, repeated, tag = "10")]
     pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
-    /// by these rules only.
+    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
+    /// Sign-ups, appointments and custom events earn by these rules only.
     #[prost(message, repeated, tag = "11")]
     pub rules: ::prost::alloc::vec::Vec<CommissionRule>,
+    /// What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+    /// of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
+    /// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
+    /// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
+    /// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
+    #[prost(message, repeated, tag = "12")]
+    pub upline_levels: ::prost::alloc::vec::Vec<UplineLevel>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2034,6 +2051,9 @@ pub struct CreateProgramResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The monthly recurring revenue in one currency of the customers who are bound in a program.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2131,6 +2151,9 @@ pub struct UpdateProgramResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// What is allowed and may be a mistake, as in CreateProgramResponse.
+    #[prost(message, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of ArchiveProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2442,6 +2465,39 @@ impl ProgramState {
         }
     }
 }
+/// What an upline's percentage is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UplineBasis {
+    /// Not set. Means `UPLINE_BASIS_COMMISSION`.
+    Unspecified = 0,
+    /// What the credited affiliate earns from the event, on every level.
+    Commission = 1,
+    /// The amount of the event.
+    SaleAmount = 2,
+}
+impl UplineBasis {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPLINE_BASIS_UNSPECIFIED",
+            Self::Commission => "UPLINE_BASIS_COMMISSION",
+            Self::SaleAmount => "UPLINE_BASIS_SALE_AMOUNT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPLINE_BASIS_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPLINE_BASIS_COMMISSION" => Some(Self::Commission),
+            "UPLINE_BASIS_SALE_AMOUNT" => Some(Self::SaleAmount),
+            _ => None,
+        }
+    }
+}
 /// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
 /// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
 /// given as the nearest one that does.
@@ -2616,6 +2672,9 @@ pub struct RewardCalculation {
     /// Whether a condition on the amount did not hold because the amount is in another currency than the program's.
     #[prost(bool, tag = "13")]
     pub amount_not_compared: bool,
+    /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
+    #[prost(message, optional, tag = "14")]
+    pub upline: ::core::option::Option<UplineShare>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2632,6 +2691,22 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
+}
+/// How the reward of an upline was computed from what the credited affiliate earns.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UplineShare {
+    /// 1 for the upline of the credited affiliate, 2 for the upline of that one, and so on.
+    #[prost(int32, tag = "1")]
+    pub level: i32,
+    /// What the percentage is of.
+    #[prost(enumeration = "UplineBasis", tag = "2")]
+    pub basis: i32,
+    /// Parts per million of it.
+    #[prost(int32, tag = "3")]
+    pub percent_ppm: i32,
+    /// The enrollment that is credited with the event.
+    #[prost(string, tag = "4")]
+    pub credited_enrollment_id: ::prost::alloc::string::String,
 }
 /// A reward as it was created. GetReward returns later changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,0 +1,85 @@
+//! Who earns from an event above the credited affiliate: each upline that the terms pay for, if it could have earned from the event itself.
+
+use std::sync::Arc;
+
+use super::attribution::why_not_earning;
+use super::commission::Claim;
+use super::context::Context;
+use crate::domain::affiliate::{Affiliate, AffiliateSelector};
+use crate::domain::conversion::Conversion;
+use crate::domain::enrollment::Enrollment;
+use crate::domain::id::AffiliateId;
+use crate::domain::refusal::Refusal;
+use crate::domain::reward::{Reward, RewardState};
+use crate::domain::upline::UplineShare;
+
+/// The uplines that earn from a credited event, with the enrollment through which each earns. Uplines are those of the event's time. A level
+/// whose affiliate cannot earn is left out, and nobody moves up to it.
+pub(super) fn shares(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+) -> Result<Vec<(Arc<Enrollment>, UplineShare)>, Refusal> {
+    let levels = &claim.terms.rules.upline_levels;
+    let mut shares = Vec::new();
+    let mut below = claim.enrollment.affiliate_id;
+    for (level, rate) in (1..).zip(levels) {
+        let Some(upline_id) = affiliate(context, below)?.upline_at(event.occurred_at) else { break };
+        below = upline_id;
+        let enrollment = enrollment(context, event, claim, upline_id)?;
+        if let Some(enrollment) = enrollment.filter(|_| rate.percent_ppm > 0)
+            && !has_reward(context, event, claim, &enrollment)?
+        {
+            let share = UplineShare { level, rate: *rate, credited_enrollment_id: claim.enrollment.id };
+            shares.push((enrollment, share));
+        }
+    }
+    Ok(shares)
+}
+
+/// An affiliate, and those above it and their enrollments, which are looked up together.
+fn affiliate(context: &mut Context<'_>, id: AffiliateId) -> Result<Arc<Affiliate>, Refusal> {
+    let account_id = context.account_id;
+    context.set.wanted().affiliate_with_uplines(account_id, &AffiliateSelector::Id(id));
+    context.set.affiliate(account_id, &AffiliateSelector::Id(id)).cloned()
+}
+
+/// The enrollment through which an upline earns from an event: the one in the program of the credit, if it was there by then and could earn.
+fn enrollment(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    upline_id: AffiliateId,
+) -> Result<Option<Arc<Enrollment>>, Refusal> {
+    let (account_id, program_id) = (context.account_id, claim.credit.program_id);
+    affiliate(context, upline_id)?;
+    let Some(enrollment) = context.set.enrollment_in(account_id, upline_id, program_id)? else { return Ok(None) };
+    let program = context.set.program(account_id, program_id)?;
+    let standing = enrollment.standing_at(event.occurred_at);
+    let was_there = enrollment.created_at.may_precede(event.occurred_at) && standing.moved.is_none();
+    let may_earn = was_there && why_not_earning(standing, program, event.occurred_at).is_none();
+    Ok(may_earn.then(|| Arc::clone(enrollment)))
+}
+
+/// Whether the upline has a reward of the event that stands, or that a person denied.
+fn has_reward(
+    context: &Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    enrollment: &Enrollment,
+) -> Result<bool, Refusal> {
+    let stands = |reward: &Reward| match reward.state {
+        RewardState::Denied => true,
+        RewardState::Reversed => false,
+        RewardState::Pending | RewardState::Held | RewardState::Approved | RewardState::Paid => {
+            reward.value.amount_minor != reward.reversed_minor
+        }
+    };
+    let is_of_level = |reward: &Reward| {
+        reward.reverses.is_none()
+            && reward.enrollment_id == enrollment.id
+            && reward.upline().is_some_and(|upline| upline.credited_enrollment_id == claim.enrollment.id)
+    };
+    let rewards = context.set.rewards_of(context.account_id, event.id)?;
+    Ok(rewards.into_iter().any(|reward| is_of_level(reward) && stands(reward)))
+}

@@ -1,0 +1,161 @@
+//! What uplines earn: row P28. The scenario `uplines.txt` has the amounts.
+
+use headwater::domain::upline::PAID_LEVELS_MAX;
+use headwater_client::pb;
+use testkit::client::Client;
+use tonic_types::StatusExt;
+
+use crate::support::database::TestDatabase;
+use crate::support::feed::cash;
+use crate::support::server::TestServer;
+use crate::support::shop::Shop;
+
+fn level(basis: pb::UplineBasis, percent_ppm: i32) -> pb::UplineLevel {
+    pb::UplineLevel { basis: basis.into(), percent_ppm }
+}
+
+async fn enrolled(client: &mut Client, name: &str) -> String {
+    let request = pb::CreateAffiliateRequest {
+        email: format!("{name}@affiliates.example"),
+        ref_id: name.to_owned(),
+        ..Default::default()
+    };
+    client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id
+}
+
+fn by_id(id: &str) -> Option<pb::AffiliateSelector> {
+    Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id.to_owned())) })
+}
+
+async fn set_upline(client: &mut Client, affiliate: &str, upline: &str) {
+    let request = pb::SetUplineRequest { affiliate: by_id(affiliate), upline: by_id(upline), ..Default::default() };
+    client.affiliates.set_upline(request).await.unwrap();
+}
+
+fn sale(number: usize) -> pb::RecordSaleRequest {
+    pb::RecordSaleRequest {
+        event_id: format!("order-{number}"),
+        ref_id: "ann".to_owned(),
+        amount: Some(pb::Money { amount_minor: 10_000, currency_code: "USD".to_owned() }),
+        ..Default::default()
+    }
+}
+
+fn values(rewards: &[pb::RewardSummary]) -> Vec<i64> {
+    rewards.iter().map(|reward| cash(reward.value.as_ref()).amount_minor).collect()
+}
+
+db_test!(p28_each_level_has_a_reward_that_says_how_it_was_computed, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let levels = (1..=10).map(|number| level(pb::UplineBasis::Commission, number * 10_000)).collect();
+    let terms = pb::Terms { upline_levels: levels, ..Default::default() };
+    let shop = Shop::furnish_with(server.new_account("shop").await, terms).await;
+    let mut client = shop.client.clone();
+    let mut chain = vec![shop.affiliate_id.clone()];
+    for number in 1..=11 {
+        let upline = enrolled(&mut client, &format!("level-{number}")).await;
+        set_upline(&mut client, &chain[number - 1], &upline).await;
+        chain.push(upline);
+    }
+    let answer = client.tracking.record_sale(sale(1)).await.unwrap().into_inner();
+    assert_eq!(values(&answer.rewards), [2_000, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200]);
+    let earners: Vec<_> = answer.rewards.iter().map(|reward| reward.affiliate_id.clone()).collect();
+    assert_eq!(earners, chain[..=PAID_LEVELS_MAX]);
+    assert!(!answer.credits.is_empty() && answer.credits.iter().all(|credit| credit.affiliate_id == chain[0]));
+
+    let request = pb::GetRewardRequest { reward_id: answer.rewards[3].reward_id.clone(), ..Default::default() };
+    let reward = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let calculation = reward.calculation.unwrap();
+    assert_eq!(calculation.rate, Some(pb::reward_calculation::Rate::PercentPpm(200_000)));
+    let share = pb::UplineShare {
+        level: 3,
+        basis: pb::UplineBasis::Commission.into(),
+        percent_ppm: 30_000,
+        credited_enrollment_id: answer.credits[0].enrollment_id.clone(),
+    };
+    assert_eq!(calculation.upline, Some(share));
+    assert_ne!(reward.enrollment_id, answer.credits[0].enrollment_id);
+
+    // The figures have what each affiliate earned, and the books are right.
+    let request = pb::QueryStatsRequest {
+        first_day: "2025-01-01".to_owned(),
+        last_day: "2026-12-31".to_owned(),
+        affiliate: by_id(&chain[3]),
+        ..Default::default()
+    };
+    let stats = client.rewards.query_stats(request).await.unwrap().into_inner();
+    let sum: i64 = stats.rows.iter().flat_map(|row| &row.rewards).map(|value| cash(Some(value)).amount_minor).sum();
+    assert_eq!((sum, stats.rows.iter().map(|row| row.sale_count).sum::<i64>()), (60, 0), "{stats:?}");
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});
+
+db_test!(p28_uplines_are_exact_when_64_sales_arrive_at_once, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let levels = vec![level(pb::UplineBasis::Commission, 125_000), level(pb::UplineBasis::SaleAmount, 333)];
+    let terms = pb::Terms { upline_levels: levels, ..Default::default() };
+    let shop = Shop::furnish_with(server.new_account("shop").await, terms).await;
+    let mut client = shop.client.clone();
+    let bob = enrolled(&mut client, "bob").await;
+    let cy = enrolled(&mut client, "cy").await;
+    set_upline(&mut client, &shop.affiliate_id, &bob).await;
+    set_upline(&mut client, &bob, &cy).await;
+    let calls = (0..64).map(|number| {
+        let mut client = client.clone();
+        async move { client.tracking.record_sale(sale(number)).await.unwrap().into_inner() }
+    });
+    let answers = futures::future::join_all(calls).await;
+    assert!(answers.iter().all(|answer| values(&answer.rewards) == [2_000, 250, 3]), "{answers:?}");
+    for (affiliate, expected) in [(&bob, 64 * 250), (&cy, 64 * 3)] {
+        let request = pb::GetBalanceRequest { affiliate: by_id(affiliate), ..Default::default() };
+        let answer = client.rewards.get_balance(request).await.unwrap().into_inner();
+        assert_eq!(answer.balances[0].pending.as_ref().map(|value| cash(Some(value)).amount_minor), Some(expected));
+    }
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});
+
+db_test!(p28_wrong_levels_are_refused_and_generous_ones_warned_of, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::furnish(server.new_account("shop").await).await;
+    let mut client = shop.client.clone();
+    let request = |rate: i32, upline_levels: Vec<pb::UplineLevel>| pb::CreateProgramRequest {
+        display_name: "Levels".to_owned(),
+        currency_code: "USD".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(pb::Terms {
+            commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(rate)) }),
+            upline_levels,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let commission = |percent_ppm| level(pb::UplineBasis::Commission, percent_ppm);
+    for (levels, path) in [
+        (vec![commission(1); 11], "terms.upline_levels"),
+        (vec![commission(1), commission(-1)], "terms.upline_levels[1].percent_ppm"),
+        (vec![commission(1_000_001)], "terms.upline_levels[0].percent_ppm"),
+        (vec![pb::UplineLevel { basis: 9, percent_ppm: 1 }], "terms.upline_levels[0].basis"),
+    ] {
+        let error = client.affiliates.create_program(request(200_000, levels)).await.unwrap_err();
+        let violations = error.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>(), [path]);
+    }
+    // 60 %, 40 % of that and 16 % of the sale are all of the sale. One part in a million more is too much.
+    let amount = |percent_ppm| level(pb::UplineBasis::SaleAmount, percent_ppm);
+    let exact = request(600_000, vec![commission(400_000), amount(160_000)]);
+    let answer = client.affiliates.create_program(exact).await.unwrap().into_inner();
+    assert!(answer.warnings.is_empty(), "{:?}", answer.warnings);
+    let program = answer.program.unwrap();
+    let generous = request(600_000, vec![commission(400_000), amount(160_001)]);
+    let answer = client.affiliates.create_program(generous.clone()).await.unwrap().into_inner();
+    assert_eq!(answer.warnings[0].field, "terms.upline_levels");
+    let update = pb::UpdateProgramRequest {
+        program: Some(pb::Program { id: program.id, terms: generous.terms, ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+        ..Default::default()
+    };
+    let answer = client.affiliates.update_program(update).await.unwrap().into_inner();
+    assert_eq!(answer.warnings[0].field, "program.terms.upline_levels");
+    assert!(answer.warnings[0].explanation.contains("1000001 ppm"), "{:?}", answer.warnings);
+});
