@@ -26,10 +26,11 @@ pub(super) struct Claim {
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
     let priced = price(context, event, claim)?.filter(|priced| priced.value.amount_minor != 0);
     let Some(priced) = priced else { return Ok(Vec::new()) };
-    if claim.terms.rules.upline_levels.is_empty() {
+    let levels = &claim.terms.rules.upline_levels;
+    if levels.is_empty() {
         return Ok(vec![write(context, event, claim, &claim.enrollment, priced)]);
     }
-    let shares = upline_reward::shares(context, event, claim)?;
+    let shares = upline_reward::shares(context, event, &claim.enrollment, levels)?;
     let mut earned = Vec::with_capacity(1 + shares.len());
     earned.push((Arc::clone(&claim.enrollment), priced.clone()));
     for (enrollment, share) in shares {

@@ -3,34 +3,33 @@
 use std::sync::Arc;
 
 use super::attribution::why_not_earning;
-use super::commission::Claim;
 use super::context::Context;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::AffiliateId;
+use crate::domain::id::{AffiliateId, ProgramId};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
-use crate::domain::upline::UplineShare;
+use crate::domain::upline::{UplineLevel, UplineShare};
 
 /// The uplines that earn from a credited event, with the enrollment through which each earns. Uplines are those of the event's time. A level
 /// whose affiliate cannot earn is left out, and nobody moves up to it.
 pub(super) fn shares(
     context: &mut Context<'_>,
     event: &Conversion,
-    claim: &Claim,
+    credited: &Enrollment,
+    levels: &[UplineLevel],
 ) -> Result<Vec<(Arc<Enrollment>, UplineShare)>, Refusal> {
-    let levels = &claim.terms.rules.upline_levels;
     let mut shares = Vec::new();
-    let mut below = claim.enrollment.affiliate_id;
+    let mut below = credited.affiliate_id;
     for (level, rate) in (1..).zip(levels) {
         let Some(upline_id) = affiliate(context, below)?.upline_at(event.occurred_at) else { break };
         below = upline_id;
-        let enrollment = enrollment(context, event, claim, upline_id)?;
+        let enrollment = enrollment(context, event, credited.program_id, upline_id)?;
         if let Some(enrollment) = enrollment.filter(|_| rate.percent_ppm > 0)
-            && !has_reward(context, event, claim, &enrollment)?
+            && !has_reward(context, event, credited, &enrollment)?
         {
-            let share = UplineShare { level, rate: *rate, credited_enrollment_id: claim.enrollment.id };
+            let share = UplineShare { level, rate: *rate, credited_enrollment_id: credited.id };
             shares.push((enrollment, share));
         }
     }
@@ -44,14 +43,14 @@ fn affiliate(context: &mut Context<'_>, id: AffiliateId) -> Result<Arc<Affiliate
     context.set.affiliate(account_id, &AffiliateSelector::Id(id)).cloned()
 }
 
-/// The enrollment through which an upline earns from an event: the one in the program of the credit, if it was there by then and could earn.
+/// The enrollment through which an upline earns from an event: the one in this program, if it was there by then and could earn.
 fn enrollment(
     context: &mut Context<'_>,
     event: &Conversion,
-    claim: &Claim,
+    program_id: ProgramId,
     upline_id: AffiliateId,
 ) -> Result<Option<Arc<Enrollment>>, Refusal> {
-    let (account_id, program_id) = (context.account_id, claim.credit.program_id);
+    let account_id = context.account_id;
     affiliate(context, upline_id)?;
     let Some(enrollment) = context.set.enrollment_in(account_id, upline_id, program_id)? else { return Ok(None) };
     let program = context.set.program(account_id, program_id)?;
@@ -65,7 +64,7 @@ fn enrollment(
 fn has_reward(
     context: &Context<'_>,
     event: &Conversion,
-    claim: &Claim,
+    credited: &Enrollment,
     enrollment: &Enrollment,
 ) -> Result<bool, Refusal> {
     let stands = |reward: &Reward| match reward.state {
@@ -78,7 +77,7 @@ fn has_reward(
     let is_of_level = |reward: &Reward| {
         reward.reverses.is_none()
             && reward.enrollment_id == enrollment.id
-            && reward.upline().is_some_and(|upline| upline.credited_enrollment_id == claim.enrollment.id)
+            && reward.upline().is_some_and(|upline| upline.credited_enrollment_id == credited.id)
     };
     let rewards = context.set.rewards_of(context.account_id, event.id)?;
     Ok(rewards.into_iter().any(|reward| is_of_level(reward) && stands(reward)))

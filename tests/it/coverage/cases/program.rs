@@ -87,12 +87,13 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            // Faults of a question, of an invitation and of a rule are named with its place in the list, see the tests of rows P15 and P4.
+            // Faults of a question, of an invitation, of a rule and of a level are named with its place in the list, see the tests of rows P15, P4 and P28.
             .free(&[
                 "is_default",
                 "terms.version",
                 "terms.start_time",
                 "terms.rules",
+                "terms.upline_levels",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -155,6 +156,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.is_private",
             "program.invitations",
             "program.terms.rules",
+            "program.terms.upline_levels",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

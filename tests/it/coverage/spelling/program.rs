@@ -92,6 +92,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "invitations",
                 "welcome_mail.is_enabled",
                 "terms.rules",
+                "terms.upline_levels",
             ],
         ),
         spelling(
@@ -151,6 +152,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.invitations",
                 "program.welcome_mail.is_enabled",
                 "program.terms.rules",
+                "program.terms.upline_levels",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
