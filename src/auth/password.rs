@@ -229,7 +229,7 @@ mod tests {
         for _ in 0..2 * CALLS_MAX {
             let (passwords, held) = (Arc::clone(&passwords), Arc::clone(&held));
             flood.spawn(async move {
-                let wait = move || drop(held.lock().unwrap().recv());
+                let wait = move || _ = held.lock().unwrap().recv();
                 passwords.compute(account(1), wait).await.is_ok()
             });
         }
