@@ -35,8 +35,8 @@ use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
 use crate::pb;
-use crate::rpc::Services;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
+use crate::rpc::{RegisteredBy, Services};
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use crate::transport::lane::Lane;
 use crate::transport::serve::{ConnectionLimits, Transport};
@@ -190,7 +190,7 @@ impl Server {
             Arc::clone(&app),
             Arc::clone(&authenticator),
             streams,
-            settings.registration.registration != Registration::OperatorOnly,
+            registered_by(settings.registration.registration),
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
         );
@@ -330,6 +330,14 @@ fn connection_limits(settings: &Settings) -> ConnectionLimits {
         first_request: seconds(listen.first_request_seconds),
         stall: seconds(settings.feed.feed_stall_seconds),
         lane: Lane::of_this_machine(),
+    }
+}
+
+fn registered_by(registration: Registration) -> RegisteredBy {
+    match registration {
+        Registration::OperatorOnly => RegisteredBy::Nobody,
+        Registration::InviteOnly => RegisteredBy::Invited,
+        Registration::Open => RegisteredBy::Everybody,
     }
 }
 

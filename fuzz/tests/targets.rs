@@ -40,7 +40,7 @@ fn bytes(number: u32, length: u32) -> Vec<u8> {
 
 /// How many histories are played at most until every change was accepted once. The server's ids differ from run to run, so the number does
 /// too.
-const HISTORIES_MAX: u32 = 2_000;
+const HISTORIES_MAX: u32 = 4_000;
 
 /// A target that never gets far finds nothing.
 #[test]

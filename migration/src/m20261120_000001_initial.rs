@@ -111,6 +111,7 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(time_null("suspended_at"))
             .col(text("suspension_reason"))
             .col(time_null("email_verified_at"))
+            .col(text_null("verification_email"))
             .col(hash_null("verification_hash"))
             .col(time_null("verification_expires_at"))
             .col(count("calls_per_minute"))

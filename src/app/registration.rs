@@ -70,6 +70,12 @@ impl App {
         posted
     }
 
+    /// Whether an account, which may be a stranger's, may cause a mail to an address that it wants to have. Notes that it does. Registrations
+    /// of the address are not held up by that.
+    pub fn may_mail(&self, account_id: AccountId, email: &str) -> bool {
+        self.mailed.note(&account_id.to_string()) && self.mailed.note(&format!("wanted {email}"))
+    }
+
     async fn post_registration(&self, email: &str) -> Result<(), SubmitError> {
         let now = self.clock().now();
         let is_taken = store::account::find_by_email(self.store(), email).await?.is_some();

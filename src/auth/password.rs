@@ -13,13 +13,14 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use moka::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 
 use super::rate::SinceStart;
 use crate::clock;
 use crate::domain::affiliate::{AffiliateSelector, PasswordHash};
 use crate::domain::id::AccountId;
 use crate::error::Error;
+use crate::gate::Gate;
+use crate::shares::Shares;
 
 /// The cost of a hash, one of those that OWASP recommends for Argon2id: 19 MiB of memory, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -30,11 +31,12 @@ const LANES: u32 = 1;
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// How many passwords are hashed at once. Each takes a processor for some 20 milliseconds, and the memory above.
-const AT_ONCE_MAX: usize = 2;
+/// How many passwords are hashed at once: two for one account, and one more for others. Each takes a processor for some 20 milliseconds,
+/// and the memory above.
+const AT_ONCE_MAX: u64 = 3;
 
-/// How many calls may wait to hash a password.
-const WAITING_MAX: usize = 64;
+/// How many calls may hash a password or wait to do so. One account may have two thirds of these.
+const CALLS_MAX: u64 = 66;
 
 /// How long the caller should wait when no more may wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -56,29 +58,28 @@ pub type Tried = (AccountId, AffiliateSelector);
 
 /// See the head of the file.
 pub struct Passwords {
-    /// Places for the calls that hash or wait.
-    places: Arc<Semaphore>,
-    turns: Arc<Semaphore>,
+    /// Places for the calls that hash or wait. The accounts share them, so that one that floods keeps nobody else out.
+    places: Shares<AccountId>,
+    turns: Gate<AccountId>,
     tries: Cache<Tried, Arc<Tries>>,
 }
 
 /// Without any tries.
 impl Default for Passwords {
     fn default() -> Self {
-        let turns = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        let places = Arc::new(Semaphore::new(AT_ONCE_MAX + WAITING_MAX));
+        let (places, turns) = (Shares::new(CALLS_MAX), Gate::new(AT_ONCE_MAX));
         Self { places, turns, tries: Cache::builder().max_capacity(COUNTED_MAX).time_to_idle(COUNTED_FOR).build() }
     }
 }
 
 impl Passwords {
-    /// The hash of a new password.
+    /// The hash of a new password, for an account.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when too many others wait.
-    pub async fn hash(&self, password: SecretString) -> Result<PasswordHash, Error> {
+    pub async fn hash(&self, account_id: AccountId, password: SecretString) -> Result<PasswordHash, Error> {
         let salt: [u8; 16] = clock::random_bytes();
-        self.compute(move || hash(&password, &salt)).await?
+        self.compute(account_id, move || hash(&password, &salt)).await?
     }
 
     /// Whether the password of `tried` is this one. `stored` is its hash, if it has a password. The right one takes back what was counted.
@@ -94,7 +95,7 @@ impl Passwords {
         // Counted before the check, so that no more are tried at once.
         self.count(&tried)?;
         let has_password = stored.is_some();
-        let matches = self.compute(move || matches(&password, stored.as_ref())).await?? && has_password;
+        let matches = self.compute(tried.0, move || matches(&password, stored.as_ref())).await?? && has_password;
         if matches {
             self.tries.invalidate(&tried);
         }
@@ -110,12 +111,14 @@ impl Passwords {
             .map_err(|refused| Error::PasswordTries { retry_after: refused.wait_time_from(tries.clock().now()) })
     }
 
-    /// Computes on a thread of its own when it is its turn. Its place is taken until it is done, also if the caller leaves.
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Error::Overloaded { retry_after: RETRY_AFTER })?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|error| Error::Internal(format!("no password can be hashed: {error}")))?;
+    /// Computes on a thread of its own when it is the account's turn. Its place is taken until it is done, also if the caller leaves.
+    async fn compute<T: Send + 'static>(
+        &self,
+        account_id: AccountId,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let place = self.places.take(account_id, 1).ok_or(Error::Overloaded { retry_after: RETRY_AFTER })?;
+        let turn = self.turns.enter(account_id).await;
         let done = tokio::task::spawn_blocking(move || {
             let _held = (place, turn);
             work()
@@ -188,12 +191,16 @@ mod tests {
         assert_eq!(refused(1), None);
     }
 
+    fn account(number: u128) -> AccountId {
+        AccountId::from_uuid(Uuid::from_u128(number))
+    }
+
     #[tokio::test]
     async fn no_more_are_hashed_at_once_than_there_are_turns() {
         let passwords = Arc::new(Passwords::default());
         let (running, most) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), Arc::new(std::sync::Mutex::new(0)));
         let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..AT_ONCE_MAX + WAITING_MAX + 10 {
+        for number in 0..2 * CALLS_MAX {
             let (passwords, running, most) = (Arc::clone(&passwords), Arc::clone(&running), Arc::clone(&most));
             tasks.spawn(async move {
                 let work = move || {
@@ -204,12 +211,36 @@ mod tests {
                     std::thread::sleep(Duration::from_millis(5));
                     running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                 };
-                passwords.compute(work).await.is_ok()
+                passwords.compute(account(u128::from(number % 4)), work).await.is_ok()
             });
         }
         let done = tasks.join_all().await.into_iter().filter(|done| *done).count();
-        assert!(done >= AT_ONCE_MAX + WAITING_MAX, "{done}");
-        assert!(*most.lock().unwrap() <= AT_ONCE_MAX);
-        assert_eq!(passwords.places.available_permits(), AT_ONCE_MAX + WAITING_MAX);
+        assert!(done >= 32, "{done}");
+        assert!(*most.lock().unwrap() <= usize::try_from(AT_ONCE_MAX).unwrap());
+        assert_eq!(passwords.places.left(), CALLS_MAX);
+    }
+
+    #[tokio::test]
+    async fn an_account_that_floods_keeps_no_other_one_out() {
+        let passwords = Arc::new(Passwords::default());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let mut flood = tokio::task::JoinSet::new();
+        for _ in 0..2 * CALLS_MAX {
+            let (passwords, held) = (Arc::clone(&passwords), Arc::clone(&held));
+            flood.spawn(async move {
+                let wait = move || _ = held.lock().unwrap().recv();
+                passwords.compute(account(1), wait).await.is_ok()
+            });
+        }
+        while passwords.places.taken(account(1)) < 2 * CALLS_MAX / 3 {
+            tokio::task::yield_now().await;
+        }
+        // It is answered although nothing of the first account is done.
+        let other = passwords.compute(account(2), || 7);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), other).await.unwrap().unwrap(), 7);
+        drop(release);
+        let done = flood.join_all().await.into_iter().filter(|done| *done).count();
+        assert_eq!(done as u64, 2 * CALLS_MAX / 3);
     }
 }

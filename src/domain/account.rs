@@ -31,16 +31,19 @@ pub struct Account {
     pub suspension_reason: String,
     /// `None`: the address was not verified.
     pub email_verified_at: Option<Time>,
-    /// The token that was mailed to the address. Left out of the answers that are stored for repeated requests.
+    /// The token that was mailed to an address: the account's own, or the one that it will have once it is verified. Left out of the answers
+    /// that are stored for repeated requests.
     pub verification: Option<Verification>,
     /// How many calls a minute each key of the account may make. 0: as many as the server's setting says.
     pub calls_per_minute: i32,
 }
 
 /// A token that verifies an email address. Only the mail has its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Verification {
+    /// The address, in lower case.
+    pub email: String,
     /// SHA-256 of the token's text.
     pub token_hash: [u8; 32],
     pub expires_at: Time,
@@ -50,6 +53,12 @@ impl Account {
     /// Whether the account may change anything.
     pub fn state(&self) -> AccountState {
         if self.suspended_at.is_some() { AccountState::Suspended } else { AccountState::Active }
+    }
+
+    /// The address that the account gets once it is verified. Empty if it has no other one to verify.
+    pub fn pending_email(&self) -> &str {
+        let other = self.verification.as_ref().map(|verification| verification.email.as_str());
+        other.filter(|email| *email != self.email).unwrap_or_default()
     }
 }
 

@@ -183,7 +183,8 @@ impl Enrollment {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct EnrollmentWithLanding {
     pub enrollment: Arc<Enrollment>,
-    /// The enrollment's own page, or else the program's.
+    /// The page that the enrollment's links lead to: its own, or else the program's. If the affiliate was moved to another program, it is that
+    /// of the enrollment there.
     pub landing_url: String,
     /// Whether the affiliate has not accepted the newest version of the program's agreement. Left out of the answers that are stored for
     /// repeated requests.
@@ -191,10 +192,8 @@ pub struct EnrollmentWithLanding {
 }
 
 impl EnrollmentWithLanding {
-    /// An enrollment in a program with this landing page and this version of its agreement, which is 0 if it has none.
-    pub fn new(enrollment: Arc<Enrollment>, programs_page: &str, agreement_version: i32) -> Self {
-        let own_page = Some(enrollment.landing_url.as_str()).filter(|page| !page.is_empty());
-        let landing_url = own_page.unwrap_or(programs_page).to_owned();
+    /// An enrollment whose links lead to this page, in a program with this version of its agreement, which is 0 if it has none.
+    pub fn new(enrollment: Arc<Enrollment>, landing_url: String, agreement_version: i32) -> Self {
         let lacks_newest_agreement = enrollment.accepted_version() < agreement_version;
         Self { enrollment, landing_url, lacks_newest_agreement }
     }

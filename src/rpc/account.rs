@@ -20,14 +20,14 @@ use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
-use super::call::{Call, page};
+use super::call::{Call, RegisteredBy, page};
 use crate::auth::key;
 use crate::auth::permission;
 use crate::domain::account::{Account, ApiKey, KeyKind};
 use crate::domain::calendar::{UTC, zone_name};
 use crate::domain::id::{AccountId, ApiKeyId};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{CreateApiKey, UpdateAccount, VerifyAccountEmail};
+use crate::domain::rule::{CreateApiKey, UpdateAccount, VerifyAccountEmail, WantedEmail};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error, FieldPaths};
 use crate::pb;
@@ -77,7 +77,8 @@ impl Change for pb::UpdateAccountRequest {
                     rule.display_name = Some(display_name);
                 }
                 if paths.contains(&"email") {
-                    rule.email = fields.email("email", &values.email).map(|email| (email, key::verification_token()));
+                    let wanted = |email| WantedEmail { email, token: Some(key::verification_token()) };
+                    rule.email = fields.email("email", &values.email).map(wanted);
                 }
                 if paths.contains(&"max_active_coupons_per_affiliate") {
                     let limit = values.max_active_coupons_per_affiliate;
@@ -96,6 +97,20 @@ impl Change for pb::UpdateAccountRequest {
     fn render(updated: Arc<Account>, replayed: bool, (): (), _asking: &Asking) -> pb::UpdateAccountResponse {
         pb::UpdateAccountResponse { account: Some(account(&updated)), replayed }
     }
+}
+
+/// Changes an account. Where strangers may have one, the mail to an address that it wants to have is limited as that of registrations.
+pub(super) async fn update(call: Call, message: pb::UpdateAccountRequest) -> Result<pb::UpdateAccountResponse, Error> {
+    let asking = call.asking();
+    let (mut rule, ()) = message.read(&asking)?;
+    if let Some(wanted) = &mut rule.email
+        && call.rpc.registration == RegisteredBy::Everybody
+        && !call.rpc.app.may_mail(call.account_id(), &wanted.email)
+    {
+        wanted.token = None;
+    }
+    let (account, replayed) = call.carry_out(&message, rule).await?;
+    Ok(pb::UpdateAccountRequest::render(account, replayed, (), &asking))
 }
 
 impl Change for pb::VerifyAccountEmailRequest {
@@ -274,6 +289,7 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         suspend_time: canonical::unread(&sent.suspend_time),
         suspension_reason: canonical::unread(&sent.suspension_reason),
         email_verify_time: canonical::unread(&sent.email_verify_time),
+        pending_email: canonical::unread(&sent.pending_email),
         calls_per_minute: canonical::unread(&sent.calls_per_minute);
         as_sent:
     )
@@ -281,7 +297,7 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
 
 /// The account as stored in the feed, without personal data.
 pub(super) fn image(row: &Account) -> pb::Account {
-    pb::Account { email: String::new(), ..account(row) }
+    pb::Account { email: String::new(), pending_email: String::new(), ..account(row) }
 }
 
 fn account(account: &Account) -> pb::Account {
@@ -298,6 +314,7 @@ fn account(account: &Account) -> pb::Account {
         suspension_reason: account.suspension_reason.clone(),
         email_verify_time: account.email_verified_at.map(timestamp),
         calls_per_minute: account.calls_per_minute,
+        pending_email: account.pending_email().to_owned(),
     }
 }
 

@@ -300,13 +300,21 @@ pub(super) async fn with_landings(
     call: &Call,
     enrollments: Vec<Enrollment>,
 ) -> Result<Vec<EnrollmentWithLanding>, Error> {
-    let programs: BTreeSet<ProgramId> = enrollments.iter().map(|row| row.program_id).collect();
+    let serving = store::enrollment::serving_now(call.store(), call.account_id(), &enrollments).await?;
+    let programs: BTreeSet<ProgramId> = enrollments.iter().chain(serving.values()).map(|row| row.program_id).collect();
     let programs: Vec<ProgramId> = programs.into_iter().collect();
     let pages = store::program::pages(call.store(), call.account_id(), &programs).await?;
-    let with_landing = |row: Enrollment| {
+    let page_of = |row: &Enrollment| {
         let missing = || Error::Internal(format!("enrollment {} has no program", row.id));
-        let page = pages.get(&row.program_id).ok_or_else(missing)?;
-        Ok(EnrollmentWithLanding::new(Arc::new(row), &page.landing_url, page.agreement_version))
+        pages.get(&row.program_id).ok_or_else(missing)
+    };
+    let with_landing = |row: Enrollment| {
+        let agreement_version = page_of(&row)?.agreement_version;
+        let leading = serving.get(&row.id).unwrap_or(&row);
+        let landing_url =
+            if leading.landing_url.is_empty() { &page_of(leading)?.landing_url } else { &leading.landing_url };
+        let landing_url = landing_url.clone();
+        Ok(EnrollmentWithLanding::new(Arc::new(row), landing_url, agreement_version))
     };
     enrollments.into_iter().map(with_landing).collect()
 }

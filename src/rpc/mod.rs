@@ -42,6 +42,7 @@ use crate::pb::server::affiliate_service_server::AffiliateServiceServer;
 use crate::pb::server::feed_service_server::FeedServiceServer;
 use crate::pb::server::reward_service_server::RewardServiceServer;
 use crate::pb::server::tracking_service_server::TrackingServiceServer;
+pub use call::RegisteredBy;
 use call::Rpc;
 use feed::FeedStreams;
 pub use service::METHODS;
@@ -54,18 +55,18 @@ pub struct Services {
 }
 
 impl Services {
-    /// Services that read and write through this app. Others than operators may register accounts if it `takes_registrations`. No call takes longer than `request_timeout`, except calls that wait for new
-    /// events. Messages larger than `message_bytes_max` are refused.
+    /// Services that read and write through this app. `registration` says who but operators may register accounts. No call takes longer than
+    /// `request_timeout`, except calls that wait for new events. Messages larger than `message_bytes_max` are refused.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
         streams: FeedStreams,
-        takes_registrations: bool,
+        registration: RegisteredBy,
         request_timeout: Duration,
         message_bytes_max: u32,
     ) -> Self {
         let passwords = Passwords::default();
-        let rpc = Rpc { app, authenticator, passwords, takes_registrations, request_timeout, message_bytes_max };
+        let rpc = Rpc { app, authenticator, passwords, registration, request_timeout, message_bytes_max };
         Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
     }
 

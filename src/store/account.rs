@@ -25,6 +25,7 @@ impl Stored for Account {
     const GROWS: bool = false;
 
     fn to_row(&self) -> Result<table::Model, StoreError> {
+        let verification = self.verification.as_ref();
         Ok(table::Model {
             id: self.id.uuid(),
             display_name: self.display_name.clone(),
@@ -36,19 +37,20 @@ impl Stored for Account {
             suspended_at: self.suspended_at.map(Time::micros),
             suspension_reason: self.suspension_reason.clone(),
             email_verified_at: self.email_verified_at.map(Time::micros),
-            verification_hash: self.verification.map(|verification| verification.token_hash.to_vec()),
-            verification_expires_at: self.verification.map(|verification| verification.expires_at.micros()),
+            verification_email: verification.map(|verification| verification.email.clone()),
+            verification_hash: verification.map(|verification| verification.token_hash.to_vec()),
+            verification_expires_at: verification.map(|verification| verification.expires_at.micros()),
             calls_per_minute: self.calls_per_minute,
         })
     }
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("account", row.id);
-        let verification = match (row.verification_hash, row.verification_expires_at) {
-            (Some(hash), Some(expires_at)) => {
-                Some(Verification { token_hash: name.hash(hash)?, expires_at: Time::from_micros(expires_at) })
+        let verification = match (row.verification_email, row.verification_hash, row.verification_expires_at) {
+            (Some(email), Some(hash), Some(expires_at)) => {
+                Some(Verification { email, token_hash: name.hash(hash)?, expires_at: Time::from_micros(expires_at) })
             }
-            (None, None) => None,
+            (None, None, None) => None,
             _ => return Err(name.inconsistent()),
         };
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Enrollments: rows and reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -130,6 +130,37 @@ pub async fn serving(
         found = find(store, account_id, moved.to).await?;
     }
     Ok(found)
+}
+
+/// The enrollments that earn from now on in place of those of these whose affiliates were moved, by the ids of the latter. See
+/// `WorkingSet::serving_now`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn serving_now(
+    store: &Store,
+    account_id: AccountId,
+    rows: &[Enrollment],
+) -> Result<HashMap<EnrollmentId, Enrollment>, StoreError> {
+    let next = |row: &Enrollment| row.moved.map(|moved| moved.to);
+    let mut known = HashMap::new();
+    let mut wanted: BTreeSet<EnrollmentId> = rows.iter().filter_map(next).collect();
+    while !wanted.is_empty() {
+        let ids: Vec<EnrollmentId> = wanted.into_iter().collect();
+        let found = by_ids(store, account_id, &ids).await?;
+        wanted = found.iter().filter_map(next).collect();
+        known.extend(found.into_iter().map(|row| (row.id, row)));
+        wanted.retain(|id| !known.contains_key(id));
+    }
+    let serving = |row: &Enrollment| {
+        let mut met = BTreeSet::new();
+        let mut place = known.get(&next(row)?)?;
+        while let Some(further) = next(place).filter(|id| met.insert(*id)).and_then(|id| known.get(&id)) {
+            place = further;
+        }
+        Some((row.id, place.clone()))
+    };
+    Ok(rows.iter().filter_map(serving).collect())
 }
 
 /// The enrollment with this id.

@@ -1,6 +1,6 @@
 //! Mail that waits to be sent: rows and reads.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::backend::bulk::Writes;
@@ -48,13 +48,15 @@ impl Stored for Mail {
     fn leads_to(&self, _needs: &mut Needs) {}
 }
 
-/// The mail of all accounts that is due, the longest waiting first, at most `limit`.
+/// The mail of all accounts that is due, the longest waiting first, at most `limit`. Mail to affiliates comes last, because one account may
+/// cause much of it at once, and somebody waits for the token in other mail.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn due(store: &Store, now: Time, limit: u64) -> Result<Vec<Mail>, StoreError> {
     let due = table::Entity::find().filter(table::Column::DueAt.lte(now.micros()));
-    let due = due.order_by_asc(table::Column::DueAt).limit(limit);
+    let is_to_affiliate = Expr::col(table::Column::AffiliateId.as_column_ref()).is_not_null();
+    let due = due.order_by_asc(is_to_affiliate).order_by_asc(table::Column::DueAt).limit(limit);
     due.all(store.read()).await?.into_iter().map(Mail::from_row).collect()
 }
 

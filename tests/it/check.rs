@@ -67,6 +67,7 @@ db_test!(a_sound_database_is_right_with_a_server_and_without, empty, |database: 
     assert_eq!(beside.status.code(), Some(0), "{}", said(&beside));
     assert!(said(&beside).contains("20 ledger entries, 20 rewards"), "{}", said(&beside));
     assert!(said(&beside).contains("checked 2 accounts: all is right"), "{}", said(&beside));
+    assert!(!said(&beside).to_lowercase().contains("migration"), "it says that it migrates: {}", said(&beside));
     // It disturbs no server.
     record(&mut shop.client, 25).await;
     server.kill().await.unwrap();

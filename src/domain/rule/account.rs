@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::account_email::ask_to_verify;
+use super::account_email::{self, WantedEmail, ask_to_verify, email_is_free};
 use super::context::{Context, Rule};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::{UTC, ZONES_MAX, ZoneSince};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ApiKeyId};
-use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -75,7 +75,7 @@ impl Rule for RegisterAccount {
         // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;
         match &self.token {
-            Some(token) => ask_to_verify(context, &mut account, token),
+            Some(token) => ask_to_verify(context, &mut account, &self.email, token),
             None => account.email_verified_at = Some(context.now),
         }
         let account = context.put(account);
@@ -126,26 +126,13 @@ fn use_up(context: &mut Context<'_>, invitation: ApiKeyId) -> Result<(), Refusal
     Ok(())
 }
 
-fn email_is_free(context: &Context<'_>, email: &str, own: Option<AccountId>) -> Result<(), Refusal> {
-    match context.set.account_with_email(email)? {
-        Some(other) if Some(other) != own => Err(Refusal::AlreadyExists {
-            field: Field::Email,
-            value: email.to_owned(),
-            resource: Resource::Account,
-            // Left out, because the caller may not know the other account.
-            resource_id: String::new(),
-        }),
-        _ => Ok(()),
-    }
-}
-
 /// Change an account. A field that is `None` keeps its value.
 #[derive(Debug, Clone)]
 pub struct UpdateAccount {
     /// The merchant's name.
     pub display_name: Option<String>,
-    /// The owner's email address in lower case, and the token to mail to it if it has to be verified.
-    pub email: Option<(String, String)>,
+    /// The owner's email address.
+    pub email: Option<WantedEmail>,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: Option<i32>,
     /// The name of the time zone of its days.
@@ -157,7 +144,7 @@ impl Rule for UpdateAccount {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
-        needs.names.account_emails.extend(self.email.as_ref().map(|(email, _)| email.clone()));
+        needs.names.account_emails.extend(self.email.as_ref().map(|wanted| wanted.email.clone()));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -165,13 +152,8 @@ impl Rule for UpdateAccount {
         if let Some(display_name) = &self.display_name {
             account.display_name.clone_from(display_name);
         }
-        if let Some((email, token)) = &self.email {
-            email_is_free(context, email, Some(account.id))?;
-            let is_verified = account.email == *email && account.email_verified_at.is_some();
-            account.email.clone_from(email);
-            if !is_verified {
-                ask_to_verify(context, &mut account, token);
-            }
+        if let Some(wanted) = &self.email {
+            account_email::want(context, &mut account, wanted)?;
         }
         if let Some(limit) = self.max_active_coupons_per_affiliate {
             account.max_active_coupons_per_affiliate = limit;

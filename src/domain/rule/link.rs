@@ -43,7 +43,7 @@ impl Rule for CreateLink {
         let link = new(context, &enrollment, &self.code, &self.destination_url);
         let link = Link { claimed_page: self.claimed_page.clone(), ..link };
         let link = put(context, EventKind::LinkCreated, link, &enrollment);
-        answer(context, link, &enrollment)
+        answer(context, link)
     }
 }
 
@@ -69,9 +69,11 @@ impl Rule for UpdateLink {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let known = Arc::clone(context.get::<Link, _>(self.id)?);
         let enrollment = Arc::clone(context.get::<Enrollment, _>(known.enrollment_id)?);
+        // The hosts are those of the program that gets the clicks.
+        let serving = Arc::clone(context.set.serving_now(&enrollment)?);
         let mut link = known.as_ref().clone();
         if let Some(destination_url) = &self.destination_url {
-            check_destination(context, &enrollment, destination_url)?;
+            check_destination(context, &serving, destination_url)?;
             if link.code == enrollment.ref_id && !destination_url.is_empty() {
                 let problem = "must be empty, because the code is the enrollment's ref_id; change its landing_url";
                 return Err(refused(Field::DestinationUrl, problem));
@@ -83,12 +85,12 @@ impl Rule for UpdateLink {
                 if link.state == LinkState::Revoked {
                     return Err(refused(Field::ClaimedUrl, "must be empty, because the link is revoked"));
                 }
-                check_claim(context, &enrollment, page, Some(link.id))?;
+                check_claim(context, &serving, page, Some(link.id))?;
             }
             link.claimed_page.clone_from(claimed_page);
         }
         let link = if link == *known { known } else { put(context, EventKind::LinkUpdated, link, &enrollment) };
-        answer(context, link, &enrollment)
+        answer(context, link)
     }
 }
 
@@ -148,10 +150,10 @@ impl Rule for RevokeLink {
         let link = Arc::clone(context.get::<Link, _>(self.id)?);
         let enrollment = Arc::clone(context.get::<Enrollment, _>(link.enrollment_id)?);
         if link.state == LinkState::Revoked {
-            return answer(context, link, &enrollment);
+            return answer(context, link);
         }
         let link = revoke(context, &link, &enrollment);
-        answer(context, link, &enrollment)
+        answer(context, link)
     }
 }
 
@@ -213,11 +215,7 @@ fn put(context: &mut Context<'_>, kind: EventKind, link: Link, enrollment: &Enro
     link
 }
 
-fn answer(
-    context: &Context<'_>,
-    link: Arc<Link>,
-    enrollment: &Enrollment,
-) -> Result<Arc<LinkWithDestination>, Refusal> {
-    let destination_url = context.set.destination(&link, enrollment)?.to_owned();
+fn answer(context: &Context<'_>, link: Arc<Link>) -> Result<Arc<LinkWithDestination>, Refusal> {
+    let destination_url = context.set.present_destination(&link)?.to_owned();
     Ok(Arc::new(LinkWithDestination { link, destination_url }))
 }

@@ -34,7 +34,7 @@ mod verdict;
 mod welcome;
 
 pub use account::NewApiKey;
-pub use account_email::{TOKEN_DAYS, registered_already_letter, registration_letter};
+pub use account_email::{TOKEN_DAYS, WantedEmail, registered_already_letter, registration_letter};
 pub use attribution::{Referral, SentRefId, why_not_earning};
 pub use command::*;
 pub use context::{Context, Rule};

@@ -75,6 +75,11 @@ impl WorkingSet {
         self.moved_to(enrollment, |row| row.standing_of_bound_at(time))
     }
 
+    /// The enrollment that earns from now on in place of this one.
+    pub fn serving_now<'set>(&'set self, enrollment: &'set Arc<Enrollment>) -> Result<&'set Arc<Enrollment>, Refusal> {
+        self.moved_to(enrollment, Enrollment::standing)
+    }
+
     fn moved_to<'set>(
         &'set self,
         enrollment: &'set Arc<Enrollment>,
@@ -128,8 +133,11 @@ impl WorkingSet {
 
     /// An enrollment as answers show it.
     pub fn with_landing(&self, enrollment: Arc<Enrollment>) -> Result<EnrollmentWithLanding, Refusal> {
-        let program = self.program(enrollment.account_id, enrollment.program_id)?;
-        Ok(EnrollmentWithLanding::new(enrollment, &program.landing_url, program.agreement_version()))
+        let agreement_version = self.program(enrollment.account_id, enrollment.program_id)?.agreement_version();
+        // The one of a kept answer is older than the row, and its links lead to where they lead now.
+        let present = self.existing::<Enrollment>(&(enrollment.account_id, enrollment.id))?;
+        let landing_url = self.landing_url(self.serving_now(present)?)?.to_owned();
+        Ok(EnrollmentWithLanding::new(enrollment, landing_url, agreement_version))
     }
 
     /// The page that an enrollment's links lead to: its own, or else the program's.

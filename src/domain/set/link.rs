@@ -57,6 +57,13 @@ impl WorkingSet {
         id.map(|id| self.link(account_id, id)).transpose()
     }
 
+    /// The page that a link leads to now. If its affiliate was moved to another program, the enrollment there is the one that counts,
+    /// because it gets the clicks.
+    pub fn present_destination<'set>(&'set self, link: &'set Link) -> Result<&'set str, Refusal> {
+        let enrollment = self.enrollment(link.account_id, link.enrollment_id)?;
+        self.destination(link, self.serving_now(enrollment)?)
+    }
+
     /// The page that a link leads to: its own destination, else the enrollment's page, else the program's.
     pub fn destination<'set>(&'set self, link: &'set Link, enrollment: &'set Enrollment) -> Result<&'set str, Refusal> {
         if link.destination_url.is_empty() {

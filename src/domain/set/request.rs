@@ -82,8 +82,7 @@ impl WorkingSet {
                     claimed_page: now.claimed_page.clone(),
                     ..kept.link.as_ref().clone()
                 };
-                let enrollment = self.enrollment(link.account_id, link.enrollment_id)?;
-                let destination_url = self.destination(&link, enrollment)?.to_owned();
+                let destination_url = self.present_destination(&link)?.to_owned();
                 Outcome::Link(Arc::new(LinkWithDestination { link: Arc::new(link), destination_url }))
             }
             Outcome::Coupon(kept) => Outcome::Coupon(self.present_coupon(kept)?),
@@ -118,8 +117,7 @@ impl WorkingSet {
     fn with_present_page(&self, account_id: AccountId, kept: &ClickOutcome) -> Result<Outcome, Refusal> {
         let click = self.existing::<Click>(&(account_id, kept.tid, kept.click_id))?;
         let link = self.link(account_id, click.link_id)?;
-        let enrollment = self.enrollment(account_id, click.enrollment_id)?;
-        let destination_url = self.destination(link, enrollment)?.to_owned();
+        let destination_url = self.present_destination(link)?.to_owned();
         Ok(Outcome::Click(ClickOutcome { destination_url, ..kept.clone() }))
     }
 

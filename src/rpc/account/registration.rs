@@ -11,10 +11,10 @@ use crate::domain::account::{ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::rule::RegisterAccount;
 use crate::error::{Error, FieldViolation};
 use crate::pb;
-use crate::rpc::call::Call;
 use crate::rpc::call::canonical::{self, canonical};
 use crate::rpc::call::change::{Asking, Change, RepeatKey};
 use crate::rpc::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX};
+use crate::rpc::call::{Call, RegisteredBy};
 
 /// Registers an account.
 pub(in crate::rpc) async fn register(
@@ -28,7 +28,7 @@ pub(in crate::rpc) async fn register(
         return Ok(pb::RegisterAccountRequest::render(answer, replayed, text, &asking));
     }
     let rpc = &call.rpc;
-    if !rpc.takes_registrations {
+    if rpc.registration == RegisteredBy::Nobody {
         return Err(Error::RegistrationClosed);
     }
     let token = message.email_token.trim();

@@ -42,7 +42,7 @@ pub(super) async fn hashed(call: &Call, password: &str, temporary_password: &str
     if text.is_empty() {
         return Ok(None);
     }
-    let hash = call.rpc.passwords.hash(SecretString::from(normalized(text))).await?;
+    let hash = call.rpc.passwords.hash(call.account_id(), SecretString::from(normalized(text))).await?;
     Ok(Some(Password { hash, is_temporary }))
 }
 

@@ -49,13 +49,23 @@ const LIGHT_COUNT_MAX: u64 = 100;
 /// The maximum size of an answer: the default limit of clients.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
+/// Who registers accounts, besides operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegisteredBy {
+    /// Nobody.
+    Nobody,
+    /// Who has an invitation.
+    Invited,
+    /// Everybody. The owner of an account may therefore be a stranger.
+    Everybody,
+}
+
 /// The dependencies of every handler.
 pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
     pub(in crate::rpc) passwords: Passwords,
-    /// Whether others than operators may register accounts.
-    pub(in crate::rpc) takes_registrations: bool,
+    pub(in crate::rpc) registration: RegisteredBy,
     pub(in crate::rpc) request_timeout: Duration,
     pub(in crate::rpc) message_bytes_max: u32,
 }

@@ -18,7 +18,7 @@ service! {
     "headwater.v1" AccountService(account_service_server) for AccountHandlers {
         RegisterAccount = write rpc::account::register, REGISTRATION;
         GetAccount = read rpc::account::get, READING;
-        UpdateAccount = write change, ADMINISTRATION;
+        UpdateAccount = write rpc::account::update, ADMINISTRATION;
         VerifyAccountEmail = write change, ADMINISTRATION;
         ListAccounts = read rpc::account::list, OPERATION;
         SuspendAccount = write rpc::account::suspend, OPERATION;

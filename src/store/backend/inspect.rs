@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::super::StoreError;
 use super::sqlite::file::{FileLock, SqliteFiles};
@@ -129,7 +131,8 @@ async fn form(read: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
     let mut connect = ConnectOptions::new("sqlite::memory:");
     connect.sqlx_logging(false).max_connections(1);
     let model = Database::connect(connect).await?;
-    Migrator::up(&model, None).await?;
+    // Silent, because a line that says that migrations are applied would be taken for a change of the database that is checked.
+    Migrator::up(&model, None).with_subscriber(NoSubscriber::new()).await?;
     let (expected, found) = (parts(&model).await?, parts(read).await?);
     model.close().await?;
     let missing = expected.difference(&found).map(|part| format!("the schema lacks {part}"));

@@ -16,6 +16,7 @@ pub struct Model {
     pub suspended_at: Option<i64>,
     pub suspension_reason: String,
     pub email_verified_at: Option<i64>,
+    pub verification_email: Option<String>,
     pub verification_hash: Option<Vec<u8>>,
     pub verification_expires_at: Option<i64>,
     pub calls_per_minute: i32,

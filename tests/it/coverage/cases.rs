@@ -224,6 +224,9 @@ impl Case {
     pub(super) async fn prepared(&self, world: &World, account: &Account) -> Names {
         let mut names = account.names.clone();
         carry_out(&self.prepare, &world.wire, account, &mut names).await;
+        if self.method.starts_with("AccountService/") {
+            world.restore_email(account).await;
+        }
         if self.method == "AccountService/VerifyAccountEmail" {
             names.insert("verification_token".to_owned(), world.mailed_token(account).await);
         }

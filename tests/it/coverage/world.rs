@@ -50,13 +50,26 @@ impl World {
         answer.unwrap_or_else(|status| panic!("{name} {request}: {status:?}"))
     }
 
-    /// A token that verifies the account's email address. Mailed for this call, because the address is another one meanwhile.
+    /// A token that gives the account another email address. Mailed for this call.
     pub(super) async fn mailed_token(&self, account: &Account) -> String {
-        for email in ["${unique}@owners.example", "${account_email}"] {
-            let request = json!({"account": {"email": email}, "update_mask": {"paths": ["email"]}});
-            self.expect(account, "AccountService/UpdateAccount", &request).await;
+        self.mailed_to(account, &format!("new-{}", account.names["account_email"])).await
+    }
+
+    /// Gives the account the email address of its names again, if a token has given it another one.
+    pub(super) async fn restore_email(&self, account: &Account) {
+        let own = &account.names["account_email"];
+        let shown = self.expect(account, "AccountService/GetAccount", &json!({})).await;
+        if shown["account"]["email"] != json!(own) {
+            let verification_token = self.mailed_to(account, own).await;
+            let request = json!({"verification_token": verification_token});
+            self.expect(account, "AccountService/VerifyAccountEmail", &request).await;
         }
-        self.server.mailed_token(&account.names["account_email"]).await
+    }
+
+    async fn mailed_to(&self, account: &Account, email: &str) -> String {
+        let request = json!({"account": {"email": email}, "update_mask": {"paths": ["email"]}});
+        self.expect(account, "AccountService/UpdateAccount", &request).await;
+        self.server.mailed_token(email).await
     }
 
     /// All data that an account can read.

@@ -8,6 +8,7 @@ account.updated_at bigint NOT NULL
 account.suspended_at bigint
 account.suspension_reason text NOT NULL
 account.email_verified_at bigint
+account.verification_email text
 account.verification_hash bytea
 account.verification_expires_at bigint
 account.calls_per_minute integer NOT NULL

@@ -9,6 +9,7 @@ CREATE TABLE "account" (
   "suspended_at" integer NULL,
   "suspension_reason" text NOT NULL,
   "email_verified_at" integer NULL,
+  "verification_email" text NULL,
   "verification_hash" blob NULL,
   "verification_expires_at" integer NULL,
   "calls_per_minute" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID

@@ -341,7 +341,9 @@ db_test!(w1_the_owner_verifies_the_address_with_a_token_that_works_once, |databa
         ..Default::default()
     };
     let moved = owner.accounts.update_account(move_to("bea@shop.example")).await.unwrap().into_inner().account.unwrap();
-    assert_eq!(moved.email_verify_time, None);
+    // It is not the account's before that.
+    assert_eq!((moved.email.as_str(), moved.pending_email.as_str()), ("ann@shop.example", "bea@shop.example"));
+    assert_eq!(moved.email_verify_time, verified.email_verify_time);
     let first = server.mailed_token("bea@shop.example").await;
     server.clock.advance_days(4);
     refused(&mut owner, &first).await;
@@ -349,6 +351,17 @@ db_test!(w1_the_owner_verifies_the_address_with_a_token_that_works_once, |databa
     let second = server.mailed_token("bea@shop.example").await;
     refused(&mut owner, &first).await;
     let verified = verify(&mut owner, &second).await.unwrap();
+    assert_eq!((verified.email.as_str(), verified.pending_email.as_str()), ("bea@shop.example", ""));
+    assert_eq!(verified.email_verify_time, in_seconds(&server, 0));
+    // Somebody else may have got the address meanwhile. Whoever asks for the present one wants no other one.
+    owner.accounts.update_account(move_to("cid@shop.example")).await.unwrap();
+    let third = server.mailed_token("cid@shop.example").await;
+    operator.accounts.register_account(register("cid@shop.example")).await.unwrap();
+    let status = verify(&mut owner, &third).await.unwrap_err();
+    assert_eq!(reason(&status), "ALREADY_EXISTS");
+    let kept = owner.accounts.update_account(move_to("bea@shop.example")).await.unwrap().into_inner().account.unwrap();
+    assert_eq!((kept.email.as_str(), kept.pending_email.as_str()), ("bea@shop.example", ""));
+    refused(&mut owner, &third).await;
     // A verified address that stays the same is not verified anew.
     let mails = server.mails().await.len();
     let same = owner.accounts.update_account(move_to("bea@shop.example")).await.unwrap().into_inner().account.unwrap();

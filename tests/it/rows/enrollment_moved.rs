@@ -124,6 +124,82 @@ db_test!(p17_f7_a_move_ends_one_enrollment_and_begins_another, |database: TestDa
     assert!(report.ok, "{:?}", report.differences);
 });
 
+/// The page of the link `ann` in each answer that shows it, after a change of it that changes nothing.
+async fn shown_pages(shop: &mut Shop, enrollment_id: &str) -> Vec<String> {
+    let list = pb::ListLinksRequest { enrollment_id: enrollment_id.to_owned(), ..Default::default() };
+    let listed = shop.client.affiliates.list_links(list).await.unwrap().into_inner().links.remove(0);
+    let get = pb::GetLinkRequest { link_id: listed.id.clone() };
+    let got = shop.client.affiliates.get_link(get).await.unwrap().into_inner().link.unwrap();
+    let update = pb::UpdateLinkRequest {
+        link: Some(pb::Link { id: listed.id.clone(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["destination_url".to_owned()] }),
+        ..Default::default()
+    };
+    let updated = shop.client.affiliates.update_link(update).await.unwrap().into_inner().link.unwrap();
+    let get = pb::GetEnrollmentRequest { enrollment_id: enrollment_id.to_owned() };
+    let enrollment = shop.client.affiliates.get_enrollment(get).await.unwrap().into_inner().enrollment.unwrap();
+    let list = pb::ListEnrollmentsRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
+    let enrollments = shop.client.affiliates.list_enrollments(list).await.unwrap().into_inner().enrollments;
+    let in_list = enrollments.into_iter().find(|row| row.id == enrollment_id).unwrap();
+    assert_eq!((&in_list, listed.code.as_str()), (&enrollment, "ann"));
+    for link in [&listed, &got, &updated] {
+        assert_eq!(link.referral_link, enrollment.referral_link);
+    }
+    vec![listed.destination_url, got.destination_url, updated.destination_url]
+}
+
+db_test!(p17_a_link_is_shown_with_the_page_to_which_its_clicks_are_sent, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let gold = second_program(&mut shop.client).await;
+    let former = first_enrollment(&mut shop).await;
+    let told = pb::RecordClickRequest {
+        event_id: "click".to_owned(),
+        ref_id: "ann".to_owned(),
+        ..pb::RecordClickRequest::default()
+    };
+    let page = shop.client.tracking.record_click(told.clone()).await.unwrap().into_inner().destination_url;
+    assert_eq!(shown_pages(&mut shop, &former.id).await, [page.as_str(); 3]);
+    let to = |enrollment_id: &str, program_id: &str| pb::MoveEnrollmentRequest {
+        enrollment_id: enrollment_id.to_owned(),
+        program_id: program_id.to_owned(),
+        ..Default::default()
+    };
+    server.clock.advance_days(1);
+    let request =
+        pb::MoveEnrollmentRequest { landing_url: "https://gold.example/ann".to_owned(), ..to(&former.id, &gold) };
+    let moved = shop.client.affiliates.move_enrollment(request).await.unwrap().into_inner().enrollment.unwrap();
+    assert_eq!(click(&mut shop.client).await.unwrap(), "https://gold.example/ann");
+    assert_eq!(shown_pages(&mut shop, &former.id).await, ["https://gold.example/ann"; 3]);
+    // So is the answer of a click of before, when it is told again.
+    let again = shop.client.tracking.record_click(told).await.unwrap().into_inner();
+    assert_eq!((again.replayed, again.destination_url.as_str()), (true, "https://gold.example/ann"));
+
+    // What the link may claim is decided by the program that gets its clicks.
+    let list = pb::ListLinksRequest { enrollment_id: former.id.clone(), ..Default::default() };
+    let link_id = shop.client.affiliates.list_links(list).await.unwrap().into_inner().links.remove(0).id;
+    let claim = |page: &str| pb::UpdateLinkRequest {
+        link: Some(pb::Link { id: link_id.clone(), claimed_url: page.to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["claimed_url".to_owned()] }),
+        ..Default::default()
+    };
+    let status = shop.client.affiliates.update_link(claim("https://shop.example/ann")).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_FIELDS"));
+    shop.client.affiliates.update_link(claim("https://gold.example/from-ann")).await.unwrap();
+
+    // On to a third program, and back to the first one.
+    let third = second_program(&mut shop.client).await;
+    server.clock.advance_days(1);
+    let moved = shop.client.affiliates.move_enrollment(to(&moved.id, &third)).await.unwrap().into_inner();
+    assert_eq!(click(&mut shop.client).await.unwrap(), "https://gold.example/");
+    assert_eq!(shown_pages(&mut shop, &former.id).await, ["https://gold.example/"; 3]);
+    server.clock.advance_days(1);
+    let back = to(&moved.enrollment.unwrap().id, &shop.program_id);
+    shop.client.affiliates.move_enrollment(back).await.unwrap();
+    assert_eq!(click(&mut shop.client).await.unwrap(), page);
+    assert_eq!(shown_pages(&mut shop, &former.id).await, [page.as_str(); 3]);
+});
+
 db_test!(p17_a_bonus_for_a_customer_goes_where_the_customer_went, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;

@@ -136,6 +136,62 @@ db_test!(w1_a_stranger_does_not_learn_whose_addresses_have_accounts, |database: 
     assert_eq!(answers[0], answers[1]);
 });
 
+// Everybody may have an account here. It gives nobody the address of somebody else, and no way to write to them.
+db_test!(w1_an_account_does_not_take_the_address_of_somebody_else, |database: TestDatabase| async move {
+    let flags = ["--registration", "open", "--registrations-per-minute", "0"];
+    let server = TestServer::start_with(&database, &flags).await;
+    server.new_account("shop").await;
+    let mut stranger = Client::connect(&server.address, "").await.unwrap();
+    let mut accounts = Vec::new();
+    for email in ["eve@shop.example", "fay@shop.example"] {
+        let key = register_fresh(&server, &mut stranger, email).await;
+        accounts.push(Client::connect(&server.address, &key).await.unwrap());
+    }
+    let move_to = |email: &str| pb::UpdateAccountRequest {
+        account: Some(pb::Account { email: email.to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["email".to_owned()] }),
+        ..Default::default()
+    };
+    let mut move_to = async |who: usize, email: &str| {
+        let answer = accounts[who].accounts.update_account(move_to(email)).await.unwrap().into_inner();
+        answer.account.unwrap()
+    };
+    // One mail, however often it is wanted, and none by the account to somebody else meanwhile. It has no text of the account.
+    for email in ["ann@shop.example", "ann@shop.example", "bea@shop.example", "ann@shop.example"] {
+        let wanted = move_to(0, email).await;
+        assert_eq!((wanted.email.as_str(), wanted.email_verify_time.is_some()), ("eve@shop.example", true));
+    }
+    move_to(1, "ann@shop.example").await;
+    let mails = server.mails().await;
+    let to = |email: &str| mails.iter().filter(|mail| mail.contains(&format!("To: {email}"))).collect::<Vec<_>>();
+    assert_eq!((to("ann@shop.example").len(), to("bea@shop.example").len()), (1, 0));
+    assert!(!to("ann@shop.example")[0].contains("Corner Shop"), "{}", to("ann@shop.example")[0]);
+    // The address is still free for the person who has it.
+    register(&mut stranger, "ann@shop.example", "").await.unwrap();
+    let token = server.mailed_token("ann@shop.example").await;
+    register(&mut stranger, "ann@shop.example", &token).await.unwrap();
+
+    // Whether somebody has an account is told to who reads their mail.
+    let key = register_fresh(&server, &mut stranger, "gil@shop.example").await;
+    let mut gil = Client::connect(&server.address, &key).await.unwrap();
+    let request = pb::UpdateAccountRequest {
+        account: Some(pb::Account { email: "shop@owners.example".to_owned(), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["email".to_owned()] }),
+        ..Default::default()
+    };
+    let taken = gil.accounts.update_account(request).await.unwrap().into_inner().account.unwrap();
+    assert_eq!(taken.pending_email, "shop@owners.example");
+    let mails = server.mails().await;
+    let last = mails.iter().rfind(|mail| mail.contains("To: shop@owners.example")).unwrap();
+    assert!(last.contains("An account has it already"), "{last}");
+});
+
+async fn register_fresh(server: &TestServer, stranger: &mut Client, email: &str) -> String {
+    register(stranger, email, "").await.unwrap();
+    let token = server.mailed_token(email).await;
+    register(stranger, email, &token).await.unwrap().api_key_text
+}
+
 db_test!(w1_an_address_registers_only_so_often, |database: TestDatabase| async move {
     let flags = ["--registration", "open", "--trusted-proxies", "127.0.0.0/8"];
     let server = TestServer::start_with(&database, &flags).await;

@@ -1,5 +1,6 @@
 //! The mail that welcomes a new affiliate, and `skip_email_notification`: rows U5, G3 and F3.
 
+use headwater::domain::time::Time;
 use headwater::pb;
 use mailin::Response;
 use pb::AffiliateState;
@@ -176,4 +177,20 @@ db_test!(f5_mail_to_an_erased_affiliate_is_not_sent, |database: TestDatabase| as
     let mut left: Vec<&str> = left.iter().map(|mail| mail.letter.recipient.as_str()).collect();
     left.sort_unstable();
     assert_eq!(left, ["bea@new.example", "shop@owners.example"]);
+});
+
+// Somebody waits for a token. An import with welcome mail does not delay it.
+db_test!(u5_mail_to_many_new_affiliates_delays_no_token, |database: TestDatabase| async move {
+    let server = TestServer::start_with(&database, &["--mail-smtp-url", "smtp://127.0.0.1:1"]).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    set(&mut shop, Some(mail(true, "", ""))).await.unwrap();
+    for number in 0..3 {
+        create(&mut shop.client, new(&format!("{number}@new.example"))).await;
+    }
+    server.new_account("late").await;
+    let due = headwater::store::mail::due(server.server.app().store(), Time::from_micros(i64::MAX), 3).await.unwrap();
+    let mut first: Vec<&str> = due.iter().map(|mail| mail.letter.recipient.as_str()).collect();
+    first[..2].sort_unstable();
+    assert_eq!(first[..2], ["late@owners.example", "shop@owners.example"]);
+    assert!(first[2].ends_with("@new.example"), "{first:?}");
 });

@@ -103,8 +103,11 @@ db_test!(accounts_and_keys, |database: TestDatabase| async move {
     assert_eq!(store::account::find_key_by_prefix(&store, "hw_admin_9").await, Ok(None));
     assert_lists!(store::account::list_keys, &store, (), |row| row.id, [1, 2]);
     let mut suspended = rows::suspended_account(ACCOUNT);
-    suspended.verification =
-        Some(headwater::domain::account::Verification { token_hash: [9; 32], expires_at: NOW.plus_days(3) });
+    suspended.verification = Some(headwater::domain::account::Verification {
+        email: "other@shop.test".to_owned(),
+        token_hash: [9; 32],
+        expires_at: NOW.plus_days(3),
+    });
     let changed = suspended.clone();
     let needs = needs(|needs| needs.row::<headwater::domain::account::Account>(ACCOUNT));
     write(&store, needs, |set| _ = set.put(changed), NOW).await.unwrap();

@@ -517,6 +517,10 @@ pub struct Account {
     /// as the server's setting `key_calls_per_minute` says, which may be any number.
     #[prost(int32, tag = "12")]
     pub calls_per_minute: i32,
+    /// The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
+    /// is none, in the feed, and in the answer of a repeated call.
+    #[prost(string, tag = "13")]
+    pub pending_email: ::prost::alloc::string::String,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1048,8 +1052,10 @@ pub mod account_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
-        /// Errors: ALREADY_EXISTS when another account has this email.
+        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
+        /// that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
+        /// Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
+        /// within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
         pub async fn update_account(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateAccountRequest>,
@@ -1074,9 +1080,9 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
             self.inner.unary(req, path, codec).await
         }
-        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
-        /// days. UpdateAccount with the same address sends another one.
-        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
+        /// for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
+        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
         pub async fn verify_account_email(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyAccountEmailRequest>,
@@ -3948,7 +3954,8 @@ pub struct Enrollment {
     #[prost(string, tag = "5")]
     pub landing_url: ::prost::alloc::string::String,
     /// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-    /// `ref`, in the place of any `ref` that the page has. Empty in the feed.
+    /// `ref`, in the place of any `ref` that the page has. If the affiliate was moved to another program, the page is the one there, because
+    /// the clicks are sent to it. Empty in the feed.
     #[prost(string, tag = "6")]
     pub referral_link: ::prost::alloc::string::String,
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
@@ -5710,8 +5717,9 @@ pub struct Link {
     /// because a ref_id may be made from the affiliate's name.
     #[prost(string, tag = "4")]
     pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
-    /// the feed.
+    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. If the affiliate
+    /// was moved to another program, the enrollment and the program are those that get the clicks now, see MoveEnrollment. RecordClick
+    /// answers the same page. Empty in the feed.
     #[prost(string, tag = "5")]
     pub destination_url: ::prost::alloc::string::String,
     /// The state.

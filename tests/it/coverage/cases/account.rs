@@ -45,6 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
             "account.suspend_time",
             "account.suspension_reason",
             "account.email_verify_time",
+            "account.pending_email",
             "account.calls_per_minute",
         ])
         .not_references(&["account.email"]),

@@ -35,6 +35,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "suspend_time": {"seconds": 1},
                         "suspension_reason": "unread",
                         "email_verify_time": {"seconds": 1},
+                        "pending_email": "unread",
                         "calls_per_minute": 7,
                     },
                     "update_mask": {"paths": ["time_zone", "email", "display_name", "email"]},
