@@ -319,18 +319,22 @@ pub async fn page(
 }
 
 async fn with_rewards(source: &impl Source, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {
+    images(source, rows.into_iter().map(Conversion::from_row).collect::<Result<_, _>>()?).await
+}
+
+/// Conversions with their rewards.
+async fn images(source: &impl Source, conversions: Vec<Conversion>) -> Result<Vec<ConversionImage>, StoreError> {
     let columns = [reward_table::Column::AccountId, reward_table::Column::ConversionId];
-    let keys = rows.iter().map(|row| (row.account_id, row.id));
+    let keys = conversions.iter().map(|conversion| (conversion.account_id.uuid(), conversion.id.uuid()));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
     for row in rows_by::<reward_table::Entity, _>(source.connection(), &columns, keys).await? {
         let Some(conversion_id) = row.conversion_id else { continue };
         rewards.entry(conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
     }
-    rows.into_iter()
-        .map(|row| {
-            let mut rewards = rewards.remove(&row.id).unwrap_or_default();
-            rewards.sort_by_key(|reward| reward.id);
-            Ok(ConversionImage { conversion: Arc::new(Conversion::from_row(row)?), rewards })
-        })
-        .collect()
+    let with_own = |conversion: Conversion| {
+        let mut rewards = rewards.remove(&conversion.id.uuid()).unwrap_or_default();
+        rewards.sort_by_key(|reward| reward.id);
+        ConversionImage { conversion: Arc::new(conversion), rewards }
+    };
+    Ok(conversions.into_iter().map(with_own).collect())
 }

@@ -1,5 +1,7 @@
 //! Forms of programs, their terms and commissions.
 
+use std::collections::BTreeMap;
+
 use super::field::Text;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
@@ -33,6 +35,7 @@ form! {
         questions: Vec<QuestionForm<'a>>,
         invitations: Vec<InvitationForm<'a>>,
         welcome_mail: Option<WelcomeMailForm<'a>>,
+        metadata: BTreeMap<Text<'a>, Text<'a>>,
     }
     unless_usual {
         is_private: bool = false,
