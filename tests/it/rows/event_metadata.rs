@@ -355,7 +355,7 @@ db_test!(f4_g4_an_enrollment_has_texts_of_ones_own, |database: TestDatabase| asy
     let get = pb::GetEnrollmentRequest { enrollment_id: made.id.clone() };
     let read = client.affiliates.get_enrollment(get.clone()).await.unwrap().into_inner().enrollment.unwrap();
     assert_eq!(read, made);
-    assert_eq!(enrollments_with(client, &[("manager", "lee")]).await, [made.id.clone()]);
+    assert_eq!(enrollments_with(client, &[("manager", "lee")]).await, std::slice::from_ref(&made.id));
     assert_eq!(enrollments_with(client, &[("manager", "Lee")]).await, [""; 0]);
     assert_eq!(enrollments_with(client, &[("manager", "lee"), ("desk", "3")]).await, [""; 0]);
 
