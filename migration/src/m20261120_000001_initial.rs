@@ -181,6 +181,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(flag("is_private"))
             .col(json_null("invitations"))
             .col(json_null("welcome_mail"))
+            .col(json_null("metadata"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))
@@ -258,6 +259,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(flag("awaits_agreement"))
             .col(json_null("acceptances"))
             .col(count("accepted_version"))
+            .col(json_null("metadata"))
             .col(json_null("past"))
             .take(),
         table("link", &["account_id", "id"])

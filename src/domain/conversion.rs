@@ -1,5 +1,6 @@
 //! Conversions: accepted events, each with the affiliates that are credited with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -115,7 +116,7 @@ impl Credit {
 /// The credits of a conversion or of a lead. A single credit is stored without an allocation.
 pub type Credits = SmallVec<[Credit; 1]>;
 
-/// Details of a sale's order, and the kind of a custom event. Texts that were not sent are empty.
+/// Details of a sale's order or of another event. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct OrderDetails {
@@ -139,6 +140,8 @@ pub struct OrderDetails {
     pub commission_adjustment: Option<Money>,
     /// The use of a coupon that has a limit.
     pub coupon_use: Option<CouponUse>,
+    /// The merchant's own texts by key.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

@@ -1,5 +1,6 @@
 //! Enrollments: an affiliate in a program, with its ref_id, links and own commission.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::affiliate_state::AffiliateState;
@@ -104,6 +105,8 @@ pub struct Enrollment {
     pub awaits_agreement: bool,
     /// What the affiliate has accepted, earliest first. Left out of the answers that are stored for repeated requests.
     pub acceptances: Vec<Acceptance>,
+    /// The merchant's own texts by key. Left out of the answers that are stored for repeated requests.
+    pub metadata: BTreeMap<String, String>,
     /// The standings before the present one, earliest first. Events are judged by the standing at their time.
     pub past: Vec<PastStanding>,
 }
@@ -201,8 +204,8 @@ impl EnrollmentWithLanding {
     /// The enrollment as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         let (ref_id, landing_url) = (String::new(), String::new());
-        let acceptances = Vec::new();
-        let enrollment = Enrollment { ref_id, landing_url, acceptances, ..self.enrollment.as_ref().clone() };
+        let (acceptances, metadata) = (Vec::new(), BTreeMap::new());
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, ..self.enrollment.as_ref().clone() };
         Self { enrollment: Arc::new(enrollment), landing_url: String::new(), lacks_newest_agreement: false }
     }
 }

@@ -3,6 +3,7 @@
 //! A version of the terms never changes. Every change creates the next version, and every conversion keeps the version that
 //! priced it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attribution::AttributionSource;
@@ -101,6 +102,8 @@ pub struct Program {
     pub invitations: Vec<Invitation>,
     /// The mail to its new affiliates.
     pub welcome_mail: Option<WelcomeMail>,
+    /// The merchant's own texts by key.
+    pub metadata: BTreeMap<String, String>,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.

@@ -178,7 +178,7 @@ pub(super) async fn get(call: Call, message: pb::GetAffiliateRequest) -> Result<
     let query = EnrollmentQuery { affiliate_id: Some(affiliate.id), ..EnrollmentQuery::default() };
     let enrollments =
         store::enrollment::list(call.store(), call.account_id(), &query, Walk::first(ENROLLMENTS_MAX)).await?;
-    let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, enrollments).await?);
+    let enrollments = page::up_to_bytes_max(enrollment::render_all(&call, enrollments.rows).await?);
     let query =
         CouponQuery { affiliate_id: Some(affiliate.id), states: vec![CouponState::Active], ..CouponQuery::default() };
     let coupons = store::coupon::list(call.store(), call.account_id(), &query, Walk::first(COUPONS_MAX)).await?;

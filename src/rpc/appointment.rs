@@ -33,6 +33,7 @@ impl Change for pb::RecordAppointmentRequest {
             coupon_code: canonical::coupon_code(&self.coupon_code),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
+            metadata: canonical::described_values(&self.metadata),
             occur_time: canonical::time(self.occur_time.as_ref());
             as_sent: event_id, external_id,
         )
@@ -79,8 +80,11 @@ pub(super) fn read(
     if !has_other_name && sent.email.trim().is_empty() {
         fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
     }
-    let order =
-        OrderDetails { coupon_code: referral.coupon_code.clone().unwrap_or_default(), ..OrderDetails::default() };
+    let order = OrderDetails {
+        coupon_code: referral.coupon_code.clone().unwrap_or_default(),
+        metadata: fields.described_metadata("metadata", &sent.metadata),
+        ..OrderDetails::default()
+    };
     RecordSale {
         kind,
         event_id,

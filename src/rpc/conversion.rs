@@ -78,9 +78,10 @@ pub(super) async fn list(
     let order_id = fields.key("order_id", &message.order_id);
     let order_number = Some(fields.line("order_number", &message.order_number, KEY_LENGTH_MAX));
     let custom_kind = fields.new_code("custom_kind", &message.custom_kind);
+    let metadata = fields.wanted_metadata("metadata", &message.metadata);
     fields.finish()?;
     let filter = pb::ListConversionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
+    let page = call.page_with(&metadata, &filter, shape, &message.page_token).await?;
     let referred = || vec![ConversionOutcome::Attributed, ConversionOutcome::Waiting];
     let query = ConversionQuery {
         kinds,
@@ -92,13 +93,14 @@ pub(super) async fn list(
         order_id,
         order_number: order_number.filter(|number| !number.is_empty()),
         custom_kind: custom_kind.map(|kind| kind.to_ascii_lowercase()),
+        metadata,
         without_candidates: view == View::Basic,
     };
-    let images = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    call.check_unless_found(&images, affiliate.as_ref()).await?;
-    call.works_on(images.len()).await;
+    let found = store::conversion::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.check_unless_found(&found.rows, affiliate.as_ref()).await?;
+    call.works_on(found.rows.len()).await;
     let (conversions, next_page_token) =
-        page.fill(images, |image| image.conversion.id.uuid(), |image| render(&image, view));
+        page.fill_until(found.rows, found.ended_at, |image| image.conversion.id.uuid(), |image| render(&image, view));
     Ok(pb::ListConversionsResponse { conversions, next_page_token })
 }
 
@@ -169,6 +171,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         plan: order.plan.clone(),
         item_sku: order.item_sku.clone(),
         custom_kind: order.custom_kind.clone(),
+        metadata: order.metadata.clone(),
         quantity: order.quantity,
         order_id: order.order_id.clone(),
         order_number: order.order_number.clone(),

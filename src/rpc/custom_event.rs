@@ -33,6 +33,7 @@ impl Change for pb::RecordCustomEventRequest {
             coupon_code: canonical::coupon_code(&self.coupon_code),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
+            metadata: canonical::described_values(&self.metadata),
             occur_time: canonical::time(self.occur_time.as_ref());
             as_sent: event_id, external_id, amount,
         )
@@ -83,5 +84,6 @@ fn shared(sent: &pb::RecordCustomEventRequest) -> pb::RecordAppointmentRequest {
         first_name: sent.first_name.clone(),
         last_name: sent.last_name.clone(),
         occur_time: sent.occur_time,
+        metadata: sent.metadata.clone(),
     }
 }

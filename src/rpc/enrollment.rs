@@ -4,7 +4,7 @@ mod agreement;
 mod moving;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::call::canonical::{self, Mask, canonical};
@@ -85,7 +85,8 @@ impl Change for pb::EnrollAffiliateRequest {
             coupon_code: canonical::coupon_code(&self.coupon_code),
             landing_url: canonical::url(&self.landing_url),
             acceptance: canonical::inside(self.acceptance.as_ref(), agreement::canonical),
-            invitation_code: canonical::coupon_code(&self.invitation_code);
+            invitation_code: canonical::coupon_code(&self.invitation_code),
+            metadata: canonical::trimmed_values(&self.metadata);
             as_sent: request_id, program_id, commission_override,
         )
     }
@@ -104,6 +105,7 @@ impl Change for pb::EnrollAffiliateRequest {
             self.acceptance.as_ref(),
         );
         enrollment.invitation_code = fields.wanted_coupon_code("invitation_code", &self.invitation_code);
+        enrollment.metadata = fields.metadata("metadata", &self.metadata);
         Ok((EnrollAffiliate { affiliate: fields.complete(affiliate)?, enrollment }, ()))
     }
 
@@ -116,7 +118,7 @@ impl Change for pb::EnrollAffiliateRequest {
     }
 }
 
-/// Reads the fields that all enrollments share. The stem of a generated ref_id and the invitation are left empty.
+/// Reads the fields that all enrollments share. The stem of a generated ref_id, the invitation and the metadata are left empty.
 pub(super) fn read_new(
     fields: &mut Fields,
     program_id: &str,
@@ -136,6 +138,7 @@ pub(super) fn read_new(
         commission_override: optional_commission(fields, "commission_override", commission_override),
         acceptance: acceptance.map(|sent| agreement::read(fields, "acceptance", sent)),
         invitation_code: None,
+        metadata: BTreeMap::new(),
     }
 }
 
@@ -158,16 +161,18 @@ pub(super) async fn list(
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
     let states = fields.values("states", &message.states);
+    let metadata = fields.wanted_metadata("metadata", &message.metadata);
     fields.finish()?;
     let filter = pb::ListEnrollmentsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
+    let page = call.page_with(&metadata, &filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let lacks_newest_agreement = message.lacks_newest_agreement;
-    let query = EnrollmentQuery { affiliate_id, program_id, states, lacks_newest_agreement };
-    let enrollments = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;
-    let rows = with_landings(&call, enrollments).await?;
+    let query = EnrollmentQuery { affiliate_id, program_id, states, lacks_newest_agreement, metadata };
+    let found = store::enrollment::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    let rows = with_landings(&call, found.rows).await?;
     call.works_on(rows.len()).await;
-    let (enrollments, next_page_token) = page.fill(rows, |row| row.enrollment.id.uuid(), |row| render(&row));
+    let (enrollments, next_page_token) =
+        page.fill_until(rows, found.ended_at, |row| row.enrollment.id.uuid(), |row| render(&row));
     Ok(pb::ListEnrollmentsResponse { enrollments, next_page_token })
 }
 
@@ -208,7 +213,7 @@ impl Change for pb::UpdateEnrollmentRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateEnrollment, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["ref_id", "landing_url", "commission_override"];
+        let known = ["ref_id", "landing_url", "commission_override", "metadata"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
         let Some(values) = fields.required("enrollment", self.enrollment.as_ref()) else {
             return Err(fields.into_error());
@@ -228,7 +233,8 @@ impl Change for pb::UpdateEnrollmentRequest {
             let commission_override = paths
                 .contains(&"commission_override")
                 .then(|| optional_commission(fields, "commission_override", values.commission_override.as_ref()));
-            Some(UpdateEnrollment { id: id?, ref_id, landing_url, commission_override })
+            let metadata = paths.contains(&"metadata").then(|| fields.metadata("metadata", &values.metadata));
+            Some(UpdateEnrollment { id: id?, ref_id, landing_url, commission_override, metadata })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -254,6 +260,7 @@ fn canonical_update<'message>(sent: &'message pb::Enrollment, mask: Mask<'_>) ->
         landing_url: mask.field("landing_url", &sent.landing_url, |url| canonical::url(url)),
         referral_link: canonical::unread(&sent.referral_link),
         commission_override: mask.field("commission_override", &sent.commission_override, |_| None),
+        metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values),
         state: canonical::unread(&sent.state),
         create_time: canonical::unread(&sent.create_time),
         update_time: canonical::unread(&sent.update_time),
@@ -357,6 +364,7 @@ fn render_row(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollment {
         awaits_agreement: enrollment.awaits_agreement,
         acceptances: enrollment.acceptances.iter().map(agreement::acceptance).collect(),
         lacks_newest_agreement: false,
+        metadata: enrollment.metadata.clone(),
     }
 }
 
@@ -399,7 +407,10 @@ mod tests {
         assert_eq!(update(None, &["commission_override"]).unwrap().commission_override, Some(None));
         assert_eq!(update(None, &["landing_url"]).unwrap().commission_override, None);
         let Err(Error::InvalidFields(violations)) = update(None, &["state", "ref_id"]) else { panic!("was taken") };
-        assert_eq!(violations[0].description, "names `state`; it may name ref_id, landing_url, commission_override");
+        assert_eq!(
+            violations[0].description,
+            "names `state`; it may name ref_id, landing_url, commission_override, metadata"
+        );
         assert_eq!(violations[1].field, "enrollment.ref_id");
     }
 }

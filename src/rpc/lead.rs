@@ -41,6 +41,7 @@ impl Change for pb::RecordLeadRequest {
             coupon_code: canonical::coupon_code(&self.coupon_code),
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
+            metadata: canonical::described_values(&self.metadata),
             state: canonical::default_number(self.state, LeadState::SignedUp.number()),
             occur_time: canonical::time(self.occur_time.as_ref());
             as_sent: event_id, external_id,
@@ -60,9 +61,11 @@ impl Change for pb::RecordLeadRequest {
         let state = fields.or_without(|fields| fields.optional_value_of("state", self.state, &states));
         let state = state.unwrap_or(LeadState::SignedUp);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let metadata = fields.described_metadata("metadata", &self.metadata);
         let warnings = fields.take_warnings();
         fields.finish()?;
-        Ok((RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at }, warnings))
+        let rule = RecordLead { event_id, customer, referral, first_name, last_name, state, occurred_at, metadata };
+        Ok((rule, warnings))
     }
 
     fn render(lead: LeadOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordLeadResponse {

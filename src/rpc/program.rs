@@ -24,9 +24,10 @@ use crate::domain::rule::{ArchiveProgram, CreateProgram, UpdateProgram};
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
+use crate::store::program::ProgramQuery;
 
 /// The fields that an update may change.
-const UPDATE_PATHS: [&str; 10] = [
+const UPDATE_PATHS: [&str; 11] = [
     "display_name",
     "landing_url",
     "is_default",
@@ -37,6 +38,7 @@ const UPDATE_PATHS: [&str; 10] = [
     "is_private",
     "invitations",
     "welcome_mail",
+    "metadata",
 ];
 
 impl Change for pb::CreateProgramRequest {
@@ -63,7 +65,8 @@ impl Change for pb::CreateProgramRequest {
             agreement: canonical::inside(self.agreement.as_ref(), agreement::canonical),
             welcome_mail: canonical::inside(self.welcome_mail.as_ref(), welcome::canonical),
             questions: questions::canonical(&self.questions),
-            invitations: invitations::canonical(&self.invitations);
+            invitations: invitations::canonical(&self.invitations),
+            metadata: canonical::trimmed_values(&self.metadata);
             as_sent: request_id, currency_code, is_default, is_private,
         )
     }
@@ -79,6 +82,7 @@ impl Change for pb::CreateProgramRequest {
         let questions = questions::read(&mut fields, &self.questions);
         let invitations = invitations::read(&mut fields, &self.invitations);
         let welcome_mail = welcome::read(&mut fields, self.welcome_mail.as_ref());
+        let metadata = fields.metadata("metadata", &self.metadata);
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules) {
             for (place, problem) in rules.currency_faults(currency) {
@@ -99,6 +103,7 @@ impl Change for pb::CreateProgramRequest {
             is_private,
             invitations,
             welcome_mail,
+            metadata,
             rules,
         };
         Ok((rule, warnings))
@@ -149,16 +154,25 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let states = fields.values("states", &message.states);
+    let metadata = fields.wanted_metadata("metadata", &message.metadata);
+    if message.with_total_count && !message.metadata.is_empty() {
+        fields.wrong("with_total_count", "cannot be sent with metadata, because all programs would have to be read");
+    }
     fields.finish()?;
     let filter =
         pb::ListProgramsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
-    let programs = store::program::list(call.store(), call.account_id(), &states, page.walk()).await?;
-    call.works_on(programs.len()).await;
-    let (programs, next_page_token) =
-        page.fill(programs, |row| row.program.id.uuid(), |row| render(&row.program, &row.terms));
+    let query = ProgramQuery { states, metadata };
+    let page = call.page_with(&query.metadata, &filter, shape, &message.page_token).await?;
+    let found = store::program::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(found.rows.len()).await;
+    let (programs, next_page_token) = page.fill_until(
+        found.rows,
+        found.ended_at,
+        |row| row.program.id.uuid(),
+        |row| render(&row.program, &row.terms),
+    );
     let total_count = if message.with_total_count {
-        Some(store::program::count(call.store(), call.account_id(), &states).await?)
+        Some(store::program::count(call.store(), call.account_id(), &query).await?)
     } else {
         None
     };
@@ -212,6 +226,7 @@ impl Change for pb::UpdateProgramRequest {
             let invitations = paths.contains(&"invitations").then(|| invitations::read(fields, &values.invitations));
             let welcome_mail =
                 paths.contains(&"welcome_mail").then(|| welcome::read(fields, values.welcome_mail.as_ref()));
+            let metadata = paths.contains(&"metadata").then(|| fields.metadata("metadata", &values.metadata));
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -230,6 +245,7 @@ impl Change for pb::UpdateProgramRequest {
                 is_private,
                 invitations,
                 welcome_mail,
+                metadata,
                 make_default,
                 rules,
             })
@@ -264,6 +280,7 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         agreement: mask.field("agreement", &sent.agreement, |sent| canonical::inside(sent.as_ref(), agreement::canonical)),
         welcome_mail: mask
             .field("welcome_mail", &sent.welcome_mail, |sent| canonical::inside(sent.as_ref(), welcome::canonical)),
+        metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
         create_time: canonical::unread(&sent.create_time),
@@ -318,6 +335,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         is_private: program.is_private,
         invitations: program.invitations.iter().map(invitations::render).collect(),
         welcome_mail: program.welcome_mail.as_ref().map(welcome::render),
+        metadata: program.metadata.clone(),
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

@@ -40,7 +40,8 @@ impl Change for pb::RecordSaleRequest {
             last_name: canonical::description(&self.last_name),
             plan: canonical::description(&self.plan),
             quantity: canonical::default_number(self.quantity, 1),
-            order_number: canonical::description(&self.order_number);
+            order_number: canonical::description(&self.order_number),
+            metadata: canonical::described_values(&self.metadata);
             as_sent: event_id, external_id, amount, mrr, order_id, item_sku,
         )
     }
@@ -70,6 +71,7 @@ impl Change for pb::RecordSaleRequest {
             quantity: quantity(&mut fields, self.quantity),
             order_id: fields.or_without(|fields| fields.key("order_id", &self.order_id)).unwrap_or_default(),
             order_number: fields.description("order_number", &self.order_number, KEY_LENGTH_MAX),
+            metadata: fields.described_metadata("metadata", &self.metadata),
             ..OrderDetails::default()
         };
         let warnings = fields.take_warnings();
@@ -211,6 +213,10 @@ mod tests {
         }
     }
 
+    fn metadata(entries: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+        entries.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
+    }
+
     fn wrong_fields(message: &pb::RecordSaleRequest) -> Vec<String> {
         match read(message) {
             Err(Error::InvalidFields(violations)) => violations.into_iter().map(|violation| violation.field).collect(),
@@ -252,6 +258,7 @@ mod tests {
             quantity: 5_000_000,
             order_id: "o\0".to_owned(),
             order_number: "9".repeat(200),
+            metadata: [("shelf".to_owned(), "7\0".to_owned()), ("k".repeat(41), "x".to_owned())].into(),
             tid: "t".repeat(200),
             coupon_code: "LE\u{200b}NA10\n".to_owned(),
             ..sale()
@@ -259,6 +266,10 @@ mod tests {
         let (rule, warnings) = message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).unwrap();
         let told: Vec<_> =
             warnings.iter().map(|warning| format!("{}: {}", warning.field, warning.explanation)).collect();
+        let left_out = format!(
+            "metadata: has the key `{}`; send keys of 1 to 40 characters, without blanks around them; the entry was left out",
+            "k".repeat(41)
+        );
         assert_eq!(
             told,
             [
@@ -273,6 +284,8 @@ mod tests {
                 "quantity: must be 1 to 1000000; 1000000 was kept",
                 "order_id: must not contain control characters; it was left out",
                 "order_number: has 200 characters; the first 128 were kept",
+                &left_out,
+                "metadata[shelf]: had characters that are not text; they were removed",
             ]
         );
         assert_eq!((rule.customer.email, rule.customer.external_id.as_deref()), (None, Some("17")));
@@ -287,6 +300,7 @@ mod tests {
             first_name: "Jo".to_owned(),
             ref_id: "lena".to_owned(),
             coupon_code: "DANKEF\u{dc}R10".to_owned(),
+            metadata: metadata(&[("shelf", "7")]),
             ..sale()
         };
         assert!(matches!(canonical.canonical(), Cow::Borrowed(_)), "a canonical message is not copied");
@@ -297,6 +311,7 @@ mod tests {
             coupon_code: " dankefu\u{308}r10".to_owned(),
             quantity: 1,
             channel: pb::SaleChannel::Online.into(),
+            metadata: metadata(&[("shelf", " 7\0"), ("empty", " ")]),
             ..sale()
         };
         assert_eq!(same.canonical().as_ref(), &canonical);
@@ -305,6 +320,9 @@ mod tests {
             pb::RecordSaleRequest { channel: pb::SaleChannel::PointOfSale.into(), ..canonical.clone() },
             pb::RecordSaleRequest { email: "joe@example.com".to_owned(), ..canonical.clone() },
             pb::RecordSaleRequest { first_name: "JO".to_owned(), ..canonical.clone() },
+            pb::RecordSaleRequest { metadata: metadata(&[("shelf", "8")]), ..canonical.clone() },
+            pb::RecordSaleRequest { metadata: metadata(&[("Shelf", "7")]), ..canonical.clone() },
+            pb::RecordSaleRequest { metadata: metadata(&[]), ..canonical.clone() },
         ] {
             assert_ne!(other.canonical().as_ref(), &canonical);
         }

@@ -1,19 +1,19 @@
 //! Conversions: rows and reads. A conversion is shown with its rewards.
 
 mod filter;
+mod pages;
 
 use std::collections::HashMap;
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect, Select, Value};
+use sea_orm::{EntityTrait, IdenStatic, Iterable, QuerySelect, Select};
 use uuid::Uuid;
 
-use super::backend::bytes_contain;
 use super::credits;
 use super::entity::waiting_refund as waiting_table;
 use super::entity::{conversion as table, reward as reward_table};
-use super::list::{self, ListOrder, Walk};
-use super::lists::{self, EntriesOfRow, Entry, List, Place, Rows, rows_in_order_of_ids, rows_of_list};
+use super::list::{self, Walk};
+use super::lists::{self, EntriesOfRow, Entry, List, Place};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -22,18 +22,15 @@ use super::set::stored::SqlKey;
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError, request};
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, WaitingRefund,
-};
-use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, ProgramId};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionSelector, WaitingRefund};
+use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::request::RequestKey;
 use crate::domain::reward::Reward;
 use crate::domain::set::Needs;
 use crate::domain::set::{Kind, TIMELINE_LENGTH_MAX, VISITOR_CONVERSIONS_MAX};
-use crate::domain::time::{Interval, Time};
+use crate::domain::time::Time;
 pub use filter::ConversionFilter;
-use filter::has_order_field;
-use sea_orm::QueryTrait;
+pub use pages::{ConversionQuery, list};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -232,31 +229,6 @@ async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeS
 const RARE_KINDS: [ConversionKind; 3] =
     [ConversionKind::Refund, ConversionKind::Cancellation, ConversionKind::Correction];
 
-/// A filter of conversions. All fields that are set must match.
-#[derive(Debug, Clone, Default)]
-pub struct ConversionQuery {
-    /// Only conversions of these kinds. Empty: any kind.
-    pub kinds: Vec<ConversionKind>,
-    /// Only conversions with one of these outcomes. Empty: any outcome.
-    pub outcomes: Vec<ConversionOutcome>,
-    /// Only conversions credited to this affiliate.
-    pub affiliate_id: Option<AffiliateId>,
-    /// Only conversions credited in this program.
-    pub program_id: Option<ProgramId>,
-    /// Only conversions of these leads, which were merged. Empty: of any customer.
-    pub lead_ids: Vec<LeadId>,
-    /// Only conversions that occurred in this interval.
-    pub occurred: Interval,
-    /// Only conversions with this order id.
-    pub order_id: Option<String>,
-    /// Only conversions with this order number.
-    pub order_number: Option<String>,
-    /// Only custom events of this kind.
-    pub custom_kind: Option<String>,
-    /// Whether to leave the candidates out. They are most of a row's bytes.
-    pub without_candidates: bool,
-}
-
 /// The conversions with these ids, without their rewards.
 ///
 /// # Errors
@@ -324,81 +296,6 @@ pub async fn find_all(
     Ok(selectors.iter().map(|selector| images.get(&id_of(selector)?).cloned()).collect())
 }
 
-/// One page of conversions.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn list(
-    store: &Store,
-    account_id: AccountId,
-    wanted: &ConversionQuery,
-    walk: Walk,
-) -> Result<Vec<ConversionImage>, StoreError> {
-    let no_candidates = to_json(&Vec::<Candidate>::new())?;
-    let filter = |query: Select<table::Entity>| {
-        let query = query
-            // Searches the bytes of the credits, because programs are few and no other bytes look like an id.
-            .apply_if(wanted.program_id, |query, id| {
-                query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
-            })
-            .apply_if(wanted.order_id.as_deref(), |query, id| {
-                query.filter(has_order_field(store.read(), "order_id", id))
-            })
-            .apply_if(wanted.order_number.as_deref(), |query, number| {
-                query.filter(has_order_field(store.read(), "order_number", number))
-            })
-            .apply_if(wanted.custom_kind.as_deref(), |query, kind| {
-                query.filter(has_order_field(store.read(), "custom_kind", kind))
-            })
-            .apply_if(wanted.occurred.start, |query, start| query.filter(table::Column::OccurredAt.gte(start.micros())))
-            .apply_if(wanted.occurred.end, |query, end| query.filter(table::Column::OccurredAt.lt(end.micros())));
-        let query = match &wanted.lead_ids[..] {
-            [] => query,
-            ids => query.filter(table::Column::LeadId.is_in(ids.iter().map(|id| id.uuid()))),
-        };
-        let query = list::one_of(query, table::Column::Kind, &wanted.kinds);
-        let query = list::one_of(query, table::Column::Outcome, &wanted.outcomes);
-        if wanted.without_candidates { with_candidates(query, &no_candidates) } else { query }
-    };
-    // The conversion may be on the list for an earlier credit.
-    let filter = |query: Select<table::Entity>| {
-        filter(query).apply_if(wanted.affiliate_id, |query, id| {
-            query.filter(bytes_contain(store.read(), table::Column::Credits, id.uuid().as_bytes()))
-        })
-    };
-    let connection = store.read();
-    let key = [table::Column::AccountId, table::Column::Id];
-    let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
-    let rows = match (&wanted.lead_ids[..], wanted.affiliate_id) {
-        ([], Some(affiliate_id)) => {
-            let are_rare = !wanted.kinds.is_empty() && wanted.kinds.iter().all(|kind| RARE_KINDS.contains(kind));
-            let list = if are_rare { List::rare_conversions_of } else { List::conversions_of };
-            rows_of_list(connection, (account_id, list(affiliate_id)), &rows, walk).await?
-        }
-        ([], None) => (rows.filter)(list::page::<Conversion>(account_id, walk)).all(connection).await?,
-        (lead_ids, _) => {
-            let mut found = Vec::new();
-            for lead_id in lead_ids {
-                let list = (account_id, List::conversions_of_lead(*lead_id));
-                found.extend(rows_in_order_of_ids(connection, list, &rows, walk).await?);
-            }
-            one_page(found, walk)
-        }
-    };
-    with_rewards(store, rows).await
-}
-
-/// The first rows of the pages of several lists, each once. A sale that moved to another lead is on the lists of both.
-fn one_page(mut rows: Vec<table::Model>, walk: Walk) -> Vec<table::Model> {
-    rows.sort_by_key(|row| row.id);
-    rows.dedup_by_key(|row| row.id);
-    if walk.order == ListOrder::NewestFirst {
-        rows.reverse();
-    }
-    rows.truncate(usize::try_from(walk.limit).unwrap_or(usize::MAX));
-    rows
-}
-
 /// Reads this text in place of the candidates of each row.
 fn with_candidates(query: Select<table::Entity>, candidates: &str) -> Select<table::Entity> {
     let others = table::Column::iter().filter(|column| !matches!(column, table::Column::Candidates));
@@ -422,18 +319,22 @@ pub async fn page(
 }
 
 async fn with_rewards(source: &impl Source, rows: Vec<table::Model>) -> Result<Vec<ConversionImage>, StoreError> {
+    images(source, rows.into_iter().map(Conversion::from_row).collect::<Result<_, _>>()?).await
+}
+
+/// Conversions with their rewards.
+async fn images(source: &impl Source, conversions: Vec<Conversion>) -> Result<Vec<ConversionImage>, StoreError> {
     let columns = [reward_table::Column::AccountId, reward_table::Column::ConversionId];
-    let keys = rows.iter().map(|row| (row.account_id, row.id));
+    let keys = conversions.iter().map(|conversion| (conversion.account_id.uuid(), conversion.id.uuid()));
     let mut rewards: HashMap<Uuid, Vec<_>> = HashMap::new();
     for row in rows_by::<reward_table::Entity, _>(source.connection(), &columns, keys).await? {
         let Some(conversion_id) = row.conversion_id else { continue };
         rewards.entry(conversion_id).or_default().push(Arc::new(Reward::from_row(row)?));
     }
-    rows.into_iter()
-        .map(|row| {
-            let mut rewards = rewards.remove(&row.id).unwrap_or_default();
-            rewards.sort_by_key(|reward| reward.id);
-            Ok(ConversionImage { conversion: Arc::new(Conversion::from_row(row)?), rewards })
-        })
-        .collect()
+    let with_own = |conversion: Conversion| {
+        let mut rewards = rewards.remove(&conversion.id.uuid()).unwrap_or_default();
+        rewards.sort_by_key(|reward| reward.id);
+        ConversionImage { conversion: Arc::new(conversion), rewards }
+    };
+    Ok(conversions.into_iter().map(with_own).collect())
 }

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::entity::enrollment as table;
 use super::entity::program;
 use super::list::{self, Walk};
+use super::metadata::{self, HasMetadata, Metadata, Scanned};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -43,6 +44,7 @@ impl Stored for Enrollment {
             awaits_agreement: self.awaits_agreement,
             acceptances: if self.acceptances.is_empty() { None } else { Some(to_json(&self.acceptances)?) },
             accepted_version: self.accepted_version(),
+            metadata: metadata::to_text(&self.metadata)?,
             moved: self.moved.as_ref().map(to_json).transpose()?,
             past: if self.past.is_empty() { None } else { Some(to_json(&self.past)?) },
         })
@@ -66,6 +68,7 @@ impl Stored for Enrollment {
             awaits_agreement: row.awaits_agreement,
             acceptances: row.acceptances.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             moved: row.moved.as_deref().map(|text| name.json(text)).transpose()?,
+            metadata: row.metadata.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             past: row.past.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
         })
     }
@@ -88,6 +91,12 @@ impl Stored for Enrollment {
     }
 }
 
+impl HasMetadata for Enrollment {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
 /// A filter of enrollments. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct EnrollmentQuery {
@@ -99,6 +108,8 @@ pub struct EnrollmentQuery {
     pub states: Vec<EnrollmentState>,
     /// Only those whose affiliate has not accepted the newest agreement of the program, or only the others.
     pub lacks_newest_agreement: Option<bool>,
+    /// Only enrollments with these texts of the merchant's own.
+    pub metadata: Metadata,
 }
 
 /// The programs of an account whose agreement is newer than what an enrollment's affiliate has accepted.
@@ -181,8 +192,9 @@ pub async fn list(
     account_id: AccountId,
     wanted: &EnrollmentQuery,
     walk: Walk,
-) -> Result<Vec<Enrollment>, StoreError> {
-    let query = list::page::<Enrollment>(account_id, walk)
+) -> Result<Scanned<Enrollment>, StoreError> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
         .apply_if(wanted.affiliate_id, |query, affiliate_id| {
             query.filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
         })
@@ -192,7 +204,9 @@ pub async fn list(
             let program_id = table::Column::ProgramId;
             query.filter(if is_lacking { program_id.in_subquery(newer) } else { program_id.not_in_subquery(newer) })
         });
-    list::read(list::one_of(query, table::Column::State, &wanted.states), store.read()).await
+    let query = list::one_of(query, table::Column::State, &wanted.states);
+    let columns = (table::Column::Id, table::Column::Metadata);
+    metadata::read(store.read(), query, columns, &wanted.metadata, walk).await
 }
 
 /// The enrollments with these ids, in no order.

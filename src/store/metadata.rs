@@ -1,4 +1,4 @@
-//! Lists that are filtered by the merchant's own texts. A row has its texts in one column with other details. They have no index, because
+//! Lists that are filtered by the merchant's own texts. A row has its texts in one column, some with other details. They have no index, because
 //! every write of such a row would pay for it. A page reads about [`SCAN_MAX`] rows at most, so it may end before it is full.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,16 @@ use uuid::Uuid;
 
 use super::backend::text_contains;
 use super::list::{self, ListOrder, Listed, SCAN_MAX, Walk};
+use super::row::to_json;
 use super::{StoreError, form};
 
 /// The merchant's own texts by key.
 pub type Metadata = BTreeMap<String, String>;
+
+/// The text of a column that has the texts alone. Most rows have none.
+pub(super) fn to_text(metadata: &Metadata) -> Result<Option<String>, StoreError> {
+    if metadata.is_empty() { Ok(None) } else { Ok(Some(to_json(metadata)?)) }
+}
 
 /// A kind of row with the merchant's own texts.
 pub(super) trait HasMetadata: Listed {
@@ -61,10 +67,22 @@ pub(super) async fn read<S: HasMetadata>(
     wanted: &Metadata,
     walk: Walk,
 ) -> Result<Scanned<S>, StoreError> {
-    let page = walk.cut(query.clone(), place);
     if wanted.is_empty() {
-        return Ok(Scanned { rows: list::read(page, connection).await?, ended_at: None });
+        return Ok(Scanned { rows: list::read(walk.cut(query, place), connection).await?, ended_at: None });
     }
+    let (page, end) = cut_at_scan_max(connection, query, place, walk).await?;
+    let rows = list::read(may_have(connection, page, details, wanted), connection).await?;
+    Ok(scanned(rows, walk.limit, end, wanted))
+}
+
+/// The page of a query, of the first [`SCAN_MAX`] rows alone, and the place where it ends if there may be more.
+pub(super) async fn cut_at_scan_max<E: EntityTrait>(
+    connection: &impl ConnectionTrait,
+    query: Select<E>,
+    place: impl ColumnTrait,
+    walk: Walk,
+) -> Result<(Select<E>, Option<Uuid>), StoreError> {
+    let page = walk.cut(query.clone(), place);
     let last = Walk { limit: 1, ..walk }.cut(query.select_only().column(place), place).offset(SCAN_MAX - 1);
     let end: Option<Uuid> = last.into_tuple().one(connection).await?;
     let page = match (end, walk.order) {
@@ -72,6 +90,5 @@ pub(super) async fn read<S: HasMetadata>(
         (Some(end), ListOrder::OldestFirst) => page.filter(place.lte(end)),
         (Some(end), ListOrder::NewestFirst) => page.filter(place.gte(end)),
     };
-    let rows = list::read(may_have(connection, page, details, wanted), connection).await?;
-    Ok(scanned(rows, walk.limit, end, wanted))
+    Ok((page, end))
 }

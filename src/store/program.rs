@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 
 use super::entity::{program as table, terms as terms_table};
 use super::list::{self, Walk};
+use super::metadata::{self, HasMetadata, Metadata, Scanned};
 use super::row::{RowName, to_json};
 use super::set::Loading;
 use super::set::keyed::rows_by;
@@ -37,6 +38,7 @@ impl Stored for Program {
             is_private: self.is_private,
             invitations: if self.invitations.is_empty() { None } else { Some(to_json(&self.invitations)?) },
             welcome_mail: self.welcome_mail.as_ref().map(to_json).transpose()?,
+            metadata: metadata::to_text(&self.metadata)?,
             agreement: self.agreement.as_ref().map(to_json).transpose()?,
             agreement_version: self.agreement_version(),
             terms_version: self.terms_version,
@@ -62,6 +64,7 @@ impl Stored for Program {
             is_private: row.is_private,
             invitations: row.invitations.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             welcome_mail: row.welcome_mail.as_deref().map(|text| name.json(text)).transpose()?,
+            metadata: row.metadata.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             agreement: row.agreement.as_deref().map(|text| name.json(text)).transpose()?,
             terms_version: row.terms_version,
             version: row.version,
@@ -83,6 +86,12 @@ impl Stored for Program {
         loading.by::<Self, _>(&columns, accounts.iter().map(|account_id| (account_id.uuid(), true))).await?;
         accounts.into_iter().for_each(|account| loading.set.names.default_programs.insert_absent(account));
         loading.by_key::<Self>().await
+    }
+}
+
+impl HasMetadata for Program {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 }
 
@@ -112,6 +121,15 @@ impl Stored for Terms {
     }
 
     fn leads_to(&self, _needs: &mut Needs) {}
+}
+
+/// A filter of programs. All fields that are set must match.
+#[derive(Debug, Clone, Default)]
+pub struct ProgramQuery {
+    /// Only programs in these states. Empty: any state.
+    pub states: Vec<ProgramState>,
+    /// Only programs with these texts of the merchant's own.
+    pub metadata: Metadata,
 }
 
 /// The program with this id.
@@ -158,36 +176,39 @@ pub async fn find_terms(
 pub async fn list(
     store: &Store,
     account_id: AccountId,
-    states: &[ProgramState],
+    wanted: &ProgramQuery,
     walk: Walk,
-) -> Result<Vec<ProgramWithTerms>, StoreError> {
-    let rows = walk.cut(filtered(account_id, states), table::Column::Id).all(store.read()).await?;
-
+) -> Result<Scanned<ProgramWithTerms>, StoreError> {
+    let columns = (table::Column::Id, table::Column::Metadata);
+    let Scanned { rows, ended_at } =
+        metadata::read::<Program>(store.read(), filtered(account_id, wanted), columns, &wanted.metadata, walk).await?;
     let columns = [terms_table::Column::AccountId, terms_table::Column::ProgramId, terms_table::Column::Version];
-    let keys = rows.iter().map(|row| (row.account_id, row.id, row.terms_version));
+    let keys = rows.iter().map(|program| (account_id.uuid(), program.id.uuid(), program.terms_version));
     let mut newest = HashMap::new();
     for row in rows_by::<terms_table::Entity, _>(store.read(), &columns, keys).await? {
         newest.insert(row.program_id, Arc::new(Terms::from_row(row)?));
     }
-    rows.into_iter()
-        .map(|row| {
-            let terms = newest.remove(&row.id).ok_or(RowName::new("program", row.id).inconsistent())?;
-            Ok(ProgramWithTerms { program: Arc::new(Program::from_row(row)?), terms })
-        })
-        .collect()
+    let with_terms = |program: Program| {
+        let id = program.id.uuid();
+        let terms = newest.remove(&id).ok_or(RowName::new("program", id).inconsistent())?;
+        Ok(ProgramWithTerms { program: Arc::new(program), terms })
+    };
+    let rows = rows.into_iter().map(with_terms).collect::<Result<_, StoreError>>()?;
+    Ok(Scanned { rows, ended_at })
 }
 
-/// How many programs a list has in all.
+/// How many programs a list has in all. The metadata of the filter is not read.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn count(store: &Store, account_id: AccountId, states: &[ProgramState]) -> Result<i64, StoreError> {
-    list::count(filtered(account_id, states), table::Column::Id, store.read()).await
+pub async fn count(store: &Store, account_id: AccountId, wanted: &ProgramQuery) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, wanted), table::Column::Id, store.read()).await
 }
 
-fn filtered(account_id: AccountId, states: &[ProgramState]) -> Select<table::Entity> {
+/// The programs that a filter takes, apart from their metadata.
+fn filtered(account_id: AccountId, wanted: &ProgramQuery) -> Select<table::Entity> {
     let mine = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    list::one_of(mine, table::Column::State, states)
+    list::one_of(mine, table::Column::State, &wanted.states)
 }
 
 /// What the enrollments in a program show of it.

@@ -1,5 +1,6 @@
 //! The rules of enrollments.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::admission;
@@ -39,6 +40,8 @@ pub struct NewEnrollment {
     pub acceptance: Option<NewAcceptance>,
     /// The code of one of the program's invitations, folded.
     pub invitation_code: Option<String>,
+    /// The merchant's own texts by key.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// A version of a program's agreement that an affiliate accepts now.
@@ -143,6 +146,7 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
         moved: None,
         awaits_agreement: false,
         acceptances: Vec::new(),
+        metadata: wanted.metadata.clone(),
         past: Vec::new(),
     };
     note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
@@ -202,6 +206,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
     let mut enrollment = Enrollment {
         landing_url: wanted.landing_url.clone(),
         commission_override: wanted.commission_override,
+        metadata: wanted.metadata.clone(),
         state: EnrollmentState::Active,
         updated_at: context.now,
         ended_at: None,
@@ -314,6 +319,8 @@ pub struct UpdateEnrollment {
     pub landing_url: Option<String>,
     /// The affiliate's own commission. `Some(None)`: the program's.
     pub commission_override: Option<Option<Commission>>,
+    /// The merchant's own texts by key.
+    pub metadata: Option<BTreeMap<String, String>>,
 }
 
 impl Rule for UpdateEnrollment {
@@ -338,6 +345,9 @@ impl Rule for UpdateEnrollment {
         if let Some(commission) = self.commission_override {
             enrollment.commission_override = commission;
             check_override(context, &enrollment)?;
+        }
+        if let Some(metadata) = &self.metadata {
+            enrollment.metadata.clone_from(metadata);
         }
         enrollment.keep_past(&before, context.now);
         enrollment.updated_at = context.now;
@@ -391,7 +401,7 @@ fn end(context: &mut Context<'_>, before: &Enrollment, moved: Option<Moved>) -> 
 pub struct MoveEnrollment {
     /// The enrollment to end.
     pub id: EnrollmentId,
-    /// The enrollment in the other program.
+    /// The enrollment in the other program. Its metadata is not read, because it gets that of the ended one.
     pub enrollment: NewEnrollment,
     /// What becomes of the customers who are bound to the ended one.
     pub leads: MovedLeads,
@@ -412,7 +422,8 @@ impl Rule for MoveEnrollment {
         // The request names the enrollment, and that leads to the affiliate.
         context.set.wanted().affiliate(account_id, &selector);
         let affiliate = Arc::clone(context.set.living_affiliate(account_id, &selector)?);
-        let made = make_or_reopen(context, &affiliate, &self.enrollment)?;
+        let wanted = NewEnrollment { metadata: before.metadata.clone(), ..self.enrollment.clone() };
+        let made = make_or_reopen(context, &affiliate, &wanted)?;
         let moved = Moved { to: made.enrollment.enrollment.id, leads: self.leads };
         end(context, &before, Some(moved));
         Ok(Arc::new(EnrollmentOutcome { enrollment: made.enrollment, coupon: None }))

@@ -14,6 +14,7 @@ pub use merge::MergeLeads;
 pub use referrer::Referrer;
 pub use update::UpdateLead;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -53,6 +54,8 @@ pub struct RecordLead {
     pub state: LeadState,
     /// When the sign-up happened; `None` for now.
     pub occurred_at: Option<Time>,
+    /// The merchant's own texts about the sign-up by key.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Rule for RecordLead {
@@ -164,6 +167,7 @@ impl RecordLead {
         if let Some(code) = &self.referral.coupon_code {
             made.order.coupon_code.clone_from(code);
         }
+        made.order.metadata.clone_from(&self.metadata);
         Ok((made, attribution.winner))
     }
 }

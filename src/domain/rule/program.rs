@@ -1,5 +1,6 @@
 //! The rules of programs and the versions of their terms, and the choice of the version that applies to a sale.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
@@ -65,6 +66,8 @@ pub struct CreateProgram {
     pub invitations: Vec<Invitation>,
     /// The mail to its new affiliates.
     pub welcome_mail: Option<WelcomeMail>,
+    /// The merchant's own texts by key.
+    pub metadata: BTreeMap<String, String>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
 }
@@ -96,6 +99,7 @@ impl Rule for CreateProgram {
             is_private: self.is_private,
             invitations: Vec::new(),
             welcome_mail: self.welcome_mail.clone(),
+            metadata: self.metadata.clone(),
             terms_version: 1,
             version: 1,
             created_at: context.now,
@@ -140,6 +144,8 @@ pub struct UpdateProgram {
     pub invitations: Option<Vec<Invitation>>,
     /// The mail to its new affiliates from now on. `Some(None)`: none.
     pub welcome_mail: Option<Option<WelcomeMail>>,
+    /// The merchant's own texts by key.
+    pub metadata: Option<BTreeMap<String, String>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The rules in a new version of the terms.
@@ -181,6 +187,9 @@ impl Rule for UpdateProgram {
         }
         if let Some(welcome_mail) = &self.welcome_mail {
             program.welcome_mail.clone_from(welcome_mail);
+        }
+        if let Some(metadata) = &self.metadata {
+            program.metadata.clone_from(metadata);
         }
         if self.make_default && !program.is_default {
             depose_default(context)?;

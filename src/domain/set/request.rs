@@ -103,8 +103,8 @@ impl WorkingSet {
         let kept = kept.enrollment.as_ref();
         let now = self.existing::<Enrollment>(&(kept.account_id, kept.id))?;
         let (ref_id, landing_url) = (now.ref_id.clone(), now.landing_url.clone());
-        let acceptances = now.acceptances.clone();
-        let enrollment = Enrollment { ref_id, landing_url, acceptances, ..kept.clone() };
+        let (acceptances, metadata) = (now.acceptances.clone(), now.metadata.clone());
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, ..kept.clone() };
         self.with_landing(Arc::new(enrollment))
     }
 

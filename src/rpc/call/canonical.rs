@@ -140,6 +140,16 @@ pub(in crate::rpc) fn trimmed_values(sent: &BTreeMap<String, String>) -> Option<
     (trimmed != *sent).then_some(trimmed)
 }
 
+/// Texts by a name that only describe something. One without content is the same as none.
+pub(in crate::rpc) fn described_values(sent: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    if sent.values().all(|text| is_plain(text) && !text.is_empty()) {
+        return None;
+    }
+    let clean = sent.iter().map(|(name, text)| (name.clone(), text::clean_paragraph(text)));
+    let clean: BTreeMap<String, String> = clean.filter(|(_, text)| !text.is_empty()).collect();
+    (clean != *sent).then_some(clean)
+}
+
 /// A URL in the form of the URL standard.
 pub(in crate::rpc) fn url(sent: &str) -> Option<String> {
     let canonical = parsed_url(sent.trim()).map_or_else(|| sent.trim().to_owned(), String::from);

@@ -168,7 +168,7 @@ async fn events(call: &Call, lead_id: LeadId, occurred: Interval, walk: Walk) ->
         occurred,
         ..ConversionQuery::default()
     };
-    Ok(store::conversion::list(call.store(), call.account_id(), &query, walk).await?)
+    Ok(store::conversion::list(call.store(), call.account_id(), &query, walk).await?.rows)
 }
 
 fn render_manual(manual: &ManualBinding) -> pb::ManualBinding {

@@ -1,12 +1,13 @@
 //! Conditions on conversions that several lists share.
 
 use sea_orm::sea_query::{SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 
 use crate::domain::attribution::AttributionSource;
 use crate::domain::id::AccountId;
 use crate::store::backend::text_contains;
 use crate::store::entity::conversion as table;
+use crate::store::metadata::Metadata;
 use crate::store::{credits, form};
 
 /// What rewards are filtered by and their conversions have. All fields that are set must match.
@@ -47,6 +48,17 @@ impl ConversionFilter {
         }
         Some(query.into_query())
     }
+}
+
+/// Limits a query to conversions that look like having these texts, see [`has_order_field`].
+pub(super) fn may_have_metadata(
+    connection: &impl ConnectionTrait,
+    query: Select<table::Entity>,
+    wanted: &Metadata,
+) -> Select<table::Entity> {
+    wanted.iter().fold(query, |query, (key, text)| {
+        query.filter(text_contains(connection, table::Column::OrderDetails, &form::entry(key, text)))
+    })
 }
 
 /// Whether the order of a conversion has this text in a field. Searches the text of the order. A value cannot look like a field,

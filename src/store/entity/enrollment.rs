@@ -23,6 +23,7 @@ pub struct Model {
     pub awaits_agreement: bool,
     pub acceptances: Option<String>,
     pub accepted_version: i32,
+    pub metadata: Option<String>,
     pub past: Option<String>,
 }
 

@@ -21,6 +21,7 @@ pub struct Model {
     pub is_private: bool,
     pub invitations: Option<String>,
     pub welcome_mail: Option<String>,
+    pub metadata: Option<String>,
     pub terms_version: i32,
     pub version: i32,
     pub created_at: i64,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::field::Text;
+use super::field::{Entries, Text};
 use super::reward::RewardSummaryForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
@@ -42,6 +42,7 @@ form! {
         item_sku: Text<'a>,
         custom_kind: Text<'a>,
         coupon_use: Option<CouponUseForm>,
+        metadata: Entries<'a>,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Forms of enrollments.
 
+use std::collections::BTreeMap;
+
 use super::coupon::CouponForm;
 use super::field::Text;
 use super::program::CommissionForm;
@@ -33,9 +35,10 @@ form! {
         affiliate_state: AffiliateState = AffiliateState::Active,
         awaits_agreement: bool = false,
     }
-    // Answers do not show the past, and get the present acceptances. Both are in columns of their own.
+    // Answers do not show the past, and get the present acceptances and metadata. These are in columns of their own.
     left_out {
         acceptances: Vec::new(),
+        metadata: BTreeMap::new(),
         past: Vec::new(),
     }
 }

@@ -80,6 +80,20 @@ impl<'value> FormOf<'value, BTreeMap<String, String>> for BTreeMap<Text<'value>,
     }
 }
 
+/// Texts by name as pairs. They are for a text that is searched for fields by `text_field`: a name of the merchant's own never looks like a
+/// field, because no colon follows it.
+pub(super) type Entries<'a> = Vec<(Text<'a>, Text<'a>)>;
+
+impl<'value> FormOf<'value, BTreeMap<String, String>> for Entries<'value> {
+    fn of(value: &'value BTreeMap<String, String>) -> Self {
+        value.iter().map(|(name, text)| (FormOf::of(name), FormOf::of(text))).collect()
+    }
+
+    fn value(self) -> BTreeMap<String, String> {
+        self.into_iter().map(|(name, text)| (name.value(), text.value())).collect()
+    }
+}
+
 impl<'value, T, F: FormOf<'value, T>> FormOf<'value, Vec<T>> for Vec<F> {
     fn of(value: &'value Vec<T>) -> Self {
         value.iter().map(F::of).collect()

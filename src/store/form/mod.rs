@@ -31,6 +31,7 @@
 //! never changed. A new field gets a golden text of its own (`<form>.v1.with_<field>.json`); a value without it is still written
 //! as the old text.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -78,6 +79,7 @@ use attribution::CandidateForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use coupon::CouponDetailsForm;
 use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
+use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
@@ -115,6 +117,8 @@ kept! {
     Vec<Invitation>: writes 1 Vec<InvitationForm<'_>>;
     // enrollment.acceptances
     Vec<Acceptance>: writes 1 Vec<AcceptanceForm<'_>>;
+    // enrollment.metadata and program.metadata
+    BTreeMap<String, String>: writes 1 BTreeMap<Text<'_>, Text<'_>>;
     // enrollment.moved
     Moved: writes 1 MovedForm;
     // enrollment.past
@@ -145,6 +149,11 @@ kept! {
 /// value are escaped.
 pub(super) fn text_field(name: &str, value: &str) -> String {
     format!("{}:{}", serde_json::Value::from(name), serde_json::Value::from(value))
+}
+
+/// A text by key as `conversion.order_details` has it, to search for in stored texts, see `field::Entries`.
+pub(super) fn entry(key: &str, text: &str) -> String {
+    serde_json::Value::from(vec![key, text]).to_string()
 }
 
 /// A kept type whose texts are read by version.

@@ -1,5 +1,6 @@
 //! Forms of programs, their terms and commissions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::Text;
@@ -37,6 +38,7 @@ form! {
         questions: Vec<QuestionForm<'a>>,
         invitations: Vec<InvitationForm<'a>>,
         welcome_mail: Option<WelcomeMailForm<'a>>,
+        metadata: BTreeMap<Text<'a>, Text<'a>>,
     }
     unless_usual {
         is_private: bool = false,

@@ -1,6 +1,6 @@
 //! Forms across an upgrade: forms with one more field read every golden text, and the present forms read their output.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::field::{FormOf, Text};
@@ -80,6 +80,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "program_invitations" => {
                 read.extend(pass_through!(Vec<Invitation>, Vec<later::program::InvitationForm<'_>>, &text));
+            }
+            "enrollment_metadata" | "program_metadata" => {
+                read.extend(pass_through!(BTreeMap<String, String>, BTreeMap<Text<'_>, Text<'_>>, &text));
             }
             "enrollment_moved" => read.extend(pass_through!(Moved, later::enrollment::MovedForm, &text)),
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),

@@ -304,6 +304,8 @@ fn without_defaults(text: &str) -> String {
         let value = field.rsplit_once(['{', ' ']).map_or(field, |(_, value)| value);
         !DEFAULTS.iter().any(|default| default.trim_start_matches(": ") == value)
     };
+    // A map without entries is written like an empty list, because a bracket closes a message.
+    let text = text.replace(": {}", ": []");
     let mut kept = String::with_capacity(text.len());
     for field in text.split(", ") {
         if is_set(&field) {

@@ -255,6 +255,7 @@ fn affiliates() -> Vec<Spelling> {
                         "landing_url": "https://lee.example",
                         "acceptance": {"version": 1, "source": "203.0.113.7"},
                         "invitation_code": "${invitation_code}",
+                        "metadata": {"crm": "17"},
                     }),
                     json!({
                         "affiliate": {"email": " ${fresh_email}."},
@@ -263,6 +264,7 @@ fn affiliates() -> Vec<Spelling> {
                         "landing_url": "https://lee.example/ ",
                         "acceptance": {"version": 1, "source": " 203.0.113.7", "accept_time": {"seconds": 1}},
                         "invitation_code": "${invitation_code} ",
+                        "metadata": {"crm": "17 ", "empty": " "},
                     }),
                 ),
                 (
@@ -287,8 +289,9 @@ fn affiliates() -> Vec<Spelling> {
                         "id": "${fresh_enrollment_id}",
                         "ref_id": "r-${unique}",
                         "landing_url": "https://new.example",
+                        "metadata": {"crm": "17"},
                     },
-                    "update_mask": {"paths": ["landing_url", "ref_id"]},
+                    "update_mask": {"paths": ["landing_url", "metadata", "ref_id"]},
                 }),
                 json!({
                     "enrollment": {
@@ -307,8 +310,9 @@ fn affiliates() -> Vec<Spelling> {
                         "awaits_agreement": true,
                         "lacks_newest_agreement": true,
                         "acceptances": [{}],
+                        "metadata": {"crm": " 17"},
                     },
-                    "update_mask": {"paths": ["ref_id", "landing_url", "ref_id"]},
+                    "update_mask": {"paths": ["ref_id", "landing_url", "metadata", "ref_id"]},
                 }),
             )],
             &["enrollment.id", "enrollment.acceptances", "enrollment.commission_override.flat"],
@@ -528,6 +532,7 @@ fn events() -> Vec<Spelling> {
                     "coupon_code": "ann",
                     "first_name": "Ann",
                     "last_name": "Lee",
+                    "metadata": {"form": "a\nb"},
                     "occur_time": time,
                 }),
                 json!({
@@ -538,6 +543,7 @@ fn events() -> Vec<Spelling> {
                     "first_name": "Ann ",
                     "last_name": "Lee\u{200b}",
                     "state": "LEAD_STATE_SIGNED_UP",
+                    "metadata": {"form": "a\nb ", "empty": ""},
                     "occur_time": same_time,
                 }),
             )],
@@ -555,6 +561,7 @@ fn events() -> Vec<Spelling> {
                     "last_name": "Lee",
                     "plan": "gold",
                     "order_number": "1",
+                    "metadata": {"shelf": "7", "size": "\u{e9}"},
                     "occur_time": time,
                 }),
                 json!({
@@ -566,6 +573,7 @@ fn events() -> Vec<Spelling> {
                     "last_name": "Lee\u{200b}",
                     "plan": "gold ",
                     "order_number": " 1",
+                    "metadata": {"shelf": " 7\u{7}", "size": "\u{e9} ", "empty": ""},
                     "channel": "SALE_CHANNEL_ONLINE",
                     "quantity": 1,
                     "occur_time": same_time,

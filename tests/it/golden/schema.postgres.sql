@@ -202,6 +202,7 @@ enrollment.moved text
 enrollment.awaits_agreement boolean NOT NULL
 enrollment.acceptances text
 enrollment.accepted_version integer NOT NULL
+enrollment.metadata text
 enrollment.past text
 CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account_id, affiliate_id, program_id)
 CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)
@@ -342,6 +343,7 @@ program.questions text
 program.is_private boolean NOT NULL
 program.invitations text
 program.welcome_mail text
+program.metadata text
 program.terms_version integer NOT NULL
 program.version integer NOT NULL
 program.created_at bigint NOT NULL

@@ -216,6 +216,7 @@ CREATE TABLE "enrollment" (
   "awaits_agreement" boolean NOT NULL,
   "acceptances" text NULL,
   "accepted_version" integer NOT NULL,
+  "metadata" text NULL,
   "past" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")
@@ -371,6 +372,7 @@ CREATE TABLE "program" (
   "is_private" boolean NOT NULL,
   "invitations" text NULL,
   "welcome_mail" text NULL,
+  "metadata" text NULL,
   "terms_version" integer NOT NULL,
   "version" integer NOT NULL,
   "created_at" integer NOT NULL,

@@ -152,6 +152,7 @@ impl Asking<'_> {
                 is_private: false,
                 invitations: Vec::new(),
                 welcome_mail: None,
+                metadata: Default::default(),
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;

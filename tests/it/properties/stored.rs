@@ -201,13 +201,13 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
     let events = events.map(|(_, _, body)| String::from_utf8(body.to_vec()).unwrap());
     let entries = store::ledger::list(store, account_id, None, Walk::first(ALL)).await.unwrap();
     let kinds = [
-        lines(store::program::list(store, account_id, &[], Walk::first(ALL)).await.unwrap()),
+        lines(store::program::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::affiliate::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
-        lines(store::enrollment::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::enrollment::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::link::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
         lines(store::coupon::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::lead::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
-        lines(store::conversion::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
+        lines(store::conversion::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         events.collect(),
         lines(entries.iter().map(|entry| &entry.posting)),
         lines(store::ledger::all_balances(store, account_id).await.unwrap()),

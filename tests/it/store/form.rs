@@ -106,6 +106,8 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("program_questions.v1", &vec![rows::question()]);
     golden.holds("program_invitations.v1", &vec![rows::invitation()]);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
+    golden.holds("enrollment_metadata.v1", &rows::metadata());
+    golden.holds("program_metadata.v1", &rows::metadata());
     golden.holds("enrollment_moved.v1", &rows::moved());
     let standing = EnrollmentStanding { moved: Some(rows::moved()), ..rows::past_standing().standing };
     golden.holds("enrollment_past.v1.moved", &vec![PastStanding { standing, ..rows::past_standing() }]);
@@ -293,6 +295,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let program = Program { is_private: true, invitations: vec![rows::invitation()], ..rows::program() };
     let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
     golden.holds("request_outcome_program.v1.with_invitations", &Outcome::Program(Arc::new(program)));
+    let program = Program { metadata: rows::metadata(), ..rows::program() };
+    let program = ProgramWithTerms { program: Arc::new(program), terms: Arc::new(rows::terms()) };
+    golden.holds("request_outcome_program.v1.with_metadata", &Outcome::Program(Arc::new(program)));
+    let described = OrderDetails { metadata: rows::metadata(), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_metadata", &described);
     let custom = OrderDetails { custom_kind: "demo".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_custom_kind", &custom);
     let kept = Outcome::KeptSale(KeptSale { coupon_fault: fault, ..KeptSale::default() });

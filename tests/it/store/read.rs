@@ -22,7 +22,7 @@ use headwater::store::enrollment::EnrollmentQuery;
 use headwater::store::lead::LeadQuery;
 use headwater::store::link::LinkQuery;
 use headwater::store::list::{ListOrder, Walk};
-use headwater::store::program::ProgramPage;
+use headwater::store::program::{ProgramPage, ProgramQuery};
 use headwater::store::reward::RewardQuery;
 use headwater::store::{self, Store, StoreError};
 use smallvec::smallvec;
@@ -58,7 +58,10 @@ macro_rules! rows_of {
     };
 }
 
+rows_of!(programs, store::program::list, ProgramQuery, ProgramWithTerms);
 rows_of!(affiliates, store::affiliate::list, AffiliateQuery, Affiliate);
+rows_of!(enrollments, store::enrollment::list, EnrollmentQuery, Enrollment);
+rows_of!(conversions, store::conversion::list, ConversionQuery, ConversionImage);
 rows_of!(coupons, store::coupon::list, CouponQuery, Coupon);
 rows_of!(leads, store::lead::list, LeadQuery, Lead);
 
@@ -140,9 +143,10 @@ db_test!(programs, |database: TestDatabase| async move {
     assert_eq!(store::program::find_default(&store, OTHER).await, Ok(None));
     assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 1).await, Ok(Some(terms(1))));
     assert_eq!(store::program::find_terms(&store, ACCOUNT, archived.id, 3).await, Ok(None));
-    assert_lists!(store::program::list, &store, (&[]), |row| row.program.id, [1, 2]);
-    assert_lists!(store::program::list, &store, (&[ProgramState::Active]), |row| row.program.id, [1]);
-    let listed = store::program::list(&store, ACCOUNT, &[ProgramState::Archived], Walk::first(10)).await.unwrap();
+    let in_state = |state| ProgramQuery { states: vec![state], ..ProgramQuery::default() };
+    assert_lists!(programs, &store, (&ProgramQuery::default()), |row| row.program.id, [1, 2]);
+    assert_lists!(programs, &store, (&in_state(ProgramState::Active)), |row| row.program.id, [1]);
+    let listed = programs(&store, ACCOUNT, &in_state(ProgramState::Archived), Walk::first(10)).await.unwrap();
     assert_eq!(listed, [ProgramWithTerms { program: Arc::new(archived.clone()), terms: Arc::new(terms(2)) }]);
     let pages = store::program::pages(&store, ACCOUNT, &[archived.id, ProgramId::from_uuid(uuid(9))]).await.unwrap();
     let page = ProgramPage { landing_url: "https://two.test/".to_owned(), agreement_version: 2 };
@@ -196,7 +200,7 @@ db_test!(affiliates_and_enrollments, |database: TestDatabase| async move {
         (EnrollmentQuery { program_id: Some(rows::program().id), ..EnrollmentQuery::default() }, vec![1]),
         (EnrollmentQuery { states: vec![EnrollmentState::Ended], ..EnrollmentQuery::default() }, vec![1]),
     ] {
-        assert_lists!(store::enrollment::list, &store, (&query), |row| row.id, expected);
+        assert_lists!(enrollments, &store, (&query), |row| row.id, expected);
     }
 });
 
@@ -308,7 +312,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
         (ConversionQuery { occurred: from(refund.occurred_at), ..all() }, vec![2, 3]),
         (ConversionQuery { occurred: before(refund.occurred_at), ..all() }, vec![1]),
     ] {
-        assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
+        assert_lists!(conversions, &store, (&query), |row| row.conversion.id, expected);
     }
 
     // A conversion that two affiliates share is on the lists of both.
@@ -325,7 +329,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     write(&store, Needs::default(), change, NOW).await.unwrap();
     for (affiliate_id, expected) in [(rows::affiliate().id, vec![1, 4]), (other, vec![4])] {
         let query = ConversionQuery { affiliate_id: Some(affiliate_id), ..ConversionQuery::default() };
-        assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
+        assert_lists!(conversions, &store, (&query), |row| row.conversion.id, expected);
         let query = LeadQuery { affiliate_id: Some(affiliate_id), ..LeadQuery::default() };
         let found = leads(&store, ACCOUNT, &query, Walk::first(9)).await.unwrap();
         assert_eq!(found, std::slice::from_ref(&lead));
@@ -342,7 +346,7 @@ db_test!(conversions_and_rewards, |database: TestDatabase| async move {
     write(&store, needs, |set: &mut WorkingSet| _ = set.put(moved.clone()), NOW).await.unwrap();
     for (affiliate_id, expected) in [(rows::affiliate().id, vec![1]), (other, vec![4])] {
         let query = ConversionQuery { affiliate_id: Some(affiliate_id), ..ConversionQuery::default() };
-        assert_lists!(store::conversion::list, &store, (&query), |row| row.conversion.id, expected);
+        assert_lists!(conversions, &store, (&query), |row| row.conversion.id, expected);
     }
     assert_eq!(
         *store::conversion::find(&store, ACCOUNT, &ConversionSelector::Id(shared.id))

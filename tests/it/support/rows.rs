@@ -5,6 +5,7 @@ mod coupons;
 mod outcomes;
 pub(crate) mod rules;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headwater::domain::account::{Account, ApiKey, KeyKind};
@@ -184,6 +185,7 @@ pub(crate) fn program() -> Program {
         is_private: false,
         invitations: Vec::new(),
         welcome_mail: None,
+        metadata: BTreeMap::new(),
         terms_version: 1,
         version: 4,
         created_at: NOW,
@@ -294,6 +296,7 @@ pub(crate) fn enrollment() -> Enrollment {
         moved: None,
         awaits_agreement: false,
         acceptances: Vec::new(),
+        metadata: BTreeMap::new(),
         past: Vec::new(),
     }
 }
@@ -458,7 +461,13 @@ pub(crate) fn order_details() -> OrderDetails {
         item_sku: String::new(),
         custom_kind: String::new(),
         coupon_use: None,
+        metadata: BTreeMap::new(),
     }
+}
+
+/// The merchant's own texts of a row.
+pub(crate) fn metadata() -> BTreeMap<String, String> {
+    [("crm", "\"17\""), ("order_id", "o-2")].map(|(key, text)| (key.to_owned(), text.to_owned())).into()
 }
 
 pub(crate) fn candidate() -> Candidate {

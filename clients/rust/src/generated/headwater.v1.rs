@@ -2003,6 +2003,13 @@ pub struct Program {
     /// The mail that welcomes new affiliates. Not set: none.
     #[prost(message, optional, tag = "16")]
     pub welcome_mail: ::core::option::Option<WelcomeMail>,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. Events have them too, and events are never changed, so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "17")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2047,6 +2054,12 @@ pub struct CreateProgramRequest {
     /// The mail that welcomes new affiliates. Not set: none is sent.
     #[prost(message, optional, tag = "12")]
     pub welcome_mail: ::core::option::Option<WelcomeMail>,
+    /// See `Program.metadata`. Optional.
+    #[prost(btree_map = "string, string", tag = "13")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2094,7 +2107,7 @@ pub struct GetProgramResponse {
     pub mrr_by_currency: ::prost::alloc::vec::Vec<ProgramMrr>,
 }
 /// The request of ListPrograms.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListProgramsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -2109,9 +2122,18 @@ pub struct ListProgramsRequest {
     /// Only programs in these states. Empty: all states.
     #[prost(enumeration = "ProgramState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    /// Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
+    /// Default: no.
     #[prost(bool, tag = "5")]
     pub with_total_count: bool,
+    /// Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
+    /// programs or none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "6")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListPrograms.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2139,8 +2161,8 @@ pub struct UpdateProgramRequest {
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
     /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-    /// `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
-    /// uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+    /// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+    /// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
     /// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -3248,6 +3270,14 @@ pub struct Conversion {
     /// The kind of a custom event, in lower case. Empty for other kinds.
     #[prost(string, tag = "27")]
     pub custom_kind: ::prost::alloc::string::String,
+    /// Your own texts by key, as they were sent with a sign-up, sale, appointment or custom event: up to 50 entries, a key of 1 to 40
+    /// characters, a text of up to 500. A refund or correction has those of its sale. Conversions are kept for ever, and events have them too,
+    /// so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "28")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3337,7 +3367,7 @@ pub struct BatchGetConversionsResponse {
     pub results: ::prost::alloc::vec::Vec<ConversionResult>,
 }
 /// The request of ListConversions.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListConversionsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -3380,6 +3410,14 @@ pub struct ListConversionsRequest {
     /// Only custom events of this kind. Optional. See `order_id`.
     #[prost(string, tag = "13")]
     pub custom_kind: ::prost::alloc::string::String,
+    /// Only conversions whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 conversions that pass the other filters for a page at most and compares them with the entries, so a page may have few
+    /// conversions or none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3988,6 +4026,14 @@ pub struct Enrollment {
     /// unless `awaits_agreement`. False for a program without an agreement, and in the feed.
     #[prost(bool, tag = "15")]
     pub lacks_newest_agreement: bool,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. Empty after EraseAffiliate. Events have them too, and events are never changed, so put no personal data
+    /// into them.
+    #[prost(btree_map = "string, string", tag = "16")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4025,7 +4071,7 @@ pub struct AcceptAgreementResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4060,16 +4106,16 @@ pub struct MoveEnrollmentRequest {
 /// The answer of MoveEnrollment.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MoveEnrollmentResponse {
-    /// The enrollment in the new program, new or opened again.
+    /// The enrollment in the new program, new or opened again. It has the `metadata` of the one that it was moved from, which keeps them too.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
 /// The request of EnrollAffiliate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EnrollAffiliateRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -4107,6 +4153,12 @@ pub struct EnrollAffiliateRequest {
     /// enrolled. Optional.
     #[prost(string, tag = "9")]
     pub invitation_code: ::prost::alloc::string::String,
+    /// See `Enrollment.metadata`. An ended enrollment that is opened again has these in place of its former ones. Optional.
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of EnrollAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4118,7 +4170,7 @@ pub struct EnrollAffiliateResponse {
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
@@ -4137,7 +4189,7 @@ pub struct GetEnrollmentResponse {
     pub enrollment: ::core::option::Option<Enrollment>,
 }
 /// The request of ListEnrollments.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListEnrollmentsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -4161,6 +4213,14 @@ pub struct ListEnrollmentsRequest {
     /// Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both.
     #[prost(bool, optional, tag = "7")]
     pub lacks_newest_agreement: ::core::option::Option<bool>,
+    /// Only enrollments whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 enrollments that pass the other filters for a page at most and compares them with the entries, so a page may have few
+    /// enrollments or none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "8")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListEnrollments.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4184,8 +4244,9 @@ pub struct UpdateEnrollmentRequest {
     /// the others. Required.
     #[prost(message, optional, tag = "2")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
-    /// program's page. A `commission_override` that is not set restores the commission in the program's terms.
+    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
+    /// the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
+    /// a whole.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -4196,7 +4257,7 @@ pub struct UpdateEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4219,7 +4280,7 @@ pub struct EndEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -6872,12 +6933,12 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-        /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-        /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-        /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-        /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-        /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        /// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+        /// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+        /// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+        /// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+        /// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+        /// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
         pub async fn erase_affiliate(
             &mut self,
@@ -7206,7 +7267,7 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+        /// Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
         /// link of the enrollment until RevokeLink revokes it.
         /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
         /// ENROLLMENT_ENDED.
@@ -7786,10 +7847,10 @@ pub mod affiliate_service_client {
         }
     }
 }
-/// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-/// another way. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// The request of RecordAppointment. An appointment is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+/// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+/// named in another way. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordAppointmentRequest {
     /// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
     #[prost(string, tag = "1")]
@@ -7821,6 +7882,14 @@ pub struct RecordAppointmentRequest {
     /// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "9")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. They are kept with the appointment for ever and are in the feed, so put no personal data into them. What is too
+    /// much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordAppointment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8015,10 +8084,10 @@ pub struct ListClicksResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-/// another way. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+/// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+/// named in another way. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordCustomEventRequest {
     /// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8057,6 +8126,14 @@ pub struct RecordCustomEventRequest {
     /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "11")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. They are kept with the event for ever and are in the feed, so put no personal data into them. What is too
+    /// much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "12")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordCustomEvent.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8396,9 +8473,9 @@ pub struct ManualBinding {
     #[prost(string, tag = "6")]
     pub merged_lead_id: ::prost::alloc::string::String,
 }
-/// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
-/// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// The request of RecordLead. A lead is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordLeadRequest {
     /// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8434,6 +8511,15 @@ pub struct RecordLeadRequest {
     /// When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "10")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own texts about the sign-up by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500
+    /// characters. Entries without text are left out. They belong to the conversion, not to the lead, whose texts CreateLead and UpdateLead
+    /// set, so they are lost if the call makes no conversion. They are kept for ever and are in the feed, so put no personal data into them.
+    /// What is too much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "11")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordLead.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8629,9 +8715,9 @@ pub struct RecordRefundResponse {
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
-/// be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
-/// their length. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// be lost: names, `plan`, `order_number`, `metadata`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and
+/// cut to their length. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordSaleRequest {
     /// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     /// Required.
@@ -8696,6 +8782,14 @@ pub struct RecordSaleRequest {
     /// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
     #[prost(string, tag = "17")]
     pub item_sku: ::prost::alloc::string::String,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
+    /// much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "18")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8724,7 +8818,7 @@ pub struct RecordSaleResponse {
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// One event of a batch.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
     #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
@@ -8733,7 +8827,7 @@ pub struct BatchItem {
 /// Nested message and enum types in `BatchItem`.
 pub mod batch_item {
     /// The event. Exactly one is required.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Item {
         /// A click, as in RecordClick.
         #[prost(message, tag = "1")]

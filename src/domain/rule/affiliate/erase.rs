@@ -98,7 +98,7 @@ fn erase_link(context: &mut Context<'_>, before: &Arc<Link>) -> Result<String, R
     Ok(code)
 }
 
-/// Ends the enrollments and takes their ref_ids and landing pages from them.
+/// Ends the enrollments and takes their ref_ids, landing pages and metadata from them.
 fn erase_enrollments(
     context: &mut Context<'_>,
     affiliate: &Affiliate,
@@ -114,6 +114,7 @@ fn erase_enrollments(
             ref_id: code.clone(),
             landing_url: String::new(),
             acceptances: without_sources(&before.acceptances),
+            metadata: BTreeMap::new(),
             state: EnrollmentState::Ended,
             affiliate_state: AffiliateState::Erased,
             ended_at: before.ended_at.or(Some(context.now)),

@@ -39,6 +39,20 @@ impl Fields {
         if is_changed {
             self.warn(field, "had characters that are not text; they were removed");
         }
+        self.cut(field, clean, length_max)
+    }
+
+    /// A text of any number of lines that only describes something, cleaned and cut to a length in characters; may be empty.
+    pub(super) fn described_paragraph(&mut self, field: &str, text: &str, length_max: usize) -> String {
+        let trimmed = text.trim();
+        let clean = clean_paragraph(trimmed);
+        if clean.len() != trimmed.len() {
+            self.warn(field, "had characters that are not text; they were removed");
+        }
+        self.cut(field, clean, length_max)
+    }
+
+    fn cut(&mut self, field: &str, clean: String, length_max: usize) -> String {
         let length = clean.chars().count();
         if length <= length_max {
             return clean;
@@ -74,6 +88,12 @@ fn clean(text: &str, cleaning: Cleaning) -> (String, bool) {
 /// A text for people to read, cleaned.
 pub(in crate::rpc::call) fn clean_description(text: &str) -> String {
     clean(text, Cleaning::Shown).0
+}
+
+/// A text of any number of lines, trimmed and without control characters.
+pub(in crate::rpc::call) fn clean_paragraph(text: &str) -> String {
+    let is_kept = |character: &char| !character.is_control() || matches!(character, '\n' | '\r' | '\t');
+    text.chars().filter(is_kept).collect::<String>().trim().to_owned()
 }
 
 /// A text that a visitor or customer brought, cleaned.

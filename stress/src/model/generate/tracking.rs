@@ -1,5 +1,7 @@
 //! Commands of a shop: clicks, sign-ups, sales, refunds, cancellations.
 
+use std::collections::BTreeMap;
+
 use headwater_client::pb;
 use pb::ConversionKind as Kind;
 
@@ -122,6 +124,7 @@ impl Generator {
             last_name: self.seldom(20, |_| format!("Last {label}")),
             state: pick(&mut self.rng, &[0, 0, 0, 1, 2]),
             occur_time: self.occur_time(world, elapsed),
+            metadata: metadata(label),
         }
     }
 
@@ -137,6 +140,7 @@ impl Generator {
             first_name: self.seldom(10, |_| format!("Caller {label}")),
             last_name: String::new(),
             occur_time: self.occur_time(world, elapsed),
+            metadata: metadata(label),
         }
     }
 
@@ -154,6 +158,7 @@ impl Generator {
             last_name: String::new(),
             amount: self.maybe(30, |generator| generator.money(0)),
             occur_time: self.occur_time(world, elapsed),
+            metadata: metadata(label),
         }
     }
 
@@ -193,6 +198,7 @@ impl Generator {
             order_id: self.seldom(20, |_| format!("order-{label}")),
             order_number: self.seldom(10, |_| format!("#{label}")),
             item_sku: self.seldom(10, |_| format!("item-{label}")),
+            metadata: metadata(label),
         }
     }
 
@@ -271,4 +277,11 @@ impl Generator {
             occur_time: self.occur_time(world, elapsed),
         }
     }
+}
+
+/// The merchant's own texts of every fourth event.
+fn metadata(label: u32) -> BTreeMap<String, String> {
+    let texts = [("shelf", format!("{label}")), ("order_id", format!("order-{}", label / 2))];
+    let texts = texts.map(|(key, text)| (key.to_owned(), text));
+    if label.is_multiple_of(4) { texts.into() } else { BTreeMap::new() }
 }

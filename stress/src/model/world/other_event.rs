@@ -18,6 +18,7 @@ impl World {
             first_name: request.first_name.clone(),
             last_name: request.last_name.clone(),
             occur_time: request.occur_time,
+            metadata: request.metadata.clone(),
             ..Default::default()
         };
         let place = self.record_as_sale(Kind::Appointment, &shared, "");
@@ -43,6 +44,7 @@ impl World {
             last_name: request.last_name.clone(),
             amount: request.amount.clone(),
             occur_time: request.occur_time,
+            metadata: request.metadata.clone(),
             ..Default::default()
         };
         let place = self.record_as_sale(Kind::CustomEvent, &shared, &request.custom_kind.to_lowercase());

@@ -165,6 +165,7 @@ impl World {
             made.traces = traces(&request.tid, &request.ref_id, &request.coupon_code);
             made.row.lead_id.clone_from(&answer.lead_id);
             made.row.coupon_code.clone_from(&made.traces.coupon_code);
+            made.row.metadata.clone_from(&request.metadata);
             answer.conversion_id.clone_from(&made.row.id);
             self.conversions.push(made);
             let place = self.conversions.len() - 1;
@@ -236,6 +237,7 @@ impl World {
                 amount: request.amount.clone(),
                 coupon_code: request.coupon_code.to_uppercase(),
                 custom_kind: custom_kind.to_owned(),
+                metadata: request.metadata.clone(),
                 ..sale.row
             },
         };
@@ -386,6 +388,7 @@ fn sale_row(request: &pb::RecordSaleRequest, row: pb::Conversion) -> pb::Convers
         order_id: request.order_id.clone(),
         order_number: request.order_number.clone(),
         item_sku: request.item_sku.clone(),
+        metadata: request.metadata.clone(),
         ..row
     }
 }

@@ -37,5 +37,6 @@ fn event(method: &'static str, event_id: &str, rest: &Json, wrong: &Json) -> Cas
             "coupon_code": long(),
             "first_name": long(),
             "last_name": long(),
+            "metadata": {" room": "7"},
         }))
 }

@@ -41,6 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "order_id": long(),
                 "order_number": long(),
                 "custom_kind": long(),
+                "metadata": {"": "x"},
             }))
             .wrong(json!({"occur_interval": {"end_time": no_time()}}))
             .wrong_affiliates(&json!({}))

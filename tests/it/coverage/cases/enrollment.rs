@@ -36,7 +36,7 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"invitation_code": "${invitation_code}"}))
         .wrong(super::patched(
             &wrong_enrollment(),
-            &json!({"affiliate": {"id": "aff_1"}, "invitation_code": long()}),
+            &json!({"affiliate": {"id": "aff_1"}, "invitation_code": long(), "metadata": {"": "x"}}),
         ))
         .free(&["acceptance.accept_time"])
         .wrong(json!({"affiliate": null, "commission_override": wrong_flat()}))
@@ -50,7 +50,7 @@ pub(super) fn cases() -> Vec<Case> {
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))
             .wrong(
-                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "states": [0, 99]}),
+                json!({"page_size": -1, "order": 99, "affiliate": {"id": "aff_1"}, "program_id": "prg_1", "states": [0, 99], "metadata": {"": "x"}}),
             )
             .wrong_affiliates(&json!({}))
             .free(&["lacks_newest_agreement"]),
@@ -75,8 +75,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "ref_id": "a",
                 "landing_url": "new.example",
                 "commission_override": {"percent_ppm": -1},
+                "metadata": {"": "x"},
             },
-            "update_mask": {"paths": ["ref_id", "landing_url", "commission_override", "nope"]},
+            "update_mask": {"paths": ["ref_id", "landing_url", "commission_override", "metadata", "nope"]},
         }))
         .wrong(json!({
             "enrollment": {"id": "", "ref_id": "", "commission_override": wrong_flat()},

@@ -64,6 +64,7 @@ fn lead() -> Case {
             "first_name": long(),
             "last_name": long(),
             "state": 99,
+            "metadata": wrong_metadata(),
         }))
         .tolerated(json!({"state": "LEAD_STATE_ACTIVE"}))
 }

@@ -63,6 +63,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "landing_url": "",
                 "terms": null,
                 "welcome_mail": {"subject": "x".repeat(201), "body": "{}"},
+                "metadata": {"": "x"},
             }))
             .wrong(json!({"display_name": "a\nb", "currency_code": "XXXX", "landing_url": "ftp://shop.example/", "terms": null}))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": null}}))
@@ -107,7 +108,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"program_id": "prg_1", "terms_version": -1})),
         case("AffiliateService/ListPrograms", json!({}))
             .list()
-            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]}))
+            .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99], "metadata": {"": "x"}}))
             .free(&["with_total_count"]),
         case(
             "AffiliateService/UpdateProgram",
@@ -130,9 +131,11 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": ["a b"],
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
                 "welcome_mail": {"subject": "{name}", "body": "{body"},
+                "metadata": {" tier": "x"},
             },
             "update_mask": {"paths": [
-                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "welcome_mail", "nope",
+                "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "welcome_mail",
+                "metadata", "nope",
             ]},
         }))
         .wrong(json!({"program": {"id": "", "agreement": null}, "update_mask": {"paths": ["agreement"]}}))

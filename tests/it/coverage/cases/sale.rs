@@ -49,6 +49,7 @@ fn sale() -> Case {
         "order_id": long(),
         "order_number": long(),
         "item_sku": long(),
+        "metadata": {"": "x"},
     }))
     .tolerated(json!({"mrr": too_much(), "quantity": 1_000_001}))
     .tolerated(json!({"mrr": not_paid()}))

@@ -82,6 +82,7 @@ impl Shop {
             });
             if name == "second_id" {
                 request["agreement"] = json!({"url": "https://shop.example/agreement"});
+                request["metadata"] = json!({"region": "eu"});
             }
             self.make("AffiliateService/CreateProgram", request, &[(name, "/program/id")]).await;
         }
@@ -149,6 +150,11 @@ impl Shop {
             self.make(create, request, &kept).await;
         }
         self.make("AffiliateService/EndEnrollment", json!({"enrollment_id": "${ended_id}"}), &[]).await;
+        let request = json!({
+            "enrollment": {"id": "${enrollment_id}", "metadata": {"manager": "lee"}},
+            "update_mask": {"paths": ["metadata"]},
+        });
+        self.make("AffiliateService/UpdateEnrollment", request, &[]).await;
         let request = json!({"email": "dan@crm.example", "ref_id": "dan", "state": "AFFILIATE_STATE_APPLIED"});
         self.make(create, request, &[("dan_id", "/affiliate/id")]).await;
     }
@@ -219,6 +225,8 @@ impl Shop {
                 "amount": amount,
                 "order_id": format!("order-{event_id}"),
                 "order_number": format!("#{event_id}"),
+                // Looks like the order of another sale.
+                "metadata": if event_id == "sale-2" { json!({"order_id": "order-1"}) } else { json!({}) },
             });
             self.make("TrackingService/RecordSale", request, &[("sale_id", "/conversion_id")]).await;
         }

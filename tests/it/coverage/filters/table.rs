@@ -101,6 +101,11 @@ fn affiliates() -> Vec<Filter> {
         state("AffiliateService/ListItems", "ITEM_STATE_ARCHIVED"),
         state("AffiliateService/ListPrograms", "PROGRAM_STATE_ARCHIVED"),
         filter(
+            "AffiliateService/ListPrograms",
+            json!({"metadata": {"region": "eu"}}),
+            At("/metadata", json!({"region": "eu"})),
+        ),
+        filter(
             "AffiliateService/ListEnrollments",
             json!({"affiliate": ann()}),
             At("/affiliate_id", ann()["id"].clone()),
@@ -112,6 +117,11 @@ fn affiliates() -> Vec<Filter> {
             At("/lacks_newest_agreement", json!(true)),
         ),
         state("AffiliateService/ListEnrollments", "ENROLLMENT_STATE_ENDED"),
+        filter(
+            "AffiliateService/ListEnrollments",
+            json!({"metadata": {"manager": "lee"}}),
+            At("/metadata", json!({"manager": "lee"})),
+        ),
     ]
 }
 
@@ -168,6 +178,7 @@ fn tracking() -> Vec<Filter> {
         filter(list, json!({"order_id": "order-1"}), At("/order_id", json!("order-1"))),
         filter(list, json!({"order_number": "#1"}), At("/order_number", json!("#1"))),
         filter(list, json!({"custom_kind": "visit"}), At("/custom_kind", json!("visit"))),
+        filter(list, json!({"metadata": {"order_id": "order-1"}}), At("/metadata", json!({"order_id": "order-1"}))),
     ]
 }
 

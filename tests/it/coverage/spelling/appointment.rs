@@ -17,6 +17,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "coupon_code": "ANN",
                     "first_name": "Ann",
                     "last_name": "Lee",
+                    "metadata": {"room": "7"},
                     "occur_time": time,
                 }),
                 json!({
@@ -26,6 +27,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "coupon_code": "Ann",
                     "first_name": "Ann ",
                     "last_name": "Lee\u{200b}",
+                    "metadata": {"room": " 7\u{7}", "empty": " "},
                     "occur_time": same_time,
                 }),
             )],
@@ -42,6 +44,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "coupon_code": "ANN",
                     "first_name": "Ann",
                     "last_name": "Lee",
+                    "metadata": {"room": "7"},
                     "occur_time": time,
                 }),
                 json!({
@@ -52,6 +55,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "coupon_code": "Ann",
                     "first_name": "Ann ",
                     "last_name": "Lee\u{200b}",
+                    "metadata": {"room": " 7\u{7}", "empty": " "},
                     "occur_time": same_time,
                 }),
             )],

@@ -68,6 +68,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "questions": [{"key": "why", "label": "Why?"}],
                     "invitations": [{"code": "STRASSE 2026", "expire_time": {"seconds": 1, "nanos": 1_000}}],
                     "welcome_mail": {"is_enabled": true, "subject": "Hi", "body": "a\nb"},
+                    "metadata": {"crm": "17"},
                 }),
                 json!({
                     "display_name": " Spring",
@@ -80,6 +81,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         {"code": "stra\u{df}e  2026", "expire_time": {"seconds": 1, "nanos": 1_999}, "use_count": 7},
                     ],
                     "welcome_mail": {"is_enabled": true, "subject": " Hi", "body": "a\nb\n"},
+                    "metadata": {"crm": "17 ", "empty": " "},
                 }),
             )],
             &[
@@ -109,11 +111,12 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "questions": [{"key": "why", "label": "Why?"}],
                         "welcome_mail": {"is_enabled": true, "subject": "Hi", "body": "a\nb"},
                         "invitations": [{"code": "STRASSE 2026"}],
+                        "metadata": {"crm": "17"},
                     },
                     "update_mask": {
                         "paths": [
-                            "agreement", "display_name", "hosts", "invitations", "landing_url", "questions", "terms",
-                            "welcome_mail",
+                            "agreement", "display_name", "hosts", "invitations", "landing_url", "metadata", "questions",
+                            "terms", "welcome_mail",
                         ],
                     },
                 }),
@@ -132,13 +135,14 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "welcome_mail": {"is_enabled": true, "subject": "Hi ", "body": " a\nb"},
                         "is_private": true,
                         "invitations": [{"code": "Strasse 2026", "use_count": 7}],
+                        "metadata": {"crm": " 17"},
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
                     "update_mask": {
                         "paths": [
                             "terms", "landing_url", "display_name", "hosts", "agreement", "questions", "invitations",
-                            "welcome_mail", "terms",
+                            "welcome_mail", "metadata", "terms",
                         ],
                     },
                 }),
