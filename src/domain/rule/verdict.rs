@@ -42,16 +42,18 @@ pub(super) fn settle(
     if is_same_credit && is_same_reward && is_explained && lead_id == event.lead_id && !is_told {
         // Only figures show the way by which the customer came, so readers need no event about it either.
         if credits != event.credits {
-            context.put(Conversion { credits, ..event.as_ref().clone() });
+            let as_recorded = as_recorded(event, is_told, false);
+            context.put(Conversion { credits, as_recorded, ..event.as_ref().clone() });
         }
         return Ok(());
     }
+    let is_same_answer = credits == event.credits && lead_id == event.lead_id;
     let changed = context.put(Conversion {
         outcome: if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed },
         credits,
         candidates: verdict.candidates,
         lead_id,
-        as_recorded: as_recorded(event, is_told, is_same_credit && lead_id == event.lead_id),
+        as_recorded: as_recorded(event, is_told, is_same_answer),
         is_told: event.is_told || verdict.claim.is_some(),
         version: if is_told { event.version } else { event.version.saturating_add(1) },
         ..event.as_ref().clone()

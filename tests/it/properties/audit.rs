@@ -49,12 +49,13 @@ fn image(set: &WorkingSet, conversion: &Conversion) -> ConversionImage {
     as_seen(&set.image(conversion.account_id, conversion.id).unwrap())
 }
 
-/// The image without the ways by which the customer came, which no caller sees.
+/// The image without the ways by which the customer came, which no caller sees, and without what repeated requests are answered.
 fn as_seen(image: &ConversionImage) -> ConversionImage {
     let mut conversion = image.conversion.as_ref().clone();
     for credit in &mut conversion.credits {
         (credit.link_id, credit.sub_id) = (None, None);
     }
+    conversion.as_recorded = None;
     ConversionImage { conversion: Arc::new(conversion), ..image.clone() }
 }
 
