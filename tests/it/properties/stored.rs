@@ -13,7 +13,7 @@ use headwater::clock::ManualClock;
 use headwater::domain::Decision;
 use headwater::domain::conversion::ConversionSelector;
 use headwater::domain::id::AccountId;
-use headwater::domain::ledger::{Balance, BalanceKey};
+use headwater::domain::ledger::{Balance, BalanceKey, Posting};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::refusal::Refusal;
@@ -209,7 +209,8 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
         lines(store::lead::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::conversion::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap()),
         events.collect(),
-        lines(entries.iter().map(|entry| &entry.posting)),
+        // An entry has the time of its commit, which the rules alone do not know.
+        lines(entries.iter().map(|entry| Posting { posted_at: START, ..entry.posting.clone() })),
         lines(store::ledger::all_balances(store, account_id).await.unwrap()),
     ];
     counted(kinds)
@@ -236,7 +237,7 @@ fn state(rules: &Rules) -> Vec<String> {
         lines(sorted(set.leads.iter(), |row| row.id)),
         lines(conversions.into_iter().map(|row| set.image(account, row.id).unwrap())),
         lines(&set.events),
-        lines(&set.postings),
+        lines(set.postings.iter().map(|posting| Posting { posted_at: START, ..posting.clone() })),
         lines(balances),
     ];
     counted(kinds)
