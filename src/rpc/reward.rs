@@ -349,7 +349,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
     }
 }
 
-fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
+pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
     pb::RewardCalculation {
         rule: calculation.rule.number(),
         base_amount: Some(money(calculation.base_amount)),

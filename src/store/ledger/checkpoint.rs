@@ -94,11 +94,7 @@ fn to_row(account_id: AccountId, key: Vec<u8>, balance: Balance) -> table::Model
 }
 
 /// The sequence of the newest checkpoint that is not after this one. 0 before the first.
-pub(super) async fn before(
-    connection: &impl Reads,
-    account_id: AccountId,
-    sequence: i64,
-) -> Result<i64, StoreError> {
+pub(super) async fn before(connection: &impl Reads, account_id: AccountId, sequence: i64) -> Result<i64, StoreError> {
     let mark = prefix_of_mark();
     let found = newest(connection, account_id, [mark.clone()], sequence).await?;
     Ok(found.get(&mark).map_or(0, |(sequence, _)| *sequence))
@@ -153,10 +149,8 @@ pub(in crate::store) async fn add_if_due(
 pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     let connection = snapshot.connection();
     let all = table::Entity::find().filter(table::Column::AccountId.eq(account_id.uuid()));
-    let marks = all
-        .clone()
-        .filter(table::Column::Key.lte(key_of(prefix_of_mark(), i64::MAX)))
-        .order_by_asc(table::Column::Key);
+    let marks =
+        all.clone().filter(table::Column::Key.lte(key_of(prefix_of_mark(), i64::MAX))).order_by_asc(table::Column::Key);
     let mut differences = Vec::new();
     let mut sums: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
     let (mut last, mut expected_count) = (0, 0);
@@ -171,13 +165,16 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         };
         each_entry(connection, account_id, None, last, sequence, add).await?;
         let keys = changed.iter().map(|key| (account_id.uuid(), key_of(prefix_of(key), sequence)));
-        let rows = rows_by::<table::Entity, _>(connection, &[table::Column::AccountId, table::Column::Key], keys).await?;
+        let rows =
+            rows_by::<table::Entity, _>(connection, &[table::Column::AccountId, table::Column::Key], keys).await?;
         let rows: BTreeMap<&[u8], Balance> = rows.iter().map(|row| (row.key.as_slice(), balance_of(row))).collect();
         for key in &changed {
             let found = rows.get(key_of(prefix_of(key), sequence).as_slice());
             if is_too_large || found.is_none() || found != sums.get(key) {
                 let affiliate_id = key.affiliate_id;
-                differences.push(format!("checkpoint {sequence} of the balances of {affiliate_id} is not the sum of the entries"));
+                differences.push(format!(
+                    "checkpoint {sequence} of the balances of {affiliate_id} is not the sum of the entries"
+                ));
             }
         }
         expected_count += 1 + changed.len() as u64;

@@ -54,7 +54,8 @@ pub async fn save(
         moved.insert(refund.account_id);
     }
     let accounts_of_events = set.events.iter().map(|event| event.account_id);
-    let with_time: BTreeSet<_> = accounts_of_events.chain(set.postings.iter().map(|posting| posting.account_id)).collect();
+    let with_time: BTreeSet<_> =
+        accounts_of_events.chain(set.postings.iter().map(|posting| posting.account_id)).collect();
     for account_id in with_time {
         head_of(heads, account_id)?.commit(now);
     }

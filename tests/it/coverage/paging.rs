@@ -105,6 +105,9 @@ fn filters(list: &MethodDescriptor) -> Vec<Json> {
             Kind::Message(inside) if inside.full_name() == "headwater.v1.TimeInterval" => {
                 filters.push(json!({name: {"start_time": {"seconds": 1}}}));
             }
+            Kind::Message(inside) if inside.full_name() == "google.protobuf.Timestamp" => {
+                filters.push(json!({name: {"seconds": 1}}));
+            }
             // A text of the merchant's own, which refers to nothing.
             Kind::String if case.references.iter().all(|fields| fields[name].is_null()) => {
                 filters.push(json!({name: "text"}));
