@@ -127,7 +127,7 @@ fn days(fields: &mut Fields, sent: &pb::StatementDays) -> Option<(Day, Day)> {
     Some((first, last))
 }
 
-/// The rewards behind entries, and the events behind these.
+/// The rewards behind entries, and the conversions behind these.
 struct Behind {
     rewards: HashMap<RewardId, Reward>,
     conversions: HashMap<ConversionId, Conversion>,
@@ -142,7 +142,7 @@ impl Behind {
         Ok(Self { rewards, conversions })
     }
 
-    /// An entry as a line. A line has nothing of a reward or an event that changes later, so that it stays as it is.
+    /// An entry as a line. A line has nothing of a reward or a conversion that changes later, so that it stays as it is.
     fn render(&self, entry: &LedgerEntry) -> pb::StatementLine {
         let posting = &entry.posting;
         let mut change = Balance::default();
@@ -164,7 +164,7 @@ impl Behind {
             program_id: reward.program_id.to_string(),
             enrollment_id: reward.enrollment_id.to_string(),
             calculation: reward.calculation.as_ref().map(render_calculation),
-            event: reward.conversion_id.and_then(|id| self.conversions.get(&id)).map(render_event),
+            conversion: reward.conversion_id.and_then(|id| self.conversions.get(&id)).map(render_conversion),
             create_reason: reward.by_hand.as_ref().map(|by_hand| by_hand.reason.clone()).unwrap_or_default(),
             deny_reason: if is_denial { reward.deny_reason.clone() } else { String::new() },
             ..line
@@ -172,9 +172,9 @@ impl Behind {
     }
 }
 
-fn render_event(conversion: &Conversion) -> pb::StatementEvent {
-    pb::StatementEvent {
-        conversion_id: conversion.id.to_string(),
+fn render_conversion(conversion: &Conversion) -> pb::StatementConversion {
+    pb::StatementConversion {
+        id: conversion.id.to_string(),
         kind: conversion.kind.number(),
         event_id: conversion.event_id.clone(),
         occur_time: Some(timestamp(conversion.occurred_at)),

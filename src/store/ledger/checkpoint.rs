@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::as_of::each_entry;
 use crate::domain::id::AccountId;
-use crate::domain::ledger::{AccountHead, Balance, BalanceKey};
+use crate::domain::ledger::{AccountHead, Balance, BalanceKey, LedgerEntry};
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::table::Reads;
 use crate::store::entity::balance_checkpoint as table;
@@ -158,7 +158,7 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         let (_, sequence) = parts_of(&mark)?;
         let mut changed: BTreeSet<BalanceKey> = BTreeSet::new();
         let mut is_too_large = false;
-        let add = |entry: crate::domain::ledger::LedgerEntry| {
+        let add = |entry: LedgerEntry| {
             let key = entry.posting.balance_key();
             is_too_large |= sums.entry(key).or_default().post(&entry.posting).is_err();
             changed.insert(key);

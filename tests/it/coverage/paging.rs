@@ -11,7 +11,8 @@ use super::world::{Account, World, resolve};
 use crate::support::database::TestDatabase;
 
 pub(super) fn lists() -> Vec<MethodDescriptor> {
-    // QueryStats has pages and no order, and its rows are no objects; `rows::statistic` tests it.
+    // QueryStats and CalculateCommissions have pages and no order, and their rows are no objects; `rows::statistic` and
+    // `rows::balance_as_of` test them.
     let is_list = |method: &MethodDescriptor| {
         ["page_token", "order"].iter().all(|name| method.input().get_field_by_name(name).is_some())
     };

@@ -273,9 +273,12 @@ impl Account {
             let kept = [(kept[0].0.as_str(), kept[0].1)];
             self.make(wire, &short_name(one), json!({"page_size": 1}), &kept).await;
         }
-        let figures = cases().iter().find(|case| case.method == "RewardService/QueryStats").unwrap();
-        let request = patched(&figures.request(&self.names), &json!({"page_size": 1}));
-        self.make(wire, figures.method, request, &[("QueryStats_page_token", "/next_page_token")]).await;
+        for method in ["RewardService/QueryStats", "RewardService/CalculateCommissions"] {
+            let case = cases().iter().find(|case| case.method == method).unwrap();
+            let request = patched(&case.request(&self.names), &json!({"page_size": 1}));
+            let kept = format!("{}_page_token", method.trim_start_matches("RewardService/"));
+            self.make(wire, method, request, &[(&kept, "/next_page_token")]).await;
+        }
     }
 }
 

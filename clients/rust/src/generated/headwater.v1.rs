@@ -9729,12 +9729,12 @@ pub mod calculate_commissions_request {
         Interval(super::TimeInterval),
     }
 }
-/// The event behind a line, as it was told. GetConversion returns the conversion as it is now.
+/// The conversion behind a line, as it was told. GetConversion returns the conversion as it is now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StatementEvent {
-    /// The conversion's id.
+pub struct StatementConversion {
+    /// The id.
     #[prost(string, tag = "1")]
-    pub conversion_id: ::prost::alloc::string::String,
+    pub id: ::prost::alloc::string::String,
     /// The kind.
     #[prost(enumeration = "ConversionKind", tag = "2")]
     pub kind: i32,
@@ -9788,9 +9788,9 @@ pub struct StatementLine {
     /// CreateReward created.
     #[prost(message, optional, tag = "10")]
     pub calculation: ::core::option::Option<RewardCalculation>,
-    /// The event that the reward is for. Not set for a reward that CreateReward created.
+    /// The conversion that the reward is for. Not set for a reward that CreateReward created.
     #[prost(message, optional, tag = "11")]
-    pub event: ::core::option::Option<StatementEvent>,
+    pub conversion: ::core::option::Option<StatementConversion>,
     /// The reason in the call of CreateReward. Empty for all other rewards.
     #[prost(string, tag = "12")]
     pub create_reason: ::prost::alloc::string::String,

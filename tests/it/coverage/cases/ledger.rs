@@ -33,9 +33,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "affiliate": {"id": "aff_1"},
                 "interval": {"start_time": no_time(), "end_time": no_time()},
             }))
+            .wrong(json!({"affiliate": null, "interval": null}))
             .wrong(json!({"affiliate": null, "interval": {"start_time": far_ahead()}}))
             .wrong(json!({"affiliate": null, "interval": {"end_time": far_ahead()}}))
-            .wrong(json!({"affiliate": null, "interval": null, "days": {"first_day": "", "last_day": "2026-02-29"}}))
+            .wrong(json!({"affiliate": null, "days": {"first_day": "", "last_day": "2026-02-29"}}))
             .wrong_affiliates(&json!({"page_size": -1})),
         case("RewardService/ListLedgerEntries", json!({}))
             .list()

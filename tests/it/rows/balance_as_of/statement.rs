@@ -111,7 +111,7 @@ pub(super) async fn check_random_periods(
 fn short(line: &pb::StatementLine) -> (pb::LedgerReason, [i64; 3], &str) {
     let change = line.change.as_ref().unwrap();
     let minor = |value: &Option<pb::RewardValue>| amount(value.as_ref()).1;
-    let event = line.event.as_ref().map_or("", |event| event.event_id.as_str());
+    let event = line.conversion.as_ref().map_or("", |conversion| conversion.event_id.as_str());
     (line.reason(), [minor(&change.earned), minor(&change.pending), minor(&change.owed)], event)
 }
 
@@ -168,7 +168,7 @@ db_test!(g14_a_statement_has_every_line_with_what_it_was_computed_from, |databas
     assert_eq!((calculation.rule(), calculation.terms_version), (pb::RewardRule::Program, 1));
     assert_eq!(calculation.base_amount, Some(usd(1_000)));
     assert_eq!(calculation.rate, Some(pb::reward_calculation::Rate::PercentPpm(200_000)));
-    let event = earned.event.as_ref().unwrap();
+    let event = earned.conversion.as_ref().unwrap();
     assert_eq!((event.kind(), event.order_id.as_str()), (pb::ConversionKind::Sale, "order-1"));
     assert_eq!((earned.reward_id.as_str(), earned.program_id.as_str()), (reward_id.as_str(), shop.program_id.as_str()));
     let refunded = &all.lines[2];
@@ -176,7 +176,7 @@ db_test!(g14_a_statement_has_every_line_with_what_it_was_computed_from, |databas
         (refunded.reverses_reward_id.as_str(), amount(refunded.reward_value.as_ref()).1),
         (reward_id.as_str(), -50)
     );
-    let event = refunded.event.as_ref().unwrap();
+    let event = refunded.conversion.as_ref().unwrap();
     assert_eq!((event.kind(), event.refund_id.as_str()), (pb::ConversionKind::Refund, "r-1"));
     let reasons: Vec<&str> = all.lines.iter().map(|line| line.deny_reason.as_str()).collect();
     assert_eq!(reasons, ["", "", "", "", "", "a test"]);
@@ -220,11 +220,14 @@ db_test!(g14_days_are_those_of_the_accounts_time_zone, |database: TestDatabase| 
         let events: Vec<&str> = found.lines.iter().map(|line| short(line).2).collect();
         assert_eq!(events, expected, "{first} to {last}");
     }
-    let days = pb::StatementDays { first_day: "2026-02-01".to_owned(), last_day: "2026-02-28".to_owned() };
-    let early = pb::CalculateCommissionsRequest { period: Some(Period::Days(days)), ..request(&id, None, None) };
-    let refused = client.rewards.calculate_commissions(early).await.unwrap_err();
-    let fields = refused.get_details_bad_request().unwrap().field_violations;
-    assert_eq!((refused.code(), fields[0].field.as_str()), (Code::InvalidArgument, "days.last_day"));
+    // A period that is not over, and one that ends before it begins.
+    for (first, last) in [("2026-02-01", "2026-02-28"), ("2026-01-31", "2026-01-30")] {
+        let days = pb::StatementDays { first_day: first.to_owned(), last_day: last.to_owned() };
+        let early = pb::CalculateCommissionsRequest { period: Some(Period::Days(days)), ..request(&id, None, None) };
+        let refused = client.rewards.calculate_commissions(early).await.unwrap_err();
+        let fields = refused.get_details_bad_request().unwrap().field_violations;
+        assert_eq!((refused.code(), fields[0].field.as_str()), (Code::InvalidArgument, "days.last_day"));
+    }
 });
 
 db_test!(g14_pages_of_a_statement_without_an_end_end_with_the_same_line, |database: TestDatabase| async move {
