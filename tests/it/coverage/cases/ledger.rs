@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"affiliate": null, "interval": {"start_time": far_ahead()}}))
             .wrong(json!({"affiliate": null, "interval": {"end_time": far_ahead()}}))
             .wrong(json!({"affiliate": null, "days": {"first_day": "", "last_day": "2026-02-29"}}))
-            .wrong_affiliates(&json!({"page_size": -1})),
+            .wrong_affiliates(&json!({"interval": null})),
         case("RewardService/ListLedgerEntries", json!({}))
             .list()
             .affiliate_reference()
