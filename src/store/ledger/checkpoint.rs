@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::as_of::each_entry;
 use crate::domain::id::AccountId;
-use crate::domain::ledger::{AccountHead, Balance, BalanceKey, LedgerEntry};
+use crate::domain::ledger::{AccountHead, Balance, BalanceKey, LedgerEntry, Posting};
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::table::Reads;
 use crate::store::entity::balance_checkpoint as table;
@@ -131,7 +131,7 @@ pub(in crate::store) async fn add_if_due(
     }
     let mut postings = Vec::new();
     each_entry(connection, account_id, None, last, next, |entry| postings.push(entry.posting)).await?;
-    let keys: BTreeSet<BalanceKey> = postings.iter().map(|posting| posting.balance_key()).collect();
+    let keys: BTreeSet<BalanceKey> = postings.iter().map(Posting::balance_key).collect();
     let mut sums = balances(connection, account_id, &keys, last).await?;
     for posting in &postings {
         let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
