@@ -28,6 +28,7 @@ impl Maker<'_> {
             "google.protobuf.Duration" if !draw.happens(self.hostility) => {
                 return DynamicMessage::new(descriptor.clone());
             }
+            "headwater.v1.Condition" => return condition(draw, descriptor, 0),
             _ => {}
         }
         let mut message = DynamicMessage::new(descriptor.clone());
@@ -117,12 +118,40 @@ impl Maker<'_> {
 /// Whether the field is left out of most messages, because with it many other calls are refused.
 fn is_rare(field: &FieldDescriptor) -> bool {
     match field.name() {
-        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel" => true,
+        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel"
+        | "rules" => true,
         "temporary_password" | "invitations" | "max_uses" | "max_uses_per_customer" | "max_uses_per_coupon" => true,
         "password" => field.parent_message().name() != "CheckAffiliatePasswordRequest",
+        name if field.parent_message().name() == "CommissionRule" => !matches!(name, "name" | "commission"),
         "acceptance" => field.parent_message().name() != "AcceptAgreementRequest",
         _ => false,
     }
+}
+
+/// A condition of a commission rule. Conditions are nested, so they are not made as other messages are: lists in lists would grow too large.
+fn condition(draw: &mut Draw<'_>, descriptor: &MessageDescriptor, depth: usize) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor.clone());
+    if depth < 4 && draw.happens(96) {
+        let name = *draw.of(&["all_of", "any_of"]);
+        let inside = (0..draw.below(4)).map(|_| Value::Message(condition(draw, descriptor, depth + 1))).collect();
+        message.set_field_by_name(name, Value::List(inside));
+        return message;
+    }
+    let (field, comparison, values): (i32, i32, &[&str]) = *draw.of(&[
+        (1, 5, &["100"][..]),
+        (2, 7, &["1", "2"]),
+        (4, 8, &["text 1", "text 2"]),
+        (5, 1, &["SALE_CHANNEL_ONLINE"]),
+        (6, 11, &["code"]),
+        (8, 12, &[]),
+        (1, 10, &["text"]),
+        (9, 15, &["-1"]),
+    ]);
+    message.set_field_by_name("field", Value::EnumNumber(field));
+    message.set_field_by_name("comparison", Value::EnumNumber(comparison));
+    let values = values.iter().map(|value| Value::String((*value).to_owned())).collect();
+    message.set_field_by_name("values", Value::List(values));
+    message
 }
 
 /// The mask of an update, with some of the fields that it may change.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::conversion::{ConversionKind, ConversionOutcome, Credit, Credits};
 use super::id::{AccountId, ConversionId, LeadId, ProgramId};
 use super::money::Money;
+use super::reward::RewardSummary;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -192,6 +193,7 @@ pub struct LeadOutcome {
     pub credits: Credits,
     /// The stored sign-up, referred or not. `None` for a lead that was bound before.
     pub conversion_id: Option<ConversionId>,
+    pub rewards: Vec<RewardSummary>,
 }
 
 /// The answer of RecordCancellation.

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use super::attribution::AttributionSource;
+pub use super::commission::Commission;
 use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
+use super::pricing::rule::CommissionRule;
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::welcome::WelcomeMail;
@@ -201,27 +203,6 @@ text_enum! {
     }
 }
 
-/// The commission on a sale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Commission {
-    /// Parts per million of the net amount, in the sale's currency.
-    PercentPpm(i32),
-    /// A fixed amount per sale.
-    Flat(Money),
-}
-
-impl Commission {
-    /// The fault of the commission in a program of this currency, if there is one: a flat amount must be in the same currency.
-    pub fn problem_in(self, currency: Currency) -> Option<String> {
-        match self {
-            Self::Flat(flat) if flat.currency != currency => {
-                Some(format!("must be {currency}, the program's currency"))
-            }
-            Self::Flat(_) | Self::PercentPpm(_) => None,
-        }
-    }
-}
-
 /// The rules of a program, as its owner sets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -238,6 +219,19 @@ pub struct TermsDraft {
     pub rounding: Rounding,
     /// The names of the kinds of custom events that are credited, in order and without repeats.
     pub custom_kinds: Vec<String>,
+    /// Commissions for certain events. See [`pricing`](super::pricing) for which one is taken.
+    pub commission_rules: Vec<CommissionRule>,
+}
+
+impl TermsDraft {
+    /// The flat commissions that are not in the currency of the program: the place of the rule, or `None` for the commission of the terms,
+    /// and the fault.
+    pub fn currency_faults(&self, currency: Currency) -> impl Iterator<Item = (Option<usize>, String)> {
+        let of_rules = self.commission_rules.iter().map(|rule| rule.commission).enumerate();
+        let of_rules = of_rules.map(|(place, commission)| (Some(place), commission));
+        let all = std::iter::once((None, self.commission)).chain(of_rules);
+        all.filter_map(move |(place, commission)| Some((place, commission.problem_in(currency)?)))
+    }
 }
 
 /// A version of a program's rules. It never changes.

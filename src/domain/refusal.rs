@@ -63,6 +63,8 @@ text_enum! {
         Sku = "sku",
         /// The currency of a flat commission.
         CommissionCurrency = "commission_currency",
+        /// The currency of a flat commission in a rule of the terms.
+        RuleCurrency = "rule_currency",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.
@@ -186,6 +188,16 @@ pub enum Refusal {
     InvalidField {
         /// The field.
         field: Field,
+        /// The fault and how to fix it.
+        problem: String,
+    },
+    /// The field of one of several things is well-formed but wrong here.
+    #[error("{field} of number {}: {problem}", .place + 1)]
+    InvalidPlace {
+        /// The field. Its path has `[]` where the place belongs.
+        field: Field,
+        /// The place in the list, 0 for the first.
+        place: usize,
         /// The fault and how to fix it.
         problem: String,
     },

@@ -7,6 +7,8 @@
 //! | approved | paid, reversed |
 //! | denied, paid, reversed | final |
 
+use std::sync::Arc;
+
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
@@ -56,6 +58,8 @@ text_enum! {
         Correction = "correction",
         /// The reward is the commission adjustment of a refund.
         Adjustment = "adjustment",
+        /// A commission rule in the program's terms.
+        TermsRule = "terms_rule",
     }
 }
 
@@ -117,6 +121,28 @@ pub struct Calculation {
     pub rounding: Rounding,
     /// The commission adjustment of a refund, which was added.
     pub adjustment: Option<Money>,
+    /// The rule of the terms that the rate is from.
+    pub rule_taken: Option<RuleTaken>,
+    /// Whether a rule did not apply because the amount is in another currency than the program's.
+    pub amount_not_compared: bool,
+}
+
+/// The rule of the terms that a rate is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct RuleTaken {
+    pub name: Arc<str>,
+    /// The place in the list of rules: 1 for the first.
+    pub number: i32,
+    /// How many units the flat commission is for. 0 if it is not per unit.
+    pub quantity: i32,
+}
+
+impl RuleTaken {
+    /// How many times the flat commission is paid.
+    pub fn times(&self) -> i64 {
+        self.quantity.max(1).into()
+    }
 }
 
 /// The value that one affiliate gets for one conversion, or by hand. The value never changes. A refund creates a second, negative reward.

@@ -308,6 +308,9 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             Answer::new(reason, Code::NotFound, message).resource(resource_type, "")
         }
         Refusal::InvalidField { field, problem } => Answer::field(ErrorReason::InvalidFields, path(field), problem),
+        Refusal::InvalidPlace { field, place, problem } => {
+            Answer::field(ErrorReason::InvalidFields, &path(field).replacen("[]", &format!("[{place}]"), 1), problem)
+        }
         Refusal::IdempotencyMismatch { field, key, first_id } => Answer::precondition(
             ErrorReason::IdempotencyMismatch,
             key,

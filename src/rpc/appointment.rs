@@ -8,7 +8,7 @@ use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::{conversion, sale};
+use super::{conversion, reward, sale};
 use crate::domain::conversion::{ConversionKind, OrderDetails, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordSale;
@@ -60,6 +60,7 @@ impl Change for pb::RecordAppointmentRequest {
             credits: conversion::credits(&outcome.credits),
             replayed,
             warnings,
+            rewards: outcome.rewards.iter().map(reward::summary).collect(),
         }
     }
 }

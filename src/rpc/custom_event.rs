@@ -7,7 +7,7 @@ use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
-use super::{appointment, conversion, sale};
+use super::{appointment, conversion, reward, sale};
 use crate::domain::conversion::{ConversionKind, SaleOutcome};
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::RecordSale;
@@ -66,6 +66,7 @@ impl Change for pb::RecordCustomEventRequest {
             credits: conversion::credits(&outcome.credits),
             replayed,
             warnings,
+            rewards: outcome.rewards.iter().map(reward::summary).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings, email_as_sent};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::{affiliate, conversion, enrollment};
+use super::{affiliate, conversion, enrollment, reward};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
 use crate::domain::refusal::Field;
@@ -73,6 +73,7 @@ impl Change for pb::RecordLeadRequest {
             credits: conversion::credits(&lead.credits),
             replayed,
             warnings,
+            rewards: lead.rewards.iter().map(reward::summary).collect(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Programs on the wire.
 
 mod agreement;
+mod condition;
 mod invitations;
 mod questions;
+mod rules;
 pub(super) mod terms;
 mod welcome;
 
@@ -40,7 +42,10 @@ impl Change for pb::CreateProgramRequest {
     type Rule = CreateProgram;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::CommissionCurrency, "terms.commission.flat.currency_code")];
+    const PATHS: FieldPaths = &[
+        (Field::CommissionCurrency, "terms.commission.flat.currency_code"),
+        (Field::RuleCurrency, "terms.rules[].commission.flat.currency_code"),
+    ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -74,10 +79,10 @@ impl Change for pb::CreateProgramRequest {
         let invitations = invitations::read(&mut fields, &self.invitations);
         let welcome_mail = welcome::read(&mut fields, self.welcome_mail.as_ref());
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
-        if let (Some(currency), Some(rules)) = (currency, &rules)
-            && let Some(problem) = rules.commission.problem_in(currency)
-        {
-            fields.wrong("terms.commission.flat.currency_code", problem);
+        if let (Some(currency), Some(rules)) = (currency, &rules) {
+            for (place, problem) in rules.currency_faults(currency) {
+                fields.wrong(&currency_path(place), problem);
+            }
         }
         let (currency, rules) = fields.complete((currency, rules))?;
         let (is_default, is_private) = (self.is_default, self.is_private);
@@ -100,6 +105,12 @@ impl Change for pb::CreateProgramRequest {
     fn render(answer: Arc<ProgramWithTerms>, replayed: bool, (): (), _asking: &Asking) -> pb::CreateProgramResponse {
         pb::CreateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed }
     }
+}
+
+/// The path of the currency of a flat commission in new terms: that of a rule, or that of the terms.
+fn currency_path(place: Option<usize>) -> String {
+    let rule = place.map(|place| format!("rules[{place}].")).unwrap_or_default();
+    format!("terms.{rule}commission.flat.currency_code")
 }
 
 pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb::GetProgramResponse, Error> {
@@ -156,6 +167,7 @@ impl Change for pb::UpdateProgramRequest {
         (Field::ProgramId, "program.id"),
         (Field::Etag, "program.etag"),
         (Field::CommissionCurrency, "program.terms.commission.flat.currency_code"),
+        (Field::RuleCurrency, "program.terms.rules[].commission.flat.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -350,6 +362,7 @@ mod tests {
                 precedence: PRECEDENCE_DEFAULT,
                 rounding: Rounding::HalfEven,
                 custom_kinds: Vec::new(),
+                commission_rules: Vec::new(),
             }
         );
     }

@@ -350,6 +350,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
 }
 
 pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
+    let taken = calculation.rule_taken.as_ref();
     pb::RewardCalculation {
         rule: calculation.rule.number(),
         base_amount: Some(money(calculation.base_amount)),
@@ -362,6 +363,10 @@ pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalcula
         terms_version: calculation.terms_version,
         rounding: calculation.rounding.number(),
         adjustment: calculation.adjustment.map(money),
+        rule_name: taken.map(|rule| rule.name.to_string()).unwrap_or_default(),
+        rule_number: taken.map_or(0, |rule| rule.number),
+        quantity: taken.map_or(0, |rule| rule.quantity),
+        amount_not_compared: calculation.amount_not_compared,
     }
 }
 

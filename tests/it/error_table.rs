@@ -53,6 +53,7 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::NotEnrolled { affiliate_id: AffiliateId::from_uuid(id()), program_id: ProgramId::from_uuid(id()) },
         Refusal::InvalidField { field: Field::CommissionCurrency, problem: "is wrong here".to_owned() },
+        Refusal::InvalidPlace { field: Field::RuleCurrency, place: 2, problem: "is wrong here".to_owned() },
         Refusal::IdempotencyMismatch {
             field: Field::EventId,
             key: "order-1".to_owned(),

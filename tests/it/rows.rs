@@ -14,6 +14,7 @@ mod application;
 mod audit;
 mod balance_as_of;
 mod commission;
+mod commission_rule;
 mod conversion;
 mod coupon;
 mod coupon_limits;

@@ -1,76 +1,40 @@
-//! The commission on a sale: terms and amount in, reward out.
+//! What a credited event earns: prices it, and writes the reward and its posting. [`pricing`] has the choice of the commission.
 
 use std::sync::Arc;
 
 use super::context::Context;
-use crate::domain::conversion::{Conversion, Credit};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::RewardId;
+use crate::domain::id::{ProgramId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::money::{Money, PPM, portion};
-use crate::domain::program::{Commission, Terms};
+use crate::domain::pricing::{self, Priced};
+use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use crate::domain::reward::{Calculation, Reward, RewardState, RewardUnit};
 
-/// The value of a sale's reward, and its calculation. The commission that the enrollment had of its own when the sale happened takes
-/// precedence over the program's.
-///
-/// `commission = round(amount x ppm / 1,000,000)`, or `flat`. `amount` is the whole amount of the sale: what was refunded before the
-/// sale is priced is taken back from the reward, as later refunds are. `reward = round(commission x share / 1,000,000)`.
-fn price(
-    commission_override: Option<Commission>,
-    terms: &Terms,
-    amount: Money,
-    share_ppm: i32,
-) -> Result<(Money, Calculation), Refusal> {
-    let (rule, commission) = match commission_override {
-        Some(commission) => (RewardRule::Enrollment, commission),
-        None => (RewardRule::Program, terms.rules.commission),
-    };
-    let rounding = terms.rules.rounding;
-    let calculation = Calculation {
-        rule,
-        base_amount: amount,
-        sale_amount: amount,
-        commission,
-        share_ppm,
-        terms_version: terms.version,
-        rounding,
-        adjustment: None,
-    };
-    Ok((value_at(&calculation, amount)?, calculation))
+/// Who earns from an event, and under which terms.
+#[derive(Clone)]
+pub(super) struct Claim {
+    pub(super) credit: Credit,
+    pub(super) enrollment: Arc<Enrollment>,
+    pub(super) terms: Arc<Terms>,
 }
 
-/// The value that a sale of this amount earns by the rates of a calculation.
-pub(super) fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Refusal> {
-    let rounding = calculation.rounding;
-    let value = match calculation.commission {
-        Commission::PercentPpm(ppm) => {
-            Money::new(portion(amount.amount_minor, ppm.into(), PPM, rounding)?, amount.currency)
-        }
-        Commission::Flat(flat) => flat,
-    };
-    Ok(Money::new(portion(value.amount_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
-}
-
-/// Prices a credited sale, and writes its reward and posting. `None` when the reward rounds to zero.
+/// Prices a credited event, and writes its reward and posting. `None` when the reward rounds to zero, and for an event that earns nothing.
 pub(super) fn earn(
     context: &mut Context<'_>,
-    sale: &Conversion,
-    amount: Money,
-    enrollment: &Enrollment,
-    credit: &Credit,
-    terms: &Terms,
+    event: &Conversion,
+    claim: &Claim,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
-    let commission_override = enrollment.standing_at(sale.occurred_at).commission_override;
-    let (value, calculation) = price(commission_override, terms, amount, credit.share_ppm)?;
+    let Some(Priced { value, calculation }) = price(context, event, claim)? else { return Ok(None) };
     if value.amount_minor == 0 {
         return Ok(None);
     }
+    let Claim { credit, terms, .. } = claim;
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,
-        conversion_id: Some(sale.id),
+        conversion_id: Some(event.id),
         affiliate_id: credit.affiliate_id,
         enrollment_id: credit.enrollment_id,
         program_id: credit.program_id,
@@ -81,7 +45,7 @@ pub(super) fn earn(
         state: RewardState::Pending,
         calculation: Some(calculation),
         by_hand: None,
-        auto_approve_at: sale.occurred_at.plus_days(terms.rules.hold_period_days),
+        auto_approve_at: event.occurred_at.plus_days(terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
@@ -95,4 +59,45 @@ pub(super) fn earn(
         context.now,
     ));
     Ok(Some(reward))
+}
+
+/// Whether a credited event earns more than zero.
+pub(super) fn is_paid(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<bool, Refusal> {
+    Ok(price(context, event, claim)?.is_some_and(|priced| priced.value.amount_minor != 0))
+}
+
+/// The price of a sale with its present amount, by the same version of the terms as before. `None` if the terms have no rules: the rate
+/// is then the same for every amount. Refunds and corrections of sales whose rate was the enrollment's own do not come here.
+pub(super) fn price_again(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    program_id: ProgramId,
+    before: &Calculation,
+) -> Result<Option<Priced>, Refusal> {
+    let account_id = context.account_id;
+    context.set.wanted().row::<Program>((account_id, program_id));
+    context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
+    let program = context.set.program(account_id, program_id)?;
+    let terms = context.set.terms(program, before.terms_version)?;
+    if terms.rules.commission_rules.is_empty() {
+        return Ok(None);
+    }
+    let Some(facts) = pricing::facts_of(sale, program.currency) else { return Ok(None) };
+    Ok(pricing::price(terms, &facts, None, before.share_ppm)?)
+}
+
+fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+    let Claim { credit, enrollment, terms } = claim;
+    let has_rules = !terms.rules.commission_rules.is_empty();
+    if !has_rules && event.kind != ConversionKind::Sale {
+        return Ok(None);
+    }
+    // Only rules ask for the program's currency.
+    let program_currency = match event.amount {
+        Some(amount) if !has_rules => amount.currency,
+        _ => context.set.program(context.account_id, credit.program_id)?.currency,
+    };
+    let Some(facts) = pricing::facts_of(event, program_currency) else { return Ok(None) };
+    let own = enrollment.standing_at(event.occurred_at).commission_override;
+    Ok(pricing::price(terms, &facts, own, credit.share_ppm)?)
 }

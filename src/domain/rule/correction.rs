@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::commission;
+use super::commission::{self, Claim};
 use super::context::{Context, Rule};
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
@@ -129,8 +129,8 @@ fn adjust(
         rule: RewardRule::Correction,
     };
     for reward in &rewards {
-        let target_minor = taken_part(sale, reward)?;
-        new.extend(take_back(context, reward, target_minor, &cause, settled)?);
+        let target = taken_part(context, sale, reward)?;
+        new.extend(take_back(context, reward, &target, &cause, settled)?);
     }
     for credit in &sale.credits {
         // A reward of which nothing was left is final, and one that a person denied stays denied.
@@ -158,7 +158,8 @@ fn earn_again(
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
-    let Some(reward) = commission::earn(context, sale, amount, &enrollment, credit, &terms)? else {
+    let claim = Claim { credit: credit.clone(), enrollment, terms };
+    let Some(reward) = commission::earn(context, sale, &claim)? else {
         return Ok(Vec::new());
     };
     let cause = Cause {
@@ -167,7 +168,7 @@ fn earn_again(
         reason: LedgerReason::Refunded,
         rule: RewardRule::Reversal,
     };
-    let target_minor = taken_part(sale, &reward)?;
-    let taken = take_back(context, &reward, target_minor, &cause, settled)?;
+    let target = taken_part(context, sale, &reward)?;
+    let taken = take_back(context, &reward, &target, &cause, settled)?;
     Ok(std::iter::once(reward).chain(taken).collect())
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::attribution::{self, Referral, Winner};
+use super::commission;
 use super::context::{Context, Rule};
 use super::customer;
 use super::program::applicable_terms;
@@ -91,7 +92,8 @@ impl Rule for RecordLead {
             }
             known => customer::put_touched(context, lead, known),
         };
-        Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().into(), conversion_id: None })
+        let (credits, rewards) = (lead.credits().into(), Vec::new());
+        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: None, rewards })
     }
 }
 
@@ -108,9 +110,11 @@ impl RecordLead {
         let Some(winner) = winner else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
-            return Ok(LeadOutcome { lead_id: lead.id, credits: Credits::new(), conversion_id: Some(made.id) });
+            let (credits, rewards) = (Credits::new(), Vec::new());
+            return Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards });
         };
-        let credit = claim_of(context.set, &winner, None, occurred_at)?.credit;
+        let claim = claim_of(context.set, &winner, None, occurred_at)?;
+        let credit = claim.credit.clone();
         lead.binding = Some(customer::binding(credit.clone(), occurred_at, winner.referred_at));
         made.outcome = ConversionOutcome::Attributed;
         made.credits = smallvec![credit.clone()];
@@ -118,12 +122,14 @@ impl RecordLead {
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
-        let image = ConversionImage { conversion: Arc::clone(&made), rewards: Vec::new() };
+        let rewards: Vec<_> = commission::earn(context, &made, &claim)?.into_iter().collect();
+        let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();
         timeline::match_to_lead(context, &mut lead)?;
         customer::put_touched(context, lead, Some(&bound));
-        Ok(LeadOutcome { lead_id: bound.id, credits: smallvec![credit], conversion_id: Some(made.id) })
+        let rewards = rewards.iter().map(|reward| reward.summary()).collect();
+        Ok(LeadOutcome { lead_id: bound.id, credits: smallvec![credit], conversion_id: Some(made.id), rewards })
     }
 
     /// Records a sign-up that happened before its customer was bound.
@@ -137,7 +143,10 @@ impl RecordLead {
         let (made, _) = self.conversion(context, &lead, occurred_at)?;
         let made = context.put(made);
         let lead = timeline::judge_again(context, lead, known, Some(made.id))?;
-        Ok(LeadOutcome { lead_id: lead.id, credits: lead.credits().into(), conversion_id: Some(made.id) })
+        let rewards = context.set.rewards_of(context.account_id, made.id)?;
+        let rewards = rewards.iter().map(|reward| reward.summary()).collect();
+        let credits = lead.credits().into();
+        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards })
     }
 
     /// The sign-up as a conversion without a credit, and who referred it.

@@ -77,7 +77,7 @@ impl Rule for CreateProgram {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        check_commission(self.rules.commission, self.currency)?;
+        check_currency(&self.rules, self.currency)?;
         let is_default = self.is_default || context.set.default_program(context.account_id)?.is_none();
         if is_default {
             depose_default(context)?;
@@ -188,7 +188,7 @@ impl Rule for UpdateProgram {
         }
         let mut terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
         if let Some(rules) = &self.rules {
-            check_commission(rules.commission, program.currency)?;
+            check_currency(rules, program.currency)?;
             program.terms_version = program.terms_version.checked_add(1).ok_or(Overflow)?;
             terms = context.put(Terms {
                 account_id: program.account_id,
@@ -244,6 +244,15 @@ impl Rule for ArchiveProgram {
 pub(super) fn check_commission(commission: Commission, currency: Currency) -> Result<(), Refusal> {
     match commission.problem_in(currency) {
         Some(problem) => Err(Refusal::InvalidField { field: Field::CommissionCurrency, problem }),
+        None => Ok(()),
+    }
+}
+
+/// Every flat commission of the terms must be in the program's currency.
+fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
+    match rules.currency_faults(currency).next() {
+        Some((None, problem)) => Err(Refusal::InvalidField { field: Field::CommissionCurrency, problem }),
+        Some((Some(place), problem)) => Err(Refusal::InvalidPlace { field: Field::RuleCurrency, place, problem }),
         None => Ok(()),
     }
 }

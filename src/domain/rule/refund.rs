@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::reversal::{Cause, present_value, take_back, taken_part, tell_settled};
+use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
     SaleChannel, WaitingRefund,
@@ -254,8 +254,8 @@ fn book(
     let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
     let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
     for reward in &rewards {
-        let target_minor = taken_part(&sale, reward)?;
-        taken_back.extend(take_back(context, reward, target_minor, &cause, &mut settled)?);
+        let target = taken_part(context, &sale, reward)?;
+        taken_back.extend(take_back(context, reward, &target, &cause, &mut settled)?);
     }
     taken_back.extend(adjust(context, &sale, &refund, &rewards)?);
     // Readers of a refund that waited must get an event about its outcome, even when nobody referred the sale.
@@ -288,7 +288,7 @@ fn adjust(
         return Ok(None);
     };
     let earned = earned_for(credit, rewards);
-    let (excess_minor, calculation) = excess_part(sale, refund, credit, earned)?;
+    let (excess_minor, calculation) = excess_part(context, sale, refund, credit, earned)?;
     let value_minor = adjustment.amount_minor.checked_sub(excess_minor).ok_or(Overflow)?;
     if value_minor == 0 {
         return Ok(None);
@@ -333,6 +333,7 @@ fn earned_for<'rewards>(credit: &Credit, rewards: &'rewards [Arc<Reward>]) -> Op
 /// What the excess of a refund with an adjustment takes back, `round(reward x excess / sale)`, and the calculation of the adjustment's
 /// reward. Nothing, if the sale has earned nothing in the currency of the adjustment.
 fn excess_part(
+    context: &mut Context<'_>,
     sale: &Conversion,
     refund: &Conversion,
     credit: &Credit,
@@ -344,9 +345,10 @@ fn excess_part(
     let rule = RewardRule::Adjustment;
     let earned = earned.filter(|reward| Some(reward.value.currency) == adjustment.map(|money| money.currency));
     if let Some((reward, calculation)) = earned.and_then(|reward| Some((reward, reward.calculation.as_ref()?))) {
-        let present_minor = present_value(calculation, reward, amount)?;
-        let part = portion(present_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
-        return Ok((part, Calculation { rule, base_amount, sale_amount: amount, ..calculation.clone() }));
+        let present = present_price(context, sale, calculation, reward, amount)?;
+        let part = portion(present.value_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
+        let calculation = present.calculation.unwrap_or_else(|| calculation.clone());
+        return Ok((part, Calculation { rule, base_amount, sale_amount: amount, ..calculation }));
     }
     let nothing = Calculation {
         rule,
@@ -357,6 +359,8 @@ fn excess_part(
         terms_version: credit.terms_version,
         rounding: Rounding::HalfEven,
         adjustment: None,
+        rule_taken: None,
+        amount_not_compared: false,
     };
     Ok((0, nothing))
 }

@@ -12,6 +12,7 @@ use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{ConversionId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::money::{Money, portion};
+use crate::domain::pricing::{self, Priced};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
 
@@ -26,35 +27,72 @@ pub(super) struct Cause {
     pub(super) rule: RewardRule,
 }
 
+/// How much of a reward is taken back in all.
+pub(super) struct Target {
+    minor: i64,
+    /// How the sale is priced now, if another rule of the terms may apply than when the reward was earned.
+    calculation: Option<Calculation>,
+}
+
+impl Target {
+    /// All of a reward.
+    pub(super) fn whole(reward: &Reward) -> Self {
+        Self { minor: reward.value.amount_minor, calculation: None }
+    }
+}
+
+/// What a sale earns with its present amount, before refunds.
+pub(super) struct PresentPrice {
+    pub(super) value_minor: i64,
+    /// `None`: by the rate of the reward.
+    pub(super) calculation: Option<Calculation>,
+}
+
 /// How much of a reward the corrections and the refunds of its sale have taken back: the difference to the value that the sale earns
 /// with its present amount, and `round(that value x refunded / amount)`. Negative if a correction has raised the reward.
-pub(super) fn taken_part(sale: &Conversion, reward: &Reward) -> Result<i64, Refusal> {
-    let (Some(calculation), Some(amount)) = (&reward.calculation, sale.amount) else { return Ok(0) };
-    let present_minor = present_value(calculation, reward, amount)?;
+pub(super) fn taken_part(context: &mut Context<'_>, sale: &Conversion, reward: &Reward) -> Result<Target, Refusal> {
+    let nothing = Target { minor: 0, calculation: None };
+    let (Some(calculation), Some(amount), None) = (&reward.calculation, sale.amount, reward.reverses) else {
+        return Ok(nothing);
+    };
+    let PresentPrice { value_minor, calculation: present } = present_price(context, sale, calculation, reward, amount)?;
     let refunded_minor = match amount.amount_minor {
         // A refund of a free order takes all of its flat commission back.
-        0 if sale.refund_count > 0 => present_minor,
+        0 if sale.refund_count > 0 => value_minor,
         0 => 0,
-        amount_minor => portion(present_minor, sale.refunded_minor, amount_minor, calculation.rounding)?,
+        amount_minor => portion(value_minor, sale.refunded_minor, amount_minor, calculation.rounding)?,
     };
-    Ok(reward.value.amount_minor - present_minor + refunded_minor)
+    Ok(Target { minor: reward.value.amount_minor - value_minor + refunded_minor, calculation: present })
 }
 
-/// What the sale of a reward earns with this amount, before refunds.
-pub(super) fn present_value(calculation: &Calculation, reward: &Reward, amount: Money) -> Result<i64, Refusal> {
+/// What the sale of a reward earns with this amount, before refunds. With another amount another rule of the terms may apply.
+pub(super) fn present_price(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    calculation: &Calculation,
+    reward: &Reward,
+    amount: Money,
+) -> Result<PresentPrice, Refusal> {
     if amount == calculation.base_amount {
-        return Ok(reward.value.amount_minor);
+        return Ok(PresentPrice { value_minor: reward.value.amount_minor, calculation: None });
     }
-    Ok(commission::value_at(calculation, amount)?.amount_minor)
+    if matches!(calculation.rule, RewardRule::Program | RewardRule::TermsRule) {
+        let priced = commission::price_again(context, sale, reward.program_id, calculation)?;
+        if let Some(Priced { value, calculation }) = priced {
+            return Ok(PresentPrice { value_minor: value.amount_minor, calculation: Some(calculation) });
+        }
+    }
+    let value_minor = pricing::value_at(calculation, amount)?.amount_minor;
+    Ok(PresentPrice { value_minor, calculation: None })
 }
 
-/// Takes so much of a reward back that `target_minor` of it is taken back in all, or gives the difference if more was taken back
+/// Takes so much of a reward back that `target` of it is taken back in all, or gives the difference if more was taken back
 /// before. `None` when there is no difference.
 /// Adds the rewards that are settled by this to `settled`.
 pub(super) fn take_back(
     context: &mut Context<'_>,
     reward: &Reward,
-    target_minor: i64,
+    target: &Target,
     cause: &Cause,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Option<Arc<Reward>>, Refusal> {
@@ -64,6 +102,7 @@ pub(super) fn take_back(
         // A denied reward earned nothing. A reversed reward has nothing left to take back.
         RewardState::Denied | RewardState::Reversed => return Ok(None),
     };
+    let target_minor = target.minor;
     let difference_minor = target_minor - reward.reversed_minor;
     if difference_minor == 0 || reward.reverses.is_some() {
         return Ok(None);
@@ -88,10 +127,10 @@ pub(super) fn take_back(
         value: Money::new(-difference_minor, reward.value.currency),
         reversed_minor: 0,
         reverses: Some(reward.id),
-        calculation: reward.calculation.clone().map(|calculation| Calculation {
+        calculation: target.calculation.as_ref().or(reward.calculation.as_ref()).map(|calculation| Calculation {
             rule: cause.rule,
             base_amount: cause.base_amount.unwrap_or(calculation.base_amount),
-            ..calculation
+            ..calculation.clone()
         }),
         state: match reward.state {
             RewardState::Paid => RewardState::Approved,

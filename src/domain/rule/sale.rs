@@ -1,5 +1,5 @@
 //! The rule of sales: finds the referrer, earns the reward, and books the refunds that waited. Appointments and custom events are
-//! attributed by the same rule, and earn nothing.
+//! attributed by the same rule.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::attribution::{self, Referral};
-use super::commission;
+use super::commission::{self, Claim};
 use super::context::{Context, Rule};
 use super::coupon_use::{self, Allowance};
 use super::customer;
 use super::refund;
 use super::timeline::{self, claim_of, gives_way};
-use super::verdict::{self, Claim};
+use super::verdict;
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, CouponUse, Credits, OrderDetails, SaleChannel,
@@ -300,12 +300,7 @@ fn credit_sale(
     sale.is_told = true;
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
-    let rewards: Vec<_> = match sale.amount.filter(|_| sale.kind == ConversionKind::Sale) {
-        Some(amount) => commission::earn(context, &sale, amount, &claim.enrollment, &claim.credit, &claim.terms)?,
-        None => None,
-    }
-    .into_iter()
-    .collect();
+    let rewards: Vec<_> = commission::earn(context, &sale, claim)?.into_iter().collect();
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))

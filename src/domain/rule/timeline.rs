@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
+use super::commission::Claim;
 use super::context::Context;
 use super::customer;
 use super::program::applicable_terms;
-use super::verdict::{Claim, Verdict, settle};
+use super::verdict::{Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind, Way};
@@ -156,7 +157,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         told = by_binding;
     }
     told.append(&mut others);
-    Ok(Verdict { claim, candidates: told })
+    Ok(Verdict { claim, candidates: told, may_earn: true })
 }
 
 /// A credited sale makes its customer a buyer.
@@ -316,7 +317,9 @@ fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, 
         Some(winner) => Some(claim_of(set, winner, binding, occurred_at)?),
         None => None,
     };
-    Ok((Verdict { claim, candidates }, winner))
+    // A customer signs up once, so only the sign-up that binds it earns.
+    let may_earn = event.kind != ConversionKind::Lead || lead.binding.is_none();
+    Ok((Verdict { claim, candidates, may_earn }, winner))
 }
 
 /// Judges the events of a visitor again that happened after a click.
@@ -407,5 +410,5 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
         Some(winner) => Some(claim_of(context.set, winner, None, sale.occurred_at)?),
         None => None,
     };
-    settle(context, None, sale, Verdict { claim, candidates }, None)
+    settle(context, None, sale, Verdict { claim, candidates, may_earn: true }, None)
 }

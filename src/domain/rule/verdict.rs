@@ -3,33 +3,25 @@
 
 use std::sync::Arc;
 
-use super::commission;
+use super::commission::{self, Claim};
 use super::context::Context;
-use super::reversal::{Cause, take_back, taken_part, tell_settled};
+use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
-use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::ConversionId;
 use crate::domain::lead::{Lead, UnmatchedSale};
 use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
-use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardRule, RewardState};
-
-/// Who earns from an event, and under which terms.
-#[derive(Clone)]
-pub(super) struct Claim {
-    pub(super) credit: Credit,
-    pub(super) enrollment: Arc<Enrollment>,
-    pub(super) terms: Arc<Terms>,
-}
 
 /// The result of judging an event.
 pub(super) struct Verdict {
     pub(super) claim: Option<Claim>,
     pub(super) candidates: Vec<Candidate>,
+    /// Whether the event earns if it is credited.
+    pub(super) may_earn: bool,
 }
 
 /// Writes a verdict: the credits, what is earned and taken back, and the events. A verdict that changes nothing writes nothing.
@@ -46,14 +38,14 @@ pub(super) fn settle(
     // The candidates are not in the feed, so readers need no event about them.
     let is_explained = event.is_told || verdict.candidates == event.candidates;
     let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
-    if is_same_credit && is_explained && lead_id == event.lead_id && !is_told {
+    let is_same_reward = has_same_terms(&event.credits, &credits) && !changes_earning(context, event, &verdict)?;
+    if is_same_credit && is_same_reward && is_explained && lead_id == event.lead_id && !is_told {
         // Only figures show the way by which the customer came, so readers need no event about it either.
         if credits != event.credits {
             context.put(Conversion { credits, ..event.as_ref().clone() });
         }
         return Ok(());
     }
-    let has_same_terms = has_same_terms(&event.credits, &credits);
     let changed = context.put(Conversion {
         outcome: if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed },
         credits,
@@ -68,8 +60,8 @@ pub(super) fn settle(
     if event.kind.is_attributed_as_sale() {
         list_unmatched(context, lead, event, &changed);
     }
-    if event.kind == ConversionKind::Sale && !has_same_terms {
-        reprice(context, &changed, verdict.claim.as_ref(), &mut settled)?;
+    if event.kind.is_attributed() && !is_same_reward {
+        reprice(context, &changed, verdict.claim.as_ref().filter(|_| verdict.may_earn), &mut settled)?;
     }
     if changed.is_told {
         let kind = match (changed.kind, is_told) {
@@ -110,6 +102,23 @@ fn has_same_terms(before: &Credits, after: &Credits) -> bool {
     terms(before) == terms(after)
 }
 
+/// Whether a sign-up whose credit leads to the same terms begins to earn, or ends: another sign-up turns out to have bound the customer.
+fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict) -> Result<bool, Refusal> {
+    let Some(claim) = verdict.claim.as_ref().filter(|_| event.kind == ConversionKind::Lead) else { return Ok(false) };
+    if claim.terms.rules.commission_rules.is_empty() {
+        return Ok(false);
+    }
+    let mut earned = context.set.rewards_of(context.account_id, event.id)?.into_iter();
+    let has_reward = earned.any(|reward| {
+        let is_denied = reward.state == RewardState::Denied;
+        reward.reverses.is_none()
+            && reward.value.amount_minor != reward.reversed_minor
+            && (!is_denied || verdict.may_earn)
+    });
+    let earns = verdict.may_earn && commission::is_paid(context, event, claim)?;
+    Ok(has_reward != earns)
+}
+
 /// Keeps the list of the sales that nobody referred.
 fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, before: &Conversion, sale: &Conversion) {
     if !sale.credits.is_empty() {
@@ -127,7 +136,7 @@ fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, before: &Conve
     }
 }
 
-/// Takes the rewards of a sale back, and earns the one that its credit leads to, less what was refunded.
+/// Takes the rewards of an event back, and earns the one that its credit leads to, less what was refunded.
 fn reprice(
     context: &mut Context<'_>,
     sale: &Conversion,
@@ -140,23 +149,23 @@ fn reprice(
     let rule = RewardRule::Reversal;
     let cause = Cause { conversion_id: sale.id, base_amount: sale.amount.map(Money::negated), reason, rule };
     for reward in &earlier {
-        take_back(context, reward, reward.value.amount_minor, &cause, settled)?;
+        take_back(context, reward, &Target::whole(reward), &cause, settled)?;
     }
-    let (Some(claim), Some(amount)) = (claim, sale.amount) else { return Ok(()) };
+    let Some(claim) = claim else { return Ok(()) };
     // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
     let is_of_claim = |reward: &&Arc<Reward>| reward.enrollment_id == claim.enrollment.id;
     let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
-    let has_nothing_left = sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
+    let is_refunded = |amount: Money| sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
+    let has_nothing_left = sale.amount.is_some_and(is_refunded);
     if has_nothing_left || was_denied {
         return Ok(());
     }
-    let Some(reward) = commission::earn(context, sale, amount, &claim.enrollment, &claim.credit, &claim.terms)? else {
-        return Ok(());
-    };
+    let earned = commission::earn(context, sale, claim)?;
+    let Some((reward, amount)) = earned.zip(sale.amount) else { return Ok(()) };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
     let reason = LedgerReason::Refunded;
     let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason, rule };
-    let target_minor = taken_part(sale, &reward)?;
-    take_back(context, &reward, target_minor, &cause, settled)?;
+    let target = taken_part(context, sale, &reward)?;
+    take_back(context, &reward, &target, &cause, settled)?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
+use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::pb;
@@ -74,6 +75,12 @@ wire_enums! {
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
+    CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
+    ConditionField = ConditionField { Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId }
+    Comparison = Comparison {
+        Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,
+        MultipleOf,
+    }
     ProgramState = ProgramState { Active, Archived }
     AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
     PendingRewards = PendingRewards { Keep, Deny, Hold }
@@ -86,7 +93,7 @@ wire_enums! {
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
-    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment }
+    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
     LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::rules;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
@@ -29,7 +30,7 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
         let hold_period_days = terms.hold_period_days.unwrap_or(HOLD_PERIOD_DAYS_DEFAULT);
         let window_days = terms.attribution_window_days.unwrap_or(ATTRIBUTION_WINDOW_DAYS_DEFAULT);
         let model = fields.optional_value("attribution_model", terms.attribution_model);
-        let rules = TermsDraft {
+        let mut rules = TermsDraft {
             reach,
             hold_period_days: fields.number("hold_period_days", hold_period_days, 0..=DAYS_MAX),
             attribution_model: model.unwrap_or(AttributionModel::LastClick),
@@ -37,9 +38,11 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
             precedence: precedence(fields, &terms.precedence),
             rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
             custom_kinds: custom_kinds(fields, &terms.custom_kinds),
-            commission: commission?,
+            commission_rules: Vec::new(),
+            commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
-        Some(rules)
+        rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
+        commission.map(|_| rules)
     })
 }
 
@@ -123,24 +126,26 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         attribution_window_days: canonical::default_optional(window_days, ATTRIBUTION_WINDOW_DAYS_DEFAULT),
         precedence: canonical::default_list(&sent.precedence, &precedence),
         rounding: canonical::default_number(sent.rounding, Rounding::HalfEven.number()),
-        custom_kinds: canonical::codes(&sent.custom_kinds);
+        custom_kinds: canonical::codes(&sent.custom_kinds),
+        rules: rules::canonical(&sent.rules, &sent.custom_kinds);
         as_sent: commission,
     )
 }
 
 /// A version of terms as a message.
 pub(super) fn render(terms: &Terms) -> pb::Terms {
-    let rules = &terms.rules;
+    let draft = &terms.rules;
     pb::Terms {
         version: terms.version,
         start_time: Some(timestamp(terms.starts_at)),
-        reach: rules.reach.number(),
-        commission: Some(commission(rules.commission)),
-        hold_period_days: Some(rules.hold_period_days),
-        attribution_model: rules.attribution_model.number(),
-        attribution_window_days: Some(rules.attribution_window_days),
-        precedence: rules.precedence.iter().map(|source| source.number()).collect(),
-        rounding: rules.rounding.number(),
-        custom_kinds: rules.custom_kinds.clone(),
+        reach: draft.reach.number(),
+        commission: Some(commission(draft.commission)),
+        hold_period_days: Some(draft.hold_period_days),
+        attribution_model: draft.attribution_model.number(),
+        attribution_window_days: Some(draft.attribution_window_days),
+        precedence: draft.precedence.iter().map(|source| source.number()).collect(),
+        rounding: draft.rounding.number(),
+        custom_kinds: draft.custom_kinds.clone(),
+        rules: draft.commission_rules.iter().map(rules::render).collect(),
     }
 }

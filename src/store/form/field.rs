@@ -20,6 +20,7 @@ use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
+use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::time::Time;
@@ -132,6 +133,9 @@ as_they_are!(
     AttributionSource,
     [AttributionSource; 3],
     CandidateResult,
+    CommissionEvent,
+    Comparison,
+    ConditionField,
     ConversionOutcome,
     CouponState,
     ItemState,

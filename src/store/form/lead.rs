@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::conversion::CreditForm;
 use super::field::Text;
+use super::reward::RewardSummaryForm;
 use crate::domain::conversion::ConversionOutcome;
 use crate::domain::id::{AccountId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, CancellationOutcome, Lead, LeadDetails, LeadOutcome, LeadState, ManualBinding};
@@ -18,6 +19,7 @@ form! {
     unless_empty {
         credits: Vec<CreditForm>,
         conversion_id: Option<ConversionId>,
+        rewards: Vec<RewardSummaryForm>,
     }
 }
 

@@ -1,9 +1,12 @@
 //! Forms of programs, their terms and commissions.
 
+use std::sync::Arc;
+
 use super::field::Text;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
+use crate::domain::pricing::{CommissionEvent, CommissionRule, Compare, Comparison, Condition, ConditionField};
 use crate::domain::program::{
     Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms,
     TermsDraft, TermsReach,
@@ -107,6 +110,49 @@ form! {
     }
     unless_empty {
         custom_kinds: Vec<Text<'a>>,
+        commission_rules: Vec<CommissionRuleForm<'a>>,
+    }
+}
+
+form! {
+    /// A commission for certain events.
+    CommissionRuleForm<'a> of CommissionRule {
+        name: Arc<str>,
+        event_kind: CommissionEvent,
+        commission: CommissionForm,
+    }
+    unless_empty {
+        custom_kinds: Vec<Text<'a>>,
+        coupon_codes: Vec<Text<'a>>,
+        item_skus: Vec<Text<'a>>,
+        plans: Vec<Text<'a>>,
+        condition: Option<ConditionForm<'a>>,
+        starts_at: Option<Time>,
+        ends_at: Option<Time>,
+    }
+    unless_usual {
+        is_per_unit: bool = false,
+    }
+}
+
+enum_form! {
+    /// What an event must be like.
+    ConditionForm<'a> of Condition {
+        AllOf(conditions: Vec<ConditionForm<'a>>),
+        AnyOf(conditions: Vec<ConditionForm<'a>>),
+        Compare(compare: CompareForm<'a>),
+    }
+}
+
+form! {
+    /// A comparison of one fact.
+    CompareForm<'a> of Compare {
+        field: ConditionField,
+        comparison: Comparison,
+    }
+    unless_empty {
+        numbers: Vec<i64>,
+        texts: Vec<Text<'a>>,
     }
 }
 

@@ -1,11 +1,15 @@
 //! Forms of rewards and of how they were computed.
 
+use std::sync::Arc;
+
 use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
-use crate::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit};
+use crate::domain::reward::{
+    ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
+};
 use crate::domain::time::Time;
 
 form! {
@@ -18,6 +22,8 @@ form! {
     }
     unless_empty {
         adjustment: Option<Money>,
+        rule_taken: Option<RuleTakenForm>,
+        amount_not_compared: bool,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,
@@ -25,6 +31,17 @@ form! {
     }
     unless_equal {
         sale_amount: Money = base_amount,
+    }
+}
+
+form! {
+    /// The rule of the terms that a rate is from.
+    RuleTakenForm of RuleTaken {
+        name: Arc<str>,
+        number: i32,
+    }
+    unless_empty {
+        quantity: i32,
     }
 }
 

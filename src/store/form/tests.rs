@@ -127,7 +127,7 @@ fn declared() -> BTreeSet<String> {
         names.extend(forms.filter(|name| name.ends_with("Form")).map(ToOwned::to_owned));
     }
     // No variant of them has fields of its own, so they cannot have the added field.
-    for name in ["CommissionForm", "EvidenceForm", "OutcomeForm"] {
+    for name in ["CommissionForm", "ConditionForm", "EvidenceForm", "OutcomeForm"] {
         names.remove(name);
     }
     names

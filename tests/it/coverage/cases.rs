@@ -368,7 +368,8 @@ pub(super) fn all_fields(descriptor: &MessageDescriptor) -> Vec<String> {
     let mut found = Vec::new();
     for field in descriptor.fields() {
         match field.kind() {
-            Kind::Message(inside) if !field.is_map() && !is_one_value(&inside) => {
+            // A message inside one of its own kind has the same fields.
+            Kind::Message(inside) if !field.is_map() && !is_one_value(&inside) && inside != *descriptor => {
                 found.extend(all_fields(&inside).into_iter().map(|path| format!("{}.{path}", field.name())));
             }
             _ => found.push(field.name().to_owned()),

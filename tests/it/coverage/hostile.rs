@@ -26,6 +26,8 @@ fn hostile(field: &FieldDescriptor) -> Vec<Json> {
         Kind::Int64 => vec![json!(i64::MIN), json!(-1), json!(i64::MAX)],
         Kind::Enum(_) => vec![json!(i32::MIN), json!(-1), json!(i32::MAX)],
         Kind::Bool => vec![json!(true), json!(false)],
+        // Conditions are inside conditions.
+        Kind::Message(inside) if inside == *field.parent_message() => vec![json!({})],
         Kind::Message(inside) => hostile_messages(&inside),
         other => panic!("{}: no hostile values of {other:?}", field.full_name()),
     };

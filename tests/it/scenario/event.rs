@@ -4,7 +4,7 @@ use headwater::pb;
 use tonic::Status;
 
 use super::World;
-use super::play::{Player, outcome_text, replayed};
+use super::play::{Player, outcome_text, replayed, values_text};
 use super::request::{customer, money, occur_time};
 use super::script::Step;
 
@@ -17,7 +17,7 @@ impl<W: World> Player<'_, W> {
         let ref_id = step.option("ref").unwrap_or_default().to_owned();
         let coupon_code = step.option("coupon").unwrap_or_default().to_owned();
         let occur_time = occur_time(step);
-        let (outcome, credits, was_replayed) = if step.verb == "appointment" {
+        let (outcome, credits, rewards, was_replayed) = if step.verb == "appointment" {
             let request = pb::RecordAppointmentRequest {
                 event_id,
                 email,
@@ -29,7 +29,7 @@ impl<W: World> Player<'_, W> {
                 ..Default::default()
             };
             let answer = self.world.change(request).await?;
-            (answer.outcome(), answer.credits, answer.replayed)
+            (answer.outcome(), answer.credits, answer.rewards, answer.replayed)
         } else {
             let request = pb::RecordCustomEventRequest {
                 event_id,
@@ -40,14 +40,20 @@ impl<W: World> Player<'_, W> {
                 ref_id,
                 coupon_code,
                 occur_time,
-                amount: step.option("value").map(|value| money(value, "USD")),
+                // In dollars, or in another currency with its code: `5.00-EUR`.
+                amount: step.option("value").map(|value| {
+                    let (value, currency) = value.split_once('-').unwrap_or((value, "USD"));
+                    money(value, currency)
+                }),
                 ..Default::default()
             };
             let answer = self.world.change(request).await?;
-            (answer.outcome(), answer.credits, answer.replayed)
+            (answer.outcome(), answer.credits, answer.rewards, answer.replayed)
         };
         let text = match outcome {
-            pb::ConversionOutcome::Attributed => format!("attributed {}", self.credited(&credits)),
+            pb::ConversionOutcome::Attributed => {
+                format!("attributed {}{}", self.credited(&credits), values_text(&rewards))
+            }
             outcome => outcome_text(outcome),
         };
         Ok(replayed(was_replayed, text))

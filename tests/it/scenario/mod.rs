@@ -10,6 +10,7 @@ mod play;
 mod pure;
 mod read;
 mod request;
+mod rules;
 mod script;
 mod wire;
 
@@ -65,6 +66,8 @@ pub(crate) struct SaleFacts {
     /// The version of the terms; 0 for none.
     pub(crate) terms_version: i32,
     pub(crate) reward_ids: Vec<String>,
+    /// How each reward was priced.
+    pub(crate) priced_by: Vec<String>,
 }
 
 /// The fields of a lead that scenarios check.

@@ -8,7 +8,7 @@ use headwater::pb;
 use tonic::Status;
 
 use super::World;
-use super::request::{commission, customer, money, occur_time, terms, time};
+use super::request::{commission, customer, money, occur_time, time};
 use super::script::{Step, amount};
 use crate::support::feed::cash;
 use crate::support::server::{START_MICROS, reason};
@@ -23,13 +23,15 @@ pub(super) struct Player<'world, W> {
     /// The ids of the newest items by SKU.
     pub(super) items: HashMap<String, String>,
     pub(super) offers: HashMap<String, String>,
+    /// The rules for the next terms.
+    pub(super) rules: Vec<pb::CommissionRule>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        Self { world, programs, affiliates, visitors, items, offers }
+        Self { world, programs, affiliates, visitors, items, offers, rules: Vec::new() }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -45,6 +47,8 @@ impl<'world, W: World> Player<'world, W> {
                 self.world.set_now(time(step.word(0), step.option("second")));
                 Ok("ok".to_owned())
             }
+            "rule" => Ok(self.rule_step(step)),
+            "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
@@ -103,8 +107,9 @@ impl<'world, W: World> Player<'world, W> {
             }
             "terms" => {
                 let (id, currency) = self.programs[&name].clone();
+                let terms = Some(self.terms(step, 1, &currency));
                 let request = pb::UpdateProgramRequest {
-                    program: Some(pb::Program { id, terms: Some(terms(step, 1, &currency)), ..Default::default() }),
+                    program: Some(pb::Program { id, terms, ..Default::default() }),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
                     ..Default::default()
                 };
@@ -116,7 +121,7 @@ impl<'world, W: World> Player<'world, W> {
                     display_name: name.clone(),
                     currency_code: currency.clone(),
                     landing_url: "https://shop.example/".to_owned(),
-                    terms: Some(terms(step, 2, &currency)),
+                    terms: Some(self.terms(step, 2, &currency)),
                     ..Default::default()
                 };
                 let program = self.world.change(request).await?.program.unwrap();
@@ -304,7 +309,9 @@ impl<'world, W: World> Player<'world, W> {
         };
         let answer = self.world.change(request).await?;
         let text = match answer.outcome() {
-            pb::ConversionOutcome::Attributed => format!("attributed {}", self.credited(&answer.credits)),
+            pb::ConversionOutcome::Attributed => {
+                format!("attributed {}{}", self.credited(&answer.credits), values_text(&answer.rewards))
+            }
             outcome => outcome_text(outcome),
         };
         Ok(replayed(answer.replayed, text))
@@ -324,6 +331,9 @@ impl<'world, W: World> Player<'world, W> {
             mrr: step.option("mrr").map(|mrr| money(mrr, currency)),
             channel: channel(step).into(),
             item_sku: step.option("item").unwrap_or_default().to_owned(),
+            plan: step.option("plan").unwrap_or_default().to_owned(),
+            order_id: step.option("order").unwrap_or_default().to_owned(),
+            quantity: step.option("quantity").map_or(0, |number| number.parse().unwrap()),
             occur_time: occur_time(step),
             ..Default::default()
         };
@@ -421,7 +431,8 @@ impl<'world, W: World> Player<'world, W> {
         if step.verb == "approve-due" {
             return Ok(self.world.approve_due().await.to_string());
         }
-        let reward_ids = self.world.recorded(ConversionKind::Sale, step.word(0)).await.reward_ids;
+        let kind = step.option("kind").map_or(ConversionKind::Sale, |kind| kind.parse().unwrap());
+        let reward_ids = self.world.recorded(kind, step.word(0)).await.reward_ids;
         if step.verb == "approve" {
             self.world.change(pb::ApproveRewardsRequest { reward_ids, ..Default::default() }).await?;
         } else {
@@ -457,6 +468,11 @@ fn rewards_text(rewards: &[pb::RewardSummary]) -> String {
     if rewards.is_empty() {
         return " nothing".to_owned();
     }
+    values_text(rewards)
+}
+
+/// The values of rewards, each with a blank before it.
+pub(super) fn values_text(rewards: &[pb::RewardSummary]) -> String {
     let values = rewards.iter().map(|reward| cash(reward.value.as_ref()));
     values.map(|value| format!(" {}", amount(value.amount_minor, value.currency_code.parse().unwrap()))).collect()
 }

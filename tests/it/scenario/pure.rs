@@ -10,7 +10,7 @@ use headwater::domain::lead::LeadSelector;
 use headwater::domain::ledger::Balance;
 use headwater::domain::money::Currency;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::reward::{Reward, RewardState};
+use headwater::domain::reward::{Calculation, Reward, RewardState};
 use headwater::domain::rule::{ApproveRewards, Envelope, NewApiKey, RegisterAccount};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
@@ -73,6 +73,20 @@ impl PureWorld {
     }
 }
 
+fn priced_by(calculation: &Calculation) -> String {
+    let mut text = match &calculation.rule_taken {
+        Some(taken) => format!("{}:{}", taken.number, taken.name),
+        None => calculation.rule.to_string(),
+    };
+    if let Some(taken) = calculation.rule_taken.as_ref().filter(|taken| taken.quantity > 0) {
+        text += &format!(" x{}", taken.quantity);
+    }
+    if calculation.amount_not_compared {
+        text += " amount_not_compared";
+    }
+    text
+}
+
 impl World for PureWorld {
     fn set_now(&mut self, now: Time) {
         self.now = now;
@@ -122,10 +136,13 @@ impl World for PureWorld {
             (source.to_owned(), candidate.result.to_string())
         });
         let rewards = self.set.rewards.iter().filter(|row| row.conversion_id == Some(sale.id));
+        let mut rewards: Vec<_> = rewards.collect();
+        rewards.sort_by_key(|row| row.id);
         SaleFacts {
             candidates: candidates.collect(),
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
-            reward_ids: rewards.map(|row| row.id.to_string()).collect(),
+            reward_ids: rewards.iter().map(|row| row.id.to_string()).collect(),
+            priced_by: rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
         }
     }
 

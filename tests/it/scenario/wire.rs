@@ -10,6 +10,7 @@ use testkit::client::Client;
 use tonic::{Code, Status};
 
 use super::play::short;
+use super::rules::priced_by;
 use super::{LeadFacts, SaleFacts, World};
 use crate::support::database::TestDatabase;
 use crate::support::feed::{cash, from_beginning};
@@ -106,6 +107,7 @@ impl World for WireWorld {
         SaleFacts {
             candidates: candidates.collect(),
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
+            priced_by: sale.rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
             reward_ids: sale.rewards.iter().map(|reward| reward.id.clone()).collect(),
         }
     }

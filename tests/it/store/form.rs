@@ -26,7 +26,7 @@ use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms};
-use headwater::domain::reward::{ByHand, Calculation, Reward};
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -190,7 +190,12 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             archived_at: None,
             ..rows::offer()
         })),
-        Outcome::Lead(LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: None }),
+        Outcome::Lead(LeadOutcome {
+            lead_id: rows::lead().id,
+            credits: Default::default(),
+            conversion_id: None,
+            rewards: Vec::new(),
+        }),
         Outcome::ChangedLead(Arc::new(Lead {
             binding: None,
             plan: String::new(),
@@ -258,6 +263,16 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let mut rules = rows::terms().rules;
     rules.custom_kinds = vec!["demo".to_owned()];
     golden.holds("terms_rules.v1.with_custom_kinds", &rules);
+    golden.holds("terms_rules.v1.with_commission_rules", &rows::rules::terms_with_rules());
+    let taken = RuleTaken { name: "mugs".into(), number: 2, quantity: 3 };
+    let (rule, commission) = (RewardRule::TermsRule, Commission::Flat(rows::usd(125)));
+    let by_rule =
+        Calculation { rule, commission, rule_taken: Some(taken), amount_not_compared: true, ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_rule_taken", &by_rule);
+    let rewards = vec![rows::reward(1, &sale, None).summary()];
+    let paid =
+        LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: Some(sale.id), rewards };
+    golden.holds("request_outcome_lead.v1.with_rewards", &Outcome::Lead(paid));
     let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
     golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
     let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };

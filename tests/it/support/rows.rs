@@ -3,6 +3,7 @@
 mod affiliates;
 mod coupons;
 mod outcomes;
+pub(crate) mod rules;
 
 use std::sync::Arc;
 
@@ -206,6 +207,7 @@ pub(crate) fn terms() -> Terms {
             precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
             rounding: Rounding::HalfUp,
             custom_kinds: Vec::new(),
+            commission_rules: Vec::new(),
         },
     }
 }
@@ -530,6 +532,8 @@ pub(crate) fn calculation() -> Calculation {
         terms_version: 1,
         rounding: Rounding::HalfEven,
         adjustment: None,
+        rule_taken: None,
+        amount_not_compared: false,
     }
 }
 

@@ -180,7 +180,9 @@ type RecordCustomEventResponse struct {
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
-	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The rewards that the custom event earned by the commission rules of the program's terms.
+	Rewards       []*RewardSummary `protobuf:"bytes,7,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -257,11 +259,18 @@ func (x *RecordCustomEventResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+func (x *RecordCustomEventResponse) GetRewards() []*RewardSummary {
+	if x != nil {
+		return x.Rewards
+	}
+	return nil
+}
+
 var File_headwater_v1_custom_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_custom_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fheadwater/v1/custom_event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\"\xfb\x02\n" +
+	"\x1fheadwater/v1/custom_event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xfb\x02\n" +
 	"\x18RecordCustomEventRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1f\n" +
 	"\vcustom_kind\x18\x02 \x01(\tR\n" +
@@ -279,14 +288,15 @@ const file_headwater_v1_custom_event_proto_rawDesc = "" +
 	"\x06amount\x18\n" +
 	" \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x129\n" +
 	"\n" +
-	"occur_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x93\x02\n" +
+	"occur_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xca\x02\n" +
 	"\x19RecordCustomEventResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
 	"\alead_id\x18\x03 \x01(\tR\x06leadId\x12.\n" +
 	"\acredits\x18\x04 \x03(\v2\x14.headwater.v1.CreditR\acredits\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
-	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarningsBR\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\x125\n" +
+	"\arewards\x18\a \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewardsBR\n" +
 	"\x10dev.headwater.v1B\x10CustomEventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -310,6 +320,7 @@ var file_headwater_v1_custom_event_proto_goTypes = []any{
 	(ConversionOutcome)(0),            // 4: headwater.v1.ConversionOutcome
 	(*Credit)(nil),                    // 5: headwater.v1.Credit
 	(*Warning)(nil),                   // 6: headwater.v1.Warning
+	(*RewardSummary)(nil),             // 7: headwater.v1.RewardSummary
 }
 var file_headwater_v1_custom_event_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordCustomEventRequest.amount:type_name -> headwater.v1.Money
@@ -317,11 +328,12 @@ var file_headwater_v1_custom_event_proto_depIdxs = []int32{
 	4, // 2: headwater.v1.RecordCustomEventResponse.outcome:type_name -> headwater.v1.ConversionOutcome
 	5, // 3: headwater.v1.RecordCustomEventResponse.credits:type_name -> headwater.v1.Credit
 	6, // 4: headwater.v1.RecordCustomEventResponse.warnings:type_name -> headwater.v1.Warning
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	7, // 5: headwater.v1.RecordCustomEventResponse.rewards:type_name -> headwater.v1.RewardSummary
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_custom_event_proto_init() }
@@ -332,6 +344,7 @@ func file_headwater_v1_custom_event_proto_init() {
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_reward_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

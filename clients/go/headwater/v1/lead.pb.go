@@ -1484,7 +1484,9 @@ type RecordLeadResponse struct {
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
-	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The rewards that the sign-up earned by the commission rules of the program's terms.
+	Rewards       []*RewardSummary `protobuf:"bytes,7,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1557,6 +1559,13 @@ func (x *RecordLeadResponse) GetReplayed() bool {
 func (x *RecordLeadResponse) GetWarnings() []*Warning {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *RecordLeadResponse) GetRewards() []*RewardSummary {
+	if x != nil {
+		return x.Rewards
 	}
 	return nil
 }
@@ -1842,7 +1851,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1bheadwater/v1/selector.proto\"\x8e\a\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\x8e\a\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -1972,14 +1981,15 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\x05state\x18\t \x01(\x0e2\x17.headwater.v1.LeadStateR\x05state\x129\n" +
 	"\n" +
 	"occur_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x8c\x02\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xc3\x02\n" +
 	"\x12RecordLeadResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12#\n" +
 	"\rconversion_id\x18\x03 \x01(\tR\fconversionId\x12.\n" +
 	"\acredits\x18\x04 \x03(\v2\x14.headwater.v1.CreditR\acredits\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
-	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"@\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\x125\n" +
+	"\arewards\x18\a \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\"@\n" +
 	"\x0eGetLeadRequest\x12.\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\x83\x02\n" +
 	"\x0fGetLeadResponse\x12&\n" +
@@ -2063,7 +2073,8 @@ var file_headwater_v1_lead_proto_goTypes = []any{
 	(*Conversion)(nil),             // 33: headwater.v1.Conversion
 	(ConversionOutcome)(0),         // 34: headwater.v1.ConversionOutcome
 	(*Warning)(nil),                // 35: headwater.v1.Warning
-	(ListOrder)(0),                 // 36: headwater.v1.ListOrder
+	(*RewardSummary)(nil),          // 36: headwater.v1.RewardSummary
+	(ListOrder)(0),                 // 37: headwater.v1.ListOrder
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
@@ -2110,20 +2121,21 @@ var file_headwater_v1_lead_proto_depIdxs = []int32{
 	34, // 41: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
 	25, // 42: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
 	35, // 43: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	30, // 44: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 45: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	31, // 46: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	32, // 47: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	36, // 48: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 49: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	28, // 50: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	24, // 51: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
-	1,  // 52: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	36, // 44: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
+	30, // 45: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 46: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	31, // 47: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	32, // 48: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	37, // 49: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 50: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	28, // 51: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	24, // 52: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
+	1,  // 53: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }
@@ -2136,6 +2148,7 @@ func file_headwater_v1_lead_proto_init() {
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_enrollment_proto_init()
+	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_lead_proto_msgTypes[1].OneofWrappers = []any{
 		(*Referrer_EnrollmentId)(nil),

@@ -136,6 +136,247 @@ func (TermsReach) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_program_proto_rawDescGZIP(), []int{1}
 }
 
+// The kind of event that a commission rule pays for.
+type CommissionEvent int32
+
+const (
+	// Not set. Means `COMMISSION_EVENT_SALE`.
+	CommissionEvent_COMMISSION_EVENT_UNSPECIFIED CommissionEvent = 0
+	// Sales, which RecordSale records.
+	CommissionEvent_COMMISSION_EVENT_SALE CommissionEvent = 1
+	// Sign-ups, which RecordLead records. Of each customer only the sign-up that bound it to an affiliate earns.
+	CommissionEvent_COMMISSION_EVENT_LEAD CommissionEvent = 2
+	// Appointments, which RecordAppointment records.
+	CommissionEvent_COMMISSION_EVENT_APPOINTMENT CommissionEvent = 3
+	// Custom events, which RecordCustomEvent records.
+	CommissionEvent_COMMISSION_EVENT_CUSTOM_EVENT CommissionEvent = 4
+)
+
+// Enum value maps for CommissionEvent.
+var (
+	CommissionEvent_name = map[int32]string{
+		0: "COMMISSION_EVENT_UNSPECIFIED",
+		1: "COMMISSION_EVENT_SALE",
+		2: "COMMISSION_EVENT_LEAD",
+		3: "COMMISSION_EVENT_APPOINTMENT",
+		4: "COMMISSION_EVENT_CUSTOM_EVENT",
+	}
+	CommissionEvent_value = map[string]int32{
+		"COMMISSION_EVENT_UNSPECIFIED":  0,
+		"COMMISSION_EVENT_SALE":         1,
+		"COMMISSION_EVENT_LEAD":         2,
+		"COMMISSION_EVENT_APPOINTMENT":  3,
+		"COMMISSION_EVENT_CUSTOM_EVENT": 4,
+	}
+)
+
+func (x CommissionEvent) Enum() *CommissionEvent {
+	p := new(CommissionEvent)
+	*p = x
+	return p
+}
+
+func (x CommissionEvent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CommissionEvent) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[2].Descriptor()
+}
+
+func (CommissionEvent) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[2]
+}
+
+func (x CommissionEvent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CommissionEvent.Descriptor instead.
+func (CommissionEvent) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{2}
+}
+
+// A fact of an event that a condition compares.
+type ConditionField int32
+
+const (
+	// Not set; never returned.
+	ConditionField_CONDITION_FIELD_UNSPECIFIED ConditionField = 0
+	// A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
+	// amount in another currency. The calculation of the reward then has `amount_not_compared`.
+	ConditionField_CONDITION_FIELD_AMOUNT ConditionField = 1
+	// A number: the `quantity` of a sale.
+	ConditionField_CONDITION_FIELD_QUANTITY ConditionField = 2
+	// A text: the `item_sku` of a sale, exactly as it was sent.
+	ConditionField_CONDITION_FIELD_ITEM_SKU ConditionField = 3
+	// A text: the `plan` of a sale, in the same case.
+	ConditionField_CONDITION_FIELD_PLAN ConditionField = 4
+	// The `channel` of a sale. The values are names of `SaleChannel`, such as `SALE_CHANNEL_ONLINE`.
+	ConditionField_CONDITION_FIELD_CHANNEL ConditionField = 5
+	// A text: the `coupon_code` of any event, compared as coupon codes are: in any case, and without invisible characters.
+	ConditionField_CONDITION_FIELD_COUPON_CODE ConditionField = 6
+	// A text: the `custom_kind` of a custom event, in any case.
+	ConditionField_CONDITION_FIELD_CUSTOM_KIND ConditionField = 7
+	// A text: the `order_id` of a sale, exactly as it was sent.
+	ConditionField_CONDITION_FIELD_ORDER_ID ConditionField = 8
+)
+
+// Enum value maps for ConditionField.
+var (
+	ConditionField_name = map[int32]string{
+		0: "CONDITION_FIELD_UNSPECIFIED",
+		1: "CONDITION_FIELD_AMOUNT",
+		2: "CONDITION_FIELD_QUANTITY",
+		3: "CONDITION_FIELD_ITEM_SKU",
+		4: "CONDITION_FIELD_PLAN",
+		5: "CONDITION_FIELD_CHANNEL",
+		6: "CONDITION_FIELD_COUPON_CODE",
+		7: "CONDITION_FIELD_CUSTOM_KIND",
+		8: "CONDITION_FIELD_ORDER_ID",
+	}
+	ConditionField_value = map[string]int32{
+		"CONDITION_FIELD_UNSPECIFIED": 0,
+		"CONDITION_FIELD_AMOUNT":      1,
+		"CONDITION_FIELD_QUANTITY":    2,
+		"CONDITION_FIELD_ITEM_SKU":    3,
+		"CONDITION_FIELD_PLAN":        4,
+		"CONDITION_FIELD_CHANNEL":     5,
+		"CONDITION_FIELD_COUPON_CODE": 6,
+		"CONDITION_FIELD_CUSTOM_KIND": 7,
+		"CONDITION_FIELD_ORDER_ID":    8,
+	}
+)
+
+func (x ConditionField) Enum() *ConditionField {
+	p := new(ConditionField)
+	*p = x
+	return p
+}
+
+func (x ConditionField) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConditionField) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[3].Descriptor()
+}
+
+func (ConditionField) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[3]
+}
+
+func (x ConditionField) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConditionField.Descriptor instead.
+func (ConditionField) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+}
+
+// How a condition compares. A fact that the event does not have is equal to nothing: NOT_EQUAL, NONE_OF and NOT_EXISTS hold for it, the
+// others do not.
+type Comparison int32
+
+const (
+	// Not set; never returned.
+	Comparison_COMPARISON_UNSPECIFIED Comparison = 0
+	// Equal to the value. For every field.
+	Comparison_COMPARISON_EQUAL Comparison = 1
+	// Not equal to the value. For every field.
+	Comparison_COMPARISON_NOT_EQUAL Comparison = 2
+	// Less than the value. For numbers.
+	Comparison_COMPARISON_LESS Comparison = 3
+	// Less than the value or equal to it. For numbers.
+	Comparison_COMPARISON_LESS_OR_EQUAL Comparison = 4
+	// More than the value. For numbers.
+	Comparison_COMPARISON_MORE Comparison = 5
+	// More than the value or equal to it. For numbers.
+	Comparison_COMPARISON_MORE_OR_EQUAL Comparison = 6
+	// From the first of two values to the second, both included. For numbers.
+	Comparison_COMPARISON_BETWEEN Comparison = 7
+	// Equal to one of 1 to 100 values. For every field.
+	Comparison_COMPARISON_ONE_OF Comparison = 8
+	// Equal to none of 1 to 100 values. For every field.
+	Comparison_COMPARISON_NONE_OF Comparison = 9
+	// Begins with the value. For texts.
+	Comparison_COMPARISON_STARTS_WITH Comparison = 10
+	// Contains the value. For texts.
+	Comparison_COMPARISON_CONTAINS Comparison = 11
+	// The event has the fact. Without a value. For numbers and texts.
+	Comparison_COMPARISON_EXISTS Comparison = 12
+	// The event does not have the fact. Without a value. For numbers and texts.
+	Comparison_COMPARISON_NOT_EXISTS Comparison = 13
+	// A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers.
+	Comparison_COMPARISON_MULTIPLE_OF Comparison = 14
+)
+
+// Enum value maps for Comparison.
+var (
+	Comparison_name = map[int32]string{
+		0:  "COMPARISON_UNSPECIFIED",
+		1:  "COMPARISON_EQUAL",
+		2:  "COMPARISON_NOT_EQUAL",
+		3:  "COMPARISON_LESS",
+		4:  "COMPARISON_LESS_OR_EQUAL",
+		5:  "COMPARISON_MORE",
+		6:  "COMPARISON_MORE_OR_EQUAL",
+		7:  "COMPARISON_BETWEEN",
+		8:  "COMPARISON_ONE_OF",
+		9:  "COMPARISON_NONE_OF",
+		10: "COMPARISON_STARTS_WITH",
+		11: "COMPARISON_CONTAINS",
+		12: "COMPARISON_EXISTS",
+		13: "COMPARISON_NOT_EXISTS",
+		14: "COMPARISON_MULTIPLE_OF",
+	}
+	Comparison_value = map[string]int32{
+		"COMPARISON_UNSPECIFIED":   0,
+		"COMPARISON_EQUAL":         1,
+		"COMPARISON_NOT_EQUAL":     2,
+		"COMPARISON_LESS":          3,
+		"COMPARISON_LESS_OR_EQUAL": 4,
+		"COMPARISON_MORE":          5,
+		"COMPARISON_MORE_OR_EQUAL": 6,
+		"COMPARISON_BETWEEN":       7,
+		"COMPARISON_ONE_OF":        8,
+		"COMPARISON_NONE_OF":       9,
+		"COMPARISON_STARTS_WITH":   10,
+		"COMPARISON_CONTAINS":      11,
+		"COMPARISON_EXISTS":        12,
+		"COMPARISON_NOT_EXISTS":    13,
+		"COMPARISON_MULTIPLE_OF":   14,
+	}
+)
+
+func (x Comparison) Enum() *Comparison {
+	p := new(Comparison)
+	*p = x
+	return p
+}
+
+func (x Comparison) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Comparison) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[4].Descriptor()
+}
+
+func (Comparison) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[4]
+}
+
+func (x Comparison) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Comparison.Descriptor instead.
+func (Comparison) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+}
+
 // The state of a program.
 type ProgramState int32
 
@@ -173,11 +414,11 @@ func (x ProgramState) String() string {
 }
 
 func (ProgramState) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_program_proto_enumTypes[2].Descriptor()
+	return file_headwater_v1_program_proto_enumTypes[5].Descriptor()
 }
 
 func (ProgramState) Type() protoreflect.EnumType {
-	return &file_headwater_v1_program_proto_enumTypes[2]
+	return &file_headwater_v1_program_proto_enumTypes[5]
 }
 
 func (x ProgramState) Number() protoreflect.EnumNumber {
@@ -186,7 +427,7 @@ func (x ProgramState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ProgramState.Descriptor instead.
 func (ProgramState) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
 }
 
 // The commission for a sale.
@@ -277,6 +518,243 @@ func (*Commission_PercentPpm) isCommission_Rate() {}
 
 func (*Commission_Flat) isCommission_Rate() {}
 
+// What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+// `field` is required.
+type Condition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
+	AllOf []*Condition `protobuf:"bytes,1,rep,name=all_of,json=allOf,proto3" json:"all_of,omitempty"`
+	// Holds if one of these holds.
+	AnyOf []*Condition `protobuf:"bytes,2,rep,name=any_of,json=anyOf,proto3" json:"any_of,omitempty"`
+	// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
+	// order, only sales and custom events an amount, and only custom events a kind.
+	Field ConditionField `protobuf:"varint,3,opt,name=field,proto3,enum=headwater.v1.ConditionField" json:"field,omitempty"`
+	// How it is compared. Required with `field`.
+	Comparison Comparison `protobuf:"varint,4,opt,name=comparison,proto3,enum=headwater.v1.Comparison" json:"comparison,omitempty"`
+	// The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
+	// `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+	Values        []string `protobuf:"bytes,5,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_headwater_v1_program_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Condition) GetAllOf() []*Condition {
+	if x != nil {
+		return x.AllOf
+	}
+	return nil
+}
+
+func (x *Condition) GetAnyOf() []*Condition {
+	if x != nil {
+		return x.AnyOf
+	}
+	return nil
+}
+
+func (x *Condition) GetField() ConditionField {
+	if x != nil {
+		return x.Field
+	}
+	return ConditionField_CONDITION_FIELD_UNSPECIFIED
+}
+
+func (x *Condition) GetComparison() Comparison {
+	if x != nil {
+		return x.Comparison
+	}
+	return Comparison_COMPARISON_UNSPECIFIED
+}
+
+func (x *Condition) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
+// All of these are facts of the event, so the order in which events are told does not change what they earn.
+//
+// If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
+//
+// | Step | Commission |
+// |---|---|
+// | 1 | the enrollment's own `commission_override`, for sales |
+// | 2 | rules with `coupon_codes` |
+// | 3 | rules with `item_skus` |
+// | 4 | rules with `plans` |
+// | 5 | all other rules |
+// | 6 | `Terms.commission`, for sales |
+type CommissionRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The events that the rule pays for. Default `COMMISSION_EVENT_SALE`.
+	EventKind CommissionEvent `protobuf:"varint,2,opt,name=event_kind,json=eventKind,proto3,enum=headwater.v1.CommissionEvent" json:"event_kind,omitempty"`
+	// The kinds of custom events, up to 100, each one of `Terms.custom_kinds`. Returned in lower case and in order. Only with
+	// `COMMISSION_EVENT_CUSTOM_EVENT`. Empty: every kind.
+	CustomKinds []string `protobuf:"bytes,3,rep,name=custom_kinds,json=customKinds,proto3" json:"custom_kinds,omitempty"`
+	// The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
+	// that coupons have, and in order. Empty: any or none.
+	CouponCodes []string `protobuf:"bytes,4,rep,name=coupon_codes,json=couponCodes,proto3" json:"coupon_codes,omitempty"`
+	// The SKUs, up to 100, exactly as sales have them. Only for sales. Returned in order. Empty: any or none.
+	ItemSkus []string `protobuf:"bytes,5,rep,name=item_skus,json=itemSkus,proto3" json:"item_skus,omitempty"`
+	// The plans, up to 100, in the same case as sales have them. Only for sales. Returned in order. Empty: any or none.
+	Plans []string `protobuf:"bytes,6,rep,name=plans,proto3" json:"plans,omitempty"`
+	// What else must hold. Not set: nothing.
+	Condition *Condition `protobuf:"bytes,7,opt,name=condition,proto3" json:"condition,omitempty"`
+	// From when on events count, by the time at which they occurred. Not set: from the beginning.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// From when on events no longer count: an event of this very moment does not. Later than `start_time`. Not set: no end.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
+	// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
+	// appointments, which have no amount. Required.
+	Commission *Commission `protobuf:"bytes,10,opt,name=commission,proto3" json:"commission,omitempty"`
+	// Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
+	IsPerUnit     bool `protobuf:"varint,11,opt,name=is_per_unit,json=isPerUnit,proto3" json:"is_per_unit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommissionRule) Reset() {
+	*x = CommissionRule{}
+	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommissionRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommissionRule) ProtoMessage() {}
+
+func (x *CommissionRule) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommissionRule.ProtoReflect.Descriptor instead.
+func (*CommissionRule) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CommissionRule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CommissionRule) GetEventKind() CommissionEvent {
+	if x != nil {
+		return x.EventKind
+	}
+	return CommissionEvent_COMMISSION_EVENT_UNSPECIFIED
+}
+
+func (x *CommissionRule) GetCustomKinds() []string {
+	if x != nil {
+		return x.CustomKinds
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetCouponCodes() []string {
+	if x != nil {
+		return x.CouponCodes
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetItemSkus() []string {
+	if x != nil {
+		return x.ItemSkus
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetPlans() []string {
+	if x != nil {
+		return x.Plans
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetCondition() *Condition {
+	if x != nil {
+		return x.Condition
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetCommission() *Commission {
+	if x != nil {
+		return x.Commission
+	}
+	return nil
+}
+
+func (x *CommissionRule) GetIsPerUnit() bool {
+	if x != nil {
+		return x.IsPerUnit
+	}
+	return false
+}
+
 // The rules that sales are priced under. A version never changes.
 type Terms struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -286,7 +764,7 @@ type Terms struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The sales that the version applies to. Default `TERMS_REACH_NEW_SALES`.
 	Reach TermsReach `protobuf:"varint,3,opt,name=reach,proto3,enum=headwater.v1.TermsReach" json:"reach,omitempty"`
-	// The commission for a sale. Required.
+	// The commission for a sale to which none of `rules` applies. Required.
 	Commission *Commission `protobuf:"bytes,4,opt,name=commission,proto3" json:"commission,omitempty"`
 	// The hold period, 0 to 3,650 days. A reward that is still pending this many days after its sale occurred is approved
 	// automatically. Not set: 30. By default the server looks for rewards to approve once a minute.
@@ -304,14 +782,17 @@ type Terms struct {
 	Rounding Rounding `protobuf:"varint,9,opt,name=rounding,proto3,enum=headwater.v1.Rounding" json:"rounding,omitempty"`
 	// The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
 	// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
-	CustomKinds   []string `protobuf:"bytes,10,rep,name=custom_kinds,json=customKinds,proto3" json:"custom_kinds,omitempty"`
+	CustomKinds []string `protobuf:"bytes,10,rep,name=custom_kinds,json=customKinds,proto3" json:"custom_kinds,omitempty"`
+	// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
+	// by these rules only.
+	Rules         []*CommissionRule `protobuf:"bytes,11,rep,name=rules,proto3" json:"rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[1]
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +804,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[1]
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +817,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Terms) GetVersion() int32 {
@@ -409,6 +890,13 @@ func (x *Terms) GetCustomKinds() []string {
 	return nil
 }
 
+func (x *Terms) GetRules() []*CommissionRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
 // The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 type Agreement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -427,7 +915,7 @@ type Agreement struct {
 
 func (x *Agreement) Reset() {
 	*x = Agreement{}
-	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -439,7 +927,7 @@ func (x *Agreement) String() string {
 func (*Agreement) ProtoMessage() {}
 
 func (x *Agreement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[2]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -452,7 +940,7 @@ func (x *Agreement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agreement.ProtoReflect.Descriptor instead.
 func (*Agreement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Agreement) GetVersion() int32 {
@@ -504,7 +992,7 @@ type WelcomeMail struct {
 
 func (x *WelcomeMail) Reset() {
 	*x = WelcomeMail{}
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +1004,7 @@ func (x *WelcomeMail) String() string {
 func (*WelcomeMail) ProtoMessage() {}
 
 func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +1017,7 @@ func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WelcomeMail.ProtoReflect.Descriptor instead.
 func (*WelcomeMail) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *WelcomeMail) GetIsEnabled() bool {
@@ -568,7 +1056,7 @@ type ApplicationQuestion struct {
 
 func (x *ApplicationQuestion) Reset() {
 	*x = ApplicationQuestion{}
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +1068,7 @@ func (x *ApplicationQuestion) String() string {
 func (*ApplicationQuestion) ProtoMessage() {}
 
 func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +1081,7 @@ func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
 func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApplicationQuestion) GetKey() string {
@@ -635,7 +1123,7 @@ type ProgramInvitation struct {
 
 func (x *ProgramInvitation) Reset() {
 	*x = ProgramInvitation{}
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +1135,7 @@ func (x *ProgramInvitation) String() string {
 func (*ProgramInvitation) ProtoMessage() {}
 
 func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +1148,7 @@ func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramInvitation.ProtoReflect.Descriptor instead.
 func (*ProgramInvitation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ProgramInvitation) GetCode() string {
@@ -735,7 +1223,7 @@ type Program struct {
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +1235,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +1248,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Program) GetId() string {
@@ -912,7 +1400,7 @@ type CreateProgramRequest struct {
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1412,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1425,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -1037,7 +1525,7 @@ type CreateProgramResponse struct {
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1537,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1550,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -1092,7 +1580,7 @@ type ProgramMrr struct {
 
 func (x *ProgramMrr) Reset() {
 	*x = ProgramMrr{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1592,7 @@ func (x *ProgramMrr) String() string {
 func (*ProgramMrr) ProtoMessage() {}
 
 func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1605,7 @@ func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
 func (*ProgramMrr) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ProgramMrr) GetMrr() *Money {
@@ -1147,7 +1635,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1647,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1660,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -1204,7 +1692,7 @@ type GetProgramResponse struct {
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1704,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1717,7 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
@@ -1266,7 +1754,7 @@ type ListProgramsRequest struct {
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1766,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1779,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -1344,7 +1832,7 @@ type ListProgramsResponse struct {
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1844,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1857,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -1417,7 +1905,7 @@ type UpdateProgramRequest struct {
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1917,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1930,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -1479,7 +1967,7 @@ type UpdateProgramResponse struct {
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1979,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1992,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -1538,7 +2026,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +2038,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +2051,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -1600,7 +2088,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1612,7 +2100,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1625,7 +2113,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -1652,7 +2140,32 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vpercent_ppm\x18\x01 \x01(\x05H\x00R\n" +
 	"percentPpm\x12)\n" +
 	"\x04flat\x18\x02 \x01(\v2\x13.headwater.v1.MoneyH\x00R\x04flatB\x06\n" +
-	"\x04rate\"\xc8\x04\n" +
+	"\x04rate\"\xf1\x01\n" +
+	"\tCondition\x12.\n" +
+	"\x06all_of\x18\x01 \x03(\v2\x17.headwater.v1.ConditionR\x05allOf\x12.\n" +
+	"\x06any_of\x18\x02 \x03(\v2\x17.headwater.v1.ConditionR\x05anyOf\x122\n" +
+	"\x05field\x18\x03 \x01(\x0e2\x1c.headwater.v1.ConditionFieldR\x05field\x128\n" +
+	"\n" +
+	"comparison\x18\x04 \x01(\x0e2\x18.headwater.v1.ComparisonR\n" +
+	"comparison\x12\x16\n" +
+	"\x06values\x18\x05 \x03(\tR\x06values\"\xde\x03\n" +
+	"\x0eCommissionRule\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
+	"\n" +
+	"event_kind\x18\x02 \x01(\x0e2\x1d.headwater.v1.CommissionEventR\teventKind\x12!\n" +
+	"\fcustom_kinds\x18\x03 \x03(\tR\vcustomKinds\x12!\n" +
+	"\fcoupon_codes\x18\x04 \x03(\tR\vcouponCodes\x12\x1b\n" +
+	"\titem_skus\x18\x05 \x03(\tR\bitemSkus\x12\x14\n" +
+	"\x05plans\x18\x06 \x03(\tR\x05plans\x125\n" +
+	"\tcondition\x18\a \x01(\v2\x17.headwater.v1.ConditionR\tcondition\x129\n" +
+	"\n" +
+	"start_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x128\n" +
+	"\n" +
+	"commission\x18\n" +
+	" \x01(\v2\x18.headwater.v1.CommissionR\n" +
+	"commission\x12\x1e\n" +
+	"\vis_per_unit\x18\v \x01(\bR\tisPerUnit\"\xfc\x04\n" +
 	"\x05Terms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
@@ -1669,7 +2182,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"precedence\x122\n" +
 	"\brounding\x18\t \x01(\x0e2\x16.headwater.v1.RoundingR\brounding\x12!\n" +
 	"\fcustom_kinds\x18\n" +
-	" \x03(\tR\vcustomKindsB\x13\n" +
+	" \x03(\tR\vcustomKinds\x122\n" +
+	"\x05rules\x18\v \x03(\v2\x1c.headwater.v1.CommissionRuleR\x05rulesB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
 	"\x18_attribution_window_days\"l\n" +
 	"\tAgreement\x12\x18\n" +
@@ -1789,7 +2303,41 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"TermsReach\x12\x1b\n" +
 	"\x17TERMS_REACH_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15TERMS_REACH_NEW_SALES\x10\x01\x12\x1d\n" +
-	"\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02*c\n" +
+	"\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02*\xae\x01\n" +
+	"\x0fCommissionEvent\x12 \n" +
+	"\x1cCOMMISSION_EVENT_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15COMMISSION_EVENT_SALE\x10\x01\x12\x19\n" +
+	"\x15COMMISSION_EVENT_LEAD\x10\x02\x12 \n" +
+	"\x1cCOMMISSION_EVENT_APPOINTMENT\x10\x03\x12!\n" +
+	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04*\xa0\x02\n" +
+	"\x0eConditionField\x12\x1f\n" +
+	"\x1bCONDITION_FIELD_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CONDITION_FIELD_AMOUNT\x10\x01\x12\x1c\n" +
+	"\x18CONDITION_FIELD_QUANTITY\x10\x02\x12\x1c\n" +
+	"\x18CONDITION_FIELD_ITEM_SKU\x10\x03\x12\x18\n" +
+	"\x14CONDITION_FIELD_PLAN\x10\x04\x12\x1b\n" +
+	"\x17CONDITION_FIELD_CHANNEL\x10\x05\x12\x1f\n" +
+	"\x1bCONDITION_FIELD_COUPON_CODE\x10\x06\x12\x1f\n" +
+	"\x1bCONDITION_FIELD_CUSTOM_KIND\x10\a\x12\x1c\n" +
+	"\x18CONDITION_FIELD_ORDER_ID\x10\b*\x88\x03\n" +
+	"\n" +
+	"Comparison\x12\x1a\n" +
+	"\x16COMPARISON_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10COMPARISON_EQUAL\x10\x01\x12\x18\n" +
+	"\x14COMPARISON_NOT_EQUAL\x10\x02\x12\x13\n" +
+	"\x0fCOMPARISON_LESS\x10\x03\x12\x1c\n" +
+	"\x18COMPARISON_LESS_OR_EQUAL\x10\x04\x12\x13\n" +
+	"\x0fCOMPARISON_MORE\x10\x05\x12\x1c\n" +
+	"\x18COMPARISON_MORE_OR_EQUAL\x10\x06\x12\x16\n" +
+	"\x12COMPARISON_BETWEEN\x10\a\x12\x15\n" +
+	"\x11COMPARISON_ONE_OF\x10\b\x12\x16\n" +
+	"\x12COMPARISON_NONE_OF\x10\t\x12\x1a\n" +
+	"\x16COMPARISON_STARTS_WITH\x10\n" +
+	"\x12\x17\n" +
+	"\x13COMPARISON_CONTAINS\x10\v\x12\x15\n" +
+	"\x11COMPARISON_EXISTS\x10\f\x12\x19\n" +
+	"\x15COMPARISON_NOT_EXISTS\x10\r\x12\x1a\n" +
+	"\x16COMPARISON_MULTIPLE_OF\x10\x0e*c\n" +
 	"\fProgramState\x12\x1d\n" +
 	"\x19PROGRAM_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROGRAM_STATE_ACTIVE\x10\x01\x12\x1a\n" +
@@ -1808,75 +2356,90 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_program_proto_rawDescData
 }
 
-var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
-	(ProgramState)(0),              // 2: headwater.v1.ProgramState
-	(*Commission)(nil),             // 3: headwater.v1.Commission
-	(*Terms)(nil),                  // 4: headwater.v1.Terms
-	(*Agreement)(nil),              // 5: headwater.v1.Agreement
-	(*WelcomeMail)(nil),            // 6: headwater.v1.WelcomeMail
-	(*ApplicationQuestion)(nil),    // 7: headwater.v1.ApplicationQuestion
-	(*ProgramInvitation)(nil),      // 8: headwater.v1.ProgramInvitation
-	(*Program)(nil),                // 9: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 10: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 11: headwater.v1.CreateProgramResponse
-	(*ProgramMrr)(nil),             // 12: headwater.v1.ProgramMrr
-	(*GetProgramRequest)(nil),      // 13: headwater.v1.GetProgramRequest
-	(*GetProgramResponse)(nil),     // 14: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 15: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 16: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 17: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 18: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 19: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 20: headwater.v1.ArchiveProgramResponse
-	(*Money)(nil),                  // 21: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 23: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 24: headwater.v1.AttributionSource
-	(ListOrder)(0),                 // 25: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 26: google.protobuf.FieldMask
+	(CommissionEvent)(0),           // 2: headwater.v1.CommissionEvent
+	(ConditionField)(0),            // 3: headwater.v1.ConditionField
+	(Comparison)(0),                // 4: headwater.v1.Comparison
+	(ProgramState)(0),              // 5: headwater.v1.ProgramState
+	(*Commission)(nil),             // 6: headwater.v1.Commission
+	(*Condition)(nil),              // 7: headwater.v1.Condition
+	(*CommissionRule)(nil),         // 8: headwater.v1.CommissionRule
+	(*Terms)(nil),                  // 9: headwater.v1.Terms
+	(*Agreement)(nil),              // 10: headwater.v1.Agreement
+	(*WelcomeMail)(nil),            // 11: headwater.v1.WelcomeMail
+	(*ApplicationQuestion)(nil),    // 12: headwater.v1.ApplicationQuestion
+	(*ProgramInvitation)(nil),      // 13: headwater.v1.ProgramInvitation
+	(*Program)(nil),                // 14: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 15: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 16: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 17: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 18: headwater.v1.GetProgramRequest
+	(*GetProgramResponse)(nil),     // 19: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 20: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 21: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 22: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 23: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 24: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 25: headwater.v1.ArchiveProgramResponse
+	(*Money)(nil),                  // 26: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(AttributionModel)(0),          // 28: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 29: headwater.v1.AttributionSource
+	(ListOrder)(0),                 // 30: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 31: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	21, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
-	22, // 1: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
-	1,  // 2: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
-	3,  // 3: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	23, // 4: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	24, // 5: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
-	0,  // 6: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
-	22, // 7: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
-	2,  // 8: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
-	4,  // 9: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	22, // 10: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	22, // 11: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	5,  // 12: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
-	7,  // 13: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
-	8,  // 14: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
-	6,  // 15: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	4,  // 16: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	5,  // 17: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	7,  // 18: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	8,  // 19: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
-	6,  // 20: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	9,  // 21: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	21, // 22: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	9,  // 23: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	12, // 24: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	25, // 25: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	2,  // 26: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	9,  // 27: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	9,  // 28: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	26, // 29: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	9,  // 30: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	9,  // 31: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	26, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	7,  // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
+	7,  // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
+	3,  // 3: headwater.v1.Condition.field:type_name -> headwater.v1.ConditionField
+	4,  // 4: headwater.v1.Condition.comparison:type_name -> headwater.v1.Comparison
+	2,  // 5: headwater.v1.CommissionRule.event_kind:type_name -> headwater.v1.CommissionEvent
+	7,  // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
+	27, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
+	27, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
+	6,  // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
+	27, // 10: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	1,  // 11: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
+	6,  // 12: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
+	28, // 13: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	29, // 14: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	0,  // 15: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
+	8,  // 16: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
+	27, // 17: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 18: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
+	9,  // 19: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
+	27, // 20: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	27, // 21: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	10, // 22: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	12, // 23: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	13, // 24: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
+	11, // 25: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	9,  // 26: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	10, // 27: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	12, // 28: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	13, // 29: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	11, // 30: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	14, // 31: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	26, // 32: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	14, // 33: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	17, // 34: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	30, // 35: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 36: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	14, // 37: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	14, // 38: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	31, // 39: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	14, // 40: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	14, // 41: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -1890,15 +2453,15 @@ func file_headwater_v1_program_proto_init() {
 		(*Commission_PercentPpm)(nil),
 		(*Commission_Flat)(nil),
 	}
-	file_headwater_v1_program_proto_msgTypes[1].OneofWrappers = []any{}
-	file_headwater_v1_program_proto_msgTypes[13].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[3].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   18,
+			NumEnums:      6,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

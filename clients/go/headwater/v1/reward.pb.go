@@ -286,6 +286,8 @@ const (
 	RewardRule_REWARD_RULE_CORRECTION RewardRule = 4
 	// The reward is the commission adjustment of a refund.
 	RewardRule_REWARD_RULE_ADJUSTMENT RewardRule = 5
+	// A commission rule in the program's terms.
+	RewardRule_REWARD_RULE_TERMS_RULE RewardRule = 6
 )
 
 // Enum value maps for RewardRule.
@@ -297,6 +299,7 @@ var (
 		3: "REWARD_RULE_REVERSAL",
 		4: "REWARD_RULE_CORRECTION",
 		5: "REWARD_RULE_ADJUSTMENT",
+		6: "REWARD_RULE_TERMS_RULE",
 	}
 	RewardRule_value = map[string]int32{
 		"REWARD_RULE_UNSPECIFIED": 0,
@@ -305,6 +308,7 @@ var (
 		"REWARD_RULE_REVERSAL":    3,
 		"REWARD_RULE_CORRECTION":  4,
 		"REWARD_RULE_ADJUSTMENT":  5,
+		"REWARD_RULE_TERMS_RULE":  6,
 	}
 )
 
@@ -804,7 +808,7 @@ func (x *Reward) GetConversion() *RewardConversion {
 }
 
 // How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
 // commission (`share_ppm`). Today every share is the whole.
 //
 // A refund takes back a part of a reward. All refunds of a sale together take back
@@ -813,12 +817,14 @@ func (x *Reward) GetConversion() *RewardConversion {
 // reward of -6.66, because together they take back 13.33.
 //
 // The correction of a sale has a reward of the difference between what the sale earns with the right amount and what it earned before.
+// Another commission rule of the terms may apply to the right amount. The reward of the correction has the rate, the rule and the quantity
+// by which the right amount is priced.
 // Refunds then take back their part of what it earns with the right amount.
 type RewardCalculation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The origin of the rate.
 	Rule RewardRule `protobuf:"varint,1,opt,name=rule,proto3,enum=headwater.v1.RewardRule" json:"rule,omitempty"`
-	// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+	// The amount that the reward is computed from: the sale's amount, or the value of a custom event. Zero for an event without an amount. For a reward that takes another back it is the refunded amount,
 	// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then. For a correction it is the difference
 	// of the amounts.
 	BaseAmount *Money `protobuf:"bytes,2,opt,name=base_amount,json=baseAmount,proto3" json:"base_amount,omitempty"`
@@ -839,9 +845,17 @@ type RewardCalculation struct {
 	Rounding Rounding `protobuf:"varint,8,opt,name=rounding,proto3,enum=headwater.v1.Rounding" json:"rounding,omitempty"`
 	// The `commission_adjustment` of a refund. The reward is this, less what the sale's reward gives for `base_amount`: the part of the
 	// refund that exceeds the sale, which is negative or zero. Not set for other rewards.
-	Adjustment    *Money `protobuf:"bytes,9,opt,name=adjustment,proto3" json:"adjustment,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Adjustment *Money `protobuf:"bytes,9,opt,name=adjustment,proto3" json:"adjustment,omitempty"`
+	// The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none.
+	RuleName string `protobuf:"bytes,10,opt,name=rule_name,json=ruleName,proto3" json:"rule_name,omitempty"`
+	// The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none.
+	RuleNumber int32 `protobuf:"varint,11,opt,name=rule_number,json=ruleNumber,proto3" json:"rule_number,omitempty"`
+	// How many units `flat` was paid for. 0 for a commission that is not per unit.
+	Quantity int32 `protobuf:"varint,12,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// Whether a condition on the amount did not hold because the amount is in another currency than the program's.
+	AmountNotCompared bool `protobuf:"varint,13,opt,name=amount_not_compared,json=amountNotCompared,proto3" json:"amount_not_compared,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *RewardCalculation) Reset() {
@@ -946,6 +960,34 @@ func (x *RewardCalculation) GetAdjustment() *Money {
 		return x.Adjustment
 	}
 	return nil
+}
+
+func (x *RewardCalculation) GetRuleName() string {
+	if x != nil {
+		return x.RuleName
+	}
+	return ""
+}
+
+func (x *RewardCalculation) GetRuleNumber() int32 {
+	if x != nil {
+		return x.RuleNumber
+	}
+	return 0
+}
+
+func (x *RewardCalculation) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *RewardCalculation) GetAmountNotCompared() bool {
+	if x != nil {
+		return x.AmountNotCompared
+	}
+	return false
 }
 
 type isRewardCalculation_Rate interface {
@@ -2041,7 +2083,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\alead_id\x18\x10 \x01(\tR\x06leadId\x12>\n" +
 	"\n" +
 	"conversion\x18\x11 \x01(\v2\x1e.headwater.v1.RewardConversionR\n" +
-	"conversion\"\xae\x03\n" +
+	"conversion\"\xb8\x04\n" +
 	"\x11RewardCalculation\x12,\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x04rule\x124\n" +
 	"\vbase_amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\n" +
@@ -2056,7 +2098,13 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\brounding\x18\b \x01(\x0e2\x16.headwater.v1.RoundingR\brounding\x123\n" +
 	"\n" +
 	"adjustment\x18\t \x01(\v2\x13.headwater.v1.MoneyR\n" +
-	"adjustmentB\x06\n" +
+	"adjustment\x12\x1b\n" +
+	"\trule_name\x18\n" +
+	" \x01(\tR\bruleName\x12\x1f\n" +
+	"\vrule_number\x18\v \x01(\x05R\n" +
+	"ruleNumber\x12\x1a\n" +
+	"\bquantity\x18\f \x01(\x05R\bquantity\x12.\n" +
+	"\x13amount_not_compared\x18\r \x01(\bR\x11amountNotComparedB\x06\n" +
 	"\x04rate\"\x80\x01\n" +
 	"\rRewardSummary\x12\x1b\n" +
 	"\treward_id\x18\x01 \x01(\tR\brewardId\x12!\n" +
@@ -2159,7 +2207,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\fRewardOrigin\x12\x1d\n" +
 	"\x19REWARD_ORIGIN_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REWARD_ORIGIN_CONVERSION\x10\x01\x12\x19\n" +
-	"\x15REWARD_ORIGIN_BY_HAND\x10\x02*\xb0\x01\n" +
+	"\x15REWARD_ORIGIN_BY_HAND\x10\x02*\xcc\x01\n" +
 	"\n" +
 	"RewardRule\x12\x1b\n" +
 	"\x17REWARD_RULE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2167,7 +2215,8 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x16REWARD_RULE_ENROLLMENT\x10\x02\x12\x18\n" +
 	"\x14REWARD_RULE_REVERSAL\x10\x03\x12\x1a\n" +
 	"\x16REWARD_RULE_CORRECTION\x10\x04\x12\x1a\n" +
-	"\x16REWARD_RULE_ADJUSTMENT\x10\x05BM\n" +
+	"\x16REWARD_RULE_ADJUSTMENT\x10\x05\x12\x1a\n" +
+	"\x16REWARD_RULE_TERMS_RULE\x10\x06BM\n" +
 	"\x10dev.headwater.v1B\vRewardProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

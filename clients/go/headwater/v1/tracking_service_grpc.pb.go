@@ -80,11 +80,11 @@ type TrackingServiceClient interface {
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(ctx context.Context, in *RecordCancellationRequest, opts ...grpc.CallOption) (*RecordCancellationResponse, error)
-	// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+	// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
 	// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
 	RecordAppointment(ctx context.Context, in *RecordAppointmentRequest, opts ...grpc.CallOption) (*RecordAppointmentResponse, error)
 	// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-	// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+	// among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
 	// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
 	RecordCustomEvent(ctx context.Context, in *RecordCustomEventRequest, opts ...grpc.CallOption) (*RecordCustomEventResponse, error)
 	// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
@@ -417,11 +417,11 @@ type TrackingServiceServer interface {
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(context.Context, *RecordCancellationRequest) (*RecordCancellationResponse, error)
-	// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+	// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
 	// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
 	RecordAppointment(context.Context, *RecordAppointmentRequest) (*RecordAppointmentResponse, error)
 	// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-	// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+	// among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
 	// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
 	RecordCustomEvent(context.Context, *RecordCustomEventRequest) (*RecordCustomEventResponse, error)
 	// Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of

@@ -1742,8 +1742,83 @@ pub mod commission {
         Flat(super::Money),
     }
 }
+/// What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+/// `field` is required.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Condition {
+    /// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
+    #[prost(message, repeated, tag = "1")]
+    pub all_of: ::prost::alloc::vec::Vec<Condition>,
+    /// Holds if one of these holds.
+    #[prost(message, repeated, tag = "2")]
+    pub any_of: ::prost::alloc::vec::Vec<Condition>,
+    /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
+    /// order, only sales and custom events an amount, and only custom events a kind.
+    #[prost(enumeration = "ConditionField", tag = "3")]
+    pub field: i32,
+    /// How it is compared. Required with `field`.
+    #[prost(enumeration = "Comparison", tag = "4")]
+    pub comparison: i32,
+    /// The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
+    /// `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+    #[prost(string, repeated, tag = "5")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
+/// All of these are facts of the event, so the order in which events are told does not change what they earn.
+///
+/// If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
+///
+/// |Step|Commission|
+/// |----|----------|
+/// |1|the enrollment's own `commission_override`, for sales|
+/// |2|rules with `coupon_codes`|
+/// |3|rules with `item_skus`|
+/// |4|rules with `plans`|
+/// |5|all other rules|
+/// |6|`Terms.commission`, for sales|
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CommissionRule {
+    /// The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The events that the rule pays for. Default `COMMISSION_EVENT_SALE`.
+    #[prost(enumeration = "CommissionEvent", tag = "2")]
+    pub event_kind: i32,
+    /// The kinds of custom events, up to 100, each one of `Terms.custom_kinds`. Returned in lower case and in order. Only with
+    /// `COMMISSION_EVENT_CUSTOM_EVENT`. Empty: every kind.
+    #[prost(string, repeated, tag = "3")]
+    pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
+    /// that coupons have, and in order. Empty: any or none.
+    #[prost(string, repeated, tag = "4")]
+    pub coupon_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The SKUs, up to 100, exactly as sales have them. Only for sales. Returned in order. Empty: any or none.
+    #[prost(string, repeated, tag = "5")]
+    pub item_skus: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The plans, up to 100, in the same case as sales have them. Only for sales. Returned in order. Empty: any or none.
+    #[prost(string, repeated, tag = "6")]
+    pub plans: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What else must hold. Not set: nothing.
+    #[prost(message, optional, tag = "7")]
+    pub condition: ::core::option::Option<Condition>,
+    /// From when on events count, by the time at which they occurred. Not set: from the beginning.
+    #[prost(message, optional, tag = "8")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// From when on events no longer count: an event of this very moment does not. Later than `start_time`. Not set: no end.
+    #[prost(message, optional, tag = "9")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
+    /// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
+    /// appointments, which have no amount. Required.
+    #[prost(message, optional, tag = "10")]
+    pub commission: ::core::option::Option<Commission>,
+    /// Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
+    #[prost(bool, tag = "11")]
+    pub is_per_unit: bool,
+}
 /// The rules that sales are priced under. A version never changes.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Terms {
     /// The version, starting at 1. Set by the server, ignored in requests.
     #[prost(int32, tag = "1")]
@@ -1754,7 +1829,7 @@ pub struct Terms {
     /// The sales that the version applies to. Default `TERMS_REACH_NEW_SALES`.
     #[prost(enumeration = "TermsReach", tag = "3")]
     pub reach: i32,
-    /// The commission for a sale. Required.
+    /// The commission for a sale to which none of `rules` applies. Required.
     #[prost(message, optional, tag = "4")]
     pub commission: ::core::option::Option<Commission>,
     /// The hold period, 0 to 3,650 days. A reward that is still pending this many days after its sale occurred is approved
@@ -1780,6 +1855,10 @@ pub struct Terms {
     /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
     #[prost(string, repeated, tag = "10")]
     pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
+    /// by these rules only.
+    #[prost(message, repeated, tag = "11")]
+    pub rules: ::prost::alloc::vec::Vec<CommissionRule>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2149,6 +2228,187 @@ impl TermsReach {
         }
     }
 }
+/// The kind of event that a commission rule pays for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CommissionEvent {
+    /// Not set. Means `COMMISSION_EVENT_SALE`.
+    Unspecified = 0,
+    /// Sales, which RecordSale records.
+    Sale = 1,
+    /// Sign-ups, which RecordLead records. Of each customer only the sign-up that bound it to an affiliate earns.
+    Lead = 2,
+    /// Appointments, which RecordAppointment records.
+    Appointment = 3,
+    /// Custom events, which RecordCustomEvent records.
+    CustomEvent = 4,
+}
+impl CommissionEvent {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMMISSION_EVENT_UNSPECIFIED",
+            Self::Sale => "COMMISSION_EVENT_SALE",
+            Self::Lead => "COMMISSION_EVENT_LEAD",
+            Self::Appointment => "COMMISSION_EVENT_APPOINTMENT",
+            Self::CustomEvent => "COMMISSION_EVENT_CUSTOM_EVENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMMISSION_EVENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMMISSION_EVENT_SALE" => Some(Self::Sale),
+            "COMMISSION_EVENT_LEAD" => Some(Self::Lead),
+            "COMMISSION_EVENT_APPOINTMENT" => Some(Self::Appointment),
+            "COMMISSION_EVENT_CUSTOM_EVENT" => Some(Self::CustomEvent),
+            _ => None,
+        }
+    }
+}
+/// A fact of an event that a condition compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConditionField {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
+    /// amount in another currency. The calculation of the reward then has `amount_not_compared`.
+    Amount = 1,
+    /// A number: the `quantity` of a sale.
+    Quantity = 2,
+    /// A text: the `item_sku` of a sale, exactly as it was sent.
+    ItemSku = 3,
+    /// A text: the `plan` of a sale, in the same case.
+    Plan = 4,
+    /// The `channel` of a sale. The values are names of `SaleChannel`, such as `SALE_CHANNEL_ONLINE`.
+    Channel = 5,
+    /// A text: the `coupon_code` of any event, compared as coupon codes are: in any case, and without invisible characters.
+    CouponCode = 6,
+    /// A text: the `custom_kind` of a custom event, in any case.
+    CustomKind = 7,
+    /// A text: the `order_id` of a sale, exactly as it was sent.
+    OrderId = 8,
+}
+impl ConditionField {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONDITION_FIELD_UNSPECIFIED",
+            Self::Amount => "CONDITION_FIELD_AMOUNT",
+            Self::Quantity => "CONDITION_FIELD_QUANTITY",
+            Self::ItemSku => "CONDITION_FIELD_ITEM_SKU",
+            Self::Plan => "CONDITION_FIELD_PLAN",
+            Self::Channel => "CONDITION_FIELD_CHANNEL",
+            Self::CouponCode => "CONDITION_FIELD_COUPON_CODE",
+            Self::CustomKind => "CONDITION_FIELD_CUSTOM_KIND",
+            Self::OrderId => "CONDITION_FIELD_ORDER_ID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONDITION_FIELD_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONDITION_FIELD_AMOUNT" => Some(Self::Amount),
+            "CONDITION_FIELD_QUANTITY" => Some(Self::Quantity),
+            "CONDITION_FIELD_ITEM_SKU" => Some(Self::ItemSku),
+            "CONDITION_FIELD_PLAN" => Some(Self::Plan),
+            "CONDITION_FIELD_CHANNEL" => Some(Self::Channel),
+            "CONDITION_FIELD_COUPON_CODE" => Some(Self::CouponCode),
+            "CONDITION_FIELD_CUSTOM_KIND" => Some(Self::CustomKind),
+            "CONDITION_FIELD_ORDER_ID" => Some(Self::OrderId),
+            _ => None,
+        }
+    }
+}
+/// How a condition compares. A fact that the event does not have is equal to nothing: NOT_EQUAL, NONE_OF and NOT_EXISTS hold for it, the
+/// others do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Comparison {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Equal to the value. For every field.
+    Equal = 1,
+    /// Not equal to the value. For every field.
+    NotEqual = 2,
+    /// Less than the value. For numbers.
+    Less = 3,
+    /// Less than the value or equal to it. For numbers.
+    LessOrEqual = 4,
+    /// More than the value. For numbers.
+    More = 5,
+    /// More than the value or equal to it. For numbers.
+    MoreOrEqual = 6,
+    /// From the first of two values to the second, both included. For numbers.
+    Between = 7,
+    /// Equal to one of 1 to 100 values. For every field.
+    OneOf = 8,
+    /// Equal to none of 1 to 100 values. For every field.
+    NoneOf = 9,
+    /// Begins with the value. For texts.
+    StartsWith = 10,
+    /// Contains the value. For texts.
+    Contains = 11,
+    /// The event has the fact. Without a value. For numbers and texts.
+    Exists = 12,
+    /// The event does not have the fact. Without a value. For numbers and texts.
+    NotExists = 13,
+    /// A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers.
+    MultipleOf = 14,
+}
+impl Comparison {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMPARISON_UNSPECIFIED",
+            Self::Equal => "COMPARISON_EQUAL",
+            Self::NotEqual => "COMPARISON_NOT_EQUAL",
+            Self::Less => "COMPARISON_LESS",
+            Self::LessOrEqual => "COMPARISON_LESS_OR_EQUAL",
+            Self::More => "COMPARISON_MORE",
+            Self::MoreOrEqual => "COMPARISON_MORE_OR_EQUAL",
+            Self::Between => "COMPARISON_BETWEEN",
+            Self::OneOf => "COMPARISON_ONE_OF",
+            Self::NoneOf => "COMPARISON_NONE_OF",
+            Self::StartsWith => "COMPARISON_STARTS_WITH",
+            Self::Contains => "COMPARISON_CONTAINS",
+            Self::Exists => "COMPARISON_EXISTS",
+            Self::NotExists => "COMPARISON_NOT_EXISTS",
+            Self::MultipleOf => "COMPARISON_MULTIPLE_OF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMPARISON_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMPARISON_EQUAL" => Some(Self::Equal),
+            "COMPARISON_NOT_EQUAL" => Some(Self::NotEqual),
+            "COMPARISON_LESS" => Some(Self::Less),
+            "COMPARISON_LESS_OR_EQUAL" => Some(Self::LessOrEqual),
+            "COMPARISON_MORE" => Some(Self::More),
+            "COMPARISON_MORE_OR_EQUAL" => Some(Self::MoreOrEqual),
+            "COMPARISON_BETWEEN" => Some(Self::Between),
+            "COMPARISON_ONE_OF" => Some(Self::OneOf),
+            "COMPARISON_NONE_OF" => Some(Self::NoneOf),
+            "COMPARISON_STARTS_WITH" => Some(Self::StartsWith),
+            "COMPARISON_CONTAINS" => Some(Self::Contains),
+            "COMPARISON_EXISTS" => Some(Self::Exists),
+            "COMPARISON_NOT_EXISTS" => Some(Self::NotExists),
+            "COMPARISON_MULTIPLE_OF" => Some(Self::MultipleOf),
+            _ => None,
+        }
+    }
+}
 /// The state of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2306,7 +2566,7 @@ pub struct Reward {
     pub conversion: ::core::option::Option<RewardConversion>,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+/// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
 /// commission (`share_ppm`). Today every share is the whole.
 ///
 /// A refund takes back a part of a reward. All refunds of a sale together take back
@@ -2315,13 +2575,15 @@ pub struct Reward {
 /// reward of -6.66, because together they take back 13.33.
 ///
 /// The correction of a sale has a reward of the difference between what the sale earns with the right amount and what it earned before.
+/// Another commission rule of the terms may apply to the right amount. The reward of the correction has the rate, the rule and the quantity
+/// by which the right amount is priced.
 /// Refunds then take back their part of what it earns with the right amount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RewardCalculation {
     /// The origin of the rate.
     #[prost(enumeration = "RewardRule", tag = "1")]
     pub rule: i32,
-    /// The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+    /// The amount that the reward is computed from: the sale's amount, or the value of a custom event. Zero for an event without an amount. For a reward that takes another back it is the refunded amount,
     /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then. For a correction it is the difference
     /// of the amounts.
     #[prost(message, optional, tag = "2")]
@@ -2342,6 +2604,18 @@ pub struct RewardCalculation {
     /// refund that exceeds the sale, which is negative or zero. Not set for other rewards.
     #[prost(message, optional, tag = "9")]
     pub adjustment: ::core::option::Option<Money>,
+    /// The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none.
+    #[prost(string, tag = "10")]
+    pub rule_name: ::prost::alloc::string::String,
+    /// The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none.
+    #[prost(int32, tag = "11")]
+    pub rule_number: i32,
+    /// How many units `flat` was paid for. 0 for a commission that is not per unit.
+    #[prost(int32, tag = "12")]
+    pub quantity: i32,
+    /// Whether a condition on the amount did not hold because the amount is in another currency than the program's.
+    #[prost(bool, tag = "13")]
+    pub amount_not_compared: bool,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2768,6 +3042,8 @@ pub enum RewardRule {
     Correction = 4,
     /// The reward is the commission adjustment of a refund.
     Adjustment = 5,
+    /// A commission rule in the program's terms.
+    TermsRule = 6,
 }
 impl RewardRule {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2782,6 +3058,7 @@ impl RewardRule {
             Self::Reversal => "REWARD_RULE_REVERSAL",
             Self::Correction => "REWARD_RULE_CORRECTION",
             Self::Adjustment => "REWARD_RULE_ADJUSTMENT",
+            Self::TermsRule => "REWARD_RULE_TERMS_RULE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2793,6 +3070,7 @@ impl RewardRule {
             "REWARD_RULE_REVERSAL" => Some(Self::Reversal),
             "REWARD_RULE_CORRECTION" => Some(Self::Correction),
             "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
+            "REWARD_RULE_TERMS_RULE" => Some(Self::TermsRule),
             _ => None,
         }
     }
@@ -7499,6 +7777,9 @@ pub struct RecordAppointmentResponse {
     /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// The rewards that the appointment earned by the commission rules of the program's terms.
+    #[prost(message, repeated, tag = "7")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
 }
 /// The request of RecordCancellation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7732,6 +8013,9 @@ pub struct RecordCustomEventResponse {
     /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// The rewards that the custom event earned by the commission rules of the program's terms.
+    #[prost(message, repeated, tag = "7")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
 }
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8106,6 +8390,9 @@ pub struct RecordLeadResponse {
     /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// The rewards that the sign-up earned by the commission rules of the program's terms.
+    #[prost(message, repeated, tag = "7")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
 }
 /// The request of GetLead.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10679,7 +10966,7 @@ pub mod tracking_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        /// Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
         /// An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
         pub async fn record_appointment(
             &mut self,
@@ -10708,7 +10995,7 @@ pub mod tracking_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-        /// among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        /// among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
         /// referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
         pub async fn record_custom_event(
             &mut self,

@@ -115,7 +115,7 @@ impl World {
             share_ppm: WHOLE_PPM,
             terms_version: terms.version,
             rounding: terms.rounding,
-            adjustment: None,
+            ..pb::RewardCalculation::default()
         };
         let nothing = pb::Money { amount_minor: 0, ..value.clone() };
         let reward = pb::Reward {

@@ -87,11 +87,12 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            // Faults of a question and of an invitation are named with its place in the list, see the tests of row P15.
+            // Faults of a question, of an invitation and of a rule are named with its place in the list, see the tests of rows P15 and P4.
             .free(&[
                 "is_default",
                 "terms.version",
                 "terms.start_time",
+                "terms.rules",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -153,6 +154,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.questions",
             "program.is_private",
             "program.invitations",
+            "program.terms.rules",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

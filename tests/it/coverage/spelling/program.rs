@@ -17,8 +17,40 @@ fn terms() -> (Json, Json) {
         "precedence": ["ATTRIBUTION_SOURCE_LEAD_BINDING", "ATTRIBUTION_SOURCE_COUPON", "ATTRIBUTION_SOURCE_CLICK"],
         "rounding": "ROUNDING_HALF_EVEN",
         "custom_kinds": ["Trial ", "demo", "DEMO"],
+        "rules": [rule(" mugs", "COMMISSION_EVENT_SALE", &["ada10 ", "ADA10"], " 10"), custom_rule(&["DEMO", "demo "], " TRIAL")],
     });
-    (json!({"commission": commission, "custom_kinds": ["demo", "trial"]}), spelled_out)
+    let rules =
+        json!([rule("mugs", "COMMISSION_EVENT_UNSPECIFIED", &["ADA10"], "10"), custom_rule(&["demo"], "trial")]);
+    (json!({"commission": commission, "custom_kinds": ["demo", "trial"], "rules": rules}), spelled_out)
+}
+
+/// A rule for sales. The SKUs and plans may be in any order and repeated.
+fn rule(name: &str, event_kind: &str, coupon_codes: &[&str], amount: &str) -> Json {
+    let is_plain = name.trim() == name;
+    let (start, end) = if is_plain { (1_000, 2_000) } else { (1_999, 2_999) };
+    json!({
+        "name": name,
+        "event_kind": event_kind,
+        "coupon_codes": coupon_codes,
+        "item_skus": if is_plain { json!(["A", "B"]) } else { json!(["B", "A", "B"]) },
+        "plans": if is_plain { json!(["max", "pro"]) } else { json!(["pro ", "max"]) },
+        "condition": {"all_of": [{"any_of": [
+            {"field": "CONDITION_FIELD_AMOUNT", "comparison": "COMPARISON_MORE", "values": [amount]},
+        ]}]},
+        "start_time": {"seconds": 1_600_000_000, "nanos": start},
+        "end_time": {"seconds": 1_600_000_000, "nanos": end},
+        "commission": {"percent_ppm": 5},
+    })
+}
+
+fn custom_rule(kinds: &[&str], compared: &str) -> Json {
+    json!({
+        "name": "demos",
+        "event_kind": "COMMISSION_EVENT_CUSTOM_EVENT",
+        "custom_kinds": kinds,
+        "condition": {"field": "CONDITION_FIELD_CUSTOM_KIND", "comparison": "COMPARISON_EQUAL", "values": [compared]},
+        "commission": {"percent_ppm": 5},
+    })
 }
 
 pub(super) fn spellings() -> Vec<Spelling> {
@@ -59,6 +91,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "questions",
                 "invitations",
                 "welcome_mail.is_enabled",
+                "terms.rules",
             ],
         ),
         spelling(
@@ -117,6 +150,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.questions",
                 "program.invitations",
                 "program.welcome_mail.is_enabled",
+                "program.terms.rules",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),

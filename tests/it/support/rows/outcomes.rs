@@ -84,7 +84,12 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             destination_url: "https://shop.test/".to_owned(),
             affiliate_id: affiliate().id,
         }),
-        Outcome::Lead(LeadOutcome { lead_id: lead().id, credits: smallvec![credit()], conversion_id: Some(sale.id) }),
+        Outcome::Lead(LeadOutcome {
+            lead_id: lead().id,
+            credits: smallvec![credit()],
+            conversion_id: Some(sale.id),
+            rewards: Vec::new(),
+        }),
         Outcome::ChangedLead(Arc::new(kept_lead())),
         Outcome::Sale(SaleOutcome {
             conversion_id: sale.id,

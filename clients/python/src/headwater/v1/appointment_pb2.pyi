@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import reward_pb2 as _reward_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -99,6 +100,7 @@ class RecordAppointmentResponse(_message.Message):
     CREDITS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    REWARDS_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED or NOT_REFERRED."""
     conversion_id: _builtins.str
@@ -115,6 +117,10 @@ class RecordAppointmentResponse(_message.Message):
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
         """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
 
+    @_builtins.property
+    def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.RewardSummary]:
+        """The rewards that the appointment earned by the commission rules of the program's terms."""
+
     def __init__(
         self,
         *,
@@ -124,10 +130,11 @@ class RecordAppointmentResponse(_message.Message):
         credits: _abc.Iterable[_attribution_pb2.Credit] | None = ...,
         replayed: _builtins.bool = ...,
         warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
+        rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -79,6 +79,164 @@ Sales of such leads stay under an earlier version.
 """
 Global___TermsReach: _TypeAlias = TermsReach  # noqa: Y015
 
+class _CommissionEvent:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommissionEventEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommissionEvent.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMISSION_EVENT_UNSPECIFIED: _CommissionEvent.ValueType  # 0
+    """Not set. Means `COMMISSION_EVENT_SALE`."""
+    COMMISSION_EVENT_SALE: _CommissionEvent.ValueType  # 1
+    """Sales, which RecordSale records."""
+    COMMISSION_EVENT_LEAD: _CommissionEvent.ValueType  # 2
+    """Sign-ups, which RecordLead records. Of each customer only the sign-up that bound it to an affiliate earns."""
+    COMMISSION_EVENT_APPOINTMENT: _CommissionEvent.ValueType  # 3
+    """Appointments, which RecordAppointment records."""
+    COMMISSION_EVENT_CUSTOM_EVENT: _CommissionEvent.ValueType  # 4
+    """Custom events, which RecordCustomEvent records."""
+
+class CommissionEvent(_CommissionEvent, metaclass=_CommissionEventEnumTypeWrapper):
+    """The kind of event that a commission rule pays for."""
+
+COMMISSION_EVENT_UNSPECIFIED: CommissionEvent.ValueType  # 0
+"""Not set. Means `COMMISSION_EVENT_SALE`."""
+COMMISSION_EVENT_SALE: CommissionEvent.ValueType  # 1
+"""Sales, which RecordSale records."""
+COMMISSION_EVENT_LEAD: CommissionEvent.ValueType  # 2
+"""Sign-ups, which RecordLead records. Of each customer only the sign-up that bound it to an affiliate earns."""
+COMMISSION_EVENT_APPOINTMENT: CommissionEvent.ValueType  # 3
+"""Appointments, which RecordAppointment records."""
+COMMISSION_EVENT_CUSTOM_EVENT: CommissionEvent.ValueType  # 4
+"""Custom events, which RecordCustomEvent records."""
+Global___CommissionEvent: _TypeAlias = CommissionEvent  # noqa: Y015
+
+class _ConditionField:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConditionFieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConditionField.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONDITION_FIELD_UNSPECIFIED: _ConditionField.ValueType  # 0
+    """Not set; never returned."""
+    CONDITION_FIELD_AMOUNT: _ConditionField.ValueType  # 1
+    """A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
+    amount in another currency. The calculation of the reward then has `amount_not_compared`.
+    """
+    CONDITION_FIELD_QUANTITY: _ConditionField.ValueType  # 2
+    """A number: the `quantity` of a sale."""
+    CONDITION_FIELD_ITEM_SKU: _ConditionField.ValueType  # 3
+    """A text: the `item_sku` of a sale, exactly as it was sent."""
+    CONDITION_FIELD_PLAN: _ConditionField.ValueType  # 4
+    """A text: the `plan` of a sale, in the same case."""
+    CONDITION_FIELD_CHANNEL: _ConditionField.ValueType  # 5
+    """The `channel` of a sale. The values are names of `SaleChannel`, such as `SALE_CHANNEL_ONLINE`."""
+    CONDITION_FIELD_COUPON_CODE: _ConditionField.ValueType  # 6
+    """A text: the `coupon_code` of any event, compared as coupon codes are: in any case, and without invisible characters."""
+    CONDITION_FIELD_CUSTOM_KIND: _ConditionField.ValueType  # 7
+    """A text: the `custom_kind` of a custom event, in any case."""
+    CONDITION_FIELD_ORDER_ID: _ConditionField.ValueType  # 8
+    """A text: the `order_id` of a sale, exactly as it was sent."""
+
+class ConditionField(_ConditionField, metaclass=_ConditionFieldEnumTypeWrapper):
+    """A fact of an event that a condition compares."""
+
+CONDITION_FIELD_UNSPECIFIED: ConditionField.ValueType  # 0
+"""Not set; never returned."""
+CONDITION_FIELD_AMOUNT: ConditionField.ValueType  # 1
+"""A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
+amount in another currency. The calculation of the reward then has `amount_not_compared`.
+"""
+CONDITION_FIELD_QUANTITY: ConditionField.ValueType  # 2
+"""A number: the `quantity` of a sale."""
+CONDITION_FIELD_ITEM_SKU: ConditionField.ValueType  # 3
+"""A text: the `item_sku` of a sale, exactly as it was sent."""
+CONDITION_FIELD_PLAN: ConditionField.ValueType  # 4
+"""A text: the `plan` of a sale, in the same case."""
+CONDITION_FIELD_CHANNEL: ConditionField.ValueType  # 5
+"""The `channel` of a sale. The values are names of `SaleChannel`, such as `SALE_CHANNEL_ONLINE`."""
+CONDITION_FIELD_COUPON_CODE: ConditionField.ValueType  # 6
+"""A text: the `coupon_code` of any event, compared as coupon codes are: in any case, and without invisible characters."""
+CONDITION_FIELD_CUSTOM_KIND: ConditionField.ValueType  # 7
+"""A text: the `custom_kind` of a custom event, in any case."""
+CONDITION_FIELD_ORDER_ID: ConditionField.ValueType  # 8
+"""A text: the `order_id` of a sale, exactly as it was sent."""
+Global___ConditionField: _TypeAlias = ConditionField  # noqa: Y015
+
+class _Comparison:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comparison.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMPARISON_UNSPECIFIED: _Comparison.ValueType  # 0
+    """Not set; never returned."""
+    COMPARISON_EQUAL: _Comparison.ValueType  # 1
+    """Equal to the value. For every field."""
+    COMPARISON_NOT_EQUAL: _Comparison.ValueType  # 2
+    """Not equal to the value. For every field."""
+    COMPARISON_LESS: _Comparison.ValueType  # 3
+    """Less than the value. For numbers."""
+    COMPARISON_LESS_OR_EQUAL: _Comparison.ValueType  # 4
+    """Less than the value or equal to it. For numbers."""
+    COMPARISON_MORE: _Comparison.ValueType  # 5
+    """More than the value. For numbers."""
+    COMPARISON_MORE_OR_EQUAL: _Comparison.ValueType  # 6
+    """More than the value or equal to it. For numbers."""
+    COMPARISON_BETWEEN: _Comparison.ValueType  # 7
+    """From the first of two values to the second, both included. For numbers."""
+    COMPARISON_ONE_OF: _Comparison.ValueType  # 8
+    """Equal to one of 1 to 100 values. For every field."""
+    COMPARISON_NONE_OF: _Comparison.ValueType  # 9
+    """Equal to none of 1 to 100 values. For every field."""
+    COMPARISON_STARTS_WITH: _Comparison.ValueType  # 10
+    """Begins with the value. For texts."""
+    COMPARISON_CONTAINS: _Comparison.ValueType  # 11
+    """Contains the value. For texts."""
+    COMPARISON_EXISTS: _Comparison.ValueType  # 12
+    """The event has the fact. Without a value. For numbers and texts."""
+    COMPARISON_NOT_EXISTS: _Comparison.ValueType  # 13
+    """The event does not have the fact. Without a value. For numbers and texts."""
+    COMPARISON_MULTIPLE_OF: _Comparison.ValueType  # 14
+    """A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers."""
+
+class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
+    """How a condition compares. A fact that the event does not have is equal to nothing: NOT_EQUAL, NONE_OF and NOT_EXISTS hold for it, the
+    others do not.
+    """
+
+COMPARISON_UNSPECIFIED: Comparison.ValueType  # 0
+"""Not set; never returned."""
+COMPARISON_EQUAL: Comparison.ValueType  # 1
+"""Equal to the value. For every field."""
+COMPARISON_NOT_EQUAL: Comparison.ValueType  # 2
+"""Not equal to the value. For every field."""
+COMPARISON_LESS: Comparison.ValueType  # 3
+"""Less than the value. For numbers."""
+COMPARISON_LESS_OR_EQUAL: Comparison.ValueType  # 4
+"""Less than the value or equal to it. For numbers."""
+COMPARISON_MORE: Comparison.ValueType  # 5
+"""More than the value. For numbers."""
+COMPARISON_MORE_OR_EQUAL: Comparison.ValueType  # 6
+"""More than the value or equal to it. For numbers."""
+COMPARISON_BETWEEN: Comparison.ValueType  # 7
+"""From the first of two values to the second, both included. For numbers."""
+COMPARISON_ONE_OF: Comparison.ValueType  # 8
+"""Equal to one of 1 to 100 values. For every field."""
+COMPARISON_NONE_OF: Comparison.ValueType  # 9
+"""Equal to none of 1 to 100 values. For every field."""
+COMPARISON_STARTS_WITH: Comparison.ValueType  # 10
+"""Begins with the value. For texts."""
+COMPARISON_CONTAINS: Comparison.ValueType  # 11
+"""Contains the value. For texts."""
+COMPARISON_EXISTS: Comparison.ValueType  # 12
+"""The event has the fact. Without a value. For numbers and texts."""
+COMPARISON_NOT_EXISTS: Comparison.ValueType  # 13
+"""The event does not have the fact. Without a value. For numbers and texts."""
+COMPARISON_MULTIPLE_OF: Comparison.ValueType  # 14
+"""A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers."""
+Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
+
 class _ProgramState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -136,6 +294,154 @@ class Commission(_message.Message):
 Global___Commission: _TypeAlias = Commission  # noqa: Y015
 
 @_typing.final
+class Condition(_message.Message):
+    """What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+    `field` is required.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALL_OF_FIELD_NUMBER: _builtins.int
+    ANY_OF_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    field: Global___ConditionField.ValueType
+    """The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
+    order, only sales and custom events an amount, and only custom events a kind.
+    """
+    comparison: Global___Comparison.ValueType
+    """How it is compared. Required with `field`."""
+    @_builtins.property
+    def all_of(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons."""
+
+    @_builtins.property
+    def any_of(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
+        """Holds if one of these holds."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
+        `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+        """
+
+    def __init__(
+        self,
+        *,
+        all_of: _abc.Iterable[Global___Condition] | None = ...,
+        any_of: _abc.Iterable[Global___Condition] | None = ...,
+        field: Global___ConditionField.ValueType = ...,
+        comparison: Global___Comparison.ValueType = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "field", b"field", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class CommissionRule(_message.Message):
+    """A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
+    All of these are facts of the event, so the order in which events are told does not change what they earn.
+
+    If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
+
+    | Step | Commission |
+    |---|---|
+    | 1 | the enrollment's own `commission_override`, for sales |
+    | 2 | rules with `coupon_codes` |
+    | 3 | rules with `item_skus` |
+    | 4 | rules with `plans` |
+    | 5 | all other rules |
+    | 6 | `Terms.commission`, for sales |
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EVENT_KIND_FIELD_NUMBER: _builtins.int
+    CUSTOM_KINDS_FIELD_NUMBER: _builtins.int
+    COUPON_CODES_FIELD_NUMBER: _builtins.int
+    ITEM_SKUS_FIELD_NUMBER: _builtins.int
+    PLANS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    IS_PER_UNIT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required."""
+    event_kind: Global___CommissionEvent.ValueType
+    """The events that the rule pays for. Default `COMMISSION_EVENT_SALE`."""
+    is_per_unit: _builtins.bool
+    """Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales."""
+    @_builtins.property
+    def custom_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The kinds of custom events, up to 100, each one of `Terms.custom_kinds`. Returned in lower case and in order. Only with
+        `COMMISSION_EVENT_CUSTOM_EVENT`. Empty: every kind.
+        """
+
+    @_builtins.property
+    def coupon_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
+        that coupons have, and in order. Empty: any or none.
+        """
+
+    @_builtins.property
+    def item_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The SKUs, up to 100, exactly as sales have them. Only for sales. Returned in order. Empty: any or none."""
+
+    @_builtins.property
+    def plans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The plans, up to 100, in the same case as sales have them. Only for sales. Returned in order. Empty: any or none."""
+
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """What else must hold. Not set: nothing."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on events count, by the time at which they occurred. Not set: from the beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on events no longer count: an event of this very moment does not. Later than `start_time`. Not set: no end."""
+
+    @_builtins.property
+    def commission(self) -> Global___Commission:
+        """The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
+        the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
+        appointments, which have no amount. Required.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        event_kind: Global___CommissionEvent.ValueType = ...,
+        custom_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        coupon_codes: _abc.Iterable[_builtins.str] | None = ...,
+        item_skus: _abc.Iterable[_builtins.str] | None = ...,
+        plans: _abc.Iterable[_builtins.str] | None = ...,
+        condition: Global___Condition | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        commission: Global___Commission | None = ...,
+        is_per_unit: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "condition", b"condition", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "condition", b"condition", "coupon_codes", b"coupon_codes", "custom_kinds", b"custom_kinds", "end_time", b"end_time", "event_kind", b"event_kind", "is_per_unit", b"is_per_unit", "item_skus", b"item_skus", "name", b"name", "plans", b"plans", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommissionRule: _TypeAlias = CommissionRule  # noqa: Y015
+
+@_typing.final
 class Terms(_message.Message):
     """The rules that sales are priced under. A version never changes."""
 
@@ -151,6 +457,7 @@ class Terms(_message.Message):
     PRECEDENCE_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
     CUSTOM_KINDS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version, starting at 1. Set by the server, ignored in requests."""
     reach: Global___TermsReach.ValueType
@@ -174,7 +481,7 @@ class Terms(_message.Message):
 
     @_builtins.property
     def commission(self) -> Global___Commission:
-        """The commission for a sale. Required."""
+        """The commission for a sale to which none of `rules` applies. Required."""
 
     @_builtins.property
     def precedence(self) -> _containers.RepeatedScalarFieldContainer[_attribution_pb2.AttributionSource.ValueType]:
@@ -186,6 +493,12 @@ class Terms(_message.Message):
     def custom_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
         in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
+        """
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommissionRule]:
+        """The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
+        by these rules only.
         """
 
     def __init__(
@@ -201,10 +514,11 @@ class Terms(_message.Message):
         precedence: _abc.Iterable[_attribution_pb2.AttributionSource.ValueType] | None = ...,
         rounding: Global___Rounding.ValueType = ...,
         custom_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        rules: _abc.Iterable[Global___CommissionRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "hold_period_days", b"hold_period_days", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "custom_kinds", b"custom_kinds", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "custom_kinds", b"custom_kinds", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attribution_window_days: _TypeAlias = _typing.Literal["attribution_window_days"]  # noqa: Y015
     _WhichOneofArgType__attribution_window_days: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days"]  # noqa: Y015

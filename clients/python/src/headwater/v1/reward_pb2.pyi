@@ -176,6 +176,8 @@ class _RewardRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardRule
     """The reward is the difference that the correction of a sale makes to the sale's reward."""
     REWARD_RULE_ADJUSTMENT: _RewardRule.ValueType  # 5
     """The reward is the commission adjustment of a refund."""
+    REWARD_RULE_TERMS_RULE: _RewardRule.ValueType  # 6
+    """A commission rule in the program's terms."""
 
 class RewardRule(_RewardRule, metaclass=_RewardRuleEnumTypeWrapper):
     """The origin of a reward's rate."""
@@ -192,6 +194,8 @@ REWARD_RULE_CORRECTION: RewardRule.ValueType  # 4
 """The reward is the difference that the correction of a sale makes to the sale's reward."""
 REWARD_RULE_ADJUSTMENT: RewardRule.ValueType  # 5
 """The reward is the commission adjustment of a refund."""
+REWARD_RULE_TERMS_RULE: RewardRule.ValueType  # 6
+"""A commission rule in the program's terms."""
 Global___RewardRule: _TypeAlias = RewardRule  # noqa: Y015
 
 @_typing.final
@@ -412,7 +416,7 @@ Global___Reward: _TypeAlias = Reward  # noqa: Y015
 @_typing.final
 class RewardCalculation(_message.Message):
     """How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
-    `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`. The reward is the affiliate's share of the
+    `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
     commission (`share_ppm`). Today every share is the whole.
 
     A refund takes back a part of a reward. All refunds of a sale together take back
@@ -421,6 +425,8 @@ class RewardCalculation(_message.Message):
     reward of -6.66, because together they take back 13.33.
 
     The correction of a sale has a reward of the difference between what the sale earns with the right amount and what it earned before.
+    Another commission rule of the terms may apply to the right amount. The reward of the correction has the rate, the rule and the quantity
+    by which the right amount is priced.
     Refunds then take back their part of what it earns with the right amount.
     """
 
@@ -435,6 +441,10 @@ class RewardCalculation(_message.Message):
     TERMS_VERSION_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
     ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    RULE_NAME_FIELD_NUMBER: _builtins.int
+    RULE_NUMBER_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AMOUNT_NOT_COMPARED_FIELD_NUMBER: _builtins.int
     rule: Global___RewardRule.ValueType
     """The origin of the rate."""
     percent_ppm: _builtins.int
@@ -445,9 +455,17 @@ class RewardCalculation(_message.Message):
     """The version of the program's terms."""
     rounding: _program_pb2.Rounding.ValueType
     """How the reward was rounded, and how amounts that refunds take back from it are rounded."""
+    rule_name: _builtins.str
+    """The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none."""
+    rule_number: _builtins.int
+    """The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none."""
+    quantity: _builtins.int
+    """How many units `flat` was paid for. 0 for a commission that is not per unit."""
+    amount_not_compared: _builtins.bool
+    """Whether a condition on the amount did not hold because the amount is in another currency than the program's."""
     @_builtins.property
     def base_amount(self) -> _common_pb2.Money:
-        """The amount that the reward is computed from: the sale's amount. For a reward that takes another back it is the refunded amount,
+        """The amount that the reward is computed from: the sale's amount, or the value of a custom event. Zero for an event without an amount. For a reward that takes another back it is the refunded amount,
         or the sale's amount if the sale is no longer credited to the affiliate. It is negative then. For a correction it is the difference
         of the amounts.
         """
@@ -478,10 +496,14 @@ class RewardCalculation(_message.Message):
         terms_version: _builtins.int = ...,
         rounding: _program_pb2.Rounding.ValueType = ...,
         adjustment: _common_pb2.Money | None = ...,
+        rule_name: _builtins.str = ...,
+        rule_number: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        amount_not_compared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "terms_version", b"terms_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "terms_version", b"terms_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_rate: _TypeAlias = _typing.Literal["percent_ppm", "flat"]  # noqa: Y015
     _WhichOneofArgType_rate: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015

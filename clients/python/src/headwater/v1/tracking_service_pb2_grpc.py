@@ -228,7 +228,7 @@ class TrackingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordAppointment(self, request, context):
-        """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
         An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -237,7 +237,7 @@ class TrackingServiceServicer(object):
 
     def RecordCustomEvent(self, request, context):
         """Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-        among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
         referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

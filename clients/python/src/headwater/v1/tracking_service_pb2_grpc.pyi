@@ -79,12 +79,12 @@ class TrackingServiceStub:
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
     RecordAppointment: _grpc.UnaryUnaryMultiCallable[_appointment_pb2.RecordAppointmentRequest, _appointment_pb2.RecordAppointmentResponse]
-    """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+    """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
     An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
     """
     RecordCustomEvent: _grpc.UnaryUnaryMultiCallable[_custom_event_pb2.RecordCustomEventRequest, _custom_event_pb2.RecordCustomEventResponse]
     """Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-    among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+    among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
     referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
     """
     CorrectSale: _grpc.UnaryUnaryMultiCallable[_correction_pb2.CorrectSaleRequest, _correction_pb2.CorrectSaleResponse]
@@ -197,12 +197,12 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
     """
     RecordAppointment: _aio.UnaryUnaryMultiCallable[_appointment_pb2.RecordAppointmentRequest, _appointment_pb2.RecordAppointmentResponse]  # type: ignore[assignment]
-    """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+    """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
     An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
     """
     RecordCustomEvent: _aio.UnaryUnaryMultiCallable[_custom_event_pb2.RecordCustomEventRequest, _custom_event_pb2.RecordCustomEventResponse]  # type: ignore[assignment]
     """Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-    among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+    among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
     referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
     """
     CorrectSale: _aio.UnaryUnaryMultiCallable[_correction_pb2.CorrectSaleRequest, _correction_pb2.CorrectSaleResponse]  # type: ignore[assignment]
@@ -354,7 +354,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _appointment_pb2.RecordAppointmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_appointment_pb2.RecordAppointmentResponse, _abc.Awaitable[_appointment_pb2.RecordAppointmentResponse]]:
-        """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns no commission.
+        """Records an appointment with a customer. It is attributed as a sale is, and binds the customer as a sale does. It earns by commission rules.
         An appointment that nobody referred is not an error: its outcome is NOT_REFERRED.
         """
 
@@ -365,7 +365,7 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_custom_event_pb2.RecordCustomEventResponse, _abc.Awaitable[_custom_event_pb2.RecordCustomEventResponse]]:
         """Records a custom event: something that a customer did, of a kind that a program declares in its terms. It is attributed as a sale is,
-        among the programs that declare the kind, and binds the customer as a sale does. It earns no commission. An event that nobody
+        among the programs that declare the kind, and binds the customer as a sale does. It earns by commission rules. An event that nobody
         referred, or of a kind that the referrer's program does not declare, is not an error: its outcome is NOT_REFERRED.
         """
 

@@ -14,13 +14,15 @@ import type { Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { RewardSummary } from "./reward_pb.js";
+import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/appointment.proto.
  */
 export const file_headwater_v1_appointment: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFkd2F0ZXIvdjEvYXBwb2ludG1lbnQucHJvdG8SDGhlYWR3YXRlci52MSLZAQoYUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEgsKA3RpZBgEIAEoCRIOCgZyZWZfaWQYBSABKAkSEwoLY291cG9uX2NvZGUYBiABKAkSEgoKZmlyc3RfbmFtZRgHIAEoCRIRCglsYXN0X25hbWUYCCABKAkSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1wEKGVJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEg8KB2xlYWRfaWQYAyABKAkSJQoHY3JlZGl0cxgEIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSEAoIcmVwbGF5ZWQYBSABKAgSJwoId2FybmluZ3MYBiADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZ0JSChBkZXYuaGVhZHdhdGVyLnYxQhBBcHBvaW50bWVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion]);
+  fileDesc("Ch5oZWFkd2F0ZXIvdjEvYXBwb2ludG1lbnQucHJvdG8SDGhlYWR3YXRlci52MSLZAQoYUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEgsKA3RpZBgEIAEoCRIOCgZyZWZfaWQYBSABKAkSEwoLY291cG9uX2NvZGUYBiABKAkSEgoKZmlyc3RfbmFtZRgHIAEoCRIRCglsYXN0X25hbWUYCCABKAkSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQIKGVJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEg8KB2xlYWRfaWQYAyABKAkSJQoHY3JlZGl0cxgEIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSEAoIcmVwbGF5ZWQYBSABKAgSJwoId2FybmluZ3MYBiADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZxIsCgdyZXdhcmRzGAcgAygLMhsuaGVhZHdhdGVyLnYxLlJld2FyZFN1bW1hcnlCUgoQZGV2LmhlYWR3YXRlci52MUIQQXBwb2ludG1lbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
  * The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
@@ -151,6 +153,13 @@ export type RecordAppointmentResponse = Message<"headwater.v1.RecordAppointmentR
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */
   warnings: Warning[];
+
+  /**
+   * The rewards that the appointment earned by the commission rules of the program's terms.
+   *
+   * @generated from field: repeated headwater.v1.RewardSummary rewards = 7;
+   */
+  rewards: RewardSummary[];
 };
 
 /**

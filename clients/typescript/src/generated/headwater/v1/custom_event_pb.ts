@@ -14,13 +14,15 @@ import type { Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { RewardSummary } from "./reward_pb.js";
+import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/custom_event.proto.
  */
 export const file_headwater_v1_custom_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFkd2F0ZXIvdjEvY3VzdG9tX2V2ZW50LnByb3RvEgxoZWFkd2F0ZXIudjEikwIKGFJlY29yZEN1c3RvbUV2ZW50UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRITCgtjdXN0b21fa2luZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRILCgN0aWQYBSABKAkSDgoGcmVmX2lkGAYgASgJEhMKC2NvdXBvbl9jb2RlGAcgASgJEhIKCmZpcnN0X25hbWUYCCABKAkSEQoJbGFzdF9uYW1lGAkgASgJEiMKBmFtb3VudBgKIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLXAQoZUmVjb3JkQ3VzdG9tRXZlbnRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSDwoHbGVhZF9pZBgDIAEoCRIlCgdjcmVkaXRzGAQgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQlIKEGRldi5oZWFkd2F0ZXIudjFCEEN1c3RvbUV2ZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion]);
+  fileDesc("Ch9oZWFkd2F0ZXIvdjEvY3VzdG9tX2V2ZW50LnByb3RvEgxoZWFkd2F0ZXIudjEikwIKGFJlY29yZEN1c3RvbUV2ZW50UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRITCgtjdXN0b21fa2luZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRILCgN0aWQYBSABKAkSDgoGcmVmX2lkGAYgASgJEhMKC2NvdXBvbl9jb2RlGAcgASgJEhIKCmZpcnN0X25hbWUYCCABKAkSEQoJbGFzdF9uYW1lGAkgASgJEiMKBmFtb3VudBgKIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAgoZUmVjb3JkQ3VzdG9tRXZlbnRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSDwoHbGVhZF9pZBgDIAEoCRIlCgdjcmVkaXRzGAQgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nEiwKB3Jld2FyZHMYByADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeUJSChBkZXYuaGVhZHdhdGVyLnYxQhBDdXN0b21FdmVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
  * The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
@@ -166,6 +168,13 @@ export type RecordCustomEventResponse = Message<"headwater.v1.RecordCustomEventR
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */
   warnings: Warning[];
+
+  /**
+   * The rewards that the custom event earned by the commission rules of the program's terms.
+   *
+   * @generated from field: repeated headwater.v1.RewardSummary rewards = 7;
+   */
+  rewards: RewardSummary[];
 };
 
 /**

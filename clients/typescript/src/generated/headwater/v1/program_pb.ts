@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLFAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMilgQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwikAMKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIiqgEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCCKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJIuwCCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCCLyAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJEisKBXJ1bGVzGAsgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25SdWxlQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMilgQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwikAMKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIiqgEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCCKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAiquAQoPQ29tbWlzc2lvbkV2ZW50EiAKHENPTU1JU1NJT05fRVZFTlRfVU5TUEVDSUZJRUQQABIZChVDT01NSVNTSU9OX0VWRU5UX1NBTEUQARIZChVDT01NSVNTSU9OX0VWRU5UX0xFQUQQAhIgChxDT01NSVNTSU9OX0VWRU5UX0FQUE9JTlRNRU5UEAMSIQodQ09NTUlTU0lPTl9FVkVOVF9DVVNUT01fRVZFTlQQBCqgAgoOQ29uZGl0aW9uRmllbGQSHwobQ09ORElUSU9OX0ZJRUxEX1VOU1BFQ0lGSUVEEAASGgoWQ09ORElUSU9OX0ZJRUxEX0FNT1VOVBABEhwKGENPTkRJVElPTl9GSUVMRF9RVUFOVElUWRACEhwKGENPTkRJVElPTl9GSUVMRF9JVEVNX1NLVRADEhgKFENPTkRJVElPTl9GSUVMRF9QTEFOEAQSGwoXQ09ORElUSU9OX0ZJRUxEX0NIQU5ORUwQBRIfChtDT05ESVRJT05fRklFTERfQ09VUE9OX0NPREUQBhIfChtDT05ESVRJT05fRklFTERfQ1VTVE9NX0tJTkQQBxIcChhDT05ESVRJT05fRklFTERfT1JERVJfSUQQCCqIAwoKQ29tcGFyaXNvbhIaChZDT01QQVJJU09OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUEFSSVNPTl9FUVVBTBABEhgKFENPTVBBUklTT05fTk9UX0VRVUFMEAISEwoPQ09NUEFSSVNPTl9MRVNTEAMSHAoYQ09NUEFSSVNPTl9MRVNTX09SX0VRVUFMEAQSEwoPQ09NUEFSSVNPTl9NT1JFEAUSHAoYQ09NUEFSSVNPTl9NT1JFX09SX0VRVUFMEAYSFgoSQ09NUEFSSVNPTl9CRVRXRUVOEAcSFQoRQ09NUEFSSVNPTl9PTkVfT0YQCBIWChJDT01QQVJJU09OX05PTkVfT0YQCRIaChZDT01QQVJJU09OX1NUQVJUU19XSVRIEAoSFwoTQ09NUEFSSVNPTl9DT05UQUlOUxALEhUKEUNPTVBBUklTT05fRVhJU1RTEAwSGQoVQ09NUEFSSVNPTl9OT1RfRVhJU1RTEA0SGgoWQ09NUEFSSVNPTl9NVUxUSVBMRV9PRhAOKmMKDFByb2dyYW1TdGF0ZRIdChlQUk9HUkFNX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUFJPR1JBTV9TVEFURV9BQ1RJVkUQARIaChZQUk9HUkFNX1NUQVRFX0FSQ0hJVkVEEAJCTgoQZGV2LmhlYWR3YXRlci52MUIMUHJvZ3JhbVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
 
 /**
  * The commission for a sale.
@@ -59,6 +59,165 @@ export const CommissionSchema: GenMessage<Commission> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 0);
 
 /**
+ * What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+ * `field` is required.
+ *
+ * @generated from message headwater.v1.Condition
+ */
+export type Condition = Message<"headwater.v1.Condition"> & {
+  /**
+   * Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
+   *
+   * @generated from field: repeated headwater.v1.Condition all_of = 1;
+   */
+  allOf: Condition[];
+
+  /**
+   * Holds if one of these holds.
+   *
+   * @generated from field: repeated headwater.v1.Condition any_of = 2;
+   */
+  anyOf: Condition[];
+
+  /**
+   * The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
+   * order, only sales and custom events an amount, and only custom events a kind.
+   *
+   * @generated from field: headwater.v1.ConditionField field = 3;
+   */
+  field: ConditionField;
+
+  /**
+   * How it is compared. Required with `field`.
+   *
+   * @generated from field: headwater.v1.Comparison comparison = 4;
+   */
+  comparison: Comparison;
+
+  /**
+   * The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
+   * `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+   *
+   * @generated from field: repeated string values = 5;
+   */
+  values: string[];
+};
+
+/**
+ * Describes the message headwater.v1.Condition.
+ * Use `create(ConditionSchema)` to create a new message.
+ */
+export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 1);
+
+/**
+ * A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
+ * All of these are facts of the event, so the order in which events are told does not change what they earn.
+ *
+ * If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
+ *
+ * | Step | Commission |
+ * |---|---|
+ * | 1 | the enrollment's own `commission_override`, for sales |
+ * | 2 | rules with `coupon_codes` |
+ * | 3 | rules with `item_skus` |
+ * | 4 | rules with `plans` |
+ * | 5 | all other rules |
+ * | 6 | `Terms.commission`, for sales |
+ *
+ * @generated from message headwater.v1.CommissionRule
+ */
+export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
+  /**
+   * The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The events that the rule pays for. Default `COMMISSION_EVENT_SALE`.
+   *
+   * @generated from field: headwater.v1.CommissionEvent event_kind = 2;
+   */
+  eventKind: CommissionEvent;
+
+  /**
+   * The kinds of custom events, up to 100, each one of `Terms.custom_kinds`. Returned in lower case and in order. Only with
+   * `COMMISSION_EVENT_CUSTOM_EVENT`. Empty: every kind.
+   *
+   * @generated from field: repeated string custom_kinds = 3;
+   */
+  customKinds: string[];
+
+  /**
+   * The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
+   * that coupons have, and in order. Empty: any or none.
+   *
+   * @generated from field: repeated string coupon_codes = 4;
+   */
+  couponCodes: string[];
+
+  /**
+   * The SKUs, up to 100, exactly as sales have them. Only for sales. Returned in order. Empty: any or none.
+   *
+   * @generated from field: repeated string item_skus = 5;
+   */
+  itemSkus: string[];
+
+  /**
+   * The plans, up to 100, in the same case as sales have them. Only for sales. Returned in order. Empty: any or none.
+   *
+   * @generated from field: repeated string plans = 6;
+   */
+  plans: string[];
+
+  /**
+   * What else must hold. Not set: nothing.
+   *
+   * @generated from field: headwater.v1.Condition condition = 7;
+   */
+  condition?: Condition | undefined;
+
+  /**
+   * From when on events count, by the time at which they occurred. Not set: from the beginning.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 8;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * From when on events no longer count: an event of this very moment does not. Later than `start_time`. Not set: no end.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 9;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
+   * the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
+   * appointments, which have no amount. Required.
+   *
+   * @generated from field: headwater.v1.Commission commission = 10;
+   */
+  commission?: Commission | undefined;
+
+  /**
+   * Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
+   *
+   * @generated from field: bool is_per_unit = 11;
+   */
+  isPerUnit: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.CommissionRule.
+ * Use `create(CommissionRuleSchema)` to create a new message.
+ */
+export const CommissionRuleSchema: GenMessage<CommissionRule> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 2);
+
+/**
  * The rules that sales are priced under. A version never changes.
  *
  * @generated from message headwater.v1.Terms
@@ -86,7 +245,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
   reach: TermsReach;
 
   /**
-   * The commission for a sale. Required.
+   * The commission for a sale to which none of `rules` applies. Required.
    *
    * @generated from field: headwater.v1.Commission commission = 4;
    */
@@ -138,6 +297,14 @@ export type Terms = Message<"headwater.v1.Terms"> & {
    * @generated from field: repeated string custom_kinds = 10;
    */
   customKinds: string[];
+
+  /**
+   * The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
+   * by these rules only.
+   *
+   * @generated from field: repeated headwater.v1.CommissionRule rules = 11;
+   */
+  rules: CommissionRule[];
 };
 
 /**
@@ -145,7 +312,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 1);
+  messageDesc(file_headwater_v1_program, 3);
 
 /**
  * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
@@ -188,7 +355,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  * Use `create(AgreementSchema)` to create a new message.
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 2);
+  messageDesc(file_headwater_v1_program, 4);
 
 /**
  * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
@@ -229,7 +396,7 @@ export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
  * Use `create(WelcomeMailSchema)` to create a new message.
  */
 export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 3);
+  messageDesc(file_headwater_v1_program, 5);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -264,7 +431,7 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 4);
+  messageDesc(file_headwater_v1_program, 6);
 
 /**
  * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
@@ -307,7 +474,7 @@ export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
  * Use `create(ProgramInvitationSchema)` to create a new message.
  */
 export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -436,7 +603,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * The request of CreateProgram.
@@ -538,7 +705,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * The answer of CreateProgram.
@@ -566,7 +733,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -594,7 +761,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * The request of GetProgram.
@@ -622,7 +789,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The answer of GetProgram.
@@ -652,7 +819,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The request of ListPrograms.
@@ -702,7 +869,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The answer of ListPrograms.
@@ -737,7 +904,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The request of UpdateProgram.
@@ -781,7 +948,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * The answer of UpdateProgram.
@@ -809,7 +976,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * The request of ArchiveProgram.
@@ -846,7 +1013,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 16);
+  messageDesc(file_headwater_v1_program, 18);
 
 /**
  * The answer of ArchiveProgram.
@@ -874,7 +1041,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 17);
+  messageDesc(file_headwater_v1_program, 19);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.
@@ -953,6 +1120,250 @@ export const TermsReachSchema: GenEnum<TermsReach> = /*@__PURE__*/
   enumDesc(file_headwater_v1_program, 1);
 
 /**
+ * The kind of event that a commission rule pays for.
+ *
+ * @generated from enum headwater.v1.CommissionEvent
+ */
+export enum CommissionEvent {
+  /**
+   * Not set. Means `COMMISSION_EVENT_SALE`.
+   *
+   * @generated from enum value: COMMISSION_EVENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Sales, which RecordSale records.
+   *
+   * @generated from enum value: COMMISSION_EVENT_SALE = 1;
+   */
+  SALE = 1,
+
+  /**
+   * Sign-ups, which RecordLead records. Of each customer only the sign-up that bound it to an affiliate earns.
+   *
+   * @generated from enum value: COMMISSION_EVENT_LEAD = 2;
+   */
+  LEAD = 2,
+
+  /**
+   * Appointments, which RecordAppointment records.
+   *
+   * @generated from enum value: COMMISSION_EVENT_APPOINTMENT = 3;
+   */
+  APPOINTMENT = 3,
+
+  /**
+   * Custom events, which RecordCustomEvent records.
+   *
+   * @generated from enum value: COMMISSION_EVENT_CUSTOM_EVENT = 4;
+   */
+  CUSTOM_EVENT = 4,
+}
+
+/**
+ * Describes the enum headwater.v1.CommissionEvent.
+ */
+export const CommissionEventSchema: GenEnum<CommissionEvent> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 2);
+
+/**
+ * A fact of an event that a condition compares.
+ *
+ * @generated from enum headwater.v1.ConditionField
+ */
+export enum ConditionField {
+  /**
+   * Not set; never returned.
+   *
+   * @generated from enum value: CONDITION_FIELD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
+   * amount in another currency. The calculation of the reward then has `amount_not_compared`.
+   *
+   * @generated from enum value: CONDITION_FIELD_AMOUNT = 1;
+   */
+  AMOUNT = 1,
+
+  /**
+   * A number: the `quantity` of a sale.
+   *
+   * @generated from enum value: CONDITION_FIELD_QUANTITY = 2;
+   */
+  QUANTITY = 2,
+
+  /**
+   * A text: the `item_sku` of a sale, exactly as it was sent.
+   *
+   * @generated from enum value: CONDITION_FIELD_ITEM_SKU = 3;
+   */
+  ITEM_SKU = 3,
+
+  /**
+   * A text: the `plan` of a sale, in the same case.
+   *
+   * @generated from enum value: CONDITION_FIELD_PLAN = 4;
+   */
+  PLAN = 4,
+
+  /**
+   * The `channel` of a sale. The values are names of `SaleChannel`, such as `SALE_CHANNEL_ONLINE`.
+   *
+   * @generated from enum value: CONDITION_FIELD_CHANNEL = 5;
+   */
+  CHANNEL = 5,
+
+  /**
+   * A text: the `coupon_code` of any event, compared as coupon codes are: in any case, and without invisible characters.
+   *
+   * @generated from enum value: CONDITION_FIELD_COUPON_CODE = 6;
+   */
+  COUPON_CODE = 6,
+
+  /**
+   * A text: the `custom_kind` of a custom event, in any case.
+   *
+   * @generated from enum value: CONDITION_FIELD_CUSTOM_KIND = 7;
+   */
+  CUSTOM_KIND = 7,
+
+  /**
+   * A text: the `order_id` of a sale, exactly as it was sent.
+   *
+   * @generated from enum value: CONDITION_FIELD_ORDER_ID = 8;
+   */
+  ORDER_ID = 8,
+}
+
+/**
+ * Describes the enum headwater.v1.ConditionField.
+ */
+export const ConditionFieldSchema: GenEnum<ConditionField> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 3);
+
+/**
+ * How a condition compares. A fact that the event does not have is equal to nothing: NOT_EQUAL, NONE_OF and NOT_EXISTS hold for it, the
+ * others do not.
+ *
+ * @generated from enum headwater.v1.Comparison
+ */
+export enum Comparison {
+  /**
+   * Not set; never returned.
+   *
+   * @generated from enum value: COMPARISON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Equal to the value. For every field.
+   *
+   * @generated from enum value: COMPARISON_EQUAL = 1;
+   */
+  EQUAL = 1,
+
+  /**
+   * Not equal to the value. For every field.
+   *
+   * @generated from enum value: COMPARISON_NOT_EQUAL = 2;
+   */
+  NOT_EQUAL = 2,
+
+  /**
+   * Less than the value. For numbers.
+   *
+   * @generated from enum value: COMPARISON_LESS = 3;
+   */
+  LESS = 3,
+
+  /**
+   * Less than the value or equal to it. For numbers.
+   *
+   * @generated from enum value: COMPARISON_LESS_OR_EQUAL = 4;
+   */
+  LESS_OR_EQUAL = 4,
+
+  /**
+   * More than the value. For numbers.
+   *
+   * @generated from enum value: COMPARISON_MORE = 5;
+   */
+  MORE = 5,
+
+  /**
+   * More than the value or equal to it. For numbers.
+   *
+   * @generated from enum value: COMPARISON_MORE_OR_EQUAL = 6;
+   */
+  MORE_OR_EQUAL = 6,
+
+  /**
+   * From the first of two values to the second, both included. For numbers.
+   *
+   * @generated from enum value: COMPARISON_BETWEEN = 7;
+   */
+  BETWEEN = 7,
+
+  /**
+   * Equal to one of 1 to 100 values. For every field.
+   *
+   * @generated from enum value: COMPARISON_ONE_OF = 8;
+   */
+  ONE_OF = 8,
+
+  /**
+   * Equal to none of 1 to 100 values. For every field.
+   *
+   * @generated from enum value: COMPARISON_NONE_OF = 9;
+   */
+  NONE_OF = 9,
+
+  /**
+   * Begins with the value. For texts.
+   *
+   * @generated from enum value: COMPARISON_STARTS_WITH = 10;
+   */
+  STARTS_WITH = 10,
+
+  /**
+   * Contains the value. For texts.
+   *
+   * @generated from enum value: COMPARISON_CONTAINS = 11;
+   */
+  CONTAINS = 11,
+
+  /**
+   * The event has the fact. Without a value. For numbers and texts.
+   *
+   * @generated from enum value: COMPARISON_EXISTS = 12;
+   */
+  EXISTS = 12,
+
+  /**
+   * The event does not have the fact. Without a value. For numbers and texts.
+   *
+   * @generated from enum value: COMPARISON_NOT_EXISTS = 13;
+   */
+  NOT_EXISTS = 13,
+
+  /**
+   * A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers.
+   *
+   * @generated from enum value: COMPARISON_MULTIPLE_OF = 14;
+   */
+  MULTIPLE_OF = 14,
+}
+
+/**
+ * Describes the enum headwater.v1.Comparison.
+ */
+export const ComparisonSchema: GenEnum<Comparison> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 4);
+
+/**
  * The state of a program.
  *
  * @generated from enum headwater.v1.ProgramState
@@ -984,5 +1395,5 @@ export enum ProgramState {
  * Describes the enum headwater.v1.ProgramState.
  */
 export const ProgramStateSchema: GenEnum<ProgramState> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_program, 2);
+  enumDesc(file_headwater_v1_program, 5);
 

@@ -1,0 +1,213 @@
+//! Conditions of commission rules: comparisons of one fact each, joined by "all of" and "any of".
+//!
+//! The tables of which comparison fits which field, and which field which event, are [`Comparison::fits`] and
+//! [`ConditionField::is_fact_of`].
+
+use super::facts::{CommissionEvent, Facts};
+use crate::domain::text_enum::text_enum;
+
+text_enum! {
+    /// A fact of an event.
+    ConditionField {
+        /// The amount, in minor units of the program's currency.
+        Amount = "amount",
+        /// How many were bought.
+        Quantity = "quantity",
+        /// The SKU of the item.
+        ItemSku = "item_sku",
+        /// The plan.
+        Plan = "plan",
+        /// The channel.
+        Channel = "channel",
+        /// The coupon code, folded.
+        CouponCode = "coupon_code",
+        /// The kind of a custom event, in lower case.
+        CustomKind = "custom_kind",
+        /// The merchant's id of the order.
+        OrderId = "order_id",
+    }
+}
+
+/// The type of a field's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// Whole numbers of zero or more.
+    Number,
+    /// Texts.
+    Text,
+    /// Values of a closed set. Every event has one.
+    OneOfSet,
+}
+
+impl ConditionField {
+    /// The type of the field's values.
+    pub const fn value_type(self) -> ValueType {
+        match self {
+            Self::Amount | Self::Quantity => ValueType::Number,
+            Self::ItemSku | Self::Plan | Self::CouponCode | Self::CustomKind | Self::OrderId => ValueType::Text,
+            Self::Channel => ValueType::OneOfSet,
+        }
+    }
+
+    /// Whether events of this kind may have the fact.
+    pub const fn is_fact_of(self, event: CommissionEvent) -> bool {
+        match self {
+            Self::Amount => event.may_have_amount(),
+            Self::Quantity | Self::ItemSku | Self::Plan | Self::Channel | Self::OrderId => {
+                matches!(event, CommissionEvent::Sale)
+            }
+            Self::CustomKind => matches!(event, CommissionEvent::CustomEvent),
+            Self::CouponCode => true,
+        }
+    }
+}
+
+text_enum! {
+    /// How a fact is compared. A fact that is missing is equal to nothing.
+    Comparison {
+        /// Equal to the value.
+        Equal = "equal",
+        /// Not equal to the value.
+        NotEqual = "not_equal",
+        /// Less than the value.
+        Less = "less",
+        /// Less than the value, or equal.
+        LessOrEqual = "less_or_equal",
+        /// More than the value.
+        More = "more",
+        /// More than the value, or equal.
+        MoreOrEqual = "more_or_equal",
+        /// From the first value to the second, both included.
+        Between = "between",
+        /// Equal to one of the values.
+        OneOf = "one_of",
+        /// Equal to none of the values.
+        NoneOf = "none_of",
+        /// Begins with the value.
+        StartsWith = "starts_with",
+        /// Contains the value.
+        Contains = "contains",
+        /// The event has the fact.
+        Exists = "exists",
+        /// The event does not have the fact.
+        NotExists = "not_exists",
+        /// A multiple of the value.
+        MultipleOf = "multiple_of",
+    }
+}
+
+impl Comparison {
+    /// Whether values of this type can be compared in this way.
+    pub const fn fits(self, values: ValueType) -> bool {
+        match self {
+            Self::Equal | Self::NotEqual | Self::OneOf | Self::NoneOf => true,
+            Self::Exists | Self::NotExists => !matches!(values, ValueType::OneOfSet),
+            Self::Less | Self::LessOrEqual | Self::More | Self::MoreOrEqual | Self::Between | Self::MultipleOf => {
+                matches!(values, ValueType::Number)
+            }
+            Self::StartsWith | Self::Contains => matches!(values, ValueType::Text),
+        }
+    }
+
+    /// How many values the comparison has, at least and at most.
+    pub const fn value_count(self) -> (usize, usize) {
+        match self {
+            Self::Exists | Self::NotExists => (0, 0),
+            Self::Between => (2, 2),
+            Self::OneOf | Self::NoneOf => (1, 100),
+            _ => (1, 1),
+        }
+    }
+}
+
+/// A comparison of one fact. Of the two lists of values, the one that does not fit the field is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Compare {
+    pub field: ConditionField,
+    pub comparison: Comparison,
+    pub numbers: Vec<i64>,
+    /// Texts as facts have them, and values of closed sets as they are stored.
+    pub texts: Vec<String>,
+}
+
+/// What an event must be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// All of these hold.
+    AllOf(Vec<Condition>),
+    /// One of these holds.
+    AnyOf(Vec<Condition>),
+    /// The comparison holds.
+    Compare(Compare),
+}
+
+impl Condition {
+    /// Whether an event is like this.
+    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        self.evaluate(&|compare| compare.holds(facts))
+    }
+
+    /// Whether an event would be like this if comparisons of amounts held.
+    pub fn may_hold(&self, facts: &Facts<'_>) -> bool {
+        self.evaluate(&|compare| compare.field == ConditionField::Amount || compare.holds(facts))
+    }
+
+    fn evaluate(&self, holds: &impl Fn(&Compare) -> bool) -> bool {
+        match self {
+            Self::AllOf(conditions) => conditions.iter().all(|condition| condition.evaluate(holds)),
+            Self::AnyOf(conditions) => conditions.iter().any(|condition| condition.evaluate(holds)),
+            Self::Compare(compare) => holds(compare),
+        }
+    }
+}
+
+impl Compare {
+    fn holds(&self, facts: &Facts<'_>) -> bool {
+        match self.field {
+            ConditionField::Amount if facts.has_other_currency() => false,
+            ConditionField::Amount => self.holds_for_number(facts.amount.map(|amount| amount.amount_minor)),
+            ConditionField::Quantity => self.holds_for_number(Some(facts.quantity.max(1).into())),
+            ConditionField::ItemSku => self.holds_for_text(facts.item_sku),
+            ConditionField::Plan => self.holds_for_text(facts.plan),
+            ConditionField::Channel => self.holds_for_text(facts.channel),
+            ConditionField::CouponCode => self.holds_for_text(facts.coupon_code),
+            ConditionField::CustomKind => self.holds_for_text(facts.custom_kind),
+            ConditionField::OrderId => self.holds_for_text(facts.order_id),
+        }
+    }
+
+    fn holds_for_number(&self, fact: Option<i64>) -> bool {
+        let values = self.numbers.as_slice();
+        let Some(fact) = fact else {
+            return matches!(self.comparison, Comparison::NotEqual | Comparison::NoneOf | Comparison::NotExists);
+        };
+        match (self.comparison, values) {
+            (Comparison::Equal | Comparison::OneOf, _) => values.contains(&fact),
+            (Comparison::NotEqual | Comparison::NoneOf, _) => !values.contains(&fact),
+            (Comparison::Less, [value]) => fact < *value,
+            (Comparison::LessOrEqual, [value]) => fact <= *value,
+            (Comparison::More, [value]) => fact > *value,
+            (Comparison::MoreOrEqual, [value]) => fact >= *value,
+            (Comparison::Between, [first, last]) => (*first..=*last).contains(&fact),
+            (Comparison::MultipleOf, [value]) => fact.checked_rem(*value) == Some(0),
+            (Comparison::Exists, _) => true,
+            _ => false,
+        }
+    }
+
+    /// An empty text is missing.
+    fn holds_for_text(&self, fact: &str) -> bool {
+        let is_one_of = self.texts.iter().any(|text| text == fact);
+        let first = self.texts.first().map_or("", String::as_str);
+        match self.comparison {
+            Comparison::Equal | Comparison::OneOf => is_one_of,
+            Comparison::NotEqual | Comparison::NoneOf => !is_one_of,
+            Comparison::Exists => !fact.is_empty(),
+            Comparison::NotExists => fact.is_empty(),
+            Comparison::StartsWith => fact.starts_with(first),
+            Comparison::Contains => fact.contains(first),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What an event earns: terms and the facts of the event in, a value and its calculation out. Knows no set and no command.
+//!
+//! If several commissions apply, the first of this table is taken; of several rules on one step, the first of the list.
+//!
+//! | Step | Commission |
+//! |---|---|
+//! | 1 | the enrollment's own, for sales |
+//! | 2 | rules with coupon codes |
+//! | 3 | rules with SKUs |
+//! | 4 | rules with plans |
+//! | 5 | all other rules |
+//! | 6 | that of the terms, for sales |
+
+mod condition;
+mod facts;
+pub mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use condition::{Compare, Comparison, Condition, ConditionField, ValueType};
+pub use facts::{CommissionEvent, Facts};
+pub use rule::{CommissionRule, RuleScope};
+
+use super::commission::Commission;
+use super::conversion::{Conversion, ConversionKind};
+use super::money::{Currency, Money, Overflow, PPM, portion};
+use super::program::Terms;
+use super::reward::{Calculation, RewardRule, RuleTaken};
+
+/// What one affiliate earns from an event, before refunds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Priced {
+    /// May be zero.
+    pub value: Money,
+    pub calculation: Calculation,
+}
+
+/// The facts of a conversion in a program of this currency. `None` for a kind that earns nothing.
+pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<Facts<'_>> {
+    let order = &conversion.order;
+    Some(Facts {
+        event_kind: event_of(conversion.kind)?,
+        amount: conversion.amount,
+        quantity: order.quantity,
+        channel: conversion.channel.as_str(),
+        coupon_code: &order.coupon_code,
+        item_sku: &order.item_sku,
+        plan: &order.plan,
+        custom_kind: &order.custom_kind,
+        order_id: &order.order_id,
+        occurred_at: conversion.occurred_at,
+        program_currency,
+    })
+}
+
+/// The event of a kind of conversion. `None` for a kind that earns nothing.
+const fn event_of(kind: ConversionKind) -> Option<CommissionEvent> {
+    match kind {
+        ConversionKind::Sale => Some(CommissionEvent::Sale),
+        ConversionKind::Lead => Some(CommissionEvent::Lead),
+        ConversionKind::Appointment => Some(CommissionEvent::Appointment),
+        ConversionKind::CustomEvent => Some(CommissionEvent::CustomEvent),
+        ConversionKind::Refund | ConversionKind::Cancellation | ConversionKind::Correction => None,
+    }
+}
+
+/// Prices an event. `None`: no commission applies to it, or it has no amount to take a percentage of.
+///
+/// `commission = round(amount x ppm / 1,000,000)`, `flat`, or `flat x quantity`. `amount` is the whole amount of the event: what was
+/// refunded before a sale is priced is taken back from the reward, as later refunds are.
+/// `reward = round(commission x share / 1,000,000)`.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn price(
+    terms: &Terms,
+    facts: &Facts<'_>,
+    own: Option<Commission>,
+    share_ppm: i32,
+) -> Result<Option<Priced>, Overflow> {
+    let Some(chosen) = choose(terms, facts, own) else { return Ok(None) };
+    let Some(base_amount) = facts.amount.or(chosen.flat_of_nothing()) else { return Ok(None) };
+    let calculation = Calculation {
+        rule: chosen.rule,
+        base_amount,
+        sale_amount: base_amount,
+        commission: chosen.commission,
+        share_ppm,
+        terms_version: terms.version,
+        rounding: terms.rules.rounding,
+        adjustment: None,
+        rule_taken: chosen.taken,
+        amount_not_compared: chosen.amount_not_compared,
+    };
+    Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
+}
+
+/// The value that an event of this amount earns by the rates of a calculation.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
+    let rounding = calculation.rounding;
+    let value = match calculation.commission {
+        Commission::PercentPpm(ppm) => {
+            Money::new(portion(amount.amount_minor, ppm.into(), PPM, rounding)?, amount.currency)
+        }
+        Commission::Flat(flat) => {
+            let quantity = calculation.rule_taken.as_ref().map_or(1, RuleTaken::times);
+            Money::new(flat.amount_minor.checked_mul(quantity).ok_or(Overflow)?, flat.currency)
+        }
+    };
+    Ok(Money::new(portion(value.amount_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
+}
+
+/// The commission that is taken, and why.
+struct Chosen {
+    rule: RewardRule,
+    commission: Commission,
+    taken: Option<RuleTaken>,
+    amount_not_compared: bool,
+}
+
+impl Chosen {
+    /// The amount of an event that has none and that a flat commission is paid for.
+    fn flat_of_nothing(&self) -> Option<Money> {
+        match self.commission {
+            Commission::Flat(flat) => Some(Money::new(0, flat.currency)),
+            Commission::PercentPpm(_) => None,
+        }
+    }
+}
+
+/// The commission that applies to an event: the table in the head of the file.
+fn choose(terms: &Terms, facts: &Facts<'_>, own: Option<Commission>) -> Option<Chosen> {
+    let is_sale = facts.event_kind == CommissionEvent::Sale;
+    let without_rule = |rule, commission| Chosen { rule, commission, taken: None, amount_not_compared: false };
+    if let Some(own) = own.filter(|_| is_sale) {
+        return Some(without_rule(RewardRule::Enrollment, own));
+    }
+    let rules = &terms.rules.commission_rules;
+    let mut best: Option<(usize, &CommissionRule)> = None;
+    for (place, rule) in rules.iter().enumerate() {
+        if best.is_none_or(|(_, other)| rule.scope() < other.scope()) && rule.applies_to(facts) {
+            best = Some((place, rule));
+        }
+    }
+    let amount_not_compared = facts.has_other_currency() && rules.iter().any(|rule| rule.would_apply_to(facts));
+    let Some((place, rule)) = best else {
+        let chosen = is_sale.then(|| without_rule(RewardRule::Program, terms.rules.commission))?;
+        return Some(Chosen { amount_not_compared, ..chosen });
+    };
+    let quantity = if rule.is_per_unit { facts.quantity.max(1) } else { 0 };
+    let number = i32::try_from(place).unwrap_or(i32::MAX).saturating_add(1);
+    let taken = RuleTaken { name: rule.name.clone(), number, quantity };
+    Some(Chosen { rule: RewardRule::TermsRule, commission: rule.commission, taken: Some(taken), amount_not_compared })
+}

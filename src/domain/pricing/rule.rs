@@ -1,0 +1,85 @@
+//! Commission rules: which events they pay for.
+
+use std::sync::Arc;
+
+use super::condition::Condition;
+use super::facts::{CommissionEvent, Facts};
+use crate::domain::commission::Commission;
+use crate::domain::time::Time;
+
+/// What a rule is limited to, the most specific first. A rule that is limited in several ways counts by the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleScope {
+    /// Events with certain coupon codes.
+    Coupon,
+    /// Sales of certain items.
+    Item,
+    /// Sales of certain plans.
+    Plan,
+    /// None of these.
+    Any,
+}
+
+/// A commission for certain events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CommissionRule {
+    /// Occurs once in the terms.
+    pub name: Arc<str>,
+    pub event_kind: CommissionEvent,
+    /// In lower case and in order. Empty: every kind.
+    pub custom_kinds: Vec<String>,
+    /// Folded and in order. Empty: any or none.
+    pub coupon_codes: Vec<String>,
+    /// In order. Empty: any or none.
+    pub item_skus: Vec<String>,
+    /// In order. Empty: any or none.
+    pub plans: Vec<String>,
+    /// What else must hold.
+    pub condition: Option<Condition>,
+    /// The first moment that counts.
+    pub starts_at: Option<Time>,
+    /// The first moment that no longer counts.
+    pub ends_at: Option<Time>,
+    pub commission: Commission,
+    /// Whether a flat commission is paid for each unit of the quantity.
+    pub is_per_unit: bool,
+}
+
+impl CommissionRule {
+    /// What the rule is limited to.
+    pub fn scope(&self) -> RuleScope {
+        if !self.coupon_codes.is_empty() {
+            RuleScope::Coupon
+        } else if !self.item_skus.is_empty() {
+            RuleScope::Item
+        } else if !self.plans.is_empty() {
+            RuleScope::Plan
+        } else {
+            RuleScope::Any
+        }
+    }
+
+    /// Whether the rule pays for an event.
+    pub fn applies_to(&self, facts: &Facts<'_>) -> bool {
+        self.reaches(facts) && self.condition.as_ref().is_none_or(|condition| condition.holds(facts))
+    }
+
+    /// Whether the rule would pay for an event if comparisons of amounts held, and does not because they do not.
+    pub fn would_apply_to(&self, facts: &Facts<'_>) -> bool {
+        let holds = |condition: &Condition| !condition.holds(facts) && condition.may_hold(facts);
+        self.reaches(facts) && self.condition.as_ref().is_some_and(holds)
+    }
+
+    /// Whether kind, time and scopes fit.
+    fn reaches(&self, facts: &Facts<'_>) -> bool {
+        let fits = |scope: &[String], fact: &str| scope.is_empty() || scope.iter().any(|one| one == fact);
+        self.event_kind == facts.event_kind
+            && self.starts_at.is_none_or(|start| start <= facts.occurred_at)
+            && self.ends_at.is_none_or(|end| facts.occurred_at < end)
+            && fits(&self.custom_kinds, facts.custom_kind)
+            && fits(&self.coupon_codes, facts.coupon_code)
+            && fits(&self.item_skus, facts.item_sku)
+            && fits(&self.plans, facts.plan)
+    }
+}

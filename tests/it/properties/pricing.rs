@@ -1,0 +1,164 @@
+//! What events earn by the commission rules of terms: the engine and a second, slow model agree, and refunds and corrections add up.
+
+mod draw;
+mod model;
+
+use headwater::domain::account::KeyKind;
+use headwater::domain::money::{Currency, Money};
+use headwater::domain::pricing::{self, CommissionEvent, Facts};
+use headwater::domain::program::{Terms, TermsDraft};
+use headwater::pb;
+use headwater::rpc::call::change::{Asking, Change};
+use proptest::prelude::*;
+
+use self::draw::Draw;
+use self::model::{Event, price};
+use super::config;
+use super::rules::{Rules, START};
+use crate::support::rows;
+
+fn asking() -> Asking {
+    Asking { now: START, key_kind: KeyKind::Admin }
+}
+
+fn program_of(terms: &pb::Terms, currency: &str) -> pb::CreateProgramRequest {
+    pb::CreateProgramRequest {
+        display_name: "Main".to_owned(),
+        currency_code: currency.to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(terms.clone()),
+        ..Default::default()
+    }
+}
+
+/// The terms as the server reads them.
+fn read(terms: &pb::Terms, currency: &str) -> TermsDraft {
+    let (rule, ()) =
+        program_of(terms, currency).read(&asking()).unwrap_or_else(|error| panic!("{error:?}: {terms:#?}"));
+    rule.rules
+}
+
+/// The value, its currency and the number of the rule, by the engine.
+fn priced(terms: TermsDraft, event: &Event, currency: Currency) -> Option<(i64, String, i32)> {
+    let terms = Terms { rules: terms, ..rows::terms() };
+    let sale = pb::RecordSaleRequest { event_id: "sale".to_owned(), ..event.sale.clone() };
+    let (sale, _) = sale.read(&asking()).unwrap();
+    let kind = pb::CommissionEvent::as_str_name(&event.kind).to_lowercase();
+    let facts = Facts {
+        event_kind: kind.strip_prefix("commission_event_").unwrap().parse::<CommissionEvent>().unwrap(),
+        amount: event.amount.as_ref().map(|money| Money::new(money.amount_minor, money.currency_code.parse().unwrap())),
+        quantity: sale.order.quantity,
+        channel: sale.channel.as_str(),
+        coupon_code: &sale.order.coupon_code,
+        item_sku: &sale.order.item_sku,
+        plan: &sale.order.plan,
+        custom_kind: &event.custom_kind,
+        order_id: &sale.order.order_id,
+        occurred_at: event.time(),
+        program_currency: currency,
+    };
+    let priced = pricing::price(&terms, &facts, None, 1_000_000).unwrap()?;
+    let number = priced.calculation.rule_taken.as_ref().map_or(0, |taken| taken.number);
+    // A calculation is computed again from what it says.
+    assert_eq!(pricing::value_at(&priced.calculation, priced.calculation.base_amount).unwrap(), priced.value);
+    Some((priced.value.amount_minor, priced.value.currency.to_string(), number))
+}
+
+proptest! {
+    #![proptest_config(config(20_000))]
+
+    #[test]
+    fn the_engine_and_a_slow_model_agree(seed in any::<u64>()) {
+        let mut draw = Draw(seed);
+        let currency = draw.currency();
+        let terms = draw.terms(currency);
+        let event = draw.event(currency);
+        let expected = price(&terms, &event, currency);
+        let found = priced(read(&terms, currency), &event, currency.parse().unwrap());
+        prop_assert_eq!(found, expected, "{:#?}\n{:#?}", terms, event);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1_000))]
+
+    #[test]
+    fn rules_are_returned_as_they_are_read(seed in any::<u64>()) {
+        let mut draw = Draw(seed);
+        let currency = draw.currency();
+        let request = program_of(&draw.terms(currency), currency);
+        let canonical = request.canonical();
+        prop_assert_eq!(read(canonical.terms.as_ref().unwrap(), currency), read(request.terms.as_ref().unwrap(), currency));
+        let again = canonical.canonical();
+        prop_assert_eq!(again.as_ref(), canonical.as_ref());
+    }
+
+    #[test]
+    fn corrections_and_refunds_leave_what_the_model_says(seed in any::<u64>()) {
+        let mut draw = Draw(seed);
+        let currency = draw.currency();
+        let terms = draw.terms(currency);
+        let mut shop = Rules::new();
+        shop.carry_out(&program_of(&terms, currency)).unwrap();
+        let affiliate = pb::CreateAffiliateRequest {
+            email: "ann@affiliates.example".to_owned(),
+            ref_id: "ann".to_owned(),
+            ..Default::default()
+        };
+        shop.carry_out(&affiliate).unwrap();
+        let mut event = Event { kind: pb::CommissionEvent::Sale, ..draw.event(currency) };
+        let code = event.amount.as_ref().map_or(currency, |amount| amount.currency_code.as_str()).to_owned();
+        let sold = draw.amount(&code);
+        event.amount = Some(sold.clone());
+        event.sale = pb::RecordSaleRequest {
+            event_id: "sale".to_owned(),
+            email: "bob@shop.example".to_owned(),
+            ref_id: "ann".to_owned(),
+            amount: Some(sold.clone()),
+            occur_time: None,
+            ..event.sale
+        };
+        event.sold_at(START);
+        shop.carry_out(&event.sale).unwrap();
+        let mut refunded = 0;
+        for step in 0..draw.below(6) {
+            let amount = event.amount.clone().unwrap();
+            let left = amount.amount_minor - refunded;
+            if draw.below(2) == 0 {
+                let right = pb::Money { amount_minor: refunded + draw.amount(currency).amount_minor, ..amount };
+                let request = pb::CorrectSaleRequest {
+                    event_id: format!("correction-{step}"),
+                    sale_event_id: "sale".to_owned(),
+                    amount: Some(right.clone()),
+                    ..Default::default()
+                };
+                shop.carry_out(&request).unwrap();
+                event.amount = Some(right);
+            } else if left > 0 {
+                let part = 1 + i64::try_from(draw.below(usize::try_from(left).unwrap())).unwrap();
+                refund(&mut shop, step, part, &amount.currency_code);
+                refunded += part;
+            }
+            let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
+            prop_assert_eq!(net, model::net(&terms, &event, currency, refunded), "{:#?}\n{:#?}", &terms, &event);
+        }
+        let amount = event.amount.clone().unwrap();
+        if amount.amount_minor > refunded {
+            refund(&mut shop, 99, amount.amount_minor - refunded, &amount.currency_code);
+        }
+        if amount.amount_minor > 0 {
+            let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
+            prop_assert_eq!(net, 0, "{:#?}\n{:#?}", &terms, &event);
+        }
+    }
+}
+
+fn refund(shop: &mut Rules, step: usize, amount_minor: i64, currency: &str) {
+    let request = pb::RecordRefundRequest {
+        event_id: format!("refund-{step}"),
+        sale_event_id: "sale".to_owned(),
+        amount: Some(pb::Money { amount_minor, currency_code: currency.to_owned() }),
+        ..Default::default()
+    };
+    shop.carry_out(&request).unwrap();
+}

@@ -1,0 +1,228 @@
+//! Random terms and events. The values are few, so that rules often apply and thresholds are often met exactly.
+
+use headwater::pb;
+use pb::{CommissionEvent, Comparison, ConditionField};
+use prost_types::Timestamp;
+
+use super::model::Event;
+
+/// Random numbers from a seed.
+pub(super) struct Draw(pub(super) u64);
+
+const AMOUNTS: [i64; 9] = [0, 1, 2, 99, 100, 101, 250, 999_999, 1_000_000_000_000_000];
+const SKUS: [&str; 4] = ["", "MUG", "mug", "CUP-X"];
+const PLANS: [&str; 4] = ["", "pro", "Pro", "team max"];
+const COUPONS: [&str; 4] = ["", "ann10", "ANN10", "Sommer%"];
+const ORDERS: [&str; 3] = ["", "TEST-1", "A-TEST"];
+const KINDS: [&str; 2] = ["demo", "trial"];
+const DAY_SECONDS: i64 = 86_400;
+/// The day around which times are.
+const FROM_SECONDS: i64 = 1_767_225_600;
+
+impl Draw {
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % end as u64).unwrap()
+    }
+
+    fn of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+
+    fn happens(&mut self, one_of: usize) -> bool {
+        self.below(one_of) == 0
+    }
+
+    /// Currencies with 0, 2 and 3 decimals.
+    pub(super) fn currency(&mut self) -> &'static str {
+        self.of(&["JPY", "USD", "KWD"])
+    }
+
+    pub(super) fn amount(&mut self, currency: &str) -> pb::Money {
+        pb::Money { amount_minor: self.of(&AMOUNTS[..8]), currency_code: currency.to_owned() }
+    }
+
+    fn moment(&mut self) -> i64 {
+        FROM_SECONDS + DAY_SECONDS * self.of(&[-2, -1, 0, 1]) + self.of(&[-1, 0, 0, 1])
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        self.happens(4).then(|| Timestamp { seconds: self.moment(), nanos: 0 })
+    }
+
+    fn texts(&mut self, values: &[&str], one_of: usize) -> Vec<String> {
+        if !self.happens(one_of) {
+            return Vec::new();
+        }
+        (0..=self.below(2)).map(|_| self.of(&values[1..]).to_owned()).collect()
+    }
+
+    pub(super) fn event(&mut self, currency: &str) -> Event {
+        let kinds = [
+            CommissionEvent::Sale,
+            CommissionEvent::Sale,
+            CommissionEvent::Lead,
+            CommissionEvent::Appointment,
+            CommissionEvent::CustomEvent,
+        ];
+        let kind = self.of(&kinds);
+        let has_amount = match kind {
+            CommissionEvent::Sale => true,
+            CommissionEvent::CustomEvent => !self.happens(3),
+            _ => false,
+        };
+        let code = if self.happens(6) { "EUR" } else { currency };
+        let amount = has_amount.then(|| pb::Money { amount_minor: self.of(&AMOUNTS), currency_code: code.to_owned() });
+        let sale = pb::RecordSaleRequest {
+            email: "bob@shop.example".to_owned(),
+            coupon_code: self.of(&COUPONS).to_owned(),
+            amount: Some(amount.clone().unwrap_or_else(|| self.amount(currency))),
+            ..Default::default()
+        };
+        let sale = if kind == CommissionEvent::Sale {
+            pb::RecordSaleRequest {
+                item_sku: self.of(&SKUS).to_owned(),
+                plan: self.of(&PLANS).to_owned(),
+                order_id: self.of(&ORDERS).to_owned(),
+                quantity: self.of(&[0, 1, 2, 3, 4, 12]),
+                channel: self.of(&[0, 1, 2]),
+                ..sale
+            }
+        } else {
+            sale
+        };
+        let custom_kind = if kind == CommissionEvent::CustomEvent { self.of(&KINDS) } else { "" };
+        Event { kind, sale, amount, custom_kind: custom_kind.to_owned(), seconds: self.moment() }
+    }
+
+    pub(super) fn terms(&mut self, currency: &str) -> pb::Terms {
+        let commission = Some(self.commission(currency, true, false));
+        let rules = (0..self.below(7)).map(|number| self.rule(number, currency)).collect();
+        let custom_kinds = KINDS.map(str::to_owned).to_vec();
+        pb::Terms { commission, rules, custom_kinds, ..Default::default() }
+    }
+
+    fn commission(&mut self, currency: &str, may_be_percent: bool, is_per_unit: bool) -> pb::Commission {
+        let rate = if may_be_percent && !is_per_unit && !self.happens(3) {
+            pb::commission::Rate::PercentPpm(self.of(&[0, 1, 5_000, 125_000, 333_333, 500_000, 1_000_000]))
+        } else {
+            let amounts = if is_per_unit { &AMOUNTS[..8] } else { &AMOUNTS[..] };
+            let (amount_minor, currency_code) = (self.of(amounts), currency.to_owned());
+            pb::commission::Rate::Flat(pb::Money { amount_minor, currency_code })
+        };
+        pb::Commission { rate: Some(rate) }
+    }
+
+    fn rule(&mut self, number: usize, currency: &str) -> pb::CommissionRule {
+        let events = [
+            CommissionEvent::Unspecified,
+            CommissionEvent::Sale,
+            CommissionEvent::Sale,
+            CommissionEvent::Lead,
+            CommissionEvent::Appointment,
+            CommissionEvent::CustomEvent,
+        ];
+        let event_kind = self.of(&events);
+        let is_sale = matches!(event_kind, CommissionEvent::Unspecified | CommissionEvent::Sale);
+        let is_custom = event_kind == CommissionEvent::CustomEvent;
+        let is_per_unit = is_sale && self.happens(4);
+        let (start_time, mut end_time) = (self.time(), self.time());
+        if let (Some(start), Some(end)) = (&start_time, &mut end_time) {
+            end.seconds = end.seconds.max(start.seconds + 1);
+        }
+        pb::CommissionRule {
+            name: format!("rule {number}"),
+            event_kind: event_kind.into(),
+            custom_kinds: if is_custom && self.happens(3) { vec![self.of(&KINDS).to_owned()] } else { Vec::new() },
+            coupon_codes: self.texts(&COUPONS, 4),
+            item_skus: if is_sale { self.texts(&SKUS, 4) } else { Vec::new() },
+            plans: if is_sale { self.texts(&PLANS, 4) } else { Vec::new() },
+            condition: self.happens(2).then(|| self.condition(is_sale, is_custom, 3)),
+            start_time,
+            end_time,
+            commission: Some(self.commission(currency, is_sale || is_custom, is_per_unit)),
+            is_per_unit,
+        }
+    }
+
+    fn condition(&mut self, is_sale: bool, is_custom: bool, depth: usize) -> pb::Condition {
+        if depth > 0 && self.happens(2) {
+            let list: Vec<_> = (0..=self.below(3)).map(|_| self.condition(is_sale, is_custom, depth - 1)).collect();
+            let (all_of, any_of) = if self.happens(2) { (list, Vec::new()) } else { (Vec::new(), list) };
+            return pb::Condition { all_of, any_of, ..Default::default() };
+        }
+        let fields: &[ConditionField] = if is_sale {
+            &[
+                ConditionField::Amount,
+                ConditionField::Quantity,
+                ConditionField::ItemSku,
+                ConditionField::Plan,
+                ConditionField::Channel,
+                ConditionField::CouponCode,
+                ConditionField::OrderId,
+            ]
+        } else if is_custom {
+            &[ConditionField::Amount, ConditionField::CouponCode, ConditionField::CustomKind]
+        } else {
+            &[ConditionField::CouponCode]
+        };
+        let field = self.of(fields);
+        let comparison = self.comparison(field);
+        let values = self.values(field, comparison);
+        pb::Condition { field: field.into(), comparison: comparison.into(), values, ..Default::default() }
+    }
+
+    fn comparison(&mut self, field: ConditionField) -> Comparison {
+        use Comparison::{
+            Between, Contains, Equal, Exists, Less, LessOrEqual, More, MoreOrEqual, MultipleOf, NoneOf, NotEqual,
+            NotExists, OneOf, StartsWith,
+        };
+        match field {
+            ConditionField::Amount | ConditionField::Quantity => self.of(&[
+                Equal,
+                NotEqual,
+                Less,
+                LessOrEqual,
+                More,
+                MoreOrEqual,
+                Between,
+                OneOf,
+                NoneOf,
+                Exists,
+                NotExists,
+                MultipleOf,
+            ]),
+            ConditionField::Channel => self.of(&[Equal, NotEqual, OneOf, NoneOf]),
+            _ => self.of(&[Equal, NotEqual, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists]),
+        }
+    }
+
+    fn values(&mut self, field: ConditionField, comparison: Comparison) -> Vec<String> {
+        let count = match comparison {
+            Comparison::Exists | Comparison::NotExists => 0,
+            Comparison::Between => 2,
+            Comparison::OneOf | Comparison::NoneOf => 1 + self.below(3),
+            _ => 1,
+        };
+        if matches!(field, ConditionField::Amount | ConditionField::Quantity) {
+            let numbers: &[i64] = if field == ConditionField::Amount { &AMOUNTS } else { &[0, 1, 2, 3, 4, 12] };
+            let mut values: Vec<i64> = (0..count).map(|_| self.of(numbers)).collect();
+            values.sort_unstable();
+            let least = i64::from(comparison == Comparison::MultipleOf);
+            return values.into_iter().map(|value| value.max(least).to_string()).collect();
+        }
+        let texts: &[&str] = match field {
+            ConditionField::ItemSku => &["MUG", "mug", "CUP-X", "M", "-"],
+            ConditionField::Plan => &["pro", "team max", "p", "a"],
+            ConditionField::OrderId => &["TEST-1", "TEST", "-"],
+            ConditionField::CouponCode => &["ann10", "sommer%", "AN", "0"],
+            ConditionField::CustomKind => &["demo", "Trial", "d", "A"],
+            _ => &["SALE_CHANNEL_ONLINE", "SALE_CHANNEL_POINT_OF_SALE"],
+        };
+        (0..count).map(|_| self.of(texts).to_owned()).collect()
+    }
+}

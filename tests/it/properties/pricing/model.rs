@@ -1,0 +1,178 @@
+//! What an event earns, computed from the messages alone: plain loops, no early end, and fractions in place of rounded steps. Knows nothing
+//! of the engine.
+
+use headwater::domain::money::Currency;
+use headwater::domain::time::Time;
+use headwater::pb;
+use pb::{CommissionEvent, Comparison, ConditionField};
+
+/// An event, with the texts as they are sent.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    pub(super) kind: CommissionEvent,
+    /// Coupon, item, plan, order, quantity and channel.
+    pub(super) sale: pb::RecordSaleRequest,
+    pub(super) amount: Option<pb::Money>,
+    pub(super) custom_kind: String,
+    pub(super) seconds: i64,
+}
+
+impl Event {
+    pub(super) fn time(&self) -> Time {
+        Time::from_micros(self.seconds * 1_000_000)
+    }
+
+    pub(super) fn sold_at(&mut self, time: Time) {
+        self.seconds = time.micros() / 1_000_000;
+    }
+
+    fn text(&self, field: ConditionField) -> String {
+        let channel = match self.sale.channel() {
+            pb::SaleChannel::PointOfSale => pb::SaleChannel::PointOfSale,
+            _ => pb::SaleChannel::Online,
+        };
+        match field {
+            ConditionField::ItemSku => self.sale.item_sku.clone(),
+            ConditionField::Plan => self.sale.plan.clone(),
+            ConditionField::OrderId => self.sale.order_id.clone(),
+            ConditionField::CouponCode => self.sale.coupon_code.to_uppercase(),
+            ConditionField::CustomKind => self.custom_kind.clone(),
+            ConditionField::Channel => channel.as_str_name().to_owned(),
+            ConditionField::Amount | ConditionField::Quantity | ConditionField::Unspecified => panic!("{field:?}"),
+        }
+    }
+}
+
+/// Which way the two texts or numbers of a comparison have to be spelled.
+fn spelled(field: ConditionField, value: &str) -> String {
+    match field {
+        ConditionField::CouponCode => value.to_uppercase(),
+        ConditionField::CustomKind => value.to_lowercase(),
+        _ => value.to_owned(),
+    }
+}
+
+fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
+    let (field, values) = (condition.field(), &condition.values);
+    if matches!(field, ConditionField::Amount | ConditionField::Quantity) {
+        let fact = match (field, &event.amount) {
+            (ConditionField::Quantity, _) => Some(i64::from(event.sale.quantity.max(1))),
+            (_, Some(amount)) if amount.currency_code != currency => return false,
+            (_, amount) => amount.as_ref().map(|amount| amount.amount_minor),
+        };
+        let values: Vec<i64> = values.iter().map(|value| value.trim().parse().unwrap()).collect();
+        let equals = |value: &i64| fact == Some(*value);
+        return match condition.comparison() {
+            Comparison::Equal | Comparison::OneOf => values.iter().any(equals),
+            Comparison::NotEqual | Comparison::NoneOf => !values.iter().any(equals),
+            Comparison::Exists => fact.is_some(),
+            Comparison::NotExists => fact.is_none(),
+            Comparison::Less => fact.is_some_and(|fact| values[0] - fact > 0),
+            Comparison::LessOrEqual => fact.is_some_and(|fact| values[0] - fact >= 0),
+            Comparison::More => fact.is_some_and(|fact| fact - values[0] > 0),
+            Comparison::MoreOrEqual => fact.is_some_and(|fact| fact - values[0] >= 0),
+            Comparison::Between => fact.is_some_and(|fact| fact - values[0] >= 0 && values[1] - fact >= 0),
+            Comparison::MultipleOf => fact.is_some_and(|fact| fact / values[0] * values[0] == fact),
+            other => panic!("{other:?}"),
+        };
+    }
+    let fact = event.text(field);
+    let values: Vec<String> = values.iter().map(|value| spelled(field, value)).collect();
+    let is_there = !fact.is_empty();
+    match condition.comparison() {
+        Comparison::Equal | Comparison::OneOf => is_there && values.contains(&fact),
+        Comparison::NotEqual | Comparison::NoneOf => !is_there || !values.contains(&fact),
+        Comparison::Exists => is_there,
+        Comparison::NotExists => !is_there,
+        Comparison::StartsWith => fact.get(..values[0].len()) == Some(values[0].as_str()),
+        Comparison::Contains => {
+            (0..=fact.len()).any(|from| fact.get(from..from + values[0].len()) == Some(values[0].as_str()))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn holds(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
+    let all: Vec<bool> = condition.all_of.iter().map(|one| holds(one, event, currency)).collect();
+    let any: Vec<bool> = condition.any_of.iter().map(|one| holds(one, event, currency)).collect();
+    match (all.len(), any.len()) {
+        (0, 0) => compares(condition, event, currency),
+        (_, 0) => !all.contains(&false),
+        _ => any.contains(&true),
+    }
+}
+
+fn kind_of(rule: &pb::CommissionRule) -> CommissionEvent {
+    match rule.event_kind() {
+        CommissionEvent::Unspecified => CommissionEvent::Sale,
+        kind => kind,
+    }
+}
+
+fn applies(rule: &pb::CommissionRule, event: &Event, currency: &str) -> bool {
+    let fits = |scope: &[String], fact: String| scope.is_empty() || scope.contains(&fact);
+    let upper = |scope: &[String]| scope.iter().map(|text| text.to_uppercase()).collect::<Vec<_>>();
+    let has_begun = rule.start_time.as_ref().is_none_or(|start| start.seconds <= event.seconds);
+    let is_over = rule.end_time.as_ref().is_some_and(|end| end.seconds <= event.seconds);
+    kind_of(rule) == event.kind
+        && has_begun
+        && !is_over
+        && fits(&rule.custom_kinds, event.custom_kind.clone())
+        && fits(&upper(&rule.coupon_codes), event.sale.coupon_code.to_uppercase())
+        && fits(&rule.item_skus, event.sale.item_sku.clone())
+        && fits(&rule.plans, event.sale.plan.clone())
+        && rule.condition.as_ref().is_none_or(|condition| holds(condition, event, currency))
+}
+
+/// A fraction to whole numbers, half even.
+pub(super) fn rounded(numerator: i128, denominator: i128) -> i64 {
+    let floor = numerator.div_euclid(denominator);
+    let twice = 2 * (numerator - floor * denominator);
+    let up = twice > denominator || (twice == denominator && floor % 2 != 0);
+    i64::try_from(floor + i128::from(up)).unwrap()
+}
+
+/// The value, its currency, and the number of the rule; 0 for the commission of the terms.
+pub(super) fn price(terms: &pb::Terms, event: &Event, currency: &str) -> Option<(i64, String, i32)> {
+    let mut found = None;
+    // The steps of the table, the last one first, and the rules from the last to the first: whatever is found later takes precedence.
+    if event.kind == CommissionEvent::Sale {
+        found = Some((0, terms.commission.clone().unwrap(), 1));
+    }
+    for step in [5, 4, 3, 2] {
+        for (place, rule) in terms.rules.iter().enumerate().rev() {
+            let step_of_rule = match (rule.coupon_codes.len(), rule.item_skus.len(), rule.plans.len()) {
+                (0, 0, 0) => 5,
+                (0, 0, _) => 4,
+                (0, _, _) => 3,
+                _ => 2,
+            };
+            if step_of_rule == step && applies(rule, event, currency) {
+                let units = if rule.is_per_unit { event.sale.quantity.max(1) } else { 1 };
+                found = Some((i32::try_from(place).unwrap() + 1, rule.commission.clone().unwrap(), units));
+            }
+        }
+    }
+    let (number, commission, units) = found?;
+    match commission.rate.unwrap() {
+        pb::commission::Rate::PercentPpm(ppm) => {
+            let amount = event.amount.clone()?;
+            let value = rounded(i128::from(amount.amount_minor) * i128::from(ppm), 1_000_000);
+            Some((value, amount.currency_code, number))
+        }
+        pb::commission::Rate::Flat(flat) => {
+            let value = (0..units).map(|_| flat.amount_minor).sum();
+            Some((value, flat.currency_code.parse::<Currency>().unwrap().to_string(), number))
+        }
+    }
+}
+
+/// What is left of a sale's reward after refunds.
+pub(super) fn net(terms: &pb::Terms, event: &Event, currency: &str, refunded: i64) -> i64 {
+    let value = price(terms, event, currency).map_or(0, |(value, _, _)| value);
+    let amount = event.amount.as_ref().map_or(0, |amount| amount.amount_minor);
+    match amount {
+        0 => value,
+        amount => value - rounded(i128::from(value) * i128::from(refunded), amount.into()),
+    }
+}

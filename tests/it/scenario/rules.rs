@@ -1,0 +1,99 @@
+//! Steps about commission rules: `rule NAME COMMISSION [CURRENCY] [per-unit]` with the options `event`, `kinds`, `coupons`, `items`, `plans`,
+//! `from`, `until` (days, which may have a second: `3+5`) and `if`. The next `program` or `terms` step takes the rules.
+//!
+//! A condition is `FIELD COMPARISON VALUE|VALUE`, `all(CONDITION, CONDITION)` or `any(CONDITION, CONDITION)`.
+
+use headwater::domain::conversion::ConversionKind;
+use headwater::pb;
+use prost_types::Timestamp;
+
+use super::World;
+use super::play::Player;
+use super::request::{commission, time};
+use super::script::Step;
+
+impl<W: World> Player<'_, W> {
+    pub(super) fn rule_step(&mut self, step: &Step) -> String {
+        let list = |key| step.option(key).map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
+        let currency = step.words.get(2).filter(|word| *word != "per-unit").map_or("USD", String::as_str);
+        let event_kind = step.option("event").map_or(pb::CommissionEvent::Unspecified, |name| {
+            let name = format!("COMMISSION_EVENT_{}", name.to_uppercase());
+            pb::CommissionEvent::from_str_name(&name).unwrap()
+        });
+        self.rules.push(pb::CommissionRule {
+            name: step.word(0).to_owned(),
+            event_kind: event_kind.into(),
+            custom_kinds: list("kinds"),
+            coupon_codes: list("coupons"),
+            item_skus: list("items"),
+            plans: list("plans"),
+            condition: step.option("if").map(condition),
+            start_time: step.option("from").map(moment),
+            end_time: step.option("until").map(moment),
+            commission: Some(commission(step.word(1), currency)),
+            is_per_unit: step.words.iter().any(|word| word == "per-unit"),
+        });
+        "ok".to_owned()
+    }
+
+    /// The terms of a step, with the rules of the steps before.
+    pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
+        pb::Terms { rules: std::mem::take(&mut self.rules), ..super::request::terms(step, place, currency) }
+    }
+
+    /// `by EVENT [kind=KIND]`: by which rules the rewards of an event were priced.
+    pub(super) async fn by_step(&mut self, step: &Step) -> String {
+        let kind = step.option("kind").map_or(ConversionKind::Sale, |kind| kind.parse().unwrap());
+        let priced_by = self.world.recorded(kind, step.word(0)).await.priced_by;
+        if priced_by.is_empty() { "nothing".to_owned() } else { priced_by.join(", ") }
+    }
+}
+
+/// How a reward was priced: the origin of its rate, or the rule with its number.
+pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
+    let mut text = match calculation.rule_number {
+        0 => super::play::short(calculation.rule().as_str_name(), "REWARD_RULE_"),
+        number => format!("{number}:{}", calculation.rule_name),
+    };
+    if calculation.quantity > 0 {
+        text += &format!(" x{}", calculation.quantity);
+    }
+    if calculation.amount_not_compared {
+        text += " amount_not_compared";
+    }
+    text
+}
+
+fn moment(text: &str) -> Timestamp {
+    let (day, second) = text.split_once('+').map_or((text, None), |(day, second)| (day, Some(second)));
+    let micros = time(day, second).micros();
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap();
+    Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+fn condition(text: &str) -> pb::Condition {
+    let text = text.trim();
+    let inside = |name: &str| text.strip_prefix(name)?.strip_suffix(')').map(split);
+    if let Some(all_of) = inside("all(") {
+        return pb::Condition { all_of, ..Default::default() };
+    }
+    if let Some(any_of) = inside("any(") {
+        return pb::Condition { any_of, ..Default::default() };
+    }
+    let mut words = text.splitn(3, ' ');
+    let mut word = || words.next().unwrap_or_default().to_uppercase();
+    let field = pb::ConditionField::from_str_name(&format!("CONDITION_FIELD_{}", word())).unwrap();
+    let comparison = pb::Comparison::from_str_name(&format!("COMPARISON_{}", word())).unwrap();
+    let values = words.next().map_or_else(Vec::new, |values| values.split('|').map(str::to_owned).collect());
+    pb::Condition { field: field.into(), comparison: comparison.into(), values, ..Default::default() }
+}
+
+/// Conditions at the commas that are inside no other brackets.
+fn split(text: &str) -> Vec<pb::Condition> {
+    let mut depth = 0;
+    let parts = text.split(|character| {
+        depth += i32::from(character == '(') - i32::from(character == ')');
+        character == ',' && depth == 0
+    });
+    parts.map(condition).collect()
+}

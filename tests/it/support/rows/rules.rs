@@ -1,0 +1,41 @@
+//! Terms that have commission rules.
+
+use headwater::domain::pricing::{CommissionEvent, CommissionRule, Compare, Comparison, Condition, ConditionField};
+use headwater::domain::program::{Commission, TermsDraft};
+
+use super::{NOW, terms, usd};
+
+/// Terms with rules that have every field.
+pub(crate) fn terms_with_rules() -> TermsDraft {
+    let texts = |text: &str| vec![text.to_owned()];
+    let compare = |field, comparison, numbers, texts| Condition::Compare(Compare { field, comparison, numbers, texts });
+    let large = compare(ConditionField::Amount, Comparison::Between, vec![1_000, 9_000], Vec::new());
+    let till = compare(ConditionField::Channel, Comparison::Equal, Vec::new(), texts("point_of_sale"));
+    let full = CommissionRule {
+        name: "mugs".into(),
+        event_kind: CommissionEvent::Sale,
+        custom_kinds: Vec::new(),
+        coupon_codes: texts("ADA10"),
+        item_skus: texts("MUG-1"),
+        plans: texts("pro"),
+        condition: Some(Condition::AllOf(vec![large, Condition::AnyOf(vec![till])])),
+        starts_at: Some(NOW),
+        ends_at: Some(NOW.plus_days(7)),
+        commission: Commission::Flat(usd(125)),
+        is_per_unit: true,
+    };
+    let short = CommissionRule {
+        name: "demos".into(),
+        event_kind: CommissionEvent::CustomEvent,
+        custom_kinds: texts("demo"),
+        coupon_codes: Vec::new(),
+        item_skus: Vec::new(),
+        plans: Vec::new(),
+        condition: None,
+        starts_at: None,
+        ends_at: None,
+        commission: Commission::PercentPpm(0),
+        is_per_unit: false,
+    };
+    TermsDraft { custom_kinds: texts("demo"), commission_rules: vec![full, short], ..terms().rules }
+}
