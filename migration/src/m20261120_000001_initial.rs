@@ -485,6 +485,14 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("paid_minor"))
             .col(sequence("sale_reward_count"))
             .take(),
+        // Balances as they were after some entries: see docs/adr/0034.
+        table("balance_checkpoint", &["account_id", "key"])
+            .col(id("account_id"))
+            .col(bytes("key"))
+            .col(balance("pending_minor"))
+            .col(balance("owed_minor"))
+            .col(balance("paid_minor"))
+            .take(),
         // One number could not hold the sum of many revenues of the largest size, and the database itself adds to it.
         table("program_mrr", &["account_id", "program_id", "currency"])
             .col(id("account_id"))

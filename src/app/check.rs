@@ -1,5 +1,5 @@
-//! Checks everything that one account has in a database: its books, its feed, its lists, its numbers of coupons, the revenue of its programs
-//! and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes nothing.
+//! Checks everything that one account has in a database: its books, its feed, its lists, the checkpoints of its balances, its numbers of coupons, the
+//! revenue of its programs and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes nothing.
 
 use super::verify::{self, Report};
 use crate::domain::id::AccountId;
@@ -43,6 +43,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the lists", list_differences(store, account_id).await)?;
     add(&mut report, "the numbers of coupons", count_differences(store, account_id).await)?;
     add(&mut report, "the search of affiliates", search_differences(store, account_id).await)?;
+    add(&mut report, "the checkpoints of balances", checkpoint_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -67,6 +68,11 @@ async fn list_differences(store: &Store, account_id: AccountId) -> Result<Vec<St
 /// The differences in the numbers that the limits of coupons and claims are compared with.
 async fn count_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::counts::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences between the checkpoints of balances and the ledger.
+async fn checkpoint_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::ledger::checkpoint::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The affiliates that a search does not find.

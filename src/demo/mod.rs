@@ -342,7 +342,7 @@ async fn check(client: &mut Client, merchant: &Merchant, mut follower: Follower)
     for (affiliate, currency, pending, owed) in EVENING {
         let id = merchant.affiliate_ids.get(affiliate).cloned().unwrap_or_default();
         let selector = pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id.clone())) };
-        let request = pb::GetBalanceRequest { affiliate: Some(selector) };
+        let request = pb::GetBalanceRequest { affiliate: Some(selector), ..Default::default() };
         let answer = client.rewards.get_balance(request).await?.into_inner();
         let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency;
         let balance = answer.balances.iter().find(is_in).cloned().unwrap_or_default();

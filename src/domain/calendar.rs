@@ -51,6 +51,7 @@ pub struct Quarter(pub u32);
 
 impl Quarter {
     const MICROS: i64 = 15 * 60 * Time::MICROS_PER_SECOND;
+    const PER_DAY: usize = 24 * 4;
 
     /// The quarter of a time. No event is from before 1970.
     pub fn of(time: Time) -> Self {
@@ -139,6 +140,15 @@ impl Calendar {
         self.last = Some((quarter, day));
         day
     }
+
+    /// The first moment of a day, or of the first day after it if a change of the zone has skipped it.
+    pub fn start(&mut self, day: Day) -> Time {
+        // Zones differ from UTC by less than a day.
+        let midnight = Time::from_micros(0).plus_days(day.0);
+        let first = Quarter::of(midnight.plus_days(-1)).0;
+        let mut quarters = (first..).map(Quarter).take(3 * Quarter::PER_DAY);
+        quarters.find(|quarter| self.day(*quarter) >= day).map_or(midnight, Quarter::start)
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +216,29 @@ mod tests {
             [day(&mut nepal, "2026-05-01T18:14:59Z"), day(&mut nepal, "2026-05-01T18:15:00Z")],
             ["2026-05-01", "2026-05-02"]
         );
+    }
+
+    #[test]
+    fn a_day_starts_at_its_first_moment() {
+        let zone = |name| calendar(&[("1970-01-01T00:00:00Z", name)]);
+        for (name, day, start) in [
+            ("UTC", "2024-02-29", "2024-02-29T00:00:00Z"),
+            ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z"),
+            ("Europe/Berlin", "2026-03-30", "2026-03-29T22:00:00Z"),
+            ("Europe/Berlin", "2026-10-26", "2026-10-25T23:00:00Z"),
+            ("Asia/Kathmandu", "2026-05-02", "2026-05-01T18:15:00Z"),
+            ("Pacific/Kiritimati", "2026-05-02", "2026-05-01T10:00:00Z"),
+            ("Pacific/Pago_Pago", "2026-05-02", "2026-05-02T11:00:00Z"),
+            // Clocks in Beirut went from 23:59 to 01:00.
+            ("Asia/Beirut", "2026-03-29", "2026-03-28T22:00:00Z"),
+            // Samoa left out the 30th of December 2011.
+            ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z"),
+            ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"),
+        ] {
+            assert_eq!(zone(name).start(day.parse().unwrap()), time(start), "{name} {day}");
+        }
+        assert_eq!(calendar(&[]).start("1970-01-01".parse().unwrap()), Time::from_micros(0));
+        assert_eq!(calendar(&[]).start("9999-12-31".parse().unwrap()), time("9999-12-31T00:00:00Z"));
     }
 
     #[test]

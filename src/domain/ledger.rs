@@ -102,6 +102,7 @@ pub struct Posting {
     pub affiliate_id: AffiliateId,
     pub subject: LedgerSubject,
     pub reason: LedgerReason,
+    /// The time of the command, and in an entry that of its commit.
     pub posted_at: Time,
 }
 
@@ -283,7 +284,7 @@ pub struct AccountHead {
     pub listed_count: i64,
     /// The number of the newest entry that is folded into its list. Those after it are in the tail.
     pub folded_count: i64,
-    /// The time of the newest commit with an event. It never goes back, whatever the clock of a server does.
+    /// The time of the newest commit with an event. Each commit has a later one, whatever the clock of a server does.
     pub committed_at: Time,
 }
 
@@ -311,14 +312,15 @@ impl AccountHead {
         FeedPlace { sequence: self.pruned_sequence, check: self.pruned_check }
     }
 
-    /// The time of a commit: now, but never earlier than the commit before.
+    /// The time of a commit: now, but always later than the commit before, so that a time names the commits up to it.
     pub fn commit(&mut self, now: Time) -> Time {
-        self.committed_at = self.committed_at.max(now);
+        self.committed_at = self.committed_at.plus_micros(1).max(now);
         self.committed_at
     }
 
-    /// Gives a posting the next sequence and its hash.
+    /// Gives a posting the next sequence, the time of the commit and its hash.
     pub fn enter(&mut self, posting: Posting) -> LedgerEntry {
+        let posting = Posting { posted_at: self.committed_at, ..posting };
         self.ledger_sequence += 1;
         self.posted_minor = self.posted_minor.saturating_add(posting.amount_minor);
         self.ledger_hash = entry_hash(&self.ledger_hash, self.ledger_sequence, &posting);
@@ -336,13 +338,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_commits_never_goes_back() {
+    fn every_commit_is_later_than_the_one_before() {
         let mut head = AccountHead::new(AccountId::from_uuid(Uuid::nil()));
         let noon = Time::from_micros(1_767_268_800_000_000);
         for (now, committed_at) in [
             (noon, noon),
-            (noon.plus_micros(-1), noon),
-            (noon.plus_days(-30), noon),
+            (noon, noon.plus_micros(1)),
+            (noon.plus_days(-30), noon.plus_micros(2)),
             (noon.plus_days(1), noon.plus_days(1)),
         ] {
             assert_eq!((head.commit(now), head.committed_at), (committed_at, committed_at));

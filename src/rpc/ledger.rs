@@ -13,6 +13,7 @@ use crate::app::verify;
 use crate::domain::id::{AffiliateId, ConversionId, RewardId};
 use crate::domain::ledger::{Balance, BalanceKey, LedgerEntry};
 use crate::domain::money::Money;
+use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb;
 use crate::store;
@@ -22,9 +23,17 @@ use crate::store::list::Walk;
 pub(super) async fn balance(call: Call, message: pb::GetBalanceRequest) -> Result<pb::GetBalanceResponse, Error> {
     let mut fields = Fields::default();
     let wanted = selector::affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let as_of = as_of(&call, &mut fields, message.as_of_time.as_ref()).await?;
     let wanted = fields.complete(wanted)?;
     let affiliate = call.affiliate(&wanted).await?;
-    let balances = balances(&call, affiliate.id).await?;
+    let balances = match as_of {
+        None => balances(&call, affiliate.id).await?,
+        Some(time) => {
+            let sequence = sequence_at(&call, time).await?;
+            let _long = call.store().long_read(call.account_id()).await;
+            balances_at(&call, affiliate.id, sequence).await?
+        }
+    };
     Ok(pb::GetBalanceResponse { affiliate_id: affiliate.id.to_string(), balances })
 }
 
@@ -33,7 +42,49 @@ pub(super) async fn balances(call: &Call, affiliate_id: AffiliateId) -> Result<V
     Ok(render_balances(store::ledger::balances(call.store(), call.account_id(), affiliate_id).await?))
 }
 
-fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {
+/// Reads `as_of_time`.
+async fn as_of(call: &Call, fields: &mut Fields, sent: Option<&prost_types::Timestamp>) -> Result<Option<Time>, Error> {
+    const FIELD: &str = "as_of_time";
+    let time = fields.time(FIELD, sent);
+    refuse_future(call, fields, FIELD, time).await?;
+    Ok(time)
+}
+
+/// Refuses a time in the future, for which there are no books yet. The time of the newest commit is past, also if the clock was set back
+/// since.
+pub(super) async fn refuse_future(
+    call: &Call,
+    fields: &mut Fields,
+    field: &str,
+    time: Option<Time>,
+) -> Result<(), Error> {
+    let now = call.now();
+    if let Some(time) = time.filter(|time| *time > now)
+        && time > store::account_head::head(call.store(), call.account_id()).await?.committed_at
+    {
+        fields.wrong(field, "is in the future; send a time that is past, or leave it out for now");
+    }
+    Ok(())
+}
+
+/// The sequence of the newest entry as of a time.
+async fn sequence_at(call: &Call, time: Time) -> Result<i64, Error> {
+    let head = store::account_head::head(call.store(), call.account_id()).await?;
+    Ok(store::ledger::as_of::sequence_at(call.store(), &head, time).await?)
+}
+
+/// The balances of an affiliate after the entry with this sequence as messages, in order.
+pub(super) async fn balances_at(
+    call: &Call,
+    affiliate_id: AffiliateId,
+    sequence: i64,
+) -> Result<Vec<pb::Balance>, Error> {
+    let (store, account_id) = (call.store(), call.account_id());
+    let balances = store::ledger::as_of::balances_at(store, account_id, &[affiliate_id], sequence).await?;
+    Ok(render_balances(balances.into_iter().collect()))
+}
+
+pub(super) fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance {
     let value = |minor: i64| Some(reward_value(key.unit, Money::new(minor, key.currency)));
     pb::Balance {
         earned: value(balance.earned_minor()),
@@ -52,18 +103,30 @@ pub(super) async fn list_balances(
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let units = fields.values("units", &message.units);
     let currencies = fields.currencies("currencies", &message.currencies);
+    let as_of = as_of(&call, &mut fields, message.as_of_time.as_ref()).await?;
     fields.finish()?;
     let filter = pb::ListBalancesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, shape, &message.page_token).await?;
+    let page = match as_of {
+        None => call.page(&filter, shape, &message.page_token).await?,
+        Some(_) => call.page_of_scan(&filter, shape, &message.page_token).await?,
+    };
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let query = BalanceQuery { affiliate_id, units, currencies, owed_only: message.owed_only };
-    let rows = store::ledger::list_balances(call.store(), call.account_id(), &query, page.walk()).await?;
+    let (store, account_id, walk) = (call.store(), call.account_id(), page.walk());
+    let (rows, ended_at) = match as_of {
+        None => (store::ledger::list_balances(store, account_id, &query, walk).await?, None),
+        Some(time) => {
+            let sequence = sequence_at(&call, time).await?;
+            store::ledger::as_of::list_balances_at(store, account_id, &query, sequence, walk).await?
+        }
+    };
     call.works_on(rows.len()).await;
     let render = |(affiliate_id, balances): (AffiliateId, Vec<(BalanceKey, Balance)>)| pb::AffiliateBalances {
         affiliate_id: affiliate_id.to_string(),
         balances: render_balances(balances),
     };
-    let (affiliates, next_page_token) = page.fill(rows, |(affiliate_id, _)| affiliate_id.uuid(), render);
+    let (affiliates, next_page_token) =
+        page.fill_until(rows, ended_at, |(affiliate_id, _)| affiliate_id.uuid(), render);
     Ok(pb::ListBalancesResponse { affiliates, next_page_token })
 }
 

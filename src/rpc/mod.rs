@@ -26,6 +26,7 @@ mod reward;
 mod sale;
 mod server_info;
 mod service;
+mod statement;
 mod statistic;
 
 use std::sync::Arc;

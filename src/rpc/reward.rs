@@ -349,7 +349,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
     }
 }
 
-fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
+pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
     let taken = calculation.rule_taken.as_ref();
     pb::RewardCalculation {
         rule: calculation.rule.number(),

@@ -102,11 +102,10 @@ impl Segment {
     }
 }
 
-/// Encodes events that are committed together as segments, numbered from each account's head on.
+/// Encodes events that are committed together as segments, numbered from each account's head on. The heads have the time of the commit.
 pub(super) fn number<'facts>(
     facts: impl IntoIterator<Item = &'facts NewEvent>,
     heads: &mut BTreeMap<AccountId, AccountHead>,
-    now: Time,
     encode_body: EncodeBody,
 ) -> Result<Vec<Segment>, StoreError> {
     let mut open: BTreeMap<AccountId, SegmentWriter> = BTreeMap::new();
@@ -119,7 +118,7 @@ pub(super) fn number<'facts>(
         let first_sequence = head.event_sequence + 1;
         head.event_sequence += count;
         let last_sequence = head.event_sequence;
-        let committed_at = head.commit(now);
+        let committed_at = head.committed_at;
         segments.push(Segment { account_id, first_sequence, last_sequence, committed_at, frames, bytes: bytes.into() });
         Ok::<_, StoreError>(())
     };

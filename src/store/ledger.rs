@@ -1,5 +1,8 @@
 //! Ledger entries and balances: rows and reads.
 
+pub mod as_of;
+pub mod checkpoint;
+
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};

@@ -1,5 +1,7 @@
 //! Rewards: rows and reads.
 
+use std::collections::HashMap;
+
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value};
 use smallvec::smallvec;
@@ -11,6 +13,7 @@ use super::list::{self, Walk};
 use super::lists::{EntriesOfRow, Entry, List, Place, Rows, rows_of_list};
 use super::row::{RowName, to_json};
 use super::set::Loading;
+use super::set::keyed::rows_by;
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
@@ -249,6 +252,21 @@ pub async fn find_all(
     ids: &[RewardId],
 ) -> Result<Vec<Reward>, StoreError> {
     with(source, account_id, table::Column::Id, ids).await
+}
+
+/// The same, by id. For more ids than one statement takes.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn by_ids(
+    source: &impl Source,
+    account_id: AccountId,
+    ids: impl IntoIterator<Item = RewardId>,
+) -> Result<HashMap<RewardId, Reward>, StoreError> {
+    let columns = [table::Column::AccountId, table::Column::Id];
+    let keys = ids.into_iter().map(|id| (account_id.uuid(), id.uuid()));
+    let rows = rows_by::<table::Entity, _>(source.connection(), &columns, keys).await?;
+    rows.into_iter().map(|row| Reward::from_row(row).map(|reward| (reward.id, reward))).collect()
 }
 
 /// These rewards, and all rewards that reverse one of them.

@@ -308,7 +308,8 @@ async fn check_books(
     }
     for (affiliate_id, expected) in shop.affiliate_ids.iter().zip(expected) {
         let selector = Some(pb::affiliate_selector::Selector::Id(affiliate_id.clone()));
-        let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
+        let request =
+            pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector }), ..Default::default() };
         let balances = client.rewards.get_balance(request).await?.into_inner().balances;
         let earned: i64 = balances.iter().map(|balance| value::minor(balance.earned.as_ref())).sum();
         if earned != expected {

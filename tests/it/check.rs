@@ -6,10 +6,11 @@ use std::process::Output;
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
 use headwater::store::entity::{
-    affiliate, coupon_count, coupon_use, event_segment, ledger_entry, list_block, list_tail, offer_claim, program_mrr,
+    affiliate, balance_checkpoint, coupon_count, coupon_use, event_segment, ledger_entry, list_block, list_tail,
+    offer_claim, program_mrr,
 };
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
-use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter, QueryOrder};
 use tempfile::TempDir;
 use testkit::client::Client;
 
@@ -236,6 +237,42 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
         format!("the number of claims that {affiliate_id} has of {offer_id} is 1 and should be 2"),
         format!("the number of claims of {offer_id} is 3 and should be 2"),
     ] {
+        assert!(text.contains(&words), "{words}: {text}");
+    }
+});
+
+db_test!(a_checkpoint_that_is_no_sum_of_entries_is_found, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    record(&mut shop.client, 80).await;
+    server.terminate().await.unwrap();
+    let sound = check(folder.path(), &database.url).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+
+    let console = Database::connect(&database.url).await.unwrap();
+    let rows =
+        balance_checkpoint::Entity::find().order_by_asc(balance_checkpoint::Column::Key).all(&console).await.unwrap();
+    // Each checkpoint has a mark and a balance, and marks come first.
+    assert!(rows.len() >= 6 && rows[0].pending_minor == 0, "{rows:?}");
+    let [first, last] = [&rows[rows.len() / 2], &rows[rows.len() - 1]];
+    balance_checkpoint::Entity::update_many()
+        .col_expr(balance_checkpoint::Column::PendingMinor, Expr::val(7))
+        .filter(balance_checkpoint::Column::Key.eq(first.key.clone()))
+        .exec(&console)
+        .await
+        .unwrap();
+    balance_checkpoint::Entity::delete_many()
+        .filter(balance_checkpoint::Column::Key.eq(last.key.clone()))
+        .exec(&console)
+        .await
+        .unwrap();
+    console.close().await.unwrap();
+    let output = check(folder.path(), &database.url).await;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let wrong = format!("checkpoint 16 of the balances of {} is not the sum of the entries", shop.affiliate_id);
+    for words in [wrong, format!("there are {} rows of checkpoints and should be {}", rows.len() - 1, rows.len())] {
         assert!(text.contains(&words), "{words}: {text}");
     }
 });

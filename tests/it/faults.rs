@@ -136,7 +136,7 @@ db_test!(due_rewards_that_cannot_be_approved_hold_up_no_other_account, |database
         .unwrap();
     server.clock.advance_days(31);
     server.server.app().approve_due_rewards().await.unwrap_err();
-    let request = pb::GetBalanceRequest { affiliate: Some(sound.affiliate()) };
+    let request = pb::GetBalanceRequest { affiliate: Some(sound.affiliate()), ..Default::default() };
     let balance = sound.client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0);
     assert_eq!((cash(balance.pending.as_ref()).amount_minor, cash(balance.owed.as_ref()).amount_minor), (0, 200));
 });

@@ -265,7 +265,7 @@ db_test!(many_sales_at_once_are_all_there_once, |database: TestDatabase| async m
     }
     assert_eq!(ids.len(), 300);
     let mut client = shop.client.clone();
-    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let balance = client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0);
     assert_eq!((cash(balance.pending.as_ref()).amount_minor, cash(balance.owed.as_ref()).amount_minor), (300 * 20, 0));
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();

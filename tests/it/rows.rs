@@ -12,6 +12,7 @@ mod affiliate_upline;
 mod agreement;
 mod application;
 mod audit;
+mod balance_as_of;
 mod commission;
 mod commission_rule;
 mod conversion;

@@ -71,6 +71,7 @@ enum Tampering {
     EntryRemoved,
     LastEntryRemoved,
     EntryMovedToAnotherReward,
+    EntryPutBack,
     EntryOfAnotherVersion,
     HeadRewritten,
     BalanceRaised,
@@ -84,12 +85,13 @@ enum Tampering {
 }
 
 impl Tampering {
-    const ALL: [(Self, &'static str); 15] = [
+    const ALL: [(Self, &'static str); 16] = [
         (Self::EntryRaised, "entry 2: the hash does not fit"),
         (Self::EntryRewritten, "entry 3: the hash does not fit"),
         (Self::EntryRemoved, "entry 3 stands in the place of 2"),
         (Self::LastEntryRemoved, "the head counts 4 entries, 3 are there"),
         (Self::EntryMovedToAnotherReward, "has entries and does not exist"),
+        (Self::EntryPutBack, "entry 2: it is older than the one before"),
         (Self::EntryOfAnotherVersion, "entry 2: its hash is of version 7, which this server does not know"),
         (Self::HeadRewritten, "the last entry's hash is not the head's"),
         (Self::BalanceRaised, "101 pending, 200 owed and 0 paid are kept, the entries say 100, 200 and 0"),
@@ -122,6 +124,11 @@ impl Tampering {
             Self::EntryMovedToAnotherReward => {
                 let nobody = Expr::value(Uuid::from_u128(1));
                 let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::SubjectId, nobody);
+                apply(update.filter(second), database).await;
+            }
+            Self::EntryPutBack => {
+                let early = Expr::value(1_i64);
+                let update = ledger_entry::Entity::update_many().col_expr(ledger_entry::Column::PostedAt, early);
                 apply(update.filter(second), database).await;
             }
             Self::EntryOfAnotherVersion => {

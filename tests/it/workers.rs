@@ -56,7 +56,7 @@ db_test!(a_worker_that_is_woken_does_what_is_due_and_says_so, |database: TestDat
     assert_eq!((approved.last_begun_at, approved.last_ended_at), (Some(server.clock.now()), Some(server.clock.now())));
     let pruned = runs_of(&server, prune_events::NAME, 2).await;
     assert!(!pruned.last_result.unwrap().counts.is_empty(), "events of a month ago are still there");
-    let balance = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let balance = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let balance = shop.client.rewards.get_balance(balance).await.unwrap().into_inner().balances.remove(0);
     assert_eq!((cash(balance.pending.as_ref()).amount_minor, cash(balance.owed.as_ref()).amount_minor), (0, 200));
     assert!(!server.server.app().wake_worker("no worker"));

@@ -11,6 +11,7 @@ use crate::domain::ledger::{
 };
 use crate::domain::money::Currency;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
+use crate::domain::time::Time;
 
 /// The amounts of a reward by ledger account, according to the entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(super) struct Audit {
     /// The sequence and the hash of the last entry that was read.
     pub(super) last_sequence: i64,
     last_hash: Option<[u8; 32]>,
+    last_posted_at: Option<Time>,
     /// Sums over the entries.
     balances: BTreeMap<AffiliateId, OfAffiliate>,
     rewards: BTreeMap<RewardId, Known>,
@@ -64,6 +66,10 @@ impl Audit {
         } else if entry.hash != entry_hash(&previous, entry.sequence, posting) {
             report.differs(format!("entry {}: the hash does not fit; it or one before it was changed", entry.sequence));
         }
+        if self.last_posted_at.is_some_and(|last| posting.posted_at < last) {
+            report.differs(format!("entry {}: it is older than the one before", entry.sequence));
+        }
+        self.last_posted_at = Some(posting.posted_at);
         (self.last_sequence, self.last_hash) = (entry.sequence, Some(entry.hash));
         if posting.amount_minor <= 0 {
             report.differs(format!("entry {}: the amount is not more than zero", entry.sequence));

@@ -23,6 +23,7 @@ service! {
         FulfillReward = write change, ADMINISTRATION;
         GetBalance = read rpc::ledger::balance, READING_MONEY;
         ListBalances = read rpc::ledger::list_balances, READING_MONEY;
+        CalculateCommissions = read rpc::statement::calculate, READING_MONEY;
         ListLedgerEntries = read rpc::ledger::list, READING_MONEY;
         QueryStats = read rpc::statistic::query, READING_MONEY;
         VerifyLedger = write rpc::ledger::verify, READING_MONEY;

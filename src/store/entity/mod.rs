@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod api_key_use;
 pub mod audit_entry;
 pub mod balance;
+pub mod balance_checkpoint;
 pub mod click;
 pub mod conversion;
 pub mod coupon;
@@ -42,7 +43,7 @@ pub mod write_trial;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, offer, offer_claim, click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, balance_checkpoint, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
         }
     };
 }

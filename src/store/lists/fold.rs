@@ -1,4 +1,5 @@
-//! Folds the tail of an account: moves its entries into the blocks of their lists, adds its figures to theirs, and removes its rows.
+//! Folds the tail of an account: moves its entries into the blocks of their lists, adds its figures to theirs, and removes its rows. Also
+//! makes the checkpoints of balances, because a fold has the account's lock and nobody waits for its answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use crate::domain::ledger::AccountHead;
 use crate::store::backend::bulk::Writes;
 use crate::store::backend::table::Reads;
 use crate::store::entity::{list_block as block_table, list_tail as tail_table, statistic_block as figures_table};
+use crate::store::ledger::checkpoint;
 use crate::store::{StoreError, WriteTransaction, account_head, statistic};
 
 /// The most rows that one fold takes.
@@ -40,6 +42,7 @@ pub async fn fold(transaction: &WriteTransaction, head: &mut AccountHead, entrie
     let mut writes = Writes::default();
     writes.replace::<block_table::Entity>(changed.iter().map(|block| block.to_row(account_id)).collect())?;
     writes.replace::<figures_table::Entity>(changed_figures)?;
+    checkpoint::add_if_due(connection, &mut writes, head).await?;
     writes.run(connection).await?;
     failpoint!(InFold);
     let delete = tail_table::Entity::delete_many()

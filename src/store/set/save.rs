@@ -53,6 +53,12 @@ pub async fn save(
         head_of(heads, refund.account_id)?.waited_refund_count += 1;
         moved.insert(refund.account_id);
     }
+    let accounts_of_events = set.events.iter().map(|event| event.account_id);
+    let with_time: BTreeSet<_> =
+        accounts_of_events.chain(set.postings.iter().map(|posting| posting.account_id)).collect();
+    for account_id in with_time {
+        head_of(heads, account_id)?.commit(now);
+    }
     let mut writes = Writes::default();
     let mut listed = Entries::default();
     add_rows(&mut writes, &mut listed, set)?;
@@ -61,7 +67,7 @@ pub async fn save(
     moved.extend(listed.accounts());
     let unlisted = listed.write(&mut writes, heads, statistic::changes(set)?)?;
     let figure_row_count = statistic::add_to_tail(&mut writes, unlisted)?;
-    let segments = event::number(&set.events, heads, now, encode_body)?;
+    let segments = event::number(&set.events, heads, encode_body)?;
     moved.extend(segments.iter().map(|segment| segment.account_id));
     writes.insert::<entity::event_segment::Entity>(event::to_rows(&segments))?;
     let moved = moved.iter().filter_map(|account_id| heads.get(account_id));

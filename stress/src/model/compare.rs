@@ -139,7 +139,10 @@ impl Player {
                 "" => Selector::Id(self.names.resolve(&affiliate.id)),
                 email => Selector::Email(email.to_owned()),
             };
-            let request = pb::GetBalanceRequest { affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }) };
+            let request = pb::GetBalanceRequest {
+                affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }),
+                ..Default::default()
+            };
             let balances = self.client.rewards.get_balance(request).await.map_err(told)?.into_inner().balances;
             check!(self, "GetBalance", self.world.balances(&affiliate.id), balances);
         }

@@ -197,7 +197,10 @@ impl Generator {
                 Command::GetConversion(pb::GetConversionRequest { conversion, view })
             }
             2 => Command::GetLead(pb::GetLeadRequest { lead: Some(self.lead(world)) }),
-            3 => Command::GetBalance(pb::GetBalanceRequest { affiliate: Some(self.affiliate(world)) }),
+            3 => Command::GetBalance(pb::GetBalanceRequest {
+                affiliate: Some(self.affiliate(world)),
+                ..Default::default()
+            }),
             4 => {
                 let program_id = self.any_program_id(world);
                 let terms_version = self.rng.i32(0..4);

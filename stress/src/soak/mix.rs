@@ -251,7 +251,7 @@ impl Worker {
             self.client.tracking.get_conversion(request).await?;
         } else {
             let affiliate = Some(self.affiliate());
-            self.client.rewards.get_balance(pb::GetBalanceRequest { affiliate }).await?;
+            self.client.rewards.get_balance(pb::GetBalanceRequest { affiliate, ..Default::default() }).await?;
         }
         Ok(())
     }

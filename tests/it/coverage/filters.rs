@@ -18,7 +18,7 @@ use crate::support::database::TestDatabase;
 use shop::Shop;
 use table::{Filter, Leaves, base, filters};
 
-/// Fields that do not say which rows are wanted, but how many, in which order, and how much of each.
+/// Fields that do not say which rows are wanted, but how many, in which order, how much of each, and as of when.
 const SHAPES: &[&str] = &[
     "page_size",
     "page_token",
@@ -29,6 +29,7 @@ const SHAPES: &[&str] = &[
     "max_wait",
     "heartbeat_delay",
     "max_batch_size",
+    "as_of_time",
 ];
 
 /// The reads whose answers have no rows of their own. They are compared with other answers.

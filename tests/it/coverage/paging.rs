@@ -11,7 +11,8 @@ use super::world::{Account, World, resolve};
 use crate::support::database::TestDatabase;
 
 pub(super) fn lists() -> Vec<MethodDescriptor> {
-    // QueryStats has pages and no order, and its rows are no objects; `rows::statistic` tests it.
+    // QueryStats and CalculateCommissions have pages and no order, and their rows are no objects; `rows::statistic` and
+    // `rows::balance_as_of` test them.
     let is_list = |method: &MethodDescriptor| {
         ["page_token", "order"].iter().all(|name| method.input().get_field_by_name(name).is_some())
     };
@@ -104,6 +105,9 @@ fn filters(list: &MethodDescriptor) -> Vec<Json> {
             Kind::String if field.is_list() => filters.push(json!({name: ["EUR"]})),
             Kind::Message(inside) if inside.full_name() == "headwater.v1.TimeInterval" => {
                 filters.push(json!({name: {"start_time": {"seconds": 1}}}));
+            }
+            Kind::Message(inside) if inside.full_name() == "google.protobuf.Timestamp" => {
+                filters.push(json!({name: {"seconds": 1}}));
             }
             // A text of the merchant's own, which refers to nothing.
             Kind::String if case.references.iter().all(|fields| fields[name].is_null()) => {

@@ -286,9 +286,16 @@ impl Account {
             let kept = [(kept[0].0.as_str(), kept[0].1)];
             self.make(wire, &short_name(one), json!({"page_size": 1}), &kept).await;
         }
-        let figures = cases().iter().find(|case| case.method == "RewardService/QueryStats").unwrap();
-        let request = patched(&figures.request(&self.names), &json!({"page_size": 1}));
-        self.make(wire, figures.method, request, &[("QueryStats_page_token", "/next_page_token")]).await;
+        // The first affiliate has one line alone.
+        let of_other = json!({"page_size": 1, "affiliate": {"id": "${other_affiliate_id}"}});
+        for (method, fields) in
+            [("RewardService/QueryStats", json!({"page_size": 1})), ("RewardService/CalculateCommissions", of_other)]
+        {
+            let case = cases().iter().find(|case| case.method == method).unwrap();
+            let request = patched(&case.request(&self.names), &fields);
+            let kept = format!("{}_page_token", method.trim_start_matches("RewardService/"));
+            self.make(wire, method, request, &[(&kept, "/next_page_token")]).await;
+        }
     }
 }
 

@@ -115,6 +115,15 @@ CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affi
 balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
+balance_checkpoint.account_id uuid NOT NULL
+balance_checkpoint.key bytea NOT NULL
+balance_checkpoint.pending_minor bigint NOT NULL
+balance_checkpoint.owed_minor bigint NOT NULL
+balance_checkpoint.paid_minor bigint NOT NULL
+CREATE UNIQUE INDEX balance_checkpoint_pkey ON public.balance_checkpoint USING btree (account_id, key)
+balance_checkpoint: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
+balance_checkpoint: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
+balance_checkpoint: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
 click.account_id uuid NOT NULL
 click.tid uuid NOT NULL
 click.id uuid NOT NULL

@@ -121,6 +121,13 @@ CREATE TABLE "balance" (
   "affiliate_id",
   "unit",
   "currency") ) WITHOUT ROWID
+CREATE TABLE "balance_checkpoint" (
+  "account_id" uuid_text NOT NULL,
+  "key" blob NOT NULL,
+  "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
+  "key") ) WITHOUT ROWID
 CREATE TABLE "click" (
   "account_id" uuid_text NOT NULL,
   "tid" uuid_text NOT NULL,

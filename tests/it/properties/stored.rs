@@ -2,7 +2,7 @@
 //! the rows, entries and events at the end must be equal too. This shows that a batch loads all it needs and saves all it
 //! changed, and that batching does not change any result.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,14 +12,16 @@ use headwater::app::{App, AppOptions, SubmitError, verify};
 use headwater::clock::ManualClock;
 use headwater::domain::Decision;
 use headwater::domain::conversion::ConversionSelector;
-use headwater::domain::id::AccountId;
-use headwater::domain::ledger::{Balance, BalanceKey};
+use headwater::domain::id::{AccountId, AffiliateId};
+use headwater::domain::ledger::{Balance, BalanceKey, Posting};
 use headwater::domain::outcome::Outcome;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::rule::Envelope;
+use headwater::domain::time::Time;
 use headwater::mail::{Post, PostOptions};
 use headwater::store::form::Kept;
+use headwater::store::ledger::as_of;
 use headwater::store::list::Walk;
 use headwater::store::{self, Identity, Store, StoreOptions};
 use proptest::prop_assert_eq;
@@ -153,6 +155,8 @@ impl Stored {
         let account_id = account_id_of(&self.submit(vec![registration]).await.remove(0).unwrap().0);
         let mut book = Book::new(account_id);
         let (mut names, mut stored_names) = (Names::default(), Names::default());
+        // The balances after each moment, by the time of its last commit.
+        let mut read = BTreeMap::new();
         for moment in moments {
             rules.wait(moment.hours_later);
             self.clock.set(rules.now);
@@ -183,7 +187,10 @@ impl Stored {
                 rules.now = rules.now.plus_micros(1);
             }
             rules.now = begun_at;
+            let committed_at = store::account_head::head(self.app.store(), account_id).await.unwrap().committed_at;
+            read.insert(committed_at, store::ledger::all_balances(self.app.store(), account_id).await.unwrap());
         }
+        compare_as_of(self.app.store(), account_id, read).await?;
         let (stored, alone) = (stored_state(self.app.store(), account_id).await, state(&rules));
         for (stored, alone) in stored_names.all(stored).iter().zip(&names.all(alone)) {
             prop_assert_eq!(stored, alone, "on the store and by the rules alone, in the end");
@@ -192,6 +199,24 @@ impl Stored {
         prop_assert_eq!(report.differences, Vec::<String>::new());
         Ok(())
     }
+}
+
+/// Balances as of a time are those that were read then.
+async fn compare_as_of(
+    store: &Store,
+    account_id: AccountId,
+    read: BTreeMap<Time, Vec<(BalanceKey, Balance)>>,
+) -> Result<(), TestCaseError> {
+    let head = store::account_head::head(store, account_id).await.unwrap();
+    let all = store::ledger::all_balances(store, account_id).await.unwrap();
+    let affiliates: BTreeSet<AffiliateId> = all.iter().map(|(key, _)| key.affiliate_id).collect();
+    let affiliates: Vec<AffiliateId> = affiliates.into_iter().collect();
+    for (time, then) in read {
+        let sequence = as_of::sequence_at(store, &head, time).await.unwrap();
+        let found = as_of::balances_at(store, account_id, &affiliates, sequence).await.unwrap();
+        prop_assert_eq!(found, BTreeMap::from_iter(then), "as of {:?}", time);
+    }
+    Ok(())
 }
 
 /// All rows of an account, in an order that does not depend on ids. Each kind ends with a count.
@@ -209,7 +234,8 @@ async fn stored_state(store: &Store, account_id: AccountId) -> Vec<String> {
         lines(store::lead::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         lines(store::conversion::list(store, account_id, &Default::default(), Walk::first(ALL)).await.unwrap().rows),
         events.collect(),
-        lines(entries.iter().map(|entry| &entry.posting)),
+        // An entry has the time of its commit, which the rules alone do not know.
+        lines(entries.iter().map(|entry| Posting { posted_at: START, ..entry.posting.clone() })),
         lines(store::ledger::all_balances(store, account_id).await.unwrap()),
     ];
     counted(kinds)
@@ -236,7 +262,7 @@ fn state(rules: &Rules) -> Vec<String> {
         lines(sorted(set.leads.iter(), |row| row.id)),
         lines(conversions.into_iter().map(|row| set.image(account, row.id).unwrap())),
         lines(&set.events),
-        lines(&set.postings),
+        lines(set.postings.iter().map(|posting| Posting { posted_at: START, ..posting.clone() })),
         lines(balances),
     ];
     counted(kinds)

@@ -46,7 +46,7 @@ db_test!(p3_clicks_are_counted_by_link_and_sub_id_and_earn_nothing, |database: T
         counts.sort_unstable();
         assert_eq!(counts, expected, "{group_by:?}");
     }
-    let request = pb::GetBalanceRequest { affiliate: Some(affiliate) };
+    let request = pb::GetBalanceRequest { affiliate: Some(affiliate), ..Default::default() };
     assert!(client.rewards.get_balance(request).await.unwrap().into_inner().balances.is_empty());
 });
 
@@ -98,7 +98,7 @@ db_test!(g15_what_is_owed_is_apart_from_what_waits_for_approval, |database: Test
     client.tracking.record_sale(sale(2)).await.unwrap();
     let request = pb::ApproveRewardsRequest { reward_ids: vec![first], ..Default::default() };
     client.rewards.approve_rewards(request).await.unwrap();
-    let request = pb::GetBalanceRequest { affiliate: Some(affiliate) };
+    let request = pb::GetBalanceRequest { affiliate: Some(affiliate), ..Default::default() };
     let balances = client.rewards.get_balance(request).await.unwrap().into_inner().balances;
     let expected = pb::Balance { earned: cash(400), pending: cash(200), owed: cash(200), paid: cash(0) };
     assert_eq!(balances, std::slice::from_ref(&expected));

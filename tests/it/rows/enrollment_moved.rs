@@ -28,7 +28,7 @@ async fn first_enrollment(shop: &mut Shop) -> pb::Enrollment {
 }
 
 async fn balance(shop: &mut Shop) -> pb::Balance {
-    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     shop.client.rewards.get_balance(request).await.unwrap().into_inner().balances.remove(0)
 }
 

@@ -125,7 +125,12 @@ db_test!(p4_custom_events_of_declared_kinds_are_credited, |database: TestDatabas
     assert_eq!(listed(client, of_kind("Demo")).await, ["demo-1"]);
     assert_eq!(listed(client, of_kind("trial")).await, ["trial-1"]);
     assert_eq!(listed(client, of_kind("tri")).await, [""; 0]);
-    let balances = client.rewards.get_balance(pb::GetBalanceRequest { affiliate }).await.unwrap().into_inner();
+    let balances = client
+        .rewards
+        .get_balance(pb::GetBalanceRequest { affiliate, ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(balances.balances, []);
 });
 

@@ -203,7 +203,7 @@ db_test!(p1_an_affiliate_is_in_several_programs_with_own_terms, |database: TestD
         assert_eq!(!credits.is_empty(), is_credited, "{number}");
     }
     // The balances are apart.
-    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let balances = shop.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
     let earned: Vec<_> = balances.iter().map(|balance| cash(balance.earned.as_ref()).clone()).collect();
     assert_eq!(earned, [money(700, "EUR"), money(400, "USD")]);

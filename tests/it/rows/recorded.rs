@@ -30,7 +30,7 @@ async fn conversions(client: &mut Client) -> Vec<pb::Conversion> {
 
 /// The amount that Ann has earned so far.
 async fn earned(shop: &mut Shop) -> i64 {
-    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let balances = shop.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
     balances.first().map_or(0, |balance| cash(balance.earned.as_ref()).amount_minor)
 }

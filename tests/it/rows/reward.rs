@@ -42,7 +42,7 @@ async fn fulfil(client: &mut Client, reward_id: &str) -> Result<pb::Reward, Stat
 
 /// The balances of the shop's affiliate: pending, owed and paid.
 async fn balances(shop: &mut Shop) -> Vec<[Amount; 3]> {
-    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()) };
+    let request = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let balances = shop.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
     let amount = |value: Option<pb::RewardValue>| value.unwrap().amount.unwrap();
     balances.into_iter().map(|balance| [balance.pending, balance.owed, balance.paid].map(amount)).collect()

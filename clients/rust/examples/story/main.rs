@@ -153,7 +153,7 @@ async fn refer_customer(client: &Client) -> Result<(String, String), Failure> {
 /// Compares what the affiliate earned with the expected sum, and returns it as text.
 async fn check_balance(client: &Client, affiliate_id: String, sale_count: u32) -> Result<String, Failure> {
     let affiliate = pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(affiliate_id)) };
-    let request = pb::GetBalanceRequest { affiliate: Some(affiliate) };
+    let request = pb::GetBalanceRequest { affiliate: Some(affiliate), ..Default::default() };
     let answer = client.rewards().get_balance(request).await?;
     let expected = (i64::from(sale_count) * SALE_MINOR - REFUND_MINOR) * COMMISSION_PPM / 1_000_000;
     let expected_value =

@@ -1234,6 +1234,8 @@ impl Call for pb::GetBalanceRequest {}
 
 impl Call for pb::ListBalancesRequest {}
 
+impl Call for pb::CalculateCommissionsRequest {}
+
 impl Call for pb::ListLedgerEntriesRequest {}
 
 impl Call for pb::QueryStatsRequest {}
@@ -1330,7 +1332,7 @@ impl RewardCalls {
             .await
     }
 
-    /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+    /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     ///
     /// # Errors
@@ -1341,13 +1343,25 @@ impl RewardCalls {
             .await
     }
 
-    /// Lists the balances of all affiliates that ever had a pending or approved reward.
+    /// Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
     pub async fn list_balances(&self, request: pb::ListBalancesRequest) -> Result<pb::ListBalancesResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).list_balances(request).await)
+            .await
+    }
+
+    /// Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+    /// and the balances after it.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn calculate_commissions(&self, request: pb::CalculateCommissionsRequest) -> Result<pb::CalculateCommissionsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::reward_service_client::RewardServiceClient::new(channel).calculate_commissions(request).await)
             .await
     }
 

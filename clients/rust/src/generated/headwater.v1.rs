@@ -4356,6 +4356,19 @@ pub struct GetBalanceRequest {
     /// The affiliate. Required.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The balances as they were after every commit up to this time, the time itself included. Default: now. A time in the future is
+    /// refused; before the first reward there are no balances.
+    ///
+    /// What counts is when the server committed (`LedgerEntry.post_time`, `Event.commit_time`), and not when a sale happened. Every commit of
+    /// an account is later than the one before by a microsecond at least, also if a server's clock is set back, so the `commit_time` of an
+    /// event names the balances right after it. A time is final as soon as the account has a later commit. Until then a commit that is
+    /// under way, or that of a server whose clock is behind, may still be added to it: ask for a time that is a minute ago, if two
+    /// answers must be equal.
+    ///
+    /// A balance of the past costs some milliseconds, however many entries the affiliate and the account have: the server keeps balances
+    /// after every 8,192 entries of the account, and reads the entries since then.
+    #[prost(message, optional, tag = "2")]
+    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An affiliate's balance in one unit and currency. All four values have that unit and currency.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4410,6 +4423,10 @@ pub struct ListBalancesRequest {
     /// Only balances of which something is owed.
     #[prost(bool, tag = "7")]
     pub owed_only: bool,
+    /// The balances as they were at this time, see `GetBalanceRequest.as_of_time`. The filter applies to the balances of that time. Default:
+    /// now. A page that had to look at some 10,000 affiliates may have fewer entries than asked for, or none.
+    #[prost(message, optional, tag = "8")]
+    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The balances of one affiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4459,7 +4476,7 @@ pub struct LedgerEntry {
     /// The reason.
     #[prost(enumeration = "LedgerReason", tag = "8")]
     pub reason: i32,
-    /// When the entry was posted.
+    /// When the entry was committed: the `commit_time` of the events of its commit. Grows with `sequence`.
     #[prost(message, optional, tag = "9")]
     pub post_time: ::core::option::Option<::prost_types::Timestamp>,
     /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
@@ -9302,8 +9319,8 @@ pub struct Event {
     /// When the fact happened. For a recorded event it is the `occur_time` of the request.
     #[prost(message, optional, tag = "5")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
-    /// may have the same commit time, so order events by `sequence`.
+    /// When the fact was committed. Every commit of an account is later than the one before, whatever the clocks of the servers do. The events
+    /// of one commit have the same time, so order events by `sequence`.
     #[prost(message, optional, tag = "6")]
     pub commit_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The request_id or event_id of the call that caused the event. Empty for a call without one, and for the server's own work.
@@ -10131,6 +10148,147 @@ pub mod feed_service_client {
         }
     }
 }
+/// Whole days of the account. A day begins at midnight in the account's time zone, see `Account.time_zone`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementDays {
+    /// The first day, written like `2026-11-01`. Required.
+    #[prost(string, tag = "1")]
+    pub first_day: ::prost::alloc::string::String,
+    /// The last day, not before the first one. It must be over. Required.
+    #[prost(string, tag = "2")]
+    pub last_day: ::prost::alloc::string::String,
+}
+/// The request of CalculateCommissions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CalculateCommissionsRequest {
+    /// The largest number of lines to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer lines.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same affiliate and period. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "3")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The period. Exactly one is required. A line belongs to the period in which its ledger entry was committed (`post_time`), whenever
+    /// its sale happened. So a sale that is told late is on the statement of the period in which it was told, and the statement of a period
+    /// that is over stays as it is.
+    #[prost(oneof = "calculate_commissions_request::Period", tags = "4, 5")]
+    pub period: ::core::option::Option<calculate_commissions_request::Period>,
+}
+/// Nested message and enum types in `CalculateCommissionsRequest`.
+pub mod calculate_commissions_request {
+    /// The period. Exactly one is required. A line belongs to the period in which its ledger entry was committed (`post_time`), whenever
+    /// its sale happened. So a sale that is told late is on the statement of the period in which it was told, and the statement of a period
+    /// that is over stays as it is.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Period {
+        /// From the beginning of the first day to the end of the last day.
+        #[prost(message, tag = "4")]
+        Days(super::StatementDays),
+        /// From `start_time`, included, to `end_time`, not included. Without a start it begins with the first entry. Without an end it goes
+        /// on to now. An end in the future is refused.
+        #[prost(message, tag = "5")]
+        Interval(super::TimeInterval),
+    }
+}
+/// The conversion behind a line, as it was told. GetConversion returns the conversion as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementConversion {
+    /// The id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The kind.
+    #[prost(enumeration = "ConversionKind", tag = "2")]
+    pub kind: i32,
+    /// The merchant's id for the event.
+    #[prost(string, tag = "3")]
+    pub event_id: ::prost::alloc::string::String,
+    /// When the event happened.
+    #[prost(message, optional, tag = "4")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
+    #[prost(string, tag = "5")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The order number that people see. A refund has the order number of its sale. May be empty.
+    #[prost(string, tag = "6")]
+    pub order_number: ::prost::alloc::string::String,
+    /// The merchant's id of the refund. Empty unless the event is a refund.
+    #[prost(string, tag = "7")]
+    pub refund_id: ::prost::alloc::string::String,
+}
+/// A line of a statement: one ledger entry. A reward that was earned and approved in the period has two lines.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementLine {
+    /// The entry's position in the ledger, see `LedgerEntry.sequence`.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// When the entry was committed.
+    #[prost(message, optional, tag = "2")]
+    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What happened: a reward was earned, approved, denied, refunded, corrected and so on.
+    #[prost(enumeration = "LedgerReason", tag = "3")]
+    pub reason: i32,
+    /// What the line adds to each part of the balance. An approval takes from `pending` what it adds to `owed`, so its `earned` is zero.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<Balance>,
+    /// The id of the reward that the line is about. A refund and a correction have rewards of their own, which change another one.
+    #[prost(string, tag = "5")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The reward's value. It never changes. Negative for the reward of a refund.
+    #[prost(message, optional, tag = "6")]
+    pub reward_value: ::core::option::Option<RewardValue>,
+    /// The id of the reward that this reward of a refund or a correction changes. Empty for all other rewards.
+    #[prost(string, tag = "7")]
+    pub reverses_reward_id: ::prost::alloc::string::String,
+    /// The id of the program that the reward was earned in.
+    #[prost(string, tag = "8")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The id of the enrollment that the reward was earned through.
+    #[prost(string, tag = "9")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// How the value was computed: the rule, the amount, the rate, the rounding and the version of the terms. Not set for a reward that
+    /// CreateReward created.
+    #[prost(message, optional, tag = "10")]
+    pub calculation: ::core::option::Option<RewardCalculation>,
+    /// The conversion that the reward is for. Not set for a reward that CreateReward created.
+    #[prost(message, optional, tag = "11")]
+    pub conversion: ::core::option::Option<StatementConversion>,
+    /// The reason in the call of CreateReward. Empty for all other rewards.
+    #[prost(string, tag = "12")]
+    pub create_reason: ::prost::alloc::string::String,
+    /// The reason in the call of DenyRewards. Empty unless the line is that denial.
+    #[prost(string, tag = "13")]
+    pub deny_reason: ::prost::alloc::string::String,
+}
+/// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
+/// `closing_balances`, exactly. Every page has the same balances.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CalculateCommissionsResponse {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The first moment of the period. Not set if the request has no start.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment after the period. Not set if the request has no end.
+    #[prost(message, optional, tag = "3")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The balances before the period, ordered by unit, then by currency code. Empty before the first reward. Those of GetBalance as of the
+    /// microsecond before `start_time`.
+    #[prost(message, repeated, tag = "4")]
+    pub opening_balances: ::prost::alloc::vec::Vec<Balance>,
+    /// The balances after the period, in the same order. Those of GetBalance as of the microsecond before `end_time`.
+    #[prost(message, repeated, tag = "5")]
+    pub closing_balances: ::prost::alloc::vec::Vec<Balance>,
+    /// One page of lines, in the order of the ledger.
+    #[prost(message, repeated, tag = "6")]
+    pub lines: ::prost::alloc::vec::Vec<StatementLine>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "7")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// The request of QueryStats.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryStatsRequest {
@@ -10556,7 +10714,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "FulfillReward"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+        /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         pub async fn get_balance(
             &mut self,
@@ -10582,7 +10740,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "GetBalance"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the balances of all affiliates that ever had a pending or approved reward.
+        /// Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
         pub async fn list_balances(
             &mut self,
             request: impl tonic::IntoRequest<super::ListBalancesRequest>,
@@ -10605,6 +10763,35 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "ListBalances"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+        /// and the balances after it.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn calculate_commissions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CalculateCommissionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CalculateCommissionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/CalculateCommissions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.RewardService", "CalculateCommissions"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Lists ledger entries.

@@ -93,7 +93,7 @@ db_test!(f15_a_deleted_lead_leaves_the_books_and_no_personal_data, |database: Te
     merge(client, by_id(&made.id), by_id(&other.id)).await.unwrap();
     sell(client, "stranger", "seeded-new@customers.example", "seeded-1").await;
     let balance = async |client: &mut Client| {
-        let request = pb::GetBalanceRequest { affiliate: Some(affiliate.clone()) };
+        let request = pb::GetBalanceRequest { affiliate: Some(affiliate.clone()), ..Default::default() };
         client.rewards.get_balance(request).await.unwrap().into_inner().balances
     };
     let before = balance(client).await;
@@ -195,7 +195,7 @@ db_test!(f14_two_leads_of_one_person_are_merged, |database: TestDatabase| async 
         affiliate.clone(),
         pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(bea.id.clone())) },
     ] {
-        let request = pb::GetBalanceRequest { affiliate: Some(selector) };
+        let request = pb::GetBalanceRequest { affiliate: Some(selector), ..Default::default() };
         let balances = client.rewards.get_balance(request).await.unwrap().into_inner().balances;
         assert_eq!(cash(balances[0].pending.as_ref()).amount_minor, 400);
     }
