@@ -366,6 +366,7 @@ fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
         rule_name: taken.map(|rule| rule.name.to_string()).unwrap_or_default(),
         rule_number: taken.map_or(0, |rule| rule.number),
         quantity: taken.map_or(0, |rule| rule.quantity),
+        first_sale_bonus: taken.and_then(|rule| rule.first_sale_bonus).map(money),
         amount_not_compared: calculation.amount_not_compared,
     }
 }

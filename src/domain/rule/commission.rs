@@ -86,7 +86,12 @@ pub(super) fn price_again(
     Ok(pricing::price(terms, &facts, None, before.share_ppm)?)
 }
 
-fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+/// What a credited event earns. `None` if no commission applies to it.
+pub(super) fn price(
+    context: &Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+) -> Result<Option<Priced>, Refusal> {
     let Claim { credit, enrollment, terms } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {

@@ -28,6 +28,7 @@ mod refund;
 mod reversal;
 mod reward;
 mod sale;
+mod sale_count;
 mod timeline;
 mod verdict;
 mod welcome;

@@ -76,7 +76,10 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
-    ConditionField = ConditionField { Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId }
+    ConditionField = ConditionField {
+        Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
+        CustomerAgeMonths,
+    }
     Comparison = Comparison {
         Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,
         MultipleOf,

@@ -1753,7 +1753,7 @@ pub struct Condition {
     #[prost(message, repeated, tag = "2")]
     pub any_of: ::prost::alloc::vec::Vec<Condition>,
     /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    /// order, only sales and custom events an amount, and only custom events a kind.
+    /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
     #[prost(enumeration = "ConditionField", tag = "3")]
     pub field: i32,
     /// How it is compared. Required with `field`.
@@ -1766,6 +1766,13 @@ pub struct Condition {
 }
 /// A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
 /// All of these are facts of the event, so the order in which events are told does not change what they earn.
+///
+/// A rule may also ask for the earlier sales of the customer: by `customer_sales_max`, `customer_months_max`, `first_sale_bonus` or a
+/// condition. The sales of a customer are those that were credited in the program, whoever referred them, in the order in which they
+/// happened. Free orders do not count, and neither does a sale of which nothing is left, for sales that are told after its refund. A sale
+/// that does not count, and a sale without a customer, has no number and no age, so limits and bonuses do not apply to it. If a sale is
+/// told late, later sales get other numbers, and what they earn changes accordingly. Of a customer with 1,000 events or more, a late sale
+/// gets the next number, and no other changes.
 ///
 /// If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
 ///
@@ -1816,6 +1823,20 @@ pub struct CommissionRule {
     /// Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
     #[prost(bool, tag = "11")]
     pub is_per_unit: bool,
+    /// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
+    /// earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
+    #[prost(int32, tag = "12")]
+    pub customer_sales_max: i32,
+    /// For how many months the rule pays for the sales of each customer, up to 600. The months begin with the day of the first sale, in the
+    /// account's time zone, and the limit ends before the day with the same number: for 12 months from 2026-01-15, a sale on 2027-01-14 counts
+    /// and one on 2027-01-15 does not. A month without such a day ends before its last day: a month from 2026-01-31 ends before 2026-02-28. So
+    /// a subscription that is paid monthly earns as many times as there are months. Only for sales. 0: no limit.
+    #[prost(int32, tag = "13")]
+    pub customer_months_max: i32,
+    /// What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+    /// currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
+    #[prost(message, optional, tag = "14")]
+    pub first_sale_bonus: ::core::option::Option<Money>,
 }
 /// The rules that sales are priced under. A version never changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2292,6 +2313,12 @@ pub enum ConditionField {
     CustomKind = 7,
     /// A text: the `order_id` of a sale, exactly as it was sent.
     OrderId = 8,
+    /// A number: which sale of its customer the sale is, 1 for the first. See CommissionRule for how sales are counted.
+    CustomerSaleNumber = 9,
+    /// A number: how many days ago the first sale of the customer was, by the days of the account's time zone. 0 for the first sale.
+    CustomerAgeDays = 10,
+    /// A number: how many whole months ago the first sale of the customer was. They are counted as for `customer_months_max`.
+    CustomerAgeMonths = 11,
 }
 impl ConditionField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2309,6 +2336,9 @@ impl ConditionField {
             Self::CouponCode => "CONDITION_FIELD_COUPON_CODE",
             Self::CustomKind => "CONDITION_FIELD_CUSTOM_KIND",
             Self::OrderId => "CONDITION_FIELD_ORDER_ID",
+            Self::CustomerSaleNumber => "CONDITION_FIELD_CUSTOMER_SALE_NUMBER",
+            Self::CustomerAgeDays => "CONDITION_FIELD_CUSTOMER_AGE_DAYS",
+            Self::CustomerAgeMonths => "CONDITION_FIELD_CUSTOMER_AGE_MONTHS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2323,6 +2353,9 @@ impl ConditionField {
             "CONDITION_FIELD_COUPON_CODE" => Some(Self::CouponCode),
             "CONDITION_FIELD_CUSTOM_KIND" => Some(Self::CustomKind),
             "CONDITION_FIELD_ORDER_ID" => Some(Self::OrderId),
+            "CONDITION_FIELD_CUSTOMER_SALE_NUMBER" => Some(Self::CustomerSaleNumber),
+            "CONDITION_FIELD_CUSTOMER_AGE_DAYS" => Some(Self::CustomerAgeDays),
+            "CONDITION_FIELD_CUSTOMER_AGE_MONTHS" => Some(Self::CustomerAgeMonths),
             _ => None,
         }
     }
@@ -2616,6 +2649,9 @@ pub struct RewardCalculation {
     /// Whether a condition on the amount did not hold because the amount is in another currency than the program's.
     #[prost(bool, tag = "13")]
     pub amount_not_compared: bool,
+    /// The bonus of the rule that was added to the commission because the sale is the first of its customer. Not set for other sales.
+    #[prost(message, optional, tag = "14")]
+    pub first_sale_bonus: ::core::option::Option<Money>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
