@@ -1,4 +1,4 @@
-//! Checks everything that one account has in a database: its books, its feed, its lists, its numbers of coupons, the revenue of its programs
+//! Checks everything that one account has in a database: its books, its feed, its lists, its numbers of coupons and of sales, the revenue of its programs
 //! and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes nothing.
 
 use super::verify::{self, Report};
@@ -43,6 +43,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the lists", list_differences(store, account_id).await)?;
     add(&mut report, "the numbers of coupons", count_differences(store, account_id).await)?;
     add(&mut report, "the search of affiliates", search_differences(store, account_id).await)?;
+    add(&mut report, "the numbers of customers' sales", sale_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -72,6 +73,11 @@ async fn count_differences(store: &Store, account_id: AccountId) -> Result<Vec<S
 /// The affiliates that a search does not find.
 async fn search_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::search::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences in the numbers of customers' sales that commission rules ask for.
+async fn sale_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::sale_counts::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences in the monthly recurring revenue of programs.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
+pub use super::customer_sale::CustomerSale;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
@@ -141,19 +142,6 @@ pub struct OrderDetails {
     pub coupon_use: Option<CouponUse>,
     /// The place of a sale among its customer's, if the sales of the customer are counted.
     pub customer_sale: Option<CustomerSale>,
-}
-
-/// The place of a credited sale among those of its customer in the same program. See `domain/rule/sale_count.rs`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "fields are named after what they hold")]
-pub struct CustomerSale {
-    /// 1 for the first. 0 for a sale that does not count, such as a free order.
-    pub number: i32,
-    /// How long ago the first one was, in days and in whole months of the account's calendar.
-    pub age_days: i32,
-    pub age_months: i32,
-    /// When a refund or a correction was told that left nothing of the sale. It does not count for what is told later.
-    pub void_at: Option<Time>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

@@ -4,7 +4,7 @@
 //! [`ConditionField::is_fact_of`].
 
 use super::facts::{CommissionEvent, Facts};
-use crate::domain::conversion::CustomerSale;
+use crate::domain::customer_sale::CustomerSale;
 use crate::domain::text_enum::text_enum;
 
 text_enum! {

@@ -1,6 +1,6 @@
 //! The facts of an event by which it is priced. Knows no rows, so that terms can name rules about facts.
 
-use crate::domain::conversion::CustomerSale;
+use crate::domain::customer_sale::CustomerSale;
 use crate::domain::money::{Currency, Money};
 use crate::domain::text_enum::text_enum;
 use crate::domain::time::Time;

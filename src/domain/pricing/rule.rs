@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::facts::{CommissionEvent, Facts};
 use crate::domain::commission::Commission;
-use crate::domain::conversion::CustomerSale;
+use crate::domain::customer_sale::CustomerSale;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Time;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::commission::{self, Claim};
 use super::context::{Context, Rule};
-use super::sale_count;
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
+use super::sale_count;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::sale_count;
 use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
+use super::sale_count;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
     SaleChannel, WaitingRefund,

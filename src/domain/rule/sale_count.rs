@@ -318,7 +318,8 @@ pub(super) fn follow(context: &mut Context<'_>, sale: &Conversion) -> Result<(),
     } else {
         count.count = count.count.saturating_sub(1);
         if count.first_at == Some(sale.occurred_at) {
-            count.first_at = first_of(context, &lead, credit.program_id)?.or(count.first_at.filter(|_| count.count > 0));
+            count.first_at =
+                first_of(context, &lead, credit.program_id)?.or(count.first_at.filter(|_| count.count > 0));
         }
         lead.details.keep_sale_count(count);
     }

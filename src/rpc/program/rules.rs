@@ -134,7 +134,10 @@ fn only_for(fields: &mut Fields, name: &str, sent: &[String], only: CommissionEv
 fn limit(fields: &mut Fields, name: &str, sent: i32, most: i32, event: CommissionEvent) -> Option<i32> {
     let number = fields.number(name, sent, 0..=most);
     if number != 0 && event != CommissionEvent::Sale {
-        fields.wrong(name, format!("is only for rules with event_kind {}; leave it out", CommissionEvent::Sale.wire_name()));
+        fields.wrong(
+            name,
+            format!("is only for rules with event_kind {}; leave it out", CommissionEvent::Sale.wire_name()),
+        );
     }
     (number != 0).then_some(number)
 }
@@ -145,7 +148,8 @@ fn bonus(fields: &mut Fields, sent: Option<&pb::Money>, event: CommissionEvent) 
         let only = CommissionEvent::Sale.wire_name();
         fields.wrong("first_sale_bonus", format!("is only for rules with event_kind {only}; leave it out"));
     } else if bonus.amount_minor == 0 {
-        fields.wrong("first_sale_bonus.amount_minor", "must be more than zero; leave first_sale_bonus out for no bonus");
+        fields
+            .wrong("first_sale_bonus.amount_minor", "must be more than zero; leave first_sale_bonus out for no bonus");
     }
     Some(bonus)
 }

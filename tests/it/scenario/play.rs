@@ -47,6 +47,7 @@ impl<'world, W: World> Player<'world, W> {
                 self.world.set_now(time(step.word(0), step.option("second")));
                 Ok("ok".to_owned())
             }
+            "zone" => self.zone_step(step).await,
             "rule" => Ok(self.rule_step(step)),
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "archive" => self.program_step(step).await,

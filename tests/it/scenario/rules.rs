@@ -1,11 +1,13 @@
 //! Steps about commission rules: `rule NAME COMMISSION [CURRENCY] [per-unit]` with the options `event`, `kinds`, `coupons`, `items`, `plans`,
-//! `from`, `until` (days, which may have a second: `3+5`) and `if`. The next `program` or `terms` step takes the rules.
+//! `from`, `until` (days, which may have a second: `3+5`), `sales` and `months` (of each customer), `bonus` (for a first sale) and `if`. The
+//! next `program` or `terms` step takes the rules.
 //!
 //! A condition is `FIELD COMPARISON VALUE|VALUE`, `all(CONDITION, CONDITION)` or `any(CONDITION, CONDITION)`.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::pb;
-use prost_types::Timestamp;
+use prost_types::{FieldMask, Timestamp};
+use tonic::Status;
 
 use super::World;
 use super::play::Player;
@@ -15,6 +17,7 @@ use super::script::Step;
 impl<W: World> Player<'_, W> {
     pub(super) fn rule_step(&mut self, step: &Step) -> String {
         let list = |key| step.option(key).map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
+        let number = |key| step.option(key).map_or(0, |number| number.parse().unwrap());
         let currency = step.words.get(2).filter(|word| *word != "per-unit").map_or("USD", String::as_str);
         let event_kind = step.option("event").map_or(pb::CommissionEvent::Unspecified, |name| {
             let name = format!("COMMISSION_EVENT_{}", name.to_uppercase());
@@ -32,8 +35,20 @@ impl<W: World> Player<'_, W> {
             end_time: step.option("until").map(moment),
             commission: Some(commission(step.word(1), currency)),
             is_per_unit: step.words.iter().any(|word| word == "per-unit"),
+            customer_sales_max: number("sales"),
+            customer_months_max: number("months"),
+            first_sale_bonus: step.option("bonus").map(|bonus| super::request::money(bonus, currency)),
         });
         "ok".to_owned()
+    }
+
+    /// `zone NAME`: the time zone of the account from now on.
+    pub(super) async fn zone_step(&mut self, step: &Step) -> Result<String, Status> {
+        let account = pb::Account { time_zone: step.word(0).to_owned(), ..Default::default() };
+        let update_mask = Some(FieldMask { paths: vec!["time_zone".to_owned()] });
+        let request = pb::UpdateAccountRequest { account: Some(account), update_mask, ..Default::default() };
+        self.world.change(request).await?;
+        Ok("ok".to_owned())
     }
 
     /// The terms of a step, with the rules of the steps before.
@@ -57,6 +72,9 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
     };
     if calculation.quantity > 0 {
         text += &format!(" x{}", calculation.quantity);
+    }
+    if let Some(bonus) = &calculation.first_sale_bonus {
+        text += &format!(" bonus {}.{:02}", bonus.amount_minor / 100, bonus.amount_minor % 100);
     }
     if calculation.amount_not_compared {
         text += " amount_not_compared";

@@ -428,6 +428,7 @@ pub(crate) fn lead_details() -> LeadDetails {
         }],
         merged_ids: vec![LeadId::from_uuid(uuid(8))],
         former_ids: vec![LeadId::from_uuid(uuid(9))],
+        sale_counts: Vec::new(),
     }
 }
 
@@ -457,6 +458,7 @@ pub(crate) fn order_details() -> OrderDetails {
         item_sku: String::new(),
         custom_kind: String::new(),
         coupon_use: None,
+        customer_sale: None,
     }
 }
 
