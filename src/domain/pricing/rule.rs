@@ -47,9 +47,9 @@ pub struct CommissionRule {
     /// Whether a flat commission is paid for each unit of the quantity.
     pub is_per_unit: bool,
     /// How many sales of a customer it pays for, the first ones.
-    pub customer_sales_max: Option<i32>,
+    pub max_customer_sales: Option<i32>,
     /// For how many months of the calendar it pays, from the day of the customer's first sale on.
-    pub customer_months_max: Option<i32>,
+    pub max_customer_months: Option<i32>,
     /// What the first sale of a customer earns in addition.
     pub first_sale_bonus: Option<Money>,
 }
@@ -81,8 +81,8 @@ impl CommissionRule {
 
     /// Whether what it pays depends on the earlier sales of the customer.
     pub fn looks_at_customer(&self) -> bool {
-        self.customer_sales_max.is_some()
-            || self.customer_months_max.is_some()
+        self.max_customer_sales.is_some()
+            || self.max_customer_months.is_some()
             || self.first_sale_bonus.is_some()
             || self.condition.as_ref().is_some_and(Condition::looks_at_customer)
     }
@@ -96,8 +96,8 @@ impl CommissionRule {
     /// Whether the sale is among those of its customer that the rule pays for.
     fn is_within_limits(&self, facts: &Facts<'_>) -> bool {
         let holds = |holds: &dyn Fn(&CustomerSale) -> bool| facts.customer_sale.as_ref().is_some_and(holds);
-        self.customer_sales_max.is_none_or(|max| holds(&|sale| sale.number <= max))
-            && self.customer_months_max.is_none_or(|max| holds(&|sale| sale.age_months < max))
+        self.max_customer_sales.is_none_or(|max| holds(&|sale| sale.number <= max))
+            && self.max_customer_months.is_none_or(|max| holds(&|sale| sale.age_months < max))
     }
 
     /// Whether kind, time, scopes and limits fit.

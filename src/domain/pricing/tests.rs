@@ -23,8 +23,8 @@ fn rule(name: &str, ppm: i32) -> CommissionRule {
         ends_at: None,
         commission: Commission::PercentPpm(ppm),
         is_per_unit: false,
-        customer_sales_max: None,
-        customer_months_max: None,
+        max_customer_sales: None,
+        max_customer_months: None,
         first_sale_bonus: None,
     }
 }

@@ -84,8 +84,8 @@ fn read_one(fields: &mut Fields, sent: &pb::CommissionRule, declared: &[String])
         scope(fields, "item_skus", &sent.item_skus, |fields, field, sku| Some(fields.required_key(field, sku)));
     let plans = scope(fields, "plans", &sent.plans, |fields, field, plan| Some(condition::plan(fields, field, plan)));
     let condition = sent.condition.as_ref().map(|sent| condition::read(fields, sent, event));
-    let customer_sales_max = limit(fields, "customer_sales_max", sent.customer_sales_max, SALES_MAX, event);
-    let customer_months_max = limit(fields, "customer_months_max", sent.customer_months_max, MONTHS_MAX, event);
+    let max_customer_sales = limit(fields, "max_customer_sales", sent.max_customer_sales, SALES_MAX, event);
+    let max_customer_months = limit(fields, "max_customer_months", sent.max_customer_months, MONTHS_MAX, event);
     let first_sale_bonus = bonus(fields, sent.first_sale_bonus.as_ref(), event);
     let commission = commission?;
     check_commission(fields, commission, event, sent.is_per_unit);
@@ -101,8 +101,8 @@ fn read_one(fields: &mut Fields, sent: &pb::CommissionRule, declared: &[String])
         ends_at,
         commission,
         is_per_unit: sent.is_per_unit,
-        customer_sales_max,
-        customer_months_max,
+        max_customer_sales,
+        max_customer_months,
         first_sale_bonus,
     })
 }
@@ -202,8 +202,8 @@ pub(super) fn render(rule: &CommissionRule) -> pb::CommissionRule {
         end_time: rule.ends_at.map(timestamp),
         commission: Some(commission(rule.commission)),
         is_per_unit: rule.is_per_unit,
-        customer_sales_max: rule.customer_sales_max.unwrap_or_default(),
-        customer_months_max: rule.customer_months_max.unwrap_or_default(),
+        max_customer_sales: rule.max_customer_sales.unwrap_or_default(),
+        max_customer_months: rule.max_customer_months.unwrap_or_default(),
         first_sale_bonus: rule.first_sale_bonus.map(money),
     }
 }

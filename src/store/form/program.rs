@@ -129,8 +129,8 @@ form! {
         condition: Option<ConditionForm<'a>>,
         starts_at: Option<Time>,
         ends_at: Option<Time>,
-        customer_sales_max: Option<i32>,
-        customer_months_max: Option<i32>,
+        max_customer_sales: Option<i32>,
+        max_customer_months: Option<i32>,
         first_sale_bonus: Option<Money>,
     }
     unless_usual {

@@ -81,7 +81,7 @@ fn later(server: &TestServer, days: i64) {
 db_test!(p8_recurring_commissions_end_after_so_many_sales_or_months, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     later(&server, 700);
-    let limited = pb::CommissionRule { customer_sales_max: 3, customer_months_max: 12, ..rule("start", 300_000) };
+    let limited = pb::CommissionRule { max_customer_sales: 3, max_customer_months: 12, ..rule("start", 300_000) };
     let mut client = open(&server, vec![limited, rule("afterwards", 50_000)]).await.client;
     assert_eq!(earned(&mut client, sale("a1", "bob", 0)).await, [3_000]);
     assert_eq!(earned(&mut client, sale("a3", "bob", 60)).await, [3_000]);
@@ -116,13 +116,14 @@ db_test!(
     |database: TestDatabase| async move {
         let server = TestServer::start(&database).await;
         later(&server, 100);
-        let limited = pb::CommissionRule { customer_sales_max: 7, ..rule("start", 300_000) };
+        let limited = pb::CommissionRule { max_customer_sales: 7, ..rule("start", 300_000) };
         let mut shop = open(&server, vec![limited, rule("afterwards", 0)]).await;
         let second = match database.kind {
             DatabaseKind::Sqlite => None,
             DatabaseKind::Postgres => Some(TestServer::start(&database).await),
         };
         let servers = [&server, second.as_ref().unwrap_or(&server)];
+        later(servers[1], 100);
         let mut calls = Vec::new();
         for number in 0..128_usize {
             let (address, key) = (servers[number % 2].address.clone(), shop.client.key.clone());
@@ -198,14 +199,15 @@ db_test!(p10_the_bonus_for_a_first_sale_is_paid_once_and_refunded_with_it, |data
 db_test!(p21_a_customer_is_paid_for_by_its_first_sale_only_or_for_life, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     later(&server, 100);
-    let once = pb::CommissionRule { customer_sales_max: 1, ..rule("once", 300_000) };
+    let once = pb::CommissionRule { max_customer_sales: 1, ..rule("once", 300_000) };
     let mut client = open(&server, vec![once, rule("nothing else", 0)]).await.client;
     assert_eq!(earned(&mut client, sale("a1", "bob", 1)).await, [3_000]);
     assert!(earned(&mut client, sale("a2", "bob", 2)).await.is_empty());
     assert_eq!(earned(&mut client, sale("e1", "eve", 3)).await, [3_000]);
     assert_eq!(differences(&server).await, Vec::<String>::new());
     // Without limits a customer is paid for for life, and nothing is counted.
-    let mut client = open(&server, vec![rule("for life", 100_000)]).await.client;
+    let terms = pb::Terms { rules: vec![rule("for life", 100_000)], ..Default::default() };
+    let mut client = Shop::furnish_with(server.new_account("other").await, terms).await.client;
     for (number, day) in [1, 50, 99].into_iter().enumerate() {
         assert_eq!(earned(&mut client, sale(&format!("b{number}"), "cid", day)).await, [1_000]);
     }
@@ -213,8 +215,7 @@ db_test!(p21_a_customer_is_paid_for_by_its_first_sale_only_or_for_life, |databas
     let snapshot = store.snapshot().await.unwrap();
     let connection = headwater::store::Source::connection(&snapshot);
     let sales = conversion::Entity::find().all(connection).await.unwrap();
-    let is_plain =
-        |sale: &&conversion::Model| !sale.order_details.contains("customer_sale");
+    let is_plain = |sale: &&conversion::Model| !sale.order_details.contains("customer_sale");
     assert_eq!(sales.iter().filter(is_plain).count(), 3, "only the sales of the other shop are counted");
     let leads = lead::Entity::find().all(connection).await.unwrap();
     assert_eq!(leads.iter().filter(|lead| lead.details.is_none()).count(), 1);

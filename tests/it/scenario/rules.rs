@@ -35,8 +35,8 @@ impl<W: World> Player<'_, W> {
             end_time: step.option("until").map(moment),
             commission: Some(commission(step.word(1), currency)),
             is_per_unit: step.words.iter().any(|word| word == "per-unit"),
-            customer_sales_max: number("sales"),
-            customer_months_max: number("months"),
+            max_customer_sales: number("sales"),
+            max_customer_months: number("months"),
             first_sale_bonus: step.option("bonus").map(|bonus| super::request::money(bonus, currency)),
         });
         "ok".to_owned()

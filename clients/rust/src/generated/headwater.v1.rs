@@ -1767,7 +1767,7 @@ pub struct Condition {
 /// A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
 /// All of these are facts of the event, so the order in which events are told does not change what they earn.
 ///
-/// A rule may also ask for the earlier sales of the customer: by `customer_sales_max`, `customer_months_max`, `first_sale_bonus` or a
+/// A rule may also ask for the earlier sales of the customer: by `max_customer_sales`, `max_customer_months`, `first_sale_bonus` or a
 /// condition. The sales of a customer are those that were credited in the program, whoever referred them, in the order in which they
 /// happened. Free orders do not count, and neither does a sale of which nothing is left, for sales that are told after its refund. A sale
 /// that does not count, and a sale without a customer, has no number and no age, so limits and bonuses do not apply to it. If a sale is
@@ -1826,13 +1826,13 @@ pub struct CommissionRule {
     /// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
     /// earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
     #[prost(int32, tag = "12")]
-    pub customer_sales_max: i32,
+    pub max_customer_sales: i32,
     /// For how many months the rule pays for the sales of each customer, up to 600. The months begin with the day of the first sale, in the
     /// account's time zone, and the limit ends before the day with the same number: for 12 months from 2026-01-15, a sale on 2027-01-14 counts
     /// and one on 2027-01-15 does not. A month without such a day ends before its last day: a month from 2026-01-31 ends before 2026-02-28. So
     /// a subscription that is paid monthly earns as many times as there are months. Only for sales. 0: no limit.
     #[prost(int32, tag = "13")]
-    pub customer_months_max: i32,
+    pub max_customer_months: i32,
     /// What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
     /// currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
     #[prost(message, optional, tag = "14")]
@@ -2317,7 +2317,7 @@ pub enum ConditionField {
     CustomerSaleNumber = 9,
     /// A number: how many days ago the first sale of the customer was, by the days of the account's time zone. 0 for the first sale.
     CustomerAgeDays = 10,
-    /// A number: how many whole months ago the first sale of the customer was. They are counted as for `customer_months_max`.
+    /// A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`.
     CustomerAgeMonths = 11,
 }
 impl ConditionField {

@@ -70,15 +70,15 @@ fn wrong_rules_are_refused_with_the_path_and_the_fix() {
             pb::CommissionRule { event_kind: 9, ..rule() },
             "event_kind: must be one of COMMISSION_EVENT_SALE, COMMISSION_EVENT_LEAD, COMMISSION_EVENT_APPOINTMENT, COMMISSION_EVENT_CUSTOM_EVENT",
         ),
-        (pb::CommissionRule { customer_sales_max: -1, ..rule() }, "customer_sales_max: must be 0 to 1000000"),
-        (pb::CommissionRule { customer_months_max: 601, ..rule() }, "customer_months_max: must be 0 to 600"),
+        (pb::CommissionRule { max_customer_sales: -1, ..rule() }, "max_customer_sales: must be 0 to 1000000"),
+        (pb::CommissionRule { max_customer_months: 601, ..rule() }, "max_customer_months: must be 0 to 600"),
         (
-            pb::CommissionRule { customer_sales_max: 1, ..for_event(Event::Lead) },
-            "customer_sales_max: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
+            pb::CommissionRule { max_customer_sales: 1, ..for_event(Event::Lead) },
+            "max_customer_sales: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
         ),
         (
-            pb::CommissionRule { customer_months_max: 1, ..for_event(Event::CustomEvent) },
-            "customer_months_max: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
+            pb::CommissionRule { max_customer_months: 1, ..for_event(Event::CustomEvent) },
+            "max_customer_months: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
         ),
         (
             pb::CommissionRule { first_sale_bonus: usd(1), ..for_event(Event::Appointment) },

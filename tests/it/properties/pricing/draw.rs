@@ -151,8 +151,8 @@ impl Draw {
             end_time,
             commission: Some(self.commission(currency, is_sale || is_custom, is_per_unit)),
             is_per_unit,
-            customer_sales_max: if is_sale && self.happens(5) { self.of(&[1, 2, 12]) } else { 0 },
-            customer_months_max: if is_sale && self.happens(5) { self.of(&[1, 2, 12]) } else { 0 },
+            max_customer_sales: if is_sale && self.happens(5) { self.of(&[1, 2, 12]) } else { 0 },
+            max_customer_months: if is_sale && self.happens(5) { self.of(&[1, 2, 12]) } else { 0 },
             first_sale_bonus: (is_sale && self.happens(5))
                 .then(|| pb::Money { amount_minor: self.of(&[1, 500]), currency_code: currency.to_owned() }),
         }

@@ -133,8 +133,8 @@ fn applies(rule: &pb::CommissionRule, event: &Event, currency: &str) -> bool {
         && fits(&rule.item_skus, event.sale.item_sku.clone())
         && fits(&rule.plans, event.sale.plan.clone())
         && rule.condition.as_ref().is_none_or(|condition| holds(condition, event, currency))
-        && (rule.customer_sales_max == 0 || is_below(event, rule.customer_sales_max, |sale| sale.number - 1))
-        && (rule.customer_months_max == 0 || is_below(event, rule.customer_months_max, |sale| sale.age_months))
+        && (rule.max_customer_sales == 0 || is_below(event, rule.max_customer_sales, |sale| sale.number - 1))
+        && (rule.max_customer_months == 0 || is_below(event, rule.max_customer_months, |sale| sale.age_months))
 }
 
 fn is_below(event: &Event, end: i32, fact: fn(&CustomerSale) -> i32) -> bool {

@@ -89,8 +89,8 @@ fn terms(draw: &mut Draw, currency: &str) -> pb::Terms {
     for rule in &mut terms.rules {
         let is_sale = matches!(rule.event_kind(), pb::CommissionEvent::Sale | pb::CommissionEvent::Unspecified);
         if is_sale && draw.below(2) == 0 {
-            rule.customer_sales_max = i32::try_from(draw.below(4)).unwrap();
-            rule.customer_months_max = i32::try_from(draw.below(4)).unwrap();
+            rule.max_customer_sales = i32::try_from(draw.below(4)).unwrap();
+            rule.max_customer_months = i32::try_from(draw.below(4)).unwrap();
         }
     }
     terms
@@ -209,8 +209,8 @@ fn asks_for_customer(rule: &pb::CommissionRule) -> bool {
         let inside = condition.all_of.iter().chain(&condition.any_of);
         name.contains("CUSTOMER") || inside.into_iter().any(compares)
     }
-    rule.customer_sales_max > 0
-        || rule.customer_months_max > 0
+    rule.max_customer_sales > 0
+        || rule.max_customer_months > 0
         || rule.first_sale_bonus.is_some()
         || rule.condition.as_ref().is_some_and(compares)
 }

@@ -23,8 +23,8 @@ pub(crate) fn terms_with_rules() -> TermsDraft {
         ends_at: Some(NOW.plus_days(7)),
         commission: Commission::Flat(usd(125)),
         is_per_unit: true,
-        customer_sales_max: None,
-        customer_months_max: None,
+        max_customer_sales: None,
+        max_customer_months: None,
         first_sale_bonus: None,
     };
     let short = CommissionRule {
@@ -39,8 +39,8 @@ pub(crate) fn terms_with_rules() -> TermsDraft {
         ends_at: None,
         commission: Commission::PercentPpm(0),
         is_per_unit: false,
-        customer_sales_max: None,
-        customer_months_max: None,
+        max_customer_sales: None,
+        max_customer_months: None,
         first_sale_bonus: None,
     };
     TermsDraft { custom_kinds: texts("demo"), commission_rules: vec![full, short], ..terms().rules }
@@ -57,8 +57,8 @@ pub(crate) fn terms_with_customer_limits() -> TermsDraft {
     };
     terms.commission_rules.truncate(1);
     terms.commission_rules[0].condition = Some(Condition::Compare(renewals));
-    terms.commission_rules[0].customer_sales_max = Some(24);
-    terms.commission_rules[0].customer_months_max = Some(36);
+    terms.commission_rules[0].max_customer_sales = Some(24);
+    terms.commission_rules[0].max_customer_months = Some(36);
     terms.commission_rules[0].first_sale_bonus = Some(usd(500));
     terms
 }
