@@ -1,5 +1,6 @@
-//! Checks everything that one account has in a database: its books, its feed, its lists, the checkpoints of its balances, its numbers of coupons, the
-//! revenue of its programs and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes nothing.
+//! Checks everything that one account has in a database: its books, its feed, its lists, the checkpoints of its balances, its numbers of coupons
+//! and of sales, the revenue of its programs and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes
+//! nothing.
 
 use super::verify::{self, Report};
 use crate::domain::id::AccountId;
@@ -44,6 +45,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the numbers of coupons", count_differences(store, account_id).await)?;
     add(&mut report, "the search of affiliates", search_differences(store, account_id).await)?;
     add(&mut report, "the checkpoints of balances", checkpoint_differences(store, account_id).await)?;
+    add(&mut report, "the numbers of customers' sales", sale_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -78,6 +80,11 @@ async fn checkpoint_differences(store: &Store, account_id: AccountId) -> Result<
 /// The affiliates that a search does not find.
 async fn search_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::search::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences in the numbers of customers' sales that commission rules ask for.
+async fn sale_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::sale_counts::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences in the monthly recurring revenue of programs.

@@ -151,6 +151,32 @@ impl Calendar {
     }
 }
 
+/// How long ago something was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Age {
+    pub days: i32,
+    /// Whole months of the calendar. A month that has no such day is over on its last day.
+    pub months: i32,
+}
+
+impl Calendar {
+    /// The age that something of `since` has at a later time. Only the days count, not the times of the day.
+    pub fn age(&mut self, since: Time, at: Time) -> Age {
+        let (first, last) = (self.day(Quarter::of(since)), self.day(Quarter::of(at)));
+        Age { days: last.0.saturating_sub(first.0).max(0), months: months_between(first, last).unwrap_or(0) }
+    }
+}
+
+fn months_between(first: Day, last: Day) -> Option<i32> {
+    let (first, last) = (first.date()?, last.date()?);
+    let number = |date: Date| i32::from(date.year()) * 12 + i32::from(date.month());
+    let months = number(last) - number(first);
+    // The last of these months is over from the day on that has the number of the first day, or on the last day of the month.
+    let end = first.checked_add(jiff::Span::new().try_months(months).ok()?).ok()?;
+    Some(if last < end { months - 1 } else { months }.max(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +267,46 @@ mod tests {
         // A parsed time ends a day earlier than the days do.
         assert_eq!(calendar(&[]).start("9999-12-30".parse().unwrap()), time("9999-12-30T00:00:00Z"));
         assert!(calendar(&[]).start("9999-12-31".parse().unwrap()) > time("9999-12-30T00:00:00Z"));
+    }
+
+    #[test]
+    fn months_end_on_the_day_of_their_number_or_on_the_last_day() {
+        let mut utc = calendar(&[]);
+        let mut months = |first: &str, last: &str| {
+            let [first, last] = [first, last].map(|day| time(&format!("{day}T12:00:00Z")));
+            utc.age(first, last).months
+        };
+        for (first, last, expected) in [
+            ("2026-01-15", "2026-02-14", 0),
+            ("2026-01-15", "2026-02-15", 1),
+            ("2026-01-15", "2027-01-14", 11),
+            ("2026-01-15", "2027-01-15", 12),
+            ("2026-01-31", "2026-02-27", 0),
+            ("2026-01-31", "2026-02-28", 1),
+            ("2026-01-31", "2026-03-30", 1),
+            ("2026-01-31", "2026-03-31", 2),
+            ("2028-01-31", "2028-02-28", 0),
+            ("2028-01-31", "2028-02-29", 1),
+            ("2028-02-29", "2029-02-27", 11),
+            ("2028-02-29", "2029-02-28", 12),
+            ("2028-02-29", "2032-02-28", 47),
+            ("2028-02-29", "2032-02-29", 48),
+            ("2026-12-31", "2027-02-28", 2),
+            ("2026-05-10", "2026-05-10", 0),
+            ("2026-05-10", "2026-05-09", 0),
+        ] {
+            assert_eq!(months(first, last), expected, "{first} to {last}");
+        }
+    }
+
+    #[test]
+    fn ages_are_counted_in_days_of_the_zone() {
+        let mut berlin = calendar(&[("1970-01-01T00:00:00Z", "Europe/Berlin")]);
+        // 23:30 on the 14th of March, and midnight on the 15th of April: a month and a day, also by clocks of summer.
+        let age = berlin.age(time("2026-03-14T22:30:00Z"), time("2026-04-14T22:00:00Z"));
+        assert_eq!(age, Age { days: 32, months: 1 });
+        let age = berlin.age(time("2026-03-14T23:00:00Z"), time("2026-04-14T21:59:59Z"));
+        assert_eq!(age, Age { days: 30, months: 0 });
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
+pub use super::customer_sale::CustomerSale;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
@@ -142,6 +143,8 @@ pub struct OrderDetails {
     pub coupon_use: Option<CouponUse>,
     /// The merchant's own texts by key.
     pub metadata: BTreeMap<String, String>,
+    /// The place of a sale among its customer's, if the sales of the customer are counted.
+    pub customer_sale: Option<CustomerSale>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

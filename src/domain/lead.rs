@@ -87,6 +87,28 @@ pub struct LeadDetails {
     pub merged_ids: Vec<LeadId>,
     /// The rows that only keep a former identifier of this lead. They never were leads.
     pub former_ids: Vec<LeadId>,
+    /// How many sales were credited, for the programs whose commission rules ask for it. In the order of the programs.
+    pub sale_counts: Vec<SaleCount>,
+}
+
+/// The credited sales of a customer in a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct SaleCount {
+    pub program_id: ProgramId,
+    /// How many of them count.
+    pub count: i32,
+    /// The time of the first one that counts.
+    pub first_at: Option<Time>,
+    /// The time of the last one that has a number. An earlier sale changes numbers.
+    pub last_at: Option<Time>,
+}
+
+impl SaleCount {
+    /// No sales yet.
+    pub const fn none(program_id: ProgramId) -> Self {
+        Self { program_id, count: 0, first_at: None, last_at: None }
+    }
 }
 
 impl LeadDetails {
@@ -97,6 +119,20 @@ impl LeadDetails {
         self.manual_bindings.insert(place, manual);
         if self.manual_bindings.len() > MANUAL_BINDINGS_MAX {
             self.manual_bindings.remove(0);
+        }
+    }
+
+    /// The number of the credited sales in a program, if it is kept.
+    pub fn sale_count(&self, program_id: ProgramId) -> Option<&SaleCount> {
+        self.sale_counts.iter().find(|count| count.program_id == program_id)
+    }
+
+    /// Keeps the number of the credited sales in a program.
+    pub fn keep_sale_count(&mut self, count: SaleCount) {
+        let place = self.sale_counts.partition_point(|other| other.program_id < count.program_id);
+        match self.sale_counts.get_mut(place) {
+            Some(other) if other.program_id == count.program_id => *other = count,
+            _ => self.sale_counts.insert(place, count),
         }
     }
 
@@ -233,10 +269,11 @@ impl UnmatchedSale {
 }
 
 impl Lead {
-    /// The lead as it would be if its customer had come by the way that another version of it has, if the affiliate is the same. The way
-    /// is in no answer and no event.
-    pub fn with_way_of(&self, other: &Self) -> Self {
+    /// The lead with what another version of it has and is in no answer and no event: the numbers of sales, and, if the affiliate is the
+    /// same, the way by which the customer came.
+    pub fn with_unshown_of(&self, other: &Self) -> Self {
         let mut lead = self.clone();
+        lead.details.sale_counts.clone_from(&other.details.sale_counts);
         if let (Some(binding), Some(other)) = (&mut lead.binding, &other.binding)
             && Credit::are_alike(&binding.credits, &other.credits)
         {

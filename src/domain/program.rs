@@ -238,6 +238,17 @@ impl TermsDraft {
         let all = std::iter::once((None, self.commission)).chain(of_rules);
         all.filter_map(move |(place, commission)| Some((place, commission.problem_in(currency)?)))
     }
+
+    /// The bonuses for first sales that are not in the currency of the program: the place of the rule, and the fault.
+    pub fn bonus_faults(&self, currency: Currency) -> impl Iterator<Item = (usize, String)> {
+        let bonuses = self.commission_rules.iter().map(|rule| rule.first_sale_bonus.map(Commission::Flat)).enumerate();
+        bonuses.filter_map(move |(place, bonus)| Some((place, bonus?.problem_in(currency)?)))
+    }
+
+    /// Whether what a sale earns depends on the earlier sales of its customer.
+    pub fn looks_at_customer(&self) -> bool {
+        self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+    }
 }
 
 /// A version of a program's rules. It never changes.

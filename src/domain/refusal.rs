@@ -65,6 +65,8 @@ text_enum! {
         CommissionCurrency = "commission_currency",
         /// The currency of a flat commission in a rule of the terms.
         RuleCurrency = "rule_currency",
+        /// The currency of the bonus of a commission rule.
+        RuleBonusCurrency = "rule_bonus_currency",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.

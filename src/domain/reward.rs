@@ -139,6 +139,8 @@ pub struct RuleTaken {
     pub number: i32,
     /// How many units the flat commission is for. 0 if it is not per unit.
     pub quantity: i32,
+    /// What was added because the sale is its customer's first. In the currency of the reward.
+    pub first_sale_bonus: Option<Money>,
 }
 
 impl RuleTaken {

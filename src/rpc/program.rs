@@ -48,6 +48,7 @@ impl Change for pb::CreateProgramRequest {
     const PATHS: FieldPaths = &[
         (Field::CommissionCurrency, "terms.commission.flat.currency_code"),
         (Field::RuleCurrency, "terms.rules[].commission.flat.currency_code"),
+        (Field::RuleBonusCurrency, "terms.rules[].first_sale_bonus.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -87,6 +88,9 @@ impl Change for pb::CreateProgramRequest {
         if let (Some(currency), Some(rules)) = (currency, &rules) {
             for (place, problem) in rules.currency_faults(currency) {
                 fields.wrong(&currency_path(place), problem);
+            }
+            for (place, problem) in rules.bonus_faults(currency) {
+                fields.wrong(&format!("terms.rules[{place}].first_sale_bonus.currency_code"), problem);
             }
         }
         let warnings = fields.take_warnings();
@@ -189,6 +193,7 @@ impl Change for pb::UpdateProgramRequest {
         (Field::Etag, "program.etag"),
         (Field::CommissionCurrency, "program.terms.commission.flat.currency_code"),
         (Field::RuleCurrency, "program.terms.rules[].commission.flat.currency_code"),
+        (Field::RuleBonusCurrency, "program.terms.rules[].first_sale_bonus.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {

@@ -366,6 +366,7 @@ pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalcula
         rule_name: taken.map(|rule| rule.name.to_string()).unwrap_or_default(),
         rule_number: taken.map_or(0, |rule| rule.number),
         quantity: taken.map_or(0, |rule| rule.quantity),
+        first_sale_bonus: taken.and_then(|rule| rule.first_sale_bonus).map(money),
         amount_not_compared: calculation.amount_not_compared,
         upline: calculation.upline.as_ref().map(|upline| pb::UplineShare {
             level: upline.level,

@@ -37,6 +37,7 @@ pub mod program_mrr;
 pub mod request;
 pub mod reward;
 mod row;
+pub mod sale_counts;
 pub mod search;
 mod segment;
 pub mod set;

@@ -6,7 +6,7 @@ use std::process::Output;
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
 use headwater::store::entity::{
-    affiliate, balance_checkpoint, coupon_count, coupon_use, event_segment, ledger_entry, list_block, list_tail,
+    affiliate, balance_checkpoint, coupon_count, coupon_use, event_segment, lead, ledger_entry, list_block, list_tail,
     offer_claim, program_mrr,
 };
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
@@ -346,3 +346,31 @@ async fn damaged_pages_are_found() {
     let output = run_to_end(folder.path(), &["--listen-address", "127.0.0.1:0"]).await;
     assert!(said(&output).contains("it is no SQLite database"), "{}", said(&output));
 }
+
+db_test!(a_wrong_number_of_sales_is_found, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let commission = Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(100_000)) });
+    let first =
+        pb::CommissionRule { name: "first".to_owned(), commission, max_customer_sales: 2, ..Default::default() };
+    let terms = pb::Terms { rules: vec![first], ..Default::default() };
+    let client = register(&server.url(), &operator_key(folder.path()), "shop").await;
+    let mut shop = Shop::furnish_with(client, terms).await;
+    for number in 0..3 {
+        let sold =
+            pb::RecordSaleRequest { external_id: "jo".to_owned(), coupon_code: "ANN".to_owned(), ..sale(number) };
+        shop.client.tracking.record_sale(sold).await.unwrap();
+    }
+    server.terminate().await.unwrap();
+    let sound = check(folder.path(), &database.url).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+    let console = Database::connect(&database.url).await.unwrap();
+    let leads = lead::Entity::find().all(&console).await.unwrap();
+    let details = leads[0].details.clone().unwrap().replace("\"count\":3", "\"count\":2");
+    lead::Entity::update_many().col_expr(lead::Column::Details, Expr::val(details)).exec(&console).await.unwrap();
+    console.close().await.unwrap();
+    let output = check(folder.path(), &database.url).await;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("is 2 and should be 3"), "{text}");
+});

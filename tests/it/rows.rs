@@ -34,6 +34,7 @@ mod program;
 mod rate;
 mod reading;
 mod recorded;
+mod recurring;
 mod registration;
 mod reward;
 mod statistic;

@@ -4,6 +4,7 @@
 //! [`ConditionField::is_fact_of`].
 
 use super::facts::{CommissionEvent, Facts};
+use crate::domain::customer_sale::CustomerSale;
 use crate::domain::text_enum::text_enum;
 
 text_enum! {
@@ -25,6 +26,12 @@ text_enum! {
         CustomKind = "custom_kind",
         /// The merchant's id of the order.
         OrderId = "order_id",
+        /// The number of the sale among those of its customer: 1 for the first.
+        CustomerSaleNumber = "customer_sale_number",
+        /// The days since the first sale of the customer.
+        CustomerAgeDays = "customer_age_days",
+        /// The whole months since the first sale of the customer.
+        CustomerAgeMonths = "customer_age_months",
     }
 }
 
@@ -43,7 +50,11 @@ impl ConditionField {
     /// The type of the field's values.
     pub const fn value_type(self) -> ValueType {
         match self {
-            Self::Amount | Self::Quantity => ValueType::Number,
+            Self::Amount
+            | Self::Quantity
+            | Self::CustomerSaleNumber
+            | Self::CustomerAgeDays
+            | Self::CustomerAgeMonths => ValueType::Number,
             Self::ItemSku | Self::Plan | Self::CouponCode | Self::CustomKind | Self::OrderId => ValueType::Text,
             Self::Channel => ValueType::OneOfSet,
         }
@@ -53,12 +64,22 @@ impl ConditionField {
     pub const fn is_fact_of(self, event: CommissionEvent) -> bool {
         match self {
             Self::Amount => event.may_have_amount(),
-            Self::Quantity | Self::ItemSku | Self::Plan | Self::Channel | Self::OrderId => {
-                matches!(event, CommissionEvent::Sale)
-            }
+            Self::Quantity
+            | Self::ItemSku
+            | Self::Plan
+            | Self::Channel
+            | Self::OrderId
+            | Self::CustomerSaleNumber
+            | Self::CustomerAgeDays
+            | Self::CustomerAgeMonths => matches!(event, CommissionEvent::Sale),
             Self::CustomKind => matches!(event, CommissionEvent::CustomEvent),
             Self::CouponCode => true,
         }
+    }
+
+    /// Whether the fact is about the earlier sales of the customer.
+    pub const fn is_of_customer(self) -> bool {
+        matches!(self, Self::CustomerSaleNumber | Self::CustomerAgeDays | Self::CustomerAgeMonths)
     }
 }
 
@@ -153,6 +174,14 @@ impl Condition {
         self.evaluate(&|compare| compare.field == ConditionField::Amount || compare.holds(facts))
     }
 
+    /// Whether it compares a fact about the earlier sales of the customer.
+    pub fn looks_at_customer(&self) -> bool {
+        match self {
+            Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_customer),
+            Self::Compare(compare) => compare.field.is_of_customer(),
+        }
+    }
+
     fn evaluate(&self, holds: &impl Fn(&Compare) -> bool) -> bool {
         match self {
             Self::AllOf(conditions) => conditions.iter().all(|condition| condition.evaluate(holds)),
@@ -164,6 +193,7 @@ impl Condition {
 
 impl Compare {
     fn holds(&self, facts: &Facts<'_>) -> bool {
+        let of_customer = |fact: fn(&CustomerSale) -> i32| facts.customer_sale.as_ref().map(|sale| fact(sale).into());
         match self.field {
             ConditionField::Amount if facts.has_other_currency() => false,
             ConditionField::Amount => self.holds_for_number(facts.amount.map(|amount| amount.amount_minor)),
@@ -174,6 +204,9 @@ impl Compare {
             ConditionField::CouponCode => self.holds_for_text(facts.coupon_code),
             ConditionField::CustomKind => self.holds_for_text(facts.custom_kind),
             ConditionField::OrderId => self.holds_for_text(facts.order_id),
+            ConditionField::CustomerSaleNumber => self.holds_for_number(of_customer(|sale| sale.number)),
+            ConditionField::CustomerAgeDays => self.holds_for_number(of_customer(|sale| sale.age_days)),
+            ConditionField::CustomerAgeMonths => self.holds_for_number(of_customer(|sale| sale.age_months)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The facts of an event by which it is priced. Knows no rows, so that terms can name rules about facts.
 
+use crate::domain::customer_sale::CustomerSale;
 use crate::domain::money::{Currency, Money};
 use crate::domain::text_enum::text_enum;
 use crate::domain::time::Time;
@@ -44,6 +45,8 @@ pub struct Facts<'event> {
     pub custom_kind: &'event str,
     pub order_id: &'event str,
     pub occurred_at: Time,
+    /// The place among the sales of the customer. `None` if it has none.
+    pub customer_sale: Option<CustomerSale>,
     /// The currency of the program that pays.
     pub program_currency: Currency,
 }

@@ -40,6 +40,7 @@ pub struct Priced {
 /// The facts of a conversion in a program of this currency. `None` for a kind that earns nothing.
 pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<Facts<'_>> {
     let order = &conversion.order;
+    let is_paid = conversion.amount.is_some_and(|amount| amount.amount_minor > 0);
     Some(Facts {
         event_kind: event_of(conversion.kind)?,
         amount: conversion.amount,
@@ -51,6 +52,7 @@ pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<F
         custom_kind: &order.custom_kind,
         order_id: &order.order_id,
         occurred_at: conversion.occurred_at,
+        customer_sale: order.customer_sale.filter(|sale| sale.number > 0 && is_paid),
         program_currency,
     })
 }
@@ -68,7 +70,7 @@ const fn event_of(kind: ConversionKind) -> Option<CommissionEvent> {
 
 /// Prices an event. `None`: no commission applies to it, or it has no amount to take a percentage of.
 ///
-/// `commission = round(amount x ppm / 1,000,000)`, `flat`, or `flat x quantity`. `amount` is the whole amount of the event: what was
+/// `commission = round(amount x ppm / 1,000,000)`, `flat`, or `flat x quantity`, and the bonus of a first sale in addition. `amount` is the whole amount of the event: what was
 /// refunded before a sale is priced is taken back from the reward, as later refunds are.
 /// `reward = round(commission x share / 1,000,000)`.
 ///
@@ -139,7 +141,10 @@ fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Over
             Money::new(flat.amount_minor.checked_mul(quantity).ok_or(Overflow)?, flat.currency)
         }
     };
-    Ok(Money::new(portion(value.amount_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
+    let bonus = calculation.rule_taken.as_ref().and_then(|taken| taken.first_sale_bonus);
+    let bonus_minor = bonus.map_or(0, |bonus| bonus.amount_minor);
+    let whole_minor = value.amount_minor.checked_add(bonus_minor).ok_or(Overflow)?;
+    Ok(Money::new(portion(whole_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
 }
 
 /// The commission that is taken, and why.
@@ -181,6 +186,11 @@ fn choose(terms: &Terms, facts: &Facts<'_>, own: Option<Commission>) -> Option<C
     };
     let quantity = if rule.is_per_unit { facts.quantity.max(1) } else { 0 };
     let number = i32::try_from(place).unwrap_or(i32::MAX).saturating_add(1);
-    let taken = RuleTaken { name: rule.name.clone(), number, quantity };
+    let currency = match rule.commission {
+        Commission::Flat(flat) => Some(flat.currency),
+        Commission::PercentPpm(_) => facts.amount.map(|amount| amount.currency),
+    };
+    let first_sale_bonus = currency.and_then(|currency| rule.bonus_for(facts, currency));
+    let taken = RuleTaken { name: rule.name.clone(), number, quantity, first_sale_bonus };
     Some(Chosen { rule: RewardRule::TermsRule, commission: rule.commission, taken: Some(taken), amount_not_compared })
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::facts::{CommissionEvent, Facts};
 use crate::domain::commission::Commission;
+use crate::domain::customer_sale::CustomerSale;
+use crate::domain::money::{Currency, Money};
 use crate::domain::time::Time;
 
 /// What a rule is limited to, the most specific first. A rule that is limited in several ways counts by the first of them.
@@ -44,6 +46,12 @@ pub struct CommissionRule {
     pub commission: Commission,
     /// Whether a flat commission is paid for each unit of the quantity.
     pub is_per_unit: bool,
+    /// How many sales of a customer it pays for, the first ones.
+    pub max_customer_sales: Option<i32>,
+    /// For how many months of the calendar it pays, from the day of the customer's first sale on.
+    pub max_customer_months: Option<i32>,
+    /// What the first sale of a customer earns in addition.
+    pub first_sale_bonus: Option<Money>,
 }
 
 impl CommissionRule {
@@ -71,7 +79,28 @@ impl CommissionRule {
         self.reaches(facts) && self.condition.as_ref().is_some_and(holds)
     }
 
-    /// Whether kind, time and scopes fit.
+    /// Whether what it pays depends on the earlier sales of the customer.
+    pub fn looks_at_customer(&self) -> bool {
+        self.max_customer_sales.is_some()
+            || self.max_customer_months.is_some()
+            || self.first_sale_bonus.is_some()
+            || self.condition.as_ref().is_some_and(Condition::looks_at_customer)
+    }
+
+    /// The bonus of a sale of this currency and place. Amounts of two currencies are never added.
+    pub fn bonus_for(&self, facts: &Facts<'_>, currency: Currency) -> Option<Money> {
+        let is_first = facts.customer_sale.is_some_and(|sale| sale.number == 1);
+        self.first_sale_bonus.filter(|bonus| is_first && bonus.currency == currency)
+    }
+
+    /// Whether the sale is among those of its customer that the rule pays for.
+    fn is_within_limits(&self, facts: &Facts<'_>) -> bool {
+        let holds = |holds: &dyn Fn(&CustomerSale) -> bool| facts.customer_sale.as_ref().is_some_and(holds);
+        self.max_customer_sales.is_none_or(|max| holds(&|sale| sale.number <= max))
+            && self.max_customer_months.is_none_or(|max| holds(&|sale| sale.age_months < max))
+    }
+
+    /// Whether kind, time, scopes and limits fit.
     fn reaches(&self, facts: &Facts<'_>) -> bool {
         let fits = |scope: &[String], fact: &str| scope.is_empty() || scope.iter().any(|one| one == fact);
         self.event_kind == facts.event_kind
@@ -81,5 +110,6 @@ impl CommissionRule {
             && fits(&self.coupon_codes, facts.coupon_code)
             && fits(&self.item_skus, facts.item_sku)
             && fits(&self.plans, facts.plan)
+            && self.is_within_limits(facts)
     }
 }

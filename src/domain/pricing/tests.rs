@@ -23,6 +23,9 @@ fn rule(name: &str, ppm: i32) -> CommissionRule {
         ends_at: None,
         commission: Commission::PercentPpm(ppm),
         is_per_unit: false,
+        max_customer_sales: None,
+        max_customer_months: None,
+        first_sale_bonus: None,
     }
 }
 
@@ -61,6 +64,7 @@ fn facts(text: &str) -> Facts<'_> {
         custom_kind: "",
         order_id: text,
         occurred_at: Time::from_micros(1_000),
+        customer_sale: None,
         program_currency: usd(),
     }
 }

@@ -110,7 +110,8 @@ pub(super) fn price_again(
     }
 }
 
-fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+/// What a credited event earns. `None` if no commission applies to it.
+pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
     let Claim { credit, enrollment, terms } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {

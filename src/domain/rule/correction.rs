@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::commission::{self, Claim};
 use super::context::{Context, Rule};
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
+use super::sale_count;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
@@ -54,11 +55,13 @@ impl Rule for CorrectSale {
             });
         }
         let difference = Money::new(self.amount.amount_minor - sold.amount_minor, sold.currency);
-        let sale = context.put(Conversion {
+        let mut corrected = Conversion {
             amount: Some(self.amount),
             version: before.version.saturating_add(1),
             ..before.as_ref().clone()
-        });
+        };
+        let changes_count = sale_count::note_left(context, &before, &mut corrected);
+        let sale = context.put(corrected);
         let correction = self.new_correction(context, &sale, difference);
         let correction = context.put(correction);
         let mut settled = Vec::new();
@@ -70,6 +73,9 @@ impl Rule for CorrectSale {
             context.tell_conversion(EventKind::SaleCorrected, correction.occurred_at, image);
         }
         tell_settled(context, settled, sale.id)?;
+        if changes_count {
+            sale_count::follow(context, &sale)?;
+        }
         Ok(RefundOutcome {
             outcome: correction.outcome,
             conversion_id: correction.id,
@@ -98,7 +104,12 @@ impl CorrectSale {
             sale_id: Some(sale.id),
             sale_event_id: sale.event_id.clone(),
             tid: None,
-            order: OrderDetails { reason: self.reason.clone(), coupon_use: None, ..sale.order.clone() },
+            order: OrderDetails {
+                reason: self.reason.clone(),
+                coupon_use: None,
+                customer_sale: None,
+                ..sale.order.clone()
+            },
             candidates: Vec::new(),
             occurred_at: self.occurred_at.unwrap_or(context.now),
             created_at: context.now,

@@ -96,12 +96,11 @@ fn is_free(context: &Context<'_>, selector: Option<LeadSelector>) -> Result<bool
 }
 
 /// Writes a changed lead with a new time of change, and adds its event. An unchanged lead is not written; the leads of most
-/// customers who buy again are unchanged. If only the way differs by which the customer came, the lead is written without an event,
-/// because nobody is shown it.
+/// customers who buy again are unchanged. If only what nobody is shown differs, the lead is written without an event.
 pub(super) fn put_touched(context: &mut Context<'_>, lead: Lead, before: Option<&Arc<Lead>>) -> Arc<Lead> {
     match before {
         Some(before) if **before == lead => Arc::clone(before),
-        Some(before) if lead.with_way_of(before) == **before => context.put(lead),
+        Some(before) if lead.with_unshown_of(before) == **before => context.put(lead),
         Some(before) => put_told(context, EventKind::LeadUpdated, lead, Some(before)),
         None => put_told(context, EventKind::LeadCreated, lead, None),
     }

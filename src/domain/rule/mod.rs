@@ -28,6 +28,7 @@ mod refund;
 mod reversal;
 mod reward;
 mod sale;
+mod sale_count;
 mod timeline;
 mod upline_reward;
 mod verdict;

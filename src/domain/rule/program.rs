@@ -257,12 +257,15 @@ pub(super) fn check_commission(commission: Commission, currency: Currency) -> Re
     }
 }
 
-/// Every flat commission of the terms must be in the program's currency.
+/// Every flat commission and every bonus of the terms must be in the program's currency.
 fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
     match rules.currency_faults(currency).next() {
         Some((None, problem)) => Err(Refusal::InvalidField { field: Field::CommissionCurrency, problem }),
         Some((Some(place), problem)) => Err(Refusal::InvalidPlace { field: Field::RuleCurrency, place, problem }),
-        None => Ok(()),
+        None => match rules.bonus_faults(currency).next() {
+            Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::RuleBonusCurrency, place, problem }),
+            None => Ok(()),
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
+use super::sale_count;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
     SaleChannel, WaitingRefund,
@@ -223,12 +224,14 @@ fn book(
     refund: Conversion,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
     let refund_minor = -refund.amount.map_or(0, |amount| amount.amount_minor);
-    let sale = context.put(Conversion {
+    let mut refunded = Conversion {
         refunded_minor: sale.refunded_minor + refund_minor - refund.excess_minor,
         refund_count: sale.refund_count.saturating_add(1),
         version: sale.version.saturating_add(1),
         ..sale.clone()
-    });
+    };
+    let changes_count = sale_count::note_left(context, sale, &mut refunded);
+    let sale = context.put(refunded);
     let refund = context.put(Conversion {
         outcome: sale.outcome,
         sale_id: Some(sale.id),
@@ -240,6 +243,7 @@ fn book(
             refund_id: refund.order.refund_id.clone(),
             commission_adjustment: refund.order.commission_adjustment,
             coupon_use: None,
+            customer_sale: None,
             ..sale.order.clone()
         },
         is_told: refund.is_told || sale.is_told,
@@ -270,6 +274,9 @@ fn book(
         context.tell_conversion(EventKind::SaleRefunded, refund.occurred_at, image);
     }
     tell_settled(context, settled, sale.id)?;
+    if changes_count {
+        sale_count::follow(context, &sale)?;
+    }
     Ok((refund, taken_back))
 }
 

@@ -12,6 +12,7 @@ use super::context::{Context, Rule};
 use super::coupon_use::{self, Allowance};
 use super::customer;
 use super::refund;
+use super::sale_count;
 use super::timeline::{self, claim_of, gives_way};
 use super::verdict;
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
@@ -20,7 +21,7 @@ use crate::domain::conversion::{
     SaleOutcome,
 };
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::lead::{Binding, Customer, Lead, LeadState};
+use crate::domain::lead::{Binding, Customer, Lead, LeadState, SaleCount};
 use crate::domain::money::Money;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
@@ -112,9 +113,12 @@ impl Rule for RecordSale {
 }
 
 impl RecordSale {
-    /// Whether other events of a bound customer must be judged again: the sale happened before the binding, or it says that other
-    /// sales are the customer's.
+    /// Whether other events of a customer must be judged again: the sale happened before the binding or before a sale that has a number, or
+    /// it says that other sales are the customer's.
     fn changes_history(&self, context: &Context<'_>, lead: &Lead, occurred_at: Time) -> Result<bool, Refusal> {
+        if self.kind == ConversionKind::Sale && sale_count::is_late(lead, occurred_at) {
+            return Ok(true);
+        }
         let Some(binding) = &lead.binding else { return Ok(false) };
         Ok(occurred_at < binding.bound_at || customer::adds_identifier(context, lead, &self.customer)?)
     }
@@ -145,18 +149,36 @@ impl RecordSale {
         }
         let binding = lead.and_then(|lead| lead.binding.as_ref());
         let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
+        if let Some(lead) = &known
+            && self.kind == ConversionKind::Sale
+            && sale_count::is_unknown(lead, &claim)
+        {
+            return self.record_late(context, lead, other, referral, sale);
+        }
+        let counted = if lead.is_none() && self.customer.is_unnamed() {
+            None
+        } else {
+            sale_count::number_next(context, lead, &sale, &claim)?
+        };
+        sale.order.customer_sale = counted.map(|(place, _)| place);
         let is_bound = binding.is_some();
         let binding =
             (!is_bound).then(|| customer::binding(claim.credit.clone(), sale.occurred_at, winner.referred_at));
-        let lead = self.referred_lead(context, known, binding, sale.occurred_at)?;
+        let count = counted.map(|(_, count)| count);
+        let lead = self.referred_lead(context, known, binding, count, sale.occurred_at)?;
         sale.lead_id = lead.as_ref().map(|lead| lead.id);
-        let recorded = credit_sale(context, sale, &claim)?;
+        let mut recorded = credit_sale(context, sale, &claim)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
             let mut matched = lead.as_ref().clone();
             let wanted = &mut context.set.wanted().names.unmatched_sales;
             wanted.extend(lead.selectors().into_iter().map(|selector| (lead.account_id, selector)));
             timeline::match_to_lead(context, &mut matched)?;
             customer::put_touched(context, matched, Some(&lead));
+            if count.is_some() {
+                // A sale that was matched may have got an earlier number.
+                let image = context.set.image(context.account_id, recorded.0.id)?;
+                recorded = (image.conversion, image.rewards);
+            }
         }
         Ok(recorded)
     }
@@ -219,6 +241,7 @@ impl RecordSale {
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
         binding: Option<Binding>,
+        count: Option<SaleCount>,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -230,6 +253,9 @@ impl RecordSale {
         };
         if binding.is_some() {
             lead.binding = binding;
+        }
+        if let Some(count) = count {
+            lead.details.keep_sale_count(count);
         }
         self.note_event(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_ref())))

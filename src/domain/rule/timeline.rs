@@ -19,6 +19,7 @@ use super::commission::Claim;
 use super::context::Context;
 use super::customer;
 use super::program::applicable_terms;
+use super::sale_count::{self, Verdicts};
 use super::verdict::{Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
@@ -117,12 +118,14 @@ pub(super) fn match_to_lead(context: &mut Context<'_>, lead: &mut Lead) -> Resul
         let plans = sales.iter().rev().map(|sale| &sale.order.plan);
         lead.plan = plans.into_iter().find(|plan| !plan.is_empty()).cloned().unwrap_or_default();
     }
+    let mut verdicts = Verdicts::new();
     for sale in sales {
         let verdict = verdict_by_binding(context.set, lead, &binding, &sale)?;
         note_sale(lead, &sale, &verdict);
-        settle(context, Some(lead), &sale, verdict, None)?;
+        verdicts.push((sale, verdict));
     }
-    Ok(())
+    sale_count::number_matched(context, lead, &mut verdicts)?;
+    sale_count::settle_all(context, lead, verdicts, None)
 }
 
 /// Judges a sale that nobody referred by a binding that came later, or that came before it and was not known. A binding that does
@@ -157,7 +160,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         told = by_binding;
     }
     told.append(&mut others);
-    Ok(Verdict { claim, candidates: told, may_earn: true })
+    Ok(Verdict { claim, candidates: told, may_earn: true, customer_sale: None })
 }
 
 /// A credited sale makes its customer a buyer.
@@ -178,7 +181,7 @@ pub(super) fn judge_again(
     told: Option<ConversionId>,
 ) -> Result<Arc<Lead>, Refusal> {
     let (events, is_whole) = events_of(context, &lead)?;
-    let verdicts = if is_whole {
+    let mut verdicts = if is_whole {
         let (verdicts, binding) = judge_in_order(context.set, &lead, &events)?;
         lead.binding = binding;
         verdicts
@@ -188,13 +191,12 @@ pub(super) fn judge_again(
         lead.binding = binding.or(lead.binding);
         verdicts
     };
+    sale_count::number(context, &mut lead, &mut verdicts, is_whole)?;
     for (event, verdict) in &verdicts {
         note_sale(&mut lead, event, verdict);
     }
     let lead = customer::put_touched(context, lead, before);
-    for (event, verdict) in verdicts {
-        settle(context, Some(&lead), &event, verdict, told)?;
-    }
+    sale_count::settle_all(context, &lead, verdicts, told)?;
     Ok(lead)
 }
 
@@ -219,8 +221,6 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
     }
     Ok((events, is_whole))
 }
-
-type Verdicts = Vec<(Arc<Conversion>, Verdict)>;
 
 /// The verdicts on all events, and the binding after the last one.
 fn judge_in_order(
@@ -319,7 +319,7 @@ fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, 
     };
     // A customer signs up once, so only the sign-up that binds it earns.
     let may_earn = event.kind != ConversionKind::Lead || lead.binding.is_none();
-    Ok((Verdict { claim, candidates, may_earn }, winner))
+    Ok((Verdict { claim, candidates, may_earn, customer_sale: None }, winner))
 }
 
 /// Judges the events of a visitor again that happened after a click.
@@ -410,5 +410,5 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
         Some(winner) => Some(claim_of(context.set, winner, None, sale.occurred_at)?),
         None => None,
     };
-    settle(context, None, sale, Verdict { claim, candidates, may_earn: true }, None)
+    settle(context, None, sale, Verdict { claim, candidates, may_earn: true, customer_sale: None }, None)
 }

@@ -7,7 +7,9 @@ use super::commission::{self, Claim};
 use super::context::Context;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
 use crate::domain::attribution::Candidate;
-use crate::domain::conversion::{AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits};
+use crate::domain::conversion::{
+    AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits, CustomerSale, OrderDetails,
+};
 use crate::domain::event::EventKind;
 use crate::domain::id::ConversionId;
 use crate::domain::lead::{Lead, UnmatchedSale};
@@ -22,6 +24,8 @@ pub(super) struct Verdict {
     pub(super) candidates: Vec<Candidate>,
     /// Whether the event earns if it is credited.
     pub(super) may_earn: bool,
+    /// The place of a sale among those of its customer.
+    pub(super) customer_sale: Option<CustomerSale>,
 }
 
 /// Writes a verdict: the credits, what is earned and taken back, and the events. A verdict that changes nothing writes nothing.
@@ -38,12 +42,16 @@ pub(super) fn settle(
     // The candidates are not in the feed, so readers need no event about them.
     let is_explained = event.is_told || verdict.candidates == event.candidates;
     let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
-    let is_same_reward = has_same_terms(&event.credits, &credits) && !changes_earning(context, event, &verdict)?;
+    let is_same_place = event.order.customer_sale == verdict.customer_sale;
+    let order = OrderDetails { customer_sale: verdict.customer_sale, ..event.order.clone() };
+    let is_same_reward = has_same_terms(&event.credits, &credits)
+        && !changes_earning(context, event, &verdict)?
+        && (is_same_place || !changes_price(context, event, &order, &verdict)?);
     if is_same_credit && is_same_reward && is_explained && lead_id == event.lead_id && !is_told {
-        // Only figures show the way by which the customer came, so readers need no event about it either.
-        if credits != event.credits {
-            let as_recorded = as_recorded(event, is_told, false);
-            context.put(Conversion { credits, as_recorded, ..event.as_ref().clone() });
+        // Only figures show the way by which the customer came, and nothing shows the number of a sale, so readers need no event either.
+        if credits != event.credits || !is_same_place {
+            let as_recorded = as_recorded(event, is_told, credits == event.credits);
+            context.put(Conversion { credits, order, as_recorded, ..event.as_ref().clone() });
         }
         return Ok(());
     }
@@ -53,6 +61,7 @@ pub(super) fn settle(
         credits,
         candidates: verdict.candidates,
         lead_id,
+        order,
         as_recorded: as_recorded(event, is_told, is_same_answer),
         is_told: event.is_told || verdict.claim.is_some(),
         version: if is_told { event.version } else { event.version.saturating_add(1) },
@@ -119,6 +128,18 @@ fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict)
     });
     let earns = verdict.may_earn && commission::is_paid(context, event, claim)?;
     Ok(has_reward != earns)
+}
+
+/// Whether a sale has another price at its place among those of its customer.
+fn changes_price(
+    context: &Context<'_>,
+    event: &Conversion,
+    order: &OrderDetails,
+    verdict: &Verdict,
+) -> Result<bool, Refusal> {
+    let Some(claim) = &verdict.claim else { return Ok(false) };
+    let moved = Conversion { order: order.clone(), ..event.clone() };
+    Ok(commission::price(context, event, claim)? != commission::price(context, &moved, claim)?)
 }
 
 /// Keeps the list of the sales that nobody referred.

@@ -78,7 +78,10 @@ wire_enums! {
     TermsReach = TermsReach { NewSales, NewCustomers }
     UplineBasis = UplineBasis { Commission, SaleAmount }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
-    ConditionField = ConditionField { Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId }
+    ConditionField = ConditionField {
+        Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
+        CustomerAgeMonths,
+    }
     Comparison = Comparison {
         Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,
         MultipleOf,

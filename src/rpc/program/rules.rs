@@ -6,12 +6,13 @@ use prost::Message;
 
 use super::condition;
 use super::terms::{self, commission};
+use crate::domain::money::Money;
 use crate::domain::pricing::{CommissionEvent, CommissionRule};
 use crate::domain::program::Commission;
 use crate::pb;
 use crate::rpc::call::canonical;
 use crate::rpc::call::parse::Fields;
-use crate::rpc::call::render::timestamp;
+use crate::rpc::call::render::{money, timestamp};
 use crate::rpc::call::wire_enum::WireEnum;
 
 const RULES_MAX: usize = 100;
@@ -21,6 +22,8 @@ const SCOPE_LENGTH_MAX: usize = 100;
 const BYTES_MAX: usize = 65_536;
 /// A sale has at most a million units, so an amount per unit that is not larger can always be multiplied.
 const PER_UNIT_MINOR_MAX: i64 = 1_000_000_000;
+const SALES_MAX: i32 = 1_000_000;
+const MONTHS_MAX: i32 = 600;
 
 /// Reads the rules of terms that declare these kinds of custom events.
 pub(super) fn read(fields: &mut Fields, sent: &[pb::CommissionRule], declared: &[String]) -> Vec<CommissionRule> {
@@ -81,6 +84,9 @@ fn read_one(fields: &mut Fields, sent: &pb::CommissionRule, declared: &[String])
         scope(fields, "item_skus", &sent.item_skus, |fields, field, sku| Some(fields.required_key(field, sku)));
     let plans = scope(fields, "plans", &sent.plans, |fields, field, plan| Some(condition::plan(fields, field, plan)));
     let condition = sent.condition.as_ref().map(|sent| condition::read(fields, sent, event));
+    let max_customer_sales = limit(fields, "max_customer_sales", sent.max_customer_sales, SALES_MAX, event);
+    let max_customer_months = limit(fields, "max_customer_months", sent.max_customer_months, MONTHS_MAX, event);
+    let first_sale_bonus = bonus(fields, sent.first_sale_bonus.as_ref(), event);
     let commission = commission?;
     check_commission(fields, commission, event, sent.is_per_unit);
     Some(CommissionRule {
@@ -95,6 +101,9 @@ fn read_one(fields: &mut Fields, sent: &pb::CommissionRule, declared: &[String])
         ends_at,
         commission,
         is_per_unit: sent.is_per_unit,
+        max_customer_sales,
+        max_customer_months,
+        first_sale_bonus,
     })
 }
 
@@ -119,6 +128,30 @@ fn only_for(fields: &mut Fields, name: &str, sent: &[String], only: CommissionEv
     if !sent.is_empty() && event != only {
         fields.wrong(name, format!("is only for rules with event_kind {}; leave it out", only.wire_name()));
     }
+}
+
+/// A limit of the customer's sales. 0 is no limit.
+fn limit(fields: &mut Fields, name: &str, sent: i32, most: i32, event: CommissionEvent) -> Option<i32> {
+    let number = fields.number(name, sent, 0..=most);
+    if number != 0 && event != CommissionEvent::Sale {
+        fields.wrong(
+            name,
+            format!("is only for rules with event_kind {}; leave it out", CommissionEvent::Sale.wire_name()),
+        );
+    }
+    (number != 0).then_some(number)
+}
+
+fn bonus(fields: &mut Fields, sent: Option<&pb::Money>, event: CommissionEvent) -> Option<Money> {
+    let bonus = fields.optional_money("first_sale_bonus", sent)?;
+    if event != CommissionEvent::Sale {
+        let only = CommissionEvent::Sale.wire_name();
+        fields.wrong("first_sale_bonus", format!("is only for rules with event_kind {only}; leave it out"));
+    } else if bonus.amount_minor == 0 {
+        fields
+            .wrong("first_sale_bonus.amount_minor", "must be more than zero; leave first_sale_bonus out for no bonus");
+    }
+    Some(bonus)
 }
 
 fn check_commission(fields: &mut Fields, commission: Commission, event: CommissionEvent, is_per_unit: bool) {
@@ -169,6 +202,9 @@ pub(super) fn render(rule: &CommissionRule) -> pb::CommissionRule {
         end_time: rule.ends_at.map(timestamp),
         commission: Some(commission(rule.commission)),
         is_per_unit: rule.is_per_unit,
+        max_customer_sales: rule.max_customer_sales.unwrap_or_default(),
+        max_customer_months: rule.max_customer_months.unwrap_or_default(),
+        first_sale_bonus: rule.first_sale_bonus.map(money),
     }
 }
 

@@ -6,10 +6,11 @@ use super::field::{Entries, Text};
 use super::reward::RewardSummaryForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
-    AsRecorded, ConversionOutcome, CouponUse, Credit, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+    AsRecorded, ConversionOutcome, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
 };
 use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
+use crate::domain::time::Time;
 
 form! {
     /// A share of a conversion or of a lead.
@@ -43,6 +44,18 @@ form! {
         custom_kind: Text<'a>,
         coupon_use: Option<CouponUseForm>,
         metadata: Entries<'a>,
+        customer_sale: Option<CustomerSaleForm>,
+    }
+}
+
+form! {
+    /// The place of a sale among those of its customer.
+    CustomerSaleForm of CustomerSale {}
+    unless_empty {
+        number: i32,
+        age_days: i32,
+        age_months: i32,
+        void_at: Option<Time>,
     }
 }
 

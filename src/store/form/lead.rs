@@ -6,8 +6,10 @@ use super::conversion::CreditForm;
 use super::field::Text;
 use super::reward::RewardSummaryForm;
 use crate::domain::conversion::ConversionOutcome;
-use crate::domain::id::{AccountId, ConversionId, LeadId};
-use crate::domain::lead::{Binding, CancellationOutcome, Lead, LeadDetails, LeadOutcome, LeadState, ManualBinding};
+use crate::domain::id::{AccountId, ConversionId, LeadId, ProgramId};
+use crate::domain::lead::{
+    Binding, CancellationOutcome, Lead, LeadDetails, LeadOutcome, LeadState, ManualBinding, SaleCount,
+};
 use crate::domain::money::Money;
 use crate::domain::time::Time;
 
@@ -76,6 +78,19 @@ form! {
         manual_bindings: Vec<ManualBindingForm<'a>>,
         merged_ids: Vec<LeadId>,
         former_ids: Vec<LeadId>,
+        sale_counts: Vec<SaleCountForm>,
+    }
+}
+
+form! {
+    /// The credited sales of a customer in a program.
+    SaleCountForm of SaleCount {
+        program_id: ProgramId,
+    }
+    unless_empty {
+        count: i32,
+        first_at: Option<Time>,
+        last_at: Option<Time>,
     }
 }
 

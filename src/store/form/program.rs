@@ -141,6 +141,9 @@ form! {
         condition: Option<ConditionForm<'a>>,
         starts_at: Option<Time>,
         ends_at: Option<Time>,
+        max_customer_sales: Option<i32>,
+        max_customer_months: Option<i32>,
+        first_sale_bonus: Option<Money>,
     }
     unless_usual {
         is_per_unit: bool = false,

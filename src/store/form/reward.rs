@@ -44,6 +44,7 @@ form! {
     }
     unless_empty {
         quantity: i32,
+        first_sale_bonus: Option<Money>,
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod draw;
 mod model;
+mod recurring;
 
 use headwater::domain::account::KeyKind;
+use headwater::domain::conversion::CustomerSale;
 use headwater::domain::money::{Currency, Money};
 use headwater::domain::pricing::{self, CommissionEvent, Facts};
 use headwater::domain::program::{Terms, TermsDraft};
@@ -54,6 +56,7 @@ fn priced(terms: TermsDraft, event: &Event, currency: Currency) -> Option<(i64, 
         custom_kind: &event.custom_kind,
         order_id: &sale.order.order_id,
         occurred_at: event.time(),
+        customer_sale: event.customer_sale,
         program_currency: currency,
     };
     let priced = pricing::price(&terms, &facts, None, 1_000_000).unwrap()?;
@@ -118,6 +121,9 @@ proptest! {
             ..event.sale
         };
         event.sold_at(START);
+        let first = CustomerSale { number: 1, ..CustomerSale::default() };
+        let place = |amount: i64| (amount > 0).then_some(first);
+        event.customer_sale = place(sold.amount_minor);
         shop.carry_out(&event.sale).unwrap();
         let mut refunded = 0;
         for step in 0..draw.below(6) {
@@ -132,6 +138,7 @@ proptest! {
                     ..Default::default()
                 };
                 shop.carry_out(&request).unwrap();
+                event.customer_sale = place(right.amount_minor);
                 event.amount = Some(right);
             } else if left > 0 {
                 let part = 1 + i64::try_from(draw.below(usize::try_from(left).unwrap())).unwrap();

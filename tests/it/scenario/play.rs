@@ -48,6 +48,7 @@ impl<'world, W: World> Player<'world, W> {
                 self.world.set_now(time(step.word(0), step.option("second")));
                 Ok("ok".to_owned())
             }
+            "zone" => self.zone_step(step).await,
             "rule" | "levels" => Ok(self.rule_step(step)),
             "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),

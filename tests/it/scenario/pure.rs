@@ -78,6 +78,9 @@ fn priced_by(calculation: &Calculation) -> String {
         Some(taken) => format!("{}:{}", taken.number, taken.name),
         None => calculation.rule.to_string(),
     };
+    if let Some(bonus) = calculation.rule_taken.as_ref().and_then(|taken| taken.first_sale_bonus) {
+        text += &format!(" bonus {}.{:02}", bonus.amount_minor / 100, bonus.amount_minor % 100);
+    }
     if let Some(taken) = calculation.rule_taken.as_ref().filter(|taken| taken.quantity > 0) {
         text += &format!(" x{}", taken.quantity);
     }

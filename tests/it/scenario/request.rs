@@ -1,5 +1,6 @@
 //! Converts words of steps to parts of requests. Knows the notation of scenarios and the messages, not how they are executed.
 
+use headwater::domain::calendar::Day;
 use headwater::domain::time::Time;
 use headwater::pb;
 use prost_types::Timestamp;
@@ -16,10 +17,14 @@ pub(super) fn occur_time(step: &Step) -> Option<Timestamp> {
     Some(Timestamp { seconds: micros.div_euclid(1_000_000), nanos })
 }
 
-/// A time by its day and its second, which may have a fraction of up to six digits.
+/// A time by its day and its second, which may have a fraction of up to six digits. Days are counted from the first one, or are dates such
+/// as 2026-01-31, which begin at midnight in UTC.
 pub(super) fn time(day: &str, second: Option<&str>) -> Time {
     let (whole, fraction) = second.unwrap_or("0").split_once('.').unwrap_or((second.unwrap_or("0"), "0"));
     let micros = whole.parse::<i64>().unwrap() * 1_000_000 + format!("{fraction:0<6}").parse::<i64>().unwrap();
+    if let Ok(date) = day.parse::<Day>() {
+        return Time::from_micros(micros).plus_days(date.0);
+    }
     Time::from_micros(START_MICROS + micros).plus_days(day.parse().unwrap())
 }
 

@@ -1,5 +1,6 @@
 //! Steps about commission rules: `rule NAME COMMISSION [CURRENCY] [per-unit]` with the options `event`, `kinds`, `coupons`, `items`, `plans`,
-//! `from`, `until` (days, which may have a second: `3+5`) and `if`. The next `program` or `terms` step takes the rules.
+//! `from`, `until` (days, which may have a second: `3+5`), `sales` and `months` (of each customer), `bonus` (for a first sale) and `if`. The
+//! next `program` or `terms` step takes the rules.
 //!
 //! `levels LEVEL LEVEL` says what uplines earn under the terms of the next step: `10%` of the commission, or `2%amount`.
 //! `upline AFFILIATE UPLINE` sets an upline, and `upline AFFILIATE` removes it.
@@ -8,7 +9,7 @@
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::pb;
-use prost_types::Timestamp;
+use prost_types::{FieldMask, Timestamp};
 use tonic::Status;
 
 use super::World;
@@ -23,6 +24,7 @@ impl<W: World> Player<'_, W> {
             return "ok".to_owned();
         }
         let list = |key| step.option(key).map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
+        let number = |key| step.option(key).map_or(0, |number| number.parse().unwrap());
         let currency = step.words.get(2).filter(|word| *word != "per-unit").map_or("USD", String::as_str);
         let event_kind = step.option("event").map_or(pb::CommissionEvent::Unspecified, |name| {
             let name = format!("COMMISSION_EVENT_{}", name.to_uppercase());
@@ -40,8 +42,20 @@ impl<W: World> Player<'_, W> {
             end_time: step.option("until").map(moment),
             commission: Some(commission(step.word(1), currency)),
             is_per_unit: step.words.iter().any(|word| word == "per-unit"),
+            max_customer_sales: number("sales"),
+            max_customer_months: number("months"),
+            first_sale_bonus: step.option("bonus").map(|bonus| super::request::money(bonus, currency)),
         });
         "ok".to_owned()
+    }
+
+    /// `zone NAME`: the time zone of the account from now on.
+    pub(super) async fn zone_step(&mut self, step: &Step) -> Result<String, Status> {
+        let account = pb::Account { time_zone: step.word(0).to_owned(), ..Default::default() };
+        let update_mask = Some(FieldMask { paths: vec!["time_zone".to_owned()] });
+        let request = pb::UpdateAccountRequest { account: Some(account), update_mask, ..Default::default() };
+        self.world.change(request).await?;
+        Ok("ok".to_owned())
     }
 
     /// The terms of a step, with the rules of the steps before.
@@ -73,6 +87,9 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
     };
     if calculation.quantity > 0 {
         text += &format!(" x{}", calculation.quantity);
+    }
+    if let Some(bonus) = &calculation.first_sale_bonus {
+        text += &format!(" bonus {}.{:02}", bonus.amount_minor / 100, bonus.amount_minor % 100);
     }
     if calculation.amount_not_compared {
         text += " amount_not_compared";

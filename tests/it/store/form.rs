@@ -11,8 +11,8 @@ use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelecto
 use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
-    AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, KeptSale, OrderDetails, RefundOutcome,
-    SaleOutcome,
+    AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
+    RefundOutcome, SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
 use headwater::domain::enrollment::{
@@ -20,7 +20,7 @@ use headwater::domain::enrollment::{
 };
 use headwater::domain::id::RewardId;
 use headwater::domain::item::Item;
-use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome};
+use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome, SaleCount};
 use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
@@ -267,7 +267,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     rules.custom_kinds = vec!["demo".to_owned()];
     golden.holds("terms_rules.v1.with_custom_kinds", &rules);
     golden.holds("terms_rules.v1.with_commission_rules", &rows::rules::terms_with_rules());
-    let taken = RuleTaken { name: "mugs".into(), number: 2, quantity: 3 };
+    golden.holds("terms_rules.v1.with_customer_limits", &rows::rules::terms_with_customer_limits());
+    let taken = RuleTaken { name: "mugs".into(), number: 2, quantity: 3, first_sale_bonus: None };
     let (rule, commission) = (RewardRule::TermsRule, Commission::Flat(rows::usd(125)));
     let by_rule =
         Calculation { rule, commission, rule_taken: Some(taken), amount_not_compared: true, ..rows::calculation() };
@@ -278,6 +279,16 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let upline = UplineShare { level: 2, rate, credited_enrollment_id: rows::enrollment().id };
     let of_upline = Calculation { upline: Some(upline), ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_upline", &of_upline);
+    let taken = by_rule.rule_taken.clone().map(|taken| RuleTaken { first_sale_bonus: Some(rows::usd(500)), ..taken });
+    let with_bonus = Calculation { rule_taken: taken, ..by_rule };
+    golden.holds("reward_calculation.v1.with_first_sale_bonus", &with_bonus);
+    let place = CustomerSale { number: 3, age_days: 59, age_months: 1, void_at: Some(NOW) };
+    let counted = OrderDetails { customer_sale: Some(place), ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_customer_sale", &counted);
+    let count =
+        SaleCount { program_id: rows::program().id, count: 3, first_at: Some(NOW), last_at: Some(NOW.plus_days(7)) };
+    golden
+        .holds("lead_details.v1.with_sale_counts", &LeadDetails { sale_counts: vec![count], ..LeadDetails::default() });
     let rewards = vec![rows::reward(1, &sale, None).summary()];
     let paid =
         LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: Some(sale.id), rewards };

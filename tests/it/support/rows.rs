@@ -432,6 +432,7 @@ pub(crate) fn lead_details() -> LeadDetails {
         }],
         merged_ids: vec![LeadId::from_uuid(uuid(8))],
         former_ids: vec![LeadId::from_uuid(uuid(9))],
+        sale_counts: Vec::new(),
     }
 }
 
@@ -462,6 +463,7 @@ pub(crate) fn order_details() -> OrderDetails {
         custom_kind: String::new(),
         coupon_use: None,
         metadata: BTreeMap::new(),
+        customer_sale: None,
     }
 }
 

@@ -517,10 +517,6 @@ pub struct Account {
     /// as the server's setting `key_calls_per_minute` says, which may be any number.
     #[prost(int32, tag = "12")]
     pub calls_per_minute: i32,
-    /// The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
-    /// is none, in the feed, and in the answer of a repeated call.
-    #[prost(string, tag = "13")]
-    pub pending_email: ::prost::alloc::string::String,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1052,10 +1048,8 @@ pub mod account_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
-        /// that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
-        /// Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
-        /// within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
+        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
+        /// Errors: ALREADY_EXISTS when another account has this email.
         pub async fn update_account(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateAccountRequest>,
@@ -1080,9 +1074,9 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
             self.inner.unary(req, path, codec).await
         }
-        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
-        /// for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
-        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
+        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
+        /// days. UpdateAccount with the same address sends another one.
+        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
         pub async fn verify_account_email(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyAccountEmailRequest>,
@@ -1759,7 +1753,7 @@ pub struct Condition {
     #[prost(message, repeated, tag = "2")]
     pub any_of: ::prost::alloc::vec::Vec<Condition>,
     /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    /// order, only sales and custom events an amount, and only custom events a kind.
+    /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
     #[prost(enumeration = "ConditionField", tag = "3")]
     pub field: i32,
     /// How it is compared. Required with `field`.
@@ -1772,6 +1766,13 @@ pub struct Condition {
 }
 /// A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
 /// All of these are facts of the event, so the order in which events are told does not change what they earn.
+///
+/// A rule may also ask for the earlier sales of the customer: by `max_customer_sales`, `max_customer_months`, `first_sale_bonus` or a
+/// condition. The sales of a customer are those that were credited in the program, whoever referred them, in the order in which they
+/// happened. Free orders do not count, and neither does a sale of which nothing is left, for sales that are told after its refund. A sale
+/// that does not count, and a sale without a customer, has no number and no age, so limits and bonuses do not apply to it. If a sale is
+/// told late, later sales get other numbers, and what they earn changes accordingly. Of a customer with 1,000 events or more, a late sale
+/// gets the next number, and no other changes.
 ///
 /// If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
 ///
@@ -1822,16 +1823,20 @@ pub struct CommissionRule {
     /// Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
     #[prost(bool, tag = "11")]
     pub is_per_unit: bool,
-}
-/// What the affiliates on one level above the credited one earn, in addition to what that one earns.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct UplineLevel {
-    /// Default `UPLINE_BASIS_COMMISSION`.
-    #[prost(enumeration = "UplineBasis", tag = "1")]
-    pub basis: i32,
-    /// Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns.
-    #[prost(int32, tag = "2")]
-    pub percent_ppm: i32,
+    /// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
+    /// earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
+    #[prost(int32, tag = "12")]
+    pub max_customer_sales: i32,
+    /// For how many months the rule pays for the sales of each customer, up to 600. The months begin with the day of the first sale, in the
+    /// account's time zone, and the limit ends before the day with the same number: for 12 months from 2026-01-15, a sale on 2027-01-14 counts
+    /// and one on 2027-01-15 does not. A month without such a day ends before its last day: a month from 2026-01-31 ends before 2026-02-28. So
+    /// a subscription that is paid monthly earns as many times as there are months. Only for sales. 0: no limit.
+    #[prost(int32, tag = "13")]
+    pub max_customer_months: i32,
+    /// What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+    /// currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
+    #[prost(message, optional, tag = "14")]
+    pub first_sale_bonus: ::core::option::Option<Money>,
 }
 /// The rules that sales are priced under. A version never changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1871,17 +1876,10 @@ pub struct Terms {
     /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
     #[prost(string, repeated, tag = "10")]
     pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
-    /// Sign-ups, appointments and custom events earn by these rules only.
+    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
+    /// by these rules only.
     #[prost(message, repeated, tag = "11")]
     pub rules: ::prost::alloc::vec::Vec<CommissionRule>,
-    /// What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
-    /// of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
-    /// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
-    /// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
-    /// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
-    #[prost(message, repeated, tag = "12")]
-    pub upline_levels: ::prost::alloc::vec::Vec<UplineLevel>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2003,13 +2001,6 @@ pub struct Program {
     /// The mail that welcomes new affiliates. Not set: none.
     #[prost(message, optional, tag = "16")]
     pub welcome_mail: ::core::option::Option<WelcomeMail>,
-    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
-    /// without text are left out. Events have them too, and events are never changed, so put no personal data into them.
-    #[prost(btree_map = "string, string", tag = "17")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2054,12 +2045,6 @@ pub struct CreateProgramRequest {
     /// The mail that welcomes new affiliates. Not set: none is sent.
     #[prost(message, optional, tag = "12")]
     pub welcome_mail: ::core::option::Option<WelcomeMail>,
-    /// See `Program.metadata`. Optional.
-    #[prost(btree_map = "string, string", tag = "13")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2070,9 +2055,6 @@ pub struct CreateProgramResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
-    /// What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request.
-    #[prost(message, repeated, tag = "3")]
-    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The monthly recurring revenue in one currency of the customers who are bound in a program.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2107,7 +2089,7 @@ pub struct GetProgramResponse {
     pub mrr_by_currency: ::prost::alloc::vec::Vec<ProgramMrr>,
 }
 /// The request of ListPrograms.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListProgramsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -2122,18 +2104,9 @@ pub struct ListProgramsRequest {
     /// Only programs in these states. Empty: all states.
     #[prost(enumeration = "ProgramState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
-    /// Default: no.
+    /// Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
     #[prost(bool, tag = "5")]
     pub with_total_count: bool,
-    /// Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
-    /// about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
-    /// programs or none. The list goes on as long as there is a `next_page_token`.
-    #[prost(btree_map = "string, string", tag = "6")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of ListPrograms.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2161,8 +2134,8 @@ pub struct UpdateProgramRequest {
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
     /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-    /// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
-    /// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+    /// `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
+    /// uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
     /// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -2179,9 +2152,6 @@ pub struct UpdateProgramResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
-    /// What is allowed and may be a mistake, as in CreateProgramResponse.
-    #[prost(message, repeated, tag = "3")]
-    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of ArchiveProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2343,6 +2313,12 @@ pub enum ConditionField {
     CustomKind = 7,
     /// A text: the `order_id` of a sale, exactly as it was sent.
     OrderId = 8,
+    /// A number: which sale of its customer the sale is, 1 for the first. See CommissionRule for how sales are counted.
+    CustomerSaleNumber = 9,
+    /// A number: how many days ago the first sale of the customer was, by the days of the account's time zone. 0 for the first sale.
+    CustomerAgeDays = 10,
+    /// A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`.
+    CustomerAgeMonths = 11,
 }
 impl ConditionField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2360,6 +2336,9 @@ impl ConditionField {
             Self::CouponCode => "CONDITION_FIELD_COUPON_CODE",
             Self::CustomKind => "CONDITION_FIELD_CUSTOM_KIND",
             Self::OrderId => "CONDITION_FIELD_ORDER_ID",
+            Self::CustomerSaleNumber => "CONDITION_FIELD_CUSTOMER_SALE_NUMBER",
+            Self::CustomerAgeDays => "CONDITION_FIELD_CUSTOMER_AGE_DAYS",
+            Self::CustomerAgeMonths => "CONDITION_FIELD_CUSTOMER_AGE_MONTHS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2374,6 +2353,9 @@ impl ConditionField {
             "CONDITION_FIELD_COUPON_CODE" => Some(Self::CouponCode),
             "CONDITION_FIELD_CUSTOM_KIND" => Some(Self::CustomKind),
             "CONDITION_FIELD_ORDER_ID" => Some(Self::OrderId),
+            "CONDITION_FIELD_CUSTOMER_SALE_NUMBER" => Some(Self::CustomerSaleNumber),
+            "CONDITION_FIELD_CUSTOMER_AGE_DAYS" => Some(Self::CustomerAgeDays),
+            "CONDITION_FIELD_CUSTOMER_AGE_MONTHS" => Some(Self::CustomerAgeMonths),
             _ => None,
         }
     }
@@ -2489,39 +2471,6 @@ impl ProgramState {
             "PROGRAM_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "PROGRAM_STATE_ACTIVE" => Some(Self::Active),
             "PROGRAM_STATE_ARCHIVED" => Some(Self::Archived),
-            _ => None,
-        }
-    }
-}
-/// What an upline's percentage is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum UplineBasis {
-    /// Not set. Means `UPLINE_BASIS_COMMISSION`.
-    Unspecified = 0,
-    /// What the credited affiliate earns from the event, on every level.
-    Commission = 1,
-    /// The amount of the event.
-    SaleAmount = 2,
-}
-impl UplineBasis {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "UPLINE_BASIS_UNSPECIFIED",
-            Self::Commission => "UPLINE_BASIS_COMMISSION",
-            Self::SaleAmount => "UPLINE_BASIS_SALE_AMOUNT",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "UPLINE_BASIS_UNSPECIFIED" => Some(Self::Unspecified),
-            "UPLINE_BASIS_COMMISSION" => Some(Self::Commission),
-            "UPLINE_BASIS_SALE_AMOUNT" => Some(Self::SaleAmount),
             _ => None,
         }
     }
@@ -2700,9 +2649,9 @@ pub struct RewardCalculation {
     /// Whether a condition on the amount did not hold because the amount is in another currency than the program's.
     #[prost(bool, tag = "13")]
     pub amount_not_compared: bool,
-    /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
+    /// The bonus of the rule that was added to the commission because the sale is the first of its customer. Not set for other sales.
     #[prost(message, optional, tag = "14")]
-    pub upline: ::core::option::Option<UplineShare>,
+    pub first_sale_bonus: ::core::option::Option<Money>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2719,22 +2668,6 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
-}
-/// How the reward of an upline was computed from what the credited affiliate earns.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct UplineShare {
-    /// 1 for the upline of the credited affiliate, 2 for the upline of that one, and so on.
-    #[prost(int32, tag = "1")]
-    pub level: i32,
-    /// What the percentage is of.
-    #[prost(enumeration = "UplineBasis", tag = "2")]
-    pub basis: i32,
-    /// Parts per million of it.
-    #[prost(int32, tag = "3")]
-    pub percent_ppm: i32,
-    /// The enrollment that is credited with the event.
-    #[prost(string, tag = "4")]
-    pub credited_enrollment_id: ::prost::alloc::string::String,
 }
 /// A reward as it was created. GetReward returns later changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3270,14 +3203,6 @@ pub struct Conversion {
     /// The kind of a custom event, in lower case. Empty for other kinds.
     #[prost(string, tag = "27")]
     pub custom_kind: ::prost::alloc::string::String,
-    /// Your own texts by key, as they were sent with a sign-up, sale, appointment or custom event: up to 50 entries, a key of 1 to 40
-    /// characters, a text of up to 500. A refund or correction has those of its sale. Conversions are kept for ever, and events have them too,
-    /// so put no personal data into them.
-    #[prost(btree_map = "string, string", tag = "28")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3367,7 +3292,7 @@ pub struct BatchGetConversionsResponse {
     pub results: ::prost::alloc::vec::Vec<ConversionResult>,
 }
 /// The request of ListConversions.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListConversionsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -3410,14 +3335,6 @@ pub struct ListConversionsRequest {
     /// Only custom events of this kind. Optional. See `order_id`.
     #[prost(string, tag = "13")]
     pub custom_kind: ::prost::alloc::string::String,
-    /// Only conversions whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
-    /// about 10,000 conversions that pass the other filters for a page at most and compares them with the entries, so a page may have few
-    /// conversions or none. The list goes on as long as there is a `next_page_token`.
-    #[prost(btree_map = "string, string", tag = "14")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3992,8 +3909,7 @@ pub struct Enrollment {
     #[prost(string, tag = "5")]
     pub landing_url: ::prost::alloc::string::String,
     /// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-    /// `ref`, in the place of any `ref` that the page has. If the affiliate was moved to another program, the page is the one there, because
-    /// the clicks are sent to it. Empty in the feed.
+    /// `ref`, in the place of any `ref` that the page has. Empty in the feed.
     #[prost(string, tag = "6")]
     pub referral_link: ::prost::alloc::string::String,
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
@@ -4026,14 +3942,6 @@ pub struct Enrollment {
     /// unless `awaits_agreement`. False for a program without an agreement, and in the feed.
     #[prost(bool, tag = "15")]
     pub lacks_newest_agreement: bool,
-    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
-    /// without text are left out. Empty after EraseAffiliate. Events have them too, and events are never changed, so put no personal data
-    /// into them.
-    #[prost(btree_map = "string, string", tag = "16")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4071,7 +3979,7 @@ pub struct AcceptAgreementResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4106,16 +4014,16 @@ pub struct MoveEnrollmentRequest {
 /// The answer of MoveEnrollment.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MoveEnrollmentResponse {
-    /// The enrollment in the new program, new or opened again. It has the `metadata` of the one that it was moved from, which keeps them too.
+    /// The enrollment in the new program, new or opened again.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
 /// The request of EnrollAffiliate.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrollAffiliateRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -4153,12 +4061,6 @@ pub struct EnrollAffiliateRequest {
     /// enrolled. Optional.
     #[prost(string, tag = "9")]
     pub invitation_code: ::prost::alloc::string::String,
-    /// See `Enrollment.metadata`. An ended enrollment that is opened again has these in place of its former ones. Optional.
-    #[prost(btree_map = "string, string", tag = "10")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of EnrollAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4170,7 +4072,7 @@ pub struct EnrollAffiliateResponse {
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
@@ -4189,7 +4091,7 @@ pub struct GetEnrollmentResponse {
     pub enrollment: ::core::option::Option<Enrollment>,
 }
 /// The request of ListEnrollments.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListEnrollmentsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -4213,14 +4115,6 @@ pub struct ListEnrollmentsRequest {
     /// Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both.
     #[prost(bool, optional, tag = "7")]
     pub lacks_newest_agreement: ::core::option::Option<bool>,
-    /// Only enrollments whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
-    /// about 10,000 enrollments that pass the other filters for a page at most and compares them with the entries, so a page may have few
-    /// enrollments or none. The list goes on as long as there is a `next_page_token`.
-    #[prost(btree_map = "string, string", tag = "8")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of ListEnrollments.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4244,9 +4138,8 @@ pub struct UpdateEnrollmentRequest {
     /// the others. Required.
     #[prost(message, optional, tag = "2")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
-    /// the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
-    /// a whole.
+    /// The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
+    /// program's page. A `commission_override` that is not set restores the commission in the program's terms.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -4257,7 +4150,7 @@ pub struct UpdateEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4280,7 +4173,7 @@ pub struct EndEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id and the pages are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4356,19 +4249,6 @@ pub struct GetBalanceRequest {
     /// The affiliate. Required.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// The balances as they were after every commit up to this time, the time itself included. Default: now. A time in the future is
-    /// refused; before the first reward there are no balances.
-    ///
-    /// What counts is when the server committed (`LedgerEntry.post_time`, `Event.commit_time`), and not when a sale happened. Every commit of
-    /// an account is later than the one before by a microsecond at least, also if a server's clock is set back, so the `commit_time` of an
-    /// event names the balances right after it. A time is final as soon as the account has a later commit. Until then a commit that is
-    /// under way, or that of a server whose clock is behind, may still be added to it: ask for a time that is a minute ago, if two
-    /// answers must be equal.
-    ///
-    /// A balance of the past costs some milliseconds, however many entries the affiliate and the account have: the server keeps balances
-    /// after every 8,192 entries of the account, and reads the entries since then.
-    #[prost(message, optional, tag = "2")]
-    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An affiliate's balance in one unit and currency. All four values have that unit and currency.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4423,10 +4303,6 @@ pub struct ListBalancesRequest {
     /// Only balances of which something is owed.
     #[prost(bool, tag = "7")]
     pub owed_only: bool,
-    /// The balances as they were at this time, see `GetBalanceRequest.as_of_time`. The filter applies to the balances of that time. Default:
-    /// now. A page that had to look at some 10,000 affiliates may have fewer entries than asked for, or none.
-    #[prost(message, optional, tag = "8")]
-    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The balances of one affiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4476,7 +4352,7 @@ pub struct LedgerEntry {
     /// The reason.
     #[prost(enumeration = "LedgerReason", tag = "8")]
     pub reason: i32,
-    /// When the entry was committed: the `commit_time` of the events of its commit. Grows with `sequence`.
+    /// When the entry was posted.
     #[prost(message, optional, tag = "9")]
     pub post_time: ::core::option::Option<::prost_types::Timestamp>,
     /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
@@ -5795,9 +5671,8 @@ pub struct Link {
     /// because a ref_id may be made from the affiliate's name.
     #[prost(string, tag = "4")]
     pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. If the affiliate
-    /// was moved to another program, the enrollment and the program are those that get the clicks now, see MoveEnrollment. RecordClick
-    /// answers the same page. Empty in the feed.
+    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
+    /// the feed.
     #[prost(string, tag = "5")]
     pub destination_url: ::prost::alloc::string::String,
     /// The state.
@@ -6950,12 +6825,12 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
-        /// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
-        /// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
-        /// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
-        /// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
-        /// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
+        /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
+        /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
+        /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
+        /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
+        /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
         pub async fn erase_affiliate(
             &mut self,
@@ -7284,7 +7159,7 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
+        /// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
         /// link of the enrollment until RevokeLink revokes it.
         /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
         /// ENROLLMENT_ENDED.
@@ -7864,10 +7739,10 @@ pub mod affiliate_service_client {
         }
     }
 }
-/// The request of RecordAppointment. An appointment is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
-/// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
-/// named in another way. The answer then has a warning.
-#[derive(Clone, PartialEq, ::prost::Message)]
+/// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordAppointmentRequest {
     /// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
     #[prost(string, tag = "1")]
@@ -7899,14 +7774,6 @@ pub struct RecordAppointmentRequest {
     /// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "9")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
-    /// without text are left out. They are kept with the appointment for ever and are in the feed, so put no personal data into them. What is too
-    /// much is cut or left out with a warning. Optional.
-    #[prost(btree_map = "string, string", tag = "10")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of RecordAppointment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8101,10 +7968,10 @@ pub struct ListClicksResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
-/// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
-/// named in another way. The answer then has a warning.
-#[derive(Clone, PartialEq, ::prost::Message)]
+/// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
+/// another way. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordCustomEventRequest {
     /// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8143,14 +8010,6 @@ pub struct RecordCustomEventRequest {
     /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "11")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
-    /// without text are left out. They are kept with the event for ever and are in the feed, so put no personal data into them. What is too
-    /// much is cut or left out with a warning. Optional.
-    #[prost(btree_map = "string, string", tag = "12")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of RecordCustomEvent.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8490,9 +8349,9 @@ pub struct ManualBinding {
     #[prost(string, tag = "6")]
     pub merged_lead_id: ::prost::alloc::string::String,
 }
-/// The request of RecordLead. A lead is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-/// characters that are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
-#[derive(Clone, PartialEq, ::prost::Message)]
+/// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
+/// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordLeadRequest {
     /// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8528,15 +8387,6 @@ pub struct RecordLeadRequest {
     /// When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "10")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Your own texts about the sign-up by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500
-    /// characters. Entries without text are left out. They belong to the conversion, not to the lead, whose texts CreateLead and UpdateLead
-    /// set, so they are lost if the call makes no conversion. They are kept for ever and are in the feed, so put no personal data into them.
-    /// What is too much is cut or left out with a warning. Optional.
-    #[prost(btree_map = "string, string", tag = "11")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of RecordLead.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8732,9 +8582,9 @@ pub struct RecordRefundResponse {
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
-/// be lost: names, `plan`, `order_number`, `metadata`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and
-/// cut to their length. The answer then has a warning.
-#[derive(Clone, PartialEq, ::prost::Message)]
+/// be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
+/// their length. The answer then has a warning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordSaleRequest {
     /// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     /// Required.
@@ -8799,14 +8649,6 @@ pub struct RecordSaleRequest {
     /// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
     #[prost(string, tag = "17")]
     pub item_sku: ::prost::alloc::string::String,
-    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
-    /// without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
-    /// much is cut or left out with a warning. Optional.
-    #[prost(btree_map = "string, string", tag = "18")]
-    pub metadata: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8835,7 +8677,7 @@ pub struct RecordSaleResponse {
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// One event of a batch.
-#[derive(Clone, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
     #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
@@ -8844,7 +8686,7 @@ pub struct BatchItem {
 /// Nested message and enum types in `BatchItem`.
 pub mod batch_item {
     /// The event. Exactly one is required.
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Item {
         /// A click, as in RecordClick.
         #[prost(message, tag = "1")]
@@ -9319,8 +9161,8 @@ pub struct Event {
     /// When the fact happened. For a recorded event it is the `occur_time` of the request.
     #[prost(message, optional, tag = "5")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the fact was committed. Every commit of an account is later than the one before, whatever the clocks of the servers do. The events
-    /// of one commit have the same time, so order events by `sequence`.
+    /// When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
+    /// may have the same commit time, so order events by `sequence`.
     #[prost(message, optional, tag = "6")]
     pub commit_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The request_id or event_id of the call that caused the event. Empty for a call without one, and for the server's own work.
@@ -10148,147 +9990,6 @@ pub mod feed_service_client {
         }
     }
 }
-/// Whole days of the account. A day begins at midnight in the account's time zone, see `Account.time_zone`.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StatementDays {
-    /// The first day, written like `2026-11-01`. Required.
-    #[prost(string, tag = "1")]
-    pub first_day: ::prost::alloc::string::String,
-    /// The last day, not before the first one. It must be over. Required.
-    #[prost(string, tag = "2")]
-    pub last_day: ::prost::alloc::string::String,
-}
-/// The request of CalculateCommissions.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CalculateCommissionsRequest {
-    /// The largest number of lines to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer lines.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same affiliate and period. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// The affiliate. Required.
-    #[prost(message, optional, tag = "3")]
-    pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// The period. Exactly one is required. A line belongs to the period in which its ledger entry was committed (`post_time`), whenever
-    /// its sale happened. So a sale that is told late is on the statement of the period in which it was told, and the statement of a period
-    /// that is over stays as it is.
-    #[prost(oneof = "calculate_commissions_request::Period", tags = "4, 5")]
-    pub period: ::core::option::Option<calculate_commissions_request::Period>,
-}
-/// Nested message and enum types in `CalculateCommissionsRequest`.
-pub mod calculate_commissions_request {
-    /// The period. Exactly one is required. A line belongs to the period in which its ledger entry was committed (`post_time`), whenever
-    /// its sale happened. So a sale that is told late is on the statement of the period in which it was told, and the statement of a period
-    /// that is over stays as it is.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Period {
-        /// From the beginning of the first day to the end of the last day.
-        #[prost(message, tag = "4")]
-        Days(super::StatementDays),
-        /// From `start_time`, included, to `end_time`, not included. Without a start it begins with the first entry. Without an end it goes
-        /// on to now. An end in the future is refused.
-        #[prost(message, tag = "5")]
-        Interval(super::TimeInterval),
-    }
-}
-/// The conversion behind a line, as it was told. GetConversion returns the conversion as it is now.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StatementConversion {
-    /// The id.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The kind.
-    #[prost(enumeration = "ConversionKind", tag = "2")]
-    pub kind: i32,
-    /// The merchant's id for the event.
-    #[prost(string, tag = "3")]
-    pub event_id: ::prost::alloc::string::String,
-    /// When the event happened.
-    #[prost(message, optional, tag = "4")]
-    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
-    #[prost(string, tag = "5")]
-    pub order_id: ::prost::alloc::string::String,
-    /// The order number that people see. A refund has the order number of its sale. May be empty.
-    #[prost(string, tag = "6")]
-    pub order_number: ::prost::alloc::string::String,
-    /// The merchant's id of the refund. Empty unless the event is a refund.
-    #[prost(string, tag = "7")]
-    pub refund_id: ::prost::alloc::string::String,
-}
-/// A line of a statement: one ledger entry. A reward that was earned and approved in the period has two lines.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StatementLine {
-    /// The entry's position in the ledger, see `LedgerEntry.sequence`.
-    #[prost(int64, tag = "1")]
-    pub sequence: i64,
-    /// When the entry was committed.
-    #[prost(message, optional, tag = "2")]
-    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What happened: a reward was earned, approved, denied, refunded, corrected and so on.
-    #[prost(enumeration = "LedgerReason", tag = "3")]
-    pub reason: i32,
-    /// What the line adds to each part of the balance. An approval takes from `pending` what it adds to `owed`, so its `earned` is zero.
-    #[prost(message, optional, tag = "4")]
-    pub change: ::core::option::Option<Balance>,
-    /// The id of the reward that the line is about. A refund and a correction have rewards of their own, which change another one.
-    #[prost(string, tag = "5")]
-    pub reward_id: ::prost::alloc::string::String,
-    /// The reward's value. It never changes. Negative for the reward of a refund.
-    #[prost(message, optional, tag = "6")]
-    pub reward_value: ::core::option::Option<RewardValue>,
-    /// The id of the reward that this reward of a refund or a correction changes. Empty for all other rewards.
-    #[prost(string, tag = "7")]
-    pub reverses_reward_id: ::prost::alloc::string::String,
-    /// The id of the program that the reward was earned in.
-    #[prost(string, tag = "8")]
-    pub program_id: ::prost::alloc::string::String,
-    /// The id of the enrollment that the reward was earned through.
-    #[prost(string, tag = "9")]
-    pub enrollment_id: ::prost::alloc::string::String,
-    /// How the value was computed: the rule, the amount, the rate, the rounding and the version of the terms. Not set for a reward that
-    /// CreateReward created.
-    #[prost(message, optional, tag = "10")]
-    pub calculation: ::core::option::Option<RewardCalculation>,
-    /// The conversion that the reward is for. Not set for a reward that CreateReward created.
-    #[prost(message, optional, tag = "11")]
-    pub conversion: ::core::option::Option<StatementConversion>,
-    /// The reason in the call of CreateReward. Empty for all other rewards.
-    #[prost(string, tag = "12")]
-    pub create_reason: ::prost::alloc::string::String,
-    /// The reason in the call of DenyRewards. Empty unless the line is that denial.
-    #[prost(string, tag = "13")]
-    pub deny_reason: ::prost::alloc::string::String,
-}
-/// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
-/// `closing_balances`, exactly. Every page has the same balances.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CalculateCommissionsResponse {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// The first moment of the period. Not set if the request has no start.
-    #[prost(message, optional, tag = "2")]
-    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The first moment after the period. Not set if the request has no end.
-    #[prost(message, optional, tag = "3")]
-    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The balances before the period, ordered by unit, then by currency code. Empty before the first reward. Those of GetBalance as of the
-    /// microsecond before `start_time`.
-    #[prost(message, repeated, tag = "4")]
-    pub opening_balances: ::prost::alloc::vec::Vec<Balance>,
-    /// The balances after the period, in the same order. Those of GetBalance as of the microsecond before `end_time`.
-    #[prost(message, repeated, tag = "5")]
-    pub closing_balances: ::prost::alloc::vec::Vec<Balance>,
-    /// One page of lines, in the order of the ledger.
-    #[prost(message, repeated, tag = "6")]
-    pub lines: ::prost::alloc::vec::Vec<StatementLine>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "7")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
 /// The request of QueryStats.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryStatsRequest {
@@ -10714,7 +10415,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "FulfillReward"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
+        /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         pub async fn get_balance(
             &mut self,
@@ -10740,7 +10441,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "GetBalance"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
+        /// Lists the balances of all affiliates that ever had a pending or approved reward.
         pub async fn list_balances(
             &mut self,
             request: impl tonic::IntoRequest<super::ListBalancesRequest>,
@@ -10763,35 +10464,6 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "ListBalances"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
-        /// and the balances after it.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
-        pub async fn calculate_commissions(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CalculateCommissionsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CalculateCommissionsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/headwater.v1.RewardService/CalculateCommissions",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("headwater.v1.RewardService", "CalculateCommissions"),
-                );
             self.inner.unary(req, path, codec).await
         }
         /// Lists ledger entries.

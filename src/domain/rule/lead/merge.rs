@@ -9,7 +9,7 @@ use crate::domain::id::AccountId;
 use crate::domain::lead::{Lead, LeadSelector, LeadState, METADATA_ENTRIES_MAX, ManualBinding};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::rule::context::{Context, Rule};
-use crate::domain::rule::{customer, timeline};
+use crate::domain::rule::{customer, sale_count, timeline};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -51,6 +51,10 @@ impl Rule for MergeLeads {
         customer::move_unmatched(context, &duplicate, &lead)?;
         let mut matched = lead.as_ref().clone();
         timeline::match_to_lead(context, &mut matched)?;
+        // The sales of both are those of one customer from now on.
+        if !known.details.sale_counts.is_empty() || !duplicate.details.sale_counts.is_empty() {
+            sale_count::count_again(context, &mut matched)?;
+        }
         Ok(customer::put_touched(context, matched, Some(&lead)))
     }
 }
@@ -58,6 +62,11 @@ impl Rule for MergeLeads {
 /// Gives the lead that stays what it lacks of the other, and makes the other lead to it.
 fn hand_over(lead: &mut Lead, merged: &mut Lead, now: Time) {
     merged.merged_into = Some(lead.id);
+    for count in std::mem::take(&mut merged.details.sale_counts) {
+        if lead.details.sale_count(count.program_id).is_none() {
+            lead.details.keep_sale_count(count);
+        }
+    }
     let (merged_ids, former_ids) = (&mut merged.details.merged_ids, &mut merged.details.former_ids);
     lead.details.merged_ids.append(merged_ids);
     lead.details.merged_ids.push(merged.id);

@@ -26,6 +26,10 @@ fn flat(amount_minor: i64) -> Option<pb::Commission> {
     Some(pb::Commission { rate: Some(pb::commission::Rate::Flat(flat)) })
 }
 
+fn usd(amount_minor: i64) -> Option<pb::Money> {
+    Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
+}
+
 fn rule() -> pb::CommissionRule {
     pb::CommissionRule { name: "a".to_owned(), commission: percent(1), ..Default::default() }
 }
@@ -65,6 +69,24 @@ fn wrong_rules_are_refused_with_the_path_and_the_fix() {
         (
             pb::CommissionRule { event_kind: 9, ..rule() },
             "event_kind: must be one of COMMISSION_EVENT_SALE, COMMISSION_EVENT_LEAD, COMMISSION_EVENT_APPOINTMENT, COMMISSION_EVENT_CUSTOM_EVENT",
+        ),
+        (pb::CommissionRule { max_customer_sales: -1, ..rule() }, "max_customer_sales: must be 0 to 1000000"),
+        (pb::CommissionRule { max_customer_months: 601, ..rule() }, "max_customer_months: must be 0 to 600"),
+        (
+            pb::CommissionRule { max_customer_sales: 1, ..for_event(Event::Lead) },
+            "max_customer_sales: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
+        ),
+        (
+            pb::CommissionRule { max_customer_months: 1, ..for_event(Event::CustomEvent) },
+            "max_customer_months: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
+        ),
+        (
+            pb::CommissionRule { first_sale_bonus: usd(1), ..for_event(Event::Appointment) },
+            "first_sale_bonus: is only for rules with event_kind COMMISSION_EVENT_SALE; leave it out",
+        ),
+        (
+            pb::CommissionRule { first_sale_bonus: usd(0), ..rule() },
+            "first_sale_bonus.amount_minor: must be more than zero; leave first_sale_bonus out for no bonus",
         ),
         (pb::CommissionRule { commission: None, ..rule() }, "commission: is required"),
         (

@@ -1,5 +1,6 @@
 //! Random terms and events. The values are few, so that rules often apply and thresholds are often met exactly.
 
+use headwater::domain::conversion::CustomerSale;
 use headwater::pb;
 use pb::{CommissionEvent, Comparison, ConditionField};
 use prost_types::Timestamp;
@@ -96,7 +97,11 @@ impl Draw {
             sale
         };
         let custom_kind = if kind == CommissionEvent::CustomEvent { self.of(&KINDS) } else { "" };
-        Event { kind, sale, amount, custom_kind: custom_kind.to_owned(), seconds: self.moment() }
+        let number = self.of(&[0, 1, 2, 3, 12, 13]);
+        let is_counted = kind == CommissionEvent::Sale && number > 0;
+        let (age_days, age_months) = (self.of(&[0, 1, 40, 400]), self.of(&[0, 1, 2, 11, 12]));
+        let customer_sale = is_counted.then_some(CustomerSale { number, age_days, age_months, void_at: None });
+        Event { kind, sale, amount, custom_kind: custom_kind.to_owned(), seconds: self.moment(), customer_sale }
     }
 
     pub(super) fn terms(&mut self, currency: &str) -> pb::Terms {
@@ -146,6 +151,10 @@ impl Draw {
             end_time,
             commission: Some(self.commission(currency, is_sale || is_custom, is_per_unit)),
             is_per_unit,
+            max_customer_sales: if is_sale && self.happens(5) { self.of(&[1, 2, 12]) } else { 0 },
+            max_customer_months: if is_sale && self.happens(5) { self.of(&[1, 2, 12]) } else { 0 },
+            first_sale_bonus: (is_sale && self.happens(5))
+                .then(|| pb::Money { amount_minor: self.of(&[1, 500]), currency_code: currency.to_owned() }),
         }
     }
 
@@ -164,6 +173,9 @@ impl Draw {
                 ConditionField::Channel,
                 ConditionField::CouponCode,
                 ConditionField::OrderId,
+                ConditionField::CustomerSaleNumber,
+                ConditionField::CustomerAgeDays,
+                ConditionField::CustomerAgeMonths,
             ]
         } else if is_custom {
             &[ConditionField::Amount, ConditionField::CouponCode, ConditionField::CustomKind]
@@ -182,7 +194,11 @@ impl Draw {
             NotExists, OneOf, StartsWith,
         };
         match field {
-            ConditionField::Amount | ConditionField::Quantity => self.of(&[
+            ConditionField::Amount
+            | ConditionField::Quantity
+            | ConditionField::CustomerSaleNumber
+            | ConditionField::CustomerAgeDays
+            | ConditionField::CustomerAgeMonths => self.of(&[
                 Equal,
                 NotEqual,
                 Less,
@@ -208,7 +224,14 @@ impl Draw {
             Comparison::OneOf | Comparison::NoneOf => 1 + self.below(3),
             _ => 1,
         };
-        if matches!(field, ConditionField::Amount | ConditionField::Quantity) {
+        if matches!(
+            field,
+            ConditionField::Amount
+                | ConditionField::Quantity
+                | ConditionField::CustomerSaleNumber
+                | ConditionField::CustomerAgeDays
+                | ConditionField::CustomerAgeMonths
+        ) {
             let numbers: &[i64] = if field == ConditionField::Amount { &AMOUNTS } else { &[0, 1, 2, 3, 4, 12] };
             let mut values: Vec<i64> = (0..count).map(|_| self.of(numbers)).collect();
             values.sort_unstable();

@@ -1,6 +1,7 @@
 //! What an event earns, computed from the messages alone: plain loops, no early end, and fractions in place of rounded steps. Knows nothing
 //! of the engine.
 
+use headwater::domain::conversion::CustomerSale;
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
@@ -15,6 +16,8 @@ pub(super) struct Event {
     pub(super) amount: Option<pb::Money>,
     pub(super) custom_kind: String,
     pub(super) seconds: i64,
+    /// The place of the sale among its customer's, if it has one.
+    pub(super) customer_sale: Option<CustomerSale>,
 }
 
 impl Event {
@@ -38,7 +41,7 @@ impl Event {
             ConditionField::CouponCode => self.sale.coupon_code.to_uppercase(),
             ConditionField::CustomKind => self.custom_kind.clone(),
             ConditionField::Channel => channel.as_str_name().to_owned(),
-            ConditionField::Amount | ConditionField::Quantity | ConditionField::Unspecified => panic!("{field:?}"),
+            _ => panic!("{field:?}"),
         }
     }
 }
@@ -52,10 +55,18 @@ fn spelled(field: ConditionField, value: &str) -> String {
     }
 }
 
+fn is_number(field: ConditionField) -> bool {
+    use ConditionField::{CustomerAgeDays, CustomerAgeMonths, CustomerSaleNumber, Quantity};
+    [Quantity, CustomerSaleNumber, CustomerAgeDays, CustomerAgeMonths].contains(&field)
+}
+
 fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
     let (field, values) = (condition.field(), &condition.values);
-    if matches!(field, ConditionField::Amount | ConditionField::Quantity) {
+    if field == ConditionField::Amount || is_number(field) {
         let fact = match (field, &event.amount) {
+            (ConditionField::CustomerSaleNumber, _) => event.customer_sale.map(|sale| sale.number.into()),
+            (ConditionField::CustomerAgeDays, _) => event.customer_sale.map(|sale| sale.age_days.into()),
+            (ConditionField::CustomerAgeMonths, _) => event.customer_sale.map(|sale| sale.age_months.into()),
             (ConditionField::Quantity, _) => Some(i64::from(event.sale.quantity.max(1))),
             (_, Some(amount)) if amount.currency_code != currency => return false,
             (_, amount) => amount.as_ref().map(|amount| amount.amount_minor),
@@ -122,6 +133,12 @@ fn applies(rule: &pb::CommissionRule, event: &Event, currency: &str) -> bool {
         && fits(&rule.item_skus, event.sale.item_sku.clone())
         && fits(&rule.plans, event.sale.plan.clone())
         && rule.condition.as_ref().is_none_or(|condition| holds(condition, event, currency))
+        && (rule.max_customer_sales == 0 || is_below(event, rule.max_customer_sales, |sale| sale.number - 1))
+        && (rule.max_customer_months == 0 || is_below(event, rule.max_customer_months, |sale| sale.age_months))
+}
+
+fn is_below(event: &Event, end: i32, fact: fn(&CustomerSale) -> i32) -> bool {
+    event.customer_sale.as_ref().is_some_and(|sale| fact(sale) < end)
 }
 
 /// A fraction to whole numbers, half even.
@@ -134,7 +151,7 @@ pub(super) fn rounded(numerator: i128, denominator: i128) -> i64 {
 
 /// The value, its currency, and the number of the rule; 0 for the commission of the terms.
 pub(super) fn price(terms: &pb::Terms, event: &Event, currency: &str) -> Option<(i64, String, i32)> {
-    let mut found = None;
+    let (mut found, mut bonus) = (None, None::<pb::Money>);
     // The steps of the table, the last one first, and the rules from the last to the first: whatever is found later takes precedence.
     if event.kind == CommissionEvent::Sale {
         found = Some((0, terms.commission.clone().unwrap(), 1));
@@ -150,18 +167,21 @@ pub(super) fn price(terms: &pb::Terms, event: &Event, currency: &str) -> Option<
             if step_of_rule == step && applies(rule, event, currency) {
                 let units = if rule.is_per_unit { event.sale.quantity.max(1) } else { 1 };
                 found = Some((i32::try_from(place).unwrap() + 1, rule.commission.clone().unwrap(), units));
+                bonus =
+                    rule.first_sale_bonus.clone().filter(|_| event.customer_sale.is_some_and(|sale| sale.number == 1));
             }
         }
     }
     let (number, commission, units) = found?;
+    let bonus = |code: &str| bonus.filter(|bonus| bonus.currency_code == code).map_or(0, |bonus| bonus.amount_minor);
     match commission.rate.unwrap() {
         pb::commission::Rate::PercentPpm(ppm) => {
             let amount = event.amount.clone()?;
             let value = rounded(i128::from(amount.amount_minor) * i128::from(ppm), 1_000_000);
-            Some((value, amount.currency_code, number))
+            Some((value + bonus(&amount.currency_code), amount.currency_code, number))
         }
         pb::commission::Rate::Flat(flat) => {
-            let value = (0..units).map(|_| flat.amount_minor).sum();
+            let value = (0..units).map(|_| flat.amount_minor).sum::<i64>() + bonus(&flat.currency_code);
             Some((value, flat.currency_code.parse::<Currency>().unwrap().to_string(), number))
         }
     }

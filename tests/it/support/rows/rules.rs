@@ -23,6 +23,9 @@ pub(crate) fn terms_with_rules() -> TermsDraft {
         ends_at: Some(NOW.plus_days(7)),
         commission: Commission::Flat(usd(125)),
         is_per_unit: true,
+        max_customer_sales: None,
+        max_customer_months: None,
+        first_sale_bonus: None,
     };
     let short = CommissionRule {
         name: "demos".into(),
@@ -36,6 +39,26 @@ pub(crate) fn terms_with_rules() -> TermsDraft {
         ends_at: None,
         commission: Commission::PercentPpm(0),
         is_per_unit: false,
+        max_customer_sales: None,
+        max_customer_months: None,
+        first_sale_bonus: None,
     };
     TermsDraft { custom_kinds: texts("demo"), commission_rules: vec![full, short], ..terms().rules }
+}
+
+/// Terms with a rule that asks for the earlier sales of the customer.
+pub(crate) fn terms_with_customer_limits() -> TermsDraft {
+    let mut terms = terms_with_rules();
+    let renewals = Compare {
+        field: ConditionField::CustomerSaleNumber,
+        comparison: Comparison::MultipleOf,
+        numbers: vec![12],
+        texts: Vec::new(),
+    };
+    terms.commission_rules.truncate(1);
+    terms.commission_rules[0].condition = Some(Condition::Compare(renewals));
+    terms.commission_rules[0].max_customer_sales = Some(24);
+    terms.commission_rules[0].max_customer_months = Some(36);
+    terms.commission_rules[0].first_sale_bonus = Some(usd(500));
+    terms
 }
