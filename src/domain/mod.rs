@@ -18,6 +18,7 @@ pub mod conversion;
 pub mod coupon;
 pub mod enrollment;
 pub mod event;
+pub mod explanation;
 pub mod id;
 pub mod item;
 pub mod lead;

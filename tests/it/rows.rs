@@ -20,6 +20,7 @@ mod coupon_limits;
 mod coupon_validity;
 mod enrollment_moved;
 mod event;
+mod explanation;
 mod item;
 mod keys;
 mod leads;

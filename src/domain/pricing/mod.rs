@@ -16,10 +16,12 @@ mod facts;
 pub mod rule;
 #[cfg(test)]
 mod tests;
+mod trace;
 
-pub use condition::{Compare, Comparison, Condition, ConditionField, ValueType};
+pub use condition::{Compare, Comparison, Condition, ConditionField, Fact, ValueType};
 pub use facts::{CommissionEvent, Facts};
-pub use rule::{CommissionRule, RuleScope};
+pub use rule::{CommissionRule, Misfit, RuleScope};
+pub use trace::{Step, StepResult, Trace, trace};
 
 use super::commission::Commission;
 use super::conversion::{Conversion, ConversionKind};
@@ -79,7 +81,14 @@ pub fn price(
     own: Option<Commission>,
     share_ppm: i32,
 ) -> Result<Option<Priced>, Overflow> {
-    let Some(chosen) = choose(terms, facts, own) else { return Ok(None) };
+    match choose(terms, facts, own) {
+        Some(chosen) => price_by(chosen, terms, facts, share_ppm),
+        None => Ok(None),
+    }
+}
+
+/// Prices an event by a commission that was chosen. `None`: there is no amount to take a percentage of.
+fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) -> Result<Option<Priced>, Overflow> {
     let Some(base_amount) = facts.amount.or(chosen.flat_of_nothing()) else { return Ok(None) };
     let calculation = Calculation {
         rule: chosen.rule,
@@ -101,17 +110,30 @@ pub fn price(
 /// # Errors
 /// [`Overflow`].
 pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
-    let rounding = calculation.rounding;
-    let value = match calculation.commission {
+    share_of(calculation, commission_at(calculation, amount)?)
+}
+
+/// The commission on an event of this amount, before it is shared.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
+    match calculation.commission {
         Commission::PercentPpm(ppm) => {
-            Money::new(portion(amount.amount_minor, ppm.into(), PPM, rounding)?, amount.currency)
+            let minor = portion(amount.amount_minor, ppm.into(), PPM, calculation.rounding)?;
+            Ok(Money::new(minor, amount.currency))
         }
         Commission::Flat(flat) => {
             let quantity = calculation.rule_taken.as_ref().map_or(1, RuleTaken::times);
-            Money::new(flat.amount_minor.checked_mul(quantity).ok_or(Overflow)?, flat.currency)
+            Ok(Money::new(flat.amount_minor.checked_mul(quantity).ok_or(Overflow)?, flat.currency))
         }
-    };
-    Ok(Money::new(portion(value.amount_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
+    }
+}
+
+/// The affiliate's share of a commission.
+fn share_of(calculation: &Calculation, commission: Money) -> Result<Money, Overflow> {
+    let minor = portion(commission.amount_minor, calculation.share_ppm.into(), PPM, calculation.rounding)?;
+    Ok(Money::new(minor, commission.currency))
 }
 
 /// The commission that is taken, and why.

@@ -9509,6 +9509,623 @@ impl EventKind {
         }
     }
 }
+/// A coupon with a code, in the time in which the code was its own.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CouponHolder {
+    /// The coupon's id.
+    #[prost(string, tag = "1")]
+    pub coupon_id: ::prost::alloc::string::String,
+    /// The id of the affiliate that the coupon credits.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// When the coupon was assigned.
+    #[prost(message, optional, tag = "3")]
+    pub assign_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the coupon was removed. Not set: it has the code still.
+    #[prost(message, optional, tag = "4")]
+    pub remove_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Why a candidate for the credit won or lost.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CandidateExplanation {
+    /// The candidate, as GetConversion returns it.
+    #[prost(message, optional, tag = "1")]
+    pub candidate: ::core::option::Option<AttributionCandidate>,
+    /// When the evidence happened: the click, the use of the coupon or of the ref_id, or the evidence by which the lead was bound. Not set if
+    /// it is not known any more, and for unknown evidence.
+    #[prost(message, optional, tag = "2")]
+    pub evidence_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The end of the attribution window of a click. Not set for other evidence.
+    #[prost(message, optional, tag = "3")]
+    pub window_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the lead was bound to the affiliate. Not set for other evidence, and if the lead has been bound to another affiliate since.
+    #[prost(message, optional, tag = "4")]
+    pub bind_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether a person bound the lead.
+    #[prost(bool, tag = "5")]
+    pub bound_by_hand: bool,
+    /// The time that decided: when the coupon was removed, assigned, began or ceased to be valid; when the link was revoked or made; when the
+    /// offer or the enrollment ended; since when the affiliate was not active; when the program was archived; when the agreement was
+    /// accepted. Not set for other results.
+    #[prost(message, optional, tag = "6")]
+    pub cause_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The coupons that have or had the code, the oldest first, at most the newest 20. Empty for other evidence.
+    #[prost(message, repeated, tag = "7")]
+    pub coupon_holders: ::prost::alloc::vec::Vec<CouponHolder>,
+    /// The SKU of the item that the coupon is tied to. Empty for other evidence, and without an item.
+    #[prost(string, tag = "8")]
+    pub coupon_item_sku: ::prost::alloc::string::String,
+    /// The channel of the sales that the coupon credits. Not set for other evidence, and for every channel.
+    #[prost(enumeration = "SaleChannel", tag = "9")]
+    pub coupon_channel: i32,
+    /// The limit of uses that the coupon had reached. 0 for other results.
+    #[prost(int32, tag = "10")]
+    pub coupon_max_uses: i32,
+    /// The model by which another click won. Not set for other results.
+    #[prost(enumeration = "AttributionModel", tag = "11")]
+    pub attribution_model: i32,
+    /// What would change the result. Empty for the one that won.
+    #[prost(enumeration = "ExplanationAction", repeated, tag = "12")]
+    pub actions: ::prost::alloc::vec::Vec<i32>,
+}
+/// A version of the terms that is newer than the one that applies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LaterTerms {
+    /// The version.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// When it starts.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The sales that it applies to.
+    #[prost(enumeration = "TermsReach", tag = "3")]
+    pub reach: i32,
+    /// Why it does not apply.
+    #[prost(enumeration = "TermsResult", tag = "4")]
+    pub result: i32,
+}
+/// One comparison of a rule's condition.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComparisonExplanation {
+    /// The fact that is compared.
+    #[prost(enumeration = "ConditionField", tag = "1")]
+    pub field: i32,
+    /// How it is compared.
+    #[prost(enumeration = "Comparison", tag = "2")]
+    pub comparison: i32,
+    /// The values that it is compared with. `Terms.rules` has all of them if there are more than 10.
+    #[prost(string, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The value of the event, up to 100 characters. Empty if it has none.
+    #[prost(string, tag = "4")]
+    pub actual: ::prost::alloc::string::String,
+    /// Whether the comparison holds.
+    #[prost(bool, tag = "5")]
+    pub holds: bool,
+    /// Whether it does not hold because the amount is in another currency than the program's.
+    #[prost(bool, tag = "6")]
+    pub not_compared: bool,
+}
+/// One commission that the event could have earned.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CommissionStep {
+    /// Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM.
+    #[prost(enumeration = "RewardRule", tag = "1")]
+    pub source: i32,
+    /// The name of the rule in the terms. Empty for other commissions.
+    #[prost(string, tag = "2")]
+    pub rule_name: ::prost::alloc::string::String,
+    /// The place of the rule in `Terms.rules`: 1 for the first. 0 for other commissions.
+    #[prost(int32, tag = "3")]
+    pub rule_number: i32,
+    /// The commission. Not set for an enrollment without one.
+    #[prost(message, optional, tag = "4")]
+    pub commission: ::core::option::Option<Commission>,
+    /// What became of it.
+    #[prost(enumeration = "CommissionStepResult", tag = "5")]
+    pub result: i32,
+    /// The value of the event that does not fit, up to 100 characters: its kind, coupon code, SKU or plan. Empty for other results, and if the
+    /// event has none.
+    #[prost(string, tag = "6")]
+    pub actual: ::prost::alloc::string::String,
+    /// The start or the end of the rule that does not fit. Not set for other results.
+    #[prost(message, optional, tag = "7")]
+    pub cause_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The comparisons of the rule's condition, in their order. Empty if the rule fits for another reason too, or has no condition.
+    #[prost(message, repeated, tag = "8")]
+    pub comparisons: ::prost::alloc::vec::Vec<ComparisonExplanation>,
+}
+/// An amount before it is rounded, as whole minor units and millionths of a minor unit. Both have the same sign.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnroundedMoney {
+    /// The whole minor units, rounded towards zero.
+    #[prost(int64, tag = "1")]
+    pub whole_minor: i64,
+    /// The rest, in millionths of a minor unit: less than 1,000,000, or more than -1,000,000.
+    #[prost(int32, tag = "2")]
+    pub millionths: i32,
+    /// The ISO 4217 code of the currency.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+}
+/// How a reward is computed from the event as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CommissionComputation {
+    /// The amount of the event.
+    #[prost(message, optional, tag = "1")]
+    pub base_amount: ::core::option::Option<Money>,
+    /// The commission that was taken.
+    #[prost(message, optional, tag = "2")]
+    pub commission: ::core::option::Option<Commission>,
+    /// How many units a flat commission is paid for. 0 for a commission that is not per unit.
+    #[prost(int32, tag = "3")]
+    pub quantity: i32,
+    /// The commission on the amount before it is rounded.
+    #[prost(message, optional, tag = "4")]
+    pub commission_unrounded: ::core::option::Option<UnroundedMoney>,
+    /// The commission on the amount.
+    #[prost(message, optional, tag = "5")]
+    pub commission_amount: ::core::option::Option<Money>,
+    /// The affiliate's share in parts per million.
+    #[prost(int32, tag = "6")]
+    pub share_ppm: i32,
+    /// The affiliate's share of `commission_amount` before it is rounded.
+    #[prost(message, optional, tag = "7")]
+    pub value_unrounded: ::core::option::Option<UnroundedMoney>,
+    /// What the affiliate earns, before refunds.
+    #[prost(message, optional, tag = "8")]
+    pub value_amount: ::core::option::Option<Money>,
+}
+/// How a credit was priced.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreditExplanation {
+    /// The credit.
+    #[prost(message, optional, tag = "1")]
+    pub credit: ::core::option::Option<Credit>,
+    /// When the version of the terms started.
+    #[prost(message, optional, tag = "2")]
+    pub terms_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The sales that the version applies to.
+    #[prost(enumeration = "TermsReach", tag = "3")]
+    pub terms_reach: i32,
+    /// Up to 10 newer versions, the oldest first, and why they do not apply.
+    #[prost(message, repeated, tag = "4")]
+    pub later_terms: ::prost::alloc::vec::Vec<LaterTerms>,
+    /// How amounts are rounded.
+    #[prost(enumeration = "Rounding", tag = "5")]
+    pub rounding: i32,
+    /// The hold period in days.
+    #[prost(int32, tag = "6")]
+    pub hold_period_days: i32,
+    /// Every commission in the order of precedence.
+    #[prost(message, repeated, tag = "7")]
+    pub steps: ::prost::alloc::vec::Vec<CommissionStep>,
+    /// How the commission that was taken is computed. Not set if none was taken, and for a percentage of an event without an amount.
+    #[prost(message, optional, tag = "8")]
+    pub computation: ::core::option::Option<CommissionComputation>,
+    /// What the terms give for the part of the event that is not refunded. Not set without `computation`.
+    #[prost(message, optional, tag = "9")]
+    pub expected_rest: ::core::option::Option<Money>,
+    /// What is left of the recorded rewards of this credit, without denied ones. Not set without `computation`.
+    #[prost(message, optional, tag = "10")]
+    pub recorded_rest: ::core::option::Option<Money>,
+    /// The difference between the recorded rewards and those that the terms give. A person may have changed one.
+    #[prost(enumeration = "ExplanationDifference", tag = "11")]
+    pub difference: i32,
+}
+/// What one event took from a reward or added to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardChange {
+    /// The id of the reward that has the difference.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The id of the conversion that it belongs to: a refund, a correction, or the sale itself if it is credited to another affiliate now or
+    /// was refunded before it was credited.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The kind of that conversion.
+    #[prost(enumeration = "ConversionKind", tag = "3")]
+    pub kind: i32,
+    /// The merchant's id for that event.
+    #[prost(string, tag = "4")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The difference: negative for what was taken back.
+    #[prost(message, optional, tag = "5")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// When that event occurred.
+    #[prost(message, optional, tag = "6")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What became of a reward of the conversion.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RewardExplanation {
+    /// The reward's id. `conversion.rewards` has the reward.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "RewardState", tag = "2")]
+    pub state: i32,
+    /// What is left of it.
+    #[prost(message, optional, tag = "3")]
+    pub rest: ::core::option::Option<RewardValue>,
+    /// How it becomes owed.
+    #[prost(enumeration = "RewardApproval", tag = "4")]
+    pub approval: i32,
+    /// When it is approved by itself. Set for BY_ITSELF.
+    #[prost(message, optional, tag = "5")]
+    pub auto_approve_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What refunds, corrections and another attribution changed, the oldest first, at most the newest 100.
+    #[prost(message, repeated, tag = "6")]
+    pub changes: ::prost::alloc::vec::Vec<RewardChange>,
+}
+/// The request of ExplainConversion.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainConversionRequest {
+    /// The conversion. Required.
+    #[prost(message, optional, tag = "1")]
+    pub conversion: ::core::option::Option<ConversionSelector>,
+}
+/// The answer of ExplainConversion. It has less than 4 MiB.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainConversionResponse {
+    /// The conversion, as GetConversion returns it.
+    #[prost(message, optional, tag = "1")]
+    pub conversion: ::core::option::Option<Conversion>,
+    /// The short answer.
+    #[prost(enumeration = "ExplanationResult", tag = "2")]
+    pub result: i32,
+    /// The answer as sentences for people, in English. They are made from the other fields and may change with any release; programs read the
+    /// fields.
+    #[prost(string, repeated, tag = "3")]
+    pub sentences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What would change the answer.
+    #[prost(enumeration = "ExplanationAction", repeated, tag = "4")]
+    pub actions: ::prost::alloc::vec::Vec<i32>,
+    /// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections and cancellations.
+    #[prost(message, repeated, tag = "5")]
+    pub candidates: ::prost::alloc::vec::Vec<CandidateExplanation>,
+    /// How each credit was priced. Empty for refunds, corrections and cancellations: the terms priced their sale.
+    #[prost(message, repeated, tag = "6")]
+    pub credits: ::prost::alloc::vec::Vec<CreditExplanation>,
+    /// What became of each reward of the conversion, in the order of `conversion.rewards`.
+    #[prost(message, repeated, tag = "7")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardExplanation>,
+    /// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
+    #[prost(enumeration = "ExplanationResult", tag = "8")]
+    pub sale_result: i32,
+}
+/// The short answer to why a conversion paid what it paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplanationResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// An affiliate earned a reward from the event, and a part of it is left.
+    Earned = 1,
+    /// No affiliate is credited with the event. `candidates` says why.
+    NotReferred = 2,
+    /// The event is credited, and the terms have no commission for such an event.
+    NoCommission = 3,
+    /// The event is credited, and its commission is a percentage, but the event has no amount.
+    NoAmount = 4,
+    /// The event is credited, and its commission is zero or is rounded to zero.
+    Zero = 5,
+    /// A person denied the reward.
+    Denied = 6,
+    /// Refunds or corrections have taken all of the reward back, or all of the sale was refunded before it was credited.
+    TakenBack = 7,
+    /// The sign-up is credited, but another event bound the customer, so it earns nothing.
+    NotBinding = 8,
+    /// A refund waits for its sale.
+    Waiting = 9,
+    /// A refund or a correction changed rewards.
+    ChangedRewards = 10,
+    /// A refund or a correction changed no reward. `sale_result` says what the sale had earned.
+    ChangedNothing = 11,
+    /// A cancellation. It earns nothing and takes nothing back.
+    Cancellation = 12,
+    /// The terms give a reward for the event, and none is recorded.
+    NotRecorded = 13,
+}
+impl ExplanationResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLANATION_RESULT_UNSPECIFIED",
+            Self::Earned => "EXPLANATION_RESULT_EARNED",
+            Self::NotReferred => "EXPLANATION_RESULT_NOT_REFERRED",
+            Self::NoCommission => "EXPLANATION_RESULT_NO_COMMISSION",
+            Self::NoAmount => "EXPLANATION_RESULT_NO_AMOUNT",
+            Self::Zero => "EXPLANATION_RESULT_ZERO",
+            Self::Denied => "EXPLANATION_RESULT_DENIED",
+            Self::TakenBack => "EXPLANATION_RESULT_TAKEN_BACK",
+            Self::NotBinding => "EXPLANATION_RESULT_NOT_BINDING",
+            Self::Waiting => "EXPLANATION_RESULT_WAITING",
+            Self::ChangedRewards => "EXPLANATION_RESULT_CHANGED_REWARDS",
+            Self::ChangedNothing => "EXPLANATION_RESULT_CHANGED_NOTHING",
+            Self::Cancellation => "EXPLANATION_RESULT_CANCELLATION",
+            Self::NotRecorded => "EXPLANATION_RESULT_NOT_RECORDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLANATION_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLANATION_RESULT_EARNED" => Some(Self::Earned),
+            "EXPLANATION_RESULT_NOT_REFERRED" => Some(Self::NotReferred),
+            "EXPLANATION_RESULT_NO_COMMISSION" => Some(Self::NoCommission),
+            "EXPLANATION_RESULT_NO_AMOUNT" => Some(Self::NoAmount),
+            "EXPLANATION_RESULT_ZERO" => Some(Self::Zero),
+            "EXPLANATION_RESULT_DENIED" => Some(Self::Denied),
+            "EXPLANATION_RESULT_TAKEN_BACK" => Some(Self::TakenBack),
+            "EXPLANATION_RESULT_NOT_BINDING" => Some(Self::NotBinding),
+            "EXPLANATION_RESULT_WAITING" => Some(Self::Waiting),
+            "EXPLANATION_RESULT_CHANGED_REWARDS" => Some(Self::ChangedRewards),
+            "EXPLANATION_RESULT_CHANGED_NOTHING" => Some(Self::ChangedNothing),
+            "EXPLANATION_RESULT_CANCELLATION" => Some(Self::Cancellation),
+            "EXPLANATION_RESULT_NOT_RECORDED" => Some(Self::NotRecorded),
+            _ => None,
+        }
+    }
+}
+/// What a person or a program can do to change the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplanationAction {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// AttributeLead binds the customer by hand. With a `referral_time` no later than the event, sales, appointments and custom events that
+    /// nobody referred are credited. Events that are credited already stay as they are.
+    AttributeLead = 1,
+    /// CreateLead with a referrer binds the customer, who is not a lead yet. See ATTRIBUTE_LEAD for the events that are credited.
+    CreateLead = 2,
+    /// The event names no customer. Record it again under another event_id, with its customer or referral data.
+    RecordAgain = 3,
+    /// CorrectSale takes the sale back to zero, and RecordSale records it again for another affiliate under another event_id.
+    GiveToAnother = 4,
+    /// UpdateProgram changes the terms. Only later events get the new ones.
+    UpdateProgram = 5,
+    /// AcceptAgreement accepts the agreement of the program. Only later events are credited.
+    AcceptAgreement = 6,
+    /// CreateReward gives a reward by hand.
+    CreateReward = 7,
+    /// ApproveRewards approves the reward before its hold period ends, and DenyRewards denies it.
+    ApproveRewards = 8,
+    /// ReleaseRewards lets the reward be approved, and DenyRewards denies it.
+    ReleaseRewards = 9,
+    /// The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund.
+    RecordSale = 10,
+}
+impl ExplanationAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLANATION_ACTION_UNSPECIFIED",
+            Self::AttributeLead => "EXPLANATION_ACTION_ATTRIBUTE_LEAD",
+            Self::CreateLead => "EXPLANATION_ACTION_CREATE_LEAD",
+            Self::RecordAgain => "EXPLANATION_ACTION_RECORD_AGAIN",
+            Self::GiveToAnother => "EXPLANATION_ACTION_GIVE_TO_ANOTHER",
+            Self::UpdateProgram => "EXPLANATION_ACTION_UPDATE_PROGRAM",
+            Self::AcceptAgreement => "EXPLANATION_ACTION_ACCEPT_AGREEMENT",
+            Self::CreateReward => "EXPLANATION_ACTION_CREATE_REWARD",
+            Self::ApproveRewards => "EXPLANATION_ACTION_APPROVE_REWARDS",
+            Self::ReleaseRewards => "EXPLANATION_ACTION_RELEASE_REWARDS",
+            Self::RecordSale => "EXPLANATION_ACTION_RECORD_SALE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLANATION_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLANATION_ACTION_ATTRIBUTE_LEAD" => Some(Self::AttributeLead),
+            "EXPLANATION_ACTION_CREATE_LEAD" => Some(Self::CreateLead),
+            "EXPLANATION_ACTION_RECORD_AGAIN" => Some(Self::RecordAgain),
+            "EXPLANATION_ACTION_GIVE_TO_ANOTHER" => Some(Self::GiveToAnother),
+            "EXPLANATION_ACTION_UPDATE_PROGRAM" => Some(Self::UpdateProgram),
+            "EXPLANATION_ACTION_ACCEPT_AGREEMENT" => Some(Self::AcceptAgreement),
+            "EXPLANATION_ACTION_CREATE_REWARD" => Some(Self::CreateReward),
+            "EXPLANATION_ACTION_APPROVE_REWARDS" => Some(Self::ApproveRewards),
+            "EXPLANATION_ACTION_RELEASE_REWARDS" => Some(Self::ReleaseRewards),
+            "EXPLANATION_ACTION_RECORD_SALE" => Some(Self::RecordSale),
+            _ => None,
+        }
+    }
+}
+/// Why a newer version of the terms does not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TermsResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It started after the event occurred.
+    StartedLater = 1,
+    /// It reaches only customers who were bound later than this one.
+    NewCustomersOnly = 2,
+    /// It was made after the event was credited, which occurs later.
+    MadeLater = 3,
+}
+impl TermsResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TERMS_RESULT_UNSPECIFIED",
+            Self::StartedLater => "TERMS_RESULT_STARTED_LATER",
+            Self::NewCustomersOnly => "TERMS_RESULT_NEW_CUSTOMERS_ONLY",
+            Self::MadeLater => "TERMS_RESULT_MADE_LATER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TERMS_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "TERMS_RESULT_STARTED_LATER" => Some(Self::StartedLater),
+            "TERMS_RESULT_NEW_CUSTOMERS_ONLY" => Some(Self::NewCustomersOnly),
+            "TERMS_RESULT_MADE_LATER" => Some(Self::MadeLater),
+            _ => None,
+        }
+    }
+}
+/// What became of a commission that an event could have earned. If a rule does not apply for several reasons, the first in this order is
+/// returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CommissionStepResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The event is priced by it.
+    Taken = 1,
+    /// It applies, but another one takes precedence.
+    Outranked = 2,
+    /// The enrollment has no commission of its own.
+    NotSet = 3,
+    /// It is for another kind of event.
+    OtherEventKind = 4,
+    /// The event occurred before its `start_time`.
+    NotStarted = 5,
+    /// The event occurred at its `end_time` or later.
+    Over = 6,
+    /// The kind of the custom event is none of its `custom_kinds`.
+    OtherCustomKind = 7,
+    /// The coupon code of the event is none of its `coupon_codes`.
+    OtherCouponCode = 8,
+    /// The SKU of the event is none of its `item_skus`.
+    OtherItem = 9,
+    /// The plan of the event is none of its `plans`.
+    OtherPlan = 10,
+    /// Its condition does not hold. `comparisons` says why.
+    ConditionNotMet = 11,
+}
+impl CommissionStepResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMMISSION_STEP_RESULT_UNSPECIFIED",
+            Self::Taken => "COMMISSION_STEP_RESULT_TAKEN",
+            Self::Outranked => "COMMISSION_STEP_RESULT_OUTRANKED",
+            Self::NotSet => "COMMISSION_STEP_RESULT_NOT_SET",
+            Self::OtherEventKind => "COMMISSION_STEP_RESULT_OTHER_EVENT_KIND",
+            Self::NotStarted => "COMMISSION_STEP_RESULT_NOT_STARTED",
+            Self::Over => "COMMISSION_STEP_RESULT_OVER",
+            Self::OtherCustomKind => "COMMISSION_STEP_RESULT_OTHER_CUSTOM_KIND",
+            Self::OtherCouponCode => "COMMISSION_STEP_RESULT_OTHER_COUPON_CODE",
+            Self::OtherItem => "COMMISSION_STEP_RESULT_OTHER_ITEM",
+            Self::OtherPlan => "COMMISSION_STEP_RESULT_OTHER_PLAN",
+            Self::ConditionNotMet => "COMMISSION_STEP_RESULT_CONDITION_NOT_MET",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMMISSION_STEP_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMMISSION_STEP_RESULT_TAKEN" => Some(Self::Taken),
+            "COMMISSION_STEP_RESULT_OUTRANKED" => Some(Self::Outranked),
+            "COMMISSION_STEP_RESULT_NOT_SET" => Some(Self::NotSet),
+            "COMMISSION_STEP_RESULT_OTHER_EVENT_KIND" => Some(Self::OtherEventKind),
+            "COMMISSION_STEP_RESULT_NOT_STARTED" => Some(Self::NotStarted),
+            "COMMISSION_STEP_RESULT_OVER" => Some(Self::Over),
+            "COMMISSION_STEP_RESULT_OTHER_CUSTOM_KIND" => Some(Self::OtherCustomKind),
+            "COMMISSION_STEP_RESULT_OTHER_COUPON_CODE" => Some(Self::OtherCouponCode),
+            "COMMISSION_STEP_RESULT_OTHER_ITEM" => Some(Self::OtherItem),
+            "COMMISSION_STEP_RESULT_OTHER_PLAN" => Some(Self::OtherPlan),
+            "COMMISSION_STEP_RESULT_CONDITION_NOT_MET" => Some(Self::ConditionNotMet),
+            _ => None,
+        }
+    }
+}
+/// How the recorded rewards differ from those that the terms give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplanationDifference {
+    /// There is no difference.
+    Unspecified = 0,
+    /// A reward is recorded with another rule or rate, or with another value by the same rule.
+    OtherCalculation = 1,
+    /// What is left of the rewards is not what the terms give for the amount that is left.
+    OtherRest = 2,
+    /// The terms give a reward, and none is recorded.
+    NoReward = 3,
+}
+impl ExplanationDifference {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLANATION_DIFFERENCE_UNSPECIFIED",
+            Self::OtherCalculation => "EXPLANATION_DIFFERENCE_OTHER_CALCULATION",
+            Self::OtherRest => "EXPLANATION_DIFFERENCE_OTHER_REST",
+            Self::NoReward => "EXPLANATION_DIFFERENCE_NO_REWARD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLANATION_DIFFERENCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLANATION_DIFFERENCE_OTHER_CALCULATION" => Some(Self::OtherCalculation),
+            "EXPLANATION_DIFFERENCE_OTHER_REST" => Some(Self::OtherRest),
+            "EXPLANATION_DIFFERENCE_NO_REWARD" => Some(Self::NoReward),
+            _ => None,
+        }
+    }
+}
+/// How a reward becomes owed to its affiliate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardApproval {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server approves it by itself after its `auto_approve_time`, unless a person approves or denies it before.
+    ByItself = 1,
+    /// It is held until a person releases or denies it.
+    ByRelease = 2,
+    /// It is approved or denied together with the reward that it changes.
+    WithAnother = 3,
+    /// It is approved or paid.
+    Done = 4,
+    /// It is denied or reversed, which is final.
+    Never = 5,
+}
+impl RewardApproval {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_APPROVAL_UNSPECIFIED",
+            Self::ByItself => "REWARD_APPROVAL_BY_ITSELF",
+            Self::ByRelease => "REWARD_APPROVAL_BY_RELEASE",
+            Self::WithAnother => "REWARD_APPROVAL_WITH_ANOTHER",
+            Self::Done => "REWARD_APPROVAL_DONE",
+            Self::Never => "REWARD_APPROVAL_NEVER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_APPROVAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_APPROVAL_BY_ITSELF" => Some(Self::ByItself),
+            "REWARD_APPROVAL_BY_RELEASE" => Some(Self::ByRelease),
+            "REWARD_APPROVAL_WITH_ANOTHER" => Some(Self::WithAnother),
+            "REWARD_APPROVAL_DONE" => Some(Self::Done),
+            "REWARD_APPROVAL_NEVER" => Some(Self::Never),
+            _ => None,
+        }
+    }
+}
 /// The position where a reader starts. WatchEvents, ReadEvents and WatchConversions share cursors: a cursor of one call is valid
 /// in the others.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11139,6 +11756,36 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "GetConversion"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+        /// taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+        /// answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+        pub async fn explain_conversion(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainConversionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainConversionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/ExplainConversion",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "ExplainConversion"),
                 );
             self.inner.unary(req, path, codec).await
         }
