@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, ConversionImage};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ClickId, ConversionId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId};
@@ -47,4 +47,17 @@ pub struct Dossier {
     pub has_lead: bool,
     /// Whether the request named a customer who is not a lead.
     pub is_customer_named: bool,
+}
+
+impl Dossier {
+    /// Whether a correction made its sale earn a new reward, because nothing was left of the one before. Such a reward is the sale's, and is
+    /// made right after the correction.
+    pub(super) fn is_earned_anew(&self) -> bool {
+        let event = self.image.conversion.as_ref();
+        let is_of_event = |reward: &Reward| {
+            reward.created_at == event.created_at && reward.id.uuid() > event.id.uuid() && reward.reverses.is_none()
+        };
+        let rewards = self.sale.iter().flat_map(|sale| &sale.image.rewards);
+        event.kind == ConversionKind::Correction && rewards.into_iter().any(|reward| is_of_event(reward))
+    }
 }

@@ -290,7 +290,7 @@ pub fn explain(dossier: &Dossier) -> Explanation {
     let is_priced = event.kind.is_attributed();
     let credits = if is_priced { credit::explained(dossier) } else { Vec::new() };
     let rewards = reward::explained(dossier);
-    let result = if is_priced { result_of(event, &credits, &rewards) } else { result_of_other(event, &rewards) };
+    let result = if is_priced { result_of(event, &credits, &rewards) } else { result_of_other(dossier, &rewards) };
     let actions = actions(dossier, result, &rewards);
     Explanation {
         result,
@@ -338,12 +338,13 @@ fn result_of(event: &Conversion, credits: &[CreditExplanation], rewards: &[Rewar
 }
 
 /// The short answer for an event that earns nothing of its own.
-fn result_of_other(event: &Conversion, rewards: &[RewardExplanation]) -> ExplanationResult {
+fn result_of_other(dossier: &Dossier, rewards: &[RewardExplanation]) -> ExplanationResult {
+    let event = dossier.image.conversion.as_ref();
     if event.kind == ConversionKind::Cancellation {
         ExplanationResult::Cancellation
     } else if event.outcome == ConversionOutcome::Waiting {
         ExplanationResult::Waiting
-    } else if rewards.is_empty() {
+    } else if rewards.is_empty() && !dossier.is_earned_anew() {
         ExplanationResult::ChangedNothing
     } else {
         ExplanationResult::ChangedRewards

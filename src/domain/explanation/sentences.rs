@@ -94,6 +94,10 @@ fn short_answer(event: &Conversion, explanation: &Explanation) -> String {
                 event.sale_event_id
             )
         }
+        ExplanationResult::ChangedRewards if explanation.rewards.is_empty() => format!(
+            "The {kind} made the sale {} earn a new reward, because nothing was left of the one before.",
+            event.sale_event_id
+        ),
         ExplanationResult::ChangedRewards => {
             format!("The {kind} changed what the sale {} earned.", event.sale_event_id)
         }
@@ -170,7 +174,8 @@ fn refunded(event: &Conversion) -> String {
     let refunded = amount.map(|amount| amount.to_string()).unwrap_or_default();
     let whole = event.amount.map(|amount| amount.to_string()).unwrap_or_default();
     let count = event.refund_count;
-    format!("Of the {whole} of the sale, {refunded} is refunded, by {count} refunds.")
+    let refunds = if count == 1 { "refund" } else { "refunds" };
+    format!("Of the {whole} of the sale, {refunded} is refunded, by {count} {refunds}.")
 }
 
 /// What a person can do.

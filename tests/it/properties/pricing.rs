@@ -3,16 +3,11 @@
 mod draw;
 mod model;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use headwater::domain::account::KeyKind;
-use headwater::domain::conversion::ConversionImage;
-use headwater::domain::explanation::{self, Dossier, Explanation};
+use headwater::domain::explanation::{self, Explanation};
 use headwater::domain::money::{Currency, Money};
 use headwater::domain::pricing::{self, CommissionEvent, Facts, StepResult};
 use headwater::domain::program::{Terms, TermsDraft};
-use headwater::domain::reward::Reward;
 use headwater::pb;
 use headwater::rpc::call::change::{Asking, Change};
 use proptest::prelude::*;
@@ -21,6 +16,7 @@ use self::draw::Draw;
 use self::model::{Event, price};
 use super::config;
 use super::rules::{Rules, START};
+use crate::support::dossier::dossier;
 use crate::support::rows;
 
 fn asking() -> Asking {
@@ -219,28 +215,7 @@ proptest! {
 /// The explanation of the sale.
 fn explained(shop: &Rules) -> Explanation {
     let sale = shop.set.conversions.iter().find(|row| row.event_id == "sale").unwrap();
-    let mut rewards: Vec<_> = shop.set.rewards.iter().cloned().collect();
-    rewards.sort_by_key(|reward| reward.id);
-    let (own, others) = rewards.into_iter().partition(|reward| reward.conversion_id == Some(sale.id));
-    let others: Vec<Arc<Reward>> = others;
-    explanation::explain(&Dossier {
-        image: ConversionImage { conversion: Arc::clone(sale), rewards: own },
-        sale: None,
-        reversals: others.iter().map(|reward| reward.as_ref().clone()).collect(),
-        causes: shop.set.conversions.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
-        enrollments: shop.set.enrollments.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
-        programs: shop.set.programs.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
-        terms: shop.set.terms.iter().map(|row| row.as_ref().clone()).collect(),
-        terms_then: HashMap::new(),
-        leads: HashMap::new(),
-        clicks: HashMap::new(),
-        links: HashMap::new(),
-        coupons: Vec::new(),
-        items: HashMap::new(),
-        offers: HashMap::new(),
-        has_lead: true,
-        is_customer_named: false,
-    })
+    explanation::explain(&dossier(&shop.set, sale))
 }
 
 fn refund(shop: &mut Rules, step: usize, amount_minor: i64, currency: &str) {

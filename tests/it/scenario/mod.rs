@@ -52,6 +52,9 @@ pub(crate) trait World {
     /// Pending, owed and earned of an affiliate.
     async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3];
 
+    /// The short answer of the explanation of an event, and what would change it.
+    async fn explained(&mut self, kind: ConversionKind, event_id: &str) -> (String, Vec<String>);
+
     /// Amount, currency and state of an affiliate's rewards, oldest first.
     async fn rewards(&mut self, affiliate_id: &str) -> Vec<(i64, Currency, String)>;
 

@@ -9818,7 +9818,7 @@ pub enum ExplanationResult {
     NotBinding = 8,
     /// A refund waits for its sale.
     Waiting = 9,
-    /// A refund or a correction changed rewards.
+    /// A refund or a correction changed rewards, or a correction made its sale earn a new one.
     ChangedRewards = 10,
     /// A refund or a correction changed no reward. `sale_result` says what the sale had earned.
     ChangedNothing = 11,

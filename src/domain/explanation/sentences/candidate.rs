@@ -25,9 +25,9 @@ fn evidence(told: &CandidateExplanation) -> String {
     match &told.candidate.evidence {
         Evidence::Lead(id) => {
             let by_hand = if told.is_bound_by_hand { " by hand" } else { "" };
-            let bound = told.bound_at.map(|at| format!(", made{by_hand} at {}", time(at))).unwrap_or_default();
+            let bound = told.bound_at.map(|at| format!(", made{by_hand} at {},", time(at))).unwrap_or_default();
             let to = told.candidate.affiliate_id.map(|id| format!(" to {id}")).unwrap_or_default();
-            format!("The binding of {id}{to}{bound},")
+            format!("The binding of {id}{to}{bound}")
         }
         Evidence::Coupon(code) => format!("The coupon code {code}{of}"),
         Evidence::Click(id) => format!("The click {id}{of}{}", when(told.evidence_at)),
@@ -121,14 +121,9 @@ fn holders(event: &Conversion, told: &CandidateExplanation) -> String {
     let until = |holder: &CouponHolder| holder.removed_at.filter(|removed_at| *removed_at <= at);
     let before = told.holders.iter().rev().find_map(|holder| Some((holder.affiliate_id, until(holder)?)));
     let after = told.holders.iter().find(|holder| holder.assigned_at > at);
-    let mut text = String::new();
-    if let Some((affiliate_id, until)) = before {
-        text += &format!("; the code was {affiliate_id}'s until {}", time(until));
-    }
-    if let Some(holder) = after {
-        text += &format!("; it is {}'s from {} on", holder.affiliate_id, time(holder.assigned_at));
-    }
-    text
+    let before = before.map(|(affiliate_id, until)| format!("; the code was {affiliate_id}'s until {}", time(until)));
+    let after = after.map(|holder| format!("; it is {}'s from {} on", holder.affiliate_id, time(holder.assigned_at)));
+    before.unwrap_or_default() + &after.unwrap_or_default()
 }
 
 const fn advice(action: ExplanationAction) -> &'static str {
