@@ -75,7 +75,10 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     assert_eq!(of(KeyKind::Invitation), ["RegisterAccount", "CheckApiKey", "GetServerInfo"]);
     assert_eq!(of(KeyKind::Publishable), ["CheckApiKey", "GetServerInfo", "RecordClick"]);
     assert_eq!(of(KeyKind::Admin).len(), listed().len() - 6);
-    let verbs = ["Get", "List", "Count", "Search", "Read", "Watch", "Check", "Verify", "BatchGet", "Validate", "Query"];
+    let verbs = [
+        "Get", "List", "Count", "Search", "Read", "Watch", "Check", "Verify", "BatchGet", "Validate", "Query",
+        "Explain",
+    ];
     // The accounts of the server are for operators. The verification of an address changes the account. Who only reads tries no passwords.
     let others = ["ListAccounts", "VerifyAccountEmail", "CheckAffiliatePassword"];
     let reads = |method: &&str| verbs.iter().any(|verb| method.starts_with(verb)) && !others.contains(method);

@@ -332,8 +332,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Accept",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 11] =
-        ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch", "Validate", "Query"];
+    const OTHERS: [&str; 12] =
+        ["Get", "List", "Count", "Search", "Check", "Read", "Verify", "Watch", "Batch", "Validate", "Query", "Explain"];
     let mut found = Vec::new();
     for method in contract.methods() {
         let verb = verb(method.name());

@@ -113,6 +113,8 @@ db_test!(scenarios_hold_over_the_wire, |database: TestDatabase| async move {
         world.begin(path.file_stem().unwrap().to_str().unwrap()).await;
         wrong.extend(differences(&path, &mut world).await);
         world.verify().await;
+        let explained = world.explain_all().await.into_iter();
+        wrong.extend(explained.map(|fault| format!("{}: the explanation differs of {fault}", path.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 });
