@@ -178,8 +178,8 @@ fn difference(told: &CreditExplanation) -> Option<String> {
     let (expected, recorded) = (money(told.expected_rest), money(told.recorded_rest));
     Some(match told.difference? {
         ExplanationDifference::OtherCalculation => {
-            "The recorded reward was computed by another rate or rule than the terms give. A person may have changed it, or an earlier \
-             release of the server."
+            "The recorded reward was computed by another rate or rule than the terms give. A person may have changed the record, an earlier \
+             release of the server may have priced it, or a rate was changed in the very moment of the event."
                 .to_owned()
         }
         ExplanationDifference::OtherRest => format!(
