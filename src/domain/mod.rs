@@ -19,6 +19,7 @@ pub mod coupon;
 pub mod customer_sale;
 pub mod enrollment;
 pub mod event;
+pub mod explanation;
 pub mod id;
 pub mod item;
 pub mod lead;

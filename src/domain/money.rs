@@ -291,6 +291,38 @@ pub fn portion(value: i64, part: i64, whole: i64, rounding: Rounding) -> Result<
     i64::try_from(if negative { -rounded } else { rounded }).map_err(|_| Overflow)
 }
 
+/// An amount before it is rounded. Both parts have the same sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Unrounded {
+    /// Whole minor units, towards zero.
+    pub whole_minor: i64,
+    /// The rest, in millionths of a minor unit.
+    pub millionths: i32,
+    pub currency: Currency,
+}
+
+impl Unrounded {
+    /// `money x ppm / 1,000,000`, exactly.
+    ///
+    /// # Errors
+    /// [`Overflow`] when the whole part does not fit into 64 bits.
+    pub fn part(money: Money, ppm: i32) -> Result<Self, Overflow> {
+        let product = i128::from(money.amount_minor) * i128::from(ppm);
+        let (whole, rest) = (product / i128::from(PPM), product % i128::from(PPM));
+        Ok(Self {
+            whole_minor: i64::try_from(whole).map_err(|_| Overflow)?,
+            millionths: i32::try_from(rest).map_err(|_| Overflow)?,
+            currency: money.currency,
+        })
+    }
+
+    /// A whole amount.
+    pub const fn whole(money: Money) -> Self {
+        Self { whole_minor: money.amount_minor, millionths: 0, currency: money.currency }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -264,6 +264,19 @@ pub struct Terms {
     pub rules: TermsDraft,
 }
 
+impl Terms {
+    /// Whether the version applies to a sale, if no newer one does. `bound_at` is when the sale's lead was bound. `None`: the sale has no
+    /// lead, or the sale itself binds the lead.
+    pub fn applies_at(&self, occurred_at: Time, bound_at: Option<Time>) -> bool {
+        let reaches = match self.rules.reach {
+            TermsReach::NewSales => true,
+            TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= self.starts_at),
+        };
+        // The first terms also apply to sales from before the program existed.
+        (self.starts_at <= occurred_at && reaches) || self.version == 1
+    }
+}
+
 /// The monthly recurring revenue in one currency of the customers who are bound in a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]

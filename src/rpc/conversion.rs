@@ -189,7 +189,8 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
     }
 }
 
-fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
+/// A candidate for the credit as a message.
+pub(super) fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
     pb::AttributionCandidate {
         source: candidate.evidence.source().number(),
         evidence: Some(match &candidate.evidence {

@@ -15,6 +15,7 @@ mod correction;
 mod coupon;
 mod custom_event;
 mod enrollment;
+mod explanation;
 pub mod feed;
 mod item;
 mod lead;

@@ -1,7 +1,7 @@
 //! Programs on the wire.
 
 mod agreement;
-mod condition;
+pub(super) mod condition;
 mod invitations;
 mod questions;
 mod rules;

@@ -234,14 +234,14 @@ const RARE_KINDS: [ConversionKind; 3] =
 /// # Errors
 /// [`StoreError`].
 pub async fn by_ids(
-    store: &Store,
+    source: &impl Source,
     account_id: AccountId,
     ids: impl IntoIterator<Item = ConversionId>,
 ) -> Result<HashMap<ConversionId, Conversion>, StoreError> {
     let ids: BTreeSet<ConversionId> = ids.into_iter().collect();
     let columns = [table::Column::AccountId, table::Column::Id];
     let keys = ids.into_iter().map(|id| (account_id.uuid(), id.uuid()));
-    let rows = rows_by::<table::Entity, _>(store.read(), &columns, keys).await?;
+    let rows = rows_by::<table::Entity, _>(source.connection(), &columns, keys).await?;
     rows.into_iter().map(|row| Conversion::from_row(row).map(|conversion| (conversion.id, conversion))).collect()
 }
 
@@ -250,19 +250,19 @@ pub async fn by_ids(
 /// # Errors
 /// [`StoreError`].
 pub async fn find(
-    store: &Store,
+    source: &impl Source,
     account_id: AccountId,
     selector: &ConversionSelector,
 ) -> Result<Option<ConversionImage>, StoreError> {
     let id = match selector {
         ConversionSelector::Id(id) => Some(id.uuid()),
         ConversionSelector::RecordedEvent { kind, event_id } => {
-            request::find_effect(store, &RequestKey::event(account_id, (*kind).into(), event_id)).await?
+            request::find_effect(source, &RequestKey::event(account_id, (*kind).into(), event_id)).await?
         }
     };
     let Some(id) = id else { return Ok(None) };
-    let row = table::Entity::find_by_id((account_id.uuid(), id)).one(store.read()).await?;
-    Ok(with_rewards(store, row.into_iter().collect()).await?.pop())
+    let row = table::Entity::find_by_id((account_id.uuid(), id)).one(source.connection()).await?;
+    Ok(with_rewards(source, row.into_iter().collect()).await?.pop())
 }
 
 /// The conversions with these identifiers, in the same order. The same one may be named several times.

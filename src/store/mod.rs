@@ -22,6 +22,7 @@ pub mod enrollment;
 #[expect(missing_docs, reason = "columns are named after the fields of the domain, which are documented")]
 pub mod entity;
 pub mod event;
+pub mod explanation;
 pub mod form;
 pub mod item;
 pub mod lead;

@@ -11,7 +11,7 @@ use super::entity::request as table;
 use super::row::{RowName, to_json};
 use super::set::keyed::{delete_by, rows_by};
 use super::set::stored::Stored;
-use super::{Store, StoreError, WriteTransaction};
+use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::affiliate::Affiliate;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
@@ -91,13 +91,13 @@ impl Stored for Request {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn find_effect(store: &Store, key: &RequestKey) -> Result<Option<Uuid>, StoreError> {
+pub async fn find_effect(source: &impl Source, key: &RequestKey) -> Result<Option<Uuid>, StoreError> {
     let id = (key.account_id.uuid(), key.scope.clone(), key.key.clone());
     let row: Option<Uuid> = table::Entity::find_by_id(id)
         .select_only()
         .column(table::Column::Effect)
         .into_tuple()
-        .one(store.read())
+        .one(source.connection())
         .await?;
     Ok(row)
 }

@@ -22,6 +22,7 @@ mod coupon_validity;
 mod enrollment_moved;
 mod event;
 mod event_metadata;
+mod explanation;
 mod item;
 mod keys;
 mod leads;

@@ -182,6 +182,16 @@ impl Condition {
         }
     }
 
+    /// Adds the comparisons, in their order.
+    pub fn comparisons<'own>(&'own self, found: &mut Vec<&'own Compare>) {
+        match self {
+            Self::AllOf(conditions) | Self::AnyOf(conditions) => {
+                conditions.iter().for_each(|condition| condition.comparisons(found));
+            }
+            Self::Compare(compare) => found.push(compare),
+        }
+    }
+
     fn evaluate(&self, holds: &impl Fn(&Compare) -> bool) -> bool {
         match self {
             Self::AllOf(conditions) => conditions.iter().all(|condition| condition.evaluate(holds)),
@@ -191,22 +201,46 @@ impl Condition {
     }
 }
 
+/// The value of a field, as an event has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact<'event> {
+    /// A number. `None`: the event has none.
+    Number(Option<i64>),
+    /// A text. An empty one is missing.
+    Text(&'event str),
+    /// An amount in another currency than the program's. No comparison of it holds.
+    OtherCurrency,
+}
+
+impl ConditionField {
+    /// The value that an event has.
+    pub fn fact_of<'event>(self, facts: &Facts<'event>) -> Fact<'event> {
+        let of_customer =
+            |fact: fn(&CustomerSale) -> i32| Fact::Number(facts.customer_sale.as_ref().map(|sale| fact(sale).into()));
+        match self {
+            Self::Amount if facts.has_other_currency() => Fact::OtherCurrency,
+            Self::Amount => Fact::Number(facts.amount.map(|amount| amount.amount_minor)),
+            Self::Quantity => Fact::Number(Some(facts.quantity.max(1).into())),
+            Self::ItemSku => Fact::Text(facts.item_sku),
+            Self::Plan => Fact::Text(facts.plan),
+            Self::Channel => Fact::Text(facts.channel),
+            Self::CouponCode => Fact::Text(facts.coupon_code),
+            Self::CustomKind => Fact::Text(facts.custom_kind),
+            Self::OrderId => Fact::Text(facts.order_id),
+            Self::CustomerSaleNumber => of_customer(|sale| sale.number),
+            Self::CustomerAgeDays => of_customer(|sale| sale.age_days),
+            Self::CustomerAgeMonths => of_customer(|sale| sale.age_months),
+        }
+    }
+}
+
 impl Compare {
-    fn holds(&self, facts: &Facts<'_>) -> bool {
-        let of_customer = |fact: fn(&CustomerSale) -> i32| facts.customer_sale.as_ref().map(|sale| fact(sale).into());
-        match self.field {
-            ConditionField::Amount if facts.has_other_currency() => false,
-            ConditionField::Amount => self.holds_for_number(facts.amount.map(|amount| amount.amount_minor)),
-            ConditionField::Quantity => self.holds_for_number(Some(facts.quantity.max(1).into())),
-            ConditionField::ItemSku => self.holds_for_text(facts.item_sku),
-            ConditionField::Plan => self.holds_for_text(facts.plan),
-            ConditionField::Channel => self.holds_for_text(facts.channel),
-            ConditionField::CouponCode => self.holds_for_text(facts.coupon_code),
-            ConditionField::CustomKind => self.holds_for_text(facts.custom_kind),
-            ConditionField::OrderId => self.holds_for_text(facts.order_id),
-            ConditionField::CustomerSaleNumber => self.holds_for_number(of_customer(|sale| sale.number)),
-            ConditionField::CustomerAgeDays => self.holds_for_number(of_customer(|sale| sale.age_days)),
-            ConditionField::CustomerAgeMonths => self.holds_for_number(of_customer(|sale| sale.age_months)),
+    /// Whether the comparison holds for an event.
+    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        match self.field.fact_of(facts) {
+            Fact::Number(fact) => self.holds_for_number(fact),
+            Fact::Text(fact) => self.holds_for_text(fact),
+            Fact::OtherCurrency => false,
         }
     }
 

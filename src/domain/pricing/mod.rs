@@ -16,10 +16,12 @@ mod facts;
 pub mod rule;
 #[cfg(test)]
 mod tests;
+mod trace;
 
-pub use condition::{Compare, Comparison, Condition, ConditionField, ValueType};
+pub use condition::{Compare, Comparison, Condition, ConditionField, Fact, ValueType};
 pub use facts::{CommissionEvent, Facts};
-pub use rule::{CommissionRule, RuleScope};
+pub use rule::{CommissionRule, Misfit, RuleScope};
+pub use trace::{Step, StepResult, Trace, trace};
 
 use super::commission::Commission;
 use super::conversion::{Conversion, ConversionKind};
@@ -82,7 +84,14 @@ pub fn price(
     own: Option<Commission>,
     share_ppm: i32,
 ) -> Result<Option<Priced>, Overflow> {
-    let Some(chosen) = choose(terms, facts, own) else { return Ok(None) };
+    match choose(terms, facts, own) {
+        Some(chosen) => price_by(chosen, terms, facts, share_ppm),
+        None => Ok(None),
+    }
+}
+
+/// Prices an event by a commission that was chosen. `None`: there is no amount to take a percentage of.
+fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) -> Result<Option<Priced>, Overflow> {
     let Some(base_amount) = facts.amount.or(chosen.flat_of_nothing()) else { return Ok(None) };
     let calculation = Calculation {
         rule: chosen.rule,
@@ -115,26 +124,25 @@ pub fn price_for_upline(priced: &Priced, upline: UplineShare) -> Result<Priced, 
 /// # Errors
 /// [`Overflow`].
 pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
-    let commission = commission_at(calculation, amount)?;
+    let commission = share_of(calculation, commission_at(calculation, amount)?)?;
     let Some(UplineShare { rate, .. }) = calculation.upline else { return Ok(commission) };
-    let rounding = calculation.rounding;
     let base = match rate.basis {
         UplineBasis::Commission => commission,
         UplineBasis::SaleAmount if commission.amount_minor == 0 => commission,
-        UplineBasis::SaleAmount => {
-            let shared = portion(amount.amount_minor, calculation.share_ppm.into(), PPM, rounding)?;
-            Money::new(shared, amount.currency)
-        }
+        UplineBasis::SaleAmount => share_of(calculation, amount)?,
     };
-    Ok(Money::new(portion(base.amount_minor, rate.percent_ppm.into(), PPM, rounding)?, base.currency))
+    Ok(Money::new(portion(base.amount_minor, rate.percent_ppm.into(), PPM, calculation.rounding)?, base.currency))
 }
 
-/// What the credited affiliate earns from an event of this amount.
-fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
-    let rounding = calculation.rounding;
-    let value = match calculation.commission {
+/// The commission on an event of this amount with the bonus of a first sale, before it is shared.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
+    let commission = match calculation.commission {
         Commission::PercentPpm(ppm) => {
-            Money::new(portion(amount.amount_minor, ppm.into(), PPM, rounding)?, amount.currency)
+            let minor = portion(amount.amount_minor, ppm.into(), PPM, calculation.rounding)?;
+            Money::new(minor, amount.currency)
         }
         Commission::Flat(flat) => {
             let quantity = calculation.rule_taken.as_ref().map_or(1, RuleTaken::times);
@@ -143,8 +151,13 @@ fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Over
     };
     let bonus = calculation.rule_taken.as_ref().and_then(|taken| taken.first_sale_bonus);
     let bonus_minor = bonus.map_or(0, |bonus| bonus.amount_minor);
-    let whole_minor = value.amount_minor.checked_add(bonus_minor).ok_or(Overflow)?;
-    Ok(Money::new(portion(whole_minor, calculation.share_ppm.into(), PPM, rounding)?, value.currency))
+    Ok(Money::new(commission.amount_minor.checked_add(bonus_minor).ok_or(Overflow)?, commission.currency))
+}
+
+/// The affiliate's share of an amount.
+fn share_of(calculation: &Calculation, whole: Money) -> Result<Money, Overflow> {
+    let minor = portion(whole.amount_minor, calculation.share_ppm.into(), PPM, calculation.rounding)?;
+    Ok(Money::new(minor, whole.currency))
 }
 
 /// The commission that is taken, and why.

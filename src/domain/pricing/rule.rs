@@ -22,6 +22,31 @@ pub enum RuleScope {
     Any,
 }
 
+/// Why a rule does not pay for an event, in the order in which the reasons are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// It pays for another kind of event.
+    EventKind,
+    /// The event happened before the rule's start.
+    NotStarted,
+    /// The event happened at the rule's end or later.
+    Over,
+    /// The kind of the custom event is none of the rule's.
+    CustomKind,
+    /// The coupon code is none of the rule's.
+    CouponCode,
+    /// The SKU is none of the rule's.
+    ItemSku,
+    /// The plan is none of the rule's.
+    Plan,
+    /// The customer has had as many sales as the rule pays for, or the sale is not counted.
+    CustomerSales,
+    /// The customer has been one for as many months as the rule pays for, or the sale is not counted.
+    CustomerMonths,
+    /// The condition does not hold.
+    Condition,
+}
+
 /// A commission for certain events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -70,13 +95,19 @@ impl CommissionRule {
 
     /// Whether the rule pays for an event.
     pub fn applies_to(&self, facts: &Facts<'_>) -> bool {
-        self.reaches(facts) && self.condition.as_ref().is_none_or(|condition| condition.holds(facts))
+        self.misfit(facts).is_none()
+    }
+
+    /// The first reason why the rule does not pay for an event, in the order of [`Misfit`]. `None` if it does.
+    pub fn misfit(&self, facts: &Facts<'_>) -> Option<Misfit> {
+        let fails = |condition: &Condition| !condition.holds(facts);
+        self.misfit_of_scopes(facts).or(self.condition.as_ref().is_some_and(fails).then_some(Misfit::Condition))
     }
 
     /// Whether the rule would pay for an event if comparisons of amounts held, and does not because they do not.
     pub fn would_apply_to(&self, facts: &Facts<'_>) -> bool {
         let holds = |condition: &Condition| !condition.holds(facts) && condition.may_hold(facts);
-        self.reaches(facts) && self.condition.as_ref().is_some_and(holds)
+        self.misfit_of_scopes(facts).is_none() && self.condition.as_ref().is_some_and(holds)
     }
 
     /// Whether what it pays depends on the earlier sales of the customer.
@@ -93,23 +124,37 @@ impl CommissionRule {
         self.first_sale_bonus.filter(|bonus| is_first && bonus.currency == currency)
     }
 
-    /// Whether the sale is among those of its customer that the rule pays for.
-    fn is_within_limits(&self, facts: &Facts<'_>) -> bool {
-        let holds = |holds: &dyn Fn(&CustomerSale) -> bool| facts.customer_sale.as_ref().is_some_and(holds);
-        self.max_customer_sales.is_none_or(|max| holds(&|sale| sale.number <= max))
-            && self.max_customer_months.is_none_or(|max| holds(&|sale| sale.age_months < max))
+    /// Why kind, time, scopes or limits do not fit, if so.
+    fn misfit_of_scopes(&self, facts: &Facts<'_>) -> Option<Misfit> {
+        let fits = |scope: &[String], fact: &str| scope.is_empty() || scope.iter().any(|one| one == fact);
+        if self.event_kind != facts.event_kind {
+            Some(Misfit::EventKind)
+        } else if self.starts_at.is_some_and(|start| facts.occurred_at < start) {
+            Some(Misfit::NotStarted)
+        } else if self.ends_at.is_some_and(|end| end <= facts.occurred_at) {
+            Some(Misfit::Over)
+        } else if !fits(&self.custom_kinds, facts.custom_kind) {
+            Some(Misfit::CustomKind)
+        } else if !fits(&self.coupon_codes, facts.coupon_code) {
+            Some(Misfit::CouponCode)
+        } else if !fits(&self.item_skus, facts.item_sku) {
+            Some(Misfit::ItemSku)
+        } else if !fits(&self.plans, facts.plan) {
+            Some(Misfit::Plan)
+        } else {
+            self.misfit_of_limits(facts)
+        }
     }
 
-    /// Whether kind, time, scopes and limits fit.
-    fn reaches(&self, facts: &Facts<'_>) -> bool {
-        let fits = |scope: &[String], fact: &str| scope.is_empty() || scope.iter().any(|one| one == fact);
-        self.event_kind == facts.event_kind
-            && self.starts_at.is_none_or(|start| start <= facts.occurred_at)
-            && self.ends_at.is_none_or(|end| facts.occurred_at < end)
-            && fits(&self.custom_kinds, facts.custom_kind)
-            && fits(&self.coupon_codes, facts.coupon_code)
-            && fits(&self.item_skus, facts.item_sku)
-            && fits(&self.plans, facts.plan)
-            && self.is_within_limits(facts)
+    /// Why the sale is not among those of its customer that the rule pays for, if so.
+    fn misfit_of_limits(&self, facts: &Facts<'_>) -> Option<Misfit> {
+        let holds = |holds: &dyn Fn(&CustomerSale) -> bool| facts.customer_sale.as_ref().is_some_and(holds);
+        if self.max_customer_sales.is_some_and(|max| !holds(&|sale| sale.number <= max)) {
+            Some(Misfit::CustomerSales)
+        } else if self.max_customer_months.is_some_and(|max| !holds(&|sale| sale.age_months < max)) {
+            Some(Misfit::CustomerMonths)
+        } else {
+            None
+        }
     }
 }

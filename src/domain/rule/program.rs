@@ -8,7 +8,7 @@ use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Overflow};
 use crate::domain::program::{
-    Agreement, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft, TermsReach,
+    Agreement, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
 };
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
@@ -31,12 +31,7 @@ pub fn applicable_terms<'set>(
 ) -> Result<&'set Arc<Terms>, Refusal> {
     for version in (1..=program.terms_version).rev() {
         let terms = set.terms(program, version)?;
-        let reaches = match terms.rules.reach {
-            TermsReach::NewSales => true,
-            TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= terms.starts_at),
-        };
-        // The first terms also apply to sales from before the program existed.
-        if (terms.starts_at <= occurred_at && reaches) || version == 1 {
+        if terms.applies_at(occurred_at, bound_at) {
             return Ok(terms);
         }
     }

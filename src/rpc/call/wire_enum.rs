@@ -8,13 +8,16 @@ use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::event::EventKind;
+use crate::domain::explanation::{
+    ExplanationAction, ExplanationDifference, ExplanationResult, RewardApproval, TermsResult,
+};
 use crate::domain::item::ItemState;
 use crate::domain::lead::LeadState;
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
-use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
+use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::upline::UplineBasis;
@@ -86,6 +89,21 @@ wire_enums! {
         Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,
         MultipleOf,
     }
+    StepResult = CommissionStepResult {
+        Taken, Outranked, NotSet, OtherEventKind, NotStarted, Over, OtherCustomKind, OtherCouponCode, OtherItem, OtherPlan,
+        ConditionNotMet, CustomerSalesOver, CustomerMonthsOver,
+    }
+    ExplanationResult = ExplanationResult {
+        Earned, NotReferred, NoCommission, NoAmount, Zero, Denied, TakenBack, NotBinding, Waiting, ChangedRewards,
+        ChangedNothing, Cancellation, NotRecorded,
+    }
+    ExplanationAction = ExplanationAction {
+        AttributeLead, CreateLead, RecordAgain, GiveToAnother, UpdateProgram, AcceptAgreement, CreateReward,
+        ApproveRewards, ReleaseRewards, RecordSale,
+    }
+    ExplanationDifference = ExplanationDifference { OtherCalculation, OtherRest, NoReward }
+    TermsResult = TermsResult { StartedLater, NewCustomersOnly, MadeLater }
+    RewardApproval = RewardApproval { ByItself, ByRelease, WithAnother, Done, Never }
     ProgramState = ProgramState { Active, Archived }
     AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
     PendingRewards = PendingRewards { Keep, Deny, Hold }

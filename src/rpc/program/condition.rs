@@ -160,7 +160,8 @@ pub(super) fn render(condition: &Condition) -> pb::Condition {
     }
 }
 
-fn values(compare: &Compare) -> Vec<String> {
+/// The values that a fact is compared with.
+pub(in crate::rpc) fn values(compare: &Compare) -> Vec<String> {
     let text = |text: &String| match text.parse::<SaleChannel>() {
         Ok(channel) if compare.field == ConditionField::Channel => channel.wire_name().to_owned(),
         _ => text.clone(),

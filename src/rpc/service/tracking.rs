@@ -38,6 +38,7 @@ service! {
         GetLead = read rpc::lead::get, READING;
         ListLeads = read rpc::lead::list, READING;
         GetConversion = read rpc::conversion::get, READING;
+        ExplainConversion = read rpc::explanation::explain, READING;
         BatchGetConversions = read rpc::conversion::batch_get, READING;
         ListConversions = read rpc::conversion::list, READING;
     }

@@ -332,7 +332,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Accept",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 12] = [
+    const OTHERS: [&str; 13] = [
         "Get",
         "List",
         "Count",
@@ -345,6 +345,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Validate",
         "Query",
         "Calculate",
+        "Explain",
     ];
     let mut found = Vec::new();
     for method in contract.methods() {

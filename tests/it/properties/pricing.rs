@@ -6,8 +6,9 @@ mod recurring;
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::conversion::CustomerSale;
+use headwater::domain::explanation::{self, Explanation};
 use headwater::domain::money::{Currency, Money};
-use headwater::domain::pricing::{self, CommissionEvent, Facts};
+use headwater::domain::pricing::{self, CommissionEvent, Facts, StepResult};
 use headwater::domain::program::{Terms, TermsDraft};
 use headwater::pb;
 use headwater::rpc::call::change::{Asking, Change};
@@ -17,6 +18,7 @@ use self::draw::Draw;
 use self::model::{Event, price};
 use super::config;
 use super::rules::{Rules, START};
+use crate::support::dossier::dossier;
 use crate::support::rows;
 
 fn asking() -> Asking {
@@ -42,6 +44,14 @@ fn read(terms: &pb::Terms, currency: &str) -> TermsDraft {
 /// The value, its currency and the number of the rule, by the engine.
 fn priced(terms: TermsDraft, event: &Event, currency: Currency) -> Option<(i64, String, i32)> {
     let terms = Terms { rules: terms, ..rows::terms() };
+    let priced = with_facts(event, currency, |facts| pricing::price(&terms, facts, None, 1_000_000)).unwrap()?;
+    let number = priced.calculation.rule_taken.as_ref().map_or(0, |taken| taken.number);
+    // A calculation is computed again from what it says.
+    assert_eq!(pricing::value_at(&priced.calculation, priced.calculation.base_amount).unwrap(), priced.value);
+    Some((priced.value.amount_minor, priced.value.currency.to_string(), number))
+}
+
+fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_>) -> T) -> T {
     let sale = pb::RecordSaleRequest { event_id: "sale".to_owned(), ..event.sale.clone() };
     let (sale, _) = sale.read(&asking()).unwrap();
     let kind = pb::CommissionEvent::as_str_name(&event.kind).to_lowercase();
@@ -59,11 +69,44 @@ fn priced(terms: TermsDraft, event: &Event, currency: Currency) -> Option<(i64, 
         customer_sale: event.customer_sale,
         program_currency: currency,
     };
-    let priced = pricing::price(&terms, &facts, None, 1_000_000).unwrap()?;
-    let number = priced.calculation.rule_taken.as_ref().map_or(0, |taken| taken.number);
-    // A calculation is computed again from what it says.
-    assert_eq!(pricing::value_at(&priced.calculation, priced.calculation.base_amount).unwrap(), priced.value);
-    Some((priced.value.amount_minor, priced.value.currency.to_string(), number))
+    price(&facts)
+}
+
+/// Checks that an explanation names the rule that prices an event, and true reasons for all others.
+fn check_trace(terms: &pb::Terms, event: &Event, currency: &str) {
+    let own_code: Currency = currency.parse().unwrap();
+    let read = Terms { rules: read(terms, currency), ..rows::terms() };
+    let (trace, priced) = with_facts(event, own_code, |facts| {
+        let trace = pricing::trace(&read, facts, None, 1_000_000).unwrap();
+        (trace, pricing::price(&read, facts, None, 1_000_000).unwrap())
+    });
+    assert_eq!(trace.priced, priced);
+    assert_eq!(trace.steps.len(), terms.rules.len() + 2);
+    let mut taken = None;
+    for step in &trace.steps {
+        if step.result == StepResult::Taken {
+            assert_eq!(taken.replace(step.number), None, "two are taken");
+        }
+        let Some(rule) = usize::try_from(step.number - 1).ok().and_then(|place| terms.rules.get(place)) else {
+            continue;
+        };
+        assert_eq!(step.rule.unwrap().name.as_ref(), rule.name);
+        let reasons = model::misfits(rule, event, currency);
+        match step.result {
+            StepResult::Taken => assert_eq!(reasons, [], "{step:?}"),
+            // A commission that comes earlier was taken.
+            StepResult::Outranked => assert!(reasons.is_empty() && taken.is_some(), "{step:?} {reasons:?}"),
+            other => assert_eq!(reasons.first().map(pb::CommissionStepResult::as_str_name), Some(wire_name(other))),
+        }
+    }
+    if let Some(priced) = priced {
+        assert_eq!(taken, Some(priced.calculation.rule_taken.map_or(0, |taken| taken.number)));
+    }
+}
+
+fn wire_name(result: StepResult) -> &'static str {
+    let name = format!("COMMISSION_STEP_RESULT_{}", result.as_str().to_uppercase());
+    pb::CommissionStepResult::from_str_name(&name).unwrap().as_str_name()
 }
 
 proptest! {
@@ -78,6 +121,14 @@ proptest! {
         let expected = price(&terms, &event, currency);
         let found = priced(read(&terms, currency), &event, currency.parse().unwrap());
         prop_assert_eq!(found, expected, "{:#?}\n{:#?}", terms, event);
+    }
+
+    #[test]
+    fn an_explanation_names_the_rule_that_is_taken_and_true_reasons(seed in any::<u64>()) {
+        let mut draw = Draw(seed);
+        let currency = draw.currency();
+        let terms = draw.terms(currency);
+        check_trace(&terms, &draw.event(currency), currency);
     }
 }
 
@@ -147,6 +198,14 @@ proptest! {
             }
             let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
             prop_assert_eq!(net, model::net(&terms, &event, currency, refunded), "{:#?}\n{:#?}", &terms, &event);
+            let told = explained(&shop);
+            let (credit, value) = (&told.credits[0], price(&terms, &event, currency));
+            let (value, code, number) = value.unwrap();
+            let computed = credit.computation.as_ref().unwrap().value;
+            prop_assert_eq!((computed.amount_minor, computed.currency.to_string()), (value, code));
+            prop_assert_eq!(credit.taken().unwrap().rule_number, number);
+            prop_assert_eq!(credit.recorded_rest.unwrap().amount_minor, net);
+            prop_assert_eq!((credit.expected_rest, credit.difference), (credit.recorded_rest, None), "{:#?}", told);
         }
         let amount = event.amount.clone().unwrap();
         if amount.amount_minor > refunded {
@@ -157,6 +216,12 @@ proptest! {
             prop_assert_eq!(net, 0, "{:#?}\n{:#?}", &terms, &event);
         }
     }
+}
+
+/// The explanation of the sale.
+fn explained(shop: &Rules) -> Explanation {
+    let sale = shop.set.conversions.iter().find(|row| row.event_id == "sale").unwrap();
+    explanation::explain(&dossier(&shop.set, sale))
 }
 
 fn refund(shop: &mut Rules, step: usize, amount_minor: i64, currency: &str) {

@@ -5,6 +5,7 @@ use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
 use headwater::domain::conversion::{Conversion, ConversionKind};
 use headwater::domain::event::EventImage;
+use headwater::domain::explanation;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
 use headwater::domain::lead::LeadSelector;
 use headwater::domain::ledger::Balance;
@@ -22,6 +23,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{LeadFacts, SaleFacts, World};
+use crate::support::dossier::dossier;
 use crate::support::server::START_MICROS;
 
 struct CountedIds(u128);
@@ -170,6 +172,13 @@ impl World for PureWorld {
             balance.post(posting).unwrap();
         }
         [balance.pending_minor, balance.owed_minor, balance.earned_minor()]
+    }
+
+    async fn explained(&mut self, kind: ConversionKind, event_id: &str) -> (String, Vec<String>) {
+        let mut events = self.set.conversions.iter();
+        let event = events.find(|row| row.kind == kind && row.event_id == event_id).unwrap();
+        let told = explanation::explain(&dossier(&self.set, event));
+        (told.result.to_string(), told.actions.iter().map(ToString::to_string).collect())
     }
 
     async fn rewards(&mut self, affiliate_id: &str) -> Vec<(i64, Currency, String)> {

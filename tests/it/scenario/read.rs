@@ -47,6 +47,11 @@ impl<W: World> Player<'_, W> {
                 let candidates = self.world.recorded(kind, step.word(0)).await.candidates.into_iter();
                 candidates.map(|(source, result)| format!("{source}:{result}")).collect::<Vec<_>>().join(" ")
             }
+            "explain" => {
+                let kind = step.option("kind").map_or(ConversionKind::Sale, |kind| kind.parse().unwrap());
+                let (result, actions) = self.world.explained(kind, step.word(0)).await;
+                std::iter::once(result).chain(actions).collect::<Vec<_>>().join(" ")
+            }
             "terms-of" => match self.world.recorded(ConversionKind::Sale, step.word(0)).await.terms_version {
                 0 => "none".to_owned(),
                 version => version.to_string(),

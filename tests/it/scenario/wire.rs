@@ -47,6 +47,32 @@ impl WireWorld {
         let report = self.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
         assert!(report.ok, "{:?}", report.differences);
     }
+
+    /// The explanation of every conversion gives the rewards that are recorded. Returns those that do not.
+    pub(crate) async fn explain_all(&mut self) -> Vec<String> {
+        let outcomes =
+            [pb::ConversionOutcome::Attributed, pb::ConversionOutcome::NotReferred, pb::ConversionOutcome::Waiting];
+        let request = pb::ListConversionsRequest {
+            outcomes: outcomes.map(Into::into).to_vec(),
+            page_size: 200,
+            ..Default::default()
+        };
+        let conversions = self.client.tracking.list_conversions(request).await.unwrap().into_inner().conversions;
+        let mut wrong = Vec::new();
+        for conversion in conversions {
+            let selector = Some(pb::conversion_selector::Selector::Id(conversion.id.clone()));
+            let conversion = Some(pb::ConversionSelector { selector });
+            let request = pb::ExplainConversionRequest { conversion };
+            let told = self.client.tracking.explain_conversion(request).await.unwrap().into_inner();
+            let differs =
+                |credit: &pb::CreditExplanation| credit.difference() != pb::ExplanationDifference::Unspecified;
+            assert!(!told.sentences.is_empty());
+            if told.credits.iter().any(differs) || told.result() == pb::ExplanationResult::NotRecorded {
+                wrong.push(format!("{}: {:#?}", told.conversion.unwrap().event_id, told.sentences));
+            }
+        }
+        wrong
+    }
 }
 
 fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
@@ -138,6 +164,17 @@ impl World for WireWorld {
         let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency.code();
         let Some(balance) = balances.iter().find(is_in) else { return [0; 3] };
         [&balance.pending, &balance.owed, &balance.earned].map(|value| cash(value.as_ref()).amount_minor)
+    }
+
+    async fn explained(&mut self, kind: ConversionKind, event_id: &str) -> (String, Vec<String>) {
+        let name = format!("CONVERSION_KIND_{}", kind.as_str().to_uppercase());
+        let kind = pb::ConversionKind::from_str_name(&name).unwrap();
+        let event = pb::RecordedEvent { kind: kind.into(), event_id: event_id.to_owned() };
+        let selector = Some(pb::conversion_selector::Selector::RecordedEvent(event));
+        let request = pb::ExplainConversionRequest { conversion: Some(pb::ConversionSelector { selector }) };
+        let told = self.client.tracking.explain_conversion(request).await.unwrap().into_inner();
+        let actions = told.actions().map(|action| short(action.as_str_name(), "EXPLANATION_ACTION_"));
+        (short(told.result().as_str_name(), "EXPLANATION_RESULT_"), actions.collect())
     }
 
     async fn rewards(&mut self, affiliate_id: &str) -> Vec<(i64, Currency, String)> {

@@ -4,6 +4,7 @@ pub(crate) mod binary;
 pub(crate) mod certificate;
 #[macro_use]
 pub(crate) mod database;
+pub(crate) mod dossier;
 pub(crate) mod feed;
 pub(crate) mod golden;
 pub(crate) mod load;

@@ -1459,6 +1459,8 @@ impl Call for pb::ListLeadsRequest {}
 
 impl Call for pb::GetConversionRequest {}
 
+impl Call for pb::ExplainConversionRequest {}
+
 impl Call for pb::BatchGetConversionsRequest {}
 
 impl Call for pb::ListConversionsRequest {}
@@ -1704,6 +1706,19 @@ impl TrackingCalls {
     pub async fn get_conversion(&self, request: pb::GetConversionRequest) -> Result<pb::GetConversionResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).get_conversion(request).await)
+            .await
+    }
+
+    /// Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+    /// taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+    /// answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+    /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn explain_conversion(&self, request: pb::ExplainConversionRequest) -> Result<pb::ExplainConversionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).explain_conversion(request).await)
             .await
     }
 

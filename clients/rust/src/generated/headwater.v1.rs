@@ -517,6 +517,10 @@ pub struct Account {
     /// as the server's setting `key_calls_per_minute` says, which may be any number.
     #[prost(int32, tag = "12")]
     pub calls_per_minute: i32,
+    /// The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
+    /// is none, in the feed, and in the answer of a repeated call.
+    #[prost(string, tag = "13")]
+    pub pending_email: ::prost::alloc::string::String,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1048,8 +1052,10 @@ pub mod account_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
-        /// Errors: ALREADY_EXISTS when another account has this email.
+        /// it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
+        /// that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
+        /// Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
+        /// within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
         pub async fn update_account(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateAccountRequest>,
@@ -1074,9 +1080,9 @@ pub mod account_service_client {
                 .insert(GrpcMethod::new("headwater.v1.AccountService", "UpdateAccount"));
             self.inner.unary(req, path, codec).await
         }
-        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
-        /// days. UpdateAccount with the same address sends another one.
-        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        /// Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
+        /// for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
+        /// Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
         pub async fn verify_account_email(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyAccountEmailRequest>,
@@ -1838,6 +1844,16 @@ pub struct CommissionRule {
     #[prost(message, optional, tag = "14")]
     pub first_sale_bonus: ::core::option::Option<Money>,
 }
+/// What the affiliates on one level above the credited one earn, in addition to what that one earns.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UplineLevel {
+    /// Default `UPLINE_BASIS_COMMISSION`.
+    #[prost(enumeration = "UplineBasis", tag = "1")]
+    pub basis: i32,
+    /// Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns.
+    #[prost(int32, tag = "2")]
+    pub percent_ppm: i32,
+}
 /// The rules that sales are priced under. A version never changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Terms {
@@ -1876,10 +1892,17 @@ pub struct Terms {
     /// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
     #[prost(string, repeated, tag = "10")]
     pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
-    /// by these rules only.
+    /// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
+    /// Sign-ups, appointments and custom events earn by these rules only.
     #[prost(message, repeated, tag = "11")]
     pub rules: ::prost::alloc::vec::Vec<CommissionRule>,
+    /// What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+    /// of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
+    /// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
+    /// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
+    /// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
+    #[prost(message, repeated, tag = "12")]
+    pub upline_levels: ::prost::alloc::vec::Vec<UplineLevel>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2001,6 +2024,13 @@ pub struct Program {
     /// The mail that welcomes new affiliates. Not set: none.
     #[prost(message, optional, tag = "16")]
     pub welcome_mail: ::core::option::Option<WelcomeMail>,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. Events have them too, and events are never changed, so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "17")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2045,6 +2075,12 @@ pub struct CreateProgramRequest {
     /// The mail that welcomes new affiliates. Not set: none is sent.
     #[prost(message, optional, tag = "12")]
     pub welcome_mail: ::core::option::Option<WelcomeMail>,
+    /// See `Program.metadata`. Optional.
+    #[prost(btree_map = "string, string", tag = "13")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2055,6 +2091,9 @@ pub struct CreateProgramResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The monthly recurring revenue in one currency of the customers who are bound in a program.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2089,7 +2128,7 @@ pub struct GetProgramResponse {
     pub mrr_by_currency: ::prost::alloc::vec::Vec<ProgramMrr>,
 }
 /// The request of ListPrograms.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListProgramsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -2104,9 +2143,18 @@ pub struct ListProgramsRequest {
     /// Only programs in these states. Empty: all states.
     #[prost(enumeration = "ProgramState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    /// Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
+    /// Default: no.
     #[prost(bool, tag = "5")]
     pub with_total_count: bool,
+    /// Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
+    /// programs or none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "6")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListPrograms.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2134,8 +2182,8 @@ pub struct UpdateProgramRequest {
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
     /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-    /// `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
-    /// uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+    /// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+    /// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
     /// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
     /// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -2152,6 +2200,9 @@ pub struct UpdateProgramResponse {
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// What is allowed and may be a mistake, as in CreateProgramResponse.
+    #[prost(message, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of ArchiveProgram.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2475,6 +2526,39 @@ impl ProgramState {
         }
     }
 }
+/// What an upline's percentage is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UplineBasis {
+    /// Not set. Means `UPLINE_BASIS_COMMISSION`.
+    Unspecified = 0,
+    /// What the credited affiliate earns from the event, on every level.
+    Commission = 1,
+    /// The amount of the event.
+    SaleAmount = 2,
+}
+impl UplineBasis {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPLINE_BASIS_UNSPECIFIED",
+            Self::Commission => "UPLINE_BASIS_COMMISSION",
+            Self::SaleAmount => "UPLINE_BASIS_SALE_AMOUNT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPLINE_BASIS_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPLINE_BASIS_COMMISSION" => Some(Self::Commission),
+            "UPLINE_BASIS_SALE_AMOUNT" => Some(Self::SaleAmount),
+            _ => None,
+        }
+    }
+}
 /// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
 /// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
 /// given as the nearest one that does.
@@ -2650,8 +2734,11 @@ pub struct RewardCalculation {
     #[prost(bool, tag = "13")]
     pub amount_not_compared: bool,
     /// The bonus of the rule that was added to the commission because the sale is the first of its customer. Not set for other sales.
-    #[prost(message, optional, tag = "14")]
+    #[prost(message, optional, tag = "15")]
     pub first_sale_bonus: ::core::option::Option<Money>,
+    /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
+    #[prost(message, optional, tag = "14")]
+    pub upline: ::core::option::Option<UplineShare>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2668,6 +2755,22 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
+}
+/// How the reward of an upline was computed from what the credited affiliate earns.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UplineShare {
+    /// 1 for the upline of the credited affiliate, 2 for the upline of that one, and so on.
+    #[prost(int32, tag = "1")]
+    pub level: i32,
+    /// What the percentage is of.
+    #[prost(enumeration = "UplineBasis", tag = "2")]
+    pub basis: i32,
+    /// Parts per million of it.
+    #[prost(int32, tag = "3")]
+    pub percent_ppm: i32,
+    /// The enrollment that is credited with the event.
+    #[prost(string, tag = "4")]
+    pub credited_enrollment_id: ::prost::alloc::string::String,
 }
 /// A reward as it was created. GetReward returns later changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3203,6 +3306,14 @@ pub struct Conversion {
     /// The kind of a custom event, in lower case. Empty for other kinds.
     #[prost(string, tag = "27")]
     pub custom_kind: ::prost::alloc::string::String,
+    /// Your own texts by key, as they were sent with a sign-up, sale, appointment or custom event: up to 50 entries, a key of 1 to 40
+    /// characters, a text of up to 500. A refund or correction has those of its sale. Conversions are kept for ever, and events have them too,
+    /// so put no personal data into them.
+    #[prost(btree_map = "string, string", tag = "28")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3292,7 +3403,7 @@ pub struct BatchGetConversionsResponse {
     pub results: ::prost::alloc::vec::Vec<ConversionResult>,
 }
 /// The request of ListConversions.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListConversionsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -3335,6 +3446,14 @@ pub struct ListConversionsRequest {
     /// Only custom events of this kind. Optional. See `order_id`.
     #[prost(string, tag = "13")]
     pub custom_kind: ::prost::alloc::string::String,
+    /// Only conversions whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 conversions that pass the other filters for a page at most and compares them with the entries, so a page may have few
+    /// conversions or none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListConversions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3909,7 +4028,8 @@ pub struct Enrollment {
     #[prost(string, tag = "5")]
     pub landing_url: ::prost::alloc::string::String,
     /// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-    /// `ref`, in the place of any `ref` that the page has. Empty in the feed.
+    /// `ref`, in the place of any `ref` that the page has. If the affiliate was moved to another program, the page is the one there, because
+    /// the clicks are sent to it. Empty in the feed.
     #[prost(string, tag = "6")]
     pub referral_link: ::prost::alloc::string::String,
     /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
@@ -3942,6 +4062,14 @@ pub struct Enrollment {
     /// unless `awaits_agreement`. False for a program without an agreement, and in the feed.
     #[prost(bool, tag = "15")]
     pub lacks_newest_agreement: bool,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. Empty after EraseAffiliate. Events have them too, and events are never changed, so put no personal data
+    /// into them.
+    #[prost(btree_map = "string, string", tag = "16")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3979,7 +4107,7 @@ pub struct AcceptAgreementResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4014,16 +4142,16 @@ pub struct MoveEnrollmentRequest {
 /// The answer of MoveEnrollment.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MoveEnrollmentResponse {
-    /// The enrollment in the new program, new or opened again.
+    /// The enrollment in the new program, new or opened again. It has the `metadata` of the one that it was moved from, which keeps them too.
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
 /// The request of EnrollAffiliate.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EnrollAffiliateRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -4061,6 +4189,12 @@ pub struct EnrollAffiliateRequest {
     /// enrolled. Optional.
     #[prost(string, tag = "9")]
     pub invitation_code: ::prost::alloc::string::String,
+    /// See `Enrollment.metadata`. An ended enrollment that is opened again has these in place of its former ones. Optional.
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of EnrollAffiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4072,7 +4206,7 @@ pub struct EnrollAffiliateResponse {
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "3")]
     pub replayed: bool,
 }
@@ -4091,7 +4225,7 @@ pub struct GetEnrollmentResponse {
     pub enrollment: ::core::option::Option<Enrollment>,
 }
 /// The request of ListEnrollments.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListEnrollmentsRequest {
     /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     /// holds at most 3 MiB, so it may have fewer entries.
@@ -4115,6 +4249,14 @@ pub struct ListEnrollmentsRequest {
     /// Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both.
     #[prost(bool, optional, tag = "7")]
     pub lacks_newest_agreement: ::core::option::Option<bool>,
+    /// Only enrollments whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+    /// about 10,000 enrollments that pass the other filters for a page at most and compares them with the entries, so a page may have few
+    /// enrollments or none. The list goes on as long as there is a `next_page_token`.
+    #[prost(btree_map = "string, string", tag = "8")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of ListEnrollments.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4138,8 +4280,9 @@ pub struct UpdateEnrollmentRequest {
     /// the others. Required.
     #[prost(message, optional, tag = "2")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
-    /// program's page. A `commission_override` that is not set restores the commission in the program's terms.
+    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
+    /// the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
+    /// a whole.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -4150,7 +4293,7 @@ pub struct UpdateEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4173,7 +4316,7 @@ pub struct EndEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id and the pages are the present ones.
+    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -4249,6 +4392,19 @@ pub struct GetBalanceRequest {
     /// The affiliate. Required.
     #[prost(message, optional, tag = "1")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The balances as they were after every commit up to this time, the time itself included. Default: now. A time in the future is
+    /// refused; before the first reward there are no balances.
+    ///
+    /// What counts is when the server committed (`LedgerEntry.post_time`, `Event.commit_time`), and not when a sale happened. Every commit of
+    /// an account is later than the one before by a microsecond at least, also if a server's clock is set back, so the `commit_time` of an
+    /// event names the balances right after it. A time is final as soon as the account has a later commit. Until then a commit that is
+    /// under way, or that of a server whose clock is behind, may still be added to it: ask for a time that is a minute ago, if two
+    /// answers must be equal.
+    ///
+    /// A balance of the past costs some milliseconds, however many entries the affiliate and the account have: the server keeps balances
+    /// after every 8,192 entries of the account, and reads the entries since then.
+    #[prost(message, optional, tag = "2")]
+    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An affiliate's balance in one unit and currency. All four values have that unit and currency.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4303,6 +4459,10 @@ pub struct ListBalancesRequest {
     /// Only balances of which something is owed.
     #[prost(bool, tag = "7")]
     pub owed_only: bool,
+    /// The balances as they were at this time, see `GetBalanceRequest.as_of_time`. The filter applies to the balances of that time. Default:
+    /// now. A page that had to look at some 10,000 affiliates may have fewer entries than asked for, or none.
+    #[prost(message, optional, tag = "8")]
+    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The balances of one affiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4352,7 +4512,7 @@ pub struct LedgerEntry {
     /// The reason.
     #[prost(enumeration = "LedgerReason", tag = "8")]
     pub reason: i32,
-    /// When the entry was posted.
+    /// When the entry was committed: the `commit_time` of the events of its commit. Grows with `sequence`.
     #[prost(message, optional, tag = "9")]
     pub post_time: ::core::option::Option<::prost_types::Timestamp>,
     /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
@@ -5671,8 +5831,9 @@ pub struct Link {
     /// because a ref_id may be made from the affiliate's name.
     #[prost(string, tag = "4")]
     pub code: ::prost::alloc::string::String,
-    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
-    /// the feed.
+    /// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. If the affiliate
+    /// was moved to another program, the enrollment and the program are those that get the clicks now, see MoveEnrollment. RecordClick
+    /// answers the same page. Empty in the feed.
     #[prost(string, tag = "5")]
     pub destination_url: ::prost::alloc::string::String,
     /// The state.
@@ -6825,12 +6986,12 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-        /// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-        /// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-        /// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-        /// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-        /// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        /// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+        /// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+        /// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+        /// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+        /// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+        /// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
         pub async fn erase_affiliate(
             &mut self,
@@ -7159,7 +7320,7 @@ pub mod affiliate_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+        /// Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
         /// link of the enrollment until RevokeLink revokes it.
         /// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
         /// ENROLLMENT_ENDED.
@@ -7739,10 +7900,10 @@ pub mod affiliate_service_client {
         }
     }
 }
-/// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-/// another way. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// The request of RecordAppointment. An appointment is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+/// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+/// named in another way. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordAppointmentRequest {
     /// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
     #[prost(string, tag = "1")]
@@ -7774,6 +7935,14 @@ pub struct RecordAppointmentRequest {
     /// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "9")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. They are kept with the appointment for ever and are in the feed, so put no personal data into them. What is too
+    /// much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordAppointment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7968,10 +8137,10 @@ pub struct ListClicksResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
-/// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-/// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-/// another way. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+/// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+/// named in another way. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordCustomEventRequest {
     /// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8010,6 +8179,14 @@ pub struct RecordCustomEventRequest {
     /// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "11")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. They are kept with the event for ever and are in the feed, so put no personal data into them. What is too
+    /// much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "12")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordCustomEvent.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8349,9 +8526,9 @@ pub struct ManualBinding {
     #[prost(string, tag = "6")]
     pub merged_lead_id: ::prost::alloc::string::String,
 }
-/// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
-/// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// The request of RecordLead. A lead is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+/// characters that are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordLeadRequest {
     /// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8387,6 +8564,15 @@ pub struct RecordLeadRequest {
     /// When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "10")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Your own texts about the sign-up by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500
+    /// characters. Entries without text are left out. They belong to the conversion, not to the lead, whose texts CreateLead and UpdateLead
+    /// set, so they are lost if the call makes no conversion. They are kept for ever and are in the feed, so put no personal data into them.
+    /// What is too much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "11")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordLead.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8582,9 +8768,9 @@ pub struct RecordRefundResponse {
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
-/// be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
-/// their length. The answer then has a warning.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// be lost: names, `plan`, `order_number`, `metadata`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and
+/// cut to their length. The answer then has a warning.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordSaleRequest {
     /// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     /// Required.
@@ -8649,6 +8835,14 @@ pub struct RecordSaleRequest {
     /// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
     #[prost(string, tag = "17")]
     pub item_sku: ::prost::alloc::string::String,
+    /// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+    /// without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
+    /// much is cut or left out with a warning. Optional.
+    #[prost(btree_map = "string, string", tag = "18")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8677,7 +8871,7 @@ pub struct RecordSaleResponse {
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// One event of a batch.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
     #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
@@ -8686,7 +8880,7 @@ pub struct BatchItem {
 /// Nested message and enum types in `BatchItem`.
 pub mod batch_item {
     /// The event. Exactly one is required.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Item {
         /// A click, as in RecordClick.
         #[prost(message, tag = "1")]
@@ -9161,8 +9355,8 @@ pub struct Event {
     /// When the fact happened. For a recorded event it is the `occur_time` of the request.
     #[prost(message, optional, tag = "5")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
-    /// may have the same commit time, so order events by `sequence`.
+    /// When the fact was committed. Every commit of an account is later than the one before, whatever the clocks of the servers do. The events
+    /// of one commit have the same time, so order events by `sequence`.
     #[prost(message, optional, tag = "6")]
     pub commit_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The request_id or event_id of the call that caused the event. Empty for a call without one, and for the server's own work.
@@ -9541,6 +9735,636 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_CREATED" => Some(Self::AffiliateGroupCreated),
             "EVENT_KIND_AFFILIATE_GROUP_UPDATED" => Some(Self::AffiliateGroupUpdated),
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
+            _ => None,
+        }
+    }
+}
+/// A coupon with a code, in the time in which the code was its own.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CouponHolder {
+    /// The coupon's id.
+    #[prost(string, tag = "1")]
+    pub coupon_id: ::prost::alloc::string::String,
+    /// The id of the affiliate that the coupon credits.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// When the coupon was assigned.
+    #[prost(message, optional, tag = "3")]
+    pub assign_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the coupon was removed. Not set: it has the code still.
+    #[prost(message, optional, tag = "4")]
+    pub remove_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Why a candidate for the credit won or lost.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CandidateExplanation {
+    /// The candidate, as GetConversion returns it.
+    #[prost(message, optional, tag = "1")]
+    pub candidate: ::core::option::Option<AttributionCandidate>,
+    /// When the evidence happened: the click, the use of the coupon or of the ref_id, or the evidence by which the lead was bound. Not set if
+    /// it is not known any more, and for unknown evidence.
+    #[prost(message, optional, tag = "2")]
+    pub evidence_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The end of the attribution window of a click. Not set for other evidence.
+    #[prost(message, optional, tag = "3")]
+    pub window_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the lead was bound to the affiliate. Not set for other evidence, and if the lead has been bound to another affiliate since.
+    #[prost(message, optional, tag = "4")]
+    pub bind_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether a person bound the lead.
+    #[prost(bool, tag = "5")]
+    pub bound_by_hand: bool,
+    /// The time that decided: when the coupon was removed, assigned, began or ceased to be valid; when the link was revoked or made; when the
+    /// offer or the enrollment ended; since when the affiliate was not active; when the program was archived; when the agreement was
+    /// accepted. Not set for other results.
+    #[prost(message, optional, tag = "6")]
+    pub cause_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The coupons that have or had the code, the oldest first, at most the newest 20. Empty for other evidence.
+    #[prost(message, repeated, tag = "7")]
+    pub coupon_holders: ::prost::alloc::vec::Vec<CouponHolder>,
+    /// The SKU of the item that the coupon is tied to. Empty for other evidence, and without an item.
+    #[prost(string, tag = "8")]
+    pub coupon_item_sku: ::prost::alloc::string::String,
+    /// The channel of the sales that the coupon credits. Not set for other evidence, and for every channel.
+    #[prost(enumeration = "SaleChannel", tag = "9")]
+    pub coupon_channel: i32,
+    /// The limit of uses that the coupon had reached. 0 for other results.
+    #[prost(int32, tag = "10")]
+    pub coupon_max_uses: i32,
+    /// The model by which another click won. Not set for other results.
+    #[prost(enumeration = "AttributionModel", tag = "11")]
+    pub attribution_model: i32,
+    /// What would change the result. Empty for the one that won.
+    #[prost(enumeration = "ExplanationAction", repeated, tag = "12")]
+    pub actions: ::prost::alloc::vec::Vec<i32>,
+}
+/// A version of the terms that is newer than the one that applies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LaterTerms {
+    /// The version.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// When it starts.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The sales that it applies to.
+    #[prost(enumeration = "TermsReach", tag = "3")]
+    pub reach: i32,
+    /// Why it does not apply.
+    #[prost(enumeration = "TermsResult", tag = "4")]
+    pub result: i32,
+}
+/// One comparison of a rule's condition.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComparisonExplanation {
+    /// The fact that is compared.
+    #[prost(enumeration = "ConditionField", tag = "1")]
+    pub field: i32,
+    /// How it is compared.
+    #[prost(enumeration = "Comparison", tag = "2")]
+    pub comparison: i32,
+    /// The values that it is compared with. `Terms.rules` has all of them if there are more than 10.
+    #[prost(string, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The value of the event, up to 100 characters. Empty if it has none.
+    #[prost(string, tag = "4")]
+    pub actual: ::prost::alloc::string::String,
+    /// Whether the comparison holds.
+    #[prost(bool, tag = "5")]
+    pub holds: bool,
+    /// Whether it does not hold because the amount is in another currency than the program's.
+    #[prost(bool, tag = "6")]
+    pub not_compared: bool,
+}
+/// One commission that the event could have earned.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CommissionStep {
+    /// Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM.
+    #[prost(enumeration = "RewardRule", tag = "1")]
+    pub source: i32,
+    /// The name of the rule in the terms. Empty for other commissions.
+    #[prost(string, tag = "2")]
+    pub rule_name: ::prost::alloc::string::String,
+    /// The place of the rule in `Terms.rules`: 1 for the first. 0 for other commissions.
+    #[prost(int32, tag = "3")]
+    pub rule_number: i32,
+    /// The commission. Not set for an enrollment without one.
+    #[prost(message, optional, tag = "4")]
+    pub commission: ::core::option::Option<Commission>,
+    /// What became of it.
+    #[prost(enumeration = "CommissionStepResult", tag = "5")]
+    pub result: i32,
+    /// The value of the event that does not fit, up to 100 characters: its kind, coupon code, SKU or plan. Empty for other results, and if the
+    /// event has none.
+    #[prost(string, tag = "6")]
+    pub actual: ::prost::alloc::string::String,
+    /// The start or the end of the rule that does not fit. Not set for other results.
+    #[prost(message, optional, tag = "7")]
+    pub cause_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The comparisons of the rule's condition, in their order. Empty if the rule fits for another reason too, or has no condition.
+    #[prost(message, repeated, tag = "8")]
+    pub comparisons: ::prost::alloc::vec::Vec<ComparisonExplanation>,
+}
+/// An amount before it is rounded, as whole minor units and millionths of a minor unit. Both have the same sign.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnroundedMoney {
+    /// The whole minor units, rounded towards zero.
+    #[prost(int64, tag = "1")]
+    pub whole_minor: i64,
+    /// The rest, in millionths of a minor unit: less than 1,000,000, or more than -1,000,000.
+    #[prost(int32, tag = "2")]
+    pub millionths: i32,
+    /// The ISO 4217 code of the currency.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+}
+/// How a reward is computed from the event as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CommissionComputation {
+    /// The amount of the event.
+    #[prost(message, optional, tag = "1")]
+    pub base_amount: ::core::option::Option<Money>,
+    /// The commission that was taken.
+    #[prost(message, optional, tag = "2")]
+    pub commission: ::core::option::Option<Commission>,
+    /// How many units a flat commission is paid for. 0 for a commission that is not per unit.
+    #[prost(int32, tag = "3")]
+    pub quantity: i32,
+    /// The commission on the amount before it is rounded, without `first_sale_bonus`.
+    #[prost(message, optional, tag = "4")]
+    pub commission_unrounded: ::core::option::Option<UnroundedMoney>,
+    /// The commission on the amount, with `first_sale_bonus`.
+    #[prost(message, optional, tag = "5")]
+    pub commission_amount: ::core::option::Option<Money>,
+    /// The affiliate's share in parts per million.
+    #[prost(int32, tag = "6")]
+    pub share_ppm: i32,
+    /// The affiliate's share of `commission_amount` before it is rounded.
+    #[prost(message, optional, tag = "7")]
+    pub value_unrounded: ::core::option::Option<UnroundedMoney>,
+    /// What the affiliate earns, before refunds.
+    #[prost(message, optional, tag = "8")]
+    pub value_amount: ::core::option::Option<Money>,
+    /// The bonus of the rule because the sale is the first of its customer. Not set for other sales.
+    #[prost(message, optional, tag = "9")]
+    pub first_sale_bonus: ::core::option::Option<Money>,
+}
+/// How a credit was priced.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreditExplanation {
+    /// The credit.
+    #[prost(message, optional, tag = "1")]
+    pub credit: ::core::option::Option<Credit>,
+    /// When the version of the terms started.
+    #[prost(message, optional, tag = "2")]
+    pub terms_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The sales that the version applies to.
+    #[prost(enumeration = "TermsReach", tag = "3")]
+    pub terms_reach: i32,
+    /// Up to 10 newer versions, the oldest first, and why they do not apply.
+    #[prost(message, repeated, tag = "4")]
+    pub later_terms: ::prost::alloc::vec::Vec<LaterTerms>,
+    /// How amounts are rounded.
+    #[prost(enumeration = "Rounding", tag = "5")]
+    pub rounding: i32,
+    /// The hold period in days.
+    #[prost(int32, tag = "6")]
+    pub hold_period_days: i32,
+    /// Every commission in the order of precedence.
+    #[prost(message, repeated, tag = "7")]
+    pub steps: ::prost::alloc::vec::Vec<CommissionStep>,
+    /// How the commission that was taken is computed. Not set if none was taken, and for a percentage of an event without an amount.
+    #[prost(message, optional, tag = "8")]
+    pub computation: ::core::option::Option<CommissionComputation>,
+    /// What the terms give for the part of the event that is not refunded. Not set without `computation`.
+    #[prost(message, optional, tag = "9")]
+    pub expected_rest: ::core::option::Option<Money>,
+    /// What is left of the recorded rewards of this credit, without denied ones. Not set without `computation`.
+    #[prost(message, optional, tag = "10")]
+    pub recorded_rest: ::core::option::Option<Money>,
+    /// The difference between the recorded rewards and those that the terms give. A person may have changed one.
+    #[prost(enumeration = "ExplanationDifference", tag = "11")]
+    pub difference: i32,
+}
+/// What one event took from a reward or added to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardChange {
+    /// The id of the reward that has the difference.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The id of the conversion that it belongs to: a refund, a correction, or the sale itself if it is credited to another affiliate now or
+    /// was refunded before it was credited.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The kind of that conversion.
+    #[prost(enumeration = "ConversionKind", tag = "3")]
+    pub kind: i32,
+    /// The merchant's id for that event.
+    #[prost(string, tag = "4")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The difference: negative for what was taken back.
+    #[prost(message, optional, tag = "5")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// When that event occurred.
+    #[prost(message, optional, tag = "6")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What became of a reward of the conversion.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RewardExplanation {
+    /// The reward's id. `conversion.rewards` has the reward.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "RewardState", tag = "2")]
+    pub state: i32,
+    /// What is left of it.
+    #[prost(message, optional, tag = "3")]
+    pub rest: ::core::option::Option<RewardValue>,
+    /// How it becomes owed.
+    #[prost(enumeration = "RewardApproval", tag = "4")]
+    pub approval: i32,
+    /// When it is approved by itself. Set for BY_ITSELF.
+    #[prost(message, optional, tag = "5")]
+    pub auto_approve_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What refunds, corrections and another attribution changed, the oldest first, at most the newest 100.
+    #[prost(message, repeated, tag = "6")]
+    pub changes: ::prost::alloc::vec::Vec<RewardChange>,
+}
+/// The request of ExplainConversion.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainConversionRequest {
+    /// The conversion. Required.
+    #[prost(message, optional, tag = "1")]
+    pub conversion: ::core::option::Option<ConversionSelector>,
+}
+/// The answer of ExplainConversion. It has less than 4 MiB.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainConversionResponse {
+    /// The conversion, as GetConversion returns it.
+    #[prost(message, optional, tag = "1")]
+    pub conversion: ::core::option::Option<Conversion>,
+    /// The short answer.
+    #[prost(enumeration = "ExplanationResult", tag = "2")]
+    pub result: i32,
+    /// The answer as sentences for people, in English. They are made from the other fields and may change with any release; programs read the
+    /// fields.
+    #[prost(string, repeated, tag = "3")]
+    pub sentences: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What would change the answer.
+    #[prost(enumeration = "ExplanationAction", repeated, tag = "4")]
+    pub actions: ::prost::alloc::vec::Vec<i32>,
+    /// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections and cancellations.
+    #[prost(message, repeated, tag = "5")]
+    pub candidates: ::prost::alloc::vec::Vec<CandidateExplanation>,
+    /// How each credit was priced. Empty for refunds, corrections and cancellations: the terms priced their sale.
+    #[prost(message, repeated, tag = "6")]
+    pub credits: ::prost::alloc::vec::Vec<CreditExplanation>,
+    /// What became of each reward of the conversion, in the order of `conversion.rewards`.
+    #[prost(message, repeated, tag = "7")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardExplanation>,
+    /// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
+    #[prost(enumeration = "ExplanationResult", tag = "8")]
+    pub sale_result: i32,
+}
+/// The short answer to why a conversion paid what it paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplanationResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// An affiliate earned a reward from the event, and a part of it is left.
+    Earned = 1,
+    /// No affiliate is credited with the event. `candidates` says why.
+    NotReferred = 2,
+    /// The event is credited, and the terms have no commission for such an event.
+    NoCommission = 3,
+    /// The event is credited, and its commission is a percentage, but the event has no amount.
+    NoAmount = 4,
+    /// The event is credited, and its commission is zero or is rounded to zero.
+    Zero = 5,
+    /// A person denied the reward.
+    Denied = 6,
+    /// Refunds or corrections have taken all of the reward back, or all of the sale was refunded before it was credited.
+    TakenBack = 7,
+    /// The sign-up is credited, but another event bound the customer, so it earns nothing.
+    NotBinding = 8,
+    /// A refund waits for its sale.
+    Waiting = 9,
+    /// A refund or a correction changed rewards, or a correction made its sale earn a new one.
+    ChangedRewards = 10,
+    /// A refund or a correction changed no reward. `sale_result` says what the sale had earned.
+    ChangedNothing = 11,
+    /// A cancellation. It earns nothing and takes nothing back.
+    Cancellation = 12,
+    /// The terms give a reward for the event, and none is recorded.
+    NotRecorded = 13,
+}
+impl ExplanationResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLANATION_RESULT_UNSPECIFIED",
+            Self::Earned => "EXPLANATION_RESULT_EARNED",
+            Self::NotReferred => "EXPLANATION_RESULT_NOT_REFERRED",
+            Self::NoCommission => "EXPLANATION_RESULT_NO_COMMISSION",
+            Self::NoAmount => "EXPLANATION_RESULT_NO_AMOUNT",
+            Self::Zero => "EXPLANATION_RESULT_ZERO",
+            Self::Denied => "EXPLANATION_RESULT_DENIED",
+            Self::TakenBack => "EXPLANATION_RESULT_TAKEN_BACK",
+            Self::NotBinding => "EXPLANATION_RESULT_NOT_BINDING",
+            Self::Waiting => "EXPLANATION_RESULT_WAITING",
+            Self::ChangedRewards => "EXPLANATION_RESULT_CHANGED_REWARDS",
+            Self::ChangedNothing => "EXPLANATION_RESULT_CHANGED_NOTHING",
+            Self::Cancellation => "EXPLANATION_RESULT_CANCELLATION",
+            Self::NotRecorded => "EXPLANATION_RESULT_NOT_RECORDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLANATION_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLANATION_RESULT_EARNED" => Some(Self::Earned),
+            "EXPLANATION_RESULT_NOT_REFERRED" => Some(Self::NotReferred),
+            "EXPLANATION_RESULT_NO_COMMISSION" => Some(Self::NoCommission),
+            "EXPLANATION_RESULT_NO_AMOUNT" => Some(Self::NoAmount),
+            "EXPLANATION_RESULT_ZERO" => Some(Self::Zero),
+            "EXPLANATION_RESULT_DENIED" => Some(Self::Denied),
+            "EXPLANATION_RESULT_TAKEN_BACK" => Some(Self::TakenBack),
+            "EXPLANATION_RESULT_NOT_BINDING" => Some(Self::NotBinding),
+            "EXPLANATION_RESULT_WAITING" => Some(Self::Waiting),
+            "EXPLANATION_RESULT_CHANGED_REWARDS" => Some(Self::ChangedRewards),
+            "EXPLANATION_RESULT_CHANGED_NOTHING" => Some(Self::ChangedNothing),
+            "EXPLANATION_RESULT_CANCELLATION" => Some(Self::Cancellation),
+            "EXPLANATION_RESULT_NOT_RECORDED" => Some(Self::NotRecorded),
+            _ => None,
+        }
+    }
+}
+/// What a person or a program can do to change the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplanationAction {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// AttributeLead binds the customer by hand. With a `referral_time` no later than the event, sales, appointments and custom events that
+    /// nobody referred are credited. Events that are credited already stay as they are.
+    AttributeLead = 1,
+    /// CreateLead with a referrer binds the customer, who is not a lead yet. See ATTRIBUTE_LEAD for the events that are credited.
+    CreateLead = 2,
+    /// The event names no customer. Record it again under another event_id, with its customer or referral data.
+    RecordAgain = 3,
+    /// CorrectSale takes the sale back to zero, and RecordSale records it again for another affiliate under another event_id.
+    GiveToAnother = 4,
+    /// UpdateProgram changes the terms. Only later events get the new ones.
+    UpdateProgram = 5,
+    /// AcceptAgreement accepts the agreement of the program. Only later events are credited.
+    AcceptAgreement = 6,
+    /// CreateReward gives a reward by hand.
+    CreateReward = 7,
+    /// ApproveRewards approves the reward before its hold period ends, and DenyRewards denies it.
+    ApproveRewards = 8,
+    /// ReleaseRewards lets the reward be approved, and DenyRewards denies it.
+    ReleaseRewards = 9,
+    /// The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund.
+    RecordSale = 10,
+}
+impl ExplanationAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLANATION_ACTION_UNSPECIFIED",
+            Self::AttributeLead => "EXPLANATION_ACTION_ATTRIBUTE_LEAD",
+            Self::CreateLead => "EXPLANATION_ACTION_CREATE_LEAD",
+            Self::RecordAgain => "EXPLANATION_ACTION_RECORD_AGAIN",
+            Self::GiveToAnother => "EXPLANATION_ACTION_GIVE_TO_ANOTHER",
+            Self::UpdateProgram => "EXPLANATION_ACTION_UPDATE_PROGRAM",
+            Self::AcceptAgreement => "EXPLANATION_ACTION_ACCEPT_AGREEMENT",
+            Self::CreateReward => "EXPLANATION_ACTION_CREATE_REWARD",
+            Self::ApproveRewards => "EXPLANATION_ACTION_APPROVE_REWARDS",
+            Self::ReleaseRewards => "EXPLANATION_ACTION_RELEASE_REWARDS",
+            Self::RecordSale => "EXPLANATION_ACTION_RECORD_SALE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLANATION_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLANATION_ACTION_ATTRIBUTE_LEAD" => Some(Self::AttributeLead),
+            "EXPLANATION_ACTION_CREATE_LEAD" => Some(Self::CreateLead),
+            "EXPLANATION_ACTION_RECORD_AGAIN" => Some(Self::RecordAgain),
+            "EXPLANATION_ACTION_GIVE_TO_ANOTHER" => Some(Self::GiveToAnother),
+            "EXPLANATION_ACTION_UPDATE_PROGRAM" => Some(Self::UpdateProgram),
+            "EXPLANATION_ACTION_ACCEPT_AGREEMENT" => Some(Self::AcceptAgreement),
+            "EXPLANATION_ACTION_CREATE_REWARD" => Some(Self::CreateReward),
+            "EXPLANATION_ACTION_APPROVE_REWARDS" => Some(Self::ApproveRewards),
+            "EXPLANATION_ACTION_RELEASE_REWARDS" => Some(Self::ReleaseRewards),
+            "EXPLANATION_ACTION_RECORD_SALE" => Some(Self::RecordSale),
+            _ => None,
+        }
+    }
+}
+/// Why a newer version of the terms does not apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TermsResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It started after the event occurred.
+    StartedLater = 1,
+    /// It reaches only customers who were bound later than this one.
+    NewCustomersOnly = 2,
+    /// It was made after the event was credited, which occurs later.
+    MadeLater = 3,
+}
+impl TermsResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TERMS_RESULT_UNSPECIFIED",
+            Self::StartedLater => "TERMS_RESULT_STARTED_LATER",
+            Self::NewCustomersOnly => "TERMS_RESULT_NEW_CUSTOMERS_ONLY",
+            Self::MadeLater => "TERMS_RESULT_MADE_LATER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TERMS_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "TERMS_RESULT_STARTED_LATER" => Some(Self::StartedLater),
+            "TERMS_RESULT_NEW_CUSTOMERS_ONLY" => Some(Self::NewCustomersOnly),
+            "TERMS_RESULT_MADE_LATER" => Some(Self::MadeLater),
+            _ => None,
+        }
+    }
+}
+/// What became of a commission that an event could have earned. If a rule does not apply for several reasons, the first in this order is
+/// returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CommissionStepResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The event is priced by it.
+    Taken = 1,
+    /// It applies, but another one takes precedence.
+    Outranked = 2,
+    /// The enrollment has no commission of its own.
+    NotSet = 3,
+    /// It is for another kind of event.
+    OtherEventKind = 4,
+    /// The event occurred before its `start_time`.
+    NotStarted = 5,
+    /// The event occurred at its `end_time` or later.
+    Over = 6,
+    /// The kind of the custom event is none of its `custom_kinds`.
+    OtherCustomKind = 7,
+    /// The coupon code of the event is none of its `coupon_codes`.
+    OtherCouponCode = 8,
+    /// The SKU of the event is none of its `item_skus`.
+    OtherItem = 9,
+    /// The plan of the event is none of its `plans`.
+    OtherPlan = 10,
+    /// Its condition does not hold. `comparisons` says why.
+    ConditionNotMet = 11,
+    /// The customer has had `max_customer_sales` sales before, or the sale has no number among its customer's. `actual` is the number.
+    CustomerSalesOver = 12,
+    /// The customer has been one for `max_customer_months`, or the sale has no number among its customer's. `actual` is the number of months.
+    CustomerMonthsOver = 13,
+}
+impl CommissionStepResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMMISSION_STEP_RESULT_UNSPECIFIED",
+            Self::Taken => "COMMISSION_STEP_RESULT_TAKEN",
+            Self::Outranked => "COMMISSION_STEP_RESULT_OUTRANKED",
+            Self::NotSet => "COMMISSION_STEP_RESULT_NOT_SET",
+            Self::OtherEventKind => "COMMISSION_STEP_RESULT_OTHER_EVENT_KIND",
+            Self::NotStarted => "COMMISSION_STEP_RESULT_NOT_STARTED",
+            Self::Over => "COMMISSION_STEP_RESULT_OVER",
+            Self::OtherCustomKind => "COMMISSION_STEP_RESULT_OTHER_CUSTOM_KIND",
+            Self::OtherCouponCode => "COMMISSION_STEP_RESULT_OTHER_COUPON_CODE",
+            Self::OtherItem => "COMMISSION_STEP_RESULT_OTHER_ITEM",
+            Self::OtherPlan => "COMMISSION_STEP_RESULT_OTHER_PLAN",
+            Self::ConditionNotMet => "COMMISSION_STEP_RESULT_CONDITION_NOT_MET",
+            Self::CustomerSalesOver => "COMMISSION_STEP_RESULT_CUSTOMER_SALES_OVER",
+            Self::CustomerMonthsOver => "COMMISSION_STEP_RESULT_CUSTOMER_MONTHS_OVER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMMISSION_STEP_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMMISSION_STEP_RESULT_TAKEN" => Some(Self::Taken),
+            "COMMISSION_STEP_RESULT_OUTRANKED" => Some(Self::Outranked),
+            "COMMISSION_STEP_RESULT_NOT_SET" => Some(Self::NotSet),
+            "COMMISSION_STEP_RESULT_OTHER_EVENT_KIND" => Some(Self::OtherEventKind),
+            "COMMISSION_STEP_RESULT_NOT_STARTED" => Some(Self::NotStarted),
+            "COMMISSION_STEP_RESULT_OVER" => Some(Self::Over),
+            "COMMISSION_STEP_RESULT_OTHER_CUSTOM_KIND" => Some(Self::OtherCustomKind),
+            "COMMISSION_STEP_RESULT_OTHER_COUPON_CODE" => Some(Self::OtherCouponCode),
+            "COMMISSION_STEP_RESULT_OTHER_ITEM" => Some(Self::OtherItem),
+            "COMMISSION_STEP_RESULT_OTHER_PLAN" => Some(Self::OtherPlan),
+            "COMMISSION_STEP_RESULT_CONDITION_NOT_MET" => Some(Self::ConditionNotMet),
+            "COMMISSION_STEP_RESULT_CUSTOMER_SALES_OVER" => Some(Self::CustomerSalesOver),
+            "COMMISSION_STEP_RESULT_CUSTOMER_MONTHS_OVER" => {
+                Some(Self::CustomerMonthsOver)
+            }
+            _ => None,
+        }
+    }
+}
+/// How the recorded rewards differ from those that the terms give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplanationDifference {
+    /// There is no difference.
+    Unspecified = 0,
+    /// A reward is recorded with another rule or rate, or with another value by the same rule.
+    OtherCalculation = 1,
+    /// What is left of the rewards is not what the terms give for the amount that is left.
+    OtherRest = 2,
+    /// The terms give a reward, and none is recorded.
+    NoReward = 3,
+}
+impl ExplanationDifference {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLANATION_DIFFERENCE_UNSPECIFIED",
+            Self::OtherCalculation => "EXPLANATION_DIFFERENCE_OTHER_CALCULATION",
+            Self::OtherRest => "EXPLANATION_DIFFERENCE_OTHER_REST",
+            Self::NoReward => "EXPLANATION_DIFFERENCE_NO_REWARD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLANATION_DIFFERENCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLANATION_DIFFERENCE_OTHER_CALCULATION" => Some(Self::OtherCalculation),
+            "EXPLANATION_DIFFERENCE_OTHER_REST" => Some(Self::OtherRest),
+            "EXPLANATION_DIFFERENCE_NO_REWARD" => Some(Self::NoReward),
+            _ => None,
+        }
+    }
+}
+/// How a reward becomes owed to its affiliate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardApproval {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server approves it by itself after its `auto_approve_time`, unless a person approves or denies it before.
+    ByItself = 1,
+    /// It is held until a person releases or denies it.
+    ByRelease = 2,
+    /// It is approved or denied together with the reward that it changes.
+    WithAnother = 3,
+    /// It is approved or paid.
+    Done = 4,
+    /// It is denied or reversed, which is final.
+    Never = 5,
+}
+impl RewardApproval {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_APPROVAL_UNSPECIFIED",
+            Self::ByItself => "REWARD_APPROVAL_BY_ITSELF",
+            Self::ByRelease => "REWARD_APPROVAL_BY_RELEASE",
+            Self::WithAnother => "REWARD_APPROVAL_WITH_ANOTHER",
+            Self::Done => "REWARD_APPROVAL_DONE",
+            Self::Never => "REWARD_APPROVAL_NEVER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_APPROVAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_APPROVAL_BY_ITSELF" => Some(Self::ByItself),
+            "REWARD_APPROVAL_BY_RELEASE" => Some(Self::ByRelease),
+            "REWARD_APPROVAL_WITH_ANOTHER" => Some(Self::WithAnother),
+            "REWARD_APPROVAL_DONE" => Some(Self::Done),
+            "REWARD_APPROVAL_NEVER" => Some(Self::Never),
             _ => None,
         }
     }
@@ -9990,6 +10814,147 @@ pub mod feed_service_client {
         }
     }
 }
+/// Whole days of the account. A day begins at midnight in the account's time zone, see `Account.time_zone`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementDays {
+    /// The first day, written like `2026-11-01`. Required.
+    #[prost(string, tag = "1")]
+    pub first_day: ::prost::alloc::string::String,
+    /// The last day, not before the first one. It must be over. Required.
+    #[prost(string, tag = "2")]
+    pub last_day: ::prost::alloc::string::String,
+}
+/// The request of CalculateCommissions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CalculateCommissionsRequest {
+    /// The largest number of lines to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer lines.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same affiliate and period. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "3")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The period. Exactly one is required. A line belongs to the period in which its ledger entry was committed (`post_time`), whenever
+    /// its sale happened. So a sale that is told late is on the statement of the period in which it was told, and the statement of a period
+    /// that is over stays as it is.
+    #[prost(oneof = "calculate_commissions_request::Period", tags = "4, 5")]
+    pub period: ::core::option::Option<calculate_commissions_request::Period>,
+}
+/// Nested message and enum types in `CalculateCommissionsRequest`.
+pub mod calculate_commissions_request {
+    /// The period. Exactly one is required. A line belongs to the period in which its ledger entry was committed (`post_time`), whenever
+    /// its sale happened. So a sale that is told late is on the statement of the period in which it was told, and the statement of a period
+    /// that is over stays as it is.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Period {
+        /// From the beginning of the first day to the end of the last day.
+        #[prost(message, tag = "4")]
+        Days(super::StatementDays),
+        /// From `start_time`, included, to `end_time`, not included. Without a start it begins with the first entry. Without an end it goes
+        /// on to now. An end in the future is refused.
+        #[prost(message, tag = "5")]
+        Interval(super::TimeInterval),
+    }
+}
+/// The conversion behind a line, as it was told. GetConversion returns the conversion as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementConversion {
+    /// The id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The kind.
+    #[prost(enumeration = "ConversionKind", tag = "2")]
+    pub kind: i32,
+    /// The merchant's id for the event.
+    #[prost(string, tag = "3")]
+    pub event_id: ::prost::alloc::string::String,
+    /// When the event happened.
+    #[prost(message, optional, tag = "4")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The merchant's id of the order. A refund has the order of its sale. May be empty.
+    #[prost(string, tag = "5")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The order number that people see. A refund has the order number of its sale. May be empty.
+    #[prost(string, tag = "6")]
+    pub order_number: ::prost::alloc::string::String,
+    /// The merchant's id of the refund. Empty unless the event is a refund.
+    #[prost(string, tag = "7")]
+    pub refund_id: ::prost::alloc::string::String,
+}
+/// A line of a statement: one ledger entry. A reward that was earned and approved in the period has two lines.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatementLine {
+    /// The entry's position in the ledger, see `LedgerEntry.sequence`.
+    #[prost(int64, tag = "1")]
+    pub sequence: i64,
+    /// When the entry was committed.
+    #[prost(message, optional, tag = "2")]
+    pub post_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What happened: a reward was earned, approved, denied, refunded, corrected and so on.
+    #[prost(enumeration = "LedgerReason", tag = "3")]
+    pub reason: i32,
+    /// What the line adds to each part of the balance. An approval takes from `pending` what it adds to `owed`, so its `earned` is zero.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<Balance>,
+    /// The id of the reward that the line is about. A refund and a correction have rewards of their own, which change another one.
+    #[prost(string, tag = "5")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The reward's value. It never changes. Negative for the reward of a refund.
+    #[prost(message, optional, tag = "6")]
+    pub reward_value: ::core::option::Option<RewardValue>,
+    /// The id of the reward that this reward of a refund or a correction changes. Empty for all other rewards.
+    #[prost(string, tag = "7")]
+    pub reverses_reward_id: ::prost::alloc::string::String,
+    /// The id of the program that the reward was earned in.
+    #[prost(string, tag = "8")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The id of the enrollment that the reward was earned through.
+    #[prost(string, tag = "9")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// How the value was computed: the rule, the amount, the rate, the rounding and the version of the terms. Not set for a reward that
+    /// CreateReward created.
+    #[prost(message, optional, tag = "10")]
+    pub calculation: ::core::option::Option<RewardCalculation>,
+    /// The conversion that the reward is for. Not set for a reward that CreateReward created.
+    #[prost(message, optional, tag = "11")]
+    pub conversion: ::core::option::Option<StatementConversion>,
+    /// The reason in the call of CreateReward. Empty for all other rewards.
+    #[prost(string, tag = "12")]
+    pub create_reason: ::prost::alloc::string::String,
+    /// The reason in the call of DenyRewards. Empty unless the line is that denial.
+    #[prost(string, tag = "13")]
+    pub deny_reason: ::prost::alloc::string::String,
+}
+/// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
+/// `closing_balances`, exactly. Every page has the same balances.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CalculateCommissionsResponse {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The first moment of the period. Not set if the request has no start.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment after the period. Not set if the request has no end.
+    #[prost(message, optional, tag = "3")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The balances before the period, ordered by unit, then by currency code. Empty before the first reward. Those of GetBalance as of the
+    /// microsecond before `start_time`.
+    #[prost(message, repeated, tag = "4")]
+    pub opening_balances: ::prost::alloc::vec::Vec<Balance>,
+    /// The balances after the period, in the same order. Those of GetBalance as of the microsecond before `end_time`.
+    #[prost(message, repeated, tag = "5")]
+    pub closing_balances: ::prost::alloc::vec::Vec<Balance>,
+    /// One page of lines, in the order of the ledger.
+    #[prost(message, repeated, tag = "6")]
+    pub lines: ::prost::alloc::vec::Vec<StatementLine>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "7")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// The request of QueryStats.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct QueryStatsRequest {
@@ -10415,7 +11380,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "FulfillReward"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+        /// Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         pub async fn get_balance(
             &mut self,
@@ -10441,7 +11406,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "GetBalance"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the balances of all affiliates that ever had a pending or approved reward.
+        /// Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
         pub async fn list_balances(
             &mut self,
             request: impl tonic::IntoRequest<super::ListBalancesRequest>,
@@ -10464,6 +11429,35 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "ListBalances"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+        /// and the balances after it.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn calculate_commissions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CalculateCommissionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CalculateCommissionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/CalculateCommissions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.RewardService", "CalculateCommissions"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Lists ledger entries.
@@ -11175,6 +12169,36 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "GetConversion"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+        /// taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+        /// answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+        pub async fn explain_conversion(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainConversionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainConversionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/ExplainConversion",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "ExplainConversion"),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -17,6 +17,17 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"conversion": null}))
             .wrong(json!({"conversion": {"recorded_event": {"kind": 0, "event_id": ""}}}))
             .wrong(json!({"conversion": {"recorded_event": {"kind": 99, "event_id": long()}}})),
+        case("TrackingService/ExplainConversion", json!({"conversion": {"id": "${conversion_id}"}}))
+            .reference(json!({"conversion": {"id": "${conversion_id}"}}))
+            .reference(json!({
+                "conversion": {"recorded_event": {"kind": "CONVERSION_KIND_SALE", "event_id": "${sale_event_id}"}},
+            }))
+            .wrong(json!({"conversion": {"id": "cnv_1"}}))
+            .wrong(json!({"conversion": {"id": ""}}))
+            .wrong(json!({"conversion": {}}))
+            .wrong(json!({"conversion": null}))
+            .wrong(json!({"conversion": {"recorded_event": {"kind": 0, "event_id": ""}}}))
+            .wrong(json!({"conversion": {"recorded_event": {"kind": 99, "event_id": long()}}})),
         case("TrackingService/BatchGetConversions", json!({"conversions": [{"id": "${conversion_id}"}]}))
             .wrong(json!({"conversions": [], "view": 99}))
             // Each selector has a result of its own, with the errors of GetConversion; `rows/conversion.rs` compares the two.

@@ -5,7 +5,7 @@ use headwater::domain::conversion::CustomerSale;
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
-use pb::{CommissionEvent, Comparison, ConditionField};
+use pb::{CommissionEvent, CommissionStepResult, Comparison, ConditionField};
 
 /// An event, with the texts as they are sent.
 #[derive(Debug, Clone)]
@@ -121,20 +121,40 @@ fn kind_of(rule: &pb::CommissionRule) -> CommissionEvent {
 }
 
 fn applies(rule: &pb::CommissionRule, event: &Event, currency: &str) -> bool {
+    misfits(rule, event, currency).is_empty()
+}
+
+/// Every reason why a rule does not apply.
+pub(super) fn misfits(rule: &pb::CommissionRule, event: &Event, currency: &str) -> Vec<CommissionStepResult> {
     let fits = |scope: &[String], fact: String| scope.is_empty() || scope.contains(&fact);
     let upper = |scope: &[String]| scope.iter().map(|text| text.to_uppercase()).collect::<Vec<_>>();
     let has_begun = rule.start_time.as_ref().is_none_or(|start| start.seconds <= event.seconds);
     let is_over = rule.end_time.as_ref().is_some_and(|end| end.seconds <= event.seconds);
-    kind_of(rule) == event.kind
-        && has_begun
-        && !is_over
-        && fits(&rule.custom_kinds, event.custom_kind.clone())
-        && fits(&upper(&rule.coupon_codes), event.sale.coupon_code.to_uppercase())
-        && fits(&rule.item_skus, event.sale.item_sku.clone())
-        && fits(&rule.plans, event.sale.plan.clone())
-        && rule.condition.as_ref().is_none_or(|condition| holds(condition, event, currency))
-        && (rule.max_customer_sales == 0 || is_below(event, rule.max_customer_sales, |sale| sale.number - 1))
-        && (rule.max_customer_months == 0 || is_below(event, rule.max_customer_months, |sale| sale.age_months))
+    let wanted = [
+        (CommissionStepResult::OtherEventKind, kind_of(rule) == event.kind),
+        (CommissionStepResult::NotStarted, has_begun),
+        (CommissionStepResult::Over, !is_over),
+        (CommissionStepResult::OtherCustomKind, fits(&rule.custom_kinds, event.custom_kind.clone())),
+        (
+            CommissionStepResult::OtherCouponCode,
+            fits(&upper(&rule.coupon_codes), event.sale.coupon_code.to_uppercase()),
+        ),
+        (CommissionStepResult::OtherItem, fits(&rule.item_skus, event.sale.item_sku.clone())),
+        (CommissionStepResult::OtherPlan, fits(&rule.plans, event.sale.plan.clone())),
+        (
+            CommissionStepResult::CustomerSalesOver,
+            rule.max_customer_sales == 0 || is_below(event, rule.max_customer_sales, |sale| sale.number - 1),
+        ),
+        (
+            CommissionStepResult::CustomerMonthsOver,
+            rule.max_customer_months == 0 || is_below(event, rule.max_customer_months, |sale| sale.age_months),
+        ),
+        (
+            CommissionStepResult::ConditionNotMet,
+            rule.condition.as_ref().is_none_or(|condition| holds(condition, event, currency)),
+        ),
+    ];
+    wanted.into_iter().filter(|(_, holds)| !holds).map(|(reason, _)| reason).collect()
 }
 
 fn is_below(event: &Event, end: i32, fact: fn(&CustomerSale) -> i32) -> bool {

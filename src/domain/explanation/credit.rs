@@ -1,0 +1,215 @@
+//! Credits: the version of the terms, every commission of it in the order of precedence, and how the one that was taken is computed. The
+//! recorded rewards are compared with the result.
+
+use super::reward::rest;
+use super::{
+    CommissionStep, Compared, Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult,
+};
+use crate::domain::commission::Commission;
+use crate::domain::conversion::{Conversion, ConversionKind, Credit, CustomerSale};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
+use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
+use crate::domain::program::{Terms, TermsReach};
+use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
+use crate::domain::time::Time;
+
+/// How many characters of a value of an event are told.
+const ACTUAL_CHARACTERS_MAX: usize = 100;
+
+/// How each credit of a conversion was priced. A credit whose rows are missing is left out.
+pub(super) fn explained(dossier: &Dossier) -> Vec<CreditExplanation> {
+    dossier.image.conversion.credits.iter().filter_map(|credit| explained_one(dossier, credit)).collect()
+}
+
+fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation> {
+    let event = dossier.image.conversion.as_ref();
+    let enrollment = dossier.enrollments.get(&credit.enrollment_id)?;
+    let currency = dossier.programs.get(&credit.program_id)?.currency;
+    let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
+    let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
+    let facts = pricing::facts_of(event, currency)?;
+    let pricing = Pricing { event, terms, enrollment, credit, currency };
+    let trace = pricing.trace(&facts).ok()?;
+    let computation = trace.priced.as_ref().and_then(|priced| computation(priced).ok());
+    let rewards: Vec<&Reward> = dossier.image.rewards.iter().map(AsRef::as_ref).collect();
+    let rewards: Vec<&Reward> = rewards.into_iter().filter(|reward| is_of(reward, credit)).collect();
+    let value = computation.as_ref().map(|computation| computation.value);
+    let expected_rest = value.and_then(|value| expected_rest(event, value, terms).ok());
+    let later = of_program().filter(|later| later.version > credit.terms_version);
+    Some(CreditExplanation {
+        credit: credit.clone(),
+        terms_start_at: terms.starts_at,
+        terms_reach: terms.rules.reach,
+        later_terms: later.map(|later| later_terms(later, event.occurred_at)).collect(),
+        rounding: terms.rules.rounding,
+        hold_period_days: terms.rules.hold_period_days,
+        steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
+        computation,
+        expected_rest,
+        recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
+        difference: difference(&pricing, &rewards, expected_rest),
+    })
+}
+
+fn is_of(reward: &Reward, credit: &Credit) -> bool {
+    reward.reverses.is_none() && reward.is_of_credit(credit.enrollment_id) && reward.calculation.is_some()
+}
+
+/// What prices a credit.
+struct Pricing<'rows> {
+    event: &'rows Conversion,
+    terms: &'rows Terms,
+    enrollment: &'rows Enrollment,
+    credit: &'rows Credit,
+    currency: Currency,
+}
+
+impl<'rows> Pricing<'rows> {
+    fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
+        let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
+        pricing::trace(self.terms, facts, own, self.credit.share_ppm)
+    }
+
+    /// Whether a recorded calculation with its value is what the terms give for its amount.
+    fn gives(&self, calculation: &Calculation, value: Money) -> bool {
+        let amount = self.event.amount.map(|_| calculation.base_amount);
+        let event = Conversion { amount, ..self.event.clone() };
+        let Some(facts) = pricing::facts_of(&event, self.currency) else { return false };
+        let priced = self.trace(&facts).ok().and_then(|trace| trace.priced);
+        priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
+    }
+}
+
+fn later_terms(terms: &Terms, occurred_at: Time) -> LaterTerms {
+    let result = if terms.starts_at > occurred_at {
+        TermsResult::StartedLater
+    } else if terms.rules.reach == TermsReach::NewCustomers {
+        TermsResult::NewCustomersOnly
+    } else {
+        TermsResult::MadeLater
+    };
+    LaterTerms { version: terms.version, starts_at: terms.starts_at, reach: terms.rules.reach, result }
+}
+
+fn computation(priced: &Priced) -> Result<Computation, Overflow> {
+    let calculation = &priced.calculation;
+    let base_amount = calculation.base_amount;
+    let commission_amount = pricing::commission_at(calculation, base_amount)?;
+    let taken = calculation.rule_taken.as_ref();
+    let first_sale_bonus = taken.and_then(|taken| taken.first_sale_bonus);
+    let commission_unrounded = match calculation.commission {
+        Commission::PercentPpm(ppm) => Unrounded::part(base_amount, ppm)?,
+        Commission::Flat(_) => Unrounded::whole(without(commission_amount, first_sale_bonus)),
+    };
+    Ok(Computation {
+        base_amount,
+        commission: calculation.commission,
+        quantity: taken.map_or(0, |taken: &RuleTaken| taken.quantity),
+        commission_unrounded,
+        first_sale_bonus,
+        commission_amount,
+        share_ppm: calculation.share_ppm,
+        value_unrounded: Unrounded::part(commission_amount, calculation.share_ppm)?,
+        value: priced.value,
+    })
+}
+
+/// A commission without its bonus.
+pub(super) fn without(commission: Money, bonus: Option<Money>) -> Money {
+    let bonus_minor = bonus.map_or(0, |bonus| bonus.amount_minor);
+    Money::new(commission.amount_minor - bonus_minor, commission.currency)
+}
+
+/// What is left of a value after the refunds of its event.
+fn expected_rest(event: &Conversion, value: Money, terms: &Terms) -> Result<Money, Overflow> {
+    let amount_minor = event.amount.map_or(0, |amount| amount.amount_minor);
+    let taken_minor = match amount_minor {
+        // A refund of a free order takes all of its flat commission back.
+        0 if event.refund_count > 0 => value.amount_minor,
+        amount_minor => portion(value.amount_minor, event.refunded_minor, amount_minor, terms.rules.rounding)?,
+    };
+    Ok(Money::new(value.amount_minor - taken_minor, value.currency))
+}
+
+fn recorded_rest(rewards: &[&Reward], currency: Currency) -> Money {
+    let counts = |reward: &&&Reward| reward.state != RewardState::Denied && reward.value.currency == currency;
+    let rest_minor = rewards.iter().filter(counts).map(|reward| rest(reward).amount_minor);
+    Money::new(rest_minor.fold(0, i64::saturating_add), currency)
+}
+
+fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money>) -> Option<ExplanationDifference> {
+    // A sign-up that did not bind its customer earns nothing, whatever the terms say. A sign-up that no longer does has its reward back.
+    let is_sign_up = pricing.event.kind == ConversionKind::Lead;
+    // A reward that was denied or taken back may be from an earlier credit under other terms.
+    let is_present = |reward: &Reward, calculation: &Calculation| {
+        let is_of_credit = calculation.terms_version == pricing.credit.terms_version;
+        reward.state != RewardState::Denied && (is_of_credit || rest(reward).amount_minor != 0)
+    };
+    let is_other = |reward: &Reward| {
+        let calculation = reward.calculation.as_ref().filter(|calculation| is_present(reward, calculation));
+        calculation.is_some_and(|calculation| !pricing.gives(calculation, reward.value))
+    };
+    match rewards.last() {
+        Some(last) if is_other(last) => return Some(ExplanationDifference::OtherCalculation),
+        Some(_) => {}
+        None if is_sign_up || expected.is_none_or(|rest| rest.amount_minor == 0) => return None,
+        None => return Some(ExplanationDifference::NoReward),
+    }
+    let is_denied = rewards.iter().any(|reward| reward.state == RewardState::Denied);
+    let recorded = expected.map(|expected| recorded_rest(rewards, expected.currency));
+    let is_back = is_sign_up && recorded.is_some_and(|recorded| recorded.amount_minor == 0);
+    (recorded != expected && !is_denied && !is_back).then_some(ExplanationDifference::OtherRest)
+}
+
+fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
+    let rule = step.rule;
+    let condition = rule.and_then(|rule| rule.condition.as_ref());
+    let is_compared = matches!(step.result, StepResult::Taken | StepResult::Outranked | StepResult::ConditionNotMet);
+    let mut comparisons = Vec::new();
+    if let Some(condition) = condition.filter(|_| is_compared) {
+        condition.comparisons(&mut comparisons);
+    }
+    let of_customer = |fact: fn(&CustomerSale) -> i32| {
+        facts.customer_sale.as_ref().map(|sale| fact(sale).to_string()).unwrap_or_default()
+    };
+    CommissionStep {
+        source: step.source,
+        rule_name: rule.map(|rule| rule.name.to_string()).unwrap_or_default(),
+        rule_number: step.number,
+        commission: step.commission,
+        result: step.result,
+        actual: shortened(&match step.result {
+            StepResult::OtherEventKind => facts.event_kind.to_string(),
+            StepResult::OtherCustomKind => facts.custom_kind.to_owned(),
+            StepResult::OtherCouponCode => facts.coupon_code.to_owned(),
+            StepResult::OtherItem => facts.item_sku.to_owned(),
+            StepResult::OtherPlan => facts.plan.to_owned(),
+            StepResult::CustomerSalesOver => of_customer(|sale| sale.number),
+            StepResult::CustomerMonthsOver => of_customer(|sale| sale.age_months),
+            _ => String::new(),
+        }),
+        cause_at: match step.result {
+            StepResult::NotStarted => rule.and_then(|rule| rule.starts_at),
+            StepResult::Over => rule.and_then(|rule| rule.ends_at),
+            _ => None,
+        },
+        comparisons: comparisons.into_iter().map(|compare| compared(compare, facts)).collect(),
+    }
+}
+
+fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
+    let fact = compare.field.fact_of(facts);
+    let amount = facts.amount.filter(|_| compare.field == ConditionField::Amount);
+    let actual = match fact {
+        Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+        Fact::Text(text) => shortened(text),
+        Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
+    };
+    let is_other_currency = fact == Fact::OtherCurrency;
+    Compared { compare: compare.clone(), actual, holds: compare.holds(facts), is_other_currency }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(ACTUAL_CHARACTERS_MAX).collect()
+}

@@ -1,0 +1,63 @@
+//! The rows from which a conversion is explained, as they are at one moment. The store reads them.
+
+use std::collections::HashMap;
+
+use crate::domain::click::Click;
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind};
+use crate::domain::coupon::Coupon;
+use crate::domain::enrollment::Enrollment;
+use crate::domain::id::{ClickId, ConversionId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId};
+use crate::domain::item::Item;
+use crate::domain::lead::Lead;
+use crate::domain::link::Link;
+use crate::domain::offer::Offer;
+use crate::domain::program::{Program, Terms};
+use crate::domain::reward::Reward;
+
+/// See the head of the file. A row that is missing makes the explanation shorter.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Dossier {
+    pub image: ConversionImage,
+    /// The sale of a refund or a correction.
+    pub sale: Option<Box<Dossier>>,
+    /// The rewards that change those of the conversion.
+    pub reversals: Vec<Reward>,
+    /// The conversions of the reversals.
+    pub causes: HashMap<ConversionId, Conversion>,
+    /// Those of credits and candidates.
+    pub enrollments: HashMap<EnrollmentId, Enrollment>,
+    /// Those of the enrollments.
+    pub programs: HashMap<ProgramId, Program>,
+    /// The versions of the credits, and the versions that follow them, in their order.
+    pub terms: Vec<Terms>,
+    /// The version of each program that applies to the event if its customer was not bound before.
+    pub terms_then: HashMap<ProgramId, Terms>,
+    pub leads: HashMap<LeadId, Lead>,
+    pub clicks: HashMap<ClickId, Click>,
+    /// The links whose codes were sent, and those of the clicks.
+    pub links: HashMap<LinkId, Link>,
+    /// The coupons that had the code that was sent, the oldest first.
+    pub coupons: Vec<Coupon>,
+    /// Those of the coupons.
+    pub items: HashMap<ItemId, Item>,
+    /// Those of the coupons.
+    pub offers: HashMap<OfferId, Offer>,
+    /// Whether the customer is a lead that was not deleted.
+    pub has_lead: bool,
+    /// Whether the request named a customer who is not a lead.
+    pub is_customer_named: bool,
+}
+
+impl Dossier {
+    /// Whether a correction made its sale earn a new reward, because nothing was left of the one before. Such a reward is the sale's, and is
+    /// made right after the correction.
+    pub(super) fn is_earned_anew(&self) -> bool {
+        let event = self.image.conversion.as_ref();
+        let is_of_event = |reward: &Reward| {
+            reward.created_at == event.created_at && reward.id.uuid() > event.id.uuid() && reward.reverses.is_none()
+        };
+        let rewards = self.sale.iter().flat_map(|sale| &sale.image.rewards);
+        event.kind == ConversionKind::Correction && rewards.into_iter().any(|reward| is_of_event(reward))
+    }
+}

@@ -1,0 +1,395 @@
+//! Why a conversion paid what it paid, or nothing, and what would change that. Computed from stored rows by the code that prices, at the time
+//! of the question. Knows rows and [`pricing`](super::pricing), and no set and no rule. Nothing here is written.
+
+mod candidate;
+mod credit;
+mod dossier;
+mod reward;
+mod sentences;
+
+use super::attribution::Candidate;
+use super::attribution::CandidateResult;
+use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel};
+use super::coupon::Coupon;
+use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
+use super::money::{Money, Rounding, Unrounded};
+use super::pricing::{Compare, StepResult};
+use super::program::{AttributionModel, Commission, TermsReach};
+use super::reward::{RewardRule, RewardState, RewardUnit};
+use super::text_enum::text_enum;
+use super::time::Time;
+pub use dossier::Dossier;
+pub use sentences::sentences;
+
+text_enum! {
+    /// The short answer.
+    ExplanationResult {
+        /// Somebody earned a reward, and a part of it is left.
+        Earned = "earned",
+        /// Nobody is credited.
+        NotReferred = "not_referred",
+        /// The terms have no commission for such an event.
+        NoCommission = "no_commission",
+        /// A percentage of an event without an amount.
+        NoAmount = "no_amount",
+        /// A commission of zero, or one that rounds to zero.
+        Zero = "zero",
+        /// A person denied the reward.
+        Denied = "denied",
+        /// Nothing is left of the reward, or of the sale.
+        TakenBack = "taken_back",
+        /// A sign-up that did not bind its customer.
+        NotBinding = "not_binding",
+        /// A refund that waits for its sale.
+        Waiting = "waiting",
+        /// A refund or a correction that changed rewards.
+        ChangedRewards = "changed_rewards",
+        /// A refund or a correction that changed no reward.
+        ChangedNothing = "changed_nothing",
+        /// A cancellation.
+        Cancellation = "cancellation",
+        /// A reward should have been recorded.
+        NotRecorded = "not_recorded",
+    }
+}
+
+text_enum! {
+    /// What would change the answer. Each is named after its call.
+    ExplanationAction {
+        /// Bind the customer by hand.
+        AttributeLead = "attribute_lead",
+        /// Create the customer's lead, with a referrer.
+        CreateLead = "create_lead",
+        /// Record the event again, with its customer or referral data.
+        RecordAgain = "record_again",
+        /// Correct the sale to zero and record it again for another affiliate.
+        GiveToAnother = "give_to_another",
+        /// Change the terms, for later events.
+        UpdateProgram = "update_program",
+        /// Accept the agreement, for later events.
+        AcceptAgreement = "accept_agreement",
+        /// Give a reward by hand.
+        CreateReward = "create_reward",
+        /// Approve or deny the reward.
+        ApproveRewards = "approve_rewards",
+        /// Release or deny the reward.
+        ReleaseRewards = "release_rewards",
+        /// Record the sale that a refund waits for.
+        RecordSale = "record_sale",
+    }
+}
+
+text_enum! {
+    /// Why a newer version of the terms does not apply.
+    TermsResult {
+        /// It started after the event.
+        StartedLater = "started_later",
+        /// It reaches only customers who were bound later.
+        NewCustomersOnly = "new_customers_only",
+        /// It was made after the event was credited.
+        MadeLater = "made_later",
+    }
+}
+
+text_enum! {
+    /// How recorded rewards differ from those that the terms give.
+    ExplanationDifference {
+        /// Another rule, rate or value.
+        OtherCalculation = "other_calculation",
+        /// Another rest after refunds and corrections.
+        OtherRest = "other_rest",
+        /// No reward.
+        NoReward = "no_reward",
+    }
+}
+
+text_enum! {
+    /// How a reward becomes owed.
+    RewardApproval {
+        /// After its hold period.
+        ByItself = "by_itself",
+        /// By a person.
+        ByRelease = "by_release",
+        /// With the reward that it changes.
+        WithAnother = "with_another",
+        /// It is.
+        Done = "done",
+        /// It never does.
+        Never = "never",
+    }
+}
+
+/// The whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Explanation {
+    pub result: ExplanationResult,
+    /// In the order of the conversion's candidates.
+    pub candidates: Vec<CandidateExplanation>,
+    pub credits: Vec<CreditExplanation>,
+    /// In the order of the conversion's rewards.
+    pub rewards: Vec<RewardExplanation>,
+    pub actions: Vec<ExplanationAction>,
+    /// For a refund or a correction: the short answer for its sale.
+    pub sale_result: Option<ExplanationResult>,
+}
+
+/// Why a candidate won or lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CandidateExplanation {
+    pub candidate: Candidate,
+    pub evidence_at: Option<Time>,
+    pub window_ends_at: Option<Time>,
+    pub bound_at: Option<Time>,
+    pub is_bound_by_hand: bool,
+    /// The time that decided, see the result.
+    pub cause_at: Option<Time>,
+    /// The coupons that had the code, the oldest first.
+    pub holders: Vec<CouponHolder>,
+    pub coupon_item_sku: String,
+    pub coupon_channel: Option<SaleChannel>,
+    /// The limit that was reached.
+    pub coupon_max_uses: i32,
+    /// The model by which another click won.
+    pub attribution_model: Option<AttributionModel>,
+    pub actions: Vec<ExplanationAction>,
+}
+
+/// A coupon with a code, while it had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CouponHolder {
+    pub coupon_id: CouponId,
+    pub affiliate_id: AffiliateId,
+    pub assigned_at: Time,
+    pub removed_at: Option<Time>,
+}
+
+impl From<&Coupon> for CouponHolder {
+    fn from(coupon: &Coupon) -> Self {
+        let Coupon { id, affiliate_id, created_at, removed_at, .. } = *coupon;
+        Self { coupon_id: id, affiliate_id, assigned_at: created_at, removed_at }
+    }
+}
+
+/// A version of the terms that is newer than the one that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LaterTerms {
+    pub version: i32,
+    pub starts_at: Time,
+    pub reach: TermsReach,
+    pub result: TermsResult,
+}
+
+/// A comparison of a rule's condition, with the value of the event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Compared {
+    pub compare: Compare,
+    /// Empty if the event has none.
+    pub actual: String,
+    pub holds: bool,
+    pub is_other_currency: bool,
+}
+
+/// A commission that the event could have earned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CommissionStep {
+    pub source: RewardRule,
+    /// Empty for a commission that is of no rule.
+    pub rule_name: String,
+    /// 0 for a commission that is of no rule.
+    pub rule_number: i32,
+    pub commission: Option<Commission>,
+    pub result: StepResult,
+    /// The value of the event that does not fit.
+    pub actual: String,
+    /// The start or the end of the rule that does not fit.
+    pub cause_at: Option<Time>,
+    pub comparisons: Vec<Compared>,
+}
+
+/// How a reward is computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Computation {
+    pub base_amount: Money,
+    pub commission: Commission,
+    /// 0 if the commission is not per unit.
+    pub quantity: i32,
+    /// Without the bonus.
+    pub commission_unrounded: Unrounded,
+    /// Added because the sale is the first of its customer.
+    pub first_sale_bonus: Option<Money>,
+    /// With the bonus.
+    pub commission_amount: Money,
+    pub share_ppm: i32,
+    pub value_unrounded: Unrounded,
+    pub value: Money,
+}
+
+/// How a credit was priced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct CreditExplanation {
+    pub credit: Credit,
+    pub terms_start_at: Time,
+    pub terms_reach: TermsReach,
+    /// The oldest first.
+    pub later_terms: Vec<LaterTerms>,
+    pub rounding: Rounding,
+    pub hold_period_days: i32,
+    /// In the order of precedence.
+    pub steps: Vec<CommissionStep>,
+    pub computation: Option<Computation>,
+    pub expected_rest: Option<Money>,
+    pub recorded_rest: Option<Money>,
+    pub difference: Option<ExplanationDifference>,
+}
+
+impl CreditExplanation {
+    /// The commission that was taken.
+    pub fn taken(&self) -> Option<&CommissionStep> {
+        self.steps.iter().find(|step| step.result == StepResult::Taken)
+    }
+}
+
+/// What one event took from a reward or added to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct RewardChange {
+    pub reward_id: RewardId,
+    pub conversion_id: ConversionId,
+    pub kind: ConversionKind,
+    pub event_id: String,
+    pub value: Money,
+    pub occurred_at: Time,
+}
+
+/// What became of a reward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct RewardExplanation {
+    pub reward_id: RewardId,
+    pub affiliate_id: AffiliateId,
+    /// The reward that it changes.
+    pub reverses: Option<RewardId>,
+    pub state: RewardState,
+    pub unit: RewardUnit,
+    pub value: Money,
+    pub rest: Money,
+    pub approval: RewardApproval,
+    pub auto_approve_at: Time,
+    pub deny_reason: String,
+    /// The oldest first.
+    pub changes: Vec<RewardChange>,
+}
+
+/// Explains a conversion.
+pub fn explain(dossier: &Dossier) -> Explanation {
+    let event = dossier.image.conversion.as_ref();
+    let is_priced = event.kind.is_attributed();
+    let credits = if is_priced { credit::explained(dossier) } else { Vec::new() };
+    let rewards = reward::explained(dossier);
+    let result = if is_priced { result_of(event, &credits, &rewards) } else { result_of_other(dossier, &rewards) };
+    let actions = actions(dossier, result, &rewards);
+    Explanation {
+        result,
+        candidates: candidate::explained(dossier),
+        credits,
+        rewards,
+        actions,
+        sale_result: dossier.sale.as_deref().map(|sale| explain(sale).result),
+    }
+}
+
+/// The short answer for an event that may earn.
+fn result_of(event: &Conversion, credits: &[CreditExplanation], rewards: &[RewardExplanation]) -> ExplanationResult {
+    let is_own = |reward: &&RewardExplanation| {
+        reward.reverses.is_none() && event.credits.iter().any(|credit| credit.affiliate_id == reward.affiliate_id)
+    };
+    let own: Vec<_> = rewards.iter().filter(is_own).collect();
+    let is_left = |reward: &&RewardExplanation| reward.state != RewardState::Denied && reward.rest.amount_minor != 0;
+    let is_refunded = event.refund_count > 0 && event.left().is_some_and(|left| left.amount_minor == 0);
+    let is_zero = |credit: &CreditExplanation| match &credit.computation {
+        Some(computation) => computation.value.amount_minor == 0,
+        None => true,
+    };
+    if event.credits.is_empty() {
+        ExplanationResult::NotReferred
+    } else if own.iter().any(is_left) {
+        ExplanationResult::Earned
+    } else if own.iter().any(|reward| reward.state == RewardState::Denied) {
+        ExplanationResult::Denied
+    } else if !own.is_empty() {
+        ExplanationResult::TakenBack
+    } else if credits.iter().all(|credit| credit.taken().is_none()) {
+        ExplanationResult::NoCommission
+    } else if credits.iter().all(|credit| credit.computation.is_none()) {
+        ExplanationResult::NoAmount
+    } else if credits.iter().all(is_zero) {
+        ExplanationResult::Zero
+    } else if is_refunded {
+        ExplanationResult::TakenBack
+    } else if event.kind == ConversionKind::Lead {
+        ExplanationResult::NotBinding
+    } else {
+        ExplanationResult::NotRecorded
+    }
+}
+
+/// The short answer for an event that earns nothing of its own.
+fn result_of_other(dossier: &Dossier, rewards: &[RewardExplanation]) -> ExplanationResult {
+    let event = dossier.image.conversion.as_ref();
+    if event.kind == ConversionKind::Cancellation {
+        ExplanationResult::Cancellation
+    } else if event.outcome == ConversionOutcome::Waiting {
+        ExplanationResult::Waiting
+    } else if rewards.is_empty() && !dossier.is_earned_anew() {
+        ExplanationResult::ChangedNothing
+    } else {
+        ExplanationResult::ChangedRewards
+    }
+}
+
+/// What would credit an event that nobody is credited with. A sign-up stays as it is, but the customer's later events are credited.
+fn action_to_credit(dossier: &Dossier) -> ExplanationAction {
+    if dossier.has_lead {
+        ExplanationAction::AttributeLead
+    } else if dossier.is_customer_named {
+        ExplanationAction::CreateLead
+    } else {
+        ExplanationAction::RecordAgain
+    }
+}
+
+fn actions(dossier: &Dossier, result: ExplanationResult, rewards: &[RewardExplanation]) -> Vec<ExplanationAction> {
+    use ExplanationResult as Result;
+    let has = |approval| rewards.iter().any(|reward| reward.approval == approval);
+    let mut actions = match result {
+        Result::NotReferred => {
+            let undeclared = |candidate: &Candidate| candidate.result == CandidateResult::KindNotDeclared;
+            let by_terms = dossier.image.conversion.candidates.iter().any(undeclared);
+            let credit = if by_terms { ExplanationAction::UpdateProgram } else { action_to_credit(dossier) };
+            vec![credit]
+        }
+        Result::NoCommission | Result::NoAmount | Result::Zero => {
+            vec![ExplanationAction::UpdateProgram, ExplanationAction::CreateReward]
+        }
+        Result::Denied | Result::NotBinding | Result::NotRecorded => vec![ExplanationAction::CreateReward],
+        Result::Waiting => vec![ExplanationAction::RecordSale],
+        Result::Earned | Result::TakenBack | Result::ChangedRewards | Result::ChangedNothing | Result::Cancellation => {
+            Vec::new()
+        }
+    };
+    if has(RewardApproval::ByItself) {
+        actions.push(ExplanationAction::ApproveRewards);
+    }
+    if has(RewardApproval::ByRelease) {
+        actions.push(ExplanationAction::ReleaseRewards);
+    }
+    actions
+}

@@ -1,0 +1,217 @@
+//! Sentences about how a credit was priced.
+
+use super::{kind, time};
+use crate::domain::commission::Commission;
+use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
+use crate::domain::explanation::credit::without;
+use crate::domain::explanation::{
+    CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LaterTerms, TermsResult,
+};
+use crate::domain::money::{Money, Rounding, Unrounded};
+use crate::domain::pricing::{ConditionField, StepResult};
+use crate::domain::program::TermsReach;
+use crate::domain::reward::RewardRule;
+
+/// How many values of a comparison a sentence names.
+const VALUES_MAX: usize = 3;
+
+/// Adds the sentences.
+pub(super) fn sentences(event: &Conversion, told: &CreditExplanation, sentences: &mut Vec<String>) {
+    sentences.push(version(event, told));
+    sentences.extend(told.later_terms.iter().map(later));
+    sentences.extend(told.steps.iter().filter(|step| step.result != StepResult::NotSet).map(step));
+    if let Some(computation) = &told.computation {
+        sentences.push(computed(computation, told.rounding));
+    }
+    sentences.extend(difference(told));
+}
+
+fn version(event: &Conversion, told: &CreditExplanation) -> String {
+    let reach = match told.terms_reach {
+        TermsReach::NewSales => "every event",
+        TermsReach::NewCustomers => "customers who were bound from then on",
+    };
+    format!(
+        "Version {} of the terms of {} applies, which started at {} for {reach}; the {} occurred at {}.",
+        told.credit.terms_version,
+        told.credit.program_id,
+        time(told.terms_start_at),
+        kind(event.kind),
+        time(event.occurred_at),
+    )
+}
+
+fn later(later: &LaterTerms) -> String {
+    let (version, start) = (later.version, time(later.starts_at));
+    match later.result {
+        TermsResult::StartedLater => {
+            format!("Version {version} does not apply, because it started after the event, at {start}.")
+        }
+        TermsResult::NewCustomersOnly => {
+            format!("Version {version} does not apply, because it is for customers who were bound from {start} on.")
+        }
+        TermsResult::MadeLater => {
+            format!("Version {version} does not apply, because it was made after the event was credited, at {start}.")
+        }
+    }
+}
+
+fn step(step: &CommissionStep) -> String {
+    let what = match step.source {
+        RewardRule::Enrollment => "The enrollment's own commission".to_owned(),
+        RewardRule::TermsRule => format!("The rule {} \"{}\"", step.rule_number, step.rule_name),
+        _ => "The commission of the terms".to_owned(),
+    };
+    let rate = step.commission.map(|commission| format!(" ({})", rate(commission))).unwrap_or_default();
+    let at = step.cause_at.map(time).unwrap_or_default();
+    let sent = |of: &str| match step.actual.as_str() {
+        "" => format!("the event has no {of}"),
+        actual => format!("the event has the {of} {actual}"),
+    };
+    match step.result {
+        StepResult::Taken => format!("{what}{rate} applies and is taken."),
+        StepResult::Outranked => format!("{what}{rate} applies, but an earlier one is taken."),
+        StepResult::NotSet => format!("{what} is not set."),
+        StepResult::OtherEventKind => format!("{what}{rate} does not apply, because it is for other kinds of events."),
+        StepResult::NotStarted => format!("{what}{rate} does not apply, because it began only at {at}."),
+        StepResult::Over => format!("{what}{rate} does not apply, because it ended at {at}."),
+        StepResult::OtherCustomKind => format!("{what}{rate} does not apply, because {}.", sent("kind")),
+        StepResult::OtherCouponCode => format!("{what}{rate} does not apply, because {}.", sent("coupon code")),
+        StepResult::OtherItem => format!("{what}{rate} does not apply, because {}.", sent("SKU")),
+        StepResult::OtherPlan => format!("{what}{rate} does not apply, because {}.", sent("plan")),
+        StepResult::CustomerSalesOver if step.actual.is_empty() => {
+            format!("{what}{rate} does not apply, because the sale has no number among the sales of its customer.")
+        }
+        StepResult::CustomerSalesOver => {
+            format!("{what}{rate} does not apply, because it is sale number {} of the customer.", step.actual)
+        }
+        StepResult::CustomerMonthsOver if step.actual.is_empty() => {
+            format!("{what}{rate} does not apply, because the sale has no first sale of its customer before it.")
+        }
+        StepResult::CustomerMonthsOver => {
+            format!(
+                "{what}{rate} does not apply, because {} months passed since the customer's first sale.",
+                step.actual
+            )
+        }
+        StepResult::ConditionNotMet => {
+            let failed = step.comparisons.iter().find(|compared| !compared.holds);
+            let why = failed.map(comparison).unwrap_or_default();
+            format!("{what}{rate} does not apply, because its condition does not hold{why}.")
+        }
+    }
+}
+
+/// A comparison that does not hold.
+fn comparison(compared: &Compared) -> String {
+    let compare = &compared.compare;
+    let numbers = compare.numbers.iter().map(ToString::to_string);
+    let all: Vec<String> = numbers.chain(compare.texts.iter().cloned()).collect();
+    let more = if all.len() > VALUES_MAX { " and others" } else { "" };
+    let named: Vec<&str> = all.iter().take(VALUES_MAX).map(String::as_str).collect();
+    let (field, comparison, values) = (field(compare.field), compare.comparison.as_str(), named.join(", "));
+    let comparison = comparison.replace('_', " ");
+    let wanted = format!("{field} {comparison} {values}{more}");
+    let wanted = wanted.trim_end();
+    if compared.is_other_currency {
+        format!(": the amount is in another currency than the program's, so \"{wanted}\" does not hold")
+    } else if compared.actual.is_empty() {
+        format!(": the event has no {field}, so \"{wanted}\" does not hold")
+    } else {
+        format!(": the {field} is {}, so \"{wanted}\" does not hold", compared.actual)
+    }
+}
+
+const fn field(field: ConditionField) -> &'static str {
+    match field {
+        ConditionField::Amount => "amount in minor units",
+        ConditionField::Quantity => "quantity",
+        ConditionField::ItemSku => "SKU",
+        ConditionField::Plan => "plan",
+        ConditionField::Channel => "channel",
+        ConditionField::CouponCode => "coupon code",
+        ConditionField::CustomKind => "kind",
+        ConditionField::OrderId => "order id",
+        ConditionField::CustomerSaleNumber => "number of the customer's sale",
+        ConditionField::CustomerAgeDays => "customer's age in days",
+        ConditionField::CustomerAgeMonths => "customer's age in months",
+    }
+}
+
+/// A rate as 20 % or 5.00 USD.
+fn rate(commission: Commission) -> String {
+    match commission {
+        Commission::PercentPpm(ppm) => percent(ppm),
+        Commission::Flat(flat) => flat.to_string(),
+    }
+}
+
+fn percent(ppm: i32) -> String {
+    let decimals = format!("{:04}", ppm % 10_000);
+    match decimals.trim_end_matches('0') {
+        "" => format!("{} %", ppm / 10_000),
+        decimals => format!("{}.{decimals} %", ppm / 10_000),
+    }
+}
+
+fn computed(told: &Computation, rounding: Rounding) -> String {
+    let how = match rounding {
+        Rounding::HalfEven => "half even",
+        Rounding::HalfUp => "half up",
+        Rounding::Down => "down",
+    };
+    let rounded = without(told.commission_amount, told.first_sale_bonus);
+    let commission = match told.commission {
+        Commission::PercentPpm(ppm) => {
+            let is_exact = told.commission_unrounded.millionths == 0;
+            let exact = if is_exact {
+                String::new()
+            } else {
+                format!("{}, rounded {how} to ", unrounded(told.commission_unrounded))
+            };
+            format!("{} of {} is {exact}{}", percent(ppm), told.base_amount, rounded)
+        }
+        Commission::Flat(flat) if told.quantity > 0 => {
+            format!("{flat} for each of {} units is {rounded}", told.quantity)
+        }
+        Commission::Flat(flat) => format!("The commission is {flat}"),
+    };
+    let commission = match told.first_sale_bonus {
+        Some(bonus) => {
+            format!("{commission}; with {bonus} for the first sale of the customer it is {}", told.commission_amount)
+        }
+        None => commission,
+    };
+    if told.share_ppm == WHOLE_SHARE_PPM {
+        return format!("{commission}.");
+    }
+    let exact = unrounded(told.value_unrounded);
+    format!("{commission}; the share of {} is {exact}, rounded {how} to {}.", percent(told.share_ppm), told.value)
+}
+
+/// An amount with six more decimals than its currency has, without zeros at the end.
+fn unrounded(amount: Unrounded) -> String {
+    let sign = if amount.whole_minor < 0 || amount.millionths < 0 { "-" } else { "" };
+    let whole = Money::new(amount.whole_minor.saturating_abs(), amount.currency).to_string();
+    let (number, currency) = whole.split_once(' ').unwrap_or((&whole, ""));
+    let rest = format!("{:06}", amount.millionths.unsigned_abs());
+    let point = if amount.currency.exponent() == 0 { "." } else { "" };
+    format!("{sign}{number}{point}{} {currency}", rest.trim_end_matches('0'))
+}
+
+fn difference(told: &CreditExplanation) -> Option<String> {
+    let money = |money: Option<Money>| money.map(|money| money.to_string()).unwrap_or_default();
+    let (expected, recorded) = (money(told.expected_rest), money(told.recorded_rest));
+    Some(match told.difference? {
+        ExplanationDifference::OtherCalculation => {
+            "The recorded reward was computed by another rate or rule than the terms give. A person may have changed the record, an earlier \
+             release of the server may have priced it, or a rate was changed in the very moment of the event."
+                .to_owned()
+        }
+        ExplanationDifference::OtherRest => format!(
+            "The terms give {expected} for what is left of the event, and {recorded} of the recorded rewards is left. A person may have \
+             changed them."
+        ),
+        ExplanationDifference::NoReward => format!("The terms give {expected}, and no reward is recorded."),
+    })
+}

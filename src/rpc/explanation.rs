@@ -1,0 +1,168 @@
+//! ExplainConversion on the wire. The domain explains and makes the sentences; here they become messages.
+
+use super::call::Call;
+use super::call::parse::Fields;
+use super::call::render::{id_or_empty, money, reward_value, timestamp};
+use super::call::selector;
+use super::call::wire_enum::WireEnum;
+use super::conversion::{self, View};
+use super::program::condition;
+use super::program::terms::commission;
+use crate::domain::explanation::{
+    self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation, LaterTerms,
+    RewardApproval, RewardChange, RewardExplanation,
+};
+use crate::domain::money::Unrounded;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::error::Error;
+use crate::pb;
+use crate::store;
+
+/// How many values of a comparison are returned.
+const VALUES_MAX: usize = 10;
+
+pub(super) async fn explain(
+    call: Call,
+    message: pb::ExplainConversionRequest,
+) -> Result<pb::ExplainConversionResponse, Error> {
+    let mut fields = Fields::default();
+    let selector = selector::conversion(&mut fields, "conversion", message.conversion.as_ref());
+    let selector = fields.complete(selector)?;
+    let snapshot = call.store().snapshot().await?;
+    let dossier = store::explanation::dossier(&snapshot, call.account_id(), &selector).await?;
+    drop(snapshot);
+    let dossier = dossier.ok_or_else(|| Refusal::not_found(Resource::Conversion, &selector))?;
+    let told = explanation::explain(&dossier);
+    Ok(pb::ExplainConversionResponse {
+        sentences: explanation::sentences(&dossier, &told),
+        conversion: Some(conversion::render(&dossier.image, View::Full)),
+        result: told.result.number(),
+        actions: told.actions.iter().map(|action| action.number()).collect(),
+        candidates: told.candidates.iter().map(candidate).collect(),
+        credits: told.credits.iter().map(credit).collect(),
+        rewards: told.rewards.iter().map(reward).collect(),
+        sale_result: told.sale_result.map_or(0, WireEnum::number),
+    })
+}
+
+fn candidate(told: &CandidateExplanation) -> pb::CandidateExplanation {
+    pb::CandidateExplanation {
+        candidate: Some(conversion::candidate(&told.candidate)),
+        evidence_time: told.evidence_at.map(timestamp),
+        window_end_time: told.window_ends_at.map(timestamp),
+        bind_time: told.bound_at.map(timestamp),
+        bound_by_hand: told.is_bound_by_hand,
+        cause_time: told.cause_at.map(timestamp),
+        coupon_holders: told.holders.iter().map(holder).collect(),
+        coupon_item_sku: told.coupon_item_sku.clone(),
+        coupon_channel: told.coupon_channel.map_or(0, WireEnum::number),
+        coupon_max_uses: told.coupon_max_uses,
+        attribution_model: told.attribution_model.map_or(0, WireEnum::number),
+        actions: told.actions.iter().map(|action| action.number()).collect(),
+    }
+}
+
+fn holder(holder: &CouponHolder) -> pb::CouponHolder {
+    pb::CouponHolder {
+        coupon_id: holder.coupon_id.to_string(),
+        affiliate_id: holder.affiliate_id.to_string(),
+        assign_time: Some(timestamp(holder.assigned_at)),
+        remove_time: holder.removed_at.map(timestamp),
+    }
+}
+
+fn credit(told: &CreditExplanation) -> pb::CreditExplanation {
+    pb::CreditExplanation {
+        credit: conversion::credits(std::slice::from_ref(&told.credit)).pop(),
+        terms_start_time: Some(timestamp(told.terms_start_at)),
+        terms_reach: told.terms_reach.number(),
+        later_terms: told.later_terms.iter().map(later_terms).collect(),
+        rounding: told.rounding.number(),
+        hold_period_days: told.hold_period_days,
+        steps: told.steps.iter().map(step).collect(),
+        computation: told.computation.as_ref().map(computation),
+        expected_rest: told.expected_rest.map(money),
+        recorded_rest: told.recorded_rest.map(money),
+        difference: told.difference.map_or(0, WireEnum::number),
+    }
+}
+
+fn later_terms(later: &LaterTerms) -> pb::LaterTerms {
+    pb::LaterTerms {
+        version: later.version,
+        start_time: Some(timestamp(later.starts_at)),
+        reach: later.reach.number(),
+        result: later.result.number(),
+    }
+}
+
+fn step(step: &CommissionStep) -> pb::CommissionStep {
+    pb::CommissionStep {
+        source: step.source.number(),
+        rule_name: step.rule_name.clone(),
+        rule_number: step.rule_number,
+        commission: step.commission.map(commission),
+        result: step.result.number(),
+        actual: step.actual.clone(),
+        cause_time: step.cause_at.map(timestamp),
+        comparisons: step.comparisons.iter().map(comparison).collect(),
+    }
+}
+
+fn comparison(compared: &Compared) -> pb::ComparisonExplanation {
+    let mut values = condition::values(&compared.compare);
+    values.truncate(VALUES_MAX);
+    pb::ComparisonExplanation {
+        field: compared.compare.field.number(),
+        comparison: compared.compare.comparison.number(),
+        values,
+        actual: compared.actual.clone(),
+        holds: compared.holds,
+        not_compared: compared.is_other_currency,
+    }
+}
+
+fn computation(told: &Computation) -> pb::CommissionComputation {
+    pb::CommissionComputation {
+        base_amount: Some(money(told.base_amount)),
+        commission: Some(commission(told.commission)),
+        quantity: told.quantity,
+        commission_unrounded: Some(unrounded(told.commission_unrounded)),
+        commission_amount: Some(money(told.commission_amount)),
+        share_ppm: told.share_ppm,
+        value_unrounded: Some(unrounded(told.value_unrounded)),
+        value_amount: Some(money(told.value)),
+        first_sale_bonus: told.first_sale_bonus.map(money),
+    }
+}
+
+fn unrounded(amount: Unrounded) -> pb::UnroundedMoney {
+    pb::UnroundedMoney {
+        whole_minor: amount.whole_minor,
+        millionths: amount.millionths,
+        currency_code: amount.currency.code().to_owned(),
+    }
+}
+
+fn reward(told: &RewardExplanation) -> pb::RewardExplanation {
+    let is_by_itself = told.approval == RewardApproval::ByItself;
+    pb::RewardExplanation {
+        reward_id: told.reward_id.to_string(),
+        state: told.state.number(),
+        rest: Some(reward_value(told.unit, told.rest)),
+        approval: told.approval.number(),
+        auto_approve_time: is_by_itself.then(|| timestamp(told.auto_approve_at)),
+        changes: told.changes.iter().map(|change| change_of(told, change)).collect(),
+    }
+}
+
+fn change_of(told: &RewardExplanation, change: &RewardChange) -> pb::RewardChange {
+    pb::RewardChange {
+        reward_id: change.reward_id.to_string(),
+        conversion_id: id_or_empty(Some(change.conversion_id)),
+        kind: change.kind.number(),
+        event_id: change.event_id.clone(),
+        value: Some(reward_value(told.unit, change.value)),
+        occur_time: Some(timestamp(change.occurred_at)),
+    }
+}
