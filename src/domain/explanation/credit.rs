@@ -141,13 +141,10 @@ fn recorded_rest(rewards: &[&Reward], currency: Currency) -> Money {
 fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money>) -> Option<ExplanationDifference> {
     // A sign-up that did not bind its customer earns nothing, whatever the terms say. A sign-up that no longer does has its reward back.
     let is_sign_up = pricing.event.kind == ConversionKind::Lead;
-    // A reward that was denied or taken back may be from an earlier credit under other terms.
-    let is_present = |reward: &Reward, calculation: &Calculation| {
-        let is_of_credit = calculation.terms_version == pricing.credit.terms_version;
-        reward.state != RewardState::Denied && (is_of_credit || rest(reward).amount_minor != 0)
-    };
+    // A reward of which nothing is left may be from an earlier credit, or from an earlier number of the sale among its customer's.
+    let stands = |reward: &Reward| reward.state != RewardState::Denied && rest(reward).amount_minor != 0;
     let is_other = |reward: &Reward| {
-        let calculation = reward.calculation.as_ref().filter(|calculation| is_present(reward, calculation));
+        let calculation = reward.calculation.as_ref().filter(|_| stands(reward));
         calculation.is_some_and(|calculation| !pricing.gives(calculation, reward.value))
     };
     match rewards.last() {
