@@ -26,7 +26,7 @@ var File_headwater_v1_tracking_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"\n" +
-	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x1eheadwater/v1/appointment.proto\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\xba\x0f\n" +
+	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x1eheadwater/v1/appointment.proto\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1eheadwater/v1/explanation.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\xa0\x10\n" +
 	"\x0fTrackingService\x12R\n" +
 	"\vRecordClick\x12 .headwater.v1.RecordClickRequest\x1a!.headwater.v1.RecordClickResponse\x12O\n" +
 	"\n" +
@@ -53,7 +53,8 @@ const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"\x0eGetAttribution\x12#.headwater.v1.GetAttributionRequest\x1a$.headwater.v1.GetAttributionResponse\x12F\n" +
 	"\aGetLead\x12\x1c.headwater.v1.GetLeadRequest\x1a\x1d.headwater.v1.GetLeadResponse\x12L\n" +
 	"\tListLeads\x12\x1e.headwater.v1.ListLeadsRequest\x1a\x1f.headwater.v1.ListLeadsResponse\x12X\n" +
-	"\rGetConversion\x12\".headwater.v1.GetConversionRequest\x1a#.headwater.v1.GetConversionResponse\x12j\n" +
+	"\rGetConversion\x12\".headwater.v1.GetConversionRequest\x1a#.headwater.v1.GetConversionResponse\x12d\n" +
+	"\x11ExplainConversion\x12&.headwater.v1.ExplainConversionRequest\x1a'.headwater.v1.ExplainConversionResponse\x12j\n" +
 	"\x13BatchGetConversions\x12(.headwater.v1.BatchGetConversionsRequest\x1a).headwater.v1.BatchGetConversionsResponse\x12^\n" +
 	"\x0fListConversions\x12$.headwater.v1.ListConversionsRequest\x1a%.headwater.v1.ListConversionsResponse\x12c\n" +
 	"\x10WatchConversions\x12%.headwater.v1.WatchConversionsRequest\x1a&.headwater.v1.WatchConversionsResponse0\x01BV\n" +
@@ -79,31 +80,33 @@ var file_headwater_v1_tracking_service_proto_goTypes = []any{
 	(*GetLeadRequest)(nil),              // 16: headwater.v1.GetLeadRequest
 	(*ListLeadsRequest)(nil),            // 17: headwater.v1.ListLeadsRequest
 	(*GetConversionRequest)(nil),        // 18: headwater.v1.GetConversionRequest
-	(*BatchGetConversionsRequest)(nil),  // 19: headwater.v1.BatchGetConversionsRequest
-	(*ListConversionsRequest)(nil),      // 20: headwater.v1.ListConversionsRequest
-	(*WatchConversionsRequest)(nil),     // 21: headwater.v1.WatchConversionsRequest
-	(*RecordClickResponse)(nil),         // 22: headwater.v1.RecordClickResponse
-	(*ListClicksResponse)(nil),          // 23: headwater.v1.ListClicksResponse
-	(*RecordLeadResponse)(nil),          // 24: headwater.v1.RecordLeadResponse
-	(*RecordSaleResponse)(nil),          // 25: headwater.v1.RecordSaleResponse
-	(*RecordRefundResponse)(nil),        // 26: headwater.v1.RecordRefundResponse
-	(*RecordCancellationResponse)(nil),  // 27: headwater.v1.RecordCancellationResponse
-	(*RecordAppointmentResponse)(nil),   // 28: headwater.v1.RecordAppointmentResponse
-	(*RecordCustomEventResponse)(nil),   // 29: headwater.v1.RecordCustomEventResponse
-	(*CorrectSaleResponse)(nil),         // 30: headwater.v1.CorrectSaleResponse
-	(*BatchRecordEventsResponse)(nil),   // 31: headwater.v1.BatchRecordEventsResponse
-	(*CreateLeadResponse)(nil),          // 32: headwater.v1.CreateLeadResponse
-	(*UpdateLeadResponse)(nil),          // 33: headwater.v1.UpdateLeadResponse
-	(*DeleteLeadResponse)(nil),          // 34: headwater.v1.DeleteLeadResponse
-	(*MergeLeadsResponse)(nil),          // 35: headwater.v1.MergeLeadsResponse
-	(*AttributeLeadResponse)(nil),       // 36: headwater.v1.AttributeLeadResponse
-	(*GetAttributionResponse)(nil),      // 37: headwater.v1.GetAttributionResponse
-	(*GetLeadResponse)(nil),             // 38: headwater.v1.GetLeadResponse
-	(*ListLeadsResponse)(nil),           // 39: headwater.v1.ListLeadsResponse
-	(*GetConversionResponse)(nil),       // 40: headwater.v1.GetConversionResponse
-	(*BatchGetConversionsResponse)(nil), // 41: headwater.v1.BatchGetConversionsResponse
-	(*ListConversionsResponse)(nil),     // 42: headwater.v1.ListConversionsResponse
-	(*WatchConversionsResponse)(nil),    // 43: headwater.v1.WatchConversionsResponse
+	(*ExplainConversionRequest)(nil),    // 19: headwater.v1.ExplainConversionRequest
+	(*BatchGetConversionsRequest)(nil),  // 20: headwater.v1.BatchGetConversionsRequest
+	(*ListConversionsRequest)(nil),      // 21: headwater.v1.ListConversionsRequest
+	(*WatchConversionsRequest)(nil),     // 22: headwater.v1.WatchConversionsRequest
+	(*RecordClickResponse)(nil),         // 23: headwater.v1.RecordClickResponse
+	(*ListClicksResponse)(nil),          // 24: headwater.v1.ListClicksResponse
+	(*RecordLeadResponse)(nil),          // 25: headwater.v1.RecordLeadResponse
+	(*RecordSaleResponse)(nil),          // 26: headwater.v1.RecordSaleResponse
+	(*RecordRefundResponse)(nil),        // 27: headwater.v1.RecordRefundResponse
+	(*RecordCancellationResponse)(nil),  // 28: headwater.v1.RecordCancellationResponse
+	(*RecordAppointmentResponse)(nil),   // 29: headwater.v1.RecordAppointmentResponse
+	(*RecordCustomEventResponse)(nil),   // 30: headwater.v1.RecordCustomEventResponse
+	(*CorrectSaleResponse)(nil),         // 31: headwater.v1.CorrectSaleResponse
+	(*BatchRecordEventsResponse)(nil),   // 32: headwater.v1.BatchRecordEventsResponse
+	(*CreateLeadResponse)(nil),          // 33: headwater.v1.CreateLeadResponse
+	(*UpdateLeadResponse)(nil),          // 34: headwater.v1.UpdateLeadResponse
+	(*DeleteLeadResponse)(nil),          // 35: headwater.v1.DeleteLeadResponse
+	(*MergeLeadsResponse)(nil),          // 36: headwater.v1.MergeLeadsResponse
+	(*AttributeLeadResponse)(nil),       // 37: headwater.v1.AttributeLeadResponse
+	(*GetAttributionResponse)(nil),      // 38: headwater.v1.GetAttributionResponse
+	(*GetLeadResponse)(nil),             // 39: headwater.v1.GetLeadResponse
+	(*ListLeadsResponse)(nil),           // 40: headwater.v1.ListLeadsResponse
+	(*GetConversionResponse)(nil),       // 41: headwater.v1.GetConversionResponse
+	(*ExplainConversionResponse)(nil),   // 42: headwater.v1.ExplainConversionResponse
+	(*BatchGetConversionsResponse)(nil), // 43: headwater.v1.BatchGetConversionsResponse
+	(*ListConversionsResponse)(nil),     // 44: headwater.v1.ListConversionsResponse
+	(*WatchConversionsResponse)(nil),    // 45: headwater.v1.WatchConversionsResponse
 }
 var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.TrackingService.RecordClick:input_type -> headwater.v1.RecordClickRequest
@@ -125,33 +128,35 @@ var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	16, // 16: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
 	17, // 17: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
 	18, // 18: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
-	19, // 19: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
-	20, // 20: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
-	21, // 21: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
-	22, // 22: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
-	23, // 23: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
-	24, // 24: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
-	25, // 25: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
-	26, // 26: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
-	27, // 27: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
-	28, // 28: headwater.v1.TrackingService.RecordAppointment:output_type -> headwater.v1.RecordAppointmentResponse
-	29, // 29: headwater.v1.TrackingService.RecordCustomEvent:output_type -> headwater.v1.RecordCustomEventResponse
-	30, // 30: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
-	31, // 31: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
-	32, // 32: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
-	33, // 33: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
-	34, // 34: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
-	35, // 35: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
-	36, // 36: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
-	37, // 37: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
-	38, // 38: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
-	39, // 39: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
-	40, // 40: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
-	41, // 41: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
-	42, // 42: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
-	43, // 43: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
-	22, // [22:44] is the sub-list for method output_type
-	0,  // [0:22] is the sub-list for method input_type
+	19, // 19: headwater.v1.TrackingService.ExplainConversion:input_type -> headwater.v1.ExplainConversionRequest
+	20, // 20: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
+	21, // 21: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
+	22, // 22: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
+	23, // 23: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
+	24, // 24: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
+	25, // 25: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
+	26, // 26: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
+	27, // 27: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
+	28, // 28: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
+	29, // 29: headwater.v1.TrackingService.RecordAppointment:output_type -> headwater.v1.RecordAppointmentResponse
+	30, // 30: headwater.v1.TrackingService.RecordCustomEvent:output_type -> headwater.v1.RecordCustomEventResponse
+	31, // 31: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
+	32, // 32: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
+	33, // 33: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
+	34, // 34: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
+	35, // 35: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
+	36, // 36: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
+	37, // 37: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
+	38, // 38: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
+	39, // 39: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
+	40, // 40: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
+	41, // 41: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
+	42, // 42: headwater.v1.TrackingService.ExplainConversion:output_type -> headwater.v1.ExplainConversionResponse
+	43, // 43: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
+	44, // 44: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
+	45, // 45: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
+	23, // [23:46] is the sub-list for method output_type
+	0,  // [0:23] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -169,6 +174,7 @@ func file_headwater_v1_tracking_service_proto_init() {
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_correction_proto_init()
 	file_headwater_v1_custom_event_proto_init()
+	file_headwater_v1_explanation_proto_init()
 	file_headwater_v1_feed_proto_init()
 	file_headwater_v1_lead_proto_init()
 	file_headwater_v1_refund_proto_init()

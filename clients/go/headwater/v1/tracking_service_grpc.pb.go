@@ -40,6 +40,7 @@ const (
 	TrackingService_GetLead_FullMethodName             = "/headwater.v1.TrackingService/GetLead"
 	TrackingService_ListLeads_FullMethodName           = "/headwater.v1.TrackingService/ListLeads"
 	TrackingService_GetConversion_FullMethodName       = "/headwater.v1.TrackingService/GetConversion"
+	TrackingService_ExplainConversion_FullMethodName   = "/headwater.v1.TrackingService/ExplainConversion"
 	TrackingService_BatchGetConversions_FullMethodName = "/headwater.v1.TrackingService/BatchGetConversions"
 	TrackingService_ListConversions_FullMethodName     = "/headwater.v1.TrackingService/ListConversions"
 	TrackingService_WatchConversions_FullMethodName    = "/headwater.v1.TrackingService/WatchConversions"
@@ -132,6 +133,11 @@ type TrackingServiceClient interface {
 	// Returns a conversion with its rewards, and the evidence that was considered for its credit.
 	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
 	GetConversion(ctx context.Context, in *GetConversionRequest, opts ...grpc.CallOption) (*GetConversionResponse, error)
+	// Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+	// taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+	// answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+	ExplainConversion(ctx context.Context, in *ExplainConversionRequest, opts ...grpc.CallOption) (*ExplainConversionResponse, error)
 	// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
 	// the others.
 	BatchGetConversions(ctx context.Context, in *BatchGetConversionsRequest, opts ...grpc.CallOption) (*BatchGetConversionsResponse, error)
@@ -343,6 +349,16 @@ func (c *trackingServiceClient) GetConversion(ctx context.Context, in *GetConver
 	return out, nil
 }
 
+func (c *trackingServiceClient) ExplainConversion(ctx context.Context, in *ExplainConversionRequest, opts ...grpc.CallOption) (*ExplainConversionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainConversionResponse)
+	err := c.cc.Invoke(ctx, TrackingService_ExplainConversion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *trackingServiceClient) BatchGetConversions(ctx context.Context, in *BatchGetConversionsRequest, opts ...grpc.CallOption) (*BatchGetConversionsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchGetConversionsResponse)
@@ -469,6 +485,11 @@ type TrackingServiceServer interface {
 	// Returns a conversion with its rewards, and the evidence that was considered for its credit.
 	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
 	GetConversion(context.Context, *GetConversionRequest) (*GetConversionResponse, error)
+	// Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+	// taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+	// answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+	ExplainConversion(context.Context, *ExplainConversionRequest) (*ExplainConversionResponse, error)
 	// Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
 	// the others.
 	BatchGetConversions(context.Context, *BatchGetConversionsRequest) (*BatchGetConversionsResponse, error)
@@ -546,6 +567,9 @@ func (UnimplementedTrackingServiceServer) ListLeads(context.Context, *ListLeadsR
 }
 func (UnimplementedTrackingServiceServer) GetConversion(context.Context, *GetConversionRequest) (*GetConversionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConversion not implemented")
+}
+func (UnimplementedTrackingServiceServer) ExplainConversion(context.Context, *ExplainConversionRequest) (*ExplainConversionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainConversion not implemented")
 }
 func (UnimplementedTrackingServiceServer) BatchGetConversions(context.Context, *BatchGetConversionsRequest) (*BatchGetConversionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetConversions not implemented")
@@ -919,6 +943,24 @@ func _TrackingService_GetConversion_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrackingService_ExplainConversion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainConversionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).ExplainConversion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_ExplainConversion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).ExplainConversion(ctx, req.(*ExplainConversionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrackingService_BatchGetConversions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BatchGetConversionsRequest)
 	if err := dec(in); err != nil {
@@ -1048,6 +1090,10 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetConversion",
 			Handler:    _TrackingService_GetConversion_Handler,
+		},
+		{
+			MethodName: "ExplainConversion",
+			Handler:    _TrackingService_ExplainConversion_Handler,
 		},
 		{
 			MethodName: "BatchGetConversions",

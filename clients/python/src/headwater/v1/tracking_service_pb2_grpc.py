@@ -10,6 +10,7 @@ from headwater.v1 import click_pb2 as headwater_dot_v1_dot_click__pb2
 from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
 from headwater.v1 import correction_pb2 as headwater_dot_v1_dot_correction__pb2
 from headwater.v1 import custom_event_pb2 as headwater_dot_v1_dot_custom__event__pb2
+from headwater.v1 import explanation_pb2 as headwater_dot_v1_dot_explanation__pb2
 from headwater.v1 import feed_pb2 as headwater_dot_v1_dot_feed__pb2
 from headwater.v1 import lead_pb2 as headwater_dot_v1_dot_lead__pb2
 from headwater.v1 import refund_pb2 as headwater_dot_v1_dot_refund__pb2
@@ -146,6 +147,11 @@ class TrackingServiceStub(object):
                 '/headwater.v1.TrackingService/GetConversion',
                 request_serializer=headwater_dot_v1_dot_conversion__pb2.GetConversionRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_conversion__pb2.GetConversionResponse.FromString,
+                _registered_method=True)
+        self.ExplainConversion = channel.unary_unary(
+                '/headwater.v1.TrackingService/ExplainConversion',
+                request_serializer=headwater_dot_v1_dot_explanation__pb2.ExplainConversionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_explanation__pb2.ExplainConversionResponse.FromString,
                 _registered_method=True)
         self.BatchGetConversions = channel.unary_unary(
                 '/headwater.v1.TrackingService/BatchGetConversions',
@@ -344,6 +350,16 @@ class TrackingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainConversion(self, request, context):
+        """Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+        taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+        answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchGetConversions(self, request, context):
         """Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
         the others.
@@ -467,6 +483,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.GetConversion,
                     request_deserializer=headwater_dot_v1_dot_conversion__pb2.GetConversionRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_conversion__pb2.GetConversionResponse.SerializeToString,
+            ),
+            'ExplainConversion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainConversion,
+                    request_deserializer=headwater_dot_v1_dot_explanation__pb2.ExplainConversionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_explanation__pb2.ExplainConversionResponse.SerializeToString,
             ),
             'BatchGetConversions': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetConversions,
@@ -1005,6 +1026,33 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/GetConversion',
             headwater_dot_v1_dot_conversion__pb2.GetConversionRequest.SerializeToString,
             headwater_dot_v1_dot_conversion__pb2.GetConversionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainConversion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/ExplainConversion',
+            headwater_dot_v1_dot_explanation__pb2.ExplainConversionRequest.SerializeToString,
+            headwater_dot_v1_dot_explanation__pb2.ExplainConversionResponse.FromString,
             options,
             channel_credentials,
             insecure,

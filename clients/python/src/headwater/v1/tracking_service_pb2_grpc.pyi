@@ -12,6 +12,7 @@ from headwater.v1 import click_pb2 as _click_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import correction_pb2 as _correction_pb2
 from headwater.v1 import custom_event_pb2 as _custom_event_pb2
+from headwater.v1 import explanation_pb2 as _explanation_pb2
 from headwater.v1 import feed_pb2 as _feed_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import refund_pb2 as _refund_pb2
@@ -142,6 +143,12 @@ class TrackingServiceStub:
     """Returns a conversion with its rewards, and the evidence that was considered for its credit.
     Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
     """
+    ExplainConversion: _grpc.UnaryUnaryMultiCallable[_explanation_pb2.ExplainConversionRequest, _explanation_pb2.ExplainConversionResponse]
+    """Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+    taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+    answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+    """
     BatchGetConversions: _grpc.UnaryUnaryMultiCallable[_conversion_pb2.BatchGetConversionsRequest, _conversion_pb2.BatchGetConversionsResponse]
     """Returns up to 1,000 conversions with their rewards. Each selector has a result of its own: one that finds nothing does not affect
     the others.
@@ -258,6 +265,12 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """Lists leads."""
     GetConversion: _aio.UnaryUnaryMultiCallable[_conversion_pb2.GetConversionRequest, _conversion_pb2.GetConversionResponse]  # type: ignore[assignment]
     """Returns a conversion with its rewards, and the evidence that was considered for its credit.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+    """
+    ExplainConversion: _aio.UnaryUnaryMultiCallable[_explanation_pb2.ExplainConversionRequest, _explanation_pb2.ExplainConversionResponse]  # type: ignore[assignment]
+    """Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+    taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+    answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
     Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
     """
     BatchGetConversions: _aio.UnaryUnaryMultiCallable[_conversion_pb2.BatchGetConversionsRequest, _conversion_pb2.BatchGetConversionsResponse]  # type: ignore[assignment]
@@ -487,6 +500,18 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conversion_pb2.GetConversionResponse, _abc.Awaitable[_conversion_pb2.GetConversionResponse]]:
         """Returns a conversion with its rewards, and the evidence that was considered for its credit.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainConversion(
+        self,
+        request: _explanation_pb2.ExplainConversionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explanation_pb2.ExplainConversionResponse, _abc.Awaitable[_explanation_pb2.ExplainConversionResponse]]:
+        """Explains why a conversion paid what it paid, or nothing: why each candidate for its credit won or lost, which commission of the terms was
+        taken and why no other, how the reward was computed, what refunds and corrections changed, and what would change the answer. The
+        answer is computed from what is stored, by the code that prices, and says so if it differs from what was recorded.
         Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND.
         """
 

@@ -10,7 +10,7 @@ import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { AttributionModel, AttributionSource } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
-import type { ListOrder, Money } from "./common_pb.js";
+import type { ListOrder, Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJIuwCCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCCLyAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJEisKBXJ1bGVzGAsgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25SdWxlQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMilgQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwikAMKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIiqgEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCCKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAiquAQoPQ29tbWlzc2lvbkV2ZW50EiAKHENPTU1JU1NJT05fRVZFTlRfVU5TUEVDSUZJRUQQABIZChVDT01NSVNTSU9OX0VWRU5UX1NBTEUQARIZChVDT01NSVNTSU9OX0VWRU5UX0xFQUQQAhIgChxDT01NSVNTSU9OX0VWRU5UX0FQUE9JTlRNRU5UEAMSIQodQ09NTUlTU0lPTl9FVkVOVF9DVVNUT01fRVZFTlQQBCqgAgoOQ29uZGl0aW9uRmllbGQSHwobQ09ORElUSU9OX0ZJRUxEX1VOU1BFQ0lGSUVEEAASGgoWQ09ORElUSU9OX0ZJRUxEX0FNT1VOVBABEhwKGENPTkRJVElPTl9GSUVMRF9RVUFOVElUWRACEhwKGENPTkRJVElPTl9GSUVMRF9JVEVNX1NLVRADEhgKFENPTkRJVElPTl9GSUVMRF9QTEFOEAQSGwoXQ09ORElUSU9OX0ZJRUxEX0NIQU5ORUwQBRIfChtDT05ESVRJT05fRklFTERfQ09VUE9OX0NPREUQBhIfChtDT05ESVRJT05fRklFTERfQ1VTVE9NX0tJTkQQBxIcChhDT05ESVRJT05fRklFTERfT1JERVJfSUQQCCqIAwoKQ29tcGFyaXNvbhIaChZDT01QQVJJU09OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUEFSSVNPTl9FUVVBTBABEhgKFENPTVBBUklTT05fTk9UX0VRVUFMEAISEwoPQ09NUEFSSVNPTl9MRVNTEAMSHAoYQ09NUEFSSVNPTl9MRVNTX09SX0VRVUFMEAQSEwoPQ09NUEFSSVNPTl9NT1JFEAUSHAoYQ09NUEFSSVNPTl9NT1JFX09SX0VRVUFMEAYSFgoSQ09NUEFSSVNPTl9CRVRXRUVOEAcSFQoRQ09NUEFSSVNPTl9PTkVfT0YQCBIWChJDT01QQVJJU09OX05PTkVfT0YQCRIaChZDT01QQVJJU09OX1NUQVJUU19XSVRIEAoSFwoTQ09NUEFSSVNPTl9DT05UQUlOUxALEhUKEUNPTVBBUklTT05fRVhJU1RTEAwSGQoVQ09NUEFSSVNPTl9OT1RfRVhJU1RTEA0SGgoWQ09NUEFSSVNPTl9NVUxUSVBMRV9PRhAOKmMKDFByb2dyYW1TdGF0ZRIdChlQUk9HUkFNX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUFJPR1JBTV9TVEFURV9BQ1RJVkUQARIaChZQUk9HUkFNX1NUQVRFX0FSQ0hJVkVEEAJCTgoQZGV2LmhlYWR3YXRlci52MUIMUHJvZ3JhbVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJItQDCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCBIaChJtYXhfY3VzdG9tZXJfc2FsZXMYDCABKAUSGwoTbWF4X2N1c3RvbWVyX21vbnRocxgNIAEoBRItChBmaXJzdF9zYWxlX2JvbnVzGA4gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IkwKC1VwbGluZUxldmVsEigKBWJhc2lzGAEgASgOMhkuaGVhZHdhdGVyLnYxLlVwbGluZUJhc2lzEhMKC3BlcmNlbnRfcHBtGAIgASgFIqQECgVUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSLAoKY29tbWlzc2lvbhgEIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEh0KEGhvbGRfcGVyaW9kX2RheXMYBSABKAVIAIgBARI5ChFhdHRyaWJ1dGlvbl9tb2RlbBgGIAEoDjIeLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbk1vZGVsEiQKF2F0dHJpYnV0aW9uX3dpbmRvd19kYXlzGAcgASgFSAGIAQESMwoKcHJlY2VkZW5jZRgIIAMoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIoCghyb3VuZGluZxgJIAEoDjIWLmhlYWR3YXRlci52MS5Sb3VuZGluZxIUCgxjdXN0b21fa2luZHMYCiADKAkSKwoFcnVsZXMYCyADKAsyHC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvblJ1bGUSMAoNdXBsaW5lX2xldmVscxgMIAMoCzIZLmhlYWR3YXRlci52MS5VcGxpbmVMZXZlbEITChFfaG9sZF9wZXJpb2RfZGF5c0IaChhfYXR0cmlidXRpb25fd2luZG93X2RheXMiTAoJQWdyZWVtZW50Eg8KB3ZlcnNpb24YASABKAUSCwoDdXJsGAIgASgJEgwKBHRleHQYAyABKAkSEwoLaXNfcmVxdWlyZWQYBCABKAgiQAoLV2VsY29tZU1haWwSEgoKaXNfZW5hYmxlZBgBIAEoCBIPCgdzdWJqZWN0GAIgASgJEgwKBGJvZHkYAyABKAkiRgoTQXBwbGljYXRpb25RdWVzdGlvbhILCgNrZXkYASABKAkSDQoFbGFiZWwYAiABKAkSEwoLaXNfcmVxdWlyZWQYAyABKAgidwoRUHJvZ3JhbUludml0YXRpb24SDAoEY29kZRgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIbWF4X3VzZXMYAyABKAUSEQoJdXNlX2NvdW50GAQgASgDIv4ECgdQcm9ncmFtEgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEhIKCmlzX2RlZmF1bHQYBSABKAgSKQoFc3RhdGUYBiABKA4yGi5oZWFkd2F0ZXIudjEuUHJvZ3JhbVN0YXRlEiIKBXRlcm1zGAcgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgKIAEoCRINCgVob3N0cxgLIAMoCRIqCglhZ3JlZW1lbnQYDCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgNIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYDiABKAgSNAoLaW52aXRhdGlvbnMYDyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGBAgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsEjUKCG1ldGFkYXRhGBEgAygLMiMuaGVhZHdhdGVyLnYxLlByb2dyYW0uTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihQQKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsEkIKCG1ldGFkYXRhGA0gAygLMjAuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInoKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJGCgpQcm9ncmFtTXJyEiAKA21ychgBIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIWCg5jdXN0b21lcl9jb3VudBgCIAEoAyI+ChFHZXRQcm9ncmFtUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhUKDXRlcm1zX3ZlcnNpb24YAiABKAUibwoSR2V0UHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIxCg9tcnJfYnlfY3VycmVuY3kYAiADKAsyGC5oZWFkd2F0ZXIudjEuUHJvZ3JhbU1yciKeAgoTTGlzdFByb2dyYW1zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKgoGc3RhdGVzGAQgAygOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIYChB3aXRoX3RvdGFsX2NvdW50GAUgASgIEkEKCG1ldGFkYXRhGAYgAygLMi8uaGVhZHdhdGVyLnYxLkxpc3RQcm9ncmFtc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiggEKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEicKCHByb2dyYW1zGAEgAygLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKC3RvdGFsX2NvdW50GAMgASgDSACIAQFCDgoMX3RvdGFsX2NvdW50IoMBChRVcGRhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKB3Byb2dyYW0YAiABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siegoVVXBkYXRlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCBInCgh3YXJuaW5ncxgDIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAiquAQoPQ29tbWlzc2lvbkV2ZW50EiAKHENPTU1JU1NJT05fRVZFTlRfVU5TUEVDSUZJRUQQABIZChVDT01NSVNTSU9OX0VWRU5UX1NBTEUQARIZChVDT01NSVNTSU9OX0VWRU5UX0xFQUQQAhIgChxDT01NSVNTSU9OX0VWRU5UX0FQUE9JTlRNRU5UEAMSIQodQ09NTUlTU0lPTl9FVkVOVF9DVVNUT01fRVZFTlQQBCqaAwoOQ29uZGl0aW9uRmllbGQSHwobQ09ORElUSU9OX0ZJRUxEX1VOU1BFQ0lGSUVEEAASGgoWQ09ORElUSU9OX0ZJRUxEX0FNT1VOVBABEhwKGENPTkRJVElPTl9GSUVMRF9RVUFOVElUWRACEhwKGENPTkRJVElPTl9GSUVMRF9JVEVNX1NLVRADEhgKFENPTkRJVElPTl9GSUVMRF9QTEFOEAQSGwoXQ09ORElUSU9OX0ZJRUxEX0NIQU5ORUwQBRIfChtDT05ESVRJT05fRklFTERfQ09VUE9OX0NPREUQBhIfChtDT05ESVRJT05fRklFTERfQ1VTVE9NX0tJTkQQBxIcChhDT05ESVRJT05fRklFTERfT1JERVJfSUQQCBIoCiRDT05ESVRJT05fRklFTERfQ1VTVE9NRVJfU0FMRV9OVU1CRVIQCRIlCiFDT05ESVRJT05fRklFTERfQ1VTVE9NRVJfQUdFX0RBWVMQChInCiNDT05ESVRJT05fRklFTERfQ1VTVE9NRVJfQUdFX01PTlRIUxALKogDCgpDb21wYXJpc29uEhoKFkNPTVBBUklTT05fVU5TUEVDSUZJRUQQABIUChBDT01QQVJJU09OX0VRVUFMEAESGAoUQ09NUEFSSVNPTl9OT1RfRVFVQUwQAhITCg9DT01QQVJJU09OX0xFU1MQAxIcChhDT01QQVJJU09OX0xFU1NfT1JfRVFVQUwQBBITCg9DT01QQVJJU09OX01PUkUQBRIcChhDT01QQVJJU09OX01PUkVfT1JfRVFVQUwQBhIWChJDT01QQVJJU09OX0JFVFdFRU4QBxIVChFDT01QQVJJU09OX09ORV9PRhAIEhYKEkNPTVBBUklTT05fTk9ORV9PRhAJEhoKFkNPTVBBUklTT05fU1RBUlRTX1dJVEgQChIXChNDT01QQVJJU09OX0NPTlRBSU5TEAsSFQoRQ09NUEFSSVNPTl9FWElTVFMQDBIZChVDT01QQVJJU09OX05PVF9FWElTVFMQDRIaChZDT01QQVJJU09OX01VTFRJUExFX09GEA4qYwoMUHJvZ3JhbVN0YXRlEh0KGVBST0dSQU1fU1RBVEVfVU5TUEVDSUZJRUQQABIYChRQUk9HUkFNX1NUQVRFX0FDVElWRRABEhoKFlBST0dSQU1fU1RBVEVfQVJDSElWRUQQAipmCgtVcGxpbmVCYXNpcxIcChhVUExJTkVfQkFTSVNfVU5TUEVDSUZJRUQQABIbChdVUExJTkVfQkFTSVNfQ09NTUlTU0lPThABEhwKGFVQTElORV9CQVNJU19TQUxFX0FNT1VOVBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
 
 /**
  * The commission for a sale.
@@ -81,7 +81,7 @@ export type Condition = Message<"headwater.v1.Condition"> & {
 
   /**
    * The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-   * order, only sales and custom events an amount, and only custom events a kind.
+   * order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
    *
    * @generated from field: headwater.v1.ConditionField field = 3;
    */
@@ -113,6 +113,13 @@ export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
 /**
  * A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
  * All of these are facts of the event, so the order in which events are told does not change what they earn.
+ *
+ * A rule may also ask for the earlier sales of the customer: by `max_customer_sales`, `max_customer_months`, `first_sale_bonus` or a
+ * condition. The sales of a customer are those that were credited in the program, whoever referred them, in the order in which they
+ * happened. Free orders do not count, and neither does a sale of which nothing is left, for sales that are told after its refund. A sale
+ * that does not count, and a sale without a customer, has no number and no age, so limits and bonuses do not apply to it. If a sale is
+ * told late, later sales get other numbers, and what they earn changes accordingly. Of a customer with 1,000 events or more, a late sale
+ * gets the next number, and no other changes.
  *
  * If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
  *
@@ -208,6 +215,32 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
    * @generated from field: bool is_per_unit = 11;
    */
   isPerUnit: boolean;
+
+  /**
+   * How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
+   * earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
+   *
+   * @generated from field: int32 max_customer_sales = 12;
+   */
+  maxCustomerSales: number;
+
+  /**
+   * For how many months the rule pays for the sales of each customer, up to 600. The months begin with the day of the first sale, in the
+   * account's time zone, and the limit ends before the day with the same number: for 12 months from 2026-01-15, a sale on 2027-01-14 counts
+   * and one on 2027-01-15 does not. A month without such a day ends before its last day: a month from 2026-01-31 ends before 2026-02-28. So
+   * a subscription that is paid monthly earns as many times as there are months. Only for sales. 0: no limit.
+   *
+   * @generated from field: int32 max_customer_months = 13;
+   */
+  maxCustomerMonths: number;
+
+  /**
+   * What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+   * currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
+   *
+   * @generated from field: headwater.v1.Money first_sale_bonus = 14;
+   */
+  firstSaleBonus?: Money | undefined;
 };
 
 /**
@@ -216,6 +249,34 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
  */
 export const CommissionRuleSchema: GenMessage<CommissionRule> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 2);
+
+/**
+ * What the affiliates on one level above the credited one earn, in addition to what that one earns.
+ *
+ * @generated from message headwater.v1.UplineLevel
+ */
+export type UplineLevel = Message<"headwater.v1.UplineLevel"> & {
+  /**
+   * Default `UPLINE_BASIS_COMMISSION`.
+   *
+   * @generated from field: headwater.v1.UplineBasis basis = 1;
+   */
+  basis: UplineBasis;
+
+  /**
+   * Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns.
+   *
+   * @generated from field: int32 percent_ppm = 2;
+   */
+  percentPpm: number;
+};
+
+/**
+ * Describes the message headwater.v1.UplineLevel.
+ * Use `create(UplineLevelSchema)` to create a new message.
+ */
+export const UplineLevelSchema: GenMessage<UplineLevel> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 3);
 
 /**
  * The rules that sales are priced under. A version never changes.
@@ -299,12 +360,23 @@ export type Terms = Message<"headwater.v1.Terms"> & {
   customKinds: string[];
 
   /**
-   * The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
-   * by these rules only.
+   * The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
+   * Sign-ups, appointments and custom events earn by these rules only.
    *
    * @generated from field: repeated headwater.v1.CommissionRule rules = 11;
    */
   rules: CommissionRule[];
+
+  /**
+   * What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+   * of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
+   * affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
+   * affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
+   * proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
+   *
+   * @generated from field: repeated headwater.v1.UplineLevel upline_levels = 12;
+   */
+  uplineLevels: UplineLevel[];
 };
 
 /**
@@ -312,7 +384,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 3);
+  messageDesc(file_headwater_v1_program, 4);
 
 /**
  * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
@@ -355,7 +427,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  * Use `create(AgreementSchema)` to create a new message.
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 4);
+  messageDesc(file_headwater_v1_program, 5);
 
 /**
  * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
@@ -396,7 +468,7 @@ export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
  * Use `create(WelcomeMailSchema)` to create a new message.
  */
 export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 6);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -431,7 +503,7 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
@@ -474,7 +546,7 @@ export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
  * Use `create(ProgramInvitationSchema)` to create a new message.
  */
 export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -596,6 +668,14 @@ export type Program = Message<"headwater.v1.Program"> & {
    * @generated from field: headwater.v1.WelcomeMail welcome_mail = 16;
    */
   welcomeMail?: WelcomeMail | undefined;
+
+  /**
+   * Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+   * without text are left out. Events have them too, and events are never changed, so put no personal data into them.
+   *
+   * @generated from field: map<string, string> metadata = 17;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -603,7 +683,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * The request of CreateProgram.
@@ -698,6 +778,13 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
    * @generated from field: headwater.v1.WelcomeMail welcome_mail = 12;
    */
   welcomeMail?: WelcomeMail | undefined;
+
+  /**
+   * See `Program.metadata`. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 13;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -705,7 +792,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * The answer of CreateProgram.
@@ -726,6 +813,13 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
+
+  /**
+   * What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 3;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -733,7 +827,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -761,7 +855,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The request of GetProgram.
@@ -789,7 +883,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The answer of GetProgram.
@@ -819,7 +913,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The request of ListPrograms.
@@ -857,11 +951,21 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
   states: ProgramState[];
 
   /**
-   * Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+   * Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
+   * Default: no.
    *
    * @generated from field: bool with_total_count = 5;
    */
   withTotalCount: boolean;
+
+  /**
+   * Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+   * about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
+   * programs or none. The list goes on as long as there is a `next_page_token`.
+   *
+   * @generated from field: map<string, string> metadata = 6;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -869,7 +973,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The answer of ListPrograms.
@@ -904,7 +1008,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * The request of UpdateProgram.
@@ -931,8 +1035,8 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
 
   /**
    * The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-   * `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
-   * uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+   * `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+   * whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
    * before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
    * a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
    * an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -948,7 +1052,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 16);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * The answer of UpdateProgram.
@@ -969,6 +1073,13 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
+
+  /**
+   * What is allowed and may be a mistake, as in CreateProgramResponse.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 3;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -976,7 +1087,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 17);
+  messageDesc(file_headwater_v1_program, 18);
 
 /**
  * The request of ArchiveProgram.
@@ -1013,7 +1124,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 18);
+  messageDesc(file_headwater_v1_program, 19);
 
 /**
  * The answer of ArchiveProgram.
@@ -1041,7 +1152,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 19);
+  messageDesc(file_headwater_v1_program, 20);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.
@@ -1236,6 +1347,27 @@ export enum ConditionField {
    * @generated from enum value: CONDITION_FIELD_ORDER_ID = 8;
    */
   ORDER_ID = 8,
+
+  /**
+   * A number: which sale of its customer the sale is, 1 for the first. See CommissionRule for how sales are counted.
+   *
+   * @generated from enum value: CONDITION_FIELD_CUSTOMER_SALE_NUMBER = 9;
+   */
+  CUSTOMER_SALE_NUMBER = 9,
+
+  /**
+   * A number: how many days ago the first sale of the customer was, by the days of the account's time zone. 0 for the first sale.
+   *
+   * @generated from enum value: CONDITION_FIELD_CUSTOMER_AGE_DAYS = 10;
+   */
+  CUSTOMER_AGE_DAYS = 10,
+
+  /**
+   * A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`.
+   *
+   * @generated from enum value: CONDITION_FIELD_CUSTOMER_AGE_MONTHS = 11;
+   */
+  CUSTOMER_AGE_MONTHS = 11,
 }
 
 /**
@@ -1396,4 +1528,38 @@ export enum ProgramState {
  */
 export const ProgramStateSchema: GenEnum<ProgramState> = /*@__PURE__*/
   enumDesc(file_headwater_v1_program, 5);
+
+/**
+ * What an upline's percentage is of.
+ *
+ * @generated from enum headwater.v1.UplineBasis
+ */
+export enum UplineBasis {
+  /**
+   * Not set. Means `UPLINE_BASIS_COMMISSION`.
+   *
+   * @generated from enum value: UPLINE_BASIS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What the credited affiliate earns from the event, on every level.
+   *
+   * @generated from enum value: UPLINE_BASIS_COMMISSION = 1;
+   */
+  COMMISSION = 1,
+
+  /**
+   * The amount of the event.
+   *
+   * @generated from enum value: UPLINE_BASIS_SALE_AMOUNT = 2;
+   */
+  SALE_AMOUNT = 2,
+}
+
+/**
+ * Describes the enum headwater.v1.UplineBasis.
+ */
+export const UplineBasisSchema: GenEnum<UplineBasis> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 6);
 
