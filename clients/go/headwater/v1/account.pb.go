@@ -109,8 +109,11 @@ type Account struct {
 	// How many calls a minute each key of the account may make at each server. An operator sets it with SetAccountCallLimit. 0: as many
 	// as the server's setting `key_calls_per_minute` says, which may be any number.
 	CallsPerMinute int32 `protobuf:"varint,12,opt,name=calls_per_minute,json=callsPerMinute,proto3" json:"calls_per_minute,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
+	// is none, in the feed, and in the answer of a repeated call.
+	PendingEmail  string `protobuf:"bytes,13,opt,name=pending_email,json=pendingEmail,proto3" json:"pending_email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -225,6 +228,13 @@ func (x *Account) GetCallsPerMinute() int32 {
 		return x.CallsPerMinute
 	}
 	return 0
+}
+
+func (x *Account) GetPendingEmail() string {
+	if x != nil {
+		return x.PendingEmail
+	}
+	return ""
 }
 
 // The request of RegisterAccount.
@@ -1199,7 +1209,7 @@ var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc1\x04\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe6\x04\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1215,7 +1225,8 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\x11email_verify_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\x12\x1b\n" +
 	"\ttime_zone\x18\v \x01(\tR\btimeZone\x12(\n" +
-	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\"\xae\x01\n" +
+	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\x12#\n" +
+	"\rpending_email\x18\r \x01(\tR\fpendingEmail\"\xae\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +

@@ -155,12 +155,12 @@ type AffiliateServiceClient interface {
 	// server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
 	// Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
 	CheckAffiliatePassword(ctx context.Context, in *CheckAffiliatePasswordRequest, opts ...grpc.CallOption) (*CheckAffiliatePasswordResponse, error)
-	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-	// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-	// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-	// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-	// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-	// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+	// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+	// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+	// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+	// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+	// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+	// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
 	EraseAffiliate(ctx context.Context, in *EraseAffiliateRequest, opts ...grpc.CallOption) (*EraseAffiliateResponse, error)
 	// Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
@@ -201,7 +201,7 @@ type AffiliateServiceClient interface {
 	GetEnrollment(ctx context.Context, in *GetEnrollmentRequest, opts ...grpc.CallOption) (*GetEnrollmentResponse, error)
 	// Lists enrollments.
 	ListEnrollments(ctx context.Context, in *ListEnrollmentsRequest, opts ...grpc.CallOption) (*ListEnrollmentsResponse, error)
-	// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+	// Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
 	// link of the enrollment until RevokeLink revokes it.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
 	// ENROLLMENT_ENDED.
@@ -897,12 +897,12 @@ type AffiliateServiceServer interface {
 	// server takes one more every 90 seconds. The right password, and 15 minutes without a try, take that back.
 	// Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
 	CheckAffiliatePassword(context.Context, *CheckAffiliatePasswordRequest) (*CheckAffiliatePasswordResponse, error)
-	// Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-	// destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-	// ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-	// deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-	// link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-	// backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+	// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+	// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+	// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+	// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+	// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+	// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
 	EraseAffiliate(context.Context, *EraseAffiliateRequest) (*EraseAffiliateResponse, error)
 	// Sets, moves or removes the upline of an affiliate: who brought it. The affiliate keeps those that it has brought itself, and the
@@ -943,7 +943,7 @@ type AffiliateServiceServer interface {
 	GetEnrollment(context.Context, *GetEnrollmentRequest) (*GetEnrollmentResponse, error)
 	// Lists enrollments.
 	ListEnrollments(context.Context, *ListEnrollmentsRequest) (*ListEnrollmentsResponse, error)
-	// Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+	// Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
 	// link of the enrollment until RevokeLink revokes it.
 	// Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
 	// ENROLLMENT_ENDED.

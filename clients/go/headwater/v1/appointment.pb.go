@@ -24,9 +24,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-// another way. The answer then has a warning.
+// The request of RecordAppointment. An appointment is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+// named in another way. The answer then has a warning.
 type RecordAppointmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the appointment, up to 128 characters. Unique among the account's appointments, for ever. Required.
@@ -49,7 +49,11 @@ type RecordAppointmentRequest struct {
 	// Last name, up to 200 characters. Empty: a known lead keeps its last name.
 	LastName string `protobuf:"bytes,8,opt,name=last_name,json=lastName,proto3" json:"last_name,omitempty"`
 	// When the appointment happened, at most 10 minutes ahead of the server's clock. Not set: now.
-	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+	// without text are left out. They are kept with the appointment for ever and are in the feed, so put no personal data into them. What is too
+	// much is cut or left out with a warning. Optional.
+	Metadata      map[string]string `protobuf:"bytes,10,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -143,6 +147,13 @@ func (x *RecordAppointmentRequest) GetLastName() string {
 func (x *RecordAppointmentRequest) GetOccurTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.OccurTime
+	}
+	return nil
+}
+
+func (x *RecordAppointmentRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
 	}
 	return nil
 }
@@ -251,7 +262,7 @@ var File_headwater_v1_appointment_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_appointment_proto_rawDesc = "" +
 	"\n" +
-	"\x1eheadwater/v1/appointment.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xad\x02\n" +
+	"\x1eheadwater/v1/appointment.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xbc\x03\n" +
 	"\x18RecordAppointmentRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -265,7 +276,12 @@ const file_headwater_v1_appointment_proto_rawDesc = "" +
 	"first_name\x18\a \x01(\tR\tfirstName\x12\x1b\n" +
 	"\tlast_name\x18\b \x01(\tR\blastName\x129\n" +
 	"\n" +
-	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xca\x02\n" +
+	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12P\n" +
+	"\bmetadata\x18\n" +
+	" \x03(\v24.headwater.v1.RecordAppointmentRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xca\x02\n" +
 	"\x19RecordAppointmentResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
@@ -288,27 +304,29 @@ func file_headwater_v1_appointment_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_appointment_proto_rawDescData
 }
 
-var file_headwater_v1_appointment_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_appointment_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_headwater_v1_appointment_proto_goTypes = []any{
 	(*RecordAppointmentRequest)(nil),  // 0: headwater.v1.RecordAppointmentRequest
 	(*RecordAppointmentResponse)(nil), // 1: headwater.v1.RecordAppointmentResponse
-	(*timestamppb.Timestamp)(nil),     // 2: google.protobuf.Timestamp
-	(ConversionOutcome)(0),            // 3: headwater.v1.ConversionOutcome
-	(*Credit)(nil),                    // 4: headwater.v1.Credit
-	(*Warning)(nil),                   // 5: headwater.v1.Warning
-	(*RewardSummary)(nil),             // 6: headwater.v1.RewardSummary
+	nil,                               // 2: headwater.v1.RecordAppointmentRequest.MetadataEntry
+	(*timestamppb.Timestamp)(nil),     // 3: google.protobuf.Timestamp
+	(ConversionOutcome)(0),            // 4: headwater.v1.ConversionOutcome
+	(*Credit)(nil),                    // 5: headwater.v1.Credit
+	(*Warning)(nil),                   // 6: headwater.v1.Warning
+	(*RewardSummary)(nil),             // 7: headwater.v1.RewardSummary
 }
 var file_headwater_v1_appointment_proto_depIdxs = []int32{
-	2, // 0: headwater.v1.RecordAppointmentRequest.occur_time:type_name -> google.protobuf.Timestamp
-	3, // 1: headwater.v1.RecordAppointmentResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	4, // 2: headwater.v1.RecordAppointmentResponse.credits:type_name -> headwater.v1.Credit
-	5, // 3: headwater.v1.RecordAppointmentResponse.warnings:type_name -> headwater.v1.Warning
-	6, // 4: headwater.v1.RecordAppointmentResponse.rewards:type_name -> headwater.v1.RewardSummary
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	3, // 0: headwater.v1.RecordAppointmentRequest.occur_time:type_name -> google.protobuf.Timestamp
+	2, // 1: headwater.v1.RecordAppointmentRequest.metadata:type_name -> headwater.v1.RecordAppointmentRequest.MetadataEntry
+	4, // 2: headwater.v1.RecordAppointmentResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	5, // 3: headwater.v1.RecordAppointmentResponse.credits:type_name -> headwater.v1.Credit
+	6, // 4: headwater.v1.RecordAppointmentResponse.warnings:type_name -> headwater.v1.Warning
+	7, // 5: headwater.v1.RecordAppointmentResponse.rewards:type_name -> headwater.v1.RewardSummary
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_appointment_proto_init() }
@@ -326,7 +344,7 @@ func file_headwater_v1_appointment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_appointment_proto_rawDesc), len(file_headwater_v1_appointment_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

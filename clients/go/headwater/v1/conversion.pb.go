@@ -325,7 +325,11 @@ type Conversion struct {
 	// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
 	ItemSku string `protobuf:"bytes,24,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
 	// The kind of a custom event, in lower case. Empty for other kinds.
-	CustomKind    string `protobuf:"bytes,27,opt,name=custom_kind,json=customKind,proto3" json:"custom_kind,omitempty"`
+	CustomKind string `protobuf:"bytes,27,opt,name=custom_kind,json=customKind,proto3" json:"custom_kind,omitempty"`
+	// Your own texts by key, as they were sent with a sign-up, sale, appointment or custom event: up to 50 entries, a key of 1 to 40
+	// characters, a text of up to 500. A refund or correction has those of its sale. Conversions are kept for ever, and events have them too,
+	// so put no personal data into them.
+	Metadata      map[string]string `protobuf:"bytes,28,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -547,6 +551,13 @@ func (x *Conversion) GetCustomKind() string {
 		return x.CustomKind
 	}
 	return ""
+}
+
+func (x *Conversion) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // A recorded event, identified by the merchant's id.
@@ -1013,7 +1024,11 @@ type ListConversionsRequest struct {
 	// Only conversions with exactly this order_number. Optional. See `order_id`.
 	OrderNumber string `protobuf:"bytes,12,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
 	// Only custom events of this kind. Optional. See `order_id`.
-	CustomKind    string `protobuf:"bytes,13,opt,name=custom_kind,json=customKind,proto3" json:"custom_kind,omitempty"`
+	CustomKind string `protobuf:"bytes,13,opt,name=custom_kind,json=customKind,proto3" json:"custom_kind,omitempty"`
+	// Only conversions whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+	// about 10,000 conversions that pass the other filters for a page at most and compares them with the entries, so a page may have few
+	// conversions or none. The list goes on as long as there is a `next_page_token`.
+	Metadata      map[string]string `protobuf:"bytes,14,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1139,6 +1154,13 @@ func (x *ListConversionsRequest) GetCustomKind() string {
 	return ""
 }
 
+func (x *ListConversionsRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of ListConversions.
 type ListConversionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1198,7 +1220,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xfe\b\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xff\t\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
@@ -1234,7 +1256,11 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x11correction_reason\x18\x1a \x01(\tR\x10correctionReason\x12\x19\n" +
 	"\bitem_sku\x18\x18 \x01(\tR\aitemSku\x12\x1f\n" +
 	"\vcustom_kind\x18\x1b \x01(\tR\n" +
-	"customKind\"\\\n" +
+	"customKind\x12B\n" +
+	"\bmetadata\x18\x1c \x03(\v2&.headwater.v1.Conversion.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
 	"\rRecordedEvent\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\"x\n" +
@@ -1262,7 +1288,7 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\x05errorB\b\n" +
 	"\x06answer\"W\n" +
 	"\x1bBatchGetConversionsResponse\x128\n" +
-	"\aresults\x18\x01 \x03(\v2\x1e.headwater.v1.ConversionResultR\aresults\"\xd6\x04\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.headwater.v1.ConversionResultR\aresults\"\xe3\x05\n" +
 	"\x16ListConversionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1280,7 +1306,11 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\border_id\x18\v \x01(\tR\aorderId\x12!\n" +
 	"\forder_number\x18\f \x01(\tR\vorderNumber\x12\x1f\n" +
 	"\vcustom_kind\x18\r \x01(\tR\n" +
-	"customKind\"}\n" +
+	"customKind\x12N\n" +
+	"\bmetadata\x18\x0e \x03(\v22.headwater.v1.ListConversionsRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"}\n" +
 	"\x17ListConversionsResponse\x12:\n" +
 	"\vconversions\x18\x01 \x03(\v2\x18.headwater.v1.ConversionR\vconversions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x86\x02\n" +
@@ -1321,7 +1351,7 @@ func file_headwater_v1_conversion_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_conversion_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headwater_v1_conversion_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_headwater_v1_conversion_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_headwater_v1_conversion_proto_goTypes = []any{
 	(ConversionKind)(0),                 // 0: headwater.v1.ConversionKind
 	(ConversionOutcome)(0),              // 1: headwater.v1.ConversionOutcome
@@ -1337,53 +1367,57 @@ var file_headwater_v1_conversion_proto_goTypes = []any{
 	(*BatchGetConversionsResponse)(nil), // 11: headwater.v1.BatchGetConversionsResponse
 	(*ListConversionsRequest)(nil),      // 12: headwater.v1.ListConversionsRequest
 	(*ListConversionsResponse)(nil),     // 13: headwater.v1.ListConversionsResponse
-	(*Money)(nil),                       // 14: headwater.v1.Money
-	(*Credit)(nil),                      // 15: headwater.v1.Credit
-	(*Reward)(nil),                      // 16: headwater.v1.Reward
-	(*timestamppb.Timestamp)(nil),       // 17: google.protobuf.Timestamp
-	(*AttributionCandidate)(nil),        // 18: headwater.v1.AttributionCandidate
-	(*status.Status)(nil),               // 19: google.rpc.Status
-	(ListOrder)(0),                      // 20: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),           // 21: headwater.v1.AffiliateSelector
-	(*LeadSelector)(nil),                // 22: headwater.v1.LeadSelector
-	(*TimeInterval)(nil),                // 23: headwater.v1.TimeInterval
+	nil,                                 // 14: headwater.v1.Conversion.MetadataEntry
+	nil,                                 // 15: headwater.v1.ListConversionsRequest.MetadataEntry
+	(*Money)(nil),                       // 16: headwater.v1.Money
+	(*Credit)(nil),                      // 17: headwater.v1.Credit
+	(*Reward)(nil),                      // 18: headwater.v1.Reward
+	(*timestamppb.Timestamp)(nil),       // 19: google.protobuf.Timestamp
+	(*AttributionCandidate)(nil),        // 20: headwater.v1.AttributionCandidate
+	(*status.Status)(nil),               // 21: google.rpc.Status
+	(ListOrder)(0),                      // 22: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),           // 23: headwater.v1.AffiliateSelector
+	(*LeadSelector)(nil),                // 24: headwater.v1.LeadSelector
+	(*TimeInterval)(nil),                // 25: headwater.v1.TimeInterval
 }
 var file_headwater_v1_conversion_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Conversion.kind:type_name -> headwater.v1.ConversionKind
 	1,  // 1: headwater.v1.Conversion.outcome:type_name -> headwater.v1.ConversionOutcome
-	14, // 2: headwater.v1.Conversion.amount:type_name -> headwater.v1.Money
-	14, // 3: headwater.v1.Conversion.refunded_amount:type_name -> headwater.v1.Money
-	15, // 4: headwater.v1.Conversion.credits:type_name -> headwater.v1.Credit
+	16, // 2: headwater.v1.Conversion.amount:type_name -> headwater.v1.Money
+	16, // 3: headwater.v1.Conversion.refunded_amount:type_name -> headwater.v1.Money
+	17, // 4: headwater.v1.Conversion.credits:type_name -> headwater.v1.Credit
 	2,  // 5: headwater.v1.Conversion.channel:type_name -> headwater.v1.SaleChannel
-	16, // 6: headwater.v1.Conversion.rewards:type_name -> headwater.v1.Reward
-	17, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
-	17, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
-	18, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
-	14, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
-	14, // 11: headwater.v1.Conversion.commission_adjustment:type_name -> headwater.v1.Money
-	0,  // 12: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
-	5,  // 13: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
-	6,  // 14: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	3,  // 15: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 16: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	6,  // 17: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
-	3,  // 18: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 19: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
-	19, // 20: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
-	10, // 21: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
-	20, // 22: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 23: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
-	1,  // 24: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
-	21, // 25: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	22, // 26: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
-	23, // 27: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
-	3,  // 28: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 29: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	18, // 6: headwater.v1.Conversion.rewards:type_name -> headwater.v1.Reward
+	19, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
+	19, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
+	20, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
+	16, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
+	16, // 11: headwater.v1.Conversion.commission_adjustment:type_name -> headwater.v1.Money
+	14, // 12: headwater.v1.Conversion.metadata:type_name -> headwater.v1.Conversion.MetadataEntry
+	0,  // 13: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
+	5,  // 14: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
+	6,  // 15: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	3,  // 16: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 17: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	6,  // 18: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
+	3,  // 19: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 20: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
+	21, // 21: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
+	10, // 22: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
+	22, // 23: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 24: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
+	1,  // 25: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
+	23, // 26: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	24, // 27: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
+	25, // 28: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	3,  // 29: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	15, // 30: headwater.v1.ListConversionsRequest.metadata:type_name -> headwater.v1.ListConversionsRequest.MetadataEntry
+	4,  // 31: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_conversion_proto_init() }
@@ -1409,7 +1443,7 @@ func file_headwater_v1_conversion_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_conversion_proto_rawDesc), len(file_headwater_v1_conversion_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,9 +24,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-// characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-// another way. The answer then has a warning.
+// The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+// named in another way. The answer then has a warning.
 type RecordCustomEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required.
@@ -54,7 +54,11 @@ type RecordCustomEventRequest struct {
 	// The worth of the event, zero or more. Optional.
 	Amount *Money `protobuf:"bytes,10,opt,name=amount,proto3" json:"amount,omitempty"`
 	// When the event happened, at most 10 minutes ahead of the server's clock. Not set: now.
-	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+	// without text are left out. They are kept with the event for ever and are in the feed, so put no personal data into them. What is too
+	// much is cut or left out with a warning. Optional.
+	Metadata      map[string]string `protobuf:"bytes,12,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +170,13 @@ func (x *RecordCustomEventRequest) GetOccurTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *RecordCustomEventRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of RecordCustomEvent.
 type RecordCustomEventResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -270,7 +281,7 @@ var File_headwater_v1_custom_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_custom_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fheadwater/v1/custom_event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xfb\x02\n" +
+	"\x1fheadwater/v1/custom_event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\x8a\x04\n" +
 	"\x18RecordCustomEventRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1f\n" +
 	"\vcustom_kind\x18\x02 \x01(\tR\n" +
@@ -288,7 +299,11 @@ const file_headwater_v1_custom_event_proto_rawDesc = "" +
 	"\x06amount\x18\n" +
 	" \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x129\n" +
 	"\n" +
-	"occur_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xca\x02\n" +
+	"occur_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12P\n" +
+	"\bmetadata\x18\f \x03(\v24.headwater.v1.RecordCustomEventRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xca\x02\n" +
 	"\x19RecordCustomEventResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
@@ -311,29 +326,31 @@ func file_headwater_v1_custom_event_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_custom_event_proto_rawDescData
 }
 
-var file_headwater_v1_custom_event_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_custom_event_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_headwater_v1_custom_event_proto_goTypes = []any{
 	(*RecordCustomEventRequest)(nil),  // 0: headwater.v1.RecordCustomEventRequest
 	(*RecordCustomEventResponse)(nil), // 1: headwater.v1.RecordCustomEventResponse
-	(*Money)(nil),                     // 2: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),     // 3: google.protobuf.Timestamp
-	(ConversionOutcome)(0),            // 4: headwater.v1.ConversionOutcome
-	(*Credit)(nil),                    // 5: headwater.v1.Credit
-	(*Warning)(nil),                   // 6: headwater.v1.Warning
-	(*RewardSummary)(nil),             // 7: headwater.v1.RewardSummary
+	nil,                               // 2: headwater.v1.RecordCustomEventRequest.MetadataEntry
+	(*Money)(nil),                     // 3: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),     // 4: google.protobuf.Timestamp
+	(ConversionOutcome)(0),            // 5: headwater.v1.ConversionOutcome
+	(*Credit)(nil),                    // 6: headwater.v1.Credit
+	(*Warning)(nil),                   // 7: headwater.v1.Warning
+	(*RewardSummary)(nil),             // 8: headwater.v1.RewardSummary
 }
 var file_headwater_v1_custom_event_proto_depIdxs = []int32{
-	2, // 0: headwater.v1.RecordCustomEventRequest.amount:type_name -> headwater.v1.Money
-	3, // 1: headwater.v1.RecordCustomEventRequest.occur_time:type_name -> google.protobuf.Timestamp
-	4, // 2: headwater.v1.RecordCustomEventResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	5, // 3: headwater.v1.RecordCustomEventResponse.credits:type_name -> headwater.v1.Credit
-	6, // 4: headwater.v1.RecordCustomEventResponse.warnings:type_name -> headwater.v1.Warning
-	7, // 5: headwater.v1.RecordCustomEventResponse.rewards:type_name -> headwater.v1.RewardSummary
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	3, // 0: headwater.v1.RecordCustomEventRequest.amount:type_name -> headwater.v1.Money
+	4, // 1: headwater.v1.RecordCustomEventRequest.occur_time:type_name -> google.protobuf.Timestamp
+	2, // 2: headwater.v1.RecordCustomEventRequest.metadata:type_name -> headwater.v1.RecordCustomEventRequest.MetadataEntry
+	5, // 3: headwater.v1.RecordCustomEventResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	6, // 4: headwater.v1.RecordCustomEventResponse.credits:type_name -> headwater.v1.Credit
+	7, // 5: headwater.v1.RecordCustomEventResponse.warnings:type_name -> headwater.v1.Warning
+	8, // 6: headwater.v1.RecordCustomEventResponse.rewards:type_name -> headwater.v1.RewardSummary
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_custom_event_proto_init() }
@@ -351,7 +368,7 @@ func file_headwater_v1_custom_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_custom_event_proto_rawDesc), len(file_headwater_v1_custom_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -146,7 +146,8 @@ type Enrollment struct {
 	// The affiliate's own landing page. Empty when the program's page is used. Empty in the feed.
 	LandingUrl string `protobuf:"bytes,5,opt,name=landing_url,json=landingUrl,proto3" json:"landing_url,omitempty"`
 	// The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-	// `ref`, in the place of any `ref` that the page has. Empty in the feed.
+	// `ref`, in the place of any `ref` that the page has. If the affiliate was moved to another program, the page is the one there, because
+	// the clicks are sent to it. Empty in the feed.
 	ReferralLink string `protobuf:"bytes,6,opt,name=referral_link,json=referralLink,proto3" json:"referral_link,omitempty"`
 	// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
 	// that are priced after it.
@@ -169,8 +170,12 @@ type Enrollment struct {
 	// True while the affiliate has not accepted the newest version of the program's agreement: an earlier one, or none. It earns all the same
 	// unless `awaits_agreement`. False for a program without an agreement, and in the feed.
 	LacksNewestAgreement bool `protobuf:"varint,15,opt,name=lacks_newest_agreement,json=lacksNewestAgreement,proto3" json:"lacks_newest_agreement,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+	// without text are left out. Empty after EraseAffiliate. Events have them too, and events are never changed, so put no personal data
+	// into them.
+	Metadata      map[string]string `protobuf:"bytes,16,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Enrollment) Reset() {
@@ -306,6 +311,13 @@ func (x *Enrollment) GetLacksNewestAgreement() bool {
 		return x.LacksNewestAgreement
 	}
 	return false
+}
+
+func (x *Enrollment) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
 }
 
 // An affiliate's acceptance of a version of the program's agreement.
@@ -445,7 +457,7 @@ type AcceptAgreementResponse struct {
 	// The enrollment after the change.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-	// the ref_id and the pages are the present ones.
+	// the ref_id, the pages, the acceptances and the metadata are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -601,10 +613,10 @@ func (x *MoveEnrollmentRequest) GetLeads() MovedLeads {
 // The answer of MoveEnrollment.
 type MoveEnrollmentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The enrollment in the new program, new or opened again.
+	// The enrollment in the new program, new or opened again. It has the `metadata` of the one that it was moved from, which keeps them too.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-	// the ref_id and the pages are the present ones.
+	// the ref_id, the pages, the acceptances and the metadata are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -684,8 +696,10 @@ type EnrollAffiliateRequest struct {
 	// APPLIED, who is still to be approved. A code that the program does not have, or that has expired or is used up, is refused, whoever is
 	// enrolled. Optional.
 	InvitationCode string `protobuf:"bytes,9,opt,name=invitation_code,json=invitationCode,proto3" json:"invitation_code,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// See `Enrollment.metadata`. An ended enrollment that is opened again has these in place of its former ones. Optional.
+	Metadata      map[string]string `protobuf:"bytes,10,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EnrollAffiliateRequest) Reset() {
@@ -781,6 +795,13 @@ func (x *EnrollAffiliateRequest) GetInvitationCode() string {
 	return ""
 }
 
+func (x *EnrollAffiliateRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of EnrollAffiliate.
 type EnrollAffiliateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -789,7 +810,7 @@ type EnrollAffiliateResponse struct {
 	// The assigned coupon. Not set when the request has no coupon_code.
 	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-	// the ref_id and the pages are the present ones.
+	// the ref_id, the pages, the acceptances and the metadata are the present ones.
 	Replayed      bool `protobuf:"varint,3,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -956,8 +977,12 @@ type ListEnrollmentsRequest struct {
 	States []EnrollmentState `protobuf:"varint,6,rep,packed,name=states,proto3,enum=headwater.v1.EnrollmentState" json:"states,omitempty"`
 	// Only enrollments whose affiliate has not accepted the newest version of the program's agreement, or only the others. Not set: both.
 	LacksNewestAgreement *bool `protobuf:"varint,7,opt,name=lacks_newest_agreement,json=lacksNewestAgreement,proto3,oneof" json:"lacks_newest_agreement,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Only enrollments whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+	// about 10,000 enrollments that pass the other filters for a page at most and compares them with the entries, so a page may have few
+	// enrollments or none. The list goes on as long as there is a `next_page_token`.
+	Metadata      map[string]string `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListEnrollmentsRequest) Reset() {
@@ -1039,6 +1064,13 @@ func (x *ListEnrollmentsRequest) GetLacksNewestAgreement() bool {
 	return false
 }
 
+func (x *ListEnrollmentsRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of ListEnrollments.
 type ListEnrollmentsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1104,8 +1136,9 @@ type UpdateEnrollmentRequest struct {
 	// The new values. `id` identifies the enrollment. The server reads `id` and the fields that `update_mask` names, and ignores
 	// the others. Required.
 	Enrollment *Enrollment `protobuf:"bytes,2,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
-	// The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
-	// program's page. A `commission_override` that is not set restores the commission in the program's terms.
+	// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
+	// the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
+	// a whole.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1168,7 +1201,7 @@ type UpdateEnrollmentResponse struct {
 	// The enrollment after the change.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-	// the ref_id and the pages are the present ones.
+	// the ref_id, the pages, the acceptances and the metadata are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1281,7 +1314,7 @@ type EndEnrollmentResponse struct {
 	// The enrollment after the change.
 	Enrollment *Enrollment `protobuf:"bytes,1,opt,name=enrollment,proto3" json:"enrollment,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-	// the ref_id and the pages are the present ones.
+	// the ref_id, the pages, the acceptances and the metadata are the present ones.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1335,7 +1368,7 @@ var File_headwater_v1_enrollment_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xc7\x05\n" +
+	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xc8\x06\n" +
 	"\n" +
 	"Enrollment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
@@ -1357,7 +1390,11 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\x16moved_to_enrollment_id\x18\f \x01(\tR\x13movedToEnrollmentId\x12)\n" +
 	"\x10awaits_agreement\x18\r \x01(\bR\x0fawaitsAgreement\x12C\n" +
 	"\vacceptances\x18\x0e \x03(\v2!.headwater.v1.AgreementAcceptanceR\vacceptances\x124\n" +
-	"\x16lacks_newest_agreement\x18\x0f \x01(\bR\x14lacksNewestAgreement\"\x84\x01\n" +
+	"\x16lacks_newest_agreement\x18\x0f \x01(\bR\x14lacksNewestAgreement\x12B\n" +
+	"\bmetadata\x18\x10 \x03(\v2&.headwater.v1.Enrollment.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +
 	"\x13AgreementAcceptance\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12;\n" +
 	"\vaccept_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1390,7 +1427,7 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
 	"enrollment\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xa5\x03\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xb2\x04\n" +
 	"\x16EnrollAffiliateRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1406,7 +1443,12 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
 	"acceptance\x18\b \x01(\v2!.headwater.v1.AgreementAcceptanceR\n" +
 	"acceptance\x12'\n" +
-	"\x0finvitation_code\x18\t \x01(\tR\x0einvitationCode\"\x9d\x01\n" +
+	"\x0finvitation_code\x18\t \x01(\tR\x0einvitationCode\x12N\n" +
+	"\bmetadata\x18\n" +
+	" \x03(\v22.headwater.v1.EnrollAffiliateRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9d\x01\n" +
 	"\x17EnrollAffiliateResponse\x128\n" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
@@ -1418,7 +1460,7 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\x15GetEnrollmentResponse\x128\n" +
 	"\n" +
 	"enrollment\x18\x01 \x01(\v2\x18.headwater.v1.EnrollmentR\n" +
-	"enrollment\"\xee\x02\n" +
+	"enrollment\"\xfb\x03\n" +
 	"\x16ListEnrollmentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1428,7 +1470,11 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
 	"program_id\x18\x05 \x01(\tR\tprogramId\x125\n" +
 	"\x06states\x18\x06 \x03(\x0e2\x1d.headwater.v1.EnrollmentStateR\x06states\x129\n" +
-	"\x16lacks_newest_agreement\x18\a \x01(\bH\x00R\x14lacksNewestAgreement\x88\x01\x01B\x19\n" +
+	"\x16lacks_newest_agreement\x18\a \x01(\bH\x00R\x14lacksNewestAgreement\x88\x01\x01\x12N\n" +
+	"\bmetadata\x18\b \x03(\v22.headwater.v1.ListEnrollmentsRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x19\n" +
 	"\x17_lacks_newest_agreement\"}\n" +
 	"\x17ListEnrollmentsResponse\x12:\n" +
 	"\venrollments\x18\x01 \x03(\v2\x18.headwater.v1.EnrollmentR\venrollments\x12&\n" +
@@ -1479,7 +1525,7 @@ func file_headwater_v1_enrollment_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_enrollment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_enrollment_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_headwater_v1_enrollment_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_headwater_v1_enrollment_proto_goTypes = []any{
 	(EnrollmentState)(0),             // 0: headwater.v1.EnrollmentState
 	(MovedLeads)(0),                  // 1: headwater.v1.MovedLeads
@@ -1499,45 +1545,51 @@ var file_headwater_v1_enrollment_proto_goTypes = []any{
 	(*UpdateEnrollmentResponse)(nil), // 15: headwater.v1.UpdateEnrollmentResponse
 	(*EndEnrollmentRequest)(nil),     // 16: headwater.v1.EndEnrollmentRequest
 	(*EndEnrollmentResponse)(nil),    // 17: headwater.v1.EndEnrollmentResponse
-	(*Commission)(nil),               // 18: headwater.v1.Commission
-	(*timestamppb.Timestamp)(nil),    // 19: google.protobuf.Timestamp
-	(*AffiliateSelector)(nil),        // 20: headwater.v1.AffiliateSelector
-	(*Coupon)(nil),                   // 21: headwater.v1.Coupon
-	(ListOrder)(0),                   // 22: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),    // 23: google.protobuf.FieldMask
+	nil,                              // 18: headwater.v1.Enrollment.MetadataEntry
+	nil,                              // 19: headwater.v1.EnrollAffiliateRequest.MetadataEntry
+	nil,                              // 20: headwater.v1.ListEnrollmentsRequest.MetadataEntry
+	(*Commission)(nil),               // 21: headwater.v1.Commission
+	(*timestamppb.Timestamp)(nil),    // 22: google.protobuf.Timestamp
+	(*AffiliateSelector)(nil),        // 23: headwater.v1.AffiliateSelector
+	(*Coupon)(nil),                   // 24: headwater.v1.Coupon
+	(ListOrder)(0),                   // 25: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),    // 26: google.protobuf.FieldMask
 }
 var file_headwater_v1_enrollment_proto_depIdxs = []int32{
-	18, // 0: headwater.v1.Enrollment.commission_override:type_name -> headwater.v1.Commission
+	21, // 0: headwater.v1.Enrollment.commission_override:type_name -> headwater.v1.Commission
 	0,  // 1: headwater.v1.Enrollment.state:type_name -> headwater.v1.EnrollmentState
-	19, // 2: headwater.v1.Enrollment.create_time:type_name -> google.protobuf.Timestamp
-	19, // 3: headwater.v1.Enrollment.update_time:type_name -> google.protobuf.Timestamp
-	19, // 4: headwater.v1.Enrollment.end_time:type_name -> google.protobuf.Timestamp
+	22, // 2: headwater.v1.Enrollment.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: headwater.v1.Enrollment.update_time:type_name -> google.protobuf.Timestamp
+	22, // 4: headwater.v1.Enrollment.end_time:type_name -> google.protobuf.Timestamp
 	3,  // 5: headwater.v1.Enrollment.acceptances:type_name -> headwater.v1.AgreementAcceptance
-	19, // 6: headwater.v1.AgreementAcceptance.accept_time:type_name -> google.protobuf.Timestamp
-	3,  // 7: headwater.v1.AcceptAgreementRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
-	2,  // 8: headwater.v1.AcceptAgreementResponse.enrollment:type_name -> headwater.v1.Enrollment
-	18, // 9: headwater.v1.MoveEnrollmentRequest.commission_override:type_name -> headwater.v1.Commission
-	1,  // 10: headwater.v1.MoveEnrollmentRequest.leads:type_name -> headwater.v1.MovedLeads
-	2,  // 11: headwater.v1.MoveEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	20, // 12: headwater.v1.EnrollAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	18, // 13: headwater.v1.EnrollAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
-	3,  // 14: headwater.v1.EnrollAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
-	2,  // 15: headwater.v1.EnrollAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	21, // 16: headwater.v1.EnrollAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 17: headwater.v1.GetEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	22, // 18: headwater.v1.ListEnrollmentsRequest.order:type_name -> headwater.v1.ListOrder
-	20, // 19: headwater.v1.ListEnrollmentsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 20: headwater.v1.ListEnrollmentsRequest.states:type_name -> headwater.v1.EnrollmentState
-	2,  // 21: headwater.v1.ListEnrollmentsResponse.enrollments:type_name -> headwater.v1.Enrollment
-	2,  // 22: headwater.v1.UpdateEnrollmentRequest.enrollment:type_name -> headwater.v1.Enrollment
-	23, // 23: headwater.v1.UpdateEnrollmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 24: headwater.v1.UpdateEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	2,  // 25: headwater.v1.EndEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 6: headwater.v1.Enrollment.metadata:type_name -> headwater.v1.Enrollment.MetadataEntry
+	22, // 7: headwater.v1.AgreementAcceptance.accept_time:type_name -> google.protobuf.Timestamp
+	3,  // 8: headwater.v1.AcceptAgreementRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	2,  // 9: headwater.v1.AcceptAgreementResponse.enrollment:type_name -> headwater.v1.Enrollment
+	21, // 10: headwater.v1.MoveEnrollmentRequest.commission_override:type_name -> headwater.v1.Commission
+	1,  // 11: headwater.v1.MoveEnrollmentRequest.leads:type_name -> headwater.v1.MovedLeads
+	2,  // 12: headwater.v1.MoveEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	23, // 13: headwater.v1.EnrollAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	21, // 14: headwater.v1.EnrollAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	3,  // 15: headwater.v1.EnrollAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	19, // 16: headwater.v1.EnrollAffiliateRequest.metadata:type_name -> headwater.v1.EnrollAffiliateRequest.MetadataEntry
+	2,  // 17: headwater.v1.EnrollAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	24, // 18: headwater.v1.EnrollAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 19: headwater.v1.GetEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	25, // 20: headwater.v1.ListEnrollmentsRequest.order:type_name -> headwater.v1.ListOrder
+	23, // 21: headwater.v1.ListEnrollmentsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 22: headwater.v1.ListEnrollmentsRequest.states:type_name -> headwater.v1.EnrollmentState
+	20, // 23: headwater.v1.ListEnrollmentsRequest.metadata:type_name -> headwater.v1.ListEnrollmentsRequest.MetadataEntry
+	2,  // 24: headwater.v1.ListEnrollmentsResponse.enrollments:type_name -> headwater.v1.Enrollment
+	2,  // 25: headwater.v1.UpdateEnrollmentRequest.enrollment:type_name -> headwater.v1.Enrollment
+	26, // 26: headwater.v1.UpdateEnrollmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 27: headwater.v1.UpdateEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	2,  // 28: headwater.v1.EndEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_enrollment_proto_init() }
@@ -1556,7 +1608,7 @@ func file_headwater_v1_enrollment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_enrollment_proto_rawDesc), len(file_headwater_v1_enrollment_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -354,8 +354,8 @@ type Event struct {
 	Kind EventKind `protobuf:"varint,4,opt,name=kind,proto3,enum=headwater.v1.EventKind" json:"kind,omitempty"`
 	// When the fact happened. For a recorded event it is the `occur_time` of the request.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
-	// When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
-	// may have the same commit time, so order events by `sequence`.
+	// When the fact was committed. Every commit of an account is later than the one before, whatever the clocks of the servers do. The events
+	// of one commit have the same time, so order events by `sequence`.
 	CommitTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=commit_time,json=commitTime,proto3" json:"commit_time,omitempty"`
 	// The request_id or event_id of the call that caused the event. Empty for a call without one, and for the server's own work.
 	CauseId string `protobuf:"bytes,7,opt,name=cause_id,json=causeId,proto3" json:"cause_id,omitempty"`

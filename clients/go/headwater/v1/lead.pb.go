@@ -1338,8 +1338,8 @@ func (x *ManualBinding) GetMergedLeadId() string {
 	return ""
 }
 
-// The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
-// are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
+// The request of RecordLead. A lead is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+// characters that are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
 type RecordLeadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required.
@@ -1365,7 +1365,12 @@ type RecordLeadRequest struct {
 	// `LEAD_STATE_SIGNED_UP`, also for another value. A lead in another state keeps its state.
 	State LeadState `protobuf:"varint,9,opt,name=state,proto3,enum=headwater.v1.LeadState" json:"state,omitempty"`
 	// When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now.
-	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// Your own texts about the sign-up by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500
+	// characters. Entries without text are left out. They belong to the conversion, not to the lead, whose texts CreateLead and UpdateLead
+	// set, so they are lost if the call makes no conversion. They are kept for ever and are in the feed, so put no personal data into them.
+	// What is too much is cut or left out with a warning. Optional.
+	Metadata      map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1466,6 +1471,13 @@ func (x *RecordLeadRequest) GetState() LeadState {
 func (x *RecordLeadRequest) GetOccurTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.OccurTime
+	}
+	return nil
+}
+
+func (x *RecordLeadRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
 	}
 	return nil
 }
@@ -1965,7 +1977,7 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12$\n" +
-	"\x0emerged_lead_id\x18\x06 \x01(\tR\fmergedLeadId\"\xd5\x02\n" +
+	"\x0emerged_lead_id\x18\x06 \x01(\tR\fmergedLeadId\"\xdd\x03\n" +
 	"\x11RecordLeadRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -1981,7 +1993,11 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\x05state\x18\t \x01(\x0e2\x17.headwater.v1.LeadStateR\x05state\x129\n" +
 	"\n" +
 	"occur_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xc3\x02\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12I\n" +
+	"\bmetadata\x18\v \x03(\v2-.headwater.v1.RecordLeadRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc3\x02\n" +
 	"\x12RecordLeadResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12#\n" +
@@ -2035,7 +2051,7 @@ func file_headwater_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_headwater_v1_lead_proto_goTypes = []any{
 	(LeadState)(0),                 // 0: headwater.v1.LeadState
 	(*Lead)(nil),                   // 1: headwater.v1.Lead
@@ -2061,81 +2077,83 @@ var file_headwater_v1_lead_proto_goTypes = []any{
 	(*ListLeadsResponse)(nil),      // 21: headwater.v1.ListLeadsResponse
 	nil,                            // 22: headwater.v1.Lead.MetadataEntry
 	nil,                            // 23: headwater.v1.CreateLeadRequest.MetadataEntry
-	nil,                            // 24: headwater.v1.ListLeadsRequest.MetadataEntry
-	(*Credit)(nil),                 // 25: headwater.v1.Credit
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
-	(*Money)(nil),                  // 27: headwater.v1.Money
-	(*AffiliateSelector)(nil),      // 28: headwater.v1.AffiliateSelector
-	(*fieldmaskpb.FieldMask)(nil),  // 29: google.protobuf.FieldMask
-	(*LeadSelector)(nil),           // 30: headwater.v1.LeadSelector
-	(*Enrollment)(nil),             // 31: headwater.v1.Enrollment
-	(*Affiliate)(nil),              // 32: headwater.v1.Affiliate
-	(*Conversion)(nil),             // 33: headwater.v1.Conversion
-	(ConversionOutcome)(0),         // 34: headwater.v1.ConversionOutcome
-	(*Warning)(nil),                // 35: headwater.v1.Warning
-	(*RewardSummary)(nil),          // 36: headwater.v1.RewardSummary
-	(ListOrder)(0),                 // 37: headwater.v1.ListOrder
+	nil,                            // 24: headwater.v1.RecordLeadRequest.MetadataEntry
+	nil,                            // 25: headwater.v1.ListLeadsRequest.MetadataEntry
+	(*Credit)(nil),                 // 26: headwater.v1.Credit
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(*Money)(nil),                  // 28: headwater.v1.Money
+	(*AffiliateSelector)(nil),      // 29: headwater.v1.AffiliateSelector
+	(*fieldmaskpb.FieldMask)(nil),  // 30: google.protobuf.FieldMask
+	(*LeadSelector)(nil),           // 31: headwater.v1.LeadSelector
+	(*Enrollment)(nil),             // 32: headwater.v1.Enrollment
+	(*Affiliate)(nil),              // 33: headwater.v1.Affiliate
+	(*Conversion)(nil),             // 34: headwater.v1.Conversion
+	(ConversionOutcome)(0),         // 35: headwater.v1.ConversionOutcome
+	(*Warning)(nil),                // 36: headwater.v1.Warning
+	(*RewardSummary)(nil),          // 37: headwater.v1.RewardSummary
+	(ListOrder)(0),                 // 38: headwater.v1.ListOrder
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
-	25, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
-	26, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
-	27, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
-	26, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
-	26, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
-	26, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
-	26, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
+	26, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
+	27, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
+	28, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
+	27, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
+	27, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
+	27, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
+	27, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
 	22, // 8: headwater.v1.Lead.metadata:type_name -> headwater.v1.Lead.MetadataEntry
-	26, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
-	28, // 10: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
+	27, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
+	29, // 10: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
 	0,  // 11: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
-	26, // 12: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
+	27, // 12: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
 	23, // 13: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
 	2,  // 14: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	26, // 15: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	27, // 15: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
 	1,  // 16: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
 	1,  // 17: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
-	29, // 18: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
-	30, // 19: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
+	30, // 18: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	31, // 19: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
 	1,  // 20: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
-	30, // 21: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	30, // 22: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
-	30, // 23: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
+	31, // 21: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	31, // 22: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
+	31, // 23: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
 	1,  // 24: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
-	30, // 25: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	31, // 25: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
 	2,  // 26: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	26, // 27: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	27, // 27: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
 	1,  // 28: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
-	30, // 29: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
+	31, // 29: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
 	1,  // 30: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
-	31, // 31: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
-	32, // 32: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
-	33, // 33: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
+	32, // 31: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
+	33, // 32: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
+	34, // 33: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
 	15, // 34: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
-	25, // 35: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
-	26, // 36: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
-	26, // 37: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
-	26, // 38: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
+	26, // 35: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
+	27, // 36: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
+	27, // 37: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
+	27, // 38: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 39: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
-	26, // 40: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
-	34, // 41: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	25, // 42: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	35, // 43: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	36, // 44: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
-	30, // 45: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 46: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	31, // 47: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	32, // 48: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	37, // 49: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 50: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	28, // 51: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	24, // 52: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
-	1,  // 53: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	27, // 40: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
+	24, // 41: headwater.v1.RecordLeadRequest.metadata:type_name -> headwater.v1.RecordLeadRequest.MetadataEntry
+	35, // 42: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	26, // 43: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
+	36, // 44: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	37, // 45: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
+	31, // 46: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 47: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	32, // 48: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	33, // 49: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	38, // 50: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 51: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	29, // 52: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	25, // 53: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
+	1,  // 54: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }
@@ -2161,7 +2179,7 @@ func file_headwater_v1_lead_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lead_proto_rawDesc), len(file_headwater_v1_lead_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -167,7 +167,19 @@ func (LedgerReason) EnumDescriptor() ([]byte, []int) {
 type GetBalanceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate. Required.
-	Affiliate     *AffiliateSelector `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	Affiliate *AffiliateSelector `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The balances as they were after every commit up to this time, the time itself included. Default: now. A time in the future is
+	// refused; before the first reward there are no balances.
+	//
+	// What counts is when the server committed (`LedgerEntry.post_time`, `Event.commit_time`), and not when a sale happened. Every commit of
+	// an account is later than the one before by a microsecond at least, also if a server's clock is set back, so the `commit_time` of an
+	// event names the balances right after it. A time is final as soon as the account has a later commit. Until then a commit that is
+	// under way, or that of a server whose clock is behind, may still be added to it: ask for a time that is a minute ago, if two
+	// answers must be equal.
+	//
+	// A balance of the past costs some milliseconds, however many entries the affiliate and the account have: the server keeps balances
+	// after every 8,192 entries of the account, and reads the entries since then.
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -205,6 +217,13 @@ func (*GetBalanceRequest) Descriptor() ([]byte, []int) {
 func (x *GetBalanceRequest) GetAffiliate() *AffiliateSelector {
 	if x != nil {
 		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *GetBalanceRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
 	}
 	return nil
 }
@@ -356,7 +375,10 @@ type ListBalancesRequest struct {
 	// Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money.
 	Currencies []string `protobuf:"bytes,6,rep,name=currencies,proto3" json:"currencies,omitempty"`
 	// Only balances of which something is owed.
-	OwedOnly      bool `protobuf:"varint,7,opt,name=owed_only,json=owedOnly,proto3" json:"owed_only,omitempty"`
+	OwedOnly bool `protobuf:"varint,7,opt,name=owed_only,json=owedOnly,proto3" json:"owed_only,omitempty"`
+	// The balances as they were at this time, see `GetBalanceRequest.as_of_time`. The filter applies to the balances of that time. Default:
+	// now. A page that had to look at some 10,000 affiliates may have fewer entries than asked for, or none.
+	AsOfTime      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=as_of_time,json=asOfTime,proto3" json:"as_of_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -438,6 +460,13 @@ func (x *ListBalancesRequest) GetOwedOnly() bool {
 		return x.OwedOnly
 	}
 	return false
+}
+
+func (x *ListBalancesRequest) GetAsOfTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOfTime
+	}
+	return nil
 }
 
 // The balances of one affiliate.
@@ -570,7 +599,7 @@ type LedgerEntry struct {
 	ConversionId string `protobuf:"bytes,7,opt,name=conversion_id,json=conversionId,proto3" json:"conversion_id,omitempty"`
 	// The reason.
 	Reason LedgerReason `protobuf:"varint,8,opt,name=reason,proto3,enum=headwater.v1.LedgerReason" json:"reason,omitempty"`
-	// When the entry was posted.
+	// When the entry was committed: the `commit_time` of the events of its commit. Grows with `sequence`.
 	PostTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=post_time,json=postTime,proto3" json:"post_time,omitempty"`
 	// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
 	EntryHash     string `protobuf:"bytes,10,opt,name=entry_hash,json=entryHash,proto3" json:"entry_hash,omitempty"`
@@ -995,9 +1024,11 @@ var File_headwater_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/ledger.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"R\n" +
+	"\x19headwater/v1/ledger.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\x8c\x01\n" +
 	"\x11GetBalanceRequest\x12=\n" +
-	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"\xcf\x01\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x128\n" +
+	"\n" +
+	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\xcf\x01\n" +
 	"\aBalance\x121\n" +
 	"\x06earned\x18\x01 \x01(\v2\x19.headwater.v1.RewardValueR\x06earned\x123\n" +
 	"\apending\x18\x02 \x01(\v2\x19.headwater.v1.RewardValueR\apending\x12-\n" +
@@ -1005,7 +1036,7 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x04paid\x18\x04 \x01(\v2\x19.headwater.v1.RewardValueR\x04paid\"j\n" +
 	"\x12GetBalanceResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x121\n" +
-	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xac\x02\n" +
+	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xe6\x02\n" +
 	"\x13ListBalancesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1016,7 +1047,9 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"currencies\x18\x06 \x03(\tR\n" +
 	"currencies\x12\x1b\n" +
-	"\towed_only\x18\a \x01(\bR\bowedOnly\"i\n" +
+	"\towed_only\x18\a \x01(\bR\bowedOnly\x128\n" +
+	"\n" +
+	"as_of_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"i\n" +
 	"\x11AffiliateBalances\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x121\n" +
 	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\x7f\n" +
@@ -1108,39 +1141,41 @@ var file_headwater_v1_ledger_proto_goTypes = []any{
 	(*LedgerTotal)(nil),               // 12: headwater.v1.LedgerTotal
 	(*VerifyLedgerResponse)(nil),      // 13: headwater.v1.VerifyLedgerResponse
 	(*AffiliateSelector)(nil),         // 14: headwater.v1.AffiliateSelector
-	(*RewardValue)(nil),               // 15: headwater.v1.RewardValue
-	(ListOrder)(0),                    // 16: headwater.v1.ListOrder
-	(RewardUnit)(0),                   // 17: headwater.v1.RewardUnit
-	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil),     // 15: google.protobuf.Timestamp
+	(*RewardValue)(nil),               // 16: headwater.v1.RewardValue
+	(ListOrder)(0),                    // 17: headwater.v1.ListOrder
+	(RewardUnit)(0),                   // 18: headwater.v1.RewardUnit
 }
 var file_headwater_v1_ledger_proto_depIdxs = []int32{
 	14, // 0: headwater.v1.GetBalanceRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	15, // 1: headwater.v1.Balance.earned:type_name -> headwater.v1.RewardValue
-	15, // 2: headwater.v1.Balance.pending:type_name -> headwater.v1.RewardValue
-	15, // 3: headwater.v1.Balance.owed:type_name -> headwater.v1.RewardValue
-	15, // 4: headwater.v1.Balance.paid:type_name -> headwater.v1.RewardValue
-	3,  // 5: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
-	16, // 6: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 7: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	17, // 8: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
-	3,  // 9: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
-	6,  // 10: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
-	0,  // 11: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
-	0,  // 12: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
-	15, // 13: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
-	1,  // 14: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
-	18, // 15: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
-	16, // 16: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 17: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	8,  // 18: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
-	0,  // 19: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
-	15, // 20: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
-	12, // 21: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	15, // 1: headwater.v1.GetBalanceRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	16, // 2: headwater.v1.Balance.earned:type_name -> headwater.v1.RewardValue
+	16, // 3: headwater.v1.Balance.pending:type_name -> headwater.v1.RewardValue
+	16, // 4: headwater.v1.Balance.owed:type_name -> headwater.v1.RewardValue
+	16, // 5: headwater.v1.Balance.paid:type_name -> headwater.v1.RewardValue
+	3,  // 6: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
+	17, // 7: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 8: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	18, // 9: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
+	15, // 10: headwater.v1.ListBalancesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	3,  // 11: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
+	6,  // 12: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
+	0,  // 13: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
+	0,  // 14: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
+	16, // 15: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
+	1,  // 16: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
+	15, // 17: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
+	17, // 18: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 19: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	8,  // 20: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
+	0,  // 21: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
+	16, // 22: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
+	12, // 23: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_ledger_proto_init() }

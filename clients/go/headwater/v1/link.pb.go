@@ -90,8 +90,9 @@ type Link struct {
 	// The code that clicks are recorded with, in lower case, unique in the account among link codes and ref_ids. Empty in the feed,
 	// because a ref_id may be made from the affiliate's name.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
-	// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
-	// the feed.
+	// The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. If the affiliate
+	// was moved to another program, the enrollment and the program are those that get the clicks now, see MoveEnrollment. RecordClick
+	// answers the same page. Empty in the feed.
 	DestinationUrl string `protobuf:"bytes,5,opt,name=destination_url,json=destinationUrl,proto3" json:"destination_url,omitempty"`
 	// The state.
 	State LinkState `protobuf:"varint,6,opt,name=state,proto3,enum=headwater.v1.LinkState" json:"state,omitempty"`

@@ -430,6 +430,59 @@ func (ProgramState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
 }
 
+// What an upline's percentage is of.
+type UplineBasis int32
+
+const (
+	// Not set. Means `UPLINE_BASIS_COMMISSION`.
+	UplineBasis_UPLINE_BASIS_UNSPECIFIED UplineBasis = 0
+	// What the credited affiliate earns from the event, on every level.
+	UplineBasis_UPLINE_BASIS_COMMISSION UplineBasis = 1
+	// The amount of the event.
+	UplineBasis_UPLINE_BASIS_SALE_AMOUNT UplineBasis = 2
+)
+
+// Enum value maps for UplineBasis.
+var (
+	UplineBasis_name = map[int32]string{
+		0: "UPLINE_BASIS_UNSPECIFIED",
+		1: "UPLINE_BASIS_COMMISSION",
+		2: "UPLINE_BASIS_SALE_AMOUNT",
+	}
+	UplineBasis_value = map[string]int32{
+		"UPLINE_BASIS_UNSPECIFIED": 0,
+		"UPLINE_BASIS_COMMISSION":  1,
+		"UPLINE_BASIS_SALE_AMOUNT": 2,
+	}
+)
+
+func (x UplineBasis) Enum() *UplineBasis {
+	p := new(UplineBasis)
+	*p = x
+	return p
+}
+
+func (x UplineBasis) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UplineBasis) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[6].Descriptor()
+}
+
+func (UplineBasis) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[6]
+}
+
+func (x UplineBasis) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UplineBasis.Descriptor instead.
+func (UplineBasis) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+}
+
 // The commission for a sale.
 type Commission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -755,6 +808,61 @@ func (x *CommissionRule) GetIsPerUnit() bool {
 	return false
 }
 
+// What the affiliates on one level above the credited one earn, in addition to what that one earns.
+type UplineLevel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Default `UPLINE_BASIS_COMMISSION`.
+	Basis UplineBasis `protobuf:"varint,1,opt,name=basis,proto3,enum=headwater.v1.UplineBasis" json:"basis,omitempty"`
+	// Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns.
+	PercentPpm    int32 `protobuf:"varint,2,opt,name=percent_ppm,json=percentPpm,proto3" json:"percent_ppm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UplineLevel) Reset() {
+	*x = UplineLevel{}
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UplineLevel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UplineLevel) ProtoMessage() {}
+
+func (x *UplineLevel) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UplineLevel.ProtoReflect.Descriptor instead.
+func (*UplineLevel) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UplineLevel) GetBasis() UplineBasis {
+	if x != nil {
+		return x.Basis
+	}
+	return UplineBasis_UPLINE_BASIS_UNSPECIFIED
+}
+
+func (x *UplineLevel) GetPercentPpm() int32 {
+	if x != nil {
+		return x.PercentPpm
+	}
+	return 0
+}
+
 // The rules that sales are priced under. A version never changes.
 type Terms struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -783,16 +891,22 @@ type Terms struct {
 	// The kinds of custom events that the program credits, up to 100 names, each of 2 to 64 letters `a` to `z`, digits, `-` or `_`. Returned
 	// in lower case and in order. RecordCustomEvent records other kinds too, and this program does not credit them.
 	CustomKinds []string `protobuf:"bytes,10,rep,name=custom_kinds,json=customKinds,proto3" json:"custom_kinds,omitempty"`
-	// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
-	// by these rules only.
-	Rules         []*CommissionRule `protobuf:"bytes,11,rep,name=rules,proto3" json:"rules,omitempty"`
+	// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
+	// Sign-ups, appointments and custom events earn by these rules only.
+	Rules []*CommissionRule `protobuf:"bytes,11,rep,name=rules,proto3" json:"rules,omitempty"`
+	// What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+	// of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
+	// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
+	// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
+	// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
+	UplineLevels  []*UplineLevel `protobuf:"bytes,12,rep,name=upline_levels,json=uplineLevels,proto3" json:"upline_levels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +918,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[3]
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +931,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Terms) GetVersion() int32 {
@@ -897,6 +1011,13 @@ func (x *Terms) GetRules() []*CommissionRule {
 	return nil
 }
 
+func (x *Terms) GetUplineLevels() []*UplineLevel {
+	if x != nil {
+		return x.UplineLevels
+	}
+	return nil
+}
+
 // The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 type Agreement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -915,7 +1036,7 @@ type Agreement struct {
 
 func (x *Agreement) Reset() {
 	*x = Agreement{}
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1048,7 @@ func (x *Agreement) String() string {
 func (*Agreement) ProtoMessage() {}
 
 func (x *Agreement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1061,7 @@ func (x *Agreement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agreement.ProtoReflect.Descriptor instead.
 func (*Agreement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Agreement) GetVersion() int32 {
@@ -992,7 +1113,7 @@ type WelcomeMail struct {
 
 func (x *WelcomeMail) Reset() {
 	*x = WelcomeMail{}
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +1125,7 @@ func (x *WelcomeMail) String() string {
 func (*WelcomeMail) ProtoMessage() {}
 
 func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +1138,7 @@ func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WelcomeMail.ProtoReflect.Descriptor instead.
 func (*WelcomeMail) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *WelcomeMail) GetIsEnabled() bool {
@@ -1056,7 +1177,7 @@ type ApplicationQuestion struct {
 
 func (x *ApplicationQuestion) Reset() {
 	*x = ApplicationQuestion{}
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1189,7 @@ func (x *ApplicationQuestion) String() string {
 func (*ApplicationQuestion) ProtoMessage() {}
 
 func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1202,7 @@ func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
 func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ApplicationQuestion) GetKey() string {
@@ -1123,7 +1244,7 @@ type ProgramInvitation struct {
 
 func (x *ProgramInvitation) Reset() {
 	*x = ProgramInvitation{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1256,7 @@ func (x *ProgramInvitation) String() string {
 func (*ProgramInvitation) ProtoMessage() {}
 
 func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1269,7 @@ func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramInvitation.ProtoReflect.Descriptor instead.
 func (*ProgramInvitation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ProgramInvitation) GetCode() string {
@@ -1216,14 +1337,17 @@ type Program struct {
 	// The codes that open the program while it is private.
 	Invitations []*ProgramInvitation `protobuf:"bytes,15,rep,name=invitations,proto3" json:"invitations,omitempty"`
 	// The mail that welcomes new affiliates. Not set: none.
-	WelcomeMail   *WelcomeMail `protobuf:"bytes,16,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
+	WelcomeMail *WelcomeMail `protobuf:"bytes,16,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
+	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+	// without text are left out. Events have them too, and events are never changed, so put no personal data into them.
+	Metadata      map[string]string `protobuf:"bytes,17,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1359,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1372,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Program) GetId() string {
@@ -1363,6 +1487,13 @@ func (x *Program) GetWelcomeMail() *WelcomeMail {
 	return nil
 }
 
+func (x *Program) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The request of CreateProgram.
 type CreateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1393,14 +1524,16 @@ type CreateProgramRequest struct {
 	// The codes that open the program while it is private, up to 50. Optional.
 	Invitations []*ProgramInvitation `protobuf:"bytes,11,rep,name=invitations,proto3" json:"invitations,omitempty"`
 	// The mail that welcomes new affiliates. Not set: none is sent.
-	WelcomeMail   *WelcomeMail `protobuf:"bytes,12,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
+	WelcomeMail *WelcomeMail `protobuf:"bytes,12,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
+	// See `Program.metadata`. Optional.
+	Metadata      map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1545,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1558,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -1512,20 +1645,29 @@ func (x *CreateProgramRequest) GetWelcomeMail() *WelcomeMail {
 	return nil
 }
 
+func (x *CreateProgramRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of CreateProgram.
 type CreateProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new program.
 	Program *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1537,7 +1679,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1550,7 +1692,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -1567,6 +1709,13 @@ func (x *CreateProgramResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *CreateProgramResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 // The monthly recurring revenue in one currency of the customers who are bound in a program.
 type ProgramMrr struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1580,7 +1729,7 @@ type ProgramMrr struct {
 
 func (x *ProgramMrr) Reset() {
 	*x = ProgramMrr{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1741,7 @@ func (x *ProgramMrr) String() string {
 func (*ProgramMrr) ProtoMessage() {}
 
 func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1754,7 @@ func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
 func (*ProgramMrr) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ProgramMrr) GetMrr() *Money {
@@ -1635,7 +1784,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1796,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1809,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -1692,7 +1841,7 @@ type GetProgramResponse struct {
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1853,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1866,7 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
@@ -1746,15 +1895,20 @@ type ListProgramsRequest struct {
 	Order ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
 	// Only programs in these states. Empty: all states.
 	States []ProgramState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=headwater.v1.ProgramState" json:"states,omitempty"`
-	// Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+	// Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
+	// Default: no.
 	WithTotalCount bool `protobuf:"varint,5,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+	// about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
+	// programs or none. The list goes on as long as there is a `next_page_token`.
+	Metadata      map[string]string `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1920,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1933,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -1817,6 +1971,13 @@ func (x *ListProgramsRequest) GetWithTotalCount() bool {
 	return false
 }
 
+func (x *ListProgramsRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of ListPrograms.
 type ListProgramsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1832,7 +1993,7 @@ type ListProgramsResponse struct {
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2005,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +2018,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -1892,8 +2053,8 @@ type UpdateProgramRequest struct {
 	// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
 	Program *Program `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
 	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-	// `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
-	// uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+	// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+	// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
 	// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
 	// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
 	// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -1905,7 +2066,7 @@ type UpdateProgramRequest struct {
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1917,7 +2078,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +2091,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -1960,14 +2121,16 @@ type UpdateProgramResponse struct {
 	// The program after the change.
 	Program *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// What is allowed and may be a mistake, as in CreateProgramResponse.
+	Warnings      []*Warning `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2142,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2155,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -2007,6 +2170,13 @@ func (x *UpdateProgramResponse) GetReplayed() bool {
 		return x.Replayed
 	}
 	return false
+}
+
+func (x *UpdateProgramResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
 }
 
 // The request of ArchiveProgram.
@@ -2026,7 +2196,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2208,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2221,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -2088,7 +2258,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2270,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,7 +2283,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -2165,7 +2335,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"commission\x18\n" +
 	" \x01(\v2\x18.headwater.v1.CommissionR\n" +
 	"commission\x12\x1e\n" +
-	"\vis_per_unit\x18\v \x01(\bR\tisPerUnit\"\xfc\x04\n" +
+	"\vis_per_unit\x18\v \x01(\bR\tisPerUnit\"_\n" +
+	"\vUplineLevel\x12/\n" +
+	"\x05basis\x18\x01 \x01(\x0e2\x19.headwater.v1.UplineBasisR\x05basis\x12\x1f\n" +
+	"\vpercent_ppm\x18\x02 \x01(\x05R\n" +
+	"percentPpm\"\xbc\x05\n" +
 	"\x05Terms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
@@ -2183,7 +2357,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\brounding\x18\t \x01(\x0e2\x16.headwater.v1.RoundingR\brounding\x12!\n" +
 	"\fcustom_kinds\x18\n" +
 	" \x03(\tR\vcustomKinds\x122\n" +
-	"\x05rules\x18\v \x03(\v2\x1c.headwater.v1.CommissionRuleR\x05rulesB\x13\n" +
+	"\x05rules\x18\v \x03(\v2\x1c.headwater.v1.CommissionRuleR\x05rules\x12>\n" +
+	"\rupline_levels\x18\f \x03(\v2\x19.headwater.v1.UplineLevelR\fuplineLevelsB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
 	"\x18_attribution_window_days\"l\n" +
 	"\tAgreement\x12\x18\n" +
@@ -2207,7 +2382,7 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x19\n" +
 	"\bmax_uses\x18\x03 \x01(\x05R\amaxUses\x12\x1b\n" +
-	"\tuse_count\x18\x04 \x01(\x03R\buseCount\"\xba\x05\n" +
+	"\tuse_count\x18\x04 \x01(\x03R\buseCount\"\xb8\x06\n" +
 	"\aProgram\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12#\n" +
@@ -2230,7 +2405,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\n" +
 	"is_private\x18\x0e \x01(\bR\tisPrivate\x12A\n" +
 	"\vinvitations\x18\x0f \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
-	"\fwelcome_mail\x18\x10 \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\"\x96\x04\n" +
+	"\fwelcome_mail\x18\x10 \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\x12?\n" +
+	"\bmetadata\x18\x11 \x03(\v2#.headwater.v1.Program.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa1\x05\n" +
 	"\x14CreateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -2248,10 +2427,15 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"is_private\x18\n" +
 	" \x01(\bR\tisPrivate\x12A\n" +
 	"\vinvitations\x18\v \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
-	"\fwelcome_mail\x18\f \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\"d\n" +
+	"\fwelcome_mail\x18\f \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\x12L\n" +
+	"\bmetadata\x18\r \x03(\v20.headwater.v1.CreateProgramRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x01\n" +
 	"\x15CreateProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"Z\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x03 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"Z\n" +
 	"\n" +
 	"ProgramMrr\x12%\n" +
 	"\x03mrr\x18\x01 \x01(\v2\x13.headwater.v1.MoneyR\x03mrr\x12%\n" +
@@ -2262,14 +2446,18 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\"\x87\x01\n" +
 	"\x12GetProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12@\n" +
-	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xde\x01\n" +
+	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xe8\x02\n" +
 	"\x13ListProgramsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
 	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\x122\n" +
 	"\x06states\x18\x04 \x03(\x0e2\x1a.headwater.v1.ProgramStateR\x06states\x12(\n" +
-	"\x10with_total_count\x18\x05 \x01(\bR\x0ewithTotalCount\"\xa7\x01\n" +
+	"\x10with_total_count\x18\x05 \x01(\bR\x0ewithTotalCount\x12K\n" +
+	"\bmetadata\x18\x06 \x03(\v2/.headwater.v1.ListProgramsRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x01\n" +
 	"\x14ListProgramsResponse\x121\n" +
 	"\bprograms\x18\x01 \x03(\v2\x15.headwater.v1.ProgramR\bprograms\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
@@ -2281,10 +2469,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12/\n" +
 	"\aprogram\x18\x02 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"d\n" +
+	"updateMask\"\x97\x01\n" +
 	"\x15UpdateProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"i\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x03 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"i\n" +
 	"\x15ArchiveProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
@@ -2341,7 +2530,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\fProgramState\x12\x1d\n" +
 	"\x19PROGRAM_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROGRAM_STATE_ACTIVE\x10\x01\x12\x1a\n" +
-	"\x16PROGRAM_STATE_ARCHIVED\x10\x02BN\n" +
+	"\x16PROGRAM_STATE_ARCHIVED\x10\x02*f\n" +
+	"\vUplineBasis\x12\x1c\n" +
+	"\x18UPLINE_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17UPLINE_BASIS_COMMISSION\x10\x01\x12\x1c\n" +
+	"\x18UPLINE_BASIS_SALE_AMOUNT\x10\x02BN\n" +
 	"\x10dev.headwater.v1B\fProgramProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2356,8 +2549,8 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_program_proto_rawDescData
 }
 
-var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
@@ -2365,81 +2558,94 @@ var file_headwater_v1_program_proto_goTypes = []any{
 	(ConditionField)(0),            // 3: headwater.v1.ConditionField
 	(Comparison)(0),                // 4: headwater.v1.Comparison
 	(ProgramState)(0),              // 5: headwater.v1.ProgramState
-	(*Commission)(nil),             // 6: headwater.v1.Commission
-	(*Condition)(nil),              // 7: headwater.v1.Condition
-	(*CommissionRule)(nil),         // 8: headwater.v1.CommissionRule
-	(*Terms)(nil),                  // 9: headwater.v1.Terms
-	(*Agreement)(nil),              // 10: headwater.v1.Agreement
-	(*WelcomeMail)(nil),            // 11: headwater.v1.WelcomeMail
-	(*ApplicationQuestion)(nil),    // 12: headwater.v1.ApplicationQuestion
-	(*ProgramInvitation)(nil),      // 13: headwater.v1.ProgramInvitation
-	(*Program)(nil),                // 14: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 15: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 16: headwater.v1.CreateProgramResponse
-	(*ProgramMrr)(nil),             // 17: headwater.v1.ProgramMrr
-	(*GetProgramRequest)(nil),      // 18: headwater.v1.GetProgramRequest
-	(*GetProgramResponse)(nil),     // 19: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 20: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 21: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 22: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 23: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 24: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 25: headwater.v1.ArchiveProgramResponse
-	(*Money)(nil),                  // 26: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 28: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 29: headwater.v1.AttributionSource
-	(ListOrder)(0),                 // 30: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 31: google.protobuf.FieldMask
+	(UplineBasis)(0),               // 6: headwater.v1.UplineBasis
+	(*Commission)(nil),             // 7: headwater.v1.Commission
+	(*Condition)(nil),              // 8: headwater.v1.Condition
+	(*CommissionRule)(nil),         // 9: headwater.v1.CommissionRule
+	(*UplineLevel)(nil),            // 10: headwater.v1.UplineLevel
+	(*Terms)(nil),                  // 11: headwater.v1.Terms
+	(*Agreement)(nil),              // 12: headwater.v1.Agreement
+	(*WelcomeMail)(nil),            // 13: headwater.v1.WelcomeMail
+	(*ApplicationQuestion)(nil),    // 14: headwater.v1.ApplicationQuestion
+	(*ProgramInvitation)(nil),      // 15: headwater.v1.ProgramInvitation
+	(*Program)(nil),                // 16: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 17: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 18: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 19: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 20: headwater.v1.GetProgramRequest
+	(*GetProgramResponse)(nil),     // 21: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 22: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 23: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 24: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 25: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 26: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 27: headwater.v1.ArchiveProgramResponse
+	nil,                            // 28: headwater.v1.Program.MetadataEntry
+	nil,                            // 29: headwater.v1.CreateProgramRequest.MetadataEntry
+	nil,                            // 30: headwater.v1.ListProgramsRequest.MetadataEntry
+	(*Money)(nil),                  // 31: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
+	(AttributionModel)(0),          // 33: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 34: headwater.v1.AttributionSource
+	(*Warning)(nil),                // 35: headwater.v1.Warning
+	(ListOrder)(0),                 // 36: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 37: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	26, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
-	7,  // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
-	7,  // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
+	31, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	8,  // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
+	8,  // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
 	3,  // 3: headwater.v1.Condition.field:type_name -> headwater.v1.ConditionField
 	4,  // 4: headwater.v1.Condition.comparison:type_name -> headwater.v1.Comparison
 	2,  // 5: headwater.v1.CommissionRule.event_kind:type_name -> headwater.v1.CommissionEvent
-	7,  // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
-	27, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
-	27, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
-	6,  // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
-	27, // 10: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
-	1,  // 11: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
-	6,  // 12: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	28, // 13: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	29, // 14: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
-	0,  // 15: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
-	8,  // 16: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
-	27, // 17: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 18: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
-	9,  // 19: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	27, // 20: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	27, // 21: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	10, // 22: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
-	12, // 23: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
-	13, // 24: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
-	11, // 25: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	9,  // 26: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	10, // 27: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	12, // 28: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	13, // 29: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
-	11, // 30: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	14, // 31: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	26, // 32: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	14, // 33: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	17, // 34: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	30, // 35: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 36: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	14, // 37: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	14, // 38: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	31, // 39: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	14, // 40: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	14, // 41: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	8,  // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
+	32, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
+	32, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
+	6,  // 10: headwater.v1.UplineLevel.basis:type_name -> headwater.v1.UplineBasis
+	32, // 11: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	1,  // 12: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
+	7,  // 13: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
+	33, // 14: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	34, // 15: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	0,  // 16: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
+	9,  // 17: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
+	10, // 18: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
+	32, // 19: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 20: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
+	11, // 21: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
+	32, // 22: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	32, // 23: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	12, // 24: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	14, // 25: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	15, // 26: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
+	13, // 27: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	28, // 28: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
+	11, // 29: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	12, // 30: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	14, // 31: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	15, // 32: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	13, // 33: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	29, // 34: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
+	16, // 35: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	35, // 36: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	31, // 37: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	16, // 38: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	19, // 39: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	36, // 40: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 41: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	30, // 42: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
+	16, // 43: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	16, // 44: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	37, // 45: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 46: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	35, // 47: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	16, // 48: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -2453,15 +2659,15 @@ func file_headwater_v1_program_proto_init() {
 		(*Commission_PercentPpm)(nil),
 		(*Commission_Flat)(nil),
 	}
-	file_headwater_v1_program_proto_msgTypes[3].OneofWrappers = []any{}
-	file_headwater_v1_program_proto_msgTypes[15].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[4].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   20,
+			NumEnums:      7,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -854,8 +854,10 @@ type RewardCalculation struct {
 	Quantity int32 `protobuf:"varint,12,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	// Whether a condition on the amount did not hold because the amount is in another currency than the program's.
 	AmountNotCompared bool `protobuf:"varint,13,opt,name=amount_not_compared,json=amountNotCompared,proto3" json:"amount_not_compared,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
+	Upline        *UplineShare `protobuf:"bytes,14,opt,name=upline,proto3" json:"upline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RewardCalculation) Reset() {
@@ -990,6 +992,13 @@ func (x *RewardCalculation) GetAmountNotCompared() bool {
 	return false
 }
 
+func (x *RewardCalculation) GetUpline() *UplineShare {
+	if x != nil {
+		return x.Upline
+	}
+	return nil
+}
+
 type isRewardCalculation_Rate interface {
 	isRewardCalculation_Rate()
 }
@@ -1008,6 +1017,79 @@ func (*RewardCalculation_PercentPpm) isRewardCalculation_Rate() {}
 
 func (*RewardCalculation_Flat) isRewardCalculation_Rate() {}
 
+// How the reward of an upline was computed from what the credited affiliate earns.
+type UplineShare struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 for the upline of the credited affiliate, 2 for the upline of that one, and so on.
+	Level int32 `protobuf:"varint,1,opt,name=level,proto3" json:"level,omitempty"`
+	// What the percentage is of.
+	Basis UplineBasis `protobuf:"varint,2,opt,name=basis,proto3,enum=headwater.v1.UplineBasis" json:"basis,omitempty"`
+	// Parts per million of it.
+	PercentPpm int32 `protobuf:"varint,3,opt,name=percent_ppm,json=percentPpm,proto3" json:"percent_ppm,omitempty"`
+	// The enrollment that is credited with the event.
+	CreditedEnrollmentId string `protobuf:"bytes,4,opt,name=credited_enrollment_id,json=creditedEnrollmentId,proto3" json:"credited_enrollment_id,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *UplineShare) Reset() {
+	*x = UplineShare{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UplineShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UplineShare) ProtoMessage() {}
+
+func (x *UplineShare) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UplineShare.ProtoReflect.Descriptor instead.
+func (*UplineShare) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *UplineShare) GetLevel() int32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *UplineShare) GetBasis() UplineBasis {
+	if x != nil {
+		return x.Basis
+	}
+	return UplineBasis_UPLINE_BASIS_UNSPECIFIED
+}
+
+func (x *UplineShare) GetPercentPpm() int32 {
+	if x != nil {
+		return x.PercentPpm
+	}
+	return 0
+}
+
+func (x *UplineShare) GetCreditedEnrollmentId() string {
+	if x != nil {
+		return x.CreditedEnrollmentId
+	}
+	return ""
+}
+
 // A reward as it was created. GetReward returns later changes.
 type RewardSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1023,7 +1105,7 @@ type RewardSummary struct {
 
 func (x *RewardSummary) Reset() {
 	*x = RewardSummary{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	mi := &file_headwater_v1_reward_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1117,7 @@ func (x *RewardSummary) String() string {
 func (*RewardSummary) ProtoMessage() {}
 
 func (x *RewardSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	mi := &file_headwater_v1_reward_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1130,7 @@ func (x *RewardSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardSummary.ProtoReflect.Descriptor instead.
 func (*RewardSummary) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RewardSummary) GetRewardId() string {
@@ -1085,7 +1167,7 @@ type GetRewardRequest struct {
 
 func (x *GetRewardRequest) Reset() {
 	*x = GetRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	mi := &file_headwater_v1_reward_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1179,7 @@ func (x *GetRewardRequest) String() string {
 func (*GetRewardRequest) ProtoMessage() {}
 
 func (x *GetRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	mi := &file_headwater_v1_reward_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1192,7 @@ func (x *GetRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRewardRequest.ProtoReflect.Descriptor instead.
 func (*GetRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetRewardRequest) GetRewardId() string {
@@ -1138,7 +1220,7 @@ type GetRewardResponse struct {
 
 func (x *GetRewardResponse) Reset() {
 	*x = GetRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	mi := &file_headwater_v1_reward_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1232,7 @@ func (x *GetRewardResponse) String() string {
 func (*GetRewardResponse) ProtoMessage() {}
 
 func (x *GetRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	mi := &file_headwater_v1_reward_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1245,7 @@ func (x *GetRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRewardResponse.ProtoReflect.Descriptor instead.
 func (*GetRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetRewardResponse) GetReward() *Reward {
@@ -1212,7 +1294,7 @@ type ListRewardsRequest struct {
 
 func (x *ListRewardsRequest) Reset() {
 	*x = ListRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[7]
+	mi := &file_headwater_v1_reward_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1306,7 @@ func (x *ListRewardsRequest) String() string {
 func (*ListRewardsRequest) ProtoMessage() {}
 
 func (x *ListRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[7]
+	mi := &file_headwater_v1_reward_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1319,7 @@ func (x *ListRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ListRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListRewardsRequest) GetPageSize() int32 {
@@ -1351,7 +1433,7 @@ type ListRewardsResponse struct {
 
 func (x *ListRewardsResponse) Reset() {
 	*x = ListRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[8]
+	mi := &file_headwater_v1_reward_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1445,7 @@ func (x *ListRewardsResponse) String() string {
 func (*ListRewardsResponse) ProtoMessage() {}
 
 func (x *ListRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[8]
+	mi := &file_headwater_v1_reward_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1458,7 @@ func (x *ListRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ListRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListRewardsResponse) GetRewards() []*Reward {
@@ -1409,7 +1491,7 @@ type ApproveRewardsRequest struct {
 
 func (x *ApproveRewardsRequest) Reset() {
 	*x = ApproveRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[9]
+	mi := &file_headwater_v1_reward_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1503,7 @@ func (x *ApproveRewardsRequest) String() string {
 func (*ApproveRewardsRequest) ProtoMessage() {}
 
 func (x *ApproveRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[9]
+	mi := &file_headwater_v1_reward_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1516,7 @@ func (x *ApproveRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ApproveRewardsRequest) GetRequestId() string {
@@ -1464,7 +1546,7 @@ type ApproveRewardsResponse struct {
 
 func (x *ApproveRewardsResponse) Reset() {
 	*x = ApproveRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[10]
+	mi := &file_headwater_v1_reward_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1558,7 @@ func (x *ApproveRewardsResponse) String() string {
 func (*ApproveRewardsResponse) ProtoMessage() {}
 
 func (x *ApproveRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[10]
+	mi := &file_headwater_v1_reward_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1571,7 @@ func (x *ApproveRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApproveRewardsResponse) GetRewards() []*Reward {
@@ -1524,7 +1606,7 @@ type DenyRewardsRequest struct {
 
 func (x *DenyRewardsRequest) Reset() {
 	*x = DenyRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[11]
+	mi := &file_headwater_v1_reward_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1618,7 @@ func (x *DenyRewardsRequest) String() string {
 func (*DenyRewardsRequest) ProtoMessage() {}
 
 func (x *DenyRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[11]
+	mi := &file_headwater_v1_reward_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1631,7 @@ func (x *DenyRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyRewardsRequest.ProtoReflect.Descriptor instead.
 func (*DenyRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DenyRewardsRequest) GetRequestId() string {
@@ -1586,7 +1668,7 @@ type DenyRewardsResponse struct {
 
 func (x *DenyRewardsResponse) Reset() {
 	*x = DenyRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[12]
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1680,7 @@ func (x *DenyRewardsResponse) String() string {
 func (*DenyRewardsResponse) ProtoMessage() {}
 
 func (x *DenyRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[12]
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1693,7 @@ func (x *DenyRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyRewardsResponse.ProtoReflect.Descriptor instead.
 func (*DenyRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DenyRewardsResponse) GetRewards() []*Reward {
@@ -1644,7 +1726,7 @@ type ReleaseRewardsRequest struct {
 
 func (x *ReleaseRewardsRequest) Reset() {
 	*x = ReleaseRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1738,7 @@ func (x *ReleaseRewardsRequest) String() string {
 func (*ReleaseRewardsRequest) ProtoMessage() {}
 
 func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1751,7 @@ func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReleaseRewardsRequest) GetRequestId() string {
@@ -1699,7 +1781,7 @@ type ReleaseRewardsResponse struct {
 
 func (x *ReleaseRewardsResponse) Reset() {
 	*x = ReleaseRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1793,7 @@ func (x *ReleaseRewardsResponse) String() string {
 func (*ReleaseRewardsResponse) ProtoMessage() {}
 
 func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1806,7 @@ func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReleaseRewardsResponse) GetRewards() []*Reward {
@@ -1768,7 +1850,7 @@ type CreateRewardRequest struct {
 
 func (x *CreateRewardRequest) Reset() {
 	*x = CreateRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1862,7 @@ func (x *CreateRewardRequest) String() string {
 func (*CreateRewardRequest) ProtoMessage() {}
 
 func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1875,7 @@ func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardRequest.ProtoReflect.Descriptor instead.
 func (*CreateRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateRewardRequest) GetRequestId() string {
@@ -1880,7 +1962,7 @@ type CreateRewardResponse struct {
 
 func (x *CreateRewardResponse) Reset() {
 	*x = CreateRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1892,7 +1974,7 @@ func (x *CreateRewardResponse) String() string {
 func (*CreateRewardResponse) ProtoMessage() {}
 
 func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1905,7 +1987,7 @@ func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardResponse.ProtoReflect.Descriptor instead.
 func (*CreateRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateRewardResponse) GetReward() *Reward {
@@ -1937,7 +2019,7 @@ type FulfillRewardRequest struct {
 
 func (x *FulfillRewardRequest) Reset() {
 	*x = FulfillRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[17]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2031,7 @@ func (x *FulfillRewardRequest) String() string {
 func (*FulfillRewardRequest) ProtoMessage() {}
 
 func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[17]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2044,7 @@ func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardRequest.ProtoReflect.Descriptor instead.
 func (*FulfillRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FulfillRewardRequest) GetRequestId() string {
@@ -1992,7 +2074,7 @@ type FulfillRewardResponse struct {
 
 func (x *FulfillRewardResponse) Reset() {
 	*x = FulfillRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[18]
+	mi := &file_headwater_v1_reward_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2086,7 @@ func (x *FulfillRewardResponse) String() string {
 func (*FulfillRewardResponse) ProtoMessage() {}
 
 func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[18]
+	mi := &file_headwater_v1_reward_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2099,7 @@ func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardResponse.ProtoReflect.Descriptor instead.
 func (*FulfillRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FulfillRewardResponse) GetReward() *Reward {
@@ -2083,7 +2165,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\alead_id\x18\x10 \x01(\tR\x06leadId\x12>\n" +
 	"\n" +
 	"conversion\x18\x11 \x01(\v2\x1e.headwater.v1.RewardConversionR\n" +
-	"conversion\"\xb8\x04\n" +
+	"conversion\"\xeb\x04\n" +
 	"\x11RewardCalculation\x12,\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x04rule\x124\n" +
 	"\vbase_amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\n" +
@@ -2104,8 +2186,15 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\vrule_number\x18\v \x01(\x05R\n" +
 	"ruleNumber\x12\x1a\n" +
 	"\bquantity\x18\f \x01(\x05R\bquantity\x12.\n" +
-	"\x13amount_not_compared\x18\r \x01(\bR\x11amountNotComparedB\x06\n" +
-	"\x04rate\"\x80\x01\n" +
+	"\x13amount_not_compared\x18\r \x01(\bR\x11amountNotCompared\x121\n" +
+	"\x06upline\x18\x0e \x01(\v2\x19.headwater.v1.UplineShareR\x06uplineB\x06\n" +
+	"\x04rate\"\xab\x01\n" +
+	"\vUplineShare\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\x05R\x05level\x12/\n" +
+	"\x05basis\x18\x02 \x01(\x0e2\x19.headwater.v1.UplineBasisR\x05basis\x12\x1f\n" +
+	"\vpercent_ppm\x18\x03 \x01(\x05R\n" +
+	"percentPpm\x124\n" +
+	"\x16credited_enrollment_id\x18\x04 \x01(\tR\x14creditedEnrollmentId\"\x80\x01\n" +
 	"\rRewardSummary\x12\x1b\n" +
 	"\treward_id\x18\x01 \x01(\tR\brewardId\x12!\n" +
 	"\faffiliate_id\x18\x02 \x01(\tR\vaffiliateId\x12/\n" +
@@ -2232,7 +2321,7 @@ func file_headwater_v1_reward_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_reward_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_headwater_v1_reward_proto_goTypes = []any{
 	(RewardUnit)(0),                // 0: headwater.v1.RewardUnit
 	(RewardState)(0),               // 1: headwater.v1.RewardState
@@ -2243,77 +2332,81 @@ var file_headwater_v1_reward_proto_goTypes = []any{
 	(*RewardConversion)(nil),       // 6: headwater.v1.RewardConversion
 	(*Reward)(nil),                 // 7: headwater.v1.Reward
 	(*RewardCalculation)(nil),      // 8: headwater.v1.RewardCalculation
-	(*RewardSummary)(nil),          // 9: headwater.v1.RewardSummary
-	(*GetRewardRequest)(nil),       // 10: headwater.v1.GetRewardRequest
-	(*GetRewardResponse)(nil),      // 11: headwater.v1.GetRewardResponse
-	(*ListRewardsRequest)(nil),     // 12: headwater.v1.ListRewardsRequest
-	(*ListRewardsResponse)(nil),    // 13: headwater.v1.ListRewardsResponse
-	(*ApproveRewardsRequest)(nil),  // 14: headwater.v1.ApproveRewardsRequest
-	(*ApproveRewardsResponse)(nil), // 15: headwater.v1.ApproveRewardsResponse
-	(*DenyRewardsRequest)(nil),     // 16: headwater.v1.DenyRewardsRequest
-	(*DenyRewardsResponse)(nil),    // 17: headwater.v1.DenyRewardsResponse
-	(*ReleaseRewardsRequest)(nil),  // 18: headwater.v1.ReleaseRewardsRequest
-	(*ReleaseRewardsResponse)(nil), // 19: headwater.v1.ReleaseRewardsResponse
-	(*CreateRewardRequest)(nil),    // 20: headwater.v1.CreateRewardRequest
-	(*CreateRewardResponse)(nil),   // 21: headwater.v1.CreateRewardResponse
-	(*FulfillRewardRequest)(nil),   // 22: headwater.v1.FulfillRewardRequest
-	(*FulfillRewardResponse)(nil),  // 23: headwater.v1.FulfillRewardResponse
-	(*Money)(nil),                  // 24: headwater.v1.Money
-	(AttributionSource)(0),         // 25: headwater.v1.AttributionSource
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
-	(Rounding)(0),                  // 27: headwater.v1.Rounding
-	(ListOrder)(0),                 // 28: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),      // 29: headwater.v1.AffiliateSelector
-	(*TimeInterval)(nil),           // 30: headwater.v1.TimeInterval
-	(*LeadSelector)(nil),           // 31: headwater.v1.LeadSelector
-	(*EnrollmentSelector)(nil),     // 32: headwater.v1.EnrollmentSelector
+	(*UplineShare)(nil),            // 9: headwater.v1.UplineShare
+	(*RewardSummary)(nil),          // 10: headwater.v1.RewardSummary
+	(*GetRewardRequest)(nil),       // 11: headwater.v1.GetRewardRequest
+	(*GetRewardResponse)(nil),      // 12: headwater.v1.GetRewardResponse
+	(*ListRewardsRequest)(nil),     // 13: headwater.v1.ListRewardsRequest
+	(*ListRewardsResponse)(nil),    // 14: headwater.v1.ListRewardsResponse
+	(*ApproveRewardsRequest)(nil),  // 15: headwater.v1.ApproveRewardsRequest
+	(*ApproveRewardsResponse)(nil), // 16: headwater.v1.ApproveRewardsResponse
+	(*DenyRewardsRequest)(nil),     // 17: headwater.v1.DenyRewardsRequest
+	(*DenyRewardsResponse)(nil),    // 18: headwater.v1.DenyRewardsResponse
+	(*ReleaseRewardsRequest)(nil),  // 19: headwater.v1.ReleaseRewardsRequest
+	(*ReleaseRewardsResponse)(nil), // 20: headwater.v1.ReleaseRewardsResponse
+	(*CreateRewardRequest)(nil),    // 21: headwater.v1.CreateRewardRequest
+	(*CreateRewardResponse)(nil),   // 22: headwater.v1.CreateRewardResponse
+	(*FulfillRewardRequest)(nil),   // 23: headwater.v1.FulfillRewardRequest
+	(*FulfillRewardResponse)(nil),  // 24: headwater.v1.FulfillRewardResponse
+	(*Money)(nil),                  // 25: headwater.v1.Money
+	(AttributionSource)(0),         // 26: headwater.v1.AttributionSource
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(Rounding)(0),                  // 28: headwater.v1.Rounding
+	(UplineBasis)(0),               // 29: headwater.v1.UplineBasis
+	(ListOrder)(0),                 // 30: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),      // 31: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),           // 32: headwater.v1.TimeInterval
+	(*LeadSelector)(nil),           // 33: headwater.v1.LeadSelector
+	(*EnrollmentSelector)(nil),     // 34: headwater.v1.EnrollmentSelector
 }
 var file_headwater_v1_reward_proto_depIdxs = []int32{
-	24, // 0: headwater.v1.RewardValue.cash:type_name -> headwater.v1.Money
-	24, // 1: headwater.v1.RewardValue.discount_money:type_name -> headwater.v1.Money
-	24, // 2: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
-	25, // 3: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
-	26, // 4: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
+	25, // 0: headwater.v1.RewardValue.cash:type_name -> headwater.v1.Money
+	25, // 1: headwater.v1.RewardValue.discount_money:type_name -> headwater.v1.Money
+	25, // 2: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
+	26, // 3: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
+	27, // 4: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
 	5,  // 5: headwater.v1.Reward.value:type_name -> headwater.v1.RewardValue
 	5,  // 6: headwater.v1.Reward.reversed:type_name -> headwater.v1.RewardValue
 	1,  // 7: headwater.v1.Reward.state:type_name -> headwater.v1.RewardState
 	8,  // 8: headwater.v1.Reward.calculation:type_name -> headwater.v1.RewardCalculation
-	26, // 9: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
-	26, // 10: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
-	26, // 11: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
+	27, // 9: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
+	27, // 10: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
+	27, // 11: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 12: headwater.v1.Reward.conversion:type_name -> headwater.v1.RewardConversion
 	4,  // 13: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
-	24, // 14: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
-	24, // 15: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
-	24, // 16: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
-	27, // 17: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
-	24, // 18: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
-	5,  // 19: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
-	2,  // 20: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
-	7,  // 21: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
-	28, // 22: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
-	1,  // 23: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
-	29, // 24: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	30, // 25: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
-	0,  // 26: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
-	25, // 27: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
-	3,  // 28: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
-	2,  // 29: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
-	7,  // 30: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	7,  // 31: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	7,  // 32: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	7,  // 33: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	31, // 34: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
-	32, // 35: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
-	5,  // 36: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
-	1,  // 37: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
-	7,  // 38: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
-	7,  // 39: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	25, // 14: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
+	25, // 15: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
+	25, // 16: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
+	28, // 17: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
+	25, // 18: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
+	9,  // 19: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
+	29, // 20: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
+	5,  // 21: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
+	2,  // 22: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
+	7,  // 23: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
+	30, // 24: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
+	1,  // 25: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
+	31, // 26: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	32, // 27: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
+	0,  // 28: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
+	26, // 29: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
+	3,  // 30: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
+	2,  // 31: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
+	7,  // 32: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	7,  // 33: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	7,  // 34: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	7,  // 35: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	33, // 36: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	34, // 37: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
+	5,  // 38: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
+	1,  // 39: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
+	7,  // 40: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
+	7,  // 41: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_reward_proto_init() }
@@ -2337,7 +2430,7 @@ func file_headwater_v1_reward_proto_init() {
 		(*RewardCalculation_PercentPpm)(nil),
 		(*RewardCalculation_Flat)(nil),
 	}
-	file_headwater_v1_reward_proto_msgTypes[15].OneofWrappers = []any{
+	file_headwater_v1_reward_proto_msgTypes[16].OneofWrappers = []any{
 		(*CreateRewardRequest_Lead)(nil),
 		(*CreateRewardRequest_Enrollment)(nil),
 	}
@@ -2347,7 +2440,7 @@ func file_headwater_v1_reward_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_reward_proto_rawDesc), len(file_headwater_v1_reward_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

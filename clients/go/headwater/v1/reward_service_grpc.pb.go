@@ -21,18 +21,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RewardService_GetReward_FullMethodName         = "/headwater.v1.RewardService/GetReward"
-	RewardService_ListRewards_FullMethodName       = "/headwater.v1.RewardService/ListRewards"
-	RewardService_ApproveRewards_FullMethodName    = "/headwater.v1.RewardService/ApproveRewards"
-	RewardService_DenyRewards_FullMethodName       = "/headwater.v1.RewardService/DenyRewards"
-	RewardService_ReleaseRewards_FullMethodName    = "/headwater.v1.RewardService/ReleaseRewards"
-	RewardService_CreateReward_FullMethodName      = "/headwater.v1.RewardService/CreateReward"
-	RewardService_FulfillReward_FullMethodName     = "/headwater.v1.RewardService/FulfillReward"
-	RewardService_GetBalance_FullMethodName        = "/headwater.v1.RewardService/GetBalance"
-	RewardService_ListBalances_FullMethodName      = "/headwater.v1.RewardService/ListBalances"
-	RewardService_ListLedgerEntries_FullMethodName = "/headwater.v1.RewardService/ListLedgerEntries"
-	RewardService_QueryStats_FullMethodName        = "/headwater.v1.RewardService/QueryStats"
-	RewardService_VerifyLedger_FullMethodName      = "/headwater.v1.RewardService/VerifyLedger"
+	RewardService_GetReward_FullMethodName            = "/headwater.v1.RewardService/GetReward"
+	RewardService_ListRewards_FullMethodName          = "/headwater.v1.RewardService/ListRewards"
+	RewardService_ApproveRewards_FullMethodName       = "/headwater.v1.RewardService/ApproveRewards"
+	RewardService_DenyRewards_FullMethodName          = "/headwater.v1.RewardService/DenyRewards"
+	RewardService_ReleaseRewards_FullMethodName       = "/headwater.v1.RewardService/ReleaseRewards"
+	RewardService_CreateReward_FullMethodName         = "/headwater.v1.RewardService/CreateReward"
+	RewardService_FulfillReward_FullMethodName        = "/headwater.v1.RewardService/FulfillReward"
+	RewardService_GetBalance_FullMethodName           = "/headwater.v1.RewardService/GetBalance"
+	RewardService_ListBalances_FullMethodName         = "/headwater.v1.RewardService/ListBalances"
+	RewardService_CalculateCommissions_FullMethodName = "/headwater.v1.RewardService/CalculateCommissions"
+	RewardService_ListLedgerEntries_FullMethodName    = "/headwater.v1.RewardService/ListLedgerEntries"
+	RewardService_QueryStats_FullMethodName           = "/headwater.v1.RewardService/QueryStats"
+	RewardService_VerifyLedger_FullMethodName         = "/headwater.v1.RewardService/VerifyLedger"
 )
 
 // RewardServiceClient is the client API for RewardService service.
@@ -66,11 +67,15 @@ type RewardServiceClient interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
 	// is not approved.
 	FulfillReward(ctx context.Context, in *FulfillRewardRequest, opts ...grpc.CallOption) (*FulfillRewardResponse, error)
-	// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+	// Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	GetBalance(ctx context.Context, in *GetBalanceRequest, opts ...grpc.CallOption) (*GetBalanceResponse, error)
-	// Lists the balances of all affiliates that ever had a pending or approved reward.
+	// Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
 	ListBalances(ctx context.Context, in *ListBalancesRequest, opts ...grpc.CallOption) (*ListBalancesResponse, error)
+	// Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+	// and the balances after it.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	CalculateCommissions(ctx context.Context, in *CalculateCommissionsRequest, opts ...grpc.CallOption) (*CalculateCommissionsResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
 	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
@@ -186,6 +191,16 @@ func (c *rewardServiceClient) ListBalances(ctx context.Context, in *ListBalances
 	return out, nil
 }
 
+func (c *rewardServiceClient) CalculateCommissions(ctx context.Context, in *CalculateCommissionsRequest, opts ...grpc.CallOption) (*CalculateCommissionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CalculateCommissionsResponse)
+	err := c.cc.Invoke(ctx, RewardService_CalculateCommissions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *rewardServiceClient) ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListLedgerEntriesResponse)
@@ -247,11 +262,15 @@ type RewardServiceServer interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_IN_CASH, or REWARD_STATE when the reward
 	// is not approved.
 	FulfillReward(context.Context, *FulfillRewardRequest) (*FulfillRewardResponse, error)
-	// Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+	// Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	GetBalance(context.Context, *GetBalanceRequest) (*GetBalanceResponse, error)
-	// Lists the balances of all affiliates that ever had a pending or approved reward.
+	// Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
 	ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error)
+	// Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+	// and the balances after it.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	CalculateCommissions(context.Context, *CalculateCommissionsRequest) (*CalculateCommissionsResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
 	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
@@ -303,6 +322,9 @@ func (UnimplementedRewardServiceServer) GetBalance(context.Context, *GetBalanceR
 }
 func (UnimplementedRewardServiceServer) ListBalances(context.Context, *ListBalancesRequest) (*ListBalancesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListBalances not implemented")
+}
+func (UnimplementedRewardServiceServer) CalculateCommissions(context.Context, *CalculateCommissionsRequest) (*CalculateCommissionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CalculateCommissions not implemented")
 }
 func (UnimplementedRewardServiceServer) ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLedgerEntries not implemented")
@@ -496,6 +518,24 @@ func _RewardService_ListBalances_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RewardService_CalculateCommissions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CalculateCommissionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RewardServiceServer).CalculateCommissions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RewardService_CalculateCommissions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RewardServiceServer).CalculateCommissions(ctx, req.(*CalculateCommissionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RewardService_ListLedgerEntries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListLedgerEntriesRequest)
 	if err := dec(in); err != nil {
@@ -592,6 +632,10 @@ var RewardService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListBalances",
 			Handler:    _RewardService_ListBalances_Handler,
+		},
+		{
+			MethodName: "CalculateCommissions",
+			Handler:    _RewardService_CalculateCommissions_Handler,
 		},
 		{
 			MethodName: "ListLedgerEntries",

@@ -25,8 +25,8 @@ const (
 )
 
 // The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
-// be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
-// their length. The answer then has a warning.
+// be lost: names, `plan`, `order_number`, `metadata`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and
+// cut to their length. The answer then has a warning.
 type RecordSaleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
@@ -74,7 +74,11 @@ type RecordSaleRequest struct {
 	OrderNumber string `protobuf:"bytes,16,opt,name=order_number,json=orderNumber,proto3" json:"order_number,omitempty"`
 	// The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
 	// nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
-	ItemSku       string `protobuf:"bytes,17,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	ItemSku string `protobuf:"bytes,17,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+	// without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
+	// much is cut or left out with a warning. Optional.
+	Metadata      map[string]string `protobuf:"bytes,18,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,6 +232,13 @@ func (x *RecordSaleRequest) GetItemSku() string {
 	return ""
 }
 
+func (x *RecordSaleRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // The answer of RecordSale.
 type RecordSaleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -333,7 +344,7 @@ var File_headwater_v1_sale_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xb8\x04\n" +
+	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xc0\x05\n" +
 	"\x11RecordSaleRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -356,7 +367,11 @@ const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\bquantity\x18\x0e \x01(\x05R\bquantity\x12\x19\n" +
 	"\border_id\x18\x0f \x01(\tR\aorderId\x12!\n" +
 	"\forder_number\x18\x10 \x01(\tR\vorderNumber\x12\x19\n" +
-	"\bitem_sku\x18\x11 \x01(\tR\aitemSku\"\xc3\x02\n" +
+	"\bitem_sku\x18\x11 \x01(\tR\aitemSku\x12I\n" +
+	"\bmetadata\x18\x12 \x03(\v2-.headwater.v1.RecordSaleRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc3\x02\n" +
 	"\x12RecordSaleResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
@@ -379,32 +394,34 @@ func file_headwater_v1_sale_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_sale_proto_rawDescData
 }
 
-var file_headwater_v1_sale_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_sale_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_headwater_v1_sale_proto_goTypes = []any{
 	(*RecordSaleRequest)(nil),     // 0: headwater.v1.RecordSaleRequest
 	(*RecordSaleResponse)(nil),    // 1: headwater.v1.RecordSaleResponse
-	(*Money)(nil),                 // 2: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(SaleChannel)(0),              // 4: headwater.v1.SaleChannel
-	(ConversionOutcome)(0),        // 5: headwater.v1.ConversionOutcome
-	(*Credit)(nil),                // 6: headwater.v1.Credit
-	(*RewardSummary)(nil),         // 7: headwater.v1.RewardSummary
-	(*Warning)(nil),               // 8: headwater.v1.Warning
+	nil,                           // 2: headwater.v1.RecordSaleRequest.MetadataEntry
+	(*Money)(nil),                 // 3: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(SaleChannel)(0),              // 5: headwater.v1.SaleChannel
+	(ConversionOutcome)(0),        // 6: headwater.v1.ConversionOutcome
+	(*Credit)(nil),                // 7: headwater.v1.Credit
+	(*RewardSummary)(nil),         // 8: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 9: headwater.v1.Warning
 }
 var file_headwater_v1_sale_proto_depIdxs = []int32{
-	2, // 0: headwater.v1.RecordSaleRequest.amount:type_name -> headwater.v1.Money
-	3, // 1: headwater.v1.RecordSaleRequest.occur_time:type_name -> google.protobuf.Timestamp
-	4, // 2: headwater.v1.RecordSaleRequest.channel:type_name -> headwater.v1.SaleChannel
-	2, // 3: headwater.v1.RecordSaleRequest.mrr:type_name -> headwater.v1.Money
-	5, // 4: headwater.v1.RecordSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	6, // 5: headwater.v1.RecordSaleResponse.credits:type_name -> headwater.v1.Credit
-	7, // 6: headwater.v1.RecordSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
-	8, // 7: headwater.v1.RecordSaleResponse.warnings:type_name -> headwater.v1.Warning
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	3, // 0: headwater.v1.RecordSaleRequest.amount:type_name -> headwater.v1.Money
+	4, // 1: headwater.v1.RecordSaleRequest.occur_time:type_name -> google.protobuf.Timestamp
+	5, // 2: headwater.v1.RecordSaleRequest.channel:type_name -> headwater.v1.SaleChannel
+	3, // 3: headwater.v1.RecordSaleRequest.mrr:type_name -> headwater.v1.Money
+	2, // 4: headwater.v1.RecordSaleRequest.metadata:type_name -> headwater.v1.RecordSaleRequest.MetadataEntry
+	6, // 5: headwater.v1.RecordSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	7, // 6: headwater.v1.RecordSaleResponse.credits:type_name -> headwater.v1.Credit
+	8, // 7: headwater.v1.RecordSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
+	9, // 8: headwater.v1.RecordSaleResponse.warnings:type_name -> headwater.v1.Warning
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_sale_proto_init() }
@@ -422,7 +439,7 @@ func file_headwater_v1_sale_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_sale_proto_rawDesc), len(file_headwater_v1_sale_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

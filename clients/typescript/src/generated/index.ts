@@ -34,5 +34,6 @@ export * from "./headwater/v1/reward_service_pb.js";
 export * from "./headwater/v1/sale_pb.js";
 export * from "./headwater/v1/selector_pb.js";
 export * from "./headwater/v1/server_info_pb.js";
+export * from "./headwater/v1/statement_pb.js";
 export * from "./headwater/v1/statistic_pb.js";
 export * from "./headwater/v1/tracking_service_pb.js";

@@ -641,8 +641,13 @@ from .program_pb2 import (
     TERMS_REACH_UNSPECIFIED,
     Terms,
     TermsReach,
+    UPLINE_BASIS_COMMISSION,
+    UPLINE_BASIS_SALE_AMOUNT,
+    UPLINE_BASIS_UNSPECIFIED,
     UpdateProgramRequest,
     UpdateProgramResponse,
+    UplineBasis,
+    UplineLevel,
     WelcomeMail,
 )
 from .refund_pb2 import (
@@ -701,6 +706,7 @@ from .reward_pb2 import (
     RewardUnit,
     RewardValue,
     RewardView,
+    UplineShare,
 )
 from .reward_service_pb2_grpc import (
     RewardServiceStub,
@@ -724,6 +730,13 @@ from .server_info_pb2 import (
     SERVER_FEATURE_UNSPECIFIED,
     ServerFeature,
     ServerLimits,
+)
+from .statement_pb2 import (
+    CalculateCommissionsRequest,
+    CalculateCommissionsResponse,
+    StatementConversion,
+    StatementDays,
+    StatementLine,
 )
 from .statistic_pb2 import (
     QueryStatsRequest,
@@ -904,6 +917,8 @@ __all__ = [
     "COUPON_STATE_ACTIVE",
     "COUPON_STATE_REMOVED",
     "COUPON_STATE_UNSPECIFIED",
+    "CalculateCommissionsRequest",
+    "CalculateCommissionsResponse",
     "CandidateResult",
     "CaughtUp",
     "CheckAffiliatePasswordRequest",
@@ -1360,6 +1375,9 @@ __all__ = [
     "SetAccountCallLimitResponse",
     "SetUplineRequest",
     "SetUplineResponse",
+    "StatementConversion",
+    "StatementDays",
+    "StatementLine",
     "StatisticGroup",
     "StatisticRow",
     "SuspendAccountRequest",
@@ -1371,6 +1389,9 @@ __all__ = [
     "TermsReach",
     "TimeInterval",
     "TrackingServiceStub",
+    "UPLINE_BASIS_COMMISSION",
+    "UPLINE_BASIS_SALE_AMOUNT",
+    "UPLINE_BASIS_UNSPECIFIED",
     "UpdateAccountRequest",
     "UpdateAccountResponse",
     "UpdateAffiliateGroupRequest",
@@ -1393,6 +1414,9 @@ __all__ = [
     "UpdateOfferResponse",
     "UpdateProgramRequest",
     "UpdateProgramResponse",
+    "UplineBasis",
+    "UplineLevel",
+    "UplineShare",
     "ValidateCouponRequest",
     "ValidateCouponResponse",
     "VerifyAccountEmailRequest",

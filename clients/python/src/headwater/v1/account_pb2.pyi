@@ -72,6 +72,7 @@ class Account(_message.Message):
     EMAIL_VERIFY_TIME_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    PENDING_EMAIL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `acc_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -91,6 +92,10 @@ class Account(_message.Message):
     calls_per_minute: _builtins.int
     """How many calls a minute each key of the account may make at each server. An operator sets it with SetAccountCallLimit. 0: as many
     as the server's setting `key_calls_per_minute` says, which may be any number.
+    """
+    pending_email: _builtins.str
+    """The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
+    is none, in the feed, and in the answer of a repeated call.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -123,10 +128,11 @@ class Account(_message.Message):
         email_verify_time: _timestamp_pb2.Timestamp | None = ...,
         time_zone: _builtins.str = ...,
         calls_per_minute: _builtins.int = ...,
+        pending_email: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,13 +59,15 @@ class AccountServiceStub:
     """Returns the account of the calling key."""
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_pb2.UpdateAccountRequest, _account_pb2.UpdateAccountResponse]
     """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-    it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
-    Errors: ALREADY_EXISTS when another account has this email.
+    it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
+    that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
+    Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
+    within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
     """
     VerifyAccountEmail: _grpc.UnaryUnaryMultiCallable[_account_pb2.VerifyAccountEmailRequest, _account_pb2.VerifyAccountEmailResponse]
-    """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
-    days. UpdateAccount with the same address sends another one.
-    Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+    """Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
+    for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
+    Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
     """
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]
     """Lists the accounts of the server. Operator keys only."""
@@ -155,13 +157,15 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Returns the account of the calling key."""
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_pb2.UpdateAccountRequest, _account_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-    it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
-    Errors: ALREADY_EXISTS when another account has this email.
+    it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
+    that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
+    Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
+    within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
     """
     VerifyAccountEmail: _aio.UnaryUnaryMultiCallable[_account_pb2.VerifyAccountEmailRequest, _account_pb2.VerifyAccountEmailResponse]  # type: ignore[assignment]
-    """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
-    days. UpdateAccount with the same address sends another one.
-    Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+    """Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
+    for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
+    Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
     """
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_pb2.ListAccountsRequest, _account_pb2.ListAccountsResponse]  # type: ignore[assignment]
     """Lists the accounts of the server. Operator keys only."""
@@ -266,8 +270,10 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.UpdateAccountResponse, _abc.Awaitable[_account_pb2.UpdateAccountResponse]]:
         """Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-        it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
-        Errors: ALREADY_EXISTS when another account has this email.
+        it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
+        that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
+        Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
+        within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
         """
 
     @_abc_1.abstractmethod
@@ -276,9 +282,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_pb2.VerifyAccountEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_pb2.VerifyAccountEmailResponse, _abc.Awaitable[_account_pb2.VerifyAccountEmailResponse]]:
-        """Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
-        days. UpdateAccount with the same address sends another one.
-        Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+        """Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
+        for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
+        Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
         """
 
     @_abc_1.abstractmethod

@@ -130,12 +130,12 @@ class AffiliateServiceStub:
     Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
     """
     EraseAffiliate: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.EraseAffiliateRequest, _affiliate_pb2.EraseAffiliateResponse]
-    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-    destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-    ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-    deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-    link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-    backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    """Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+    that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+    and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+    rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+    former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+    that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
     """
     SetUpline: _grpc.UnaryUnaryMultiCallable[_affiliate_pb2.SetUplineRequest, _affiliate_pb2.SetUplineResponse]
@@ -185,7 +185,7 @@ class AffiliateServiceStub:
     ListEnrollments: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.ListEnrollmentsRequest, _enrollment_pb2.ListEnrollmentsResponse]
     """Lists enrollments."""
     UpdateEnrollment: _grpc.UnaryUnaryMultiCallable[_enrollment_pb2.UpdateEnrollmentRequest, _enrollment_pb2.UpdateEnrollmentResponse]
-    """Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+    """Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
     link of the enrollment until RevokeLink revokes it.
     Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
     ENROLLMENT_ENDED.
@@ -374,12 +374,12 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     Errors: RESOURCE_EXHAUSTED with reason PASSWORD_TRIES, or with reason OVERLOADED when too many passwords wait to be checked.
     """
     EraseAffiliate: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.EraseAffiliateRequest, _affiliate_pb2.EraseAffiliateResponse]  # type: ignore[assignment]
-    """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-    destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-    ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-    deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-    link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-    backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    """Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+    that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+    and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+    rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+    former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+    that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
     """
     SetUpline: _aio.UnaryUnaryMultiCallable[_affiliate_pb2.SetUplineRequest, _affiliate_pb2.SetUplineResponse]  # type: ignore[assignment]
@@ -429,7 +429,7 @@ class AffiliateServiceAsyncStub(AffiliateServiceStub):
     ListEnrollments: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.ListEnrollmentsRequest, _enrollment_pb2.ListEnrollmentsResponse]  # type: ignore[assignment]
     """Lists enrollments."""
     UpdateEnrollment: _aio.UnaryUnaryMultiCallable[_enrollment_pb2.UpdateEnrollmentRequest, _enrollment_pb2.UpdateEnrollmentResponse]  # type: ignore[assignment]
-    """Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+    """Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
     link of the enrollment until RevokeLink revokes it.
     Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
     ENROLLMENT_ENDED.
@@ -747,12 +747,12 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _affiliate_pb2.EraseAffiliateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_affiliate_pb2.EraseAffiliateResponse, _abc.Awaitable[_affiliate_pb2.EraseAffiliateResponse]]:
-        """Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-        destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-        ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-        deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-        link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-        backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        """Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+        that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+        and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+        rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+        former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+        that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
         """
 
@@ -868,7 +868,7 @@ class AffiliateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _enrollment_pb2.UpdateEnrollmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enrollment_pb2.UpdateEnrollmentResponse, _abc.Awaitable[_enrollment_pb2.UpdateEnrollmentResponse]]:
-        """Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+        """Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
         link of the enrollment until RevokeLink revokes it.
         Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
         ENROLLMENT_ENDED.

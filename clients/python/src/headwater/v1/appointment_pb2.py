@@ -29,7 +29,7 @@ from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eheadwater/v1/appointment.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xad\x02\n\x18RecordAppointmentRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x10\n\x03tid\x18\x04 \x01(\tR\x03tid\x12\x15\n\x06ref_id\x18\x05 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\x06 \x01(\tR\ncouponCode\x12\x1d\n\nfirst_name\x18\x07 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x08 \x01(\tR\x08lastName\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\"\xca\x02\n\x19RecordAppointmentResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12\x17\n\x07lead_id\x18\x03 \x01(\tR\x06leadId\x12.\n\x07\x63redits\x18\x04 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warnings\x12\x35\n\x07rewards\x18\x07 \x03(\x0b\x32\x1b.headwater.v1.RewardSummaryR\x07rewardsBR\n\x10\x64\x65v.headwater.v1B\x10\x41ppointmentProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eheadwater/v1/appointment.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xbc\x03\n\x18RecordAppointmentRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x14\n\x05\x65mail\x18\x02 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x03 \x01(\tR\nexternalId\x12\x10\n\x03tid\x18\x04 \x01(\tR\x03tid\x12\x15\n\x06ref_id\x18\x05 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\x06 \x01(\tR\ncouponCode\x12\x1d\n\nfirst_name\x18\x07 \x01(\tR\tfirstName\x12\x1b\n\tlast_name\x18\x08 \x01(\tR\x08lastName\x12\x39\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12P\n\x08metadata\x18\n \x03(\x0b\x32\x34.headwater.v1.RecordAppointmentRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xca\x02\n\x19RecordAppointmentResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12\x17\n\x07lead_id\x18\x03 \x01(\tR\x06leadId\x12.\n\x07\x63redits\x18\x04 \x03(\x0b\x32\x14.headwater.v1.CreditR\x07\x63redits\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warnings\x12\x35\n\x07rewards\x18\x07 \x03(\x0b\x32\x1b.headwater.v1.RewardSummaryR\x07rewardsBR\n\x10\x64\x65v.headwater.v1B\x10\x41ppointmentProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.appointment_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\020AppointmentProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
+  _globals['_RECORDAPPOINTMENTREQUEST_METADATAENTRY']._loaded_options = None
+  _globals['_RECORDAPPOINTMENTREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_RECORDAPPOINTMENTREQUEST']._serialized_start=199
-  _globals['_RECORDAPPOINTMENTREQUEST']._serialized_end=500
-  _globals['_RECORDAPPOINTMENTRESPONSE']._serialized_start=503
-  _globals['_RECORDAPPOINTMENTRESPONSE']._serialized_end=833
+  _globals['_RECORDAPPOINTMENTREQUEST']._serialized_end=643
+  _globals['_RECORDAPPOINTMENTREQUEST_METADATAENTRY']._serialized_start=584
+  _globals['_RECORDAPPOINTMENTREQUEST_METADATAENTRY']._serialized_end=643
+  _globals['_RECORDAPPOINTMENTRESPONSE']._serialized_start=646
+  _globals['_RECORDAPPOINTMENTRESPONSE']._serialized_end=976
 # @@protoc_insertion_point(module_scope)

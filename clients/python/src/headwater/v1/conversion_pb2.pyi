@@ -151,6 +151,26 @@ class Conversion(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
@@ -178,6 +198,7 @@ class Conversion(_message.Message):
     CORRECTION_REASON_FIELD_NUMBER: _builtins.int
     ITEM_SKU_FIELD_NUMBER: _builtins.int
     CUSTOM_KIND_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -265,6 +286,13 @@ class Conversion(_message.Message):
     def commission_adjustment(self) -> _common_pb2.Money:
         """The commission_adjustment of a refund. Not set if there is none, and for other kinds."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own texts by key, as they were sent with a sign-up, sale, appointment or custom event: up to 50 entries, a key of 1 to 40
+        characters, a text of up to 500. A refund or correction has those of its sale. Conversions are kept for ever, and events have them too,
+        so put no personal data into them.
+        """
+
     def __init__(
         self,
         *,
@@ -295,10 +323,11 @@ class Conversion(_message.Message):
         correction_reason: _builtins.str = ...,
         item_sku: _builtins.str = ...,
         custom_kind: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "metadata", b"metadata", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -508,6 +537,26 @@ class ListConversionsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
@@ -521,6 +570,7 @@ class ListConversionsRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     CUSTOM_KIND_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -561,6 +611,13 @@ class ListConversionsRequest(_message.Message):
     def occur_interval(self) -> _common_pb2.TimeInterval:
         """Only conversions that occurred in this interval. Optional."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only conversions whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+        about 10,000 conversions that pass the other filters for a page at most and compares them with the entries, so a page may have few
+        conversions or none. The list goes on as long as there is a `next_page_token`.
+        """
+
     def __init__(
         self,
         *,
@@ -577,10 +634,11 @@ class ListConversionsRequest(_message.Message):
         order_id: _builtins.str = ...,
         order_number: _builtins.str = ...,
         custom_kind: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "lead", b"lead", "occur_interval", b"occur_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "custom_kind", b"custom_kind", "kinds", b"kinds", "lead", b"lead", "occur_interval", b"occur_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "custom_kind", b"custom_kind", "kinds", b"kinds", "lead", b"lead", "metadata", b"metadata", "occur_interval", b"occur_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,12 +25,32 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RecordCustomEventRequest(_message.Message):
-    """The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
-    characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
-    another way. The answer then has a warning.
+    """The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+    cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+    named in another way. The answer then has a warning.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     CUSTOM_KIND_FIELD_NUMBER: _builtins.int
@@ -43,6 +63,7 @@ class RecordCustomEventRequest(_message.Message):
     LAST_NAME_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the custom event, up to 128 characters. Unique among the account's custom events, for ever. Required."""
     custom_kind: _builtins.str
@@ -77,6 +98,13 @@ class RecordCustomEventRequest(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the event happened, at most 10 minutes ahead of the server's clock. Not set: now."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+        without text are left out. They are kept with the event for ever and are in the feed, so put no personal data into them. What is too
+        much is cut or left out with a warning. Optional.
+        """
+
     def __init__(
         self,
         *,
@@ -91,10 +119,11 @@ class RecordCustomEventRequest(_message.Message):
         last_name: _builtins.str = ...,
         amount: _common_pb2.Money | None = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "coupon_code", b"coupon_code", "custom_kind", b"custom_kind", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "occur_time", b"occur_time", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "coupon_code", b"coupon_code", "custom_kind", b"custom_kind", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "metadata", b"metadata", "occur_time", b"occur_time", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

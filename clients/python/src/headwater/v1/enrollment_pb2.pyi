@@ -79,6 +79,26 @@ class Enrollment(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     AFFILIATE_ID_FIELD_NUMBER: _builtins.int
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
@@ -94,6 +114,7 @@ class Enrollment(_message.Message):
     AWAITS_AGREEMENT_FIELD_NUMBER: _builtins.int
     ACCEPTANCES_FIELD_NUMBER: _builtins.int
     LACKS_NEWEST_AGREEMENT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `enr_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -108,7 +129,8 @@ class Enrollment(_message.Message):
     """The affiliate's own landing page. Empty when the program's page is used. Empty in the feed."""
     referral_link: _builtins.str
     """The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-    `ref`, in the place of any `ref` that the page has. Empty in the feed.
+    `ref`, in the place of any `ref` that the page has. If the affiliate was moved to another program, the page is the one there, because
+    the clicks are sent to it. Empty in the feed.
     """
     state: Global___EnrollmentState.ValueType
     """The state."""
@@ -144,6 +166,13 @@ class Enrollment(_message.Message):
     def acceptances(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgreementAcceptance]:
         """The agreements that the affiliate has accepted, the earliest first. The newest 50."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+        without text are left out. Empty after EraseAffiliate. Events have them too, and events are never changed, so put no personal data
+        into them.
+        """
+
     def __init__(
         self,
         *,
@@ -162,10 +191,11 @@ class Enrollment(_message.Message):
         awaits_agreement: _builtins.bool = ...,
         acceptances: _abc.Iterable[Global___AgreementAcceptance] | None = ...,
         lacks_newest_agreement: _builtins.bool = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "lacks_newest_agreement", b"lacks_newest_agreement", "landing_url", b"landing_url", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "lacks_newest_agreement", b"lacks_newest_agreement", "landing_url", b"landing_url", "metadata", b"metadata", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,7 +280,7 @@ class AcceptAgreementResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    the ref_id and the pages are the present ones.
+    the ref_id, the pages, the acceptances and the metadata are the present ones.
     """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
@@ -333,11 +363,11 @@ class MoveEnrollmentResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    the ref_id and the pages are the present ones.
+    the ref_id, the pages, the acceptances and the metadata are the present ones.
     """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
-        """The enrollment in the new program, new or opened again."""
+        """The enrollment in the new program, new or opened again. It has the `metadata` of the one that it was moved from, which keeps them too."""
 
     def __init__(
         self,
@@ -359,6 +389,26 @@ class EnrollAffiliateRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     AFFILIATE_FIELD_NUMBER: _builtins.int
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
@@ -368,6 +418,7 @@ class EnrollAffiliateRequest(_message.Message):
     COMMISSION_OVERRIDE_FIELD_NUMBER: _builtins.int
     ACCEPTANCE_FIELD_NUMBER: _builtins.int
     INVITATION_CODE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -406,6 +457,10 @@ class EnrollAffiliateRequest(_message.Message):
     def acceptance(self) -> Global___AgreementAcceptance:
         """The version of the program's agreement that the affiliate has accepted. Optional; AcceptAgreement can say it later."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """See `Enrollment.metadata`. An ended enrollment that is opened again has these in place of its former ones. Optional."""
+
     def __init__(
         self,
         *,
@@ -418,10 +473,11 @@ class EnrollAffiliateRequest(_message.Message):
         commission_override: _program_pb2.Commission | None = ...,
         acceptance: Global___AgreementAcceptance | None = ...,
         invitation_code: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "invitation_code", b"invitation_code", "landing_url", b"landing_url", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptance", b"acceptance", "affiliate", b"affiliate", "commission_override", b"commission_override", "coupon_code", b"coupon_code", "invitation_code", b"invitation_code", "landing_url", b"landing_url", "metadata", b"metadata", "program_id", b"program_id", "ref_id", b"ref_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,7 +494,7 @@ class EnrollAffiliateResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    the ref_id and the pages are the present ones.
+    the ref_id, the pages, the acceptances and the metadata are the present ones.
     """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
@@ -515,6 +571,26 @@ class ListEnrollmentsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
@@ -522,6 +598,7 @@ class ListEnrollmentsRequest(_message.Message):
     PROGRAM_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
     LACKS_NEWEST_AGREEMENT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -542,6 +619,13 @@ class ListEnrollmentsRequest(_message.Message):
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___EnrollmentState.ValueType]:
         """Only enrollments in these states. Empty: all states."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only enrollments whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+        about 10,000 enrollments that pass the other filters for a page at most and compares them with the entries, so a page may have few
+        enrollments or none. The list goes on as long as there is a `next_page_token`.
+        """
+
     def __init__(
         self,
         *,
@@ -552,10 +636,11 @@ class ListEnrollmentsRequest(_message.Message):
         program_id: _builtins.str = ...,
         states: _abc.Iterable[Global___EnrollmentState.ValueType] | None = ...,
         lacks_newest_agreement: _builtins.bool | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement", "affiliate", b"affiliate", "lacks_newest_agreement", b"lacks_newest_agreement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement", "affiliate", b"affiliate", "lacks_newest_agreement", b"lacks_newest_agreement", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement", "affiliate", b"affiliate", "lacks_newest_agreement", b"lacks_newest_agreement", "metadata", b"metadata", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__lacks_newest_agreement: _TypeAlias = _typing.Literal["lacks_newest_agreement"]  # noqa: Y015
     _WhichOneofArgType__lacks_newest_agreement: _TypeAlias = _typing.Literal["_lacks_newest_agreement", b"_lacks_newest_agreement"]  # noqa: Y015
@@ -613,8 +698,9 @@ class UpdateEnrollmentRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
-        program's page. A `commission_override` that is not set restores the commission in the program's terms.
+        """The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
+        the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
+        a whole.
         """
 
     def __init__(
@@ -642,7 +728,7 @@ class UpdateEnrollmentResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    the ref_id and the pages are the present ones.
+    the ref_id, the pages, the acceptances and the metadata are the present ones.
     """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
@@ -701,7 +787,7 @@ class EndEnrollmentResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    the ref_id and the pages are the present ones.
+    the ref_id, the pages, the acceptances and the metadata are the present ones.
     """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:

@@ -403,8 +403,8 @@ class Event(_message.Message):
 
     @_builtins.property
     def commit_time(self) -> _timestamp_pb2.Timestamp:
-        """When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
-        may have the same commit time, so order events by `sequence`.
+        """When the fact was committed. Every commit of an account is later than the one before, whatever the clocks of the servers do. The events
+        of one commit have the same time, so order events by `sequence`.
         """
 
     @_builtins.property

@@ -776,11 +776,31 @@ Global___ManualBinding: _TypeAlias = ManualBinding  # noqa: Y015
 
 @_typing.final
 class RecordLeadRequest(_message.Message):
-    """The request of RecordLead. A lead is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of characters that
-    are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
+    """The request of RecordLead. A lead is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are cleaned of
+    characters that are not text, and cut to their length. An impossible `email` is left out if `external_id` is set. The answer then has a warning.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
@@ -792,6 +812,7 @@ class RecordLeadRequest(_message.Message):
     LAST_NAME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required."""
     email: _builtins.str
@@ -822,6 +843,14 @@ class RecordLeadRequest(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the lead signed up, at most 10 minutes ahead of the server's clock. Not set: now."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own texts about the sign-up by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500
+        characters. Entries without text are left out. They belong to the conversion, not to the lead, whose texts CreateLead and UpdateLead
+        set, so they are lost if the call makes no conversion. They are kept for ever and are in the feed, so put no personal data into them.
+        What is too much is cut or left out with a warning. Optional.
+        """
+
     def __init__(
         self,
         *,
@@ -835,10 +864,11 @@ class RecordLeadRequest(_message.Message):
         last_name: _builtins.str = ...,
         state: Global___LeadState.ValueType = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "occur_time", b"occur_time", "ref_id", b"ref_id", "state", b"state", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "metadata", b"metadata", "occur_time", b"occur_time", "ref_id", b"ref_id", "state", b"state", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

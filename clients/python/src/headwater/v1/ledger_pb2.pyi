@@ -114,18 +114,35 @@ class GetBalanceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AFFILIATE_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """The affiliate. Required."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The balances as they were after every commit up to this time, the time itself included. Default: now. A time in the future is
+        refused; before the first reward there are no balances.
+
+        What counts is when the server committed (`LedgerEntry.post_time`, `Event.commit_time`), and not when a sale happened. Every commit of
+        an account is later than the one before by a microsecond at least, also if a server's clock is set back, so the `commit_time` of an
+        event names the balances right after it. A time is final as soon as the account has a later commit. Until then a commit that is
+        under way, or that of a server whose clock is behind, may still be added to it: ask for a time that is a minute ago, if two
+        answers must be equal.
+
+        A balance of the past costs some milliseconds, however many entries the affiliate and the account have: the server keeps balances
+        after every 8,192 entries of the account, and reads the entries since then.
+        """
 
     def __init__(
         self,
         *,
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "as_of_time", b"as_of_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,6 +235,7 @@ class ListBalancesRequest(_message.Message):
     UNITS_FIELD_NUMBER: _builtins.int
     CURRENCIES_FIELD_NUMBER: _builtins.int
     OWED_ONLY_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -240,6 +258,12 @@ class ListBalancesRequest(_message.Message):
     def currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only balances in these currencies, as ISO 4217 codes. Empty: all balances, also those that are not in money."""
 
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """The balances as they were at this time, see `GetBalanceRequest.as_of_time`. The filter applies to the balances of that time. Default:
+        now. A page that had to look at some 10,000 affiliates may have fewer entries than asked for, or none.
+        """
+
     def __init__(
         self,
         *,
@@ -250,10 +274,11 @@ class ListBalancesRequest(_message.Message):
         units: _abc.Iterable[_reward_pb2.RewardUnit.ValueType] | None = ...,
         currencies: _abc.Iterable[_builtins.str] | None = ...,
         owed_only: _builtins.bool = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "as_of_time", b"as_of_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies", "order", b"order", "owed_only", b"owed_only", "page_size", b"page_size", "page_token", b"page_token", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "as_of_time", b"as_of_time", "currencies", b"currencies", "order", b"order", "owed_only", b"owed_only", "page_size", b"page_size", "page_token", b"page_token", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -355,7 +380,7 @@ class LedgerEntry(_message.Message):
 
     @_builtins.property
     def post_time(self) -> _timestamp_pb2.Timestamp:
-        """When the entry was posted."""
+        """When the entry was committed: the `commit_time` of the events of its commit. Grows with `sequence`."""
 
     def __init__(
         self,

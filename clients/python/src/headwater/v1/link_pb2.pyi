@@ -74,8 +74,9 @@ class Link(_message.Message):
     because a ref_id may be made from the affiliate's name.
     """
     destination_url: _builtins.str
-    """The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
-    the feed.
+    """The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. If the affiliate
+    was moved to another program, the enrollment and the program are those that get the clicks now, see MoveEnrollment. RecordClick
+    answers the same page. Empty in the feed.
     """
     state: Global___LinkState.ValueType
     """The state."""

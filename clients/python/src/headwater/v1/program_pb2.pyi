@@ -261,6 +261,30 @@ PROGRAM_STATE_ARCHIVED: ProgramState.ValueType  # 2
 """Nothing new is attributed to the program."""
 Global___ProgramState: _TypeAlias = ProgramState  # noqa: Y015
 
+class _UplineBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UplineBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UplineBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UPLINE_BASIS_UNSPECIFIED: _UplineBasis.ValueType  # 0
+    """Not set. Means `UPLINE_BASIS_COMMISSION`."""
+    UPLINE_BASIS_COMMISSION: _UplineBasis.ValueType  # 1
+    """What the credited affiliate earns from the event, on every level."""
+    UPLINE_BASIS_SALE_AMOUNT: _UplineBasis.ValueType  # 2
+    """The amount of the event."""
+
+class UplineBasis(_UplineBasis, metaclass=_UplineBasisEnumTypeWrapper):
+    """What an upline's percentage is of."""
+
+UPLINE_BASIS_UNSPECIFIED: UplineBasis.ValueType  # 0
+"""Not set. Means `UPLINE_BASIS_COMMISSION`."""
+UPLINE_BASIS_COMMISSION: UplineBasis.ValueType  # 1
+"""What the credited affiliate earns from the event, on every level."""
+UPLINE_BASIS_SALE_AMOUNT: UplineBasis.ValueType  # 2
+"""The amount of the event."""
+Global___UplineBasis: _TypeAlias = UplineBasis  # noqa: Y015
+
 @_typing.final
 class Commission(_message.Message):
     """The commission for a sale."""
@@ -442,6 +466,32 @@ class CommissionRule(_message.Message):
 Global___CommissionRule: _TypeAlias = CommissionRule  # noqa: Y015
 
 @_typing.final
+class UplineLevel(_message.Message):
+    """What the affiliates on one level above the credited one earn, in addition to what that one earns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASIS_FIELD_NUMBER: _builtins.int
+    PERCENT_PPM_FIELD_NUMBER: _builtins.int
+    basis: Global___UplineBasis.ValueType
+    """Default `UPLINE_BASIS_COMMISSION`."""
+    percent_ppm: _builtins.int
+    """Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns."""
+    def __init__(
+        self,
+        *,
+        basis: Global___UplineBasis.ValueType = ...,
+        percent_ppm: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "percent_ppm", b"percent_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UplineLevel: _TypeAlias = UplineLevel  # noqa: Y015
+
+@_typing.final
 class Terms(_message.Message):
     """The rules that sales are priced under. A version never changes."""
 
@@ -458,6 +508,7 @@ class Terms(_message.Message):
     ROUNDING_FIELD_NUMBER: _builtins.int
     CUSTOM_KINDS_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
+    UPLINE_LEVELS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version, starting at 1. Set by the server, ignored in requests."""
     reach: Global___TermsReach.ValueType
@@ -497,8 +548,17 @@ class Terms(_message.Message):
 
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommissionRule]:
-        """The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
-        by these rules only.
+        """The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
+        Sign-ups, appointments and custom events earn by these rules only.
+        """
+
+    @_builtins.property
+    def upline_levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___UplineLevel]:
+        """What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+        of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
+        affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
+        affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
+        proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
         """
 
     def __init__(
@@ -515,10 +575,11 @@ class Terms(_message.Message):
         rounding: Global___Rounding.ValueType = ...,
         custom_kinds: _abc.Iterable[_builtins.str] | None = ...,
         rules: _abc.Iterable[Global___CommissionRule] | None = ...,
+        upline_levels: _abc.Iterable[Global___UplineLevel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "hold_period_days", b"hold_period_days", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "custom_kinds", b"custom_kinds", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "custom_kinds", b"custom_kinds", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "upline_levels", b"upline_levels", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attribution_window_days: _TypeAlias = _typing.Literal["attribution_window_days"]  # noqa: Y015
     _WhichOneofArgType__attribution_window_days: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days"]  # noqa: Y015
@@ -680,6 +741,26 @@ class Program(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
@@ -696,6 +777,7 @@ class Program(_message.Message):
     IS_PRIVATE_FIELD_NUMBER: _builtins.int
     INVITATIONS_FIELD_NUMBER: _builtins.int
     WELCOME_MAIL_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prg_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -750,6 +832,12 @@ class Program(_message.Message):
     def welcome_mail(self) -> Global___WelcomeMail:
         """The mail that welcomes new affiliates. Not set: none."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+        without text are left out. Events have them too, and events are never changed, so put no personal data into them.
+        """
+
     def __init__(
         self,
         *,
@@ -769,10 +857,11 @@ class Program(_message.Message):
         is_private: _builtins.bool = ...,
         invitations: _abc.Iterable[Global___ProgramInvitation] | None = ...,
         welcome_mail: Global___WelcomeMail | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -783,6 +872,26 @@ class CreateProgramRequest(_message.Message):
     """The request of CreateProgram."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
@@ -796,6 +905,7 @@ class CreateProgramRequest(_message.Message):
     IS_PRIVATE_FIELD_NUMBER: _builtins.int
     INVITATIONS_FIELD_NUMBER: _builtins.int
     WELCOME_MAIL_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -839,6 +949,10 @@ class CreateProgramRequest(_message.Message):
     def welcome_mail(self) -> Global___WelcomeMail:
         """The mail that welcomes new affiliates. Not set: none is sent."""
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """See `Program.metadata`. Optional."""
+
     def __init__(
         self,
         *,
@@ -854,10 +968,11 @@ class CreateProgramRequest(_message.Message):
         is_private: _builtins.bool = ...,
         invitations: _abc.Iterable[Global___ProgramInvitation] | None = ...,
         welcome_mail: Global___WelcomeMail | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -871,21 +986,27 @@ class CreateProgramResponse(_message.Message):
 
     PROGRAM_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def program(self) -> Global___Program:
         """The new program."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
         program: Global___Program | None = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "replayed", b"replayed", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -984,11 +1105,32 @@ class ListProgramsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
     WITH_TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -998,10 +1140,19 @@ class ListProgramsRequest(_message.Message):
     order: _common_pb2.ListOrder.ValueType
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     with_total_count: _builtins.bool
-    """Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no."""
+    """Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
+    Default: no.
+    """
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___ProgramState.ValueType]:
         """Only programs in these states. Empty: all states."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+        about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
+        programs or none. The list goes on as long as there is a `next_page_token`.
+        """
 
     def __init__(
         self,
@@ -1011,10 +1162,11 @@ class ListProgramsRequest(_message.Message):
         order: _common_pb2.ListOrder.ValueType = ...,
         states: _abc.Iterable[Global___ProgramState.ValueType] | None = ...,
         with_total_count: _builtins.bool = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1077,8 +1229,8 @@ class UpdateProgramRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-        `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
-        uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+        `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+        whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
         before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
         a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
         an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -1108,21 +1260,27 @@ class UpdateProgramResponse(_message.Message):
 
     PROGRAM_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def program(self) -> Global___Program:
         """The program after the change."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """What is allowed and may be a mistake, as in CreateProgramResponse."""
+
     def __init__(
         self,
         *,
         program: Global___Program | None = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "replayed", b"replayed", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -445,6 +445,7 @@ class RewardCalculation(_message.Message):
     RULE_NUMBER_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     AMOUNT_NOT_COMPARED_FIELD_NUMBER: _builtins.int
+    UPLINE_FIELD_NUMBER: _builtins.int
     rule: Global___RewardRule.ValueType
     """The origin of the rate."""
     percent_ppm: _builtins.int
@@ -484,6 +485,10 @@ class RewardCalculation(_message.Message):
         refund that exceeds the sale, which is negative or zero. Not set for other rewards.
         """
 
+    @_builtins.property
+    def upline(self) -> Global___UplineShare:
+        """Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission."""
+
     def __init__(
         self,
         *,
@@ -500,16 +505,51 @@ class RewardCalculation(_message.Message):
         rule_number: _builtins.int = ...,
         quantity: _builtins.int = ...,
         amount_not_compared: _builtins.bool = ...,
+        upline: Global___UplineShare | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "terms_version", b"terms_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "flat", b"flat", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "terms_version", b"terms_version", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_rate: _TypeAlias = _typing.Literal["percent_ppm", "flat"]  # noqa: Y015
     _WhichOneofArgType_rate: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rate) -> _WhichOneofReturnType_rate | None: ...
 
 Global___RewardCalculation: _TypeAlias = RewardCalculation  # noqa: Y015
+
+@_typing.final
+class UplineShare(_message.Message):
+    """How the reward of an upline was computed from what the credited affiliate earns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    PERCENT_PPM_FIELD_NUMBER: _builtins.int
+    CREDITED_ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    level: _builtins.int
+    """1 for the upline of the credited affiliate, 2 for the upline of that one, and so on."""
+    basis: _program_pb2.UplineBasis.ValueType
+    """What the percentage is of."""
+    percent_ppm: _builtins.int
+    """Parts per million of it."""
+    credited_enrollment_id: _builtins.str
+    """The enrollment that is credited with the event."""
+    def __init__(
+        self,
+        *,
+        level: _builtins.int = ...,
+        basis: _program_pb2.UplineBasis.ValueType = ...,
+        percent_ppm: _builtins.int = ...,
+        credited_enrollment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "credited_enrollment_id", b"credited_enrollment_id", "level", b"level", "percent_ppm", b"percent_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UplineShare: _TypeAlias = UplineShare  # noqa: Y015
 
 @_typing.final
 class RewardSummary(_message.Message):

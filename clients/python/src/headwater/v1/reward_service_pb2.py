@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
+from headwater.v1 import statement_pb2 as headwater_dot_v1_dot_statement__pb2
 from headwater.v1 import statistic_pb2 as headwater_dot_v1_dot_statistic__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!headwater/v1/reward_service.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1cheadwater/v1/statistic.proto2\xa6\x08\n\rRewardService\x12L\n\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n\x0bListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n\x0e\x41pproveRewards\x12#.headwater.v1.ApproveRewardsRequest\x1a$.headwater.v1.ApproveRewardsResponse\x12R\n\x0b\x44\x65nyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12[\n\x0eReleaseRewards\x12#.headwater.v1.ReleaseRewardsRequest\x1a$.headwater.v1.ReleaseRewardsResponse\x12U\n\x0c\x43reateReward\x12!.headwater.v1.CreateRewardRequest\x1a\".headwater.v1.CreateRewardResponse\x12X\n\rFulfillReward\x12\".headwater.v1.FulfillRewardRequest\x1a#.headwater.v1.FulfillRewardResponse\x12O\n\nGetBalance\x12\x1f.headwater.v1.GetBalanceRequest\x1a .headwater.v1.GetBalanceResponse\x12U\n\x0cListBalances\x12!.headwater.v1.ListBalancesRequest\x1a\".headwater.v1.ListBalancesResponse\x12\x64\n\x11ListLedgerEntries\x12&.headwater.v1.ListLedgerEntriesRequest\x1a\'.headwater.v1.ListLedgerEntriesResponse\x12O\n\nQueryStats\x12\x1f.headwater.v1.QueryStatsRequest\x1a .headwater.v1.QueryStatsResponse\x12U\n\x0cVerifyLedger\x12!.headwater.v1.VerifyLedgerRequest\x1a\".headwater.v1.VerifyLedgerResponseBT\n\x10\x64\x65v.headwater.v1B\x12RewardServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!headwater/v1/reward_service.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1cheadwater/v1/statement.proto\x1a\x1cheadwater/v1/statistic.proto2\x95\t\n\rRewardService\x12L\n\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n\x0bListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n\x0e\x41pproveRewards\x12#.headwater.v1.ApproveRewardsRequest\x1a$.headwater.v1.ApproveRewardsResponse\x12R\n\x0b\x44\x65nyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12[\n\x0eReleaseRewards\x12#.headwater.v1.ReleaseRewardsRequest\x1a$.headwater.v1.ReleaseRewardsResponse\x12U\n\x0c\x43reateReward\x12!.headwater.v1.CreateRewardRequest\x1a\".headwater.v1.CreateRewardResponse\x12X\n\rFulfillReward\x12\".headwater.v1.FulfillRewardRequest\x1a#.headwater.v1.FulfillRewardResponse\x12O\n\nGetBalance\x12\x1f.headwater.v1.GetBalanceRequest\x1a .headwater.v1.GetBalanceResponse\x12U\n\x0cListBalances\x12!.headwater.v1.ListBalancesRequest\x1a\".headwater.v1.ListBalancesResponse\x12m\n\x14\x43\x61lculateCommissions\x12).headwater.v1.CalculateCommissionsRequest\x1a*.headwater.v1.CalculateCommissionsResponse\x12\x64\n\x11ListLedgerEntries\x12&.headwater.v1.ListLedgerEntriesRequest\x1a\'.headwater.v1.ListLedgerEntriesResponse\x12O\n\nQueryStats\x12\x1f.headwater.v1.QueryStatsRequest\x1a .headwater.v1.QueryStatsResponse\x12U\n\x0cVerifyLedger\x12!.headwater.v1.VerifyLedgerRequest\x1a\".headwater.v1.VerifyLedgerResponseBT\n\x10\x64\x65v.headwater.v1B\x12RewardServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +36,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.reward_service
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\022RewardServiceProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_REWARDSERVICE']._serialized_start=136
-  _globals['_REWARDSERVICE']._serialized_end=1198
+  _globals['_REWARDSERVICE']._serialized_start=166
+  _globals['_REWARDSERVICE']._serialized_end=1339
 # @@protoc_insertion_point(module_scope)

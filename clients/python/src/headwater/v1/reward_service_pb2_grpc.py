@@ -5,6 +5,7 @@ import warnings
 
 from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
+from headwater.v1 import statement_pb2 as headwater_dot_v1_dot_statement__pb2
 from headwater.v1 import statistic_pb2 as headwater_dot_v1_dot_statistic__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -81,6 +82,11 @@ class RewardServiceStub(object):
                 '/headwater.v1.RewardService/ListBalances',
                 request_serializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesResponse.FromString,
+                _registered_method=True)
+        self.CalculateCommissions = channel.unary_unary(
+                '/headwater.v1.RewardService/CalculateCommissions',
+                request_serializer=headwater_dot_v1_dot_statement__pb2.CalculateCommissionsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_statement__pb2.CalculateCommissionsResponse.FromString,
                 _registered_method=True)
         self.ListLedgerEntries = channel.unary_unary(
                 '/headwater.v1.RewardService/ListLedgerEntries',
@@ -164,7 +170,7 @@ class RewardServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetBalance(self, request, context):
-        """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+        """Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -172,7 +178,16 @@ class RewardServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListBalances(self, request, context):
-        """Lists the balances of all affiliates that ever had a pending or approved reward.
+        """Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CalculateCommissions(self, request, context):
+        """Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+        and the balances after it.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -255,6 +270,11 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     servicer.ListBalances,
                     request_deserializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_ledger__pb2.ListBalancesResponse.SerializeToString,
+            ),
+            'CalculateCommissions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CalculateCommissions,
+                    request_deserializer=headwater_dot_v1_dot_statement__pb2.CalculateCommissionsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_statement__pb2.CalculateCommissionsResponse.SerializeToString,
             ),
             'ListLedgerEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLedgerEntries,
@@ -516,6 +536,33 @@ class RewardService(object):
             '/headwater.v1.RewardService/ListBalances',
             headwater_dot_v1_dot_ledger__pb2.ListBalancesRequest.SerializeToString,
             headwater_dot_v1_dot_ledger__pb2.ListBalancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CalculateCommissions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.RewardService/CalculateCommissions',
+            headwater_dot_v1_dot_statement__pb2.CalculateCommissionsRequest.SerializeToString,
+            headwater_dot_v1_dot_statement__pb2.CalculateCommissionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import statement_pb2 as _statement_pb2
 from headwater.v1 import statistic_pb2 as _statistic_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -67,11 +68,16 @@ class RewardServiceStub:
     is not approved.
     """
     GetBalance: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.GetBalanceRequest, _ledger_pb2.GetBalanceResponse]
-    """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+    """Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
     ListBalances: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListBalancesRequest, _ledger_pb2.ListBalancesResponse]
-    """Lists the balances of all affiliates that ever had a pending or approved reward."""
+    """Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time."""
+    CalculateCommissions: _grpc.UnaryUnaryMultiCallable[_statement_pb2.CalculateCommissionsRequest, _statement_pb2.CalculateCommissionsResponse]
+    """Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+    and the balances after it.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]
     """Lists ledger entries."""
     QueryStats: _grpc.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]
@@ -127,11 +133,16 @@ class RewardServiceAsyncStub(RewardServiceStub):
     is not approved.
     """
     GetBalance: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetBalanceRequest, _ledger_pb2.GetBalanceResponse]  # type: ignore[assignment]
-    """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+    """Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
     ListBalances: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListBalancesRequest, _ledger_pb2.ListBalancesResponse]  # type: ignore[assignment]
-    """Lists the balances of all affiliates that ever had a pending or approved reward."""
+    """Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time."""
+    CalculateCommissions: _aio.UnaryUnaryMultiCallable[_statement_pb2.CalculateCommissionsRequest, _statement_pb2.CalculateCommissionsResponse]  # type: ignore[assignment]
+    """Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+    and the balances after it.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists ledger entries."""
     QueryStats: _aio.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]  # type: ignore[assignment]
@@ -232,7 +243,7 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.GetBalanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.GetBalanceResponse, _abc.Awaitable[_ledger_pb2.GetBalanceResponse]]:
-        """Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+        """Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
 
@@ -242,7 +253,18 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.ListBalancesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.ListBalancesResponse, _abc.Awaitable[_ledger_pb2.ListBalancesResponse]]:
-        """Lists the balances of all affiliates that ever had a pending or approved reward."""
+        """Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time."""
+
+    @_abc_1.abstractmethod
+    def CalculateCommissions(
+        self,
+        request: _statement_pb2.CalculateCommissionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_statement_pb2.CalculateCommissionsResponse, _abc.Awaitable[_statement_pb2.CalculateCommissionsResponse]]:
+        """Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+        and the balances after it.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListLedgerEntries(

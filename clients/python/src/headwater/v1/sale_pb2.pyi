@@ -26,11 +26,31 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class RecordSaleRequest(_message.Message):
     """The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
-    be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
-    their length. The answer then has a warning.
+    be lost: names, `plan`, `order_number`, `metadata`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and
+    cut to their length. The answer then has a warning.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
@@ -49,6 +69,7 @@ class RecordSaleRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     ITEM_SKU_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     Required.
@@ -110,6 +131,13 @@ class RecordSaleRequest(_message.Message):
         left out with a warning. Optional.
         """
 
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+        without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
+        much is cut or left out with a warning. Optional.
+        """
+
     def __init__(
         self,
         *,
@@ -130,10 +158,11 @@ class RecordSaleRequest(_message.Message):
         order_id: _builtins.str = ...,
         order_number: _builtins.str = ...,
         item_sku: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "mrr", b"mrr", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

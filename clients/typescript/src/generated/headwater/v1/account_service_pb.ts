@@ -64,8 +64,10 @@ export const AccountService: GenService<{
   },
   /**
    * Changes the account of the calling key. If `update_mask` names `email`, and the address is a new one or was not verified, a mail to
-   * it has a token for VerifyAccountEmail, and earlier tokens do not work any more.
-   * Errors: ALREADY_EXISTS when another account has this email.
+   * it has a token for VerifyAccountEmail, and earlier tokens do not work any more. A new address is the account's once it is verified, so
+   * that nobody takes the address of somebody else. If another account has it, the mail says so and has no token, and the answer is the same.
+   * Where everybody may register accounts, an account causes at most one such mail a minute, and an address gets at most one. A further call
+   * within it sends none, and a token that the same address has from an earlier one goes on working: repeat it a minute later.
    *
    * @generated from rpc headwater.v1.AccountService.UpdateAccount
    */
@@ -75,9 +77,9 @@ export const AccountService: GenService<{
     output: typeof UpdateAccountResponseSchema;
   },
   /**
-   * Verifies the email address of the account of the calling key, by the token that was mailed to it. The token works once, and for 3
-   * days. UpdateAccount with the same address sends another one.
-   * Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID.
+   * Verifies the email address of the account of the calling key, by the token that was mailed to it. An address that UpdateAccount asked
+   * for becomes the account's. The token works once, and for 3 days. UpdateAccount with the same address sends another one.
+   * Errors: FAILED_PRECONDITION with reason VERIFICATION_TOKEN_INVALID; ALREADY_EXISTS when another account has got this email meanwhile.
    *
    * @generated from rpc headwater.v1.AccountService.VerifyAccountEmail
    */

@@ -279,12 +279,12 @@ export const AffiliateService: GenService<{
     output: typeof CheckAffiliatePasswordResponseSchema;
   },
   /**
-   * Erases an affiliate's personal data: names, identifiers, details, metadata, state reason, token, password, mail that waits, ref_ids, codes of links, their
-   * destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links and removes the coupons. Rewards,
-   * ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending rewards are approved in time:
-   * deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a former ref_id or code of a
-   * link is credited to nobody. The codes of coupons, metadata in earlier events, and texts that you sent about rewards stay, and so do
-   * backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+   * Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
+   * that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
+   * and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
+   * rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
+   * former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
+   * that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
    * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
    *
    * @generated from rpc headwater.v1.AffiliateService.EraseAffiliate
@@ -413,7 +413,7 @@ export const AffiliateService: GenService<{
     output: typeof ListEnrollmentsResponseSchema;
   },
   /**
-   * Changes an enrollment's ref_id, landing URL or commission. After a change of the ref_id, the former ref_id still works as a
+   * Changes an enrollment's ref_id, landing URL, commission or metadata. After a change of the ref_id, the former ref_id still works as a
    * link of the enrollment until RevokeLink revokes it.
    * Errors: NOT_FOUND with reason ENROLLMENT_NOT_FOUND; ALREADY_EXISTS for a taken ref_id; FAILED_PRECONDITION with reason
    * ENROLLMENT_ENDED.

@@ -22,12 +22,12 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/appointment.proto.
  */
 export const file_headwater_v1_appointment: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFkd2F0ZXIvdjEvYXBwb2ludG1lbnQucHJvdG8SDGhlYWR3YXRlci52MSLZAQoYUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEgsKA3RpZBgEIAEoCRIOCgZyZWZfaWQYBSABKAkSEwoLY291cG9uX2NvZGUYBiABKAkSEgoKZmlyc3RfbmFtZRgHIAEoCRIRCglsYXN0X25hbWUYCCABKAkSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihQIKGVJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEg8KB2xlYWRfaWQYAyABKAkSJQoHY3JlZGl0cxgEIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSEAoIcmVwbGF5ZWQYBSABKAgSJwoId2FybmluZ3MYBiADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZxIsCgdyZXdhcmRzGAcgAygLMhsuaGVhZHdhdGVyLnYxLlJld2FyZFN1bW1hcnlCUgoQZGV2LmhlYWR3YXRlci52MUIQQXBwb2ludG1lbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("Ch5oZWFkd2F0ZXIvdjEvYXBwb2ludG1lbnQucHJvdG8SDGhlYWR3YXRlci52MSLSAgoYUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhMKC2V4dGVybmFsX2lkGAMgASgJEgsKA3RpZBgEIAEoCRIOCgZyZWZfaWQYBSABKAkSEwoLY291cG9uX2NvZGUYBiABKAkSEgoKZmlyc3RfbmFtZRgHIAEoCRIRCglsYXN0X25hbWUYCCABKAkSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASRgoIbWV0YWRhdGEYCiADKAsyNC5oZWFkd2F0ZXIudjEuUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoUCChlSZWNvcmRBcHBvaW50bWVudFJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EhAKCHJlcGxheWVkGAUgASgIEicKCHdhcm5pbmdzGAYgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmcSLAoHcmV3YXJkcxgHIAMoCzIbLmhlYWR3YXRlci52MS5SZXdhcmRTdW1tYXJ5QlIKEGRldi5oZWFkd2F0ZXIudjFCEEFwcG9pbnRtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
- * The request of RecordAppointment. An appointment is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
- * characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
- * another way. The answer then has a warning.
+ * The request of RecordAppointment. An appointment is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+ * cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+ * named in another way. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordAppointmentRequest
  */
@@ -97,6 +97,15 @@ export type RecordAppointmentRequest = Message<"headwater.v1.RecordAppointmentRe
    * @generated from field: google.protobuf.Timestamp occur_time = 9;
    */
   occurTime?: Timestamp | undefined;
+
+  /**
+   * Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+   * without text are left out. They are kept with the appointment for ever and are in the feed, so put no personal data into them. What is too
+   * much is cut or left out with a warning. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 10;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**

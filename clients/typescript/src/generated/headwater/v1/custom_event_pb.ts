@@ -22,12 +22,12 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/custom_event.proto.
  */
 export const file_headwater_v1_custom_event: GenFile = /*@__PURE__*/
-  fileDesc("Ch9oZWFkd2F0ZXIvdjEvY3VzdG9tX2V2ZW50LnByb3RvEgxoZWFkd2F0ZXIudjEikwIKGFJlY29yZEN1c3RvbUV2ZW50UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRITCgtjdXN0b21fa2luZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRILCgN0aWQYBSABKAkSDgoGcmVmX2lkGAYgASgJEhMKC2NvdXBvbl9jb2RlGAcgASgJEhIKCmZpcnN0X25hbWUYCCABKAkSEQoJbGFzdF9uYW1lGAkgASgJEiMKBmFtb3VudBgKIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKFAgoZUmVjb3JkQ3VzdG9tRXZlbnRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSDwoHbGVhZF9pZBgDIAEoCRIlCgdjcmVkaXRzGAQgAygLMhQuaGVhZHdhdGVyLnYxLkNyZWRpdBIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nEiwKB3Jld2FyZHMYByADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeUJSChBkZXYuaGVhZHdhdGVyLnYxQhBDdXN0b21FdmVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("Ch9oZWFkd2F0ZXIvdjEvY3VzdG9tX2V2ZW50LnByb3RvEgxoZWFkd2F0ZXIudjEijAMKGFJlY29yZEN1c3RvbUV2ZW50UmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRITCgtjdXN0b21fa2luZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRILCgN0aWQYBSABKAkSDgoGcmVmX2lkGAYgASgJEhMKC2NvdXBvbl9jb2RlGAcgASgJEhIKCmZpcnN0X25hbWUYCCABKAkSEQoJbGFzdF9uYW1lGAkgASgJEiMKBmFtb3VudBgKIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCghtZXRhZGF0YRgMIAMoCzI0LmhlYWR3YXRlci52MS5SZWNvcmRDdXN0b21FdmVudFJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihQIKGVJlY29yZEN1c3RvbUV2ZW50UmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEg8KB2xlYWRfaWQYAyABKAkSJQoHY3JlZGl0cxgEIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSEAoIcmVwbGF5ZWQYBSABKAgSJwoId2FybmluZ3MYBiADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZxIsCgdyZXdhcmRzGAcgAygLMhsuaGVhZHdhdGVyLnYxLlJld2FyZFN1bW1hcnlCUgoQZGV2LmhlYWR3YXRlci52MUIQQ3VzdG9tRXZlbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
- * The request of RecordCustomEvent. A custom event is not refused over its names, `tid`, `ref_id` or `coupon_code`: they are cleaned of
- * characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is named in
- * another way. The answer then has a warning.
+ * The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
+ * cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
+ * named in another way. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordCustomEventRequest
  */
@@ -112,6 +112,15 @@ export type RecordCustomEventRequest = Message<"headwater.v1.RecordCustomEventRe
    * @generated from field: google.protobuf.Timestamp occur_time = 11;
    */
   occurTime?: Timestamp | undefined;
+
+  /**
+   * Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+   * without text are left out. They are kept with the event for ever and are in the feed, so put no personal data into them. What is too
+   * much is cut or left out with a warning. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 12;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**

@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/enrollment.proto.
  */
 export const file_headwater_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIoUECgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USHgoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgPIAEoCCJnChNBZ3JlZW1lbnRBY2NlcHRhbmNlEg8KB3ZlcnNpb24YASABKAUSLwoLYWNjZXB0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNvdXJjZRgDIAEoCSJ6ChZBY2NlcHRBZ3JlZW1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCRI1CgphY2NlcHRhbmNlGAMgASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UiWQoXQWNjZXB0QWdyZWVtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIItsBChVNb3ZlRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2xhbmRpbmdfdXJsGAUgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYBiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhInCgVsZWFkcxgHIAEoDjIYLmhlYWR3YXRlci52MS5Nb3ZlZExlYWRzIlgKFk1vdmVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIrUCChZFbnJvbGxBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2NvdXBvbl9jb2RlGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhI1CgphY2NlcHRhbmNlGAggASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USFwoPaW52aXRhdGlvbl9jb2RlGAkgASgJIn8KF0Vucm9sbEFmZmlsaWF0ZVJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIkCgZjb3Vwb24YAiABKAsyFC5oZWFkd2F0ZXIudjEuQ291cG9uEhAKCHJlcGxheWVkGAMgASgIIi0KFEdldEVucm9sbG1lbnRSZXF1ZXN0EhUKDWVucm9sbG1lbnRfaWQYASABKAkiRQoVR2V0RW5yb2xsbWVudFJlc3BvbnNlEiwKCmVucm9sbG1lbnQYASABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudCKeAgoWTGlzdEVucm9sbG1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBSABKAkSLQoGc3RhdGVzGAYgAygOMh0uaGVhZHdhdGVyLnYxLkVucm9sbG1lbnRTdGF0ZRIjChZsYWNrc19uZXdlc3RfYWdyZWVtZW50GAcgASgISACIAQFCGQoXX2xhY2tzX25ld2VzdF9hZ3JlZW1lbnQiYQoXTGlzdEVucm9sbG1lbnRzUmVzcG9uc2USLQoLZW5yb2xsbWVudHMYASADKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKF1VwZGF0ZUVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLAoKZW5yb2xsbWVudBgCIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Ei8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJaChhVcGRhdGVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIkEKFEVuZEVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCSJXChVFbmRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIKmwKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIaChZFTlJPTExNRU5UX1NUQVRFX0VOREVEEAIqVwoKTW92ZWRMZWFkcxIbChdNT1ZFRF9MRUFEU19VTlNQRUNJRklFRBAAEhYKEk1PVkVEX0xFQURTX0ZPTExPVxABEhQKEE1PVkVEX0xFQURTX1NUQVkQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIvAECgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USHgoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgPIAEoCBI4CghtZXRhZGF0YRgQIAMoCzImLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImcKE0FncmVlbWVudEFjY2VwdGFuY2USDwoHdmVyc2lvbhgBIAEoBRIvCgthY2NlcHRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAMgASgJInoKFkFjY2VwdEFncmVlbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEjUKCmFjY2VwdGFuY2UYAyABKAsyIS5oZWFkd2F0ZXIudjEuQWdyZWVtZW50QWNjZXB0YW5jZSJZChdBY2NlcHRBZ3JlZW1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgi2wEKFU1vdmVFbnJvbGxtZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhUKDWVucm9sbG1lbnRfaWQYAiABKAkSEgoKcHJvZ3JhbV9pZBgDIAEoCRIOCgZyZWZfaWQYBCABKAkSEwoLbGFuZGluZ191cmwYBSABKAkSNQoTY29tbWlzc2lvbl9vdmVycmlkZRgGIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEicKBWxlYWRzGAcgASgOMhguaGVhZHdhdGVyLnYxLk1vdmVkTGVhZHMiWAoWTW92ZUVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgirAMKFkVucm9sbEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgDIAEoCRIOCgZyZWZfaWQYBCABKAkSEwoLY291cG9uX2NvZGUYBSABKAkSEwoLbGFuZGluZ191cmwYBiABKAkSNQoTY29tbWlzc2lvbl9vdmVycmlkZRgHIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEjUKCmFjY2VwdGFuY2UYCCABKAsyIS5oZWFkd2F0ZXIudjEuQWdyZWVtZW50QWNjZXB0YW5jZRIXCg9pbnZpdGF0aW9uX2NvZGUYCSABKAkSRAoIbWV0YWRhdGEYCiADKAsyMi5oZWFkd2F0ZXIudjEuRW5yb2xsQWZmaWxpYXRlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ/ChdFbnJvbGxBZmZpbGlhdGVSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgDIAEoCCItChRHZXRFbnJvbGxtZW50UmVxdWVzdBIVCg1lbnJvbGxtZW50X2lkGAEgASgJIkUKFUdldEVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQilQMKFkxpc3RFbnJvbGxtZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpwcm9ncmFtX2lkGAUgASgJEi0KBnN0YXRlcxgGIAMoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSIwoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgHIAEoCEgAiAEBEkQKCG1ldGFkYXRhGAggAygLMjIuaGVhZHdhdGVyLnYxLkxpc3RFbnJvbGxtZW50c1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCGQoXX2xhY2tzX25ld2VzdF9hZ3JlZW1lbnQiYQoXTGlzdEVucm9sbG1lbnRzUmVzcG9uc2USLQoLZW5yb2xsbWVudHMYASADKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKF1VwZGF0ZUVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLAoKZW5yb2xsbWVudBgCIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Ei8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJaChhVcGRhdGVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIkEKFEVuZEVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCSJXChVFbmRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIKmwKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIaChZFTlJPTExNRU5UX1NUQVRFX0VOREVEEAIqVwoKTW92ZWRMZWFkcxIbChdNT1ZFRF9MRUFEU19VTlNQRUNJRklFRBAAEhYKEk1PVkVEX0xFQURTX0ZPTExPVxABEhQKEE1PVkVEX0xFQURTX1NUQVkQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * An affiliate in a program.
@@ -68,7 +68,8 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
 
   /**
    * The link to share. It is the affiliate's own landing page, or else the program's, with the ref_id in the query parameter
-   * `ref`, in the place of any `ref` that the page has. Empty in the feed.
+   * `ref`, in the place of any `ref` that the page has. If the affiliate was moved to another program, the page is the one there, because
+   * the clicks are sent to it. Empty in the feed.
    *
    * @generated from field: string referral_link = 6;
    */
@@ -139,6 +140,15 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
    * @generated from field: bool lacks_newest_agreement = 15;
    */
   lacksNewestAgreement: boolean;
+
+  /**
+   * Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+   * without text are left out. Empty after EraseAffiliate. Events have them too, and events are never changed, so put no personal data
+   * into them.
+   *
+   * @generated from field: map<string, string> metadata = 16;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -236,7 +246,7 @@ export type AcceptAgreementResponse = Message<"headwater.v1.AcceptAgreementRespo
 
   /**
    * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-   * the ref_id and the pages are the present ones.
+   * the ref_id, the pages, the acceptances and the metadata are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -323,7 +333,7 @@ export const MoveEnrollmentRequestSchema: GenMessage<MoveEnrollmentRequest> = /*
  */
 export type MoveEnrollmentResponse = Message<"headwater.v1.MoveEnrollmentResponse"> & {
   /**
-   * The enrollment in the new program, new or opened again.
+   * The enrollment in the new program, new or opened again. It has the `metadata` of the one that it was moved from, which keeps them too.
    *
    * @generated from field: headwater.v1.Enrollment enrollment = 1;
    */
@@ -331,7 +341,7 @@ export type MoveEnrollmentResponse = Message<"headwater.v1.MoveEnrollmentRespons
 
   /**
    * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-   * the ref_id and the pages are the present ones.
+   * the ref_id, the pages, the acceptances and the metadata are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -422,6 +432,13 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
    * @generated from field: string invitation_code = 9;
    */
   invitationCode: string;
+
+  /**
+   * See `Enrollment.metadata`. An ended enrollment that is opened again has these in place of its former ones. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 10;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -453,7 +470,7 @@ export type EnrollAffiliateResponse = Message<"headwater.v1.EnrollAffiliateRespo
 
   /**
    * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-   * the ref_id and the pages are the present ones.
+   * the ref_id, the pages, the acceptances and the metadata are the present ones.
    *
    * @generated from field: bool replayed = 3;
    */
@@ -564,6 +581,15 @@ export type ListEnrollmentsRequest = Message<"headwater.v1.ListEnrollmentsReques
    * @generated from field: optional bool lacks_newest_agreement = 7;
    */
   lacksNewestAgreement?: boolean | undefined;
+
+  /**
+   * Only enrollments whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+   * about 10,000 enrollments that pass the other filters for a page at most and compares them with the entries, so a page may have few
+   * enrollments or none. The list goes on as long as there is a `next_page_token`.
+   *
+   * @generated from field: map<string, string> metadata = 8;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -625,8 +651,9 @@ export type UpdateEnrollmentRequest = Message<"headwater.v1.UpdateEnrollmentRequ
   enrollment?: Enrollment | undefined;
 
   /**
-   * The fields to change: any of `ref_id`, `landing_url` and `commission_override`. Required. An empty `landing_url` restores the
-   * program's page. A `commission_override` that is not set restores the commission in the program's terms.
+   * The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
+   * the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
+   * a whole.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
@@ -655,7 +682,7 @@ export type UpdateEnrollmentResponse = Message<"headwater.v1.UpdateEnrollmentRes
 
   /**
    * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-   * the ref_id and the pages are the present ones.
+   * the ref_id, the pages, the acceptances and the metadata are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -714,7 +741,7 @@ export type EndEnrollmentResponse = Message<"headwater.v1.EndEnrollmentResponse"
 
   /**
    * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-   * the ref_id and the pages are the present ones.
+   * the ref_id, the pages, the acceptances and the metadata are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */

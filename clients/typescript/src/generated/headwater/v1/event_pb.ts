@@ -87,8 +87,8 @@ export type Event = Message<"headwater.v1.Event"> & {
   occurTime?: Timestamp | undefined;
 
   /**
-   * When the fact was committed. The commit times of an account never go back, whatever the clocks of the servers do. Several events
-   * may have the same commit time, so order events by `sequence`.
+   * When the fact was committed. Every commit of an account is later than the one before, whatever the clocks of the servers do. The events
+   * of one commit have the same time, so order events by `sequence`.
    *
    * @generated from field: google.protobuf.Timestamp commit_time = 6;
    */

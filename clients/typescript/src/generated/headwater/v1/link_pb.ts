@@ -56,8 +56,9 @@ export type Link = Message<"headwater.v1.Link"> & {
   code: string;
 
   /**
-   * The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. Empty in
-   * the feed.
+   * The page that the link leads to: its own destination, or else the enrollment's landing page, or else the program's. If the affiliate
+   * was moved to another program, the enrollment and the program are those that get the clicks now, see MoveEnrollment. RecordClick
+   * answers the same page. Empty in the feed.
    *
    * @generated from field: string destination_url = 5;
    */

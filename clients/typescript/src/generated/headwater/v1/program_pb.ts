@@ -10,7 +10,7 @@ import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { AttributionModel, AttributionSource } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
-import type { ListOrder, Money } from "./common_pb.js";
+import type { ListOrder, Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJIuwCCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCCLyAwoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJEisKBXJ1bGVzGAsgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25SdWxlQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMilgQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwikAMKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsIlEKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgiRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIiqgEKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCCKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQigwEKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJRChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAiquAQoPQ29tbWlzc2lvbkV2ZW50EiAKHENPTU1JU1NJT05fRVZFTlRfVU5TUEVDSUZJRUQQABIZChVDT01NSVNTSU9OX0VWRU5UX1NBTEUQARIZChVDT01NSVNTSU9OX0VWRU5UX0xFQUQQAhIgChxDT01NSVNTSU9OX0VWRU5UX0FQUE9JTlRNRU5UEAMSIQodQ09NTUlTU0lPTl9FVkVOVF9DVVNUT01fRVZFTlQQBCqgAgoOQ29uZGl0aW9uRmllbGQSHwobQ09ORElUSU9OX0ZJRUxEX1VOU1BFQ0lGSUVEEAASGgoWQ09ORElUSU9OX0ZJRUxEX0FNT1VOVBABEhwKGENPTkRJVElPTl9GSUVMRF9RVUFOVElUWRACEhwKGENPTkRJVElPTl9GSUVMRF9JVEVNX1NLVRADEhgKFENPTkRJVElPTl9GSUVMRF9QTEFOEAQSGwoXQ09ORElUSU9OX0ZJRUxEX0NIQU5ORUwQBRIfChtDT05ESVRJT05fRklFTERfQ09VUE9OX0NPREUQBhIfChtDT05ESVRJT05fRklFTERfQ1VTVE9NX0tJTkQQBxIcChhDT05ESVRJT05fRklFTERfT1JERVJfSUQQCCqIAwoKQ29tcGFyaXNvbhIaChZDT01QQVJJU09OX1VOU1BFQ0lGSUVEEAASFAoQQ09NUEFSSVNPTl9FUVVBTBABEhgKFENPTVBBUklTT05fTk9UX0VRVUFMEAISEwoPQ09NUEFSSVNPTl9MRVNTEAMSHAoYQ09NUEFSSVNPTl9MRVNTX09SX0VRVUFMEAQSEwoPQ09NUEFSSVNPTl9NT1JFEAUSHAoYQ09NUEFSSVNPTl9NT1JFX09SX0VRVUFMEAYSFgoSQ09NUEFSSVNPTl9CRVRXRUVOEAcSFQoRQ09NUEFSSVNPTl9PTkVfT0YQCBIWChJDT01QQVJJU09OX05PTkVfT0YQCRIaChZDT01QQVJJU09OX1NUQVJUU19XSVRIEAoSFwoTQ09NUEFSSVNPTl9DT05UQUlOUxALEhUKEUNPTVBBUklTT05fRVhJU1RTEAwSGQoVQ09NUEFSSVNPTl9OT1RfRVhJU1RTEA0SGgoWQ09NUEFSSVNPTl9NVUxUSVBMRV9PRhAOKmMKDFByb2dyYW1TdGF0ZRIdChlQUk9HUkFNX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUUFJPR1JBTV9TVEFURV9BQ1RJVkUQARIaChZQUk9HUkFNX1NUQVRFX0FSQ0hJVkVEEAJCTgoQZGV2LmhlYWR3YXRlci52MUIMUHJvZ3JhbVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJIuwCCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCCJMCgtVcGxpbmVMZXZlbBIoCgViYXNpcxgBIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgCIAEoBSKkBAoFVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgDIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIdChBob2xkX3BlcmlvZF9kYXlzGAUgASgFSACIAQESOQoRYXR0cmlidXRpb25fbW9kZWwYBiABKA4yHi5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Nb2RlbBIkChdhdHRyaWJ1dGlvbl93aW5kb3dfZGF5cxgHIAEoBUgBiAEBEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJEisKBXJ1bGVzGAsgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25SdWxlEjAKDXVwbGluZV9sZXZlbHMYDCADKAsyGS5oZWFkd2F0ZXIudjEuVXBsaW5lTGV2ZWxCEwoRX2hvbGRfcGVyaW9kX2RheXNCGgoYX2F0dHJpYnV0aW9uX3dpbmRvd19kYXlzIkwKCUFncmVlbWVudBIPCgd2ZXJzaW9uGAEgASgFEgsKA3VybBgCIAEoCRIMCgR0ZXh0GAMgASgJEhMKC2lzX3JlcXVpcmVkGAQgASgIIkAKC1dlbGNvbWVNYWlsEhIKCmlzX2VuYWJsZWQYASABKAgSDwoHc3ViamVjdBgCIAEoCRIMCgRib2R5GAMgASgJIkYKE0FwcGxpY2F0aW9uUXVlc3Rpb24SCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEhMKC2lzX3JlcXVpcmVkGAMgASgIIncKEVByb2dyYW1JbnZpdGF0aW9uEgwKBGNvZGUYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG1heF91c2VzGAMgASgFEhEKCXVzZV9jb3VudBgEIAEoAyL+BAoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRISCgppc19kZWZhdWx0GAUgASgIEikKBXN0YXRlGAYgASgOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIiCgV0ZXJtcxgHIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCiABKAkSDQoFaG9zdHMYCyADKAkSKgoJYWdyZWVtZW50GAwgASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYDSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGA4gASgIEjQKC2ludml0YXRpb25zGA8gAygLMh8uaGVhZHdhdGVyLnYxLlByb2dyYW1JbnZpdGF0aW9uEi8KDHdlbGNvbWVfbWFpbBgQIAEoCzIZLmhlYWR3YXRlci52MS5XZWxjb21lTWFpbBI1CghtZXRhZGF0YRgRIAMoCzIjLmhlYWR3YXRlci52MS5Qcm9ncmFtLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoUEChRDcmVhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEiIKBXRlcm1zGAUgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEhIKCmlzX2RlZmF1bHQYBiABKAgSDQoFaG9zdHMYByADKAkSKgoJYWdyZWVtZW50GAggASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYCSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGAogASgIEjQKC2ludml0YXRpb25zGAsgAygLMh8uaGVhZHdhdGVyLnYxLlByb2dyYW1JbnZpdGF0aW9uEi8KDHdlbGNvbWVfbWFpbBgMIAEoCzIZLmhlYWR3YXRlci52MS5XZWxjb21lTWFpbBJCCghtZXRhZGF0YRgNIAMoCzIwLmhlYWR3YXRlci52MS5DcmVhdGVQcm9ncmFtUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ6ChVDcmVhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIEicKCHdhcm5pbmdzGAMgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmciRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIm8KEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnIingIKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCBJBCghtZXRhZGF0YRgGIAMoCzIvLmhlYWR3YXRlci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoIBChRMaXN0UHJvZ3JhbXNSZXNwb25zZRInCghwcm9ncmFtcxgBIAMoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIYCgt0b3RhbF9jb3VudBgDIAEoA0gAiAEBQg4KDF90b3RhbF9jb3VudCKDAQoUVXBkYXRlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgdwcm9ncmFtGAIgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrInoKFVVwZGF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJNChVBcmNoaXZlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwcm9ncmFtX2lkGAIgASgJEgwKBGV0YWcYAyABKAkiUgoWQXJjaGl2ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgqZQoIUm91bmRpbmcSGAoUUk9VTkRJTkdfVU5TUEVDSUZJRUQQABIWChJST1VORElOR19IQUxGX0VWRU4QARIUChBST1VORElOR19IQUxGX1VQEAISEQoNUk9VTkRJTkdfRE9XThADKmMKClRlcm1zUmVhY2gSGwoXVEVSTVNfUkVBQ0hfVU5TUEVDSUZJRUQQABIZChVURVJNU19SRUFDSF9ORVdfU0FMRVMQARIdChlURVJNU19SRUFDSF9ORVdfQ1VTVE9NRVJTEAIqrgEKD0NvbW1pc3Npb25FdmVudBIgChxDT01NSVNTSU9OX0VWRU5UX1VOU1BFQ0lGSUVEEAASGQoVQ09NTUlTU0lPTl9FVkVOVF9TQUxFEAESGQoVQ09NTUlTU0lPTl9FVkVOVF9MRUFEEAISIAocQ09NTUlTU0lPTl9FVkVOVF9BUFBPSU5UTUVOVBADEiEKHUNPTU1JU1NJT05fRVZFTlRfQ1VTVE9NX0VWRU5UEAQqoAIKDkNvbmRpdGlvbkZpZWxkEh8KG0NPTkRJVElPTl9GSUVMRF9VTlNQRUNJRklFRBAAEhoKFkNPTkRJVElPTl9GSUVMRF9BTU9VTlQQARIcChhDT05ESVRJT05fRklFTERfUVVBTlRJVFkQAhIcChhDT05ESVRJT05fRklFTERfSVRFTV9TS1UQAxIYChRDT05ESVRJT05fRklFTERfUExBThAEEhsKF0NPTkRJVElPTl9GSUVMRF9DSEFOTkVMEAUSHwobQ09ORElUSU9OX0ZJRUxEX0NPVVBPTl9DT0RFEAYSHwobQ09ORElUSU9OX0ZJRUxEX0NVU1RPTV9LSU5EEAcSHAoYQ09ORElUSU9OX0ZJRUxEX09SREVSX0lEEAgqiAMKCkNvbXBhcmlzb24SGgoWQ09NUEFSSVNPTl9VTlNQRUNJRklFRBAAEhQKEENPTVBBUklTT05fRVFVQUwQARIYChRDT01QQVJJU09OX05PVF9FUVVBTBACEhMKD0NPTVBBUklTT05fTEVTUxADEhwKGENPTVBBUklTT05fTEVTU19PUl9FUVVBTBAEEhMKD0NPTVBBUklTT05fTU9SRRAFEhwKGENPTVBBUklTT05fTU9SRV9PUl9FUVVBTBAGEhYKEkNPTVBBUklTT05fQkVUV0VFThAHEhUKEUNPTVBBUklTT05fT05FX09GEAgSFgoSQ09NUEFSSVNPTl9OT05FX09GEAkSGgoWQ09NUEFSSVNPTl9TVEFSVFNfV0lUSBAKEhcKE0NPTVBBUklTT05fQ09OVEFJTlMQCxIVChFDT01QQVJJU09OX0VYSVNUUxAMEhkKFUNPTVBBUklTT05fTk9UX0VYSVNUUxANEhoKFkNPTVBBUklTT05fTVVMVElQTEVfT0YQDipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACKmYKC1VwbGluZUJhc2lzEhwKGFVQTElORV9CQVNJU19VTlNQRUNJRklFRBAAEhsKF1VQTElORV9CQVNJU19DT01NSVNTSU9OEAESHAoYVVBMSU5FX0JBU0lTX1NBTEVfQU1PVU5UEAJCTgoQZGV2LmhlYWR3YXRlci52MUIMUHJvZ3JhbVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
 
 /**
  * The commission for a sale.
@@ -218,6 +218,34 @@ export const CommissionRuleSchema: GenMessage<CommissionRule> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 2);
 
 /**
+ * What the affiliates on one level above the credited one earn, in addition to what that one earns.
+ *
+ * @generated from message headwater.v1.UplineLevel
+ */
+export type UplineLevel = Message<"headwater.v1.UplineLevel"> & {
+  /**
+   * Default `UPLINE_BASIS_COMMISSION`.
+   *
+   * @generated from field: headwater.v1.UplineBasis basis = 1;
+   */
+  basis: UplineBasis;
+
+  /**
+   * Parts per million of it, 0 to 1,000,000: 5 % is 50000. On a level with 0 nobody earns.
+   *
+   * @generated from field: int32 percent_ppm = 2;
+   */
+  percentPpm: number;
+};
+
+/**
+ * Describes the message headwater.v1.UplineLevel.
+ * Use `create(UplineLevelSchema)` to create a new message.
+ */
+export const UplineLevelSchema: GenMessage<UplineLevel> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 3);
+
+/**
  * The rules that sales are priced under. A version never changes.
  *
  * @generated from message headwater.v1.Terms
@@ -299,12 +327,23 @@ export type Terms = Message<"headwater.v1.Terms"> & {
   customKinds: string[];
 
   /**
-   * The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies. Sign-ups, appointments and custom events earn
-   * by these rules only.
+   * The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
+   * Sign-ups, appointments and custom events earn by these rules only.
    *
    * @generated from field: repeated headwater.v1.CommissionRule rules = 11;
    */
   rules: CommissionRule[];
+
+  /**
+   * What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+   * of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
+   * affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
+   * affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
+   * proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
+   *
+   * @generated from field: repeated headwater.v1.UplineLevel upline_levels = 12;
+   */
+  uplineLevels: UplineLevel[];
 };
 
 /**
@@ -312,7 +351,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 3);
+  messageDesc(file_headwater_v1_program, 4);
 
 /**
  * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
@@ -355,7 +394,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  * Use `create(AgreementSchema)` to create a new message.
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 4);
+  messageDesc(file_headwater_v1_program, 5);
 
 /**
  * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
@@ -396,7 +435,7 @@ export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
  * Use `create(WelcomeMailSchema)` to create a new message.
  */
 export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 6);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -431,7 +470,7 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
@@ -474,7 +513,7 @@ export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
  * Use `create(ProgramInvitationSchema)` to create a new message.
  */
 export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -596,6 +635,14 @@ export type Program = Message<"headwater.v1.Program"> & {
    * @generated from field: headwater.v1.WelcomeMail welcome_mail = 16;
    */
   welcomeMail?: WelcomeMail | undefined;
+
+  /**
+   * Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+   * without text are left out. Events have them too, and events are never changed, so put no personal data into them.
+   *
+   * @generated from field: map<string, string> metadata = 17;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -603,7 +650,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * The request of CreateProgram.
@@ -698,6 +745,13 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
    * @generated from field: headwater.v1.WelcomeMail welcome_mail = 12;
    */
   welcomeMail?: WelcomeMail | undefined;
+
+  /**
+   * See `Program.metadata`. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 13;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -705,7 +759,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * The answer of CreateProgram.
@@ -726,6 +780,13 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
+
+  /**
+   * What is allowed and may be a mistake: terms that can pay more than the amount of the sale. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 3;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -733,7 +794,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -761,7 +822,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The request of GetProgram.
@@ -789,7 +850,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The answer of GetProgram.
@@ -819,7 +880,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The request of ListPrograms.
@@ -857,11 +918,21 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
   states: ProgramState[];
 
   /**
-   * Whether to count all programs that pass the filter. Pages with and without a count have the same tokens. Default: no.
+   * Whether to count all programs that pass the filter. Refused beside `metadata`. Pages with and without a count have the same tokens.
+   * Default: no.
    *
    * @generated from field: bool with_total_count = 5;
    */
   withTotalCount: boolean;
+
+  /**
+   * Only programs whose `metadata` has all of these entries, each with exactly this text. Optional, up to 50 entries. The server reads
+   * about 10,000 programs that pass the other filters for a page at most and compares them with the entries, so a page may have few
+   * programs or none. The list goes on as long as there is a `next_page_token`.
+   *
+   * @generated from field: map<string, string> metadata = 6;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -869,7 +940,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The answer of ListPrograms.
@@ -904,7 +975,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * The request of UpdateProgram.
@@ -931,8 +1002,8 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
 
   /**
    * The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-   * `is_private`, `invitations` and `welcome_mail`. Required. `invitations` are replaced as a whole, and a code that stays keeps its number of
-   * uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
+   * `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+   * whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
    * before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
    * a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
    * an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
@@ -948,7 +1019,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 16);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * The answer of UpdateProgram.
@@ -969,6 +1040,13 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
    * @generated from field: bool replayed = 2;
    */
   replayed: boolean;
+
+  /**
+   * What is allowed and may be a mistake, as in CreateProgramResponse.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 3;
+   */
+  warnings: Warning[];
 };
 
 /**
@@ -976,7 +1054,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 17);
+  messageDesc(file_headwater_v1_program, 18);
 
 /**
  * The request of ArchiveProgram.
@@ -1013,7 +1091,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 18);
+  messageDesc(file_headwater_v1_program, 19);
 
 /**
  * The answer of ArchiveProgram.
@@ -1041,7 +1119,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 19);
+  messageDesc(file_headwater_v1_program, 20);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.
@@ -1396,4 +1474,38 @@ export enum ProgramState {
  */
 export const ProgramStateSchema: GenEnum<ProgramState> = /*@__PURE__*/
   enumDesc(file_headwater_v1_program, 5);
+
+/**
+ * What an upline's percentage is of.
+ *
+ * @generated from enum headwater.v1.UplineBasis
+ */
+export enum UplineBasis {
+  /**
+   * Not set. Means `UPLINE_BASIS_COMMISSION`.
+   *
+   * @generated from enum value: UPLINE_BASIS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What the credited affiliate earns from the event, on every level.
+   *
+   * @generated from enum value: UPLINE_BASIS_COMMISSION = 1;
+   */
+  COMMISSION = 1,
+
+  /**
+   * The amount of the event.
+   *
+   * @generated from enum value: UPLINE_BASIS_SALE_AMOUNT = 2;
+   */
+  SALE_AMOUNT = 2,
+}
+
+/**
+ * Describes the enum headwater.v1.UplineBasis.
+ */
+export const UplineBasisSchema: GenEnum<UplineBasis> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 6);
 

@@ -12,7 +12,7 @@ import type { AttributionSource } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
 import type { ListOrder, Money, TimeInterval } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
-import type { Rounding } from "./program_pb.js";
+import type { Rounding, UplineBasis } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
 import type { AffiliateSelector, EnrollmentSelector, LeadSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/reward.proto.
  */
 export const file_headwater_v1_reward: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmV3YXJkLnByb3RvEgxoZWFkd2F0ZXIudjEixwEKC1Jld2FyZFZhbHVlEiMKBGNhc2gYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXlIABIQCgZwb2ludHMYAiABKANIABIRCgdjcmVkaXRzGAMgASgDSAASFQoLZnJlZV9tb250aHMYBCABKAVIABIeChRkaXNjb3VudF9wZXJjZW50X3BwbRgFIAEoBUgAEi0KDmRpc2NvdW50X21vbmV5GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCCAoGYW1vdW50IogCChBSZXdhcmRDb252ZXJzaW9uEhAKCGV2ZW50X2lkGAEgASgJEiMKBmFtb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIPCgdsZWFkX2lkGAMgASgJEi8KBnNvdXJjZRgEIAEoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIQCghvcmRlcl9pZBgFIAEoCRIUCgxvcmRlcl9udW1iZXIYBiABKAkSEQoJcmVmdW5kX2lkGAcgASgJEhAKCHF1YW50aXR5GAggASgFEi4KCm9jY3VyX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIskECgZSZXdhcmQSCgoCaWQYASABKAkSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIUCgxhZmZpbGlhdGVfaWQYAyABKAkSFQoNZW5yb2xsbWVudF9pZBgEIAEoCRISCgpwcm9ncmFtX2lkGAUgASgJEigKBXZhbHVlGAYgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEisKCHJldmVyc2VkGAcgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEhoKEnJldmVyc2VzX3Jld2FyZF9pZBgIIAEoCRIoCgVzdGF0ZRgJIAEoDjIZLmhlYWR3YXRlci52MS5SZXdhcmRTdGF0ZRI0CgtjYWxjdWxhdGlvbhgKIAEoCzIfLmhlYWR3YXRlci52MS5SZXdhcmRDYWxjdWxhdGlvbhI1ChFhdXRvX2FwcHJvdmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZW55X3JlYXNvbhgOIAEoCRIVCg1jcmVhdGVfcmVhc29uGA8gASgJEg8KB2xlYWRfaWQYECABKAkSMgoKY29udmVyc2lvbhgRIAEoCzIeLmhlYWR3YXRlci52MS5SZXdhcmRDb252ZXJzaW9uIqcDChFSZXdhcmRDYWxjdWxhdGlvbhImCgRydWxlGAEgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSKAoLYmFzZV9hbW91bnQYAiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKAoLc2FsZV9hbW91bnQYAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFQoLcGVyY2VudF9wcG0YBCABKAVIABIjCgRmbGF0GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SAASEQoJc2hhcmVfcHBtGAYgASgFEhUKDXRlcm1zX3ZlcnNpb24YByABKAUSKAoIcm91bmRpbmcYCCABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSJwoKYWRqdXN0bWVudBgJIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIRCglydWxlX25hbWUYCiABKAkSEwoLcnVsZV9udW1iZXIYCyABKAUSEAoIcXVhbnRpdHkYDCABKAUSGwoTYW1vdW50X25vdF9jb21wYXJlZBgNIAEoCEIGCgRyYXRlImIKDVJld2FyZFN1bW1hcnkSEQoJcmV3YXJkX2lkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRIoCgV2YWx1ZRgDIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJNChBHZXRSZXdhcmRSZXF1ZXN0EhEKCXJld2FyZF9pZBgBIAEoCRImCgR2aWV3GAIgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFZpZXciOQoRR2V0UmV3YXJkUmVzcG9uc2USJAoGcmV3YXJkGAEgASgLMhQuaGVhZHdhdGVyLnYxLlJld2FyZCL1AwoSTGlzdFJld2FyZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIpCgZzdGF0ZXMYBCADKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBiABKAkSMwoPY3JlYXRlX2ludGVydmFsGAcgASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbBInCgV1bml0cxgIIAMoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRVbml0EhAKCG9yZGVyX2lkGAkgASgJEhQKDG9yZGVyX251bWJlchgKIAEoCRIRCglyZWZ1bmRfaWQYCyABKAkSMAoHc291cmNlcxgMIAMoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIqCgZvcmlnaW4YDSABKA4yGi5oZWFkd2F0ZXIudjEuUmV3YXJkT3JpZ2luEiYKBHZpZXcYDiABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVmlldyJVChNMaXN0UmV3YXJkc1Jlc3BvbnNlEiUKB3Jld2FyZHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI/ChVBcHByb3ZlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFkFwcHJvdmVSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgiTAoSRGVueVJld2FyZHNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcmV3YXJkX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkiTgoTRGVueVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCI/ChVSZWxlYXNlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFlJlbGVhc2VSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgi/gEKE0NyZWF0ZVJld2FyZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIqCgRsZWFkGAIgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvckgAEjYKCmVucm9sbG1lbnQYAyABKAsyIC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFNlbGVjdG9ySAASKAoFdmFsdWUYBCABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKAoFc3RhdGUYBSABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSDgoGcmVhc29uGAYgASgJQgsKCXJlY2lwaWVudCJOChRDcmVhdGVSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIIj0KFEZ1bGZpbGxSZXdhcmRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcmV3YXJkX2lkGAIgASgJIk8KFUZ1bGZpbGxSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIKs8BCgpSZXdhcmRVbml0EhsKF1JFV0FSRF9VTklUX1VOU1BFQ0lGSUVEEAASFAoQUkVXQVJEX1VOSVRfQ0FTSBABEhYKElJFV0FSRF9VTklUX1BPSU5UUxACEhcKE1JFV0FSRF9VTklUX0NSRURJVFMQAxIbChdSRVdBUkRfVU5JVF9GUkVFX01PTlRIUxAEEiAKHFJFV0FSRF9VTklUX0RJU0NPVU5UX1BFUkNFTlQQBRIeChpSRVdBUkRfVU5JVF9ESVNDT1VOVF9NT05FWRAGKsIBCgtSZXdhcmRTdGF0ZRIcChhSRVdBUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRVdBUkRfU1RBVEVfUEVORElORxABEhkKFVJFV0FSRF9TVEFURV9BUFBST1ZFRBACEhcKE1JFV0FSRF9TVEFURV9ERU5JRUQQAxIVChFSRVdBUkRfU1RBVEVfUEFJRBAEEhkKFVJFV0FSRF9TVEFURV9SRVZFUlNFRBAFEhUKEVJFV0FSRF9TVEFURV9IRUxEEAYqVgoKUmV3YXJkVmlldxIbChdSRVdBUkRfVklFV19VTlNQRUNJRklFRBAAEhUKEVJFV0FSRF9WSUVXX0JBU0lDEAESFAoQUkVXQVJEX1ZJRVdfRlVMTBACKmYKDFJld2FyZE9yaWdpbhIdChlSRVdBUkRfT1JJR0lOX1VOU1BFQ0lGSUVEEAASHAoYUkVXQVJEX09SSUdJTl9DT05WRVJTSU9OEAESGQoVUkVXQVJEX09SSUdJTl9CWV9IQU5EEAIqzAEKClJld2FyZFJ1bGUSGwoXUkVXQVJEX1JVTEVfVU5TUEVDSUZJRUQQABIXChNSRVdBUkRfUlVMRV9QUk9HUkFNEAESGgoWUkVXQVJEX1JVTEVfRU5ST0xMTUVOVBACEhgKFFJFV0FSRF9SVUxFX1JFVkVSU0FMEAMSGgoWUkVXQVJEX1JVTEVfQ09SUkVDVElPThAEEhoKFlJFV0FSRF9SVUxFX0FESlVTVE1FTlQQBRIaChZSRVdBUkRfUlVMRV9URVJNU19SVUxFEAZCTQoQZGV2LmhlYWR3YXRlci52MUILUmV3YXJkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmV3YXJkLnByb3RvEgxoZWFkd2F0ZXIudjEixwEKC1Jld2FyZFZhbHVlEiMKBGNhc2gYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXlIABIQCgZwb2ludHMYAiABKANIABIRCgdjcmVkaXRzGAMgASgDSAASFQoLZnJlZV9tb250aHMYBCABKAVIABIeChRkaXNjb3VudF9wZXJjZW50X3BwbRgFIAEoBUgAEi0KDmRpc2NvdW50X21vbmV5GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCCAoGYW1vdW50IogCChBSZXdhcmRDb252ZXJzaW9uEhAKCGV2ZW50X2lkGAEgASgJEiMKBmFtb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIPCgdsZWFkX2lkGAMgASgJEi8KBnNvdXJjZRgEIAEoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIQCghvcmRlcl9pZBgFIAEoCRIUCgxvcmRlcl9udW1iZXIYBiABKAkSEQoJcmVmdW5kX2lkGAcgASgJEhAKCHF1YW50aXR5GAggASgFEi4KCm9jY3VyX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIskECgZSZXdhcmQSCgoCaWQYASABKAkSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIUCgxhZmZpbGlhdGVfaWQYAyABKAkSFQoNZW5yb2xsbWVudF9pZBgEIAEoCRISCgpwcm9ncmFtX2lkGAUgASgJEigKBXZhbHVlGAYgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEisKCHJldmVyc2VkGAcgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEhoKEnJldmVyc2VzX3Jld2FyZF9pZBgIIAEoCRIoCgVzdGF0ZRgJIAEoDjIZLmhlYWR3YXRlci52MS5SZXdhcmRTdGF0ZRI0CgtjYWxjdWxhdGlvbhgKIAEoCzIfLmhlYWR3YXRlci52MS5SZXdhcmRDYWxjdWxhdGlvbhI1ChFhdXRvX2FwcHJvdmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZW55X3JlYXNvbhgOIAEoCRIVCg1jcmVhdGVfcmVhc29uGA8gASgJEg8KB2xlYWRfaWQYECABKAkSMgoKY29udmVyc2lvbhgRIAEoCzIeLmhlYWR3YXRlci52MS5SZXdhcmRDb252ZXJzaW9uItIDChFSZXdhcmRDYWxjdWxhdGlvbhImCgRydWxlGAEgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSKAoLYmFzZV9hbW91bnQYAiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKAoLc2FsZV9hbW91bnQYAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFQoLcGVyY2VudF9wcG0YBCABKAVIABIjCgRmbGF0GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SAASEQoJc2hhcmVfcHBtGAYgASgFEhUKDXRlcm1zX3ZlcnNpb24YByABKAUSKAoIcm91bmRpbmcYCCABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSJwoKYWRqdXN0bWVudBgJIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIRCglydWxlX25hbWUYCiABKAkSEwoLcnVsZV9udW1iZXIYCyABKAUSEAoIcXVhbnRpdHkYDCABKAUSGwoTYW1vdW50X25vdF9jb21wYXJlZBgNIAEoCBIpCgZ1cGxpbmUYDiABKAsyGS5oZWFkd2F0ZXIudjEuVXBsaW5lU2hhcmVCBgoEcmF0ZSJ7CgtVcGxpbmVTaGFyZRINCgVsZXZlbBgBIAEoBRIoCgViYXNpcxgCIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgDIAEoBRIeChZjcmVkaXRlZF9lbnJvbGxtZW50X2lkGAQgASgJImIKDVJld2FyZFN1bW1hcnkSEQoJcmV3YXJkX2lkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRIoCgV2YWx1ZRgDIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJNChBHZXRSZXdhcmRSZXF1ZXN0EhEKCXJld2FyZF9pZBgBIAEoCRImCgR2aWV3GAIgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFZpZXciOQoRR2V0UmV3YXJkUmVzcG9uc2USJAoGcmV3YXJkGAEgASgLMhQuaGVhZHdhdGVyLnYxLlJld2FyZCL1AwoSTGlzdFJld2FyZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIpCgZzdGF0ZXMYBCADKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBiABKAkSMwoPY3JlYXRlX2ludGVydmFsGAcgASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbBInCgV1bml0cxgIIAMoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRVbml0EhAKCG9yZGVyX2lkGAkgASgJEhQKDG9yZGVyX251bWJlchgKIAEoCRIRCglyZWZ1bmRfaWQYCyABKAkSMAoHc291cmNlcxgMIAMoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIqCgZvcmlnaW4YDSABKA4yGi5oZWFkd2F0ZXIudjEuUmV3YXJkT3JpZ2luEiYKBHZpZXcYDiABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVmlldyJVChNMaXN0UmV3YXJkc1Jlc3BvbnNlEiUKB3Jld2FyZHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI/ChVBcHByb3ZlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFkFwcHJvdmVSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgiTAoSRGVueVJld2FyZHNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcmV3YXJkX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkiTgoTRGVueVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCI/ChVSZWxlYXNlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFlJlbGVhc2VSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgi/gEKE0NyZWF0ZVJld2FyZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIqCgRsZWFkGAIgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvckgAEjYKCmVucm9sbG1lbnQYAyABKAsyIC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFNlbGVjdG9ySAASKAoFdmFsdWUYBCABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKAoFc3RhdGUYBSABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSDgoGcmVhc29uGAYgASgJQgsKCXJlY2lwaWVudCJOChRDcmVhdGVSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIIj0KFEZ1bGZpbGxSZXdhcmRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcmV3YXJkX2lkGAIgASgJIk8KFUZ1bGZpbGxSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIKs8BCgpSZXdhcmRVbml0EhsKF1JFV0FSRF9VTklUX1VOU1BFQ0lGSUVEEAASFAoQUkVXQVJEX1VOSVRfQ0FTSBABEhYKElJFV0FSRF9VTklUX1BPSU5UUxACEhcKE1JFV0FSRF9VTklUX0NSRURJVFMQAxIbChdSRVdBUkRfVU5JVF9GUkVFX01PTlRIUxAEEiAKHFJFV0FSRF9VTklUX0RJU0NPVU5UX1BFUkNFTlQQBRIeChpSRVdBUkRfVU5JVF9ESVNDT1VOVF9NT05FWRAGKsIBCgtSZXdhcmRTdGF0ZRIcChhSRVdBUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRVdBUkRfU1RBVEVfUEVORElORxABEhkKFVJFV0FSRF9TVEFURV9BUFBST1ZFRBACEhcKE1JFV0FSRF9TVEFURV9ERU5JRUQQAxIVChFSRVdBUkRfU1RBVEVfUEFJRBAEEhkKFVJFV0FSRF9TVEFURV9SRVZFUlNFRBAFEhUKEVJFV0FSRF9TVEFURV9IRUxEEAYqVgoKUmV3YXJkVmlldxIbChdSRVdBUkRfVklFV19VTlNQRUNJRklFRBAAEhUKEVJFV0FSRF9WSUVXX0JBU0lDEAESFAoQUkVXQVJEX1ZJRVdfRlVMTBACKmYKDFJld2FyZE9yaWdpbhIdChlSRVdBUkRfT1JJR0lOX1VOU1BFQ0lGSUVEEAASHAoYUkVXQVJEX09SSUdJTl9DT05WRVJTSU9OEAESGQoVUkVXQVJEX09SSUdJTl9CWV9IQU5EEAIqzAEKClJld2FyZFJ1bGUSGwoXUkVXQVJEX1JVTEVfVU5TUEVDSUZJRUQQABIXChNSRVdBUkRfUlVMRV9QUk9HUkFNEAESGgoWUkVXQVJEX1JVTEVfRU5ST0xMTUVOVBACEhgKFFJFV0FSRF9SVUxFX1JFVkVSU0FMEAMSGgoWUkVXQVJEX1JVTEVfQ09SUkVDVElPThAEEhoKFlJFV0FSRF9SVUxFX0FESlVTVE1FTlQQBRIaChZSRVdBUkRfUlVMRV9URVJNU19SVUxFEAZCTQoQZGV2LmhlYWR3YXRlci52MUILUmV3YXJkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
@@ -428,6 +428,13 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
    * @generated from field: bool amount_not_compared = 13;
    */
   amountNotCompared: boolean;
+
+  /**
+   * Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
+   *
+   * @generated from field: headwater.v1.UplineShare upline = 14;
+   */
+  upline?: UplineShare | undefined;
 };
 
 /**
@@ -436,6 +443,48 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
  */
 export const RewardCalculationSchema: GenMessage<RewardCalculation> = /*@__PURE__*/
   messageDesc(file_headwater_v1_reward, 3);
+
+/**
+ * How the reward of an upline was computed from what the credited affiliate earns.
+ *
+ * @generated from message headwater.v1.UplineShare
+ */
+export type UplineShare = Message<"headwater.v1.UplineShare"> & {
+  /**
+   * 1 for the upline of the credited affiliate, 2 for the upline of that one, and so on.
+   *
+   * @generated from field: int32 level = 1;
+   */
+  level: number;
+
+  /**
+   * What the percentage is of.
+   *
+   * @generated from field: headwater.v1.UplineBasis basis = 2;
+   */
+  basis: UplineBasis;
+
+  /**
+   * Parts per million of it.
+   *
+   * @generated from field: int32 percent_ppm = 3;
+   */
+  percentPpm: number;
+
+  /**
+   * The enrollment that is credited with the event.
+   *
+   * @generated from field: string credited_enrollment_id = 4;
+   */
+  creditedEnrollmentId: string;
+};
+
+/**
+ * Describes the message headwater.v1.UplineShare.
+ * Use `create(UplineShareSchema)` to create a new message.
+ */
+export const UplineShareSchema: GenMessage<UplineShare> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_reward, 4);
 
 /**
  * A reward as it was created. GetReward returns later changes.
@@ -470,7 +519,7 @@ export type RewardSummary = Message<"headwater.v1.RewardSummary"> & {
  * Use `create(RewardSummarySchema)` to create a new message.
  */
 export const RewardSummarySchema: GenMessage<RewardSummary> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 4);
+  messageDesc(file_headwater_v1_reward, 5);
 
 /**
  * The request of GetReward.
@@ -498,7 +547,7 @@ export type GetRewardRequest = Message<"headwater.v1.GetRewardRequest"> & {
  * Use `create(GetRewardRequestSchema)` to create a new message.
  */
 export const GetRewardRequestSchema: GenMessage<GetRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 5);
+  messageDesc(file_headwater_v1_reward, 6);
 
 /**
  * The answer of GetReward.
@@ -519,7 +568,7 @@ export type GetRewardResponse = Message<"headwater.v1.GetRewardResponse"> & {
  * Use `create(GetRewardResponseSchema)` to create a new message.
  */
 export const GetRewardResponseSchema: GenMessage<GetRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 6);
+  messageDesc(file_headwater_v1_reward, 7);
 
 /**
  * The request of ListRewards.
@@ -633,7 +682,7 @@ export type ListRewardsRequest = Message<"headwater.v1.ListRewardsRequest"> & {
  * Use `create(ListRewardsRequestSchema)` to create a new message.
  */
 export const ListRewardsRequestSchema: GenMessage<ListRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 7);
+  messageDesc(file_headwater_v1_reward, 8);
 
 /**
  * The answer of ListRewards.
@@ -661,7 +710,7 @@ export type ListRewardsResponse = Message<"headwater.v1.ListRewardsResponse"> & 
  * Use `create(ListRewardsResponseSchema)` to create a new message.
  */
 export const ListRewardsResponseSchema: GenMessage<ListRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 8);
+  messageDesc(file_headwater_v1_reward, 9);
 
 /**
  * The request of ApproveRewards.
@@ -692,7 +741,7 @@ export type ApproveRewardsRequest = Message<"headwater.v1.ApproveRewardsRequest"
  * Use `create(ApproveRewardsRequestSchema)` to create a new message.
  */
 export const ApproveRewardsRequestSchema: GenMessage<ApproveRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 9);
+  messageDesc(file_headwater_v1_reward, 10);
 
 /**
  * The answer of ApproveRewards.
@@ -720,7 +769,7 @@ export type ApproveRewardsResponse = Message<"headwater.v1.ApproveRewardsRespons
  * Use `create(ApproveRewardsResponseSchema)` to create a new message.
  */
 export const ApproveRewardsResponseSchema: GenMessage<ApproveRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 10);
+  messageDesc(file_headwater_v1_reward, 11);
 
 /**
  * The request of DenyRewards.
@@ -758,7 +807,7 @@ export type DenyRewardsRequest = Message<"headwater.v1.DenyRewardsRequest"> & {
  * Use `create(DenyRewardsRequestSchema)` to create a new message.
  */
 export const DenyRewardsRequestSchema: GenMessage<DenyRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 11);
+  messageDesc(file_headwater_v1_reward, 12);
 
 /**
  * The answer of DenyRewards.
@@ -786,7 +835,7 @@ export type DenyRewardsResponse = Message<"headwater.v1.DenyRewardsResponse"> & 
  * Use `create(DenyRewardsResponseSchema)` to create a new message.
  */
 export const DenyRewardsResponseSchema: GenMessage<DenyRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 12);
+  messageDesc(file_headwater_v1_reward, 13);
 
 /**
  * The request of ReleaseRewards.
@@ -817,7 +866,7 @@ export type ReleaseRewardsRequest = Message<"headwater.v1.ReleaseRewardsRequest"
  * Use `create(ReleaseRewardsRequestSchema)` to create a new message.
  */
 export const ReleaseRewardsRequestSchema: GenMessage<ReleaseRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 13);
+  messageDesc(file_headwater_v1_reward, 14);
 
 /**
  * The answer of ReleaseRewards.
@@ -845,7 +894,7 @@ export type ReleaseRewardsResponse = Message<"headwater.v1.ReleaseRewardsRespons
  * Use `create(ReleaseRewardsResponseSchema)` to create a new message.
  */
 export const ReleaseRewardsResponseSchema: GenMessage<ReleaseRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 14);
+  messageDesc(file_headwater_v1_reward, 15);
 
 /**
  * The request of CreateReward.
@@ -913,7 +962,7 @@ export type CreateRewardRequest = Message<"headwater.v1.CreateRewardRequest"> & 
  * Use `create(CreateRewardRequestSchema)` to create a new message.
  */
 export const CreateRewardRequestSchema: GenMessage<CreateRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 15);
+  messageDesc(file_headwater_v1_reward, 16);
 
 /**
  * The answer of CreateReward.
@@ -941,7 +990,7 @@ export type CreateRewardResponse = Message<"headwater.v1.CreateRewardResponse"> 
  * Use `create(CreateRewardResponseSchema)` to create a new message.
  */
 export const CreateRewardResponseSchema: GenMessage<CreateRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 16);
+  messageDesc(file_headwater_v1_reward, 17);
 
 /**
  * The request of FulfillReward.
@@ -971,7 +1020,7 @@ export type FulfillRewardRequest = Message<"headwater.v1.FulfillRewardRequest"> 
  * Use `create(FulfillRewardRequestSchema)` to create a new message.
  */
 export const FulfillRewardRequestSchema: GenMessage<FulfillRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 17);
+  messageDesc(file_headwater_v1_reward, 18);
 
 /**
  * The answer of FulfillReward.
@@ -999,7 +1048,7 @@ export type FulfillRewardResponse = Message<"headwater.v1.FulfillRewardResponse"
  * Use `create(FulfillRewardResponseSchema)` to create a new message.
  */
 export const FulfillRewardResponseSchema: GenMessage<FulfillRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 18);
+  messageDesc(file_headwater_v1_reward, 19);
 
 /**
  * The unit that a reward is counted in: the members of RewardValue.

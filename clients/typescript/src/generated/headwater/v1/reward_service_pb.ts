@@ -10,6 +10,8 @@ import type { GetBalanceRequestSchema, GetBalanceResponseSchema, ListBalancesReq
 import { file_headwater_v1_ledger } from "./ledger_pb.js";
 import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, CreateRewardRequestSchema, CreateRewardResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, FulfillRewardRequestSchema, FulfillRewardResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema, ReleaseRewardsRequestSchema, ReleaseRewardsResponseSchema } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
+import type { CalculateCommissionsRequestSchema, CalculateCommissionsResponseSchema } from "./statement_pb.js";
+import { file_headwater_v1_statement } from "./statement_pb.js";
 import type { QueryStatsRequestSchema, QueryStatsResponseSchema } from "./statistic_pb.js";
 import { file_headwater_v1_statistic } from "./statistic_pb.js";
 
@@ -17,7 +19,7 @@ import { file_headwater_v1_statistic } from "./statistic_pb.js";
  * Describes the file headwater/v1/reward_service.proto.
  */
 export const file_headwater_v1_reward_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTKmCAoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJPCgpRdWVyeVN0YXRzEh8uaGVhZHdhdGVyLnYxLlF1ZXJ5U3RhdHNSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlF1ZXJ5U3RhdHNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward, file_headwater_v1_statistic]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTKVCQoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJtChRDYWxjdWxhdGVDb21taXNzaW9ucxIpLmhlYWR3YXRlci52MS5DYWxjdWxhdGVDb21taXNzaW9uc1JlcXVlc3QaKi5oZWFkd2F0ZXIudjEuQ2FsY3VsYXRlQ29tbWlzc2lvbnNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJPCgpRdWVyeVN0YXRzEh8uaGVhZHdhdGVyLnYxLlF1ZXJ5U3RhdHNSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLlF1ZXJ5U3RhdHNSZXNwb25zZRJVCgxWZXJpZnlMZWRnZXISIS5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVxdWVzdBoiLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJSZXdhcmRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_ledger, file_headwater_v1_reward, file_headwater_v1_statement, file_headwater_v1_statistic]);
 
 /**
  * Rewards, balances and the ledger of the calling key's account.
@@ -107,7 +109,7 @@ export const RewardService: GenService<{
     output: typeof FulfillRewardResponseSchema;
   },
   /**
-   * Returns what an affiliate has earned, is owed and has been paid, per unit and currency.
+   * Returns what an affiliate has earned, is owed and has been paid, per unit and currency, now or as of a time.
    * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
    *
    * @generated from rpc headwater.v1.RewardService.GetBalance
@@ -118,7 +120,7 @@ export const RewardService: GenService<{
     output: typeof GetBalanceResponseSchema;
   },
   /**
-   * Lists the balances of all affiliates that ever had a pending or approved reward.
+   * Lists the balances of all affiliates that ever had a pending or approved reward, now or as of a time.
    *
    * @generated from rpc headwater.v1.RewardService.ListBalances
    */
@@ -126,6 +128,18 @@ export const RewardService: GenService<{
     methodKind: "unary";
     input: typeof ListBalancesRequestSchema;
     output: typeof ListBalancesResponseSchema;
+  },
+  /**
+   * Returns the statement of an affiliate over a period: the balances before it, every line that changed them with how it was computed,
+   * and the balances after it.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.RewardService.CalculateCommissions
+   */
+  calculateCommissions: {
+    methodKind: "unary";
+    input: typeof CalculateCommissionsRequestSchema;
+    output: typeof CalculateCommissionsResponseSchema;
   },
   /**
    * Lists ledger entries.

@@ -22,12 +22,12 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/sale.proto.
  */
 export const file_headwater_v1_sale: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIp8DChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIQCghpdGVtX3NrdRgRIAEoCSL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIpEEChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIQCghpdGVtX3NrdRgRIAEoCRI/CghtZXRhZGF0YRgSIAMoCzItLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
 
 /**
  * The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
- * be lost: names, `plan`, `order_number`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and cut to
- * their length. The answer then has a warning.
+ * be lost: names, `plan`, `order_number`, `metadata`, `tid`, `ref_id` and `coupon_code` are cleaned of characters that are not text, and
+ * cut to their length. The answer then has a warning.
  *
  * @generated from message headwater.v1.RecordSaleRequest
  */
@@ -162,6 +162,15 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
    * @generated from field: string item_sku = 17;
    */
   itemSku: string;
+
+  /**
+   * Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
+   * without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
+   * much is cut or left out with a warning. Optional.
+   *
+   * @generated from field: map<string, string> metadata = 18;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
