@@ -43,7 +43,7 @@ pub(super) fn warn(fields: &mut Fields, rules: &TermsDraft) {
     // Neither factor is more than some millions, so the product is small.
     let paid = rate + rate * of_commission / PPM + of_amount;
     if paid > PPM {
-        let explanation = format!("with these levels a sale can pay {} ppm of its amount: more than 100 %", paid);
+        let explanation = format!("with these levels a sale can pay {paid} ppm of its amount: more than 100 %");
         fields.warn("upline_levels", explanation);
     }
 }
