@@ -146,6 +146,8 @@ impl World {
             PendingRewards::Hold => HOLD,
             PendingRewards::Keep | PendingRewards::Unspecified => return,
         };
+        // The server does this once the deactivation is committed.
+        self.begin_commit();
         let deactivated = affiliate.state_time.as_ref().map(micros);
         let is_left = |reward: &pb::Reward| {
             reward.affiliate_id == affiliate.id

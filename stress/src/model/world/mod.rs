@@ -119,6 +119,10 @@ pub(super) struct World {
     /// The time of the current command: later than the clock by as many microseconds as it has predecessors in its batch.
     now: i64,
     batched: i64,
+    /// The time of the last commit that wrote events or entries. The next one is at least a microsecond later.
+    committed: i64,
+    /// Whether the commit in progress has got its time.
+    is_committing: bool,
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
@@ -196,6 +200,8 @@ impl World {
             clock: now,
             now,
             batched: 0,
+            committed: now - 1,
+            is_committing: false,
             account,
             programs: Vec::new(),
             affiliates: Vec::new(),
@@ -227,6 +233,21 @@ impl World {
     /// Begins a batch. Each of its commands has a time of its own.
     pub(super) fn begin_batch(&mut self) {
         self.batched = 0;
+        self.begin_commit();
+    }
+
+    /// Begins a commit. It gets its time with its first event or entry.
+    fn begin_commit(&mut self) {
+        self.is_committing = false;
+    }
+
+    /// The time of the commit in progress.
+    fn commit_time(&mut self) -> i64 {
+        if !self.is_committing {
+            self.is_committing = true;
+            self.committed = self.clock.max(self.committed + 1);
+        }
+        self.committed
     }
 
     /// Executes the command and returns the expected answer.
@@ -321,7 +342,7 @@ impl World {
             sequence: self.events.len() as i64 + 1,
             kind: kind.into(),
             occur_time: Some(stamp(occurred)),
-            commit_time: Some(stamp(self.clock)),
+            commit_time: Some(stamp(self.commit_time())),
             cause_id: self.cause.clone(),
             subject: Some(subject),
             // The model does not know the ids of audit entries.

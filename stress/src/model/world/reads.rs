@@ -10,8 +10,12 @@ use crate::model::reply::{Refused, Reply};
 use crate::value;
 
 impl World {
-    /// The landing page of an enrollment's links: its own, or else the program's.
+    /// The landing page of an enrollment's links: its own, or else the program's. Of one that was moved, that of the enrollment that earns now.
     fn landing_url(&self, enrollment: &pb::Enrollment) -> String {
+        let mut enrollment = enrollment;
+        while let Some(to) = self.enrollment(&enrollment.moved_to_enrollment_id) {
+            enrollment = &self.enrollments[to];
+        }
         let program = self.program(&enrollment.program_id).map(|place| &self.programs[place].row);
         if enrollment.landing_url.is_empty() {
             return program.map(|program| program.landing_url.clone()).unwrap_or_default();

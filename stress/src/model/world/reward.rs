@@ -149,6 +149,7 @@ impl World {
         let mut value = reward.value.as_ref().map(value::cash).unwrap_or_default();
         let (debit, credit) = if value.amount_minor < 0 { (credit, debit) } else { (debit, credit) };
         value.amount_minor = value.amount_minor.abs();
+        let posted = self.commit_time();
         self.entries.push(pb::LedgerEntry {
             sequence: self.entries.len() as i64 + 1,
             debit: debit.into(),
@@ -158,7 +159,7 @@ impl World {
             reward_id: reward.id.clone(),
             conversion_id: reward.conversion_id.clone(),
             reason: reason.into(),
-            post_time: Some(stamp(self.now)),
+            post_time: Some(stamp(posted)),
             entry_hash: ANY.to_owned(),
         });
     }
