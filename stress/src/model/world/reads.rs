@@ -10,12 +10,16 @@ use crate::model::reply::{Refused, Reply};
 use crate::value;
 
 impl World {
-    /// The landing page of an enrollment's links: its own, or else the program's. Of one that was moved, that of the enrollment that earns now.
-    fn landing_url(&self, enrollment: &pb::Enrollment) -> String {
-        let mut enrollment = enrollment;
+    /// The enrollment that earns now in place of one that was moved.
+    fn serving_now<'own>(&'own self, mut enrollment: &'own pb::Enrollment) -> &'own pb::Enrollment {
         while let Some(to) = self.enrollment(&enrollment.moved_to_enrollment_id) {
             enrollment = &self.enrollments[to];
         }
+        enrollment
+    }
+
+    /// The landing page of an enrollment's links: its own, or else the program's.
+    fn landing_url(&self, enrollment: &pb::Enrollment) -> String {
         let program = self.program(&enrollment.program_id).map(|place| &self.programs[place].row);
         if enrollment.landing_url.is_empty() {
             return program.map(|program| program.landing_url.clone()).unwrap_or_default();
@@ -25,22 +29,22 @@ impl World {
 
     /// An enrollment with its referral link. No landing page here has query parameters of its own.
     pub(crate) fn shown(&self, enrollment: &pb::Enrollment) -> pb::Enrollment {
-        let referral_link = format!("{}?ref={}", self.landing_url(enrollment), enrollment.ref_id);
+        let referral_link = format!("{}?ref={}", self.landing_url(self.serving_now(enrollment)), enrollment.ref_id);
         pb::Enrollment { referral_link, ..enrollment.clone() }
     }
 
     /// The page that a link leads to through an enrollment.
-    pub(super) fn destination(&self, link: &pb::Link, enrollment: usize) -> String {
+    pub(super) fn destination(&self, link: &pb::Link, enrollment: &pb::Enrollment) -> String {
         if !link.destination_url.is_empty() {
             return link.destination_url.clone();
         }
-        self.landing_url(&self.enrollments[enrollment])
+        self.landing_url(enrollment)
     }
 
     /// A link with its destination.
     pub(crate) fn shown_link(&self, link: &pb::Link) -> pb::Link {
-        let enrollment = self.enrollment(&link.enrollment_id);
-        let destination_url = enrollment.map(|place| self.destination(link, place)).unwrap_or_default();
+        let enrollment = self.enrollment(&link.enrollment_id).map(|place| self.serving_now(&self.enrollments[place]));
+        let destination_url = enrollment.map(|row| self.destination(link, row)).unwrap_or_default();
         let referral_link = format!("{destination_url}?ref={}", link.code);
         pb::Link { destination_url, referral_link, ..link.clone() }
     }

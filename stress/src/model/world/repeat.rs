@@ -47,7 +47,7 @@ impl World {
             && let Some(click) = self.clicks.iter().find(|click| click.id == answer.click_id)
             && let Some(link) = self.links.iter().find(|link| link.id == click.link_id)
         {
-            answer.destination_url = self.destination(link, click.enrollment);
+            answer.destination_url = self.shown_link(link).destination_url;
         }
         let enrollment = match &mut reply {
             Reply::Enrollment(enrollment, ..) => Some(enrollment),

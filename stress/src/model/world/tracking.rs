@@ -42,7 +42,7 @@ impl World {
         Ok(Reply::Click(pb::RecordClickResponse {
             click_id: id,
             tid,
-            destination_url: self.destination(&link, enrollment),
+            destination_url: self.destination(&link, &self.enrollments[enrollment]),
             affiliate_id: link.affiliate_id,
             ..Default::default()
         }))
