@@ -225,7 +225,7 @@ pub struct TermsDraft {
     pub custom_kinds: Vec<String>,
     /// Commissions for certain events. See [`pricing`](super::pricing) for which one is taken.
     pub commission_rules: Vec<CommissionRule>,
-    /// What the affiliates above the credited one earn, the nearest first.
+    /// The rates of the affiliates above the credited one, the nearest first.
     pub upline_levels: Vec<UplineLevel>,
 }
 

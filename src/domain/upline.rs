@@ -1,19 +1,19 @@
-//! What the affiliates above another one earn from its events. Knows no rows.
+//! Levels of uplines: the part of an event that the affiliates above the credited one earn. Knows no rows.
 
 use super::id::EnrollmentId;
 use super::text_enum::text_enum;
 
 text_enum! {
-    /// What an upline's percentage is of.
+    /// The amount that the percentage of an upline is of.
     UplineBasis {
-        /// What the affiliate below earns from the event.
+        /// The commission of the credited affiliate.
         Commission = "commission",
         /// The amount of the event.
         SaleAmount = "sale_amount",
     }
 }
 
-/// What the affiliates on one level above another one earn.
+/// The rate of the affiliates on one level above the credited one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct UplineLevel {
@@ -24,7 +24,7 @@ pub struct UplineLevel {
 /// How many levels terms may have. Each level of a sale is a reward of its own.
 pub const PAID_LEVELS_MAX: usize = 10;
 
-/// What a reward of an upline was computed by, in addition to the commission of the affiliate below.
+/// The level and the rate of an upline's reward, in addition to the commission of the affiliate below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct UplineShare {

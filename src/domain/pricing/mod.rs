@@ -109,7 +109,7 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
     Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
 }
 
-/// What an upline earns from an event that earns this for the credited affiliate: `round(commission x ppm / 1,000,000)`, or
+/// The reward of an upline from an event that earns this for the credited affiliate: `round(commission x ppm / 1,000,000)`, or
 /// `round(share of the amount x ppm / 1,000,000)`. Nothing if the credited affiliate earns nothing.
 ///
 /// # Errors

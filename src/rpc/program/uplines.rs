@@ -1,4 +1,4 @@
-//! What uplines earn, on the wire.
+//! Levels of uplines on the wire.
 
 use crate::domain::money::PPM;
 use crate::domain::program::{Commission, TermsDraft};

@@ -101,7 +101,7 @@ form! {
 }
 
 form! {
-    /// What the affiliates on one level above another one earn.
+    /// The rate of the affiliates on one level above the credited one.
     UplineLevelForm of UplineLevel {
         basis: UplineBasis,
         percent_ppm: i32,

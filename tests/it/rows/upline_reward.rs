@@ -115,6 +115,25 @@ db_test!(p28_uplines_are_exact_when_64_sales_arrive_at_once, |database: TestData
     assert!(report.ok, "{:?}", report.differences);
 });
 
+db_test!(p28_a_denial_is_of_one_reward, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let terms = pb::Terms { upline_levels: vec![level(pb::UplineBasis::Commission, 100_000)], ..Default::default() };
+    let shop = Shop::furnish_with(server.new_account("shop").await, terms).await;
+    let mut client = shop.client.clone();
+    let bob = enrolled(&mut client, "bob").await;
+    set_upline(&mut client, &shop.affiliate_id, &bob).await;
+    let answer = client.tracking.record_sale(sale(1)).await.unwrap().into_inner();
+    let [of_ann, of_bob] = answer.rewards.as_slice() else { panic!("{answer:?}") };
+    let reward_ids = vec![of_ann.reward_id.clone()];
+    let request = pb::DenyRewardsRequest { reward_ids, reason: "fraud".to_owned(), ..Default::default() };
+    client.rewards.deny_rewards(request).await.unwrap();
+    for (reward, expected) in [(of_ann, pb::RewardState::Denied), (of_bob, pb::RewardState::Pending)] {
+        let request = pb::GetRewardRequest { reward_id: reward.reward_id.clone(), ..Default::default() };
+        let found = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
+        assert_eq!(found.state(), expected, "{found:?}");
+    }
+});
+
 db_test!(p28_wrong_levels_are_refused_and_generous_ones_warned_of, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let shop = Shop::furnish(server.new_account("shop").await).await;

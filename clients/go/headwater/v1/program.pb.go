@@ -583,7 +583,7 @@ func (*Commission_PercentPpm) isCommission_Rate() {}
 
 func (*Commission_Flat) isCommission_Rate() {}
 
-// What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+// The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
 // `field` is required.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -704,7 +704,7 @@ type CommissionRule struct {
 	ItemSkus []string `protobuf:"bytes,5,rep,name=item_skus,json=itemSkus,proto3" json:"item_skus,omitempty"`
 	// The plans, up to 100, in the same case as sales have them. Only for sales. Returned in order. Empty: any or none.
 	Plans []string `protobuf:"bytes,6,rep,name=plans,proto3" json:"plans,omitempty"`
-	// What else must hold. Not set: nothing.
+	// The condition that must hold in addition. Not set: none.
 	Condition *Condition `protobuf:"bytes,7,opt,name=condition,proto3" json:"condition,omitempty"`
 	// From when on events count, by the time at which they occurred. Not set: from the beginning.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
@@ -724,7 +724,7 @@ type CommissionRule struct {
 	// and one on 2027-01-15 does not. A month without such a day ends before its last day: a month from 2026-01-31 ends before 2026-02-28. So
 	// a subscription that is paid monthly earns as many times as there are months. Only for sales. 0: no limit.
 	MaxCustomerMonths int32 `protobuf:"varint,13,opt,name=max_customer_months,json=maxCustomerMonths,proto3" json:"max_customer_months,omitempty"`
-	// What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+	// The bonus that the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
 	// currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
 	FirstSaleBonus *Money `protobuf:"bytes,14,opt,name=first_sale_bonus,json=firstSaleBonus,proto3" json:"first_sale_bonus,omitempty"`
 	unknownFields  protoimpl.UnknownFields
@@ -859,7 +859,7 @@ func (x *CommissionRule) GetFirstSaleBonus() *Money {
 	return nil
 }
 
-// What the affiliates on one level above the credited one earn, in addition to what that one earns.
+// The reward of the affiliates on one level above the credited one, in addition to what that one earns.
 type UplineLevel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Default `UPLINE_BASIS_COMMISSION`.
@@ -945,7 +945,7 @@ type Terms struct {
 	// The commissions for certain events, up to 100, which have at most 65,536 bytes in all. See CommissionRule for which one applies.
 	// Sign-ups, appointments and custom events earn by these rules only.
 	Rules []*CommissionRule `protobuf:"bytes,11,rep,name=rules,proto3" json:"rules,omitempty"`
-	// What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+	// The rewards of the affiliates above the credited one, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
 	// of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
 	// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
 	// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same

@@ -1748,7 +1748,7 @@ pub mod commission {
         Flat(super::Money),
     }
 }
-/// What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+/// The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
 /// `field` is required.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Condition {
@@ -1812,7 +1812,7 @@ pub struct CommissionRule {
     /// The plans, up to 100, in the same case as sales have them. Only for sales. Returned in order. Empty: any or none.
     #[prost(string, repeated, tag = "6")]
     pub plans: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// What else must hold. Not set: nothing.
+    /// The condition that must hold in addition. Not set: none.
     #[prost(message, optional, tag = "7")]
     pub condition: ::core::option::Option<Condition>,
     /// From when on events count, by the time at which they occurred. Not set: from the beginning.
@@ -1839,12 +1839,12 @@ pub struct CommissionRule {
     /// a subscription that is paid monthly earns as many times as there are months. Only for sales. 0: no limit.
     #[prost(int32, tag = "13")]
     pub max_customer_months: i32,
-    /// What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+    /// The bonus that the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
     /// currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
     #[prost(message, optional, tag = "14")]
     pub first_sale_bonus: ::core::option::Option<Money>,
 }
-/// What the affiliates on one level above the credited one earn, in addition to what that one earns.
+/// The reward of the affiliates on one level above the credited one, in addition to what that one earns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UplineLevel {
     /// Default `UPLINE_BASIS_COMMISSION`.
@@ -1896,7 +1896,7 @@ pub struct Terms {
     /// Sign-ups, appointments and custom events earn by these rules only.
     #[prost(message, repeated, tag = "11")]
     pub rules: ::prost::alloc::vec::Vec<CommissionRule>,
-    /// What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+    /// The rewards of the affiliates above the credited one, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
     /// of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
     /// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
     /// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same

@@ -331,7 +331,7 @@ Global___Commission: _TypeAlias = Commission  # noqa: Y015
 
 @_typing.final
 class Condition(_message.Message):
-    """What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+    """The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
     `field` is required.
     """
 
@@ -457,7 +457,7 @@ class CommissionRule(_message.Message):
 
     @_builtins.property
     def condition(self) -> Global___Condition:
-        """What else must hold. Not set: nothing."""
+        """The condition that must hold in addition. Not set: none."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -476,7 +476,7 @@ class CommissionRule(_message.Message):
 
     @_builtins.property
     def first_sale_bonus(self) -> _common_pb2.Money:
-        """What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+        """The bonus that the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
         currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
         """
 
@@ -508,7 +508,7 @@ Global___CommissionRule: _TypeAlias = CommissionRule  # noqa: Y015
 
 @_typing.final
 class UplineLevel(_message.Message):
-    """What the affiliates on one level above the credited one earn, in addition to what that one earns."""
+    """The reward of the affiliates on one level above the credited one, in addition to what that one earns."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -595,7 +595,7 @@ class Terms(_message.Message):
 
     @_builtins.property
     def upline_levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___UplineLevel]:
-        """What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+        """The rewards of the affiliates above the credited one, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
         of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
         affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
         affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same

@@ -59,7 +59,7 @@ export const CommissionSchema: GenMessage<Commission> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 0);
 
 /**
- * What an event must be like for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
+ * The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
  * `field` is required.
  *
  * @generated from message headwater.v1.Condition
@@ -180,7 +180,7 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
   plans: string[];
 
   /**
-   * What else must hold. Not set: nothing.
+   * The condition that must hold in addition. Not set: none.
    *
    * @generated from field: headwater.v1.Condition condition = 7;
    */
@@ -235,7 +235,7 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
   maxCustomerMonths: number;
 
   /**
-   * What the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
+   * The bonus that the first sale of a customer earns in addition to `commission`, in the program's currency. It is not paid for a sale in another
    * currency, because amounts of two currencies are not added. Refunds take their part of the sum. Only for sales. Not set: nothing.
    *
    * @generated from field: headwater.v1.Money first_sale_bonus = 14;
@@ -251,7 +251,7 @@ export const CommissionRuleSchema: GenMessage<CommissionRule> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 2);
 
 /**
- * What the affiliates on one level above the credited one earn, in addition to what that one earns.
+ * The reward of the affiliates on one level above the credited one, in addition to what that one earns.
  *
  * @generated from message headwater.v1.UplineLevel
  */
@@ -368,7 +368,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
   rules: CommissionRule[];
 
   /**
-   * What the affiliates above the credited one earn, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
+   * The rewards of the affiliates above the credited one, up to 10 levels: the first is the credited affiliate's upline, the second is the upline
    * of that one. It counts whose upline somebody was when the event occurred. An upline earns only from events from which the credited
    * affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
    * affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
