@@ -312,6 +312,17 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(id("lead_id"))
             .col(count("use_count"))
             .take(),
+        // The ids of the affiliate and the customer are zeros if the tally is of none.
+        table("tally", &["account_id", "program_id", "affiliate_id", "lead_id", "period", "starts_on"])
+            .col(id("account_id"))
+            .col(id("program_id"))
+            .col(id("affiliate_id"))
+            .col(id("lead_id"))
+            .col(state("period"))
+            .col(count("starts_on"))
+            .col(money("earned_minor"))
+            .col(money("paid_minor"))
+            .take(),
         table("offer", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))

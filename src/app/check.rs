@@ -46,6 +46,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the search of affiliates", search_differences(store, account_id).await)?;
     add(&mut report, "the checkpoints of balances", checkpoint_differences(store, account_id).await)?;
     add(&mut report, "the numbers of customers' sales", sale_differences(store, account_id).await)?;
+    add(&mut report, "the tallies", tally_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -85,6 +86,11 @@ async fn search_differences(store: &Store, account_id: AccountId) -> Result<Vec<
 /// The differences in the numbers of customers' sales that commission rules ask for.
 async fn sale_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::sale_counts::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences between tallies and the events that are in them.
+async fn tally_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::tally::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences in the monthly recurring revenue of programs.

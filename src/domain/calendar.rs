@@ -65,15 +65,15 @@ impl Quarter {
 }
 
 /// A day of the calendar, counted from 1970-01-01.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Day(pub i32);
 
 impl Day {
-    fn date(self) -> Option<Date> {
+    pub(super) fn date(self) -> Option<Date> {
         Date::new(1970, 1, 1).ok()?.checked_add(jiff::Span::new().try_days(self.0).ok()?).ok()
     }
 
-    fn of_date(date: Date) -> Option<Self> {
+    pub(super) fn of_date(date: Date) -> Option<Self> {
         let epoch = Date::new(1970, 1, 1).ok()?;
         Some(Self(date.since(epoch).ok()?.get_days()))
     }

@@ -12,6 +12,7 @@ use super::id::{
 };
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
+use super::tally::Counted;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -145,6 +146,8 @@ pub struct OrderDetails {
     pub metadata: BTreeMap<String, String>,
     /// The place of a sale among its customer's, if the sales of the customer are counted.
     pub customer_sale: Option<CustomerSale>,
+    /// What the event has in tallies, if the terms have caps.
+    pub counted: Option<Arc<Counted>>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

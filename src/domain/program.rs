@@ -12,6 +12,7 @@ use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::pricing::rule::CommissionRule;
+use super::tally::Cap;
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::upline::UplineLevel;
@@ -227,6 +228,8 @@ pub struct TermsDraft {
     pub commission_rules: Vec<CommissionRule>,
     /// The rates of the affiliates above the credited one, the nearest first.
     pub upline_levels: Vec<UplineLevel>,
+    /// The most that is earned, in the order in which the caps are applied. Each scope with a period occurs once.
+    pub caps: Vec<Cap>,
 }
 
 impl TermsDraft {
@@ -243,6 +246,12 @@ impl TermsDraft {
     pub fn bonus_faults(&self, currency: Currency) -> impl Iterator<Item = (usize, String)> {
         let bonuses = self.commission_rules.iter().map(|rule| rule.first_sale_bonus.map(Commission::Flat)).enumerate();
         bonuses.filter_map(move |(place, bonus)| Some((place, bonus?.problem_in(currency)?)))
+    }
+
+    /// The caps that are not in the currency of the program: the place, and the fault.
+    pub fn cap_faults(&self, currency: Currency) -> impl Iterator<Item = (usize, String)> {
+        let caps = self.caps.iter().map(|cap| Commission::Flat(cap.maximum)).enumerate();
+        caps.filter_map(move |(place, cap)| Some((place, cap.problem_in(currency)?)))
     }
 
     /// Whether what a sale earns depends on the earlier sales of its customer.

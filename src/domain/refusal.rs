@@ -67,6 +67,8 @@ text_enum! {
         RuleCurrency = "rule_currency",
         /// The currency of the bonus of a commission rule.
         RuleBonusCurrency = "rule_bonus_currency",
+        /// The currency of a cap.
+        CapCurrency = "cap_currency",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.

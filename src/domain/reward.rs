@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
+use super::tally::{CapApplied, TallyChange};
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::upline::UplineShare;
@@ -61,6 +62,8 @@ text_enum! {
         Adjustment = "adjustment",
         /// A commission rule in the program's terms.
         TermsRule = "terms_rule",
+        /// The reward is the difference that a change of a tally makes to what its event earned.
+        TallyChange = "tally_change",
     }
 }
 
@@ -128,6 +131,10 @@ pub struct Calculation {
     pub amount_not_compared: bool,
     /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
     pub upline: Option<UplineShare>,
+    /// The caps of the terms, with what was paid before.
+    pub caps: Vec<CapApplied>,
+    /// Set if the reward is the change of a tally.
+    pub tally_change: Option<TallyChange>,
 }
 
 /// The rule of the terms that a rate is from.
@@ -207,7 +214,12 @@ impl Reward {
 
     /// Whether the reward is what this enrollment earned as the credited one.
     pub fn is_of_credit(&self, enrollment_id: EnrollmentId) -> bool {
-        self.enrollment_id == enrollment_id && self.upline().is_none()
+        self.enrollment_id == enrollment_id && self.upline().is_none() && !self.is_tally_change()
+    }
+
+    /// Whether the reward is the change of a tally, or takes one back.
+    pub fn is_tally_change(&self) -> bool {
+        self.calculation.as_ref().is_some_and(|calculation| calculation.rule == RewardRule::TallyChange)
     }
 
     /// The part of the reward that never changes.

@@ -8,6 +8,7 @@ use super::call::wire_enum::WireEnum;
 use super::conversion::{self, View};
 use super::program::condition;
 use super::program::terms::commission;
+use super::reward::cap_applied;
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation, LaterTerms,
     RewardApproval, RewardChange, RewardExplanation,
@@ -133,6 +134,8 @@ fn computation(told: &Computation) -> pb::CommissionComputation {
         value_unrounded: Some(unrounded(told.value_unrounded)),
         value_amount: Some(money(told.value)),
         first_sale_bonus: told.first_sale_bonus.map(money),
+        caps: told.caps.iter().map(cap_applied).collect(),
+        value_before_caps: Some(money(told.value_before_caps)),
     }
 }
 

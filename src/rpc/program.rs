@@ -1,6 +1,7 @@
 //! Programs on the wire.
 
 mod agreement;
+mod caps;
 pub(super) mod condition;
 mod invitations;
 mod questions;
@@ -49,6 +50,7 @@ impl Change for pb::CreateProgramRequest {
         (Field::CommissionCurrency, "terms.commission.flat.currency_code"),
         (Field::RuleCurrency, "terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "terms.rules[].first_sale_bonus.currency_code"),
+        (Field::CapCurrency, "terms.caps[].maximum.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -194,6 +196,7 @@ impl Change for pb::UpdateProgramRequest {
         (Field::CommissionCurrency, "program.terms.commission.flat.currency_code"),
         (Field::RuleCurrency, "program.terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "program.terms.rules[].first_sale_bonus.currency_code"),
+        (Field::CapCurrency, "program.terms.caps[].maximum.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {

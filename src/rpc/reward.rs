@@ -13,10 +13,12 @@ use super::call::{Call, page, selector};
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
 use crate::domain::money::Money;
+use crate::domain::period::Period;
 use crate::domain::program::Commission;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Calculation, Reward, RewardState, RewardSummary};
 use crate::domain::rule::{ApproveRewards, CreateReward, DenyRewards, FulfillReward, Recipient, ReleaseRewards};
+use crate::domain::tally::{Cap, CapApplied};
 use crate::error::{Error, FieldPaths};
 use crate::pb::create_reward_request::Recipient as WireRecipient;
 use crate::pb::{self, reward_calculation::Rate};
@@ -374,6 +376,25 @@ pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalcula
             percent_ppm: upline.rate.percent_ppm,
             credited_enrollment_id: upline.credited_enrollment_id.to_string(),
         }),
+        caps: calculation.caps.iter().map(cap_applied).collect(),
+        tally_change: calculation.tally_change.map(|change| pb::TallyChange {
+            paid_before_minor: change.paid_before_minor,
+            paid_after_minor: change.paid_after_minor,
+            booked_minor: change.booked_minor,
+        }),
+    }
+}
+
+/// A cap of the terms, as an event met it.
+pub(super) fn cap_applied(applied: &CapApplied) -> pb::CapApplied {
+    let Cap { scope, period, maximum } = applied.cap;
+    pb::CapApplied {
+        scope: scope.number(),
+        period: period.number(),
+        period_start_day: if period == Period::AllTime { String::new() } else { applied.starts_on.to_string() },
+        maximum: Some(money(maximum)),
+        paid_before: Some(money(Money::new(applied.paid_before_minor, maximum.currency))),
+        room_minor: applied.room_minor(),
     }
 }
 

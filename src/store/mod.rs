@@ -43,6 +43,7 @@ pub mod search;
 mod segment;
 pub mod set;
 pub mod statistic;
+pub mod tally;
 pub mod write_trial;
 
 pub use backend::SchemaColumn;

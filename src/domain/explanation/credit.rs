@@ -12,6 +12,7 @@ use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
 use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
+use crate::domain::tally::Counted;
 use crate::domain::time::Time;
 
 /// How many characters of a value of an event are told.
@@ -31,7 +32,10 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let facts = pricing::facts_of(event, currency)?;
     let pricing = Pricing { event, terms, enrollment, credit, currency };
     let trace = pricing.trace(&facts).ok()?;
-    let computation = trace.priced.as_ref().and_then(|priced| computation(priced).ok());
+    let counted = event.order.counted.as_deref().filter(|counted| counted.enrollment_id == credit.enrollment_id);
+    let caps = counted.map(Counted::caps).unwrap_or_default();
+    let priced = trace.priced.map(|priced| pricing::with_caps(priced, caps)).transpose().ok()?;
+    let computation = priced.as_ref().and_then(|priced| computation(priced).ok());
     let rewards: Vec<&Reward> = dossier.image.rewards.iter().map(AsRef::as_ref).collect();
     let rewards: Vec<&Reward> = rewards.into_iter().filter(|reward| is_of(reward, credit)).collect();
     let value = computation.as_ref().map(|computation| computation.value);
@@ -77,6 +81,7 @@ impl<'rows> Pricing<'rows> {
         let event = Conversion { amount, ..self.event.clone() };
         let Some(facts) = pricing::facts_of(&event, self.currency) else { return false };
         let priced = self.trace(&facts).ok().and_then(|trace| trace.priced);
+        let priced = priced.and_then(|priced| pricing::with_caps(priced, calculation.caps.clone()).ok());
         priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
     }
 }
@@ -111,6 +116,8 @@ fn computation(priced: &Priced) -> Result<Computation, Overflow> {
         commission_amount,
         share_ppm: calculation.share_ppm,
         value_unrounded: Unrounded::part(commission_amount, calculation.share_ppm)?,
+        caps: calculation.caps.clone(),
+        value_before_caps: pricing::value_at(&Calculation { caps: Vec::new(), ..calculation.clone() }, base_amount)?,
         value: priced.value,
     })
 }

@@ -16,6 +16,7 @@ use super::money::{Money, Rounding, Unrounded};
 use super::pricing::{Compare, StepResult};
 use super::program::{AttributionModel, Commission, TermsReach};
 use super::reward::{RewardRule, RewardState, RewardUnit};
+use super::tally::CapApplied;
 use super::text_enum::text_enum;
 use super::time::Time;
 pub use dossier::Dossier;
@@ -50,6 +51,8 @@ text_enum! {
         Cancellation = "cancellation",
         /// A reward should have been recorded.
         NotRecorded = "not_recorded",
+        /// A cap of the terms had no room.
+        Capped = "capped",
     }
 }
 
@@ -228,7 +231,17 @@ pub struct Computation {
     pub commission_amount: Money,
     pub share_ppm: i32,
     pub value_unrounded: Unrounded,
+    /// The caps that the event met. The value is no more than any of them had room for.
+    pub caps: Vec<CapApplied>,
+    pub value_before_caps: Money,
     pub value: Money,
+}
+
+impl Computation {
+    /// Whether a cap left less than the affiliate's share of the commission.
+    pub fn is_capped(&self) -> bool {
+        self.value != self.value_before_caps
+    }
 }
 
 /// How a credit was priced.
@@ -278,6 +291,8 @@ pub struct RewardExplanation {
     /// The reward that it changes.
     pub reverses: Option<RewardId>,
     pub state: RewardState,
+    /// Whether it is the change of a tally.
+    pub is_tally_change: bool,
     pub unit: RewardUnit,
     pub value: Money,
     pub rest: Money,
@@ -331,7 +346,8 @@ fn result_of(event: &Conversion, credits: &[CreditExplanation], rewards: &[Rewar
     } else if credits.iter().all(|credit| credit.computation.is_none()) {
         ExplanationResult::NoAmount
     } else if credits.iter().all(is_zero) {
-        ExplanationResult::Zero
+        let is_capped = credits.iter().filter_map(|credit| credit.computation.as_ref()).any(Computation::is_capped);
+        if is_capped { ExplanationResult::Capped } else { ExplanationResult::Zero }
     } else if is_refunded {
         ExplanationResult::TakenBack
     } else if event.kind == ConversionKind::Lead {
@@ -376,7 +392,7 @@ fn actions(dossier: &Dossier, result: ExplanationResult, rewards: &[RewardExplan
             let credit = if by_terms { ExplanationAction::UpdateProgram } else { action_to_credit(dossier) };
             vec![credit]
         }
-        Result::NoCommission | Result::NoAmount | Result::Zero => {
+        Result::NoCommission | Result::NoAmount | Result::Zero | Result::Capped => {
             vec![ExplanationAction::UpdateProgram, ExplanationAction::CreateReward]
         }
         Result::Denied | Result::NotBinding | Result::NotRecorded => vec![ExplanationAction::CreateReward],

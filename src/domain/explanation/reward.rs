@@ -18,6 +18,7 @@ fn explained_one(dossier: &Dossier, reward: &Reward) -> RewardExplanation {
         affiliate_id: reward.affiliate_id,
         reverses: reward.reverses,
         state: reward.state,
+        is_tally_change: reward.is_tally_change(),
         unit: reward.unit,
         value: reward.value,
         rest: rest(reward),

@@ -107,6 +107,10 @@ fn short_answer(event: &Conversion, explanation: &Explanation) -> String {
         ExplanationResult::Cancellation => {
             "A cancellation earns nothing and takes nothing back. It only changes the state of its lead.".to_owned()
         }
+        ExplanationResult::Capped => format!(
+            "The {kind} is credited to {} and earned nothing, because a cap of the terms had no room for it.",
+            to_whom()
+        ),
         ExplanationResult::NotRecorded => {
             format!("The {kind} is credited to {}, and the reward that its terms give is not recorded.", to_whom())
         }
@@ -130,6 +134,12 @@ fn of_reward(reward: &RewardExplanation, sentences: &mut Vec<String>) {
     let value = reward.unit.describe(reward.value);
     let id = reward.reward_id;
     let what = match reward.reverses {
+        None if reward.is_tally_change => {
+            format!(
+                "The reward {id} of {value} is what the caps of the terms let {} have, beside the event's own reward",
+                reward.affiliate_id
+            )
+        }
         Some(other) => format!("The reward {id} of {value} changes the reward {other}"),
         None => format!("The reward {id} is {value} for {}", reward.affiliate_id),
     };

@@ -28,6 +28,7 @@ use super::conversion::{Conversion, ConversionKind};
 use super::money::{Currency, Money, Overflow, PPM, portion};
 use super::program::Terms;
 use super::reward::{Calculation, RewardRule, RuleTaken};
+use super::tally::CapApplied;
 use super::upline::{UplineBasis, UplineShare};
 
 /// What one affiliate earns from an event, before refunds.
@@ -105,6 +106,8 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
         rule_taken: chosen.taken,
         amount_not_compared: chosen.amount_not_compared,
         upline: None,
+        caps: Vec::new(),
+        tally_change: None,
     };
     Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
 }
@@ -119,12 +122,26 @@ pub fn price_for_upline(priced: &Priced, upline: UplineShare) -> Result<Priced, 
     Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
 }
 
+/// What an event earns within caps: no more than each of them has room for.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn with_caps(priced: Priced, caps: Vec<CapApplied>) -> Result<Priced, Overflow> {
+    if caps.is_empty() {
+        return Ok(priced);
+    }
+    let calculation = Calculation { caps, ..priced.calculation };
+    Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
+}
+
 /// The value that an event of this amount earns by the rates of a calculation.
 ///
 /// # Errors
 /// [`Overflow`].
 pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
-    let commission = share_of(calculation, commission_at(calculation, amount)?)?;
+    let share = share_of(calculation, commission_at(calculation, amount)?)?;
+    let rooms = calculation.caps.iter().map(CapApplied::room_minor);
+    let commission = Money::new(rooms.fold(share.amount_minor, i64::min), share.currency);
     let Some(UplineShare { rate, .. }) = calculation.upline else { return Ok(commission) };
     let base = match rate.basis {
         UplineBasis::Commission => commission,

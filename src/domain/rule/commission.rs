@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::upline_reward;
+use super::{tally, upline_reward};
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ProgramId, RewardId};
@@ -24,8 +24,13 @@ pub(super) struct Claim {
 /// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
 /// affiliate's reward rounds to zero, and for an event that earns nothing.
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
-    let priced = price(context, event, claim)?.filter(|priced| priced.value.amount_minor != 0);
-    let Some(priced) = priced else { return Ok(Vec::new()) };
+    let Some(mut priced) = price(context, event, claim)? else { return Ok(Vec::new()) };
+    if !claim.terms.rules.caps.is_empty() {
+        priced = tally::count(context, event, claim, priced)?;
+    }
+    if priced.value.amount_minor == 0 {
+        return Ok(Vec::new());
+    }
     let levels = &claim.terms.rules.upline_levels;
     if levels.is_empty() {
         return Ok(vec![write(context, event, claim, &claim.enrollment, priced)]);
@@ -104,6 +109,7 @@ pub(super) fn price_again(
     }
     let Some(facts) = pricing::facts_of(sale, program.currency) else { return Ok(None) };
     let priced = pricing::price(terms, &facts, None, before.share_ppm)?;
+    let priced = priced.map(|priced| pricing::with_caps(priced, before.caps.clone())).transpose()?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
         (priced, _) => Ok(priced),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::commission::{self, Claim};
 use super::context::{Context, Rule};
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
-use super::sale_count;
+use super::{sale_count, tally};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
@@ -108,6 +108,7 @@ impl CorrectSale {
                 reason: self.reason.clone(),
                 coupon_use: None,
                 customer_sale: None,
+                counted: None,
                 ..sale.order.clone()
             },
             candidates: Vec::new(),
@@ -129,8 +130,10 @@ fn adjust(
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
     let rewards = context.set.rewards_of(context.account_id, sale.id)?;
-    let is_of_credit =
-        |reward: &Reward| sale.credits.iter().any(|credit| credit.enrollment_id == reward.credited_enrollment_id());
+    let is_of_credit = |reward: &Reward| {
+        !reward.is_tally_change()
+            && sale.credits.iter().any(|credit| credit.enrollment_id == reward.credited_enrollment_id())
+    };
     let rewards: Vec<Arc<Reward>> =
         rewards.into_iter().filter(|reward| reward.reverses.is_none() && is_of_credit(reward)).cloned().collect();
     let mut new = Vec::new();
@@ -151,6 +154,7 @@ fn adjust(
             new.extend(earn_again(context, sale, credit, settled)?);
         }
     }
+    tally::follow(context, sale.id, correction.id, settled)?;
     Ok(new)
 }
 
@@ -171,6 +175,7 @@ fn earn_again(
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
     let claim = Claim { credit: credit.clone(), enrollment, terms };
+    tally::withdraw(context, sale.id, settled)?;
     let earned = commission::earn(context, sale, &claim)?;
     let cause = Cause {
         conversion_id: sale.id,

@@ -24,6 +24,7 @@ use super::commission;
 use super::context::{Context, Rule};
 use super::customer;
 use super::program::applicable_terms;
+use super::tally;
 use super::timeline::{self, claim_of};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
@@ -126,6 +127,7 @@ impl RecordLead {
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
         let rewards = commission::earn(context, &made, &claim)?;
+        let made = tally::present(context, made, &claim)?;
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();

@@ -29,6 +29,7 @@ mod reversal;
 mod reward;
 mod sale;
 mod sale_count;
+mod tally;
 mod timeline;
 mod upline_reward;
 mod verdict;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
-use super::sale_count;
+use super::{sale_count, tally};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
     SaleChannel, WaitingRefund,
@@ -244,6 +244,7 @@ fn book(
             commission_adjustment: refund.order.commission_adjustment,
             coupon_use: None,
             customer_sale: None,
+            counted: None,
             ..sale.order.clone()
         },
         is_told: refund.is_told || sale.is_told,
@@ -257,10 +258,11 @@ fn book(
         refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
     let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
     let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
-    for reward in &rewards {
+    for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
         let target = taken_part(context, &sale, reward)?;
         taken_back.extend(take_back(context, reward, &target, &cause, &mut settled)?);
     }
+    tally::follow(context, sale.id, refund.id, &mut settled)?;
     taken_back.extend(adjust(context, &sale, &refund, &rewards)?);
     // Readers of a refund that waited must get an event about its outcome, even when nobody referred the sale.
     if refund.is_told {
@@ -369,6 +371,8 @@ fn excess_part(
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        caps: Vec::new(),
+        tally_change: None,
     };
     Ok((0, nothing))
 }

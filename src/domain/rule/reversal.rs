@@ -35,6 +35,16 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// This much.
+    pub(super) const fn of(minor: i64) -> Self {
+        Self { minor, calculation: None }
+    }
+
+    /// How much it is.
+    pub(super) const fn minor(&self) -> i64 {
+        self.minor
+    }
+
     /// All of a reward.
     pub(super) fn whole(reward: &Reward) -> Self {
         Self { minor: reward.value.amount_minor, calculation: None }

@@ -13,6 +13,7 @@ use super::coupon_use::{self, Allowance};
 use super::customer;
 use super::refund;
 use super::sale_count;
+use super::tally;
 use super::timeline::{self, claim_of, gives_way};
 use super::verdict;
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
@@ -327,6 +328,7 @@ fn credit_sale(
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
     let rewards = commission::earn(context, &sale, claim)?;
+    let sale = tally::present(context, sale, claim)?;
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))

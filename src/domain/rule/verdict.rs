@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::commission::{self, Claim};
 use super::context::Context;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
+use super::tally;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits, CustomerSale, OrderDetails,
@@ -120,12 +121,15 @@ fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict)
         return Ok(false);
     }
     let mut earned = context.set.rewards_of(context.account_id, event.id)?.into_iter();
-    let has_reward = earned.any(|reward| {
-        let is_denied = reward.state == RewardState::Denied;
-        reward.reverses.is_none()
-            && reward.value.amount_minor != reward.reversed_minor
-            && (!is_denied || verdict.may_earn)
-    });
+    // A sign-up that found no room under a cap has no reward, and earns nevertheless.
+    let has_reward = event.order.counted.is_some()
+        || earned.any(|reward| {
+            let is_denied = reward.state == RewardState::Denied;
+            reward.reverses.is_none()
+                && !reward.is_tally_change()
+                && reward.value.amount_minor != reward.reversed_minor
+                && (!is_denied || verdict.may_earn)
+        });
     let earns = verdict.may_earn && commission::is_paid(context, event, claim)?;
     Ok(has_reward != earns)
 }
@@ -167,13 +171,15 @@ fn reprice(
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     let earlier = context.set.rewards_of(context.account_id, sale.id)?;
-    let earlier: Vec<_> = earlier.into_iter().filter(|reward| reward.reverses.is_none()).cloned().collect();
+    let is_own = |reward: &&Arc<Reward>| reward.reverses.is_none() && !reward.is_tally_change();
+    let earlier: Vec<_> = earlier.into_iter().filter(is_own).cloned().collect();
     let reason = LedgerReason::Reattributed;
     let rule = RewardRule::Reversal;
     let cause = Cause { conversion_id: sale.id, base_amount: sale.amount.map(Money::negated), reason, rule };
     for reward in &earlier {
         take_back(context, reward, &Target::whole(reward), &cause, settled)?;
     }
+    tally::withdraw(context, sale.id, settled)?;
     let Some(claim) = claim else { return Ok(()) };
     // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
     let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
@@ -192,5 +198,5 @@ fn reprice(
         let target = taken_part(context, sale, reward)?;
         take_back(context, reward, &target, &cause, settled)?;
     }
-    Ok(())
+    tally::follow(context, sale.id, sale.id, settled)
 }

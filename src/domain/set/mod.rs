@@ -27,6 +27,7 @@ mod request;
 mod reward;
 mod rows;
 mod statistic;
+mod tally;
 mod undo;
 mod working_set;
 

@@ -36,6 +36,7 @@ macro_rules! for_all_kinds {
             coupons: $crate::domain::coupon::Coupon,
             coupon_counts: $crate::domain::coupon::CouponCount,
             coupon_uses: $crate::domain::coupon::CouponUses,
+            tallies: $crate::domain::tally::Tally,
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
             items: $crate::domain::item::Item,

@@ -17,9 +17,11 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
+use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
+use crate::domain::tally::CapScope;
 use crate::domain::upline::UplineBasis;
 use crate::pb;
 use crate::rpc::conversion::View;
@@ -80,6 +82,8 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }
     UplineBasis = UplineBasis { Commission, SaleAmount }
+    CapScope = CapScope { Event, Customer, Affiliate, Program }
+    Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
     ConditionField = ConditionField {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
@@ -95,7 +99,7 @@ wire_enums! {
     }
     ExplanationResult = ExplanationResult {
         Earned, NotReferred, NoCommission, NoAmount, Zero, Denied, TakenBack, NotBinding, Waiting, ChangedRewards,
-        ChangedNothing, Cancellation, NotRecorded,
+        ChangedNothing, Cancellation, NotRecorded, Capped,
     }
     ExplanationAction = ExplanationAction {
         AttributeLead, CreateLead, RecordAgain, GiveToAnother, UpdateProgram, AcceptAgreement, CreateReward,
@@ -116,7 +120,7 @@ wire_enums! {
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
-    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule }
+    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
     LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }

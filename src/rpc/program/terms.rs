@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{rules, uplines};
+use super::{caps, rules, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
@@ -40,6 +40,7 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
             custom_kinds: custom_kinds(fields, &terms.custom_kinds),
             commission_rules: Vec::new(),
             upline_levels: uplines::read(fields, &terms.upline_levels),
+            caps: caps::read(fields, &terms.caps),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
@@ -130,7 +131,8 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         rounding: canonical::default_number(sent.rounding, Rounding::HalfEven.number()),
         custom_kinds: canonical::codes(&sent.custom_kinds),
         rules: rules::canonical(&sent.rules, &sent.custom_kinds),
-        upline_levels: uplines::canonical(&sent.upline_levels);
+        upline_levels: uplines::canonical(&sent.upline_levels),
+        caps: caps::canonical(&sent.caps);
         as_sent: commission,
     )
 }
@@ -151,5 +153,6 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         custom_kinds: draft.custom_kinds.clone(),
         rules: draft.commission_rules.iter().map(rules::render).collect(),
         upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
+        caps: draft.caps.iter().map(caps::render).collect(),
     }
 }

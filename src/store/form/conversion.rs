@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::field::{Entries, Text};
 use super::reward::RewardSummaryForm;
+use super::tally::CountedForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
@@ -45,6 +46,7 @@ form! {
         coupon_use: Option<CouponUseForm>,
         metadata: Entries<'a>,
         customer_sale: Option<CustomerSaleForm>,
+        counted: Option<Box<CountedForm>>,
     }
 }
 

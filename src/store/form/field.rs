@@ -11,6 +11,7 @@ use crate::domain::account::KeyKind;
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::calendar::Day;
 use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
@@ -20,9 +21,11 @@ use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
+use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
+use crate::domain::tally::CapScope;
 use crate::domain::time::Time;
 use crate::domain::upline::UplineBasis;
 
@@ -141,13 +144,14 @@ macro_rules! as_they_are {
     )*};
 }
 
-as_they_are!(bool, i32, i64, Time, Currency, Money, IpNet);
+as_they_are!(bool, i32, i64, Time, Day, Currency, Money, IpNet);
 as_they_are!(
     AffiliateState,
     AttributionModel,
     AttributionSource,
     [AttributionSource; 3],
     CandidateResult,
+    CapScope,
     CommissionEvent,
     Comparison,
     ConditionField,
@@ -162,6 +166,7 @@ as_they_are!(
     LeadState,
     LinkState,
     PendingRewards,
+    Period,
     ProgramState,
     RewardRule,
     RewardState,
@@ -222,6 +227,12 @@ impl UnlessEmpty for bool {
 impl UnlessEmpty for i32 {
     fn is_empty(&self) -> bool {
         *self == 0
+    }
+}
+
+impl UnlessEmpty for Day {
+    fn is_empty(&self) -> bool {
+        self.0 == 0
     }
 }
 

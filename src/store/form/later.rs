@@ -51,6 +51,7 @@ copies! {
     "outcome.rs" outcome,
     "program.rs" program,
     "reward.rs" reward,
+    "tally.rs" tally,
 }
 
 /// The value of the added field in texts that these forms write.

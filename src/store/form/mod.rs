@@ -70,6 +70,7 @@ mod offer;
 mod outcome;
 mod program;
 mod reward;
+mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::Text;
+use super::tally::CapForm;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
@@ -123,6 +124,7 @@ form! {
         custom_kinds: Vec<Text<'a>>,
         commission_rules: Vec<CommissionRuleForm<'a>>,
         upline_levels: Vec<UplineLevelForm>,
+        caps: Vec<CapForm>,
     }
 }
 

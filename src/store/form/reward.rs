@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::field::Text;
 use super::program::{CommissionForm, UplineLevelForm};
+use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
@@ -26,6 +27,8 @@ form! {
         rule_taken: Option<RuleTakenForm>,
         amount_not_compared: bool,
         upline: Option<UplineShareForm>,
+        caps: Vec<CapAppliedForm>,
+        tally_change: Option<TallyChangeForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,

@@ -1854,6 +1854,27 @@ pub struct UplineLevel {
     #[prost(int32, tag = "2")]
     pub percent_ppm: i32,
 }
+/// The most that is earned in a period. The event that reaches it earns what there is room for, and later events earn nothing.
+///
+/// If something is taken back from an event, by a refund, a correction or another credit, the affiliate keeps no less than its other events have
+/// earned up to the cap. What is given for that is a reward of its own, REWARD_RULE_TALLY_CHANGE. What an event gives up of the cap of
+/// a program goes to events that are told later. A reward that is denied stays counted.
+///
+/// A new version of the terms with another maximum goes on with what was earned before: a larger one pays nothing of before, and a smaller one
+/// takes nothing back. Rewards of uplines and rewards by hand are not counted. Nor are rewards in another currency than the program's, which no
+/// cap limits; their calculation has `amount_not_compared`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Cap {
+    /// What is limited. Required.
+    #[prost(enumeration = "CapScope", tag = "1")]
+    pub scope: i32,
+    /// The period. Default `PERIOD_ALL_TIME`.
+    #[prost(enumeration = "Period", tag = "2")]
+    pub period: i32,
+    /// The most that is earned, in the program's currency. More than zero. Required.
+    #[prost(message, optional, tag = "3")]
+    pub maximum: ::core::option::Option<Money>,
+}
 /// The rules that sales are priced under. A version never changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Terms {
@@ -1903,6 +1924,10 @@ pub struct Terms {
     /// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
     #[prost(message, repeated, tag = "12")]
     pub upline_levels: ::prost::alloc::vec::Vec<UplineLevel>,
+    /// The most that is earned, at most one cap for each `scope` and `period`. If there are several, the tightest counts. Returned in the order in
+    /// which they are applied: by scope, then by period. Empty: there is no limit.
+    #[prost(message, repeated, tag = "13")]
+    pub caps: ::prost::alloc::vec::Vec<Cap>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2559,6 +2584,97 @@ impl UplineBasis {
         }
     }
 }
+/// What a cap limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CapScope {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// What one event earns. Such a cap has no period.
+    Event = 1,
+    /// What an affiliate earns for one customer. A sale without a customer is limited as one event.
+    Customer = 2,
+    /// What an affiliate earns in the program.
+    Affiliate = 3,
+    /// What all credited affiliates of the program earn together.
+    Program = 4,
+}
+impl CapScope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CAP_SCOPE_UNSPECIFIED",
+            Self::Event => "CAP_SCOPE_EVENT",
+            Self::Customer => "CAP_SCOPE_CUSTOMER",
+            Self::Affiliate => "CAP_SCOPE_AFFILIATE",
+            Self::Program => "CAP_SCOPE_PROGRAM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CAP_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CAP_SCOPE_EVENT" => Some(Self::Event),
+            "CAP_SCOPE_CUSTOMER" => Some(Self::Customer),
+            "CAP_SCOPE_AFFILIATE" => Some(Self::Affiliate),
+            "CAP_SCOPE_PROGRAM" => Some(Self::Program),
+            _ => None,
+        }
+    }
+}
+/// The length of a period. Periods begin at midnight in the account's time zone. The time at which an event occurred says which period it is in,
+/// whenever it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Period {
+    /// Not set. Means `PERIOD_ALL_TIME`.
+    Unspecified = 0,
+    /// A day.
+    Day = 1,
+    /// A week, from Monday on.
+    Week = 2,
+    /// A month.
+    Month = 3,
+    /// A quarter of a year.
+    Quarter = 4,
+    /// A year.
+    Year = 5,
+    /// For ever.
+    AllTime = 6,
+}
+impl Period {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PERIOD_UNSPECIFIED",
+            Self::Day => "PERIOD_DAY",
+            Self::Week => "PERIOD_WEEK",
+            Self::Month => "PERIOD_MONTH",
+            Self::Quarter => "PERIOD_QUARTER",
+            Self::Year => "PERIOD_YEAR",
+            Self::AllTime => "PERIOD_ALL_TIME",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PERIOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "PERIOD_DAY" => Some(Self::Day),
+            "PERIOD_WEEK" => Some(Self::Week),
+            "PERIOD_MONTH" => Some(Self::Month),
+            "PERIOD_QUARTER" => Some(Self::Quarter),
+            "PERIOD_YEAR" => Some(Self::Year),
+            "PERIOD_ALL_TIME" => Some(Self::AllTime),
+            _ => None,
+        }
+    }
+}
 /// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
 /// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
 /// given as the nearest one that does.
@@ -2625,7 +2741,7 @@ pub struct RewardConversion {
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Reward {
     /// The id, `rwd_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -2695,7 +2811,7 @@ pub struct Reward {
 /// Another commission rule of the terms may apply to the right amount. The reward of the correction has the rate, the rule and the quantity
 /// by which the right amount is priced.
 /// Refunds then take back their part of what it earns with the right amount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RewardCalculation {
     /// The origin of the rate.
     #[prost(enumeration = "RewardRule", tag = "1")]
@@ -2739,6 +2855,12 @@ pub struct RewardCalculation {
     /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
     #[prost(message, optional, tag = "14")]
     pub upline: ::core::option::Option<UplineShare>,
+    /// The caps of the terms, as the event met them. The reward of the credited affiliate is at most the least `room_minor`.
+    #[prost(message, repeated, tag = "16")]
+    pub caps: ::prost::alloc::vec::Vec<CapApplied>,
+    /// Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds.
+    #[prost(message, optional, tag = "17")]
+    pub tally_change: ::core::option::Option<TallyChange>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2755,6 +2877,42 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
+}
+/// A cap of the terms, as an event met it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CapApplied {
+    /// What is limited.
+    #[prost(enumeration = "CapScope", tag = "1")]
+    pub scope: i32,
+    /// The period.
+    #[prost(enumeration = "Period", tag = "2")]
+    pub period: i32,
+    /// The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+    #[prost(string, tag = "3")]
+    pub period_start_day: ::prost::alloc::string::String,
+    /// The most that is earned.
+    #[prost(message, optional, tag = "4")]
+    pub maximum: ::core::option::Option<Money>,
+    /// What was paid in the period before the event.
+    #[prost(message, optional, tag = "5")]
+    pub paid_before: ::core::option::Option<Money>,
+    /// What could still be paid: `maximum` less `paid_before`, and not less than zero.
+    #[prost(int64, tag = "6")]
+    pub room_minor: i64,
+}
+/// How much an affiliate gets for an event within the caps, if that is not what the event's own reward says. The value of the reward is
+/// `paid_after_minor` less `booked_minor`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TallyChange {
+    /// What the caps let the affiliate have for the event before, in minor units.
+    #[prost(int64, tag = "1")]
+    pub paid_before_minor: i64,
+    /// What they let the affiliate have for it now.
+    #[prost(int64, tag = "2")]
+    pub paid_after_minor: i64,
+    /// What is left of the event's own reward, and of earlier changes of tallies.
+    #[prost(int64, tag = "3")]
+    pub booked_minor: i64,
 }
 /// How the reward of an upline was computed from what the credited affiliate earns.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2796,7 +2954,7 @@ pub struct GetRewardRequest {
     pub view: i32,
 }
 /// The answer of GetReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetRewardResponse {
     /// The reward.
     #[prost(message, optional, tag = "1")]
@@ -2968,7 +3126,7 @@ pub mod create_reward_request {
     }
 }
 /// The answer of CreateReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateRewardResponse {
     /// The reward.
     #[prost(message, optional, tag = "1")]
@@ -2990,7 +3148,7 @@ pub struct FulfillRewardRequest {
     pub reward_id: ::prost::alloc::string::String,
 }
 /// The answer of FulfillReward.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FulfillRewardResponse {
     /// The reward after the change.
     #[prost(message, optional, tag = "1")]
@@ -3183,6 +3341,8 @@ pub enum RewardRule {
     Adjustment = 5,
     /// A commission rule in the program's terms.
     TermsRule = 6,
+    /// The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
+    TallyChange = 7,
 }
 impl RewardRule {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3198,6 +3358,7 @@ impl RewardRule {
             Self::Correction => "REWARD_RULE_CORRECTION",
             Self::Adjustment => "REWARD_RULE_ADJUSTMENT",
             Self::TermsRule => "REWARD_RULE_TERMS_RULE",
+            Self::TallyChange => "REWARD_RULE_TALLY_CHANGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3210,6 +3371,7 @@ impl RewardRule {
             "REWARD_RULE_CORRECTION" => Some(Self::Correction),
             "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
             "REWARD_RULE_TERMS_RULE" => Some(Self::TermsRule),
+            "REWARD_RULE_TALLY_CHANGE" => Some(Self::TallyChange),
             _ => None,
         }
     }
@@ -9879,7 +10041,7 @@ pub struct UnroundedMoney {
     pub currency_code: ::prost::alloc::string::String,
 }
 /// How a reward is computed from the event as it is now.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommissionComputation {
     /// The amount of the event.
     #[prost(message, optional, tag = "1")]
@@ -9908,6 +10070,12 @@ pub struct CommissionComputation {
     /// The bonus of the rule because the sale is the first of its customer. Not set for other sales.
     #[prost(message, optional, tag = "9")]
     pub first_sale_bonus: ::core::option::Option<Money>,
+    /// The caps of the terms, as the event met them. `value_amount` is at most the least `room_minor`.
+    #[prost(message, repeated, tag = "10")]
+    pub caps: ::prost::alloc::vec::Vec<CapApplied>,
+    /// What the affiliate would earn without `caps`, before refunds.
+    #[prost(message, optional, tag = "11")]
+    pub value_before_caps: ::core::option::Option<Money>,
 }
 /// How a credit was priced.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10059,6 +10227,8 @@ pub enum ExplanationResult {
     Cancellation = 12,
     /// The terms give a reward for the event, and none is recorded.
     NotRecorded = 13,
+    /// The event is credited, and the caps of the terms had no room for what it earns. `computation` says which.
+    Capped = 14,
 }
 impl ExplanationResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -10081,6 +10251,7 @@ impl ExplanationResult {
             Self::ChangedNothing => "EXPLANATION_RESULT_CHANGED_NOTHING",
             Self::Cancellation => "EXPLANATION_RESULT_CANCELLATION",
             Self::NotRecorded => "EXPLANATION_RESULT_NOT_RECORDED",
+            Self::Capped => "EXPLANATION_RESULT_CAPPED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -10100,6 +10271,7 @@ impl ExplanationResult {
             "EXPLANATION_RESULT_CHANGED_NOTHING" => Some(Self::ChangedNothing),
             "EXPLANATION_RESULT_CANCELLATION" => Some(Self::Cancellation),
             "EXPLANATION_RESULT_NOT_RECORDED" => Some(Self::NotRecorded),
+            "EXPLANATION_RESULT_CAPPED" => Some(Self::Capped),
             _ => None,
         }
     }
@@ -10885,7 +11057,7 @@ pub struct StatementConversion {
     pub refund_id: ::prost::alloc::string::String,
 }
 /// A line of a statement: one ledger entry. A reward that was earned and approved in the period has two lines.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StatementLine {
     /// The entry's position in the ledger, see `LedgerEntry.sequence`.
     #[prost(int64, tag = "1")]

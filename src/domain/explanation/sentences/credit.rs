@@ -8,9 +8,11 @@ use crate::domain::explanation::{
     CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LaterTerms, TermsResult,
 };
 use crate::domain::money::{Money, Rounding, Unrounded};
+use crate::domain::period::Period;
 use crate::domain::pricing::{ConditionField, StepResult};
 use crate::domain::program::TermsReach;
 use crate::domain::reward::RewardRule;
+use crate::domain::tally::{Cap, CapApplied, CapScope};
 
 /// How many values of a comparison a sentence names.
 const VALUES_MAX: usize = 3;
@@ -22,6 +24,7 @@ pub(super) fn sentences(event: &Conversion, told: &CreditExplanation, sentences:
     sentences.extend(told.steps.iter().filter(|step| step.result != StepResult::NotSet).map(step));
     if let Some(computation) = &told.computation {
         sentences.push(computed(computation, told.rounding));
+        sentences.extend(computation.caps.iter().map(|cap| capped(cap, computation)));
     }
     sentences.extend(difference(told));
 }
@@ -187,6 +190,28 @@ fn computed(told: &Computation, rounding: Rounding) -> String {
     }
     let exact = unrounded(told.value_unrounded);
     format!("{commission}; the share of {} is {exact}, rounded {how} to {}.", percent(told.share_ppm), told.value)
+}
+
+/// What a cap had room for.
+fn capped(cap: &CapApplied, told: &Computation) -> String {
+    let Cap { scope, period, maximum } = cap.cap;
+    let whom = match scope {
+        CapScope::Event => return format!("The cap of one event is {maximum}; it earns {}.", told.value),
+        CapScope::Customer => "the affiliate for this customer",
+        CapScope::Affiliate => "the affiliate",
+        CapScope::Program => "all affiliates of the program",
+    };
+    let when = match period {
+        Period::AllTime => "for all time".to_owned(),
+        period => format!("in the {period} from {}", cap.starts_on),
+    };
+    let money = |minor| Money::new(minor, maximum.currency);
+    format!(
+        "The cap of {whom} is {maximum} {when}; {} was paid before, so there was room for {}; the event earns {}.",
+        money(cap.paid_before_minor),
+        money(cap.room_minor()),
+        told.value,
+    )
 }
 
 /// An amount with six more decimals than its currency has, without zeros at the end.
