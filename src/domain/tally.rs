@@ -4,8 +4,8 @@
 //! | Cap of | What it limits | Its tally takes in |
 //! |---|---|---|
 //! | an event | what one event earns | nothing, there is no tally |
-//! | a customer | what an affiliate earns for one customer | what is earned before this cap |
-//! | an affiliate | what an affiliate earns in the program | what is earned before this cap |
+//! | a customer | what an affiliate earns for one customer | what is earned before the cap; what is paid if there are other caps |
+//! | an affiliate | what an affiliate earns in the program | the same |
 //! | a program | what all affiliates earn in the program | what is paid |
 
 use super::calendar::Day;
@@ -91,7 +91,7 @@ pub struct TallyKey {
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Tally {
     pub key: TallyKey,
-    /// What the events earn before the cap, less refunds.
+    /// What its events have in it.
     pub earned_minor: i64,
     /// What of it is paid.
     pub paid_minor: i64,
@@ -148,10 +148,8 @@ pub struct CountedCap {
     pub applied: CapApplied,
     /// The customer of a customer's tally.
     pub lead_id: Option<LeadId>,
-    /// What of the event reached this cap.
+    /// What of the event is in the tally.
     pub earned_minor: i64,
-    /// What of it the cap of a program has let through. 0 for other caps.
-    pub passed_minor: i64,
 }
 
 impl CountedCap {
@@ -175,34 +173,53 @@ impl CountedCap {
             starts_on: self.applied.starts_on,
         })
     }
-
-    /// Adds to what reaches this cap, or takes from it. Returns by how much this changes what passes.
-    ///
-    /// What an event gives up of the maximum of a program is not paid for other events, because they may be another affiliate's. Sales that
-    /// are told later may have it.
-    ///
-    /// # Errors
-    /// [`Overflow`].
-    pub fn add(&mut self, tally: &mut Tally, earned_minor: i64) -> Result<i64, Overflow> {
-        let maximum_minor = self.applied.cap.maximum.amount_minor;
-        self.earned_minor = self.earned_minor.checked_add(earned_minor).ok_or(Overflow)?;
-        if self.applied.cap.scope != CapScope::Program {
-            return tally.add(earned_minor, maximum_minor);
-        }
-        let passes_minor = if earned_minor > 0 {
-            earned_minor.min(maximum_minor.saturating_sub(tally.paid_minor).max(0))
-        } else {
-            self.earned_minor.max(0).min(self.passed_minor) - self.passed_minor
-        };
-        self.passed_minor = self.passed_minor.checked_add(passes_minor).ok_or(Overflow)?;
-        tally.add(passes_minor, maximum_minor)
-    }
 }
 
 impl Counted {
     /// The caps as the event has met them.
     pub fn caps(&self) -> Vec<CapApplied> {
         self.caps.iter().map(|cap| cap.applied).collect()
+    }
+
+    /// Adds to what the event earns, or takes from it, with the tallies of its caps.
+    ///
+    /// If one cap alone has a tally, and it is of one affiliate, what an event gives up goes to that affiliate's other events. What an event
+    /// gives up of several caps, or of that of a program, goes to events that are told later: of several, nobody could say which earlier event
+    /// has it, and of a program it may be another affiliate's.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn add(&mut self, tallies: &mut [Option<Tally>], earned_minor: i64) -> Result<(), Overflow> {
+        let add = |sum: i64, more: i64| sum.checked_add(more).ok_or(Overflow);
+        self.earned_minor = add(self.earned_minor, earned_minor)?;
+        let mut counting: Vec<_> = self.caps.iter_mut().zip(tallies).collect();
+        counting.retain(|(_, tally)| tally.is_some());
+        if let [(cap, Some(tally))] = counting.as_mut_slice()
+            && cap.applied.cap.scope != CapScope::Program
+        {
+            cap.earned_minor = add(cap.earned_minor, earned_minor)?;
+            let passes_minor = tally.add(earned_minor, cap.applied.cap.maximum.amount_minor)?;
+            self.paid_minor = add(self.paid_minor, passes_minor)?;
+            return Ok(());
+        }
+        let passes_minor = if earned_minor > 0 {
+            let room = |(cap, tally): &(&mut CountedCap, &mut Option<Tally>)| {
+                let paid_minor = tally.map_or(0, |tally| tally.paid_minor);
+                cap.applied.cap.maximum.amount_minor.saturating_sub(paid_minor).max(0)
+            };
+            counting.iter().map(room).fold(earned_minor, i64::min)
+        } else {
+            self.paid_minor.min(self.earned_minor) - self.paid_minor
+        };
+        self.paid_minor = add(self.paid_minor, passes_minor)?;
+        for (cap, tally) in counting {
+            cap.earned_minor = add(cap.earned_minor, passes_minor)?;
+            if let Some(tally) = tally {
+                tally.earned_minor = add(tally.earned_minor, passes_minor)?;
+                tally.paid_minor = add(tally.paid_minor, passes_minor)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -236,17 +253,50 @@ mod tests {
         assert_eq!(tally.add(-100, 50), Ok(-40));
     }
 
-    #[test]
-    fn what_an_event_gives_up_of_a_program_is_paid_to_nobody() {
+    fn counted(scopes: &[CapScope]) -> Counted {
         let maximum = Money::new(100, Currency::NONE);
-        let cap = Cap { scope: CapScope::Program, period: Period::AllTime, maximum };
-        let applied = CapApplied { cap, starts_on: Day(0), paid_before_minor: 0 };
-        let new = || CountedCap { applied, lead_id: None, earned_minor: 0, passed_minor: 0 };
-        let (mut tally, mut first, mut second) = (tally(), new(), new());
-        assert_eq!((first.add(&mut tally, 80), second.add(&mut tally, 80)), (Ok(80), Ok(20)));
-        assert_eq!(first.add(&mut tally, -80), Ok(-80));
-        // Half of the second is refunded, and what is left of it earns what was paid.
-        assert_eq!((second.add(&mut tally, -40), second.add(&mut tally, -30)), (Ok(0), Ok(-10)));
-        assert_eq!((tally.earned_minor, tally.paid_minor), (10, 10));
+        let cap = |scope: &CapScope| {
+            let cap = Cap { scope: *scope, period: Period::AllTime, maximum };
+            let applied = CapApplied { cap, starts_on: Day(0), paid_before_minor: 0 };
+            CountedCap { applied, lead_id: None, earned_minor: 0 }
+        };
+        Counted {
+            enrollment_id: EnrollmentId::from_uuid(uuid::Uuid::nil()),
+            affiliate_id: AffiliateId::from_uuid(uuid::Uuid::nil()),
+            program_id: ProgramId::from_uuid(uuid::Uuid::nil()),
+            terms_version: 1,
+            earned_minor: 0,
+            paid_minor: 0,
+            changed_minor: 0,
+            caps: scopes.iter().map(cap).collect(),
+        }
+    }
+
+    #[test]
+    fn what_an_event_gives_up_of_several_caps_or_of_a_program_is_paid_to_no_earlier_one() {
+        for scopes in [&[CapScope::Program][..], &[CapScope::Affiliate, CapScope::Program]] {
+            let (mut first, mut second) = (counted(scopes), counted(scopes));
+            let mut tallies = vec![Some(tally()); scopes.len()];
+            let mut add = |event: &mut Counted, earned_minor: i64| {
+                event.add(&mut tallies, earned_minor).unwrap();
+                (event.paid_minor, tallies.iter().flatten().map(|tally| tally.paid_minor).max().unwrap())
+            };
+            assert_eq!([add(&mut first, 80), add(&mut second, 80)], [(80, 80), (20, 100)]);
+            assert_eq!(add(&mut first, -80), (0, 20));
+            // Half of the second is refunded, and what is left of it earns what was paid.
+            assert_eq!([add(&mut second, -40), add(&mut second, -30)], [(20, 20), (10, 10)]);
+        }
+    }
+
+    #[test]
+    fn what_an_event_gives_up_of_one_cap_of_an_affiliate_goes_to_the_others() {
+        let (mut first, mut second) = (counted(&[CapScope::Affiliate]), counted(&[CapScope::Affiliate]));
+        let mut tallies = vec![Some(tally())];
+        first.add(&mut tallies, 80).unwrap();
+        second.add(&mut tallies, 80).unwrap();
+        first.add(&mut tallies, -80).unwrap();
+        assert_eq!((first.paid_minor, second.paid_minor), (60, 20));
+        second.add(&mut tallies, -80).unwrap();
+        assert_eq!((first.paid_minor, second.paid_minor, tallies[0].unwrap().paid_minor), (60, -60, 0));
     }
 }

@@ -403,6 +403,7 @@ mod tests {
                 custom_kinds: Vec::new(),
                 commission_rules: Vec::new(),
                 upline_levels: Vec::new(),
+                caps: Vec::new(),
             }
         );
     }

@@ -16,7 +16,7 @@ use crate::domain::calendar::Day;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, LeadId, ProgramId};
 use crate::domain::set::Needs;
-use crate::domain::tally::{CapScope, Tally, TallyKey};
+use crate::domain::tally::{Tally, TallyKey};
 
 /// The most differences that are named.
 const DIFFERENCES_MAX: usize = 10;
@@ -112,11 +112,9 @@ fn compare(tallies: &[Tally], events: &[Conversion]) -> Vec<String> {
         let Some(counted) = event.order.counted.as_deref() else { continue };
         for cap in &counted.caps {
             let Some(key) = cap.key(event.account_id, counted) else { continue };
-            let is_of_program = cap.applied.cap.scope == CapScope::Program;
-            let earned_minor = if is_of_program { cap.passed_minor } else { cap.earned_minor };
             let maximum_minor = cap.applied.cap.maximum.amount_minor;
             let (sum_minor, least_minor, most_minor) = expected.entry(key).or_insert((0, i64::MAX, 0));
-            *sum_minor = sum_minor.saturating_add(earned_minor);
+            *sum_minor = sum_minor.saturating_add(cap.earned_minor);
             *least_minor = maximum_minor.min(*least_minor);
             *most_minor = maximum_minor.max(*most_minor);
         }

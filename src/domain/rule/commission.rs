@@ -26,7 +26,7 @@ pub(super) struct Claim {
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
     let Some(mut priced) = price(context, event, claim)? else { return Ok(Vec::new()) };
     if !claim.terms.rules.caps.is_empty() {
-        priced = tally::count(context, event, claim, priced)?;
+        priced = tally::count(context, event, &claim.credit, &claim.terms, priced)?;
     }
     if priced.value.amount_minor == 0 {
         return Ok(Vec::new());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::commission::{self, Claim};
 use super::context::{Context, Rule};
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
-use super::{sale_count, tally};
+use super::{sale_count, tally_change};
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
@@ -154,7 +154,7 @@ fn adjust(
             new.extend(earn_again(context, sale, credit, settled)?);
         }
     }
-    tally::follow(context, sale.id, correction.id, settled)?;
+    tally_change::follow(context, sale.id, correction.id, settled)?;
     Ok(new)
 }
 
@@ -175,7 +175,7 @@ fn earn_again(
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
     let claim = Claim { credit: credit.clone(), enrollment, terms };
-    tally::withdraw(context, sale.id, settled)?;
+    tally_change::reset(context, sale.id, settled)?;
     let earned = commission::earn(context, sale, &claim)?;
     let cause = Cause {
         conversion_id: sale.id,

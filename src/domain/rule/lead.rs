@@ -127,7 +127,7 @@ impl RecordLead {
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
         let rewards = commission::earn(context, &made, &claim)?;
-        let made = tally::present(context, made, &claim)?;
+        let made = tally::present(context, made, &claim.terms)?;
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();

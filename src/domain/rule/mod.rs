@@ -30,6 +30,7 @@ mod reward;
 mod sale;
 mod sale_count;
 mod tally;
+mod tally_change;
 mod timeline;
 mod upline_reward;
 mod verdict;

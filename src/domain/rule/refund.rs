@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
-use super::{sale_count, tally};
+use super::{sale_count, tally_change};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
     SaleChannel, WaitingRefund,
@@ -262,7 +262,7 @@ fn book(
         let target = taken_part(context, &sale, reward)?;
         taken_back.extend(take_back(context, reward, &target, &cause, &mut settled)?);
     }
-    tally::follow(context, sale.id, refund.id, &mut settled)?;
+    tally_change::follow(context, sale.id, refund.id, &mut settled)?;
     taken_back.extend(adjust(context, &sale, &refund, &rewards)?);
     // Readers of a refund that waited must get an event about its outcome, even when nobody referred the sale.
     if refund.is_told {

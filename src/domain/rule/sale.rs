@@ -328,7 +328,7 @@ fn credit_sale(
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
     let rewards = commission::earn(context, &sale, claim)?;
-    let sale = tally::present(context, sale, claim)?;
+    let sale = tally::present(context, sale, &claim.terms)?;
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::commission::{self, Claim};
 use super::context::Context;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
-use super::tally;
+use super::tally_change;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
     AsRecorded, Conversion, ConversionKind, ConversionOutcome, Credit, Credits, CustomerSale, OrderDetails,
@@ -179,7 +179,7 @@ fn reprice(
     for reward in &earlier {
         take_back(context, reward, &Target::whole(reward), &cause, settled)?;
     }
-    tally::withdraw(context, sale.id, settled)?;
+    tally_change::withdraw(context, sale.id, settled)?;
     let Some(claim) = claim else { return Ok(()) };
     // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
     let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
@@ -198,5 +198,5 @@ fn reprice(
         let target = taken_part(context, sale, reward)?;
         take_back(context, reward, &target, &cause, settled)?;
     }
-    tally::follow(context, sale.id, sale.id, settled)
+    tally_change::follow(context, sale.id, sale.id, settled)
 }

@@ -23,8 +23,12 @@ impl Kind for Tally {
 }
 
 impl WorkingSet {
-    /// A tally, which may have nothing yet.
+    /// A tally, which may have nothing yet. That of a new customer has nothing.
     pub fn tally(&self, key: TallyKey) -> Result<Tally, Refusal> {
+        let is_new = key.lead_id.is_some_and(|id| self.leads.is_new(&(key.account_id, id)));
+        if is_new && self.tallies.get(&key).is_none() {
+            return Ok(Tally::none(key));
+        }
         Ok(self.find::<Tally>(&key)?.map_or(Tally::none(key), |tally| **tally))
     }
 }

@@ -62,6 +62,5 @@ form! {
     unless_empty {
         lead_id: Option<LeadId>,
         earned_minor: i64,
-        passed_minor: i64,
     }
 }

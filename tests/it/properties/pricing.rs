@@ -1,5 +1,6 @@
 //! What events earn by the commission rules of terms: the engine and a second, slow model agree, and refunds and corrections add up.
 
+mod caps;
 mod draw;
 mod model;
 mod recurring;

@@ -26,13 +26,24 @@ pub(super) struct Player<'world, W> {
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
+    pub(super) caps: Vec<pb::Cap>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        Self { world, programs, affiliates, visitors, items, offers, rules: Vec::new(), levels: Vec::new() }
+        Self {
+            world,
+            programs,
+            affiliates,
+            visitors,
+            items,
+            offers,
+            rules: Vec::new(),
+            levels: Vec::new(),
+            caps: Vec::new(),
+        }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -49,7 +60,7 @@ impl<'world, W: World> Player<'world, W> {
                 Ok("ok".to_owned())
             }
             "zone" => self.zone_step(step).await,
-            "rule" | "levels" => Ok(self.rule_step(step)),
+            "rule" | "levels" | "cap" => Ok(self.rule_step(step)),
             "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "archive" => self.program_step(step).await,

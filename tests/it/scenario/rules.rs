@@ -3,6 +3,8 @@
 //! next `program` or `terms` step takes the rules.
 //!
 //! `levels LEVEL LEVEL` says what uplines earn under the terms of the next step: `10%` of the commission, or `2%amount`.
+//! `cap SCOPE [PERIOD] MAXIMUM [CURRENCY]` is a cap under the terms of the next step.
+//!
 //! `upline AFFILIATE UPLINE` sets an upline, and `upline AFFILIATE` removes it.
 //!
 //! A condition is `FIELD COMPARISON VALUE|VALUE`, `all(CONDITION, CONDITION)` or `any(CONDITION, CONDITION)`.
@@ -21,6 +23,10 @@ impl<W: World> Player<'_, W> {
     pub(super) fn rule_step(&mut self, step: &Step) -> String {
         if step.verb == "levels" {
             self.levels = step.words.iter().map(|word| level(word)).collect();
+            return "ok".to_owned();
+        }
+        if step.verb == "cap" {
+            self.caps.push(cap(&step.words));
             return "ok".to_owned();
         }
         let list = |key| step.option(key).map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
@@ -61,7 +67,8 @@ impl<W: World> Player<'_, W> {
     /// The terms of a step, with the rules of the steps before.
     pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
         let (rules, upline_levels) = (std::mem::take(&mut self.rules), std::mem::take(&mut self.levels));
-        pb::Terms { rules, upline_levels, ..super::request::terms(step, place, currency) }
+        let caps = std::mem::take(&mut self.caps);
+        pb::Terms { rules, upline_levels, caps, ..super::request::terms(step, place, currency) }
     }
 
     pub(super) async fn upline_step(&mut self, step: &Step) -> Result<String, Status> {
@@ -95,6 +102,19 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
         text += " amount_not_compared";
     }
     text
+}
+
+fn cap(words: &[String]) -> pb::Cap {
+    let [scope, words @ ..] = words else { panic!("a cap without a scope") };
+    let period = words.first().and_then(|word| pb::Period::from_str_name(&format!("PERIOD_{}", word.to_uppercase())));
+    let [maximum, currency @ ..] = &words[usize::from(period.is_some())..] else { panic!("a cap without a maximum") };
+    let scope = pb::CapScope::from_str_name(&format!("CAP_SCOPE_{}", scope.to_uppercase())).unwrap();
+    let currency = currency.first().map_or("USD", String::as_str);
+    pb::Cap {
+        scope: scope.into(),
+        period: period.unwrap_or_default().into(),
+        maximum: Some(super::request::money(maximum, currency)),
+    }
 }
 
 fn level(text: &str) -> pb::UplineLevel {

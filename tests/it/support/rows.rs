@@ -4,6 +4,7 @@ mod affiliates;
 mod coupons;
 mod outcomes;
 pub(crate) mod rules;
+pub(crate) mod tallies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -211,6 +212,7 @@ pub(crate) fn terms() -> Terms {
             custom_kinds: Vec::new(),
             commission_rules: Vec::new(),
             upline_levels: Vec::new(),
+            caps: Vec::new(),
         },
     }
 }
@@ -464,6 +466,7 @@ pub(crate) fn order_details() -> OrderDetails {
         coupon_use: None,
         metadata: BTreeMap::new(),
         customer_sale: None,
+        counted: None,
     }
 }
 
@@ -547,6 +550,8 @@ pub(crate) fn calculation() -> Calculation {
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        caps: Vec::new(),
+        tally_change: None,
     }
 }
 
@@ -660,6 +665,8 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(limited_coupon(3));
     set.put(coupon_uses());
     set.put(CouponUses { lead_id: None, ..coupon_uses() });
+    set.put(tallies::tally());
+    set.put(tallies::tally_of_program());
     set.put(affiliate_group());
     set.put(item());
     set.put(offer());

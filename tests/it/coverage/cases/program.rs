@@ -88,13 +88,14 @@ pub(super) fn cases() -> Vec<Case> {
                 "hosts": vec!["shop.example"; 101],
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
-            // Faults of a question, of an invitation, of a rule and of a level are named with its place in the list, see the tests of rows P15, P4 and P28.
+            // Faults of a question, of an invitation, of a rule, of a level and of a cap are named with its place in the list, see the tests of rows P15, P4, P28 and P11.
             .free(&[
                 "is_default",
                 "terms.version",
                 "terms.start_time",
                 "terms.rules",
                 "terms.upline_levels",
+                "terms.caps",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -160,6 +161,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.invitations",
             "program.terms.rules",
             "program.terms.upline_levels",
+            "program.terms.caps",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

@@ -14,7 +14,7 @@ use super::{START, program_of};
 use crate::properties::config;
 use crate::properties::rules::Rules;
 
-const DAY_SECONDS: i64 = 86_400;
+pub(super) const DAY_SECONDS: i64 = 86_400;
 
 /// A sale, and at which step it was told, and was refunded in whole.
 struct Sold {
@@ -24,7 +24,7 @@ struct Sold {
 }
 
 /// Year, month and day of a day since 1970, counted day by day.
-fn date(days: i64) -> (i64, i64, i64) {
+pub(super) fn date(days: i64) -> (i64, i64, i64) {
     let (mut year, mut month, mut day) = (1970, 1, 1);
     for _ in 0..days {
         day += 1;
