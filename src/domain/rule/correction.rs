@@ -170,7 +170,7 @@ fn earn_again(
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
-    let claim = Claim { credit: credit.clone(), enrollment, terms };
+    let claim = Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) };
     let earned = commission::earn(context, sale, &claim)?;
     let cause = Cause {
         conversion_id: sale.id,

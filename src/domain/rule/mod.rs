@@ -30,6 +30,7 @@ mod reward;
 mod sale;
 mod sale_count;
 mod timeline;
+mod shared_credit;
 mod upline_reward;
 mod verdict;
 mod welcome;

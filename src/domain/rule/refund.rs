@@ -358,6 +358,7 @@ fn excess_part(
         return Ok((part, Calculation { rule, base_amount, sale_amount: amount, ..calculation }));
     }
     let nothing = Calculation {
+        split: None,
         rule,
         base_amount,
         sale_amount: amount,
