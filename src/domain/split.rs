@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(divide(11, &[400_000, 400_000, 200_000]).unwrap(), [5, 4, 2]);
         assert_eq!(divide(7, &[3, 0, 2]).unwrap(), [4, 0, 3]);
         assert_eq!(divide(7, &[0, 0]).unwrap(), [0, 0]);
-        assert_eq!(divide(7, &[]).unwrap(), []);
+        assert!(divide(7, &[]).unwrap().is_empty());
         assert_eq!(divide(i64::MAX, &[1, 1]).unwrap(), [i64::MAX / 2 + 1, i64::MAX / 2]);
         assert_eq!(divide(i64::MIN, &[1]).unwrap(), [i64::MIN]);
         assert!(divide(1, &[i64::MAX, 1]).is_err());

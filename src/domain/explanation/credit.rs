@@ -69,7 +69,9 @@ impl<'rows> Pricing<'rows> {
     fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
         let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
         let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
-        if let (Some(split), Some(priced)) = (self.credit.split_among(&self.event.credits), trace.priced.take()) {
+        if let Some(split) = self.credit.split_among(&self.event.credits)
+            && let Some(priced) = trace.priced.take()
+        {
             trace.priced = Some(pricing::price_of_part(priced, &split)?);
         }
         Ok(trace)
