@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::program::applicable_terms;
-use super::shared_credit;
+use super::shared_credit::{self, Winner, Winners};
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{Conversion, SaleChannel, WHOLE_SHARE_PPM, Way};
@@ -95,22 +95,6 @@ pub(super) struct Attribution {
     /// All candidates, the strongest source first.
     pub(super) candidates: Vec<Candidate>,
 }
-
-/// The evidence that won.
-pub(super) struct Winner {
-    pub(super) source: AttributionSource,
-    /// The enrollment that it leads to.
-    pub(super) enrollment: Arc<Enrollment>,
-    /// When the evidence happened: the click, or the use of the coupon or ref_id.
-    pub(super) referred_at: Time,
-    /// The way of the click or of the binding.
-    pub(super) way: Way,
-    /// The share of the credit in parts per million.
-    pub(super) share_ppm: i32,
-}
-
-/// Those who share the credit, the largest share first. Of equal ones, the enrollment with the lowest id comes first. Nearly always one, or none.
-pub(super) type Winners = SmallVec<[Winner; 1]>;
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
 struct Runner<'set> {
@@ -329,9 +313,7 @@ fn take_winners(
             runner.lose(CandidateResult::LowerPrecedence);
         }
     }
-    if winners.len() > 1 {
-        shared_credit::share(&mut winners, &weights)?;
-    }
+    shared_credit::share(&mut winners, &weights)?;
     Ok(winners)
 }
 

@@ -17,11 +17,12 @@ pub use update::UpdateLead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::attribution::{self, Referral, Winners};
+use super::attribution::{self, Referral};
 use super::commission::{self, credits_of};
 use super::context::{Context, Rule};
 use super::customer;
 use super::program::applicable_terms;
+use super::shared_credit::Winners;
 use super::timeline::{self, claims_of, referred_at};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{

@@ -1,14 +1,19 @@
-//! Who shares the credit of a conversion, and in which proportion, under the models that credit all who were clicked.
+//! Those who get the credit of a conversion, and in which proportion, if several share it.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
-use super::attribution::Winners;
-use super::commission::Claims;
-use crate::domain::conversion::{Credit, WHOLE_SHARE_PPM};
+use smallvec::SmallVec;
+
+use crate::domain::attribution::AttributionSource;
+use crate::domain::conversion::{WHOLE_SHARE_PPM, Way};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::EnrollmentId;
+use crate::domain::money::Overflow;
 use crate::domain::program::AttributionModel;
 use crate::domain::refusal::Refusal;
 use crate::domain::split::divide;
+use crate::domain::time::Time;
 
 /// How many enrollments can share the credit of one conversion. Of a visitor who clicked more, the first one and the latest ones do.
 const SHARING_MAX: usize = 20;
@@ -21,11 +26,24 @@ struct Clicked {
     last: usize,
 }
 
+/// The evidence that won.
+pub(super) struct Winner {
+    pub(super) source: AttributionSource,
+    /// The enrollment that it leads to.
+    pub(super) enrollment: Arc<Enrollment>,
+    /// When the evidence happened: the click, or the use of the coupon or ref_id.
+    pub(super) referred_at: Time,
+    /// The way of the click or of the binding.
+    pub(super) way: Way,
+    /// The share of the credit in parts per million.
+    pub(super) share_ppm: i32,
+}
+
+/// Those who share the credit, the largest share first. Of equal ones, the enrollment with the lowest id comes first. Nearly always one, or none.
+pub(super) type Winners = SmallVec<[Winner; 1]>;
+
 /// The last click of each enrollment, with its weight. The clicks come in the order in which they happened, each with its place.
-pub(super) fn weigh(
-    model: AttributionModel,
-    clicks: impl Iterator<Item = (usize, EnrollmentId)>,
-) -> Vec<(usize, i64)> {
+pub(super) fn weigh(model: AttributionModel, clicks: impl Iterator<Item = (usize, EnrollmentId)>) -> Vec<(usize, i64)> {
     let mut all: Vec<Clicked> = Vec::new();
     for (place, enrollment_id) in clicks {
         match all.iter_mut().find(|clicked| clicked.enrollment_id == enrollment_id) {
@@ -50,27 +68,28 @@ pub(super) fn weigh(
     all.iter().map(|clicked| (clicked.last, weight(clicked))).collect()
 }
 
-/// Gives those who share the credit their shares, in proportion to their weights. What is left by rounding goes to the largest remainder,
-/// and of equal ones to the enrollment with the lowest id.
+/// Gives winners their shares, in proportion to their weights, and puts them in their order.
 pub(super) fn share(winners: &mut Winners, weights: &[i64]) -> Result<(), Refusal> {
-    let mut places: Vec<usize> = (0..winners.len()).collect();
-    places.sort_by_key(|place| winners[*place].enrollment.id);
-    let weights: Vec<i64> = places.iter().map(|place| weights.get(*place).copied().unwrap_or_default()).collect();
-    let shares = divide(WHOLE_SHARE_PPM.into(), &weights)?;
-    for (place, share) in places.into_iter().zip(shares) {
-        winners[place].share_ppm = i32::try_from(share).unwrap_or(WHOLE_SHARE_PPM);
+    if winners.len() < 2 {
+        return Ok(());
+    }
+    let weights: Vec<_> = winners.iter().zip(weights).map(|(winner, weight)| (winner.enrollment.id, *weight)).collect();
+    for (winner, share_ppm) in winners.iter_mut().zip(shares(&weights)?) {
+        winner.share_ppm = share_ppm;
     }
     winners.sort_by_key(|winner| (Reverse(winner.share_ppm), winner.enrollment.id));
     Ok(())
 }
 
-/// Tells each of several claims which part of the whole it is.
-pub(super) fn split(claims: &mut Claims) {
-    if claims.len() < 2 {
-        return;
+/// The shares of those who share a credit, in proportion to their weights and in the order of these. Of equal remainders the enrollment with
+/// the lowest id has the first.
+fn shares(weights: &[(EnrollmentId, i64)]) -> Result<Vec<i32>, Overflow> {
+    let mut places: Vec<usize> = (0..weights.len()).collect();
+    places.sort_by_key(|place| weights[*place].0);
+    let sorted: Vec<i64> = places.iter().map(|place| weights[*place].1).collect();
+    let mut shares = vec![0; weights.len()];
+    for (place, share) in places.into_iter().zip(divide(WHOLE_SHARE_PPM.into(), &sorted)?) {
+        shares[place] = i32::try_from(share).map_err(|_| Overflow)?;
     }
-    let credits: Vec<Credit> = claims.iter().map(|claim| claim.credit.clone()).collect();
-    for claim in claims {
-        claim.split = claim.credit.split_among(&credits);
-    }
+    Ok(shares)
 }

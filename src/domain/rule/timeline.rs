@@ -14,13 +14,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attribution::{self, Attribution, Referral, SentRefId, Winner, Winners};
+use super::attribution::{self, Attribution, Referral, SentRefId};
 use super::commission::{Claim, Claims, credits_of};
 use super::context::Context;
 use super::customer;
 use super::program::applicable_terms;
 use super::sale_count::{self, Verdicts};
-use super::shared_credit;
+use super::shared_credit::{self, Winner, Winners};
 use super::verdict::{Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
@@ -41,7 +41,10 @@ pub(super) fn claims_of(
 ) -> Result<Claims, Refusal> {
     let claims = winners.iter().map(|winner| claim_of(set, winner, binding, occurred_at));
     let mut claims = claims.collect::<Result<Claims, _>>()?;
-    shared_credit::split(&mut claims);
+    if claims.len() > 1 {
+        let credits = credits_of(&claims);
+        claims.iter_mut().for_each(|claim| claim.split = claim.credit.split_among(&credits));
+    }
     Ok(claims)
 }
 
@@ -51,12 +54,7 @@ pub(super) fn referred_at(winners: &[Winner]) -> Option<Time> {
 }
 
 /// The claim of one of an event's winners. A binding counts only in its own program: a customer bound in another program is new to this one.
-fn claim_of(
-    set: &WorkingSet,
-    winner: &Winner,
-    binding: Option<&Binding>,
-    occurred_at: Time,
-) -> Result<Claim, Refusal> {
+fn claim_of(set: &WorkingSet, winner: &Winner, binding: Option<&Binding>, occurred_at: Time) -> Result<Claim, Refusal> {
     let enrollment = Arc::clone(&winner.enrollment);
     let is_in_program = |binding: &&Binding| {
         binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id)
@@ -177,9 +175,7 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
             winners.push(Winner { source, enrollment, referred_at, way: credit.way(), share_ppm: WHOLE_SHARE_PPM });
         }
     }
-    if winners.len() > 1 {
-        shared_credit::share(&mut winners, &weights)?;
-    }
+    shared_credit::share(&mut winners, &weights)?;
     let claims = claims_of(set, &winners, Some(binding), sale.occurred_at)?;
     if !claims.is_empty() || told.is_empty() {
         told = by_binding;
