@@ -89,7 +89,7 @@ db_test!(p22_those_who_were_clicked_share_a_conversion, |database: TestDatabase|
     // The customer is bound to all.
     let lead =
         Some(pb::LeadSelector { selector: Some(pb::lead_selector::Selector::ExternalId("customer".to_owned())) });
-    let request = pb::GetAttributionRequest { lead, ..Default::default() };
+    let request = pb::GetAttributionRequest { lead };
     let told = client.tracking.get_attribution(request).await.unwrap().into_inner();
     assert_eq!(told.affiliates.iter().map(|affiliate| affiliate.id.clone()).collect::<Vec<_>>(), ids);
     assert_eq!(told.lead.unwrap().credits.len(), 3);
@@ -110,7 +110,6 @@ db_test!(p22_those_who_were_clicked_share_a_conversion, |database: TestDatabase|
         conversion: Some(pb::ConversionSelector {
             selector: Some(pb::conversion_selector::Selector::Id(answer.conversion_id.clone())),
         }),
-        ..Default::default()
     };
     let told = client.tracking.explain_conversion(request).await.unwrap().into_inner();
     assert_eq!(told.credits.len(), 3);
