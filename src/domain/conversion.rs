@@ -12,6 +12,7 @@ use super::id::{
 };
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
+use super::split::Split;
 use super::tally::Counted;
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -71,7 +72,7 @@ text_enum! {
     }
 }
 
-/// The whole, in parts per million. A conversion or lead that is credited has one credit today, with this share.
+/// The whole, in parts per million. Nearly every conversion or lead that is credited has one credit, with this share.
 pub const WHOLE_SHARE_PPM: i32 = 1_000_000;
 
 /// The share of a conversion or lead that an affiliate is credited with, and the terms that apply.
@@ -103,6 +104,18 @@ impl Credit {
     /// The way by which the customer came.
     pub fn way(&self) -> Way {
         Way { link_id: self.link_id, sub_id: self.sub_id.clone() }
+    }
+
+    /// The part of the whole that it is beside all credits of its conversion. `None` if it is the only one.
+    pub fn split_among(&self, all: &[Self]) -> Option<Split> {
+        if all.len() < 2 {
+            return None;
+        }
+        let mut shares: Vec<_> = all.iter().map(|credit| (credit.enrollment_id, credit.share_ppm)).collect();
+        shares.sort_unstable();
+        let place = shares.iter().position(|(id, _)| *id == self.enrollment_id)?;
+        let shares_ppm = shares.into_iter().map(|(_, share_ppm)| share_ppm).collect();
+        Some(Split { shares_ppm, place: i32::try_from(place).ok()? })
     }
 
     /// Whether two lists of credits are the same, apart from the ways by which the customer came.
@@ -146,8 +159,8 @@ pub struct OrderDetails {
     pub metadata: BTreeMap<String, String>,
     /// The place of a sale among its customer's, if the sales of the customer are counted.
     pub customer_sale: Option<CustomerSale>,
-    /// What the event has in tallies, if the terms have caps.
-    pub counted: Option<Arc<Counted>>,
+    /// What the event has in tallies, for each credit whose terms have caps.
+    pub counted: Vec<Counted>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.
@@ -276,6 +289,11 @@ pub struct WaitingRefund {
 }
 
 impl Conversion {
+    /// What the event has in tallies for a credit.
+    pub fn counted(&self, enrollment_id: EnrollmentId) -> Option<&Counted> {
+        self.order.counted.iter().find(|counted| counted.enrollment_id == enrollment_id)
+    }
+
     /// The lead and the credits of the answer to the call that recorded it.
     pub fn as_recorded(&self) -> AsRecorded {
         let present = || AsRecorded { lead_id: self.lead_id, credits: self.credits.clone() };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
+use super::split::Split;
 use super::tally::{CapApplied, TallyChange};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -131,6 +132,8 @@ pub struct Calculation {
     pub amount_not_compared: bool,
     /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
     pub upline: Option<UplineShare>,
+    /// Set if others share the commission. `share_ppm` is the share of this one.
+    pub split: Option<Split>,
     /// The caps of the terms, with what was paid before.
     pub caps: Vec<CapApplied>,
     /// Set if the reward is the change of a tally.

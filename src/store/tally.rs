@@ -109,8 +109,8 @@ fn compare(tallies: &[Tally], events: &[Conversion]) -> Vec<String> {
     // What the events earn, and the least and the largest maximum that they have met.
     let mut expected: BTreeMap<TallyKey, (i64, i64, i64)> = BTreeMap::new();
     for event in events {
-        let Some(counted) = event.order.counted.as_deref() else { continue };
-        for cap in &counted.caps {
+        let caps = event.order.counted.iter().flat_map(|counted| counted.caps.iter().map(move |cap| (counted, cap)));
+        for (counted, cap) in caps {
             let Some(key) = cap.key(event.account_id, counted) else { continue };
             let maximum_minor = cap.applied.cap.maximum.amount_minor;
             let (sum_minor, least_minor, most_minor) = expected.entry(key).or_insert((0, i64::MAX, 0));

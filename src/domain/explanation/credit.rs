@@ -32,7 +32,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let facts = pricing::facts_of(event, currency)?;
     let pricing = Pricing { event, terms, enrollment, credit, currency };
     let trace = pricing.trace(&facts).ok()?;
-    let counted = event.order.counted.as_deref().filter(|counted| counted.enrollment_id == credit.enrollment_id);
+    let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let priced = trace.priced.map(|priced| pricing::with_caps(priced, caps)).transpose().ok()?;
     let computation = priced.as_ref().and_then(|priced| computation(priced).ok());
@@ -72,7 +72,13 @@ struct Pricing<'rows> {
 impl<'rows> Pricing<'rows> {
     fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
         let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
-        pricing::trace(self.terms, facts, own, self.credit.share_ppm)
+        let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
+        if let Some(split) = self.credit.split_among(&self.event.credits)
+            && let Some(priced) = trace.priced.take()
+        {
+            trace.priced = Some(pricing::price_of_part(priced, &split)?);
+        }
+        Ok(trace)
     }
 
     /// Whether a recorded calculation with its value is what the terms give for its amount.

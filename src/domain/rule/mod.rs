@@ -29,6 +29,7 @@ mod reversal;
 mod reward;
 mod sale;
 mod sale_count;
+mod shared_credit;
 mod tally;
 mod tally_change;
 mod timeline;

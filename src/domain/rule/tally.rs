@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day, Quarter};
-use crate::domain::conversion::{Conversion, Credit, OrderDetails};
+use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
 use crate::domain::period::Period;
 use crate::domain::pricing::{self, Priced};
@@ -29,7 +29,7 @@ pub(super) fn count(
         return Ok(priced);
     }
     // A sale that earns again may have changes of before.
-    let before = context.set.conversion(context.account_id, event.id)?.order.counted.as_deref();
+    let before = context.set.conversion(context.account_id, event.id)?.counted(credit.enrollment_id);
     let changed_minor = before.map_or(0, |before| before.changed_minor);
     let mut counted = Counted {
         enrollment_id: credit.enrollment_id,
@@ -45,7 +45,7 @@ pub(super) fn count(
     let earned_minor = before_tallies(&counted, priced.value.amount_minor);
     change(context, &mut counted, earned_minor)?;
     let priced = pricing::with_caps(priced, counted.caps())?;
-    keep(context, event.id, Some(counted))?;
+    keep(context, event.id, counted)?;
     Ok(priced)
 }
 
@@ -113,21 +113,25 @@ pub(super) fn change(context: &mut Context<'_>, counted: &mut Counted, earned_mi
 }
 
 /// An event as it is once it was counted. Terms without caps count nothing.
-pub(super) fn present(
+pub(super) fn present<'terms>(
     context: &Context<'_>,
     event: Arc<Conversion>,
-    terms: &Terms,
+    terms: impl IntoIterator<Item = &'terms Arc<Terms>>,
 ) -> Result<Arc<Conversion>, Refusal> {
-    if terms.rules.caps.is_empty() {
+    if terms.into_iter().all(|terms| terms.rules.caps.is_empty()) {
         return Ok(event);
     }
     context.set.conversion(context.account_id, event.id).cloned()
 }
 
-/// Keeps in an event what it has in tallies.
-pub(super) fn keep(context: &mut Context<'_>, event_id: ConversionId, counted: Option<Counted>) -> Result<(), Refusal> {
-    let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-    let order = OrderDetails { counted: counted.map(Arc::new), ..event.order.clone() };
-    context.put(Conversion { order, ..event.as_ref().clone() });
+/// Keeps in an event what a credit of it has in tallies.
+pub(super) fn keep(context: &mut Context<'_>, event_id: ConversionId, counted: Counted) -> Result<(), Refusal> {
+    let mut event = context.set.conversion(context.account_id, event_id)?.as_ref().clone();
+    let all = &mut event.order.counted;
+    match all.iter_mut().find(|other| other.enrollment_id == counted.enrollment_id) {
+        Some(before) => *before = counted,
+        None => all.push(counted),
+    }
+    context.put(event);
     Ok(())
 }

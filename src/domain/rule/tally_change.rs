@@ -14,9 +14,9 @@ use super::commission::{self, Claim};
 use super::context::Context;
 use super::reversal::{Cause, Target, take_back, taken_part};
 use super::tally::{before_tallies, change, keep, note_paid};
-use crate::domain::conversion::Conversion;
+use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{ConversionId, RewardId};
+use crate::domain::id::{ConversionId, EnrollmentId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::money::{Money, Overflow, PPM, Rounding, portion};
 use crate::domain::program::{Commission, Program, Terms};
@@ -24,7 +24,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::{CapApplied, Counted, TallyChange};
 
-/// Makes the tallies of an event what they are with its present amount and refunds, once its own reward is. `cause` is the refund or the
+/// Makes the tallies of an event what they are with its present amount and refunds, once its own rewards are. `cause` is the refund or the
 /// correction.
 pub(super) fn follow(
     context: &mut Context<'_>,
@@ -32,44 +32,56 @@ pub(super) fn follow(
     cause: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-    let Some(counted) = event.order.counted.as_deref() else { return Ok(()) };
-    let mut counted = counted.clone();
-    let Some(claim) = claim_of(context, &event, &counted)? else { return Ok(()) };
-    let priced = commission::price(context, &event, &claim)?;
-    let whole_minor = before_tallies(&counted, priced.map_or(0, |priced| priced.value.amount_minor));
-    let left_minor = left_of(&event, whole_minor, claim.terms.rules.rounding)?;
-    let earned_minor = left_minor.checked_sub(counted.earned_minor).ok_or(Overflow)?;
-    settle(context, &event, &mut counted, earned_minor, cause, settled)?;
-    keep(context, event.id, Some(counted))
+    for mut counted in counted_of(context, event_id)? {
+        let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
+        let Some(claim) = claim_of(context, &event, &counted)? else { continue };
+        let currency = context.set.program(context.account_id, counted.program_id)?.currency;
+        let priced = commission::price(context, &event, &claim)?;
+        let value = priced.map(|priced| priced.value).filter(|value| value.currency == currency);
+        let whole_minor = before_tallies(&counted, value.map_or(0, |value| value.amount_minor));
+        let left_minor = left_of(&event, whole_minor, claim.terms.rules.rounding)?;
+        let earned_minor = left_minor.checked_sub(counted.earned_minor).ok_or(Overflow)?;
+        settle(context, &event, &mut counted, earned_minor, cause, settled)?;
+        keep(context, event_id, counted)?;
+    }
+    Ok(())
 }
 
-/// Takes an event out of its tallies, after all of its own reward was taken back.
+/// Takes an event out of its tallies, after all of its own rewards were taken back.
 pub(super) fn withdraw(
     context: &mut Context<'_>,
     event_id: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-    let Some(counted) = event.order.counted.as_deref() else { return Ok(()) };
-    let mut counted = counted.clone();
-    let earned_minor = counted.earned_minor.checked_neg().ok_or(Overflow)?;
-    settle(context, &event, &mut counted, earned_minor, event.id, settled)?;
-    keep(context, event.id, None)
+    let all = counted_of(context, event_id)?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    for counted in all {
+        reset(context, event_id, counted.enrollment_id, settled)?;
+    }
+    let mut event = context.set.conversion(context.account_id, event_id)?.as_ref().clone();
+    event.order.counted = Vec::new();
+    context.put(event);
+    Ok(())
 }
 
-/// Takes out of its tallies what an event has earned, before it earns anew. The changes of before stay.
+/// Takes out of its tallies what an event has earned for a credit, before it earns anew. The changes of before stay.
 pub(super) fn reset(
     context: &mut Context<'_>,
     event_id: ConversionId,
+    enrollment_id: EnrollmentId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-    let Some(counted) = event.order.counted.as_deref() else { return Ok(()) };
-    let mut counted = counted.clone();
+    let Some(mut counted) = event.counted(enrollment_id).cloned() else { return Ok(()) };
     let earned_minor = counted.earned_minor.checked_neg().ok_or(Overflow)?;
     settle(context, &event, &mut counted, earned_minor, event.id, settled)?;
-    keep(context, event.id, Some(counted))
+    keep(context, event.id, counted)
+}
+
+fn counted_of(context: &Context<'_>, event_id: ConversionId) -> Result<Vec<Counted>, Refusal> {
+    Ok(context.set.conversion(context.account_id, event_id)?.order.counted.clone())
 }
 
 /// The claim by which an event was counted.
@@ -84,7 +96,8 @@ fn claim_of(context: &mut Context<'_>, event: &Conversion, counted: &Counted) ->
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, counted.enrollment_id))?);
     let program = context.set.program(account_id, counted.program_id)?;
     let terms = Arc::clone(context.set.terms(program, counted.terms_version)?);
-    Ok(Some(Claim { credit, enrollment, terms }))
+    let split = credit.split_among(&event.credits);
+    Ok(Some(Claim { credit, enrollment, terms, split }))
 }
 
 /// What of a value is left by the refunds of its event.
@@ -130,7 +143,11 @@ fn settle(
 fn own_left(context: &mut Context<'_>, event: &Conversion, counted: &Counted) -> Result<i64, Refusal> {
     let is_counted = event.credits.iter().any(|credit| credit.enrollment_id == counted.enrollment_id);
     let rewards = context.set.rewards_of(context.account_id, event.id)?;
-    let is_own = |reward: &&Arc<Reward>| reward.reverses.is_none() && reward.is_of_credit(counted.enrollment_id);
+    let currency = counted.caps.first().map(|cap| cap.applied.cap.maximum.currency);
+    let is_own = |reward: &&Arc<Reward>| {
+        let is_counted = currency.is_none_or(|currency| currency == reward.value.currency);
+        reward.reverses.is_none() && reward.is_of_credit(counted.enrollment_id) && is_counted
+    };
     let own: Vec<_> = rewards.into_iter().filter(is_own).cloned().collect();
     let mut left_minor = 0_i64;
     for reward in own {
@@ -194,13 +211,14 @@ fn book(
         base_amount: Money::new(counted.earned_minor, currency),
         sale_amount: event.amount.unwrap_or(Money::new(0, currency)),
         commission: Commission::PercentPpm(i32::try_from(PPM).unwrap_or(i32::MAX)),
-        share_ppm: event.credits.first().map_or(0, |credit| credit.share_ppm),
+        share_ppm: WHOLE_SHARE_PPM,
         terms_version: counted.terms_version,
         rounding,
         adjustment: None,
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        split: None,
         caps,
         tally_change: Some(tally_change),
     };

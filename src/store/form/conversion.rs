@@ -46,7 +46,7 @@ form! {
         coupon_use: Option<CouponUseForm>,
         metadata: Entries<'a>,
         customer_sale: Option<CustomerSaleForm>,
-        counted: Option<Box<CountedForm>>,
+        counted: Vec<CountedForm>,
     }
 }
 

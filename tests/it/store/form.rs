@@ -287,7 +287,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let change = TallyChange { paid_before_minor: 300, paid_after_minor: 250, booked_minor: 270 };
     let of_tally = Calculation { rule: RewardRule::TallyChange, tally_change: Some(change), ..capped };
     golden.holds("reward_calculation.v1.with_tally_change", &of_tally);
-    let in_tallies = OrderDetails { counted: Some(Arc::new(rows::tallies::counted())), ..OrderDetails::default() };
+    let in_tallies = OrderDetails { counted: vec![rows::tallies::counted()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_counted", &in_tallies);
     let taken = by_rule.rule_taken.clone().map(|taken| RuleTaken { first_sale_bonus: Some(rows::usd(500)), ..taken });
     let with_bonus = Calculation { rule_taken: taken, ..by_rule };

@@ -466,7 +466,7 @@ pub(crate) fn order_details() -> OrderDetails {
         coupon_use: None,
         metadata: BTreeMap::new(),
         customer_sale: None,
-        counted: None,
+        counted: Vec::new(),
     }
 }
 
@@ -550,6 +550,7 @@ pub(crate) fn calculation() -> Calculation {
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        split: None,
         caps: Vec::new(),
         tally_change: None,
     }

@@ -210,7 +210,7 @@ impl Story {
     fn check(&self) -> Result<(), TestCaseError> {
         let mut in_tallies: BTreeMap<_, i64> = BTreeMap::new();
         for sale in self.shop.set.conversions.iter() {
-            let Some(counted) = sale.order.counted.as_deref() else { continue };
+            let Some(counted) = sale.order.counted.first() else { continue };
             let left =
                 |row: &Reward| if row.reverses.is_some() { 0 } else { row.value.amount_minor - row.reversed_minor };
             let rewards = self.shop.set.rewards_of(self.shop.account_id, sale.id).unwrap();
