@@ -164,10 +164,27 @@ db_test!(p11_a_capped_sale_says_what_it_met, |database: TestDatabase| async move
     );
     assert!(told.sentences.contains(&sentence), "{:#?}", told.sentences);
 
+    // What a sale gives up of several caps is for later sales.
+    refund(&mut client, 1, 10_000).await;
+    assert_eq!(earned(&mut shop).await, 500);
+    assert_eq!(values(&record(&mut client, sale(4, 10_000)).await), [2_000]);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+});
+
+db_test!(p11_what_a_sale_gives_up_of_one_cap_goes_to_the_others, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = open(&server, vec![cap(pb::CapScope::Affiliate, pb::Period::Month, 2_500)]).await;
+    let mut client = shop.client.clone();
+    for number in 1..=3 {
+        record(&mut client, sale(number, 10_000)).await;
+    }
     // Without the first sale the other two have earned 40.00, of which 25.00 are still paid.
     refund(&mut client, 1, 10_000).await;
     assert_eq!(earned(&mut shop).await, 2_500);
-    let told = client.tracking.explain_conversion(explain(1)).await.unwrap().into_inner();
+    let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "order-1".to_owned() };
+    let selector = Some(pb::conversion_selector::Selector::RecordedEvent(event));
+    let request = pb::ExplainConversionRequest { conversion: Some(pb::ConversionSelector { selector }) };
+    let told = client.tracking.explain_conversion(request).await.unwrap().into_inner();
     let change = told.conversion.unwrap().rewards.pop().unwrap();
     assert_eq!((change.state(), cash(change.value.as_ref()).amount_minor), (pb::RewardState::Pending, 2_000));
     let calculation = change.calculation.unwrap();

@@ -2,6 +2,7 @@
 //! adds up the sales of each period one by one. If everything is refunded, nothing is left anywhere.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use headwater::domain::reward::Reward;
 use headwater::domain::time::Time;
@@ -17,6 +18,7 @@ use crate::properties::rules::Rules;
 
 const AFFILIATES: [&str; 2] = ["ann", "bob"];
 const CUSTOMERS: usize = 4;
+const FIRST_DAY: i64 = START.micros() / 1_000_000 / DAY_SECONDS;
 const PERIODS: [pb::Period; 6] =
     [pb::Period::Day, pb::Period::Week, pb::Period::Month, pb::Period::Quarter, pb::Period::Year, pb::Period::AllTime];
 
@@ -75,7 +77,10 @@ fn earned(terms: &pb::Terms, sold: &Sold) -> i64 {
 
 /// The period of a day, as numbers that are the same for all its days.
 fn period(period: pb::Period, days: i64) -> (i64, i64) {
-    let (year, month, _) = date(days);
+    // Each day is counted from 1970 on, which takes long.
+    static DATES: LazyLock<Vec<(i64, i64, i64)>> =
+        LazyLock::new(|| (0..500).map(|day| date(FIRST_DAY + day)).collect());
+    let (year, month, _) = DATES[usize::try_from(days - FIRST_DAY).unwrap()];
     match period {
         pb::Period::Day => (days, 0),
         // The first day of 1970 was a Thursday.
