@@ -39,6 +39,7 @@ pub mod reward;
 pub mod rule;
 pub mod set;
 pub mod statistic;
+pub mod terms_period;
 mod text_enum;
 pub mod time;
 pub mod upline;

@@ -18,7 +18,7 @@ use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
 use super::commission::Claim;
 use super::context::Context;
 use super::customer;
-use super::program::applicable_terms;
+use super::terms::applicable_terms;
 use super::sale_count::{self, Verdicts};
 use super::verdict::{Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
@@ -29,6 +29,7 @@ use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 use crate::domain::set::WorkingSet;
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// The claim of an event's winner. A binding counts only in its own program: a customer bound in another program is new to this one.
@@ -45,7 +46,7 @@ pub(super) fn claim_of(
     };
     let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
-    let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
+    let terms = Arc::clone(applicable_terms(set, program, &Occasion::of(&enrollment, occurred_at).bound(bound_at))?);
     let credit = customer::whole_credit(&enrollment, terms.version, winner.source, winner.way.clone());
     Ok(Claim { credit, enrollment, terms })
 }
