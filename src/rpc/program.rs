@@ -191,9 +191,9 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     fields.finish()?;
     let filter =
         pb::ListProgramsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
-    let query = ProgramQuery { states, metadata };
+    let query = ProgramQuery { states, metadata, terms_at: Some(call.now()) };
     let page = call.page_with(&query.metadata, &filter, shape, &message.page_token).await?;
-    let found = store::program::list(call.store(), call.account_id(), &query, page.walk(), call.now()).await?;
+    let found = store::program::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(found.rows.len()).await;
     let (programs, next_page_token) = page.fill_until(
         found.rows,
@@ -242,8 +242,7 @@ impl Change for pb::UpdateProgramRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, Kept), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let withdraw_terms_version =
-            fields.number("withdraw_terms_version", self.withdraw_terms_version, 0..=i32::MAX);
+        let withdraw_terms_version = fields.number("withdraw_terms_version", self.withdraw_terms_version, 0..=i32::MAX);
         let mask = self.update_mask.as_ref().filter(|mask| !mask.paths.is_empty());
         let paths = match mask {
             None if withdraw_terms_version > 0 => Vec::new(),

@@ -140,6 +140,8 @@ pub struct ProgramQuery {
     pub states: Vec<ProgramState>,
     /// Only programs with these texts of the merchant's own.
     pub metadata: Metadata,
+    /// When the version that programs are shown with is in force. `None`: the newest version.
+    pub terms_at: Option<Time>,
 }
 
 /// The program with this id.
@@ -233,7 +235,7 @@ fn versions(program: &Program) -> Select<terms_table::Entity> {
         .filter(terms_table::Column::ProgramId.eq(program.id.uuid()))
 }
 
-/// One page of programs, each with the version of its terms that is in force.
+/// One page of programs, each with a version of its terms.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -242,7 +244,6 @@ pub async fn list(
     account_id: AccountId,
     wanted: &ProgramQuery,
     walk: Walk,
-    now: Time,
 ) -> Result<Scanned<ProgramWithTerms>, StoreError> {
     let columns = (table::Column::Id, table::Column::Metadata);
     let Scanned { rows, ended_at } =
@@ -258,9 +259,10 @@ pub async fn list(
         let id = program.id.uuid();
         let mut terms = newest.remove(&id).ok_or(RowName::new("program", id).inconsistent())?;
         // Only few programs have a schedule, and those without one are read in a single statement.
-        if !(terms.is_running_at(now) && terms.yields_to.is_empty()) {
-            let occasion = Occasion::at(now);
-            terms = Arc::new(terms_for(store.read(), &program, &occasion).await?);
+        if let Some(at) = wanted.terms_at
+            && !(terms.is_running_at(at) && terms.yields_to.is_empty())
+        {
+            terms = Arc::new(terms_for(store.read(), &program, &Occasion::at(at)).await?);
         }
         with_terms.push(ProgramWithTerms { program: Arc::new(program), terms });
     }

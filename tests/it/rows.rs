@@ -39,5 +39,6 @@ mod recurring;
 mod registration;
 mod reward;
 mod statistic;
+mod terms_version;
 mod upline_reward;
 mod welcome;

@@ -45,5 +45,5 @@ pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;
 pub use new_coupon::{CouponValidity, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
-pub use terms::{TermsChange, applicable_terms};
 pub use reward::Recipient;
+pub use terms::{TermsChange, applicable_terms};

@@ -105,7 +105,8 @@ fn check_number(set: &WorkingSet, program: &Program, now: Time) -> Result<(), Re
     if scheduled(set, program, now)?.len() < SCHEDULED_MAX {
         return Ok(());
     }
-    let problem = format!("is in the future, and {SCHEDULED_MAX} versions are scheduled already; withdraw one of them first");
+    let problem =
+        format!("is in the future, and {SCHEDULED_MAX} versions are scheduled already; withdraw one of them first");
     Err(Refusal::InvalidField { field: Field::TermsStartTime, problem })
 }
 

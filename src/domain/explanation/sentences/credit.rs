@@ -64,7 +64,9 @@ fn later(later: &LaterTerms) -> String {
         }
         TermsResult::Withdrawn => format!("Version {version} does not apply, because it was withdrawn."),
         TermsResult::StartedEarlier => {
-            format!("Version {version} does not apply, because it started earlier than the one that applies, at {start}.")
+            format!(
+                "Version {version} does not apply, because it started earlier than the one that applies, at {start}."
+            )
         }
     }
 }
