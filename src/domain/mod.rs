@@ -38,6 +38,7 @@ pub mod request;
 pub mod reward;
 pub mod rule;
 pub mod set;
+pub mod split;
 pub mod statistic;
 pub mod terms_period;
 mod text_enum;

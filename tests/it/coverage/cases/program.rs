@@ -149,7 +149,7 @@ pub(super) fn cases() -> Vec<Case> {
         }))
         .wrong(json!({"program": null, "update_mask": {"paths": []}}))
         .wrong(json!({
-            "program": {"id": ""},
+            "program": {"id": "", "display_name": ""},
             "update_mask": {"paths": ["display_name"]},
             "terms_start_time": {"seconds": -1},
             "terms_end_time": {"seconds": -1},
