@@ -42,6 +42,7 @@ pub mod set;
 pub mod split;
 pub mod statistic;
 pub mod tally;
+pub mod terms_period;
 mod text_enum;
 pub mod time;
 pub mod upline;

@@ -13,6 +13,7 @@ use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced,
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// How many characters of a value of an event are told.
@@ -44,8 +45,9 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     Some(CreditExplanation {
         credit: credit.clone(),
         terms_start_at: terms.starts_at,
+        terms_end_at: terms.ends_at,
         terms_reach: terms.rules.reach,
-        later_terms: later.map(|later| later_terms(later, event.occurred_at)).collect(),
+        later_terms: later.map(|later| later_terms(later, terms, enrollment, event.occurred_at)).collect(),
         rounding: terms.rules.rounding,
         hold_period_days: terms.rules.hold_period_days,
         steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
@@ -92,15 +94,24 @@ impl<'rows> Pricing<'rows> {
     }
 }
 
-fn later_terms(terms: &Terms, occurred_at: Time) -> LaterTerms {
-    let result = if terms.starts_at > occurred_at {
+fn later_terms(terms: &Terms, applied: &Terms, enrollment: &Enrollment, occurred_at: Time) -> LaterTerms {
+    let result = if terms.withdrawn_at.is_some() {
+        TermsResult::Withdrawn
+    } else if terms.starts_at > occurred_at {
         TermsResult::StartedLater
+    } else if terms.has_ended_at(occurred_at) {
+        TermsResult::Ended
     } else if terms.rules.reach == TermsReach::NewCustomers {
         TermsResult::NewCustomersOnly
+    } else if !terms.reaches(&Occasion::of(enrollment, occurred_at)) {
+        TermsResult::NewAffiliatesOnly
+    } else if terms.yields_to.contains(&applied.version) {
+        TermsResult::StartedEarlier
     } else {
         TermsResult::MadeLater
     };
-    LaterTerms { version: terms.version, starts_at: terms.starts_at, reach: terms.rules.reach, result }
+    let Terms { version, starts_at, ends_at, .. } = *terms;
+    LaterTerms { version, starts_at, ends_at, reach: terms.rules.reach, result }
 }
 
 fn computation(priced: &Priced) -> Result<Computation, Overflow> {
