@@ -38,6 +38,7 @@ pub mod request;
 pub mod reward;
 pub mod rule;
 pub mod set;
+pub mod simulation;
 pub mod statistic;
 mod text_enum;
 pub mod time;

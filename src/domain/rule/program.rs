@@ -29,9 +29,14 @@ pub fn applicable_terms<'set>(
     occurred_at: Time,
     bound_at: Option<Time>,
 ) -> Result<&'set Arc<Terms>, Refusal> {
+    let proposed = set.proposed.as_deref().filter(|proposed| proposed.covers_in(program.id, occurred_at));
+    if let Some(proposed) = proposed.filter(|proposed| proposed.applies_at(occurred_at, bound_at)) {
+        return Ok(&proposed.terms);
+    }
     for version in (1..=program.terms_version).rev() {
         let terms = set.terms(program, version)?;
-        if terms.applies_at(occurred_at, bound_at) {
+        let is_replaced = proposed.is_some_and(|proposed| proposed.replace(terms));
+        if !is_replaced && terms.applies_at(occurred_at, bound_at) {
             return Ok(terms);
         }
     }

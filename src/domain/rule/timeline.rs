@@ -85,7 +85,7 @@ fn referral_of(event: &Conversion) -> Referral {
 
 /// Looks up the evidence that an event was recorded with. Of a visitor with very many clicks only the newest are found by the tracking
 /// id, so the clicks that were candidates are looked up by their ids.
-fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
+pub(super) fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
     let account_id = event.account_id;
     referral_of(event).needs(account_id, context.set.wanted());
     let bound_to = event.candidates.iter().filter(|candidate| matches!(candidate.evidence, Evidence::Lead(_)));
@@ -201,7 +201,7 @@ pub(super) fn judge_again(
 }
 
 /// The sign-ups and sales of a customer in the order in which they happened, and whether these are all.
-fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversion>>, bool), Refusal> {
+pub(super) fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversion>>, bool), Refusal> {
     let account_id = context.account_id;
     let wanted = context.set.wanted();
     wanted.names.timelines.insert((account_id, lead.id));
@@ -223,7 +223,7 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
 }
 
 /// The verdicts on all events, and the binding after the last one.
-fn judge_in_order(
+pub(super) fn judge_in_order(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
@@ -383,7 +383,7 @@ fn lead_of(context: &mut Context<'_>, event: &Conversion) -> Result<Option<Arc<L
 }
 
 /// The names of the customer of a sale that has no lead.
-fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer, Refusal> {
+pub(super) fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer, Refusal> {
     let key = (sale.account_id, sale.id);
     context.set.wanted().row::<UnmatchedSale>(key);
     let names = context.set.find::<UnmatchedSale>(&key)?;
@@ -395,10 +395,8 @@ fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer,
 /// Judges a sale again whose customer is unknown or has no lead.
 fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
     let account_id: AccountId = context.account_id;
-    let referral = referral_of(sale);
     look_up_evidence(context, sale)?;
-    let Attribution { winner, candidates } =
-        attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
+    let (verdict, winner) = judge_unnamed(context.set, sale)?;
     let customer = customer_of(context, sale)?;
     if winner.is_some() && !customer.is_unnamed() {
         let lead = customer::new_lead(context, &customer, LeadState::of_new(sale.kind));
@@ -406,9 +404,16 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
         context.set.names.timelines.insert_absent((account_id, lead.id));
         return judge_again(context, lead, None, None).map(|_| ());
     }
+    settle(context, None, sale, verdict, None)
+}
+
+/// Judges a sale by itself, as that of an unknown customer.
+pub(super) fn judge_unnamed(set: &WorkingSet, sale: &Conversion) -> Result<(Verdict, Option<Winner>), Refusal> {
+    let Attribution { winner, candidates } =
+        attribution::attribute(set, sale.account_id, [None; 2], &referral_of(sale), sale.occurred_at)?;
     let claim = match &winner {
-        Some(winner) => Some(claim_of(context.set, winner, None, sale.occurred_at)?),
+        Some(winner) => Some(claim_of(set, winner, None, sale.occurred_at)?),
         None => None,
     };
-    settle(context, None, sale, Verdict { claim, candidates, may_earn: true, customer_sale: None }, None)
+    Ok((Verdict { claim, candidates, may_earn: true, customer_sale: None }, winner))
 }

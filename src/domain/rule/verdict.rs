@@ -178,15 +178,25 @@ fn reprice(
     // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
     let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
     let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
+    if was_denied { Ok(()) } else { earn_left(context, sale, claim, settled) }
+}
+
+/// Earns what the credit of an event leads to, less what was refunded.
+pub(super) fn earn_left(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    claim: &Claim,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<(), Refusal> {
     let is_refunded = |amount: Money| sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
     let has_nothing_left = sale.amount.is_some_and(is_refunded);
-    if has_nothing_left || was_denied {
+    if has_nothing_left {
         return Ok(());
     }
     let earned = commission::earn(context, sale, claim)?;
     let Some(amount) = sale.amount else { return Ok(()) };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
-    let reason = LedgerReason::Refunded;
+    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
     let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason, rule };
     for reward in &earned {
         let target = taken_part(context, sale, reward)?;
