@@ -1,9 +1,9 @@
 //! Terms that are proposed and not in force, and what they would change. Knows no rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::id::{AffiliateId, ProgramId};
+use super::id::{AffiliateId, ConversionId, ProgramId};
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
 use super::time::Time;
@@ -55,8 +55,10 @@ impl ProposedTerms {
 pub type Earnings = BTreeMap<(AffiliateId, Currency), i64>;
 
 /// What a conversion has earned, and what it earns when it is judged again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulatedConversion {
+    /// The conversion.
+    pub conversion_id: ConversionId,
     /// By its rewards. Denied rewards are left out here and below.
     pub recorded: Earnings,
     /// Judged again by the terms in force.
@@ -77,6 +79,6 @@ impl SimulatedConversion {
     /// The affiliates who earn in any of the three ways, each once.
     pub fn keys(&self) -> impl Iterator<Item = (AffiliateId, Currency)> {
         let keys = self.recorded.keys().chain(self.current.keys()).chain(self.proposed.keys());
-        keys.copied().collect::<std::collections::BTreeSet<_>>().into_iter()
+        keys.copied().collect::<BTreeSet<_>>().into_iter()
     }
 }

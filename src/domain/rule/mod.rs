@@ -45,6 +45,6 @@ pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;
 pub use new_coupon::{CouponValidity, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
-pub use program::applicable_terms;
+pub use program::{applicable_terms, check_currency};
 pub use reward::Recipient;
 pub use simulation::{SimulatedCustomer, simulate, simulate_sale};

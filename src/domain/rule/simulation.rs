@@ -22,6 +22,7 @@ use crate::domain::conversion::{
 use crate::domain::id::{AccountId, ConversionId, EnrollmentId, IdSource, LeadId, ProgramId};
 use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::outcome::Outcome;
+use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::set::WorkingSet;
@@ -68,7 +69,10 @@ pub fn simulate_sale(
     now: Time,
     ids: &mut dyn IdSource,
 ) -> Result<ConversionImage, Refusal> {
-    stand_in(set, proposed);
+    if let Some(proposed) = proposed {
+        set.load(Arc::clone(&proposed.terms));
+    }
+    set.proposed = proposed.cloned();
     let recorded = decide(set, envelope, now, ids).and_then(|decision| match decision.outcome {
         Outcome::Sale(sale) => set.image(envelope.account_id, sale.conversion_id),
         _ => Err(Refusal::NotLoaded("sale")),
@@ -78,14 +82,6 @@ pub fn simulate_sale(
     }
     set.proposed = None;
     recorded
-}
-
-/// Puts terms in place of those in force. Refunds look them up by their version, so they are in the set too.
-fn stand_in(set: &mut WorkingSet, proposed: Option<&Arc<ProposedTerms>>) {
-    if let Some(proposed) = proposed {
-        set.load(Arc::clone(&proposed.terms));
-    }
-    set.proposed = proposed.cloned();
 }
 
 /// The events of a customer, in order.
@@ -130,6 +126,7 @@ fn compare(
         let (recorded, current, proposed) = (of(&recorded.earned), of(&current), of(&changed));
         let is_of_program = [&recorded, &current, &proposed].iter().any(|each| each.programs.contains(&program_id));
         SimulatedConversion {
+            conversion_id: event.id,
             recorded: recorded.sums,
             current: current.sums,
             proposed: proposed.sums,
@@ -147,19 +144,19 @@ fn pass(
     covered: &ProposedTerms,
     terms: Option<&Arc<ProposedTerms>>,
 ) -> Result<BTreeMap<ConversionId, Earned>, Refusal> {
-    stand_in(context.set, terms);
     context.set.begin();
+    context.set.proposed = terms.cloned();
+    if let Some(proposed) = terms {
+        // Refunds look the terms up by their version.
+        context.put::<Terms>(Arc::clone(&proposed.terms));
+    }
     let earned = judge(context, group, recorded, covered);
     context.set.roll_back();
     earned
 }
 
 /// The events of a lead that was not merged into another one, and those of the leads that were merged into it.
-fn group_of_lead(
-    context: &mut Context<'_>,
-    id: LeadId,
-    proposed: &ProposedTerms,
-) -> Result<Option<Group>, Refusal> {
+fn group_of_lead(context: &mut Context<'_>, id: LeadId, proposed: &ProposedTerms) -> Result<Option<Group>, Refusal> {
     let account_id = context.account_id;
     context.set.wanted().row::<Lead>((account_id, id));
     let lead = Arc::clone(context.set.existing::<Lead>(&(account_id, id))?);
@@ -193,7 +190,10 @@ fn group_of_lead(
     }
     changes.values_mut().for_each(|rows| rows.sort_by_key(|row| (row.created_at, row.id)));
     let mut group = Group { lead: Some(lead.as_ref().clone()), parts: Vec::new(), alone: None, changes };
-    let gathered: Vec<_> = leads.into_iter().map(|lead| Ok((timeline::events_of(context, &lead), lead))).collect::<Result<_, Refusal>>()?;
+    let gathered: Vec<_> = leads
+        .into_iter()
+        .map(|lead| Ok((timeline::events_of(context, &lead), lead)))
+        .collect::<Result<_, Refusal>>()?;
     let mut met = BTreeSet::new();
     for (events, lead) in gathered {
         let (mut events, is_whole) = events?;
@@ -371,7 +371,8 @@ fn kept_verdict(context: &Context<'_>, lead: &Lead, event: &Conversion) -> Resul
     let winner = Winner { source: credit.source, enrollment, referred_at: event.occurred_at, way: credit.way() };
     verdict.claim = Some(timeline::claim_of(context.set, &winner, lead.binding.as_ref(), event.occurred_at)?);
     let bound_at = lead.binding.as_ref().map(|binding| binding.bound_at);
-    verdict.may_earn = event.kind != ConversionKind::Lead || bound_at.is_none_or(|bound_at| event.occurred_at <= bound_at);
+    verdict.may_earn =
+        event.kind != ConversionKind::Lead || bound_at.is_none_or(|bound_at| event.occurred_at <= bound_at);
     Ok(verdict)
 }
 

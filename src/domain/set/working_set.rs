@@ -106,6 +106,14 @@ macro_rules! working_set {
             pub names: NeededNames,
         }
 
+        impl Needs {
+            /// Adds other rows.
+            pub fn add(&mut self, other: Self) {
+                $(self.$place.extend(other.$place);)*
+                self.names.add(other.names);
+            }
+        }
+
         $(impl InSet for $kind {
             fn rows(set: &WorkingSet) -> &Rows<Self> {
                 &set.$place

@@ -396,5 +396,10 @@ proptest! {
         let late = late(&history, &events)?;
         prop_assert_eq!(ordered.earned(), late.earned(), "in order, and late");
         prop_assert_eq!(ordered.bound_to(), late.bound_to(), "the affiliates that the customers are bound to");
+        for mut telling in [ordered, late] {
+            let (changed, other) = telling.rules.simulated_differences();
+            prop_assert!(changed.is_empty(), "the terms in force change something: {:#?}", changed);
+            prop_assert!(other.is_empty(), "judged again, other rewards: {:#?}", other);
+        }
     }
 }

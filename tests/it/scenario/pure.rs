@@ -14,6 +14,7 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::reward::{Calculation, Reward, RewardState};
 use headwater::domain::rule::{ApproveRewards, Envelope, NewApiKey, RegisterAccount};
 use headwater::domain::set::WorkingSet;
+use headwater::domain::simulation::SimulatedConversion;
 use headwater::domain::time::Time;
 use headwater::domain::{Decision, decide};
 use headwater::error::{CallName, Error};
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use super::{LeadFacts, SaleFacts, World};
 use crate::support::dossier::dossier;
 use crate::support::server::START_MICROS;
+use crate::support::simulation;
 
 struct CountedIds(u128);
 
@@ -68,6 +70,22 @@ impl PureWorld {
         let decision = decide(&mut self.set, &envelope, self.now, &mut self.ids);
         let decision = decision.map_err(|refusal| Error::from(refusal).with_paths(M::PATHS))?;
         Ok(M::render(change::answer::<M>(decision.outcome)?, decision.replayed, kept, &asking))
+    }
+
+    /// What a simulation with the terms in force changes, which must be nothing.
+    pub(crate) fn simulate(&mut self) -> Vec<String> {
+        let (changed, other) = simulation::differences(&mut self.set, self.account_id, self.now, &mut self.ids);
+        let text = |name: &str, rows: Vec<SimulatedConversion>| -> Vec<String> {
+            rows.iter()
+                .map(|row| {
+                    format!(
+                        "{name} {}: {row:?}",
+                        self.set.conversion(self.account_id, row.conversion_id).unwrap().event_id
+                    )
+                })
+                .collect()
+        };
+        [text("changed", changed), text("other", other)].concat()
     }
 
     fn conversion(&self, kind: ConversionKind, event_id: &str) -> &Conversion {
