@@ -38,6 +38,7 @@ mod recorded;
 mod recurring;
 mod registration;
 mod reward;
+mod simulation;
 mod statistic;
 mod upline_reward;
 mod welcome;

@@ -51,10 +51,12 @@ pub fn simulate(
     ids: &mut dyn IdSource,
 ) -> Result<Vec<SimulatedConversion>, Refusal> {
     let mut context = Context { set, account_id, now, ids, cause_id: String::new() };
-    context.set.begin();
     let simulated = compare(&mut context, customer, proposed);
     context.set.roll_back();
     context.set.proposed = None;
+    if !matches!(simulated, Err(Refusal::NotLoaded(_))) {
+        _ = context.set.take_wanted();
+    }
     simulated
 }
 
@@ -111,12 +113,14 @@ fn compare(
     customer: SimulatedCustomer,
     proposed: &Arc<ProposedTerms>,
 ) -> Result<Vec<SimulatedConversion>, Refusal> {
+    context.set.begin();
     let group = match customer {
         SimulatedCustomer::Lead(id) => group_of_lead(context, id, proposed)?,
         SimulatedCustomer::Event(id) => group_of_event(context, id, proposed)?,
     };
     let Some(group) = group else { return Ok(Vec::new()) };
     let recorded = Recorded::of(context, &group)?;
+    context.set.roll_back();
     let current = pass(context, &group, &recorded, proposed, None)?;
     let changed = pass(context, &group, &recorded, proposed, Some(proposed))?;
     let program_id = proposed.terms.program_id;
@@ -150,9 +154,9 @@ fn pass(
         // Refunds look the terms up by their version.
         context.put::<Terms>(Arc::clone(&proposed.terms));
     }
-    let earned = judge(context, group, recorded, covered);
+    let earned = judge(context, group, recorded, covered)?;
     context.set.roll_back();
-    earned
+    Ok(earned)
 }
 
 /// The events of a lead that was not merged into another one, and those of the leads that were merged into it.
