@@ -38,6 +38,7 @@ mod recorded;
 mod recurring;
 mod registration;
 mod reward;
+mod shared_credit;
 mod simulation;
 mod statistic;
 mod upline_reward;

@@ -29,6 +29,7 @@ mod reversal;
 mod reward;
 mod sale;
 mod sale_count;
+mod shared_credit;
 mod simulation;
 mod timeline;
 mod upline_reward;

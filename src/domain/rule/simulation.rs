@@ -7,17 +7,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attribution::Winner;
 use super::command::Envelope;
+use super::commission::credits_of;
 use super::context::Context;
 use super::customer;
 use super::decide::decide;
 use super::refund;
 use super::sale_count::{self, Verdicts};
+use super::shared_credit::{Winner, Winners};
 use super::timeline;
 use super::verdict::{Verdict, earn_left};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, CustomerSale, OrderDetails,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, CustomerSale, OrderDetails,
 };
 use crate::domain::id::{AccountId, ConversionId, EnrollmentId, IdSource, LeadId, ProgramId};
 use crate::domain::lead::{Customer, Lead, LeadState};
@@ -366,18 +367,18 @@ fn verdicts_on(context: &mut Context<'_>, group: &Group) -> Result<Verdicts, Ref
     Ok(verdicts)
 }
 
-/// The verdict on an event of a history that is too long to be judged again: its credit stays, under the terms that apply to it.
+/// The verdict on an event of a history that is too long to be judged again: its credits stay, under the terms that apply to them.
 fn kept_verdict(context: &Context<'_>, lead: &Lead, event: &Conversion) -> Result<Verdict, Refusal> {
-    let candidates = event.candidates.clone();
-    let mut verdict = Verdict { claim: None, candidates, may_earn: true, customer_sale: None };
-    let Some(credit) = event.credits.first() else { return Ok(verdict) };
-    let enrollment = Arc::clone(context.set.enrollment(event.account_id, credit.enrollment_id)?);
-    let winner = Winner { source: credit.source, enrollment, referred_at: event.occurred_at, way: credit.way() };
-    verdict.claim = Some(timeline::claim_of(context.set, &winner, lead.binding.as_ref(), event.occurred_at)?);
+    let winner = |credit: &Credit| {
+        let enrollment = Arc::clone(context.set.enrollment(event.account_id, credit.enrollment_id)?);
+        let (source, way, share_ppm) = (credit.source, credit.way(), credit.share_ppm);
+        Ok(Winner { source, enrollment, referred_at: event.occurred_at, way, share_ppm })
+    };
+    let winners = event.credits.iter().map(winner).collect::<Result<Winners, Refusal>>()?;
+    let claims = timeline::claims_of(context.set, &winners, lead.binding.as_ref(), event.occurred_at)?;
     let bound_at = lead.binding.as_ref().map(|binding| binding.bound_at);
-    verdict.may_earn =
-        event.kind != ConversionKind::Lead || bound_at.is_none_or(|bound_at| event.occurred_at <= bound_at);
-    Ok(verdict)
+    let may_earn = event.kind != ConversionKind::Lead || bound_at.is_none_or(|bound_at| event.occurred_at <= bound_at);
+    Ok(Verdict { claims, candidates: event.candidates.clone(), may_earn, customer_sale: None })
 }
 
 /// What an event earns by a verdict, with the commission adjustments of its refunds.
@@ -389,19 +390,18 @@ fn earn(
     verdict: Verdict,
 ) -> Result<Earned, Refusal> {
     let mut earned = Earned::default();
-    let Some(claim) = verdict.claim else { return Ok(earned) };
-    earned.programs.insert(claim.credit.program_id);
-    if !verdict.may_earn {
+    earned.programs.extend(verdict.claims.iter().map(|claim| claim.credit.program_id));
+    if !verdict.may_earn || verdict.claims.is_empty() {
         return Ok(earned);
     }
     let sale = context.put(Conversion {
         outcome: ConversionOutcome::Attributed,
-        credits: [claim.credit.clone()].into_iter().collect(),
+        credits: credits_of(&verdict.claims),
         order: OrderDetails { customer_sale: verdict.customer_sale, ..event.order.clone() },
         ..event.clone()
     });
     let before: BTreeSet<_> = recorded.rewards.iter().map(|reward| reward.id).collect();
-    earn_left(context, &sale, &claim, &mut Vec::new())?;
+    earn_left(context, &sale, &verdict.claims, &mut Vec::new())?;
     let rewards = context.set.rewards_of(context.account_id, sale.id)?;
     let is_new = |reward: &&Arc<Reward>| reward.reverses.is_none() && !before.contains(&reward.id);
     let mut rewards: Vec<_> = rewards.into_iter().filter(is_new).cloned().collect();

@@ -547,6 +547,7 @@ pub(crate) fn calculation() -> Calculation {
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        split: None,
     }
 }
 
