@@ -149,7 +149,12 @@ fn pass(
     covered: &ProposedTerms,
     terms: Option<&Arc<ProposedTerms>>,
 ) -> Result<BTreeMap<ConversionId, Earned>, Refusal> {
+    // What the events turned out to need may not be loaded yet.
+    let wanted = context.set.take_wanted();
     context.set.begin();
+    if let Some(wanted) = wanted {
+        context.set.wanted().add(wanted);
+    }
     context.set.proposed = terms.cloned();
     if let Some(proposed) = terms {
         // Refunds look the terms up by their version.

@@ -305,7 +305,7 @@ db_test!(n6_wrong_terms_are_answered_as_by_update_program, |database: TestDataba
         assert_eq!((status.code(), faults(&status)), (expected.code(), faults(&expected)));
     }
     // What is only unwise is a warning.
-    let level = pb::UplineLevel { basis: pb::UplineBasis::Commission.into(), percent_ppm: 900_000 };
+    let level = pb::UplineLevel { basis: pb::UplineBasis::SaleAmount.into(), percent_ppm: 900_000 };
     let generous = pb::Terms { upline_levels: vec![level, level], ..terms_with(200_000, 60) };
     let request = pb::SimulateTermsRequest { terms: Some(generous), ..Default::default() };
     let mut messages = shop.client.rewards.simulate_terms(request).await.unwrap().into_inner();
