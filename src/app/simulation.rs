@@ -123,9 +123,17 @@ impl Simulation {
     pub async fn count(&self) -> Result<i64, StoreError> {
         let start = (!self.proposed.is_first).then_some(self.proposed.terms.starts_at);
         let _turn = self.app.store().read_turn(self.account_id).await;
-        let snapshot = self.app.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let occurred = Interval { start, end: self.proposed.end_at };
         store::simulation::count_events(&snapshot, self.account_id, occurred).await
+    }
+
+    /// Takes a snapshot. If the caller is gone meanwhile, it is taken all the same, and ended, so that its connection never goes back to the
+    /// pool in the middle of a transaction's begin.
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let app = Arc::clone(&self.app);
+        let taken = tokio::spawn(async move { app.store().snapshot().await }).await;
+        taken.map_err(|error| StoreError::Unexpected(error.to_string()))?
     }
 
     /// Judges the next part. False when there is none left.
@@ -136,7 +144,7 @@ impl Simulation {
         let app = Arc::clone(&self.app);
         let turn = app.store().read_turn(self.account_id).await;
         let begun_at = clock::monotonic_now();
-        let snapshot = app.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         let customers = self.next_customers(&snapshot).await?;
         self.judge(&snapshot, customers).await?;
         drop((snapshot, turn));
@@ -200,8 +208,7 @@ impl Simulation {
     /// # Errors
     /// See [`SimulationError`].
     pub async fn sale(&mut self, envelope: &Envelope) -> Result<[ConversionImage; 2], SimulationError> {
-        let app = Arc::clone(&self.app);
-        let snapshot = app.store().snapshot().await?;
+        let snapshot = self.snapshot().await?;
         self.renew_catalogues(&snapshot).await?;
         let current = self.sale_by(&snapshot, envelope, None).await?;
         let proposed = Arc::clone(&self.proposed);
