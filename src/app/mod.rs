@@ -9,6 +9,7 @@ pub mod key_uses;
 mod outage_watch;
 mod queue;
 pub mod registration;
+pub mod simulation;
 mod suspects;
 pub mod verify;
 pub mod worker;

@@ -59,6 +59,11 @@ impl FeedStreams {
         Self { app, authenticator, limits, draining, slots }
     }
 
+    /// Is cancelled when the server stops. Every open stream ends then.
+    pub(in crate::rpc) fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Opens the stream of a WatchEvents call.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod reward;
 mod sale;
 mod server_info;
 mod service;
+mod simulation;
 mod statement;
 mod statistic;
 
@@ -89,6 +90,6 @@ impl Services {
             .add_service(tuned!(AffiliateServiceServer, AffiliateHandlers { rpc: rpc() }))
             .add_service(tuned!(TrackingServiceServer, TrackingHandlers { rpc: rpc(), streams: streams() }))
             .add_service(tuned!(FeedServiceServer, FeedHandlers { rpc: rpc(), streams: streams() }))
-            .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc() }));
+            .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc(), streams: streams() }));
     }
 }

@@ -42,6 +42,7 @@ pub mod sale_counts;
 pub mod search;
 mod segment;
 pub mod set;
+pub mod simulation;
 pub mod statistic;
 pub mod tally;
 pub mod write_trial;

@@ -41,6 +41,7 @@ mod recurring;
 mod registration;
 mod reward;
 mod shared_credit;
+mod simulation;
 mod statistic;
 mod terms_version;
 mod upline_reward;

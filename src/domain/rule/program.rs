@@ -249,7 +249,10 @@ pub(super) fn check_commission(commission: Commission, currency: Currency) -> Re
 }
 
 /// Every flat commission and every bonus of the terms must be in the program's currency.
-fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
+///
+/// # Errors
+/// The first one that is not.
+pub fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
     match rules.currency_faults(currency).next() {
         Some((None, problem)) => Err(Refusal::InvalidField { field: Field::CommissionCurrency, problem }),
         Some((Some(place), problem)) => Err(Refusal::InvalidPlace { field: Field::RuleCurrency, place, problem }),

@@ -287,7 +287,7 @@ fn book(
 ///
 /// It is a reward of its own. It waits with the reward of the sale only if that one waits and it is more than zero, because the amounts
 /// that wait are never negative in all.
-fn adjust(
+pub(super) fn adjust(
     context: &mut Context<'_>,
     sale: &Conversion,
     refund: &Conversion,

@@ -120,6 +120,14 @@ pub(super) fn number(
     Ok(())
 }
 
+/// Numbers the sales among the verdicts on the events of a customer and of the leads that were merged into it, which are in order.
+pub(super) fn number_all(context: &mut Context<'_>, lead: &Lead, verdicts: &mut Verdicts) -> Result<(), Refusal> {
+    for program_id in counted_programs(lead, verdicts) {
+        number_in_program(context, program_id, verdicts)?;
+    }
+    Ok(())
+}
+
 /// The programs whose sales are counted: those that were, and those whose rules ask for it.
 fn counted_programs(lead: &Lead, verdicts: &Verdicts) -> BTreeSet<ProgramId> {
     let sales = verdicts.iter().filter(|(event, _)| event.kind == ConversionKind::Sale);

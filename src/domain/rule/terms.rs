@@ -22,7 +22,13 @@ pub fn applicable_terms<'set>(
     program: &Program,
     occasion: &Occasion,
 ) -> Result<&'set Arc<Terms>, Refusal> {
-    let chosen = terms_period::choose(program.terms_version, occasion, |version| set.terms(program, version))?;
+    let chosen = match set.proposed.as_deref().filter(|proposed| proposed.covers_in(program.id, occasion.occurred_at)) {
+        None => terms_period::choose(program.terms_version, occasion, |version| set.terms(program, version))?,
+        Some(proposed) => {
+            let versions = (1..=program.terms_version).map(|version| set.terms(program, version));
+            proposed.choose(occasion, versions.collect::<Result<Vec<_>, _>>()?)
+        }
+    };
     chosen.ok_or(Refusal::NotLoaded("terms"))
 }
 

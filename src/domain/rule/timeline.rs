@@ -104,7 +104,7 @@ fn referral_of(event: &Conversion) -> Referral {
 
 /// Looks up the evidence that an event was recorded with. Of a visitor with very many clicks only the newest are found by the tracking
 /// id, so the clicks that were candidates are looked up by their ids.
-fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
+pub(super) fn look_up_evidence(context: &mut Context<'_>, event: &Conversion) -> Result<(), Refusal> {
     let account_id = event.account_id;
     referral_of(event).needs(account_id, context.set.wanted());
     let bound_to = event.candidates.iter().filter(|candidate| matches!(candidate.evidence, Evidence::Lead(_)));
@@ -223,7 +223,7 @@ pub(super) fn judge_again(
 }
 
 /// The sign-ups and sales of a customer in the order in which they happened, and whether these are all.
-fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversion>>, bool), Refusal> {
+pub(super) fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversion>>, bool), Refusal> {
     let account_id = context.account_id;
     let wanted = context.set.wanted();
     wanted.names.timelines.insert((account_id, lead.id));
@@ -245,7 +245,7 @@ fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<Arc<Conversi
 }
 
 /// The verdicts on all events, and the binding after the last one.
-fn judge_in_order(
+pub(super) fn judge_in_order(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
@@ -408,7 +408,7 @@ fn lead_of(context: &mut Context<'_>, event: &Conversion) -> Result<Option<Arc<L
 }
 
 /// The names of the customer of a sale that has no lead.
-fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer, Refusal> {
+pub(super) fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer, Refusal> {
     let key = (sale.account_id, sale.id);
     context.set.wanted().row::<UnmatchedSale>(key);
     let names = context.set.find::<UnmatchedSale>(&key)?;
@@ -420,17 +420,22 @@ fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Result<Customer,
 /// Judges a sale again whose customer is unknown or has no lead.
 fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
     let account_id: AccountId = context.account_id;
-    let referral = referral_of(sale);
     look_up_evidence(context, sale)?;
-    let Attribution { winners, candidates } =
-        attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
+    let (verdict, referred_at) = judge_unnamed(context.set, sale)?;
     let customer = customer_of(context, sale)?;
-    if !winners.is_empty() && !customer.is_unnamed() {
+    if referred_at.is_some() && !customer.is_unnamed() {
         let lead = customer::new_lead(context, &customer, LeadState::of_new(sale.kind));
         // The new lead's history is complete, because nothing was recorded for it before.
         context.set.names.timelines.insert_absent((account_id, lead.id));
         return judge_again(context, lead, None, None).map(|_| ());
     }
-    let claims = claims_of(context.set, &winners, None, sale.occurred_at)?;
-    settle(context, None, sale, Verdict { claims, candidates, may_earn: true, customer_sale: None }, None)
+    settle(context, None, sale, verdict, None)
+}
+
+/// Judges a sale by itself, as that of an unknown customer. Also when the evidence of the winners happened.
+pub(super) fn judge_unnamed(set: &WorkingSet, sale: &Conversion) -> Result<(Verdict, Option<Time>), Refusal> {
+    let Attribution { winners, candidates } =
+        attribution::attribute(set, sale.account_id, [None; 2], &referral_of(sale), sale.occurred_at)?;
+    let claims = claims_of(set, &winners, None, sale.occurred_at)?;
+    Ok((Verdict { claims, candidates, may_earn: true, customer_sale: None }, referred_at(&winners)))
 }

@@ -191,22 +191,30 @@ fn reprice(
         take_back(context, reward, &Target::whole(reward), &cause, settled)?;
     }
     tally_change::withdraw(context, sale.id, settled)?;
+    // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
+    let was_denied = |claim: &&Claim| {
+        let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
+        earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied)
+    };
+    let claims: Claims = claims.iter().filter(|claim| !was_denied(claim)).cloned().collect();
+    earn_left(context, sale, &claims, settled)
+}
+
+/// Earns what the credits of an event lead to, less what was refunded.
+pub(super) fn earn_left(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    claims: &[Claim],
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<(), Refusal> {
     let is_refunded = |amount: Money| sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
     if sale.amount.is_some_and(is_refunded) {
         return Ok(());
     }
-    let mut earned = Vec::new();
-    for claim in claims {
-        // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
-        let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
-        let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
-        if !was_denied {
-            earned.append(&mut commission::earn(context, sale, claim)?);
-        }
-    }
+    let earned = commission::earn_all(context, sale, claims)?;
     let Some(amount) = sale.amount else { return Ok(()) };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
-    let reason = LedgerReason::Refunded;
+    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
     let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason, rule };
     for reward in &earned {
         let target = taken_part(context, sale, reward)?;

@@ -67,3 +67,65 @@ pub struct NeededNames {
     /// Balances that must be known exactly, because they may become too large.
     pub balances: BTreeSet<BalanceKey>,
 }
+
+impl NeededNames {
+    /// Adds other names.
+    pub(super) fn add(&mut self, other: Self) {
+        let Self {
+            account_emails,
+            managing_keys,
+            default_programs,
+            affiliates,
+            coupon_counts,
+            enrollments_of,
+            with_uplines,
+            code_holders,
+            links_of,
+            coupons_of,
+            link_codes,
+            claimed_pages,
+            coupon_codes,
+            group_names,
+            item_skus,
+            clicks_of,
+            first_clicks_of,
+            leads,
+            unmatched_sales,
+            unmatched_sales_of_unbound,
+            timelines,
+            conversions_of_visitor,
+            latest_sales,
+            waiting_refunds,
+            rewards_of,
+            reversals_of,
+            balances,
+        } = other;
+        self.account_emails.extend(account_emails);
+        self.managing_keys.extend(managing_keys);
+        self.default_programs.extend(default_programs);
+        self.affiliates.extend(affiliates);
+        self.coupon_counts.extend(coupon_counts);
+        self.enrollments_of.extend(enrollments_of);
+        self.with_uplines.extend(with_uplines);
+        self.code_holders.extend(code_holders);
+        self.links_of.extend(links_of);
+        self.coupons_of.extend(coupons_of);
+        self.link_codes.extend(link_codes);
+        self.claimed_pages.extend(claimed_pages);
+        self.coupon_codes.extend(coupon_codes);
+        self.group_names.extend(group_names);
+        self.item_skus.extend(item_skus);
+        self.clicks_of.extend(clicks_of);
+        self.first_clicks_of.extend(first_clicks_of);
+        self.leads.extend(leads);
+        self.unmatched_sales.extend(unmatched_sales);
+        self.unmatched_sales_of_unbound.extend(unmatched_sales_of_unbound);
+        self.timelines.extend(timelines);
+        self.conversions_of_visitor.extend(conversions_of_visitor);
+        self.latest_sales.extend(latest_sales);
+        self.waiting_refunds.extend(waiting_refunds);
+        self.rewards_of.extend(rewards_of);
+        self.reversals_of.extend(reversals_of);
+        self.balances.extend(balances);
+    }
+}

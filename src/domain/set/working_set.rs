@@ -13,6 +13,7 @@ use crate::domain::event::NewEvent;
 use crate::domain::id::AccountId;
 use crate::domain::ledger::Posting;
 use crate::domain::refusal::Refusal;
+use crate::domain::simulation::ProposedTerms;
 
 /// The list of kinds. Calls a macro with the field and the type of each kind. Kinds that lead to others come first, because rows
 /// are loaded in this order.
@@ -91,6 +92,8 @@ macro_rules! working_set {
             /// The rows that the command in progress turned out to need besides those of its `needs`. After
             /// [`Refusal::NotLoaded`] they are loaded, and the command is decided again.
             wanted: Option<Box<Needs>>,
+            /// Terms that stand in place of those in force. Set only while history is judged by them, and never while something is written.
+            pub(in crate::domain) proposed: Option<Arc<ProposedTerms>>,
             /// How many postings and events there were before the command in progress.
             before: Before,
         }
@@ -102,6 +105,14 @@ macro_rules! working_set {
             $(pub $place: BTreeSet<<$kind as Kind>::Key>,)*
             /// Rows by other names than their keys.
             pub names: NeededNames,
+        }
+
+        impl Needs {
+            /// Adds other rows.
+            pub fn add(&mut self, other: Self) {
+                $(self.$place.extend(other.$place);)*
+                self.names.add(other.names);
+            }
         }
 
         $(impl InSet for $kind {

@@ -22,7 +22,7 @@ pub(super) const PRECEDENCE_DEFAULT: [AttributionSource; 3] =
     [AttributionSource::LeadBinding, AttributionSource::Coupon, AttributionSource::Click];
 
 /// Reads the terms that an owner sets. Version and start are not read, because the server sets them.
-pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
+pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) -> Option<TermsDraft> {
     let terms = fields.required(field, terms)?;
     fields.within(field, |fields| {
         let reach = fields.optional_value("reach", terms.reach).unwrap_or(TermsReach::NewSales);

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::auth::permission::{ADMINISTRATION, READING_MONEY};
+use tonic::{Request, Response, Status};
+
+use crate::auth::permission::{ADMINISTRATION, READING, READING_MONEY};
+use crate::pb;
 use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
+use crate::rpc::feed::FeedStreams;
+use crate::rpc::simulation::SimulationStream;
 
 /// Rewards, balances and the ledger.
 pub(in crate::rpc) struct RewardHandlers {
     pub(in crate::rpc) rpc: Arc<Rpc>,
+    pub(in crate::rpc) streams: Arc<FeedStreams>,
 }
 
 service! {
@@ -27,5 +33,20 @@ service! {
         ListLedgerEntries = read rpc::ledger::list, READING_MONEY;
         QueryStats = read rpc::statistic::query, READING_MONEY;
         VerifyLedger = write rpc::ledger::verify, READING_MONEY;
+    }
+    own {
+        SimulateTerms, READING;
+    }
+
+    type SimulateTermsStream = SimulationStream;
+
+    async fn simulate_terms(
+        &self,
+        mut request: Request<pb::SimulateTermsRequest>,
+    ) -> Result<Response<SimulationStream>, Status> {
+        let call = self.rpc.call_of(&mut request)?;
+        let name = call.name.clone();
+        let stream = rpc::simulation::open(call, request.into_inner(), self.streams.draining()).await;
+        stream.map(Response::new).map_err(|error| error.into_status(&name))
     }
 }

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use sea_orm::EntityTrait;
-use sea_orm::sea_query::IntoValueTuple;
+use sea_orm::sea_query::{IntoValueTuple, SelectStatement, ValueTuple};
+use sea_orm::{DatabaseTransaction, DbBackend, EntityTrait};
 
 use super::catalogue::Catalogues;
 use super::keyed::rows_by;
@@ -13,8 +13,9 @@ use super::stored::{SqlKey, Stored, key_columns};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::store::backend::lane::WriteConnection;
+use crate::store::backend::table::{Reads, Table};
 use crate::store::ledger::load_balances;
-use crate::store::{StoreError, WriteTransaction};
+use crate::store::{Snapshot, Source as _, StoreError, WriteTransaction};
 
 /// The maximum number of rounds. A further round is needed when rows lead back to kinds that were read before. Refunds need one
 /// further round, and hardly any other batch needs one. More rounds than the maximum mean that the rows lead in a cycle.
@@ -30,7 +31,29 @@ pub async fn load(
     catalogues: &mut Catalogues,
     set: &mut WorkingSet,
 ) -> Result<(), StoreError> {
-    let mut loading = Loading { connection: transaction.connection(), catalogues, set, needs };
+    load_from(&Connection::Writing(transaction.connection()), needs, catalogues, set).await
+}
+
+/// Loads rows as they are in a snapshot, for rules whose changes are not saved.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn load_to_try(
+    snapshot: &Snapshot,
+    needs: Needs,
+    catalogues: &mut Catalogues,
+    set: &mut WorkingSet,
+) -> Result<(), StoreError> {
+    load_from(&Connection::Reading(snapshot.connection()), needs, catalogues, set).await
+}
+
+async fn load_from(
+    connection: &Connection<'_>,
+    needs: Needs,
+    catalogues: &mut Catalogues,
+    set: &mut WorkingSet,
+) -> Result<(), StoreError> {
+    let mut loading = Loading { connection, catalogues, set, needs };
     for _ in 0..ROUNDS_MAX {
         if loading.needs == Needs::default() {
             return Ok(());
@@ -41,9 +64,53 @@ pub async fn load(
     Err(StoreError::Unexpected(format!("rows lead to rows for more than {ROUNDS_MAX} rounds")))
 }
 
+/// The connection that rows are read from: that of a transaction that writes, or that of a snapshot.
+pub(in crate::store) enum Connection<'source> {
+    Writing(&'source WriteConnection),
+    Reading(&'source DatabaseTransaction),
+}
+
+impl Reads for Connection<'_> {
+    fn backend(&self) -> DbBackend {
+        match self {
+            Self::Writing(connection) => connection.backend(),
+            Self::Reading(connection) => connection.backend(),
+        }
+    }
+
+    async fn models<E: Table>(&self, query: &SelectStatement) -> Result<Vec<E::Model>, StoreError> {
+        match self {
+            Self::Writing(connection) => connection.models::<E>(query).await,
+            Self::Reading(connection) => connection.models::<E>(query).await,
+        }
+    }
+
+    async fn models_by<E: Table>(
+        &self,
+        columns: &[E::Column],
+        keys: Vec<ValueTuple>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        match self {
+            Self::Writing(connection) => connection.models_by::<E>(columns, keys).await,
+            Self::Reading(connection) => connection.models_by::<E>(columns, keys).await,
+        }
+    }
+
+    async fn last_models<E: Table>(
+        &self,
+        columns: [E::Column; 2],
+        ranges: Vec<ValueTuple>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        match self {
+            Self::Writing(connection) => connection.last_models::<E>(columns, ranges).await,
+            Self::Reading(connection) => connection.last_models::<E>(columns, ranges).await,
+        }
+    }
+}
+
 /// A load in progress. The rows that are read add those that they lead to.
 pub(in crate::store) struct Loading<'load> {
-    pub(in crate::store) connection: &'load WriteConnection,
+    pub(in crate::store) connection: &'load Connection<'load>,
     pub(in crate::store) catalogues: &'load mut Catalogues,
     pub(in crate::store) set: &'load mut WorkingSet,
     /// Not yet read.

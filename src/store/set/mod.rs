@@ -7,7 +7,7 @@ mod save;
 pub(super) mod stored;
 
 pub(super) use load::Loading;
-pub use load::load;
+pub use load::{load, load_to_try};
 pub use save::save;
 
 use sea_orm::EntityName;

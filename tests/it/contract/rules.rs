@@ -332,7 +332,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Accept",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 13] = [
+    const OTHERS: [&str; 14] = [
         "Get",
         "List",
         "Count",
@@ -346,6 +346,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Query",
         "Calculate",
         "Explain",
+        "Simulate",
     ];
     let mut found = Vec::new();
     for method in contract.methods() {
@@ -395,13 +396,17 @@ fn updates(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Only a Watch call streams, and only its responses; each begins with the cursor to resume from.
+/// Only Watch and Simulate calls stream, and only their responses. Those of a Watch call begin with the cursor to resume from.
 fn streams(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for method in contract.methods() {
         let watches = verb(method.name()) == "Watch";
-        if method.client_streaming() || method.server_streaming() != watches {
-            found.push(format!("{}: Watch calls stream their responses, and nothing else streams", method.name()));
+        let streams = watches || verb(method.name()) == "Simulate";
+        if method.client_streaming() || method.server_streaming() != streams {
+            found.push(format!(
+                "{}: Watch and Simulate calls stream their responses, and nothing else does",
+                method.name()
+            ));
         }
         let fields = contract.message(method.output_type()).map_or(&[][..], |message| &message.field);
         if watches && !fields.iter().any(|field| is_single(field, 1, "cursor", Type::String)) {

@@ -21,6 +21,7 @@ mod offer;
 mod program;
 mod reward;
 mod sale;
+mod simulation;
 mod statistic;
 
 use std::collections::BTreeSet;
@@ -310,6 +311,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),
+        ("simulation", simulation::cases()),
         ("statistic", statistic::cases()),
     ]
 }

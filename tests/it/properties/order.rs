@@ -8,19 +8,24 @@ mod history;
 
 use std::collections::BTreeMap;
 
+use headwater::domain::account::KeyKind;
 use headwater::domain::conversion::Credit;
 use headwater::domain::id::AffiliateId;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::refusal::Refusal;
+use headwater::domain::simulation::SimulatedConversion;
 use headwater::domain::time::Time;
 use headwater::pb;
-use headwater::rpc::call::change::Change;
+use headwater::rpc::call::change::{Asking, Change};
+use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
 use super::audit::Audit;
 use super::config;
 use super::rules::{Rules, START};
+use super::step::values;
 use history::{AFFILIATES, Event, History, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, history, name_of};
 
 /// The earnings from one sale.
@@ -61,6 +66,11 @@ fn code(coupon: usize) -> String {
 
 impl Telling {
     fn begin(history: &History) -> Self {
+        Self::begin_with(history, None)
+    }
+
+    /// Begins with other terms in the first program.
+    fn begin_with(history: &History, first_terms: Option<&pb::Terms>) -> Self {
         let mut telling = Self {
             rules: Rules::new(),
             audit: Audit::default(),
@@ -80,7 +90,7 @@ impl Telling {
                 display_name: format!("Program {place}"),
                 currency_code: "USD".to_owned(),
                 landing_url: "https://shop.example/".to_owned(),
-                terms: Some(terms),
+                terms: Some(first_terms.filter(|_| place == 0).cloned().unwrap_or(terms)),
                 ..Default::default()
             };
             match telling.ask(&request).unwrap() {
@@ -279,6 +289,29 @@ impl Telling {
         earned
     }
 
+    /// What each affiliate would earn from each event under other terms of the first program.
+    fn simulated(&mut self, terms: &pb::Terms) -> BTreeMap<String, BTreeMap<usize, i64>> {
+        let first =
+            self.rules.set.programs.iter().find(|program| program.id.to_string() == self.programs[0]).unwrap().id;
+        let request = pb::CreateProgramRequest {
+            display_name: "Proposed".to_owned(),
+            currency_code: "USD".to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
+            terms: Some(terms.clone()),
+            ..Default::default()
+        };
+        let asking = Asking { now: self.rules.now, key_kind: KeyKind::Admin };
+        let rules = request.read(&asking).unwrap().0.rules;
+        let simulated = self.rules.simulated(first, rules);
+        let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();
+        let event_id = |id| self.rules.set.conversion(self.rules.account_id, id).unwrap().event_id.clone();
+        let sums = |conversion: &SimulatedConversion| {
+            let earned = conversion.proposed.iter().filter(|(_, minor)| **minor != 0);
+            earned.map(|((affiliate_id, _), minor)| (number_of(*affiliate_id), *minor)).collect()
+        };
+        simulated.iter().map(|conversion| (event_id(conversion.conversion_id), sums(conversion))).collect()
+    }
+
     /// The numbers of the affiliates whom each customer is bound to, with their shares.
     fn bound_to(&self) -> BTreeMap<String, Vec<(usize, i32)>> {
         let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();
@@ -349,6 +382,53 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
     (telling, taken)
 }
 
+/// Tells the same events in the order in which they happened, with other terms in the first program. Also the owner does the same.
+fn again(history: &History, events: &[Option<Told>], terms: &pb::Terms) -> Telling {
+    let mut telling = Telling::begin_with(history, Some(terms));
+    let mut now = START.plus_days(1);
+    for (place, item) in history.items.iter().enumerate() {
+        now = now.plus_micros(item.minutes_later * MINUTE_MICROS);
+        telling.rules.now = now;
+        if let What::Owner(owner) = &item.what {
+            telling.change(owner);
+        }
+        if let Some(told) = &events[place] {
+            telling.rules.now = now.plus_micros(1);
+            assert!(telling.tell(place, told), "refused under other terms: {told:?}");
+        }
+    }
+    telling
+}
+
+fn other_terms() -> impl Strategy<Value = pb::Terms> {
+    use pb::AttributionSource::{Click, Coupon, LeadBinding};
+    let orders = select(vec![[LeadBinding, Coupon, Click], [Coupon, Click, LeadBinding], [Click, LeadBinding, Coupon]]);
+    let rate = prop_oneof![
+        select(vec![50_000, 333_333]).prop_map(pb::commission::Rate::PercentPpm),
+        Just(pb::commission::Rate::Flat(pb::Money { amount_minor: 7, currency_code: "USD".to_owned() })),
+    ];
+    let first_only = option::weighted(
+        0.5,
+        Just(pb::CommissionRule {
+            name: "first".to_owned(),
+            commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(500_000)) }),
+            event_kind: pb::CommissionEvent::Sale.into(),
+            max_customer_sales: 1,
+            ..Default::default()
+        }),
+    );
+    (rate, orders, select(values::<pb::AttributionModel>()), select(vec![1, 4, 60]), first_only).prop_map(
+        |(rate, order, model, window_days, rule)| pb::Terms {
+            commission: Some(pb::Commission { rate: Some(rate) }),
+            attribution_model: model,
+            attribution_window_days: Some(window_days),
+            precedence: order.map(i32::from).to_vec(),
+            rules: rule.into_iter().collect(),
+            ..Default::default()
+        },
+    )
+}
+
 /// Tells the same events in another order: each some items later than it happened.
 fn late(history: &History, events: &[Option<Told>]) -> Result<Telling, TestCaseError> {
     let mut telling = Telling::begin(history);
@@ -398,11 +478,38 @@ fn late(history: &History, events: &[Option<Told>]) -> Result<Telling, TestCaseE
 proptest! {
     #![proptest_config(config(2_000))]
 
+    /// The difference that a simulation tells is that to the same requests in a fresh account under the proposed terms.
+    #[test]
+    fn n6_a_simulation_is_a_replay_under_the_proposed_terms(history in history(), terms in other_terms()) {
+        let (ordered, events) = in_order(&history);
+        let replayed = again(&history, &events, &terms).earned();
+        let late = late(&history, &events)?;
+        // Which sales count for a rule of first sales depends on the refunds that were told before them.
+        let tellings = if terms.rules.is_empty() { vec![ordered, late] } else { vec![ordered] };
+        for mut telling in tellings {
+            let programs = &telling.rules.set.programs;
+            let is_first = programs.iter().any(|row| row.id.to_string() == telling.programs[0] && row.terms_version == 1);
+            if !is_first {
+                continue;
+            }
+            let simulated = telling.simulated(&terms);
+            let replayed = replayed.iter().filter(|(_, earned)| !earned.sums.is_empty());
+            let replayed: BTreeMap<_, _> = replayed.map(|(event_id, earned)| (event_id.clone(), earned.sums.clone())).collect();
+            let simulated: BTreeMap<_, _> = simulated.into_iter().filter(|(_, sums)| !sums.is_empty()).collect();
+            prop_assert_eq!(simulated, replayed, "simulated, and replayed");
+        }
+    }
+
     #[test]
     fn events_told_in_any_order_earn_the_same(history in history()) {
         let (ordered, events) = in_order(&history);
         let late = late(&history, &events)?;
         prop_assert_eq!(ordered.earned(), late.earned(), "in order, and late");
         prop_assert_eq!(ordered.bound_to(), late.bound_to(), "the affiliates that the customers are bound to");
+        for mut telling in [ordered, late] {
+            let (changed, other) = telling.rules.simulated_differences();
+            prop_assert!(changed.is_empty(), "the terms in force change something: {:#?}", changed);
+            prop_assert!(other.is_empty(), "judged again, other rewards: {:#?}", other);
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! The rules without a store: a set that holds everything, a clock and counted ids.
 
 use headwater::domain::conversion::ConversionKind;
-use headwater::domain::id::{AccountId, IdSource, RewardId};
+use headwater::domain::id::{AccountId, IdSource, ProgramId, RewardId};
 use headwater::domain::outcome::Outcome;
+use headwater::domain::program::TermsDraft;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::rule::Envelope;
 use headwater::domain::set::WorkingSet;
+use headwater::domain::simulation::SimulatedConversion;
 use headwater::domain::time::Time;
 use headwater::domain::{Decision, decide};
 use headwater::pb;
@@ -14,7 +16,7 @@ use uuid::Uuid;
 
 use super::book::{Book, Earned};
 use super::step::Call;
-use crate::support::request;
+use crate::support::{request, simulation};
 
 /// The start of the clock: 2026-01-01T00:00:00Z.
 pub(super) const START: Time = Time::from_micros(1_767_225_600_000_000);
@@ -64,6 +66,17 @@ impl Rules {
         let registered = decide(&mut set, registration, START, &mut ids).unwrap().outcome;
         let account_id = account_id_of(&registered);
         Self { set, now: START, account_id, book: Book::new(account_id), ids }
+    }
+
+    /// What a simulation with the terms in force changes, and which conversions have other rewards than when they are judged again.
+    pub(super) fn simulated_differences(&mut self) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
+        simulation::differences(&mut self.set, self.account_id, self.now, &mut self.ids)
+    }
+
+    /// What other rules would change in place of those in force.
+    pub(super) fn simulated(&mut self, program_id: ProgramId, rules: TermsDraft) -> Vec<SimulatedConversion> {
+        let Self { set, now, account_id, ids, .. } = self;
+        simulation::simulated(set, *account_id, program_id, Some(rules), (*now, ids))
     }
 
     /// How many ids were drawn.

@@ -97,6 +97,10 @@ proptest! {
                 audit.check(&rules.set, account_id)?;
             }
         }
+        let before = digest(&rules.set);
+        let (changed, _) = rules.simulated_differences();
+        prop_assert!(changed.is_empty(), "the terms in force change something: {changed:#?}");
+        prop_assert_eq!(digest(&rules.set), before, "a simulation changed something");
         // Sales were refunded, approved and credited to others since.
         for earlier in &done {
             repeat(&mut rules, earlier)?;

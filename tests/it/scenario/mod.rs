@@ -101,7 +101,10 @@ async fn differences(path: &std::path::Path, world: &mut impl World) -> Vec<Stri
 async fn scenarios_hold_for_the_rules_alone() {
     let mut wrong = Vec::new();
     for path in script::files() {
-        wrong.extend(differences(&path, &mut pure::PureWorld::new()).await);
+        let mut world = pure::PureWorld::new();
+        wrong.extend(differences(&path, &mut world).await);
+        let changed = world.simulate();
+        wrong.extend(changed.into_iter().map(|changed| format!("{}: simulated {changed}", path.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -120,6 +123,7 @@ db_test!(scenarios_hold_over_the_wire, |database: TestDatabase| async move {
         world.begin(path.file_stem().unwrap().to_str().unwrap()).await;
         wrong.extend(differences(&path, &mut world).await);
         world.verify().await;
+        world.simulate().await;
         let explained = world.explain_all().await.into_iter().filter(|_| !has_ties(&path));
         wrong.extend(explained.map(|fault| format!("{}: the explanation differs of {fault}", path.display())));
     }

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{LeadFacts, SaleFacts, World};
 use crate::support::dossier::dossier;
 use crate::support::server::START_MICROS;
+use crate::support::simulation;
 
 struct CountedIds(u128);
 
@@ -68,6 +69,13 @@ impl PureWorld {
         let decision = decide(&mut self.set, &envelope, self.now, &mut self.ids);
         let decision = decision.map_err(|refusal| Error::from(refusal).with_paths(M::PATHS))?;
         Ok(M::render(change::answer::<M>(decision.outcome)?, decision.replayed, kept, &asking))
+    }
+
+    /// What a simulation with the terms in force changes, which must be nothing.
+    pub(crate) fn simulate(&mut self) -> Vec<String> {
+        // The clock stands still in scenarios, so what is judged again may meet a change of the moment in which it was told.
+        let (changed, _) = simulation::differences(&mut self.set, self.account_id, self.now, &mut self.ids);
+        changed.iter().map(|changed| format!("{changed:?}")).collect()
     }
 
     fn conversion(&self, kind: ConversionKind, event_id: &str) -> &Conversion {

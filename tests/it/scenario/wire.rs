@@ -5,6 +5,7 @@ use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::pb::event::Subject;
+use headwater::pb::simulate_terms_response::Content;
 use headwater::rpc::call::change::Change;
 use testkit::client::Client;
 use tonic::{Code, Status};
@@ -46,6 +47,23 @@ impl WireWorld {
     pub(crate) async fn verify(&mut self) {
         let report = self.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
         assert!(report.ok, "{:?}", report.differences);
+    }
+
+    /// A simulation with the terms in force changes nothing.
+    pub(crate) async fn simulate(&mut self) {
+        let request = pb::ListProgramsRequest::default();
+        let programs = self.client.affiliates.list_programs(request).await.unwrap().into_inner().programs;
+        for program in programs {
+            let request =
+                pb::SimulateTermsRequest { program_id: program.id, terms: program.terms, ..Default::default() };
+            let mut messages = self.client.rewards.simulate_terms(request).await.unwrap().into_inner();
+            let mut last = None;
+            while let Some(message) = messages.message().await.unwrap() {
+                last = message.content;
+            }
+            let Some(Content::Summary(summary)) = last else { panic!("{last:?}") };
+            assert_eq!(summary.changed_conversion_count, 0, "{summary:?}");
+        }
     }
 
     /// The explanation of every conversion gives the rewards that are recorded. Returns those that do not.

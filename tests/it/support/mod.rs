@@ -14,5 +14,6 @@ pub(crate) mod request;
 pub(crate) mod rows;
 pub(crate) mod server;
 pub(crate) mod shop;
+pub(crate) mod simulation;
 pub(crate) mod store;
 mod template;

@@ -11096,6 +11096,172 @@ pub mod feed_service_client {
         }
     }
 }
+/// The request of SimulateTerms.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulateTermsRequest {
+    /// The program. Empty: the default program.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub terms: ::core::option::Option<Terms>,
+    /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
+    /// that is in force now, and if this is version 1, also for events from before the program existed.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The proposed terms stand until this time, and the terms in force apply to events at this time and later. Later than `start_time`. Not
+    /// set: without an end.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// If it is set, only this sale is simulated, as if it was recorded now, and no history is read. All its fields are read as RecordSale reads
+    /// them. `event_id` may be empty. Its customer, tid, ref_id and coupon may be ones that exist.
+    #[prost(message, optional, tag = "5")]
+    pub sample_sale: ::core::option::Option<RecordSaleRequest>,
+}
+/// One message of the stream of SimulateTerms.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulateTermsResponse {
+    /// What UpdateProgram would warn of in the terms, and what RecordSale would warn of in the sale. Only in the first message.
+    #[prost(message, repeated, tag = "5")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// What this message says.
+    #[prost(oneof = "simulate_terms_response::Content", tags = "1, 2, 3, 4")]
+    pub content: ::core::option::Option<simulate_terms_response::Content>,
+}
+/// Nested message and enum types in `SimulateTermsResponse`.
+pub mod simulate_terms_response {
+    /// What this message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Content {
+        /// How far the simulation is. The first message, and then one about every second, have it.
+        #[prost(message, tag = "1")]
+        Progress(super::SimulationProgress),
+        /// Results for affiliates, after the last progress. There are several such messages if there are many affiliates.
+        #[prost(message, tag = "2")]
+        Affiliates(super::SimulatedAffiliates),
+        /// The last message of a simulation of the history.
+        #[prost(message, tag = "3")]
+        Summary(super::SimulationSummary),
+        /// The only message of a simulation of one sale.
+        #[prost(message, tag = "4")]
+        SampleSale(super::SimulatedSale),
+    }
+}
+/// How far a simulation is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SimulationProgress {
+    /// How many conversions of the time of the proposed terms were judged so far. Those of customers with more than 1,000 conversions are left
+    /// out, apart from the newest 1,000 of each.
+    #[prost(int64, tag = "1")]
+    pub judged_conversion_count: i64,
+    /// How many sign-ups, sales, appointments and custom events of that time there were when the simulation began.
+    #[prost(int64, tag = "2")]
+    pub conversion_count: i64,
+}
+/// What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
+/// corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SimulatedAffiliate {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// What it has earned.
+    #[prost(message, optional, tag = "2")]
+    pub earned_amount: ::core::option::Option<Money>,
+    /// What it would have earned under the proposed terms.
+    #[prost(message, optional, tag = "3")]
+    pub proposed_amount: ::core::option::Option<Money>,
+    /// The proposed amount less the earned one.
+    #[prost(message, optional, tag = "4")]
+    pub difference_amount: ::core::option::Option<Money>,
+    /// How many conversions would earn the affiliate another amount.
+    #[prost(int64, tag = "5")]
+    pub changed_conversion_count: i64,
+}
+/// The results for some affiliates, in the order of their ids and currencies. Affiliates who earn nothing in both ways are left out.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulatedAffiliates {
+    /// The results.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<SimulatedAffiliate>,
+}
+/// The sums of a simulation in one currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SimulationTotal {
+    /// What all affiliates have earned.
+    #[prost(message, optional, tag = "1")]
+    pub earned_amount: ::core::option::Option<Money>,
+    /// What they would have earned under the proposed terms.
+    #[prost(message, optional, tag = "2")]
+    pub proposed_amount: ::core::option::Option<Money>,
+    /// The proposed amount less the earned one.
+    #[prost(message, optional, tag = "3")]
+    pub difference_amount: ::core::option::Option<Money>,
+    /// How many affiliates would earn another amount.
+    #[prost(int64, tag = "4")]
+    pub changed_affiliate_count: i64,
+}
+/// The end of a simulation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulationSummary {
+    /// The sums, one for each currency, in the order of the codes.
+    #[prost(message, repeated, tag = "1")]
+    pub totals: ::prost::alloc::vec::Vec<SimulationTotal>,
+    /// How many conversions of the time of the proposed terms were judged.
+    #[prost(int64, tag = "2")]
+    pub judged_conversion_count: i64,
+    /// How many of them are credited in the program, or would be.
+    #[prost(int64, tag = "3")]
+    pub program_conversion_count: i64,
+    /// How many of them would earn any affiliate another amount.
+    #[prost(int64, tag = "4")]
+    pub changed_conversion_count: i64,
+}
+/// What a sample sale earns.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulatedSale {
+    /// By the terms in force.
+    #[prost(message, optional, tag = "1")]
+    pub current: ::core::option::Option<SimulatedOutcome>,
+    /// By the proposed terms.
+    #[prost(message, optional, tag = "2")]
+    pub proposed: ::core::option::Option<SimulatedOutcome>,
+}
+/// A sale as it would be recorded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulatedOutcome {
+    /// ATTRIBUTED or NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The credits. `terms_version` is 0 for the proposed terms.
+    #[prost(message, repeated, tag = "2")]
+    pub credits: ::prost::alloc::vec::Vec<Credit>,
+    /// The evidence that was considered, the source of highest precedence first.
+    #[prost(message, repeated, tag = "3")]
+    pub candidates: ::prost::alloc::vec::Vec<AttributionCandidate>,
+    /// What the affiliates earn: the credited one, and those above it.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<SimulatedReward>,
+}
+/// A reward as it would be earned.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SimulatedReward {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the enrollment through which it is earned.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// The program's id.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The value.
+    #[prost(message, optional, tag = "4")]
+    pub value: ::core::option::Option<Money>,
+    /// How it was computed. `terms_version` is 0 for the proposed terms.
+    #[prost(message, optional, tag = "5")]
+    pub calculation: ::core::option::Option<RewardCalculation>,
+}
 /// Whole days of the account. A day begins at midnight in the account's time zone, see `Account.time_zone`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatementDays {
@@ -11768,6 +11934,37 @@ pub mod reward_service_client {
                     GrpcMethod::new("headwater.v1.RewardService", "ListLedgerEntries"),
                 );
             self.inner.unary(req, path, codec).await
+        }
+        /// Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+        /// events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+        /// difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+        /// affiliate has earned and would have earned. It ends when the caller ends it.
+        /// Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        /// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+        /// run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        pub async fn simulate_terms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SimulateTermsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SimulateTermsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/SimulateTerms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.RewardService", "SimulateTerms"));
+            self.inner.server_streaming(req, path, codec).await
         }
         /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
         /// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many

@@ -1,0 +1,96 @@
+//! Finds the customers whose events a simulation judges again: leads, and events without a lead. Reads only.
+
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::entity::{conversion, lead, terms};
+use super::list::{self, Walk};
+use super::{Snapshot, Source, StoreError};
+use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::id::{AccountId, ConversionId, LeadId, ProgramId};
+use crate::domain::lead::Lead;
+use crate::domain::program::Terms;
+use crate::domain::time::{Interval, Time};
+
+/// The leads after this one, in the order of their ids. Merged and deleted ones too.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn leads_after(
+    snapshot: &Snapshot,
+    account_id: AccountId,
+    after: Option<LeadId>,
+    limit: u64,
+) -> Result<Vec<LeadId>, StoreError> {
+    let walk = Walk { after: after.map(LeadId::uuid), ..Walk::first(limit) };
+    let query = list::page::<Lead>(account_id, walk).select_only().column(lead::Column::Id);
+    let ids: Vec<Uuid> = query.into_tuple().all(snapshot.connection()).await?;
+    Ok(ids.into_iter().map(LeadId::from_uuid).collect())
+}
+
+/// A page of conversions: those without a lead, and the last one of the page.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct WithoutLead {
+    pub ids: Vec<ConversionId>,
+    /// `None`: there are no further conversions.
+    pub last: Option<ConversionId>,
+}
+
+/// The conversions without a lead among this many after this one, in the order of their ids.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn without_lead_after(
+    snapshot: &Snapshot,
+    account_id: AccountId,
+    after: Option<ConversionId>,
+    limit: u64,
+) -> Result<WithoutLead, StoreError> {
+    let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
+    let query = list::page::<Conversion>(account_id, walk);
+    let query = query.select_only().column(conversion::Column::Id).column(conversion::Column::LeadId);
+    let page: Vec<(Uuid, Option<Uuid>)> = query.into_tuple().all(snapshot.connection()).await?;
+    let last = page.last().map(|(id, _)| ConversionId::from_uuid(*id));
+    let without = page.into_iter().filter(|(_, lead_id)| lead_id.is_none());
+    Ok(WithoutLead { ids: without.map(|(id, _)| ConversionId::from_uuid(id)).collect(), last })
+}
+
+/// How many events that can be credited occurred in an interval.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count_events(snapshot: &Snapshot, account_id: AccountId, occurred: Interval) -> Result<i64, StoreError> {
+    use conversion::Column;
+    let kinds: Vec<_> = ConversionKind::ALL.iter().copied().filter(|kind| kind.is_attributed()).collect();
+    let query = conversion::Entity::find().filter(Column::AccountId.eq(account_id.uuid()));
+    let mut query = list::one_of(query, Column::Kind, &kinds);
+    if let Some(start) = occurred.start {
+        query = query.filter(Column::OccurredAt.gte(start.micros()));
+    }
+    if let Some(end) = occurred.end {
+        query = query.filter(Column::OccurredAt.lt(end.micros()));
+    }
+    list::count(query, Column::Id, snapshot.connection()).await
+}
+
+/// The version of a program's terms that is in force at a time, for a customer who was not bound before it.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn terms_in_force(
+    source: &impl Source,
+    account_id: AccountId,
+    program_id: ProgramId,
+    at: Time,
+) -> Result<Option<Terms>, StoreError> {
+    use terms::Column;
+    let query = terms::Entity::find()
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .filter(Column::ProgramId.eq(program_id.uuid()))
+        .filter(Column::StartsAt.lte(at.micros()).or(Column::Version.eq(1)))
+        .order_by_desc(Column::Version)
+        .limit(1);
+    Ok(list::read::<Terms>(query, source.connection()).await?.pop())
+}
