@@ -10,6 +10,7 @@ pub use super::customer_sale::CustomerSale;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
+pub use super::line::SaleLine;
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::text_enum::text_enum;
@@ -145,6 +146,8 @@ pub struct OrderDetails {
     pub metadata: BTreeMap<String, String>,
     /// The place of a sale among its customer's, if the sales of the customer are counted.
     pub customer_sale: Option<CustomerSale>,
+    /// The lines of a sale or of a refund, if it was told with lines.
+    pub lines: Vec<SaleLine>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

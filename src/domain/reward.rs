@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
+use super::reward_line::RewardLine;
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::upline::UplineShare;
@@ -128,6 +129,9 @@ pub struct Calculation {
     pub amount_not_compared: bool,
     /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
     pub upline: Option<UplineShare>,
+    /// How each line of the sale was priced, in their order. Rate and rule above are then those of the line with the largest commission. Empty
+    /// for a sale without lines, and for rewards that take back.
+    pub lines: Vec<RewardLine>,
 }
 
 /// The rule of the terms that a rate is from.

@@ -1,6 +1,7 @@
 //! Credits: the version of the terms, every commission of it in the order of precedence, and how the one that was taken is computed. The
 //! recorded rewards are compared with the result.
 
+use super::line;
 use super::reward::rest;
 use super::{
     CommissionStep, Compared, Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult,
@@ -30,12 +31,17 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
     let facts = pricing::facts_of(event, currency)?;
     let pricing = Pricing { event, terms, enrollment, credit, currency };
-    let trace = pricing.trace(&facts).ok()?;
+    let lines = line::explained(&pricing, &facts);
+    let is_whole = event.order.lines.is_empty();
+    let trace = if is_whole { pricing.trace(&facts).ok()? } else { Trace { steps: Vec::new(), priced: None } };
     let computation = trace.priced.as_ref().and_then(|priced| computation(priced).ok());
     let rewards: Vec<&Reward> = dossier.image.rewards.iter().map(AsRef::as_ref).collect();
     let rewards: Vec<&Reward> = rewards.into_iter().filter(|reward| is_of(reward, credit)).collect();
     let value = computation.as_ref().map(|computation| computation.value);
-    let expected_rest = value.and_then(|value| expected_rest(event, value, terms).ok());
+    let value = value.or_else(|| line::sum(&lines, |line| line.priced.value_minor));
+    let of_lines = || line::sum(&lines, |line| line.rest.amount_minor);
+    let expected_rest =
+        value.filter(|_| is_whole).and_then(|value| expected_rest(event, value, terms).ok()).or_else(of_lines);
     let later = of_program().filter(|later| later.version > credit.terms_version);
     Some(CreditExplanation {
         credit: credit.clone(),
@@ -46,6 +52,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         hold_period_days: terms.rules.hold_period_days,
         steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
         computation,
+        lines,
         expected_rest,
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
         difference: difference(&pricing, &rewards, expected_rest),
@@ -57,12 +64,12 @@ fn is_of(reward: &Reward, credit: &Credit) -> bool {
 }
 
 /// What prices a credit.
-struct Pricing<'rows> {
-    event: &'rows Conversion,
-    terms: &'rows Terms,
-    enrollment: &'rows Enrollment,
-    credit: &'rows Credit,
-    currency: Currency,
+pub(super) struct Pricing<'rows> {
+    pub(super) event: &'rows Conversion,
+    pub(super) terms: &'rows Terms,
+    pub(super) enrollment: &'rows Enrollment,
+    pub(super) credit: &'rows Credit,
+    pub(super) currency: Currency,
 }
 
 impl<'rows> Pricing<'rows> {
@@ -74,6 +81,9 @@ impl<'rows> Pricing<'rows> {
     /// Whether a recorded calculation with its value is what the terms give for its amount.
     fn gives(&self, calculation: &Calculation, value: Money) -> bool {
         let amount = self.event.amount.map(|_| calculation.base_amount);
+        if !calculation.lines.is_empty() || !self.event.order.lines.is_empty() {
+            return line::gives(self, calculation, value);
+        }
         let event = Conversion { amount, ..self.event.clone() };
         let Some(facts) = pricing::facts_of(&event, self.currency) else { return false };
         let priced = self.trace(&facts).ok().and_then(|trace| trace.priced);
@@ -159,7 +169,7 @@ fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money
     (recorded != expected && !is_denied && !is_back).then_some(ExplanationDifference::OtherRest)
 }
 
-fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
+pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
     let rule = step.rule;
     let condition = rule.and_then(|rule| rule.condition.as_ref());
     let is_compared = matches!(step.result, StepResult::Taken | StepResult::Outranked | StepResult::ConditionNotMet);
@@ -197,7 +207,10 @@ fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
 
 fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
     let fact = compare.field.fact_of(facts);
-    let amount = facts.amount.filter(|_| compare.field == ConditionField::Amount);
+    let amount = match compare.field {
+        ConditionField::LineAmount => facts.line_amount.or(facts.amount),
+        _ => facts.amount,
+    };
     let actual = match fact {
         Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
         Fact::Text(text) => shortened(text),

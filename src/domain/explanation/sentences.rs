@@ -2,6 +2,7 @@
 
 mod candidate;
 mod credit;
+mod line;
 
 use super::{
     Dossier, Explanation, ExplanationAction, ExplanationResult, RewardApproval, RewardChange, RewardExplanation,

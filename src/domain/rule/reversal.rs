@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::commission;
 use super::context::Context;
+use super::line;
 use super::reward::tell_updated;
 use crate::domain::conversion::Conversion;
 use crate::domain::event::{EventImage, EventKind};
@@ -57,6 +58,10 @@ pub(super) fn taken_part(context: &mut Context<'_>, sale: &Conversion, reward: &
     };
     let PresentPrice { value_minor, calculation: present } = present_price(context, sale, calculation, reward, amount)?;
     let refunded_minor = match amount.amount_minor {
+        _ if !sale.order.lines.is_empty() => {
+            let priced = present.as_ref().unwrap_or(calculation);
+            line::refunded_minor(sale, &priced.lines, calculation.rounding)?
+        }
         // A refund of a free order takes all of its flat commission back.
         0 if sale.refund_count > 0 => value_minor,
         0 => 0,
@@ -73,6 +78,9 @@ pub(super) fn present_price(
     reward: &Reward,
     amount: Money,
 ) -> Result<PresentPrice, Refusal> {
+    if !sale.order.lines.is_empty() {
+        return line::present_price(context, sale, calculation, reward);
+    }
     if amount == calculation.base_amount {
         return Ok(PresentPrice { value_minor: reward.value.amount_minor, calculation: None });
     }
@@ -130,6 +138,7 @@ pub(super) fn take_back(
         calculation: target.calculation.as_ref().or(reward.calculation.as_ref()).map(|calculation| Calculation {
             rule: cause.rule,
             base_amount: cause.base_amount.unwrap_or(calculation.base_amount),
+            lines: Vec::new(),
             ..calculation.clone()
         }),
         state: match reward.state {

@@ -18,6 +18,7 @@ use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
 use super::commission::Claim;
 use super::context::Context;
 use super::customer;
+use super::line::line_skus;
 use super::program::applicable_terms;
 use super::sale_count::{self, Verdicts};
 use super::verdict::{Verdict, settle};
@@ -63,7 +64,8 @@ pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
 /// The referral data that an event was recorded with.
 fn referral_of(event: &Conversion) -> Referral {
     let item_sku = event.order.item_sku.clone();
-    let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
+    let line_skus = line_skus(&event.order.lines);
+    let mut referral = Referral { tid: event.tid.map(Ok), item_sku, line_skus, ..Referral::default() };
     referral.channel = (event.kind == ConversionKind::Sale).then_some(event.channel);
     referral.custom_kind.clone_from(&event.order.custom_kind);
     for candidate in &event.candidates {

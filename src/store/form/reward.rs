@@ -10,6 +10,7 @@ use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::{
     ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
 };
+use crate::domain::reward_line::RewardLine;
 use crate::domain::time::Time;
 use crate::domain::upline::UplineShare;
 
@@ -26,6 +27,7 @@ form! {
         rule_taken: Option<RuleTakenForm>,
         amount_not_compared: bool,
         upline: Option<UplineShareForm>,
+        lines: Vec<RewardLineForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,
@@ -33,6 +35,24 @@ form! {
     }
     unless_equal {
         sale_amount: Money = base_amount,
+    }
+}
+
+form! {
+    /// How one line of a sale was priced.
+    RewardLineForm of RewardLine {
+        rule: RewardRule,
+        commission: CommissionForm,
+    }
+    unless_empty {
+        line_id: Arc<str>,
+        item_sku: Arc<str>,
+        plan: Arc<str>,
+        quantity: i32,
+        base_minor: i64,
+        rule_taken: Option<RuleTakenForm>,
+        commission_minor: i64,
+        value_minor: i64,
     }
 }
 

@@ -148,6 +148,7 @@ impl World for PureWorld {
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             reward_ids: rewards.iter().map(|row| row.id.to_string()).collect(),
             priced_by: rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
+            lines: sale.order.lines.iter().map(line_facts).collect(),
         }
     }
 
@@ -193,4 +194,8 @@ impl World for PureWorld {
         let is_told = |image: &EventImage| matches!(image, EventImage::Conversion(_) | EventImage::Reward(_));
         self.set.events.iter().filter(|event| is_told(&event.image)).map(|event| event.kind.to_string()).collect()
     }
+}
+
+fn line_facts(line: &SaleLine) -> (String, i64, i64) {
+    (line.line_id.clone(), line.amount_minor, line.refunded_minor)
 }
