@@ -29,6 +29,7 @@ pub mod lead;
 pub mod ledger;
 pub mod link;
 pub mod list;
+pub mod lines;
 pub mod lists;
 pub mod mail;
 pub mod metadata;

@@ -3,7 +3,7 @@
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
-use headwater::domain::conversion::{Conversion, ConversionKind};
+use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use headwater::domain::event::EventImage;
 use headwater::domain::explanation;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
@@ -88,6 +88,11 @@ fn priced_by(calculation: &Calculation) -> String {
     }
     if calculation.amount_not_compared {
         text += " amount_not_compared";
+    }
+    for line in &calculation.lines {
+        let id = if line.line_id.is_empty() { "rest" } else { &line.line_id };
+        let rule = line.rule_taken.as_ref().map_or_else(|| line.rule.to_string(), |taken| taken.number.to_string());
+        text += &format!(" {id}:{rule}:{}", line.value_minor);
     }
     text
 }
