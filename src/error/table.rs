@@ -510,7 +510,10 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         Refusal::CorrectionBelowLine { sale_id, line_id, refunded_minor, currency } => Answer::precondition(
             ErrorReason::CorrectionBelowRefunds,
             sale_id.to_string(),
-            format!("{}: {text}; send the line with at least that, and with the units that were refunded", path(&Field::Lines)),
+            format!(
+                "{}: {text}; send the line with at least that, and with the units that were refunded",
+                path(&Field::Lines)
+            ),
         )
         .with("sale_conversion_id", sale_id)
         .with("line_id", line_id)

@@ -10,8 +10,8 @@ use super::line;
 use super::program::condition;
 use super::program::terms::commission;
 use crate::domain::explanation::{
-    self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation, LaterTerms, LineExplanation,
-    RewardApproval, RewardChange, RewardExplanation,
+    self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation, LaterTerms,
+    LineExplanation, RewardApproval, RewardChange, RewardExplanation,
 };
 use crate::domain::money::Unrounded;
 use crate::domain::refusal::{Refusal, Resource};

@@ -339,7 +339,10 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         reversed: Some(reward_value(reward.unit, Money::new(reward.reversed_minor, reward.value.currency))),
         reverses_reward_id: id_or_empty(reward.reverses),
         state: reward.state.number(),
-        calculation: reward.calculation.as_ref().map(|calculation| render_calculation(calculation, reward.value.currency)),
+        calculation: reward
+            .calculation
+            .as_ref()
+            .map(|calculation| render_calculation(calculation, reward.value.currency)),
         auto_approve_time: Some(timestamp(reward.auto_approve_at)),
         create_time: Some(timestamp(reward.created_at)),
         update_time: Some(timestamp(reward.updated_at)),

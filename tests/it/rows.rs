@@ -26,6 +26,7 @@ mod explanation;
 mod item;
 mod keys;
 mod leads;
+mod line;
 mod link;
 mod metadata;
 mod mrr;

@@ -70,9 +70,7 @@ fn unrounded(priced: &RewardLine, amount: Money, value: Money) -> Result<Unround
     let bonus_minor = bonus.map_or(0, |bonus| bonus.amount_minor);
     match priced.commission {
         Commission::PercentPpm(ppm) => Unrounded::part(amount, ppm),
-        Commission::Flat(_) => {
-            Ok(Unrounded::whole(Money::new(priced.commission_minor - bonus_minor, value.currency)))
-        }
+        Commission::Flat(_) => Ok(Unrounded::whole(Money::new(priced.commission_minor - bonus_minor, value.currency))),
     }
 }
 

@@ -161,12 +161,7 @@ fn divide_bonus(chosen: &mut [Chosen], amounts: &[i64], currency: Currency) {
 }
 
 /// The commission of each line with its part of the bonus.
-fn commissions(
-    terms: &Terms,
-    chosen: &[Chosen],
-    amounts: &[i64],
-    currency: Currency,
-) -> Result<Vec<i64>, Overflow> {
+fn commissions(terms: &Terms, chosen: &[Chosen], amounts: &[i64], currency: Currency) -> Result<Vec<i64>, Overflow> {
     let mut minor = Vec::with_capacity(chosen.len());
     // The flat amounts that are paid once, with the lines that have them.
     let mut once: BTreeMap<i32, (i64, Vec<usize>)> = BTreeMap::new();

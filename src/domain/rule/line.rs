@@ -78,7 +78,8 @@ pub(super) fn check_lines(sale: &Conversion, named: &[SaleLine]) -> Result<(), R
         let units_left = line.quantity - line.refunded_quantity;
         if sent.quantity > units_left {
             let line_id = &sent.line_id;
-            let problem = format!("has {} units of the line `{line_id}`, of which {units_left} are left", sent.quantity);
+            let problem =
+                format!("has {} units of the line `{line_id}`, of which {units_left} are left", sent.quantity);
             return Err(Refusal::InvalidField { field: Field::Lines, problem });
         }
         if asked_of(line, sent).is_some_and(|minor| minor > line.left_minor()) {
@@ -103,7 +104,8 @@ pub(super) fn refund(lines: &mut [SaleLine], named: &[SaleLine], amount_minor: i
         line.refunded_quantity += quantity;
         if minor > 0 || quantity > 0 || is_named(line) {
             let amount_minor = -minor;
-            let of_refund = SaleLine { quantity, amount_minor, refunded_minor: 0, refunded_quantity: 0, ..line.clone() };
+            let of_refund =
+                SaleLine { quantity, amount_minor, refunded_minor: 0, refunded_quantity: 0, ..line.clone() };
             refunded.push(of_refund);
         }
     }
@@ -130,9 +132,8 @@ pub(super) fn corrected(sale: &Conversion, right: &[SaleLine], amount: Money) ->
     };
     for refunded in before.iter().filter(|line| line.refunded_minor > 0 || line.refunded_quantity > 0) {
         let found = lines.iter_mut().find(|line| line.line_id == refunded.line_id);
-        let found = found.filter(|line| {
-            line.amount_minor >= refunded.refunded_minor && line.quantity >= refunded.refunded_quantity
-        });
+        let found = found
+            .filter(|line| line.amount_minor >= refunded.refunded_minor && line.quantity >= refunded.refunded_quantity);
         let line = found.ok_or_else(|| below(&refunded.line_id, refunded.refunded_minor))?;
         line.refunded_minor = refunded.refunded_minor;
         line.refunded_quantity = refunded.refunded_quantity;

@@ -64,9 +64,9 @@ pub(super) fn gives_way(lead: &Lead, candidates: &[Candidate]) -> bool {
 /// The referral data that an event was recorded with.
 fn referral_of(event: &Conversion) -> Referral {
     let item_sku = event.order.item_sku.clone();
-    let line_skus = line_skus(&event.order.lines);
-    let mut referral = Referral { tid: event.tid.map(Ok), item_sku, line_skus, ..Referral::default() };
+    let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
     referral.channel = (event.kind == ConversionKind::Sale).then_some(event.channel);
+    referral.line_skus = line_skus(&event.order.lines);
     referral.custom_kind.clone_from(&event.order.custom_kind);
     for candidate in &event.candidates {
         match &candidate.evidence {

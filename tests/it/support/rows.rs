@@ -18,8 +18,8 @@ use headwater::domain::claim::OfferClaims;
 use headwater::domain::click::Click;
 use headwater::domain::conversion::AsRecorded;
 use headwater::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel, SaleLine,
-    WaitingRefund,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
+    SaleLine, WaitingRefund,
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::enrollment::{

@@ -109,7 +109,15 @@ impl Draw {
         let is_counted = kind == CommissionEvent::Sale && number > 0;
         let (age_days, age_months) = (self.of(&[0, 1, 40, 400]), self.of(&[0, 1, 2, 11, 12]));
         let customer_sale = is_counted.then_some(CustomerSale { number, age_days, age_months, void_at: None });
-        Event { kind, sale, amount, line_minor: None, custom_kind: custom_kind.to_owned(), seconds: self.moment(), customer_sale }
+        Event {
+            kind,
+            sale,
+            amount,
+            line_minor: None,
+            custom_kind: custom_kind.to_owned(),
+            seconds: self.moment(),
+            customer_sale,
+        }
     }
 
     pub(super) fn terms(&mut self, currency: &str) -> pb::Terms {

@@ -354,7 +354,9 @@ fn refund_lines(shop: &mut Rules, draw: &mut Draw, sold: &pb::Money, lines: &mut
         let units_left = line.quantity - line.units;
         let (part, minor) = if draw.below(2) == 0 && units_left > 0 {
             let units = 1 + i32::try_from(draw.below(usize::try_from(units_left).unwrap())).unwrap();
-            let floor = |units: i32| i64::try_from(i128::from(line.amount) * i128::from(units) / i128::from(line.quantity)).unwrap();
+            let floor = |units: i32| {
+                i64::try_from(i128::from(line.amount) * i128::from(units) / i128::from(line.quantity)).unwrap()
+            };
             let minor = floor(line.units + units) - floor(line.units);
             let minor = if units == units_left { line.left() } else { minor.min(line.left()) };
             line.units += units;
@@ -376,10 +378,12 @@ fn refund_lines(shop: &mut Rules, draw: &mut Draw, sold: &pb::Money, lines: &mut
         // Units of a line that are worth nothing are no refund of a sale that was paid.
         for line in lines.iter_mut() {
             let of_line = named.iter().filter(|named| named.line_id == line.id);
-            line.units -= of_line.map(|named| match named.part {
-                Some(pb::refund_line::Part::Quantity(units)) => units,
-                _ => 0,
-            }).sum::<i32>();
+            line.units -= of_line
+                .map(|named| match named.part {
+                    Some(pb::refund_line::Part::Quantity(units)) => units,
+                    _ => 0,
+                })
+                .sum::<i32>();
         }
     }
 }
