@@ -3,6 +3,7 @@
 //! The lines of a sale always add up to its amount, and what was refunded of them to what was refunded of the sale.
 
 use super::money::{Rounding, portion};
+use super::split;
 
 /// How many lines of a sale are told.
 pub const LINES_MAX: usize = 100;
@@ -51,29 +52,12 @@ impl SaleLine {
     }
 }
 
-/// Divides an amount in proportion to weights, none of which is negative. What rounding leaves goes to the largest remainders, of equal ones
-/// to the first. Without any weight the first one gets all.
+/// Divides an amount in proportion to the amounts or commissions of lines, none of which is negative. What rounding leaves goes to the largest
+/// remainders, of equal ones to the first. Without any weight the first one gets all.
 pub fn divide(amount_minor: i64, weights: &[i64]) -> Vec<i64> {
-    let whole: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
-    if whole == 0 {
-        let rest = std::iter::repeat_n(0, weights.len().saturating_sub(1));
-        return weights.first().map(|_| amount_minor).into_iter().chain(rest).collect();
-    }
-    let magnitude = i128::from(amount_minor).abs();
-    let shares = weights.iter().map(|weight| magnitude * i128::from(*weight));
-    let (mut parts, remainders): (Vec<i128>, Vec<i128>) = shares.map(|share| (share / whole, share % whole)).unzip();
-    let mut places: Vec<usize> = (0..parts.len()).collect();
-    // Stable, so that the first of equal remainders comes first.
-    places.sort_by_key(|place| std::cmp::Reverse(remainders.get(*place).copied()));
-    let missing = magnitude - parts.iter().sum::<i128>();
-    for place in places.into_iter().take(usize::try_from(missing).unwrap_or_default()) {
-        if let Some(part) = parts.get_mut(place) {
-            *part += 1;
-        }
-    }
-    let sign = i128::from(amount_minor.signum());
-    // A part is never more than the amount.
-    parts.into_iter().map(|part| i64::try_from(sign * part).unwrap_or_default()).collect()
+    // A hundred amounts always add up to less than 64 bits hold.
+    let parts = split::divide(amount_minor, weights).ok().filter(|_| weights.iter().any(|weight| *weight > 0));
+    parts.unwrap_or_else(|| (0..weights.len()).map(|place| if place == 0 { amount_minor } else { 0 }).collect())
 }
 
 /// Makes the lines of a sale add up to its amount. Lines that are more than it are reduced in proportion, because the customer paid less for

@@ -12,7 +12,7 @@ use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use crate::domain::line::{self, LINES_MAX};
 use crate::domain::money::{Currency, Money};
-use crate::domain::reward_line::RewardLine;
+use crate::domain::reward::RewardLine;
 use crate::pb::{self, refund_line::Part, reward_line::Rate};
 
 const QUANTITY_MAX: i32 = 1_000_000;

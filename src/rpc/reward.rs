@@ -382,6 +382,10 @@ pub(super) fn render_calculation(calculation: &Calculation, currency: Currency) 
             credited_enrollment_id: upline.credited_enrollment_id.to_string(),
         }),
         lines: lines.collect(),
+        split: calculation.split.as_ref().map(|split| pb::RewardSplit {
+            shares_ppm: split.shares_ppm.clone(),
+            place: split.place.saturating_add(1),
+        }),
     }
 }
 

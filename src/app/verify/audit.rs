@@ -10,8 +10,8 @@ use crate::domain::ledger::{
     entry_hash,
 };
 use crate::domain::money::Currency;
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
-use crate::domain::reward_line::RewardLine;
 use crate::domain::time::Time;
 
 /// The amounts of a reward by ledger account, according to the entries.

@@ -3,20 +3,15 @@
 
 use super::line;
 use super::reward::rest;
-use super::{
-    CommissionStep, Compared, Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult,
-};
+use super::step::{Pricing, told_step};
+use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
-use crate::domain::conversion::{Conversion, ConversionKind, Credit, CustomerSale};
-use crate::domain::enrollment::Enrollment;
+use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
-use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
+use crate::domain::pricing::{self, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
 use crate::domain::time::Time;
-
-/// How many characters of a value of an event are told.
-const ACTUAL_CHARACTERS_MAX: usize = 100;
 
 /// How each credit of a conversion was priced. A credit whose rows are missing is left out.
 pub(super) fn explained(dossier: &Dossier) -> Vec<CreditExplanation> {
@@ -63,32 +58,16 @@ fn is_of(reward: &Reward, credit: &Credit) -> bool {
     reward.reverses.is_none() && reward.is_of_credit(credit.enrollment_id) && reward.calculation.is_some()
 }
 
-/// What prices a credit.
-pub(super) struct Pricing<'rows> {
-    pub(super) event: &'rows Conversion,
-    pub(super) terms: &'rows Terms,
-    pub(super) enrollment: &'rows Enrollment,
-    pub(super) credit: &'rows Credit,
-    pub(super) currency: Currency,
-}
-
-impl<'rows> Pricing<'rows> {
-    fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
-        let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
-        pricing::trace(self.terms, facts, own, self.credit.share_ppm)
+/// Whether a recorded calculation with its value is what the terms give for its amount.
+fn gives(pricing: &Pricing<'_>, calculation: &Calculation, value: Money) -> bool {
+    let amount = pricing.event.amount.map(|_| calculation.base_amount);
+    if !calculation.lines.is_empty() || !pricing.event.order.lines.is_empty() {
+        return line::gives(pricing, calculation, value);
     }
-
-    /// Whether a recorded calculation with its value is what the terms give for its amount.
-    fn gives(&self, calculation: &Calculation, value: Money) -> bool {
-        let amount = self.event.amount.map(|_| calculation.base_amount);
-        if !calculation.lines.is_empty() || !self.event.order.lines.is_empty() {
-            return line::gives(self, calculation, value);
-        }
-        let event = Conversion { amount, ..self.event.clone() };
-        let Some(facts) = pricing::facts_of(&event, self.currency) else { return false };
-        let priced = self.trace(&facts).ok().and_then(|trace| trace.priced);
-        priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
-    }
+    let event = Conversion { amount, ..pricing.event.clone() };
+    let Some(facts) = pricing::facts_of(&event, pricing.currency) else { return false };
+    let priced = pricing.trace(&facts).ok().and_then(|trace| trace.priced);
+    priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
 }
 
 fn later_terms(terms: &Terms, occurred_at: Time) -> LaterTerms {
@@ -155,7 +134,7 @@ fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money
     let stands = |reward: &Reward| reward.state != RewardState::Denied && rest(reward).amount_minor != 0;
     let is_other = |reward: &Reward| {
         let calculation = reward.calculation.as_ref().filter(|_| stands(reward));
-        calculation.is_some_and(|calculation| !pricing.gives(calculation, reward.value))
+        calculation.is_some_and(|calculation| !gives(pricing, calculation, reward.value))
     };
     match rewards.last() {
         Some(last) if is_other(last) => return Some(ExplanationDifference::OtherCalculation),
@@ -167,59 +146,4 @@ fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money
     let recorded = expected.map(|expected| recorded_rest(rewards, expected.currency));
     let is_back = is_sign_up && recorded.is_some_and(|recorded| recorded.amount_minor == 0);
     (recorded != expected && !is_denied && !is_back).then_some(ExplanationDifference::OtherRest)
-}
-
-pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
-    let rule = step.rule;
-    let condition = rule.and_then(|rule| rule.condition.as_ref());
-    let is_compared = matches!(step.result, StepResult::Taken | StepResult::Outranked | StepResult::ConditionNotMet);
-    let mut comparisons = Vec::new();
-    if let Some(condition) = condition.filter(|_| is_compared) {
-        condition.comparisons(&mut comparisons);
-    }
-    let of_customer = |fact: fn(&CustomerSale) -> i32| {
-        facts.customer_sale.as_ref().map(|sale| fact(sale).to_string()).unwrap_or_default()
-    };
-    CommissionStep {
-        source: step.source,
-        rule_name: rule.map(|rule| rule.name.to_string()).unwrap_or_default(),
-        rule_number: step.number,
-        commission: step.commission,
-        result: step.result,
-        actual: shortened(&match step.result {
-            StepResult::OtherEventKind => facts.event_kind.to_string(),
-            StepResult::OtherCustomKind => facts.custom_kind.to_owned(),
-            StepResult::OtherCouponCode => facts.coupon_code.to_owned(),
-            StepResult::OtherItem => facts.item_sku.to_owned(),
-            StepResult::OtherPlan => facts.plan.to_owned(),
-            StepResult::CustomerSalesOver => of_customer(|sale| sale.number),
-            StepResult::CustomerMonthsOver => of_customer(|sale| sale.age_months),
-            _ => String::new(),
-        }),
-        cause_at: match step.result {
-            StepResult::NotStarted => rule.and_then(|rule| rule.starts_at),
-            StepResult::Over => rule.and_then(|rule| rule.ends_at),
-            _ => None,
-        },
-        comparisons: comparisons.into_iter().map(|compare| compared(compare, facts)).collect(),
-    }
-}
-
-fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
-    let fact = compare.field.fact_of(facts);
-    let amount = match compare.field {
-        ConditionField::LineAmount => facts.line_amount.or(facts.amount),
-        _ => facts.amount,
-    };
-    let actual = match fact {
-        Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
-        Fact::Text(text) => shortened(text),
-        Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
-    };
-    let is_other_currency = fact == Fact::OtherCurrency;
-    Compared { compare: compare.clone(), actual, holds: compare.holds(facts), is_other_currency }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(ACTUAL_CHARACTERS_MAX).collect()
 }

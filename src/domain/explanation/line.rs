@@ -1,14 +1,14 @@
 //! Lines of a sale: how each is priced, what is left of its part of the reward, and whether a recorded reward was priced so.
 
-use super::credit::{Pricing, told_step};
+use super::step::{Pricing, told_step};
 use super::{CommissionStep, LineExplanation};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, SaleLine};
 use crate::domain::line::refunded_share;
 use crate::domain::money::{Money, Overflow, Unrounded, portion};
 use crate::domain::pricing::{self, Facts, Priced, StepResult};
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Calculation, RuleTaken};
-use crate::domain::reward_line::RewardLine;
 
 /// How many lines a sale may have so that every commission of each is told.
 const LINES_WITH_STEPS_MAX: usize = 10;
@@ -22,7 +22,12 @@ impl Pricing<'_> {
     fn price_lines(&self, lines: Vec<SaleLine>, amount: Money) -> Option<Priced> {
         let mut event = Conversion { amount: Some(amount), ..self.event.clone() };
         event.order.lines = lines;
-        pricing::price_event(self.terms, &event, self.currency, self.own(), self.credit.share_ppm).ok()?
+        let priced =
+            pricing::price_event(self.terms, &event, self.currency, self.own(), self.credit.share_ppm).ok()??;
+        match self.credit.split_among(&self.event.credits) {
+            Some(split) => pricing::price_of_part(priced, &split).ok(),
+            None => Some(priced),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod dossier;
 mod line;
 mod reward;
 mod sentences;
+mod step;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
@@ -16,8 +17,8 @@ use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
 use super::money::{Currency, Money, Rounding, Unrounded};
 use super::pricing::{Compare, StepResult};
 use super::program::{AttributionModel, Commission, TermsReach};
+use super::reward::RewardLine;
 use super::reward::{RewardRule, RewardState, RewardUnit};
-use super::reward_line::RewardLine;
 use super::text_enum::text_enum;
 use super::time::Time;
 pub use dossier::Dossier;

@@ -22,8 +22,8 @@ use crate::domain::conversion::{Conversion, SaleLine, WHOLE_SHARE_PPM};
 use crate::domain::line::divide;
 use crate::domain::money::{Currency, Money, Overflow, PPM, Rounding, portion};
 use crate::domain::program::Terms;
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Calculation, RewardRule};
-use crate::domain::reward_line::RewardLine;
 use crate::domain::upline::UplineBasis;
 
 /// Prices an event in a program of this currency, with its lines if it has any. `None` as for [`price`], and for a kind that earns nothing.
@@ -113,6 +113,7 @@ fn price_lines(
         rule_taken: main.rule_taken.clone(),
         amount_not_compared,
         upline: None,
+        split: None,
         lines: priced,
     };
     let sum: i128 = commissions.iter().map(|minor| i128::from(*minor)).sum();

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::context::Context;
 use super::upline_reward;
-use crate::domain::conversion::{Conversion, ConversionKind, Credit};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ProgramId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
@@ -12,6 +14,7 @@ use crate::domain::pricing::{self, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use crate::domain::split::Split;
 
 /// Who earns from an event, and under which terms.
 #[derive(Clone)]
@@ -19,6 +22,30 @@ pub(super) struct Claim {
     pub(super) credit: Credit,
     pub(super) enrollment: Arc<Enrollment>,
     pub(super) terms: Arc<Terms>,
+    /// Set if others share the credit.
+    pub(super) split: Option<Split>,
+}
+
+/// Those who earn from an event, in the order of its credits. Nearly always one, or none.
+pub(super) type Claims = SmallVec<[Claim; 1]>;
+
+/// The credits of claims.
+pub(super) fn credits_of(claims: &[Claim]) -> Credits {
+    claims.iter().map(|claim| claim.credit.clone()).collect()
+}
+
+/// Prices a credited event for all who are credited, as [`earn`] does for one.
+pub(super) fn earn_all(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claims: &[Claim],
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let mut earned = Vec::new();
+    for claim in claims {
+        let mut of_claim = earn(context, event, claim)?;
+        if earned.is_empty() { earned = of_claim } else { earned.append(&mut of_claim) }
+    }
+    Ok(earned)
 }
 
 /// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
@@ -103,6 +130,7 @@ pub(super) fn price_again(
         return Ok(None);
     }
     let priced = pricing::price_event(terms, sale, program.currency, None, before.share_ppm)?;
+    let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
         (priced, _) => Ok(priced),
@@ -123,6 +151,7 @@ pub(super) fn price_lines_again(
     let terms = context.set.terms(program, before.terms_version)?;
     let own = (before.rule == RewardRule::Enrollment).then_some(before.commission);
     let priced = pricing::price_event(terms, sale, program.currency, own, before.share_ppm)?;
+    let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
         (priced, _) => Ok(priced),
@@ -131,7 +160,7 @@ pub(super) fn price_lines_again(
 
 /// What a credited event earns. `None` if no commission applies to it.
 pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
-    let Claim { credit, enrollment, terms } = claim;
+    let Claim { credit, enrollment, terms, split } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {
         return Ok(None);
@@ -142,5 +171,13 @@ pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) ->
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
     let own = enrollment.standing_at(event.occurred_at).commission_override;
-    Ok(pricing::price_event(terms, event, program_currency, own, credit.share_ppm)?)
+    divided(pricing::price_event(terms, event, program_currency, own, credit.share_ppm)?, split.as_ref())
+}
+
+/// The part of a price, if others share it.
+fn divided(priced: Option<Priced>, split: Option<&Split>) -> Result<Option<Priced>, Refusal> {
+    match (priced, split) {
+        (Some(priced), Some(split)) => Ok(Some(pricing::price_of_part(priced, split)?)),
+        (priced, _) => Ok(priced),
+    }
 }

@@ -10,23 +10,27 @@ use super::reversal::PresentPrice;
 use crate::domain::conversion::{Conversion, SaleLine};
 use crate::domain::line::{self, RefundedPart, refunded_share};
 use crate::domain::money::{Money, Overflow, Rounding, portion};
+use crate::domain::pricing::Priced;
 use crate::domain::refusal::{Field, Refusal};
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Calculation, Reward};
-use crate::domain::reward_line::RewardLine;
 
-/// What a sale with lines earns with its present lines, before refunds.
+/// What a sale with lines earns with its present lines, before refunds. `None`: it is in another currency than the reward.
 pub(super) fn present_price(
     context: &mut Context<'_>,
     sale: &Conversion,
     calculation: &Calculation,
     reward: &Reward,
-) -> Result<PresentPrice, Refusal> {
+) -> Result<Option<PresentPrice>, Refusal> {
     if RewardLine::are_of(&calculation.lines, &sale.order.lines) {
-        return Ok(PresentPrice { value_minor: reward.value.amount_minor, calculation: None });
+        return Ok(Some(PresentPrice { value_minor: reward.value.amount_minor, calculation: None }));
     }
     let priced = commission::price_lines_again(context, sale, reward.program_id, calculation)?;
-    let value_minor = priced.as_ref().map_or(0, |priced| priced.value.amount_minor);
-    Ok(PresentPrice { value_minor, calculation: priced.map(|priced| priced.calculation) })
+    let priced = priced.filter(|priced| priced.value.currency == reward.value.currency);
+    Ok(priced.map(|Priced { value, calculation }| PresentPrice {
+        value_minor: value.amount_minor,
+        calculation: Some(calculation),
+    }))
 }
 
 /// How much of the value of a sale its refunds take back, by these lines of its present price.

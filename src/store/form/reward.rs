@@ -7,10 +7,11 @@ use super::program::{CommissionForm, UplineLevelForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
     ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
 };
-use crate::domain::reward_line::RewardLine;
+use crate::domain::split::Split;
 use crate::domain::time::Time;
 use crate::domain::upline::UplineShare;
 
@@ -28,6 +29,7 @@ form! {
         amount_not_compared: bool,
         upline: Option<UplineShareForm>,
         lines: Vec<RewardLineForm>,
+        split: Option<SplitForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,
@@ -65,6 +67,14 @@ form! {
     unless_empty {
         quantity: i32,
         first_sale_bonus: Option<Money>,
+    }
+}
+
+form! {
+    /// The shares of all who share a commission.
+    SplitForm of Split {
+        shares_ppm: Vec<i32>,
+        place: i32,
     }
 }
 

@@ -586,7 +586,7 @@ fn events() -> Vec<Spelling> {
                     "occur_time": same_time,
                 }),
             )],
-            &["external_id", "amount", "mrr", "order_id", "item_sku"],
+            &["external_id", "amount", "mrr", "order_id", "item_sku", "lines"],
         ),
         spelling(
             "TrackingService/RecordRefund",
@@ -602,7 +602,7 @@ fn events() -> Vec<Spelling> {
                 json!({"reason": "typing error", "occur_time": time, "lines": [{"amount": {"amount_minor": 5, "currency_code": "USD"}}]}),
                 json!({"reason": " typing error", "occur_time": same_time, "lines": [{"amount": {"amount_minor": 5, "currency_code": "USD"}, "quantity": 1}]}),
             )],
-            &["sale_event_id", "amount"],
+            &["sale_event_id", "amount", "lines"],
         ),
         spelling(
             "TrackingService/RecordCancellation",

@@ -284,9 +284,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("reward_calculation.v1.with_first_sale_bonus", &with_bonus);
     let place = CustomerSale { number: 3, age_days: 59, age_months: 1, void_at: Some(NOW) };
     let rest = SaleLine { amount_minor: 500, ..SaleLine::default() };
-    let lines = OrderDetails { lines: vec![rows::sale_line(), rest], ..OrderDetails::default() };
+    let lines = OrderDetails { lines: vec![rows::lines::sale_line(), rest], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_lines", &lines);
-    let lines = Calculation { lines: vec![rows::reward_line()], ..rows::calculation() };
+    let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_lines", &lines);
     let counted = OrderDetails { customer_sale: Some(place), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_customer_sale", &counted);

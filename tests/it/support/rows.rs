@@ -2,6 +2,7 @@
 
 mod affiliates;
 mod coupons;
+pub(crate) mod lines;
 mod outcomes;
 pub(crate) mod rules;
 
@@ -19,7 +20,7 @@ use headwater::domain::click::Click;
 use headwater::domain::conversion::AsRecorded;
 use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
-    SaleLine, WaitingRefund,
+    WaitingRefund,
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::enrollment::{
@@ -42,8 +43,7 @@ use headwater::domain::program::{
     Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
 };
 use headwater::domain::request::{Request, RequestKey};
-use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit, RuleTaken};
-use headwater::domain::reward_line::RewardLine;
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
 use headwater::domain::welcome::WelcomeMail;
@@ -469,35 +469,6 @@ pub(crate) fn order_details() -> OrderDetails {
     }
 }
 
-/// A line of a sale of which a part is refunded.
-pub(crate) fn sale_line() -> SaleLine {
-    SaleLine {
-        line_id: "line-1".to_owned(),
-        item_sku: "MUG-1".to_owned(),
-        plan: "pro".to_owned(),
-        quantity: 3,
-        amount_minor: 6_000,
-        refunded_minor: 2_000,
-        refunded_quantity: 1,
-    }
-}
-
-/// How that line was priced.
-pub(crate) fn reward_line() -> RewardLine {
-    RewardLine {
-        line_id: "line-1".into(),
-        item_sku: "MUG-1".into(),
-        plan: "pro".into(),
-        quantity: 3,
-        base_minor: 6_000,
-        rule: RewardRule::TermsRule,
-        commission: Commission::PercentPpm(200_000),
-        rule_taken: Some(RuleTaken { name: "mugs".into(), number: 2, quantity: 0, first_sale_bonus: None }),
-        commission_minor: 1_200,
-        value_minor: 600,
-    }
-}
-
 /// The merchant's own texts of a row.
 pub(crate) fn metadata() -> BTreeMap<String, String> {
     [("crm", "\"17\""), ("order_id", "o-2")].map(|(key, text)| (key.to_owned(), text.to_owned())).into()
@@ -579,6 +550,7 @@ pub(crate) fn calculation() -> Calculation {
         amount_not_compared: false,
         upline: None,
         lines: Vec::new(),
+        split: None,
     }
 }
 

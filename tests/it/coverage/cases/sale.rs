@@ -60,7 +60,7 @@ fn sale() -> Case {
     .tolerated(json!({"mrr": too_much(), "quantity": 1_000_001}))
     .tolerated(json!({"mrr": not_paid()}))
     // These are the merchant's own numbers. The server looks nothing up by them.
-    .not_references(&["order_id"])
+    .not_references(&["order_id", "lines.line_id"])
 }
 
 fn refund() -> Case {
@@ -110,7 +110,7 @@ fn refund() -> Case {
     .tolerated(json!({"email": "bob", "refund_id": long()}))
     .wrong(json!({"event_id": "", "sale_event_id": "", "amount": null, "occur_time": no_time()}))
     .wrong(json!({"event_id": "", "sale_event_id": "", "amount": too_much()}))
-    .not_references(&["refund_id"])
+    .not_references(&["refund_id", "lines.line_id"])
 }
 
 fn correction() -> Case {
@@ -138,5 +138,8 @@ fn correction() -> Case {
     .wrong(json!({"event_id": "", "sale_event_id": " ", "amount": null, "occur_time": no_time()}))
     .wrong(json!({"event_id": " ", "sale_event_id": "", "amount": too_much()}))
     .wrong(json!({"lines": [{"amount": null}]}))
-    .tolerated(json!({"lines": [{"item_sku": long(), "quantity": 1_000_001, "amount": dollars(100)}]}))
+    .tolerated(json!({"lines": [
+        {"line_id": long(), "item_sku": long(), "quantity": 1_000_001, "amount": dollars(100), "plan": long()},
+    ]}))
+    .not_references(&["lines.line_id"])
 }
