@@ -6,7 +6,6 @@
 
 use super::commission;
 use super::context::Context;
-use super::reversal::PresentPrice;
 use crate::domain::conversion::{Conversion, SaleLine};
 use crate::domain::line::{self, RefundedPart, refunded_share};
 use crate::domain::money::{Money, Overflow, Rounding, portion};
@@ -14,6 +13,13 @@ use crate::domain::pricing::Priced;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Calculation, Reward};
+
+/// What a sale earns with its present amount, before refunds.
+pub(super) struct PresentPrice {
+    pub(super) value_minor: i64,
+    /// `None`: by the rate of the reward.
+    pub(super) calculation: Option<Calculation>,
+}
 
 /// What a sale with lines earns with its present lines, before refunds. `None`: it is in another currency than the reward.
 pub(super) fn present_price(

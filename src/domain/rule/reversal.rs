@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::commission;
 use super::context::Context;
-use super::line;
+use super::line::{self, PresentPrice};
 use super::reward::tell_updated;
 use crate::domain::conversion::Conversion;
 use crate::domain::event::{EventImage, EventKind};
@@ -40,13 +40,6 @@ impl Target {
     pub(super) fn whole(reward: &Reward) -> Self {
         Self { minor: reward.value.amount_minor, calculation: None }
     }
-}
-
-/// What a sale earns with its present amount, before refunds.
-pub(super) struct PresentPrice {
-    pub(super) value_minor: i64,
-    /// `None`: by the rate of the reward.
-    pub(super) calculation: Option<Calculation>,
 }
 
 /// How much of a reward the corrections and the refunds of its sale have taken back: the difference to the value that the sale earns

@@ -242,3 +242,33 @@ db_test!(p24_lines_that_do_not_add_up_are_found, |database: TestDatabase| async 
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(!report.ok, "VerifyLedger compares the lines of rewards");
 });
+
+db_test!(p24_wrong_lines_of_a_refund_are_named, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = open(&server).await.client;
+    let euro = pb::Money { amount_minor: 1, currency_code: "EUR".to_owned() };
+    let mut wrong =
+        refund("r1", "one", &[("", Part::Amount(usd(-1))), ("a", Part::Quantity(0)), ("a", Part::Amount(euro))]);
+    wrong.lines.push(pb::RefundLine { line_id: "b".to_owned(), part: None });
+    let faults = async |client: &mut Client, request| {
+        let status = client.tracking.record_refund(request).await.unwrap_err();
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>()
+    };
+    let expected = [
+        "lines[0].line_id",
+        "lines[0].amount.amount_minor",
+        "lines[1].quantity",
+        "lines[2].line_id",
+        "lines[2].amount.currency_code",
+        "lines[3].amount",
+    ];
+    assert_eq!(faults(&mut client, wrong).await, expected);
+    let of_customer =
+        pb::RecordRefundRequest { external_id: "bob".to_owned(), ..refund("r1", "", &[("a", Part::Quantity(1))]) };
+    assert_eq!(faults(&mut client, of_customer).await, ["sale_event_id"]);
+    let many: Vec<_> = (0..101).map(|_| ("a", Part::Quantity(1))).collect();
+    assert_eq!(faults(&mut client, refund("r1", "one", &many)).await, ["lines"]);
+    // What units are worth is not known before the sale.
+    assert_eq!(faults(&mut client, refund("r1", "one", &[("a", Part::Quantity(1))])).await, ["amount"]);
+});
