@@ -47,6 +47,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the checkpoints of balances", checkpoint_differences(store, account_id).await)?;
     add(&mut report, "the numbers of customers' sales", sale_differences(store, account_id).await)?;
     add(&mut report, "the tallies", tally_differences(store, account_id).await)?;
+    add(&mut report, "the lines of sales", line_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -76,6 +77,11 @@ async fn count_differences(store: &Store, account_id: AccountId) -> Result<Vec<S
 /// The differences between the checkpoints of balances and the ledger.
 async fn checkpoint_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::ledger::checkpoint::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The sales and refunds whose lines do not add up.
+async fn line_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::lines::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The affiliates that a search does not find.

@@ -10,6 +10,7 @@ pub use super::customer_sale::CustomerSale;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
+pub use super::line::SaleLine;
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
 use super::split::Split;
@@ -161,6 +162,8 @@ pub struct OrderDetails {
     pub customer_sale: Option<CustomerSale>,
     /// What the event has in tallies, for each credit whose terms have caps.
     pub counted: Vec<Counted>,
+    /// The lines of a sale or of a refund, if it was told with lines.
+    pub lines: Vec<SaleLine>,
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

@@ -101,22 +101,35 @@ pub struct CouponTies<'row> {
 pub struct Purchase<'sale> {
     /// The SKU of the item; empty if none was named.
     pub item_sku: &'sale str,
+    /// The SKUs of its lines.
+    pub line_skus: &'sale [String],
     /// The channel; `None` for events that are no sales.
     pub channel: Option<SaleChannel>,
     /// When it happened.
     pub sold_at: Time,
 }
 
+impl Purchase<'_> {
+    /// Whether the sale names items, and this is none of them.
+    fn is_of_others(&self, sku: &str) -> bool {
+        if self.item_sku.is_empty() {
+            !self.line_skus.is_empty() && !self.line_skus.iter().any(|of_line| of_line == sku)
+        } else {
+            self.item_sku != sku
+        }
+    }
+}
+
 impl Coupon {
     /// Why the coupon, which has these ties, does not credit a sale, if so. A sale that names no item counts as one of the coupon's item,
     /// because the code itself says which item it is for.
     pub fn why_not_crediting(&self, ties: CouponTies<'_>, purchase: Purchase<'_>) -> Option<CandidateResult> {
-        let Purchase { item_sku, channel, sold_at } = purchase;
+        let Purchase { channel, sold_at, .. } = purchase;
         if self.starts_at.is_some_and(|starts_at| sold_at < starts_at) {
             Some(CandidateResult::CouponNotYetValid)
         } else if self.ends_at.is_some_and(|ends_at| ends_at <= sold_at) {
             Some(CandidateResult::CouponExpired)
-        } else if ties.item.is_some_and(|item| !item_sku.is_empty() && item.sku != item_sku) {
+        } else if ties.item.is_some_and(|item| purchase.is_of_others(&item.sku)) {
             Some(CandidateResult::CouponOfOtherItem)
         } else if self.channel.zip(channel).is_some_and(|(own, of_sale)| own != of_sale) {
             Some(CandidateResult::CouponOfOtherChannel)

@@ -24,6 +24,7 @@ pub mod id;
 pub mod item;
 pub mod lead;
 pub mod ledger;
+pub mod line;
 pub mod link;
 pub mod mail;
 pub mod money;

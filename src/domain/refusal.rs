@@ -119,6 +119,8 @@ text_enum! {
         RewardIds = "reward_ids",
         /// The amount of a sale or refund.
         Amount = "amount",
+        /// The lines of a sale or refund.
+        Lines = "lines",
         /// The etag of the resource to change.
         Etag = "etag",
         /// The merchant's id of a recorded event.
@@ -298,6 +300,34 @@ pub enum Refusal {
         sale_id: ConversionId,
         /// The amount left in minor units.
         left_minor: i64,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// The refund is more than is left of a line of the sale.
+    #[error(
+        "the refund is more than the {left_minor} minor units of {currency} that are left of the line `{line_id}` of sale {sale_id}"
+    )]
+    RefundExceedsLine {
+        /// The sale.
+        sale_id: ConversionId,
+        /// The line.
+        line_id: String,
+        /// The amount left in minor units.
+        left_minor: i64,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// A correction leaves less of a line than was refunded of it.
+    #[error(
+        "the correction leaves less of the line `{line_id}` of sale {sale_id} than the {refunded_minor} minor units of {currency} that were refunded of it"
+    )]
+    CorrectionBelowLine {
+        /// The sale.
+        sale_id: ConversionId,
+        /// The line; empty for the rest of the sale.
+        line_id: String,
+        /// The refunded amount in minor units.
+        refunded_minor: i64,
         /// Its currency.
         currency: Currency,
     },

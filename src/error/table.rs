@@ -384,6 +384,15 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
         .with("sale_conversion_id", sale_id)
         .with("left_minor", left_minor)
         .with("currency_code", currency),
+        Refusal::RefundExceedsLine { sale_id, line_id, left_minor, currency } => Answer::precondition(
+            ErrorReason::RefundExceedsSale,
+            sale_id.to_string(),
+            format!("{}: {text}; send an amount up to that", path(&Field::Lines)),
+        )
+        .with("sale_conversion_id", sale_id)
+        .with("line_id", line_id)
+        .with("left_minor", left_minor)
+        .with("currency_code", currency),
         Refusal::CurrencyMismatch { sale_id, currency } => Answer::precondition(
             ErrorReason::CurrencyMismatch,
             sale_id.to_string(),
@@ -496,6 +505,18 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}; send at least that much", path(&Field::Amount)),
         )
         .with("sale_conversion_id", sale_id)
+        .with("refunded_minor", refunded_minor)
+        .with("currency_code", currency),
+        Refusal::CorrectionBelowLine { sale_id, line_id, refunded_minor, currency } => Answer::precondition(
+            ErrorReason::CorrectionBelowRefunds,
+            sale_id.to_string(),
+            format!(
+                "{}: {text}; send the line with at least that, and with the units that were refunded",
+                path(&Field::Lines)
+            ),
+        )
+        .with("sale_conversion_id", sale_id)
+        .with("line_id", line_id)
         .with("refunded_minor", refunded_minor)
         .with("currency_code", currency),
         // Sums near 64 bits occur only with amounts that no customer ever paid.

@@ -4,7 +4,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::reward;
+use super::{line, reward};
 use crate::domain::attribution::{Candidate, Evidence};
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, Credit};
 use crate::domain::money::Money;
@@ -172,6 +172,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         item_sku: order.item_sku.clone(),
         custom_kind: order.custom_kind.clone(),
         metadata: order.metadata.clone(),
+        lines: line::render(conversion),
         quantity: order.quantity,
         order_id: order.order_id.clone(),
         order_number: order.order_number.clone(),

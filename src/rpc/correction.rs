@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
-use super::call::parse::Fields;
+use super::call::parse::{Fields, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
-use super::reward;
+use super::{line, reward};
 use crate::domain::conversion::RefundOutcome;
 use crate::domain::refusal::Field;
 use crate::domain::request::RecordedKind;
@@ -20,7 +20,7 @@ const REASON_LENGTH_MAX: usize = 500;
 
 impl Change for pb::CorrectSaleRequest {
     type Rule = CorrectSale;
-    type Kept = ();
+    type Kept = Warnings;
 
     const PATHS: FieldPaths = &[(Field::Conversion, "sale_event_id")];
 
@@ -33,29 +33,38 @@ impl Change for pb::CorrectSaleRequest {
             pb::CorrectSaleRequest,
             self,
             reason: canonical::trimmed(&self.reason),
-            occur_time: canonical::time(self.occur_time.as_ref());
+            occur_time: canonical::time(self.occur_time.as_ref()),
+            lines: line::canonical_sale_lines(&self.lines);
             as_sent: event_id, sale_event_id, amount,
         )
     }
 
-    fn read(&self, asking: &Asking) -> Result<(CorrectSale, ()), Error> {
+    fn read(&self, asking: &Asking) -> Result<(CorrectSale, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
         let sale_event_id = fields.required_key("sale_event_id", &self.sale_event_id);
         let amount = fields.money("amount", self.amount.as_ref());
         let reason = fields.paragraph_up_to("reason", &self.reason, REASON_LENGTH_MAX);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
+        let lines = line::sale_lines(&mut fields, &self.lines, amount);
+        let warnings = fields.take_warnings();
         let amount = fields.complete(amount)?;
-        Ok((CorrectSale { event_id, sale_event_id, amount, reason, occurred_at }, ()))
+        Ok((CorrectSale { event_id, sale_event_id, amount, lines, reason, occurred_at }, warnings))
     }
 
-    fn render(correction: RefundOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::CorrectSaleResponse {
+    fn render(
+        correction: RefundOutcome,
+        replayed: bool,
+        warnings: Warnings,
+        _asking: &Asking,
+    ) -> pb::CorrectSaleResponse {
         pb::CorrectSaleResponse {
             outcome: correction.outcome.number(),
             conversion_id: correction.conversion_id.to_string(),
             sale_conversion_id: id_or_empty(correction.sale_id),
             rewards: correction.rewards.iter().map(reward::summary).collect(),
             replayed,
+            warnings,
         }
     }
 }

@@ -6,12 +6,13 @@ use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::selector;
 use super::call::wire_enum::WireEnum;
 use super::conversion::{self, View};
+use super::line;
 use super::program::condition;
 use super::program::terms::commission;
 use super::reward::cap_applied;
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation, LaterTerms,
-    RewardApproval, RewardChange, RewardExplanation,
+    LineExplanation, RewardApproval, RewardChange, RewardExplanation,
 };
 use crate::domain::money::Unrounded;
 use crate::domain::refusal::{Refusal, Resource};
@@ -83,9 +84,21 @@ fn credit(told: &CreditExplanation) -> pb::CreditExplanation {
         hold_period_days: told.hold_period_days,
         steps: told.steps.iter().map(step).collect(),
         computation: told.computation.as_ref().map(computation),
+        lines: told.lines.iter().map(line_of).collect(),
         expected_rest: told.expected_rest.map(money),
         recorded_rest: told.recorded_rest.map(money),
         difference: told.difference.map_or(0, WireEnum::number),
+    }
+}
+
+fn line_of(told: &LineExplanation) -> pb::LineExplanation {
+    let of_sale = told.sale_currency;
+    pb::LineExplanation {
+        line: Some(line::render_line(&told.line, of_sale, true)),
+        steps: told.steps.iter().map(step).collect(),
+        computation: Some(line::render_reward_line(&told.priced, of_sale, told.rest.currency)),
+        commission_unrounded: Some(unrounded(told.commission_unrounded)),
+        rest_amount: Some(money(told.rest)),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod feed;
 mod item;
 mod lead;
 mod ledger;
+mod line;
 mod link;
 mod offer;
 mod program;

@@ -10,9 +10,10 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use super::line::render_reward_line;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::program::Commission;
 use crate::domain::refusal::{Field, Refusal, Resource};
@@ -340,7 +341,10 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         reversed: Some(reward_value(reward.unit, Money::new(reward.reversed_minor, reward.value.currency))),
         reverses_reward_id: id_or_empty(reward.reverses),
         state: reward.state.number(),
-        calculation: reward.calculation.as_ref().map(render_calculation),
+        calculation: reward
+            .calculation
+            .as_ref()
+            .map(|calculation| render_calculation(calculation, reward.value.currency)),
         auto_approve_time: Some(timestamp(reward.auto_approve_at)),
         create_time: Some(timestamp(reward.created_at)),
         update_time: Some(timestamp(reward.updated_at)),
@@ -351,7 +355,10 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
     }
 }
 
-pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalculation {
+/// How a reward in this currency was computed.
+pub(super) fn render_calculation(calculation: &Calculation, currency: Currency) -> pb::RewardCalculation {
+    let of_sale = calculation.sale_amount.currency;
+    let lines = calculation.lines.iter().map(|line| render_reward_line(line, of_sale, currency));
     let taken = calculation.rule_taken.as_ref();
     pb::RewardCalculation {
         rule: calculation.rule.number(),
@@ -376,6 +383,7 @@ pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalcula
             percent_ppm: upline.rate.percent_ppm,
             credited_enrollment_id: upline.credited_enrollment_id.to_string(),
         }),
+        lines: lines.collect(),
         split: calculation.split.as_ref().map(|split| pb::RewardSplit {
             shares_ppm: split.shares_ppm.clone(),
             place: split.place.saturating_add(1),

@@ -8,11 +8,11 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::{conversion, coupon, reward};
+use super::{conversion, coupon, line, reward};
 use crate::domain::account::KeyKind;
 use crate::domain::conversion::{ConversionKind, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
-use crate::domain::rule::{RecordRefund, RecordSale};
+use crate::domain::rule::{RecordRefund, RecordSale, line_skus};
 use crate::error::Error;
 use crate::pb;
 
@@ -41,7 +41,8 @@ impl Change for pb::RecordSaleRequest {
             plan: canonical::description(&self.plan),
             quantity: canonical::default_number(self.quantity, 1),
             order_number: canonical::description(&self.order_number),
-            metadata: canonical::described_values(&self.metadata);
+            metadata: canonical::described_values(&self.metadata),
+            lines: line::canonical_sale_lines(&self.lines);
             as_sent: event_id, external_id, amount, mrr, order_id, item_sku,
         )
     }
@@ -64,6 +65,8 @@ impl Change for pb::RecordSaleRequest {
         let mrr = self.mrr.as_ref();
         let mrr = fields.or_without(|fields| fields.optional_money("mrr", mrr));
         referral.item_sku = fields.or_without(|fields| fields.key("item_sku", &self.item_sku)).unwrap_or_default();
+        let lines = line::sale_lines(&mut fields, &self.lines, amount);
+        referral.line_skus = line_skus(&lines);
         let order = OrderDetails {
             coupon_code: referral.coupon_code.clone().unwrap_or_default(),
             item_sku: referral.item_sku.clone(),
@@ -72,6 +75,7 @@ impl Change for pb::RecordSaleRequest {
             order_id: fields.or_without(|fields| fields.key("order_id", &self.order_id)).unwrap_or_default(),
             order_number: fields.description("order_number", &self.order_number, KEY_LENGTH_MAX),
             metadata: fields.described_metadata("metadata", &self.metadata),
+            lines,
             ..OrderDetails::default()
         };
         let warnings = fields.take_warnings();
@@ -124,7 +128,7 @@ pub(super) fn warn(outcome: &SaleOutcome, noun: &str, warnings: &mut Warnings) {
 }
 
 /// How many were bought. It is only stored, so a number that is out of range becomes the nearest one.
-fn quantity(fields: &mut Fields, sent: i32) -> i32 {
+pub(super) fn quantity(fields: &mut Fields, sent: i32) -> i32 {
     let kept = if sent == 0 { 1 } else { sent.clamp(1, QUANTITY_MAX) };
     if sent != 0 && sent != kept {
         fields.warn("quantity", format!("must be 1 to {QUANTITY_MAX}; {kept} was kept"));
@@ -146,7 +150,7 @@ impl Change for pb::RecordRefundRequest {
             self,
             email: canonical::email(&self.email),
             occur_time: canonical::time(self.occur_time.as_ref());
-            as_sent: event_id, sale_event_id, external_id, amount, refund_id, commission_adjustment,
+            as_sent: event_id, sale_event_id, external_id, amount, refund_id, commission_adjustment, lines,
         )
     }
 
@@ -159,7 +163,14 @@ impl Change for pb::RecordRefundRequest {
         if sale_event_id.is_none() && self.email.trim().is_empty() && self.external_id.is_empty() {
             fields.wrong("sale_event_id", "is required, or one of email and external_id in its place");
         }
-        let amount = fields.money("amount", self.amount.as_ref());
+        let amount = fields.optional_money("amount", self.amount.as_ref());
+        if self.lines.is_empty() {
+            fields.required("amount", self.amount.as_ref());
+        } else if sale_event_id.is_none() {
+            fields.wrong("sale_event_id", "is required with lines, because line_ids are those of one sale");
+        }
+        let (lines, of_lines) = line::refund_lines(&mut fields, &self.lines, amount.map(|amount| amount.currency));
+        let amount = amount.or(of_lines);
         let adjustment = self.commission_adjustment.as_ref();
         let commission_adjustment = fields.optional_difference("commission_adjustment", adjustment);
         // A key in a shop's system records what happened. What is given beyond the terms is the owner's decision.
@@ -174,9 +185,17 @@ impl Change for pb::RecordRefundRequest {
         let refund_id = fields.or_without(|fields| fields.key("refund_id", &self.refund_id)).unwrap_or_default();
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
         let warnings = fields.take_warnings();
-        let amount = fields.complete(amount)?;
-        let rule =
-            RecordRefund { event_id, sale_event_id, customer, amount, refund_id, commission_adjustment, occurred_at };
+        fields.finish()?;
+        let rule = RecordRefund {
+            event_id,
+            sale_event_id,
+            customer,
+            amount,
+            lines,
+            refund_id,
+            commission_adjustment,
+            occurred_at,
+        };
         Ok((rule, warnings))
     }
 

@@ -302,6 +302,7 @@ fn simulated_reward(earned: &Reward) -> pb::SimulatedReward {
         enrollment_id: earned.enrollment_id.to_string(),
         program_id: earned.program_id.to_string(),
         value: Some(money(earned.value)),
-        calculation: earned.calculation.as_ref().map(reward::render_calculation),
+        calculation: (earned.calculation.as_ref())
+            .map(|calculation| reward::render_calculation(calculation, earned.value.currency)),
     }
 }

@@ -157,13 +157,14 @@ impl Behind {
             ..pb::StatementLine::default()
         };
         let Some(reward) = posting.subject.reward_id().and_then(|id| self.rewards.get(&id)) else { return line };
+        let calculation = reward.calculation.as_ref();
         let is_denial = posting.reason == LedgerReason::Denied;
         pb::StatementLine {
             reward_value: Some(reward_value(reward.unit, reward.value)),
             reverses_reward_id: id_or_empty(reward.reverses),
             program_id: reward.program_id.to_string(),
             enrollment_id: reward.enrollment_id.to_string(),
-            calculation: reward.calculation.as_ref().map(render_calculation),
+            calculation: calculation.map(|calculation| render_calculation(calculation, reward.value.currency)),
             conversion: reward.conversion_id.and_then(|id| self.conversions.get(&id)).map(render_conversion),
             create_reason: reward.by_hand.as_ref().map(|by_hand| by_hand.reason.clone()).unwrap_or_default(),
             deny_reason: if is_denial { reward.deny_reason.clone() } else { String::new() },

@@ -27,6 +27,7 @@ pub mod form;
 pub mod item;
 pub mod lead;
 pub mod ledger;
+pub mod lines;
 pub mod link;
 pub mod list;
 pub mod lists;

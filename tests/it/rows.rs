@@ -28,6 +28,7 @@ mod guarantees;
 mod item;
 mod keys;
 mod leads;
+mod line;
 mod link;
 mod metadata;
 mod mrr;

@@ -10,6 +10,7 @@ use crate::domain::ledger::{
     entry_hash,
 };
 use crate::domain::money::Currency;
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::domain::time::Time;
 
@@ -153,6 +154,10 @@ impl Audit {
         let known = self.rewards.entry(reward.id).or_default();
         known.is_met = true;
         let booked = known.booked;
+        if let Some(sum) = sum_of_lines(reward).filter(|sum| *sum != i128::from(reward.value.amount_minor)) {
+            let value = reward.unit.describe(reward.value);
+            self.report.differs(format!("{} is {value}, and its lines add up to {sum}", reward.id));
+        }
         if reward.state == RewardState::Reversed {
             // A reversed reward and everything that was taken back from it sum to zero.
             let original = reward.reverses.unwrap_or(reward.id);
@@ -235,6 +240,12 @@ fn name_of((unit, currency): (RewardUnit, Currency)) -> String {
             unit.to_string()
         }
     }
+}
+
+/// What the lines of a reward add up to, if it has any.
+fn sum_of_lines(reward: &Reward) -> Option<i128> {
+    let lines = &reward.calculation.as_ref()?.lines;
+    (!lines.is_empty()).then(|| RewardLine::value_of(lines))
 }
 
 fn fits(reward: &Reward, booked: Booked) -> bool {

@@ -1,23 +1,20 @@
 //! Credits: the version of the terms, every commission of it in the order of precedence, and how the one that was taken is computed. The
 //! recorded rewards are compared with the result.
 
+use super::line;
 use super::reward::rest;
-use super::{
-    CommissionStep, Compared, Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult,
-};
+use super::step::{Pricing, told_step};
+use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
-use crate::domain::conversion::{Conversion, ConversionKind, Credit, CustomerSale};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
-use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
+use crate::domain::pricing::{self, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
 use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
-
-/// How many characters of a value of an event are told.
-const ACTUAL_CHARACTERS_MAX: usize = 100;
 
 /// How each credit of a conversion was priced. A credit whose rows are missing is left out.
 pub(super) fn explained(dossier: &Dossier) -> Vec<CreditExplanation> {
@@ -32,15 +29,20 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
     let facts = pricing::facts_of(event, currency)?;
     let pricing = Pricing { event, terms, enrollment, credit, currency };
-    let trace = pricing.trace(&facts).ok()?;
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
+    let lines = line::explained(&pricing, &facts, &caps);
+    let is_whole = event.order.lines.is_empty();
+    let trace = if is_whole { pricing.trace(&facts).ok()? } else { Trace { steps: Vec::new(), priced: None } };
     let priced = trace.priced.map(|priced| pricing::with_caps(priced, caps)).transpose().ok()?;
     let computation = priced.as_ref().and_then(|priced| computation(priced).ok());
     let rewards: Vec<&Reward> = dossier.image.rewards.iter().map(AsRef::as_ref).collect();
     let rewards: Vec<&Reward> = rewards.into_iter().filter(|reward| is_of(reward, credit)).collect();
     let value = computation.as_ref().map(|computation| computation.value);
-    let expected_rest = value.and_then(|value| expected_rest(event, value, terms).ok());
+    let value = value.or_else(|| line::sum(&lines, |line| line.priced.value_minor));
+    let of_lines = || line::sum(&lines, |line| line.rest.amount_minor);
+    let expected_rest =
+        value.filter(|_| is_whole).and_then(|value| expected_rest(event, value, terms).ok()).or_else(of_lines);
     let later = of_program().filter(|later| later.version > credit.terms_version);
     Some(CreditExplanation {
         credit: credit.clone(),
@@ -52,6 +54,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         hold_period_days: terms.rules.hold_period_days,
         steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
         computation,
+        lines,
         expected_rest,
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
         difference: difference(&pricing, &rewards, expected_rest),
@@ -62,36 +65,17 @@ fn is_of(reward: &Reward, credit: &Credit) -> bool {
     reward.reverses.is_none() && reward.is_of_credit(credit.enrollment_id) && reward.calculation.is_some()
 }
 
-/// What prices a credit.
-struct Pricing<'rows> {
-    event: &'rows Conversion,
-    terms: &'rows Terms,
-    enrollment: &'rows Enrollment,
-    credit: &'rows Credit,
-    currency: Currency,
-}
-
-impl<'rows> Pricing<'rows> {
-    fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
-        let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
-        let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
-        if let Some(split) = self.credit.split_among(&self.event.credits)
-            && let Some(priced) = trace.priced.take()
-        {
-            trace.priced = Some(pricing::price_of_part(priced, &split)?);
-        }
-        Ok(trace)
+/// Whether a recorded calculation with its value is what the terms give for its amount.
+fn gives(pricing: &Pricing<'_>, calculation: &Calculation, value: Money) -> bool {
+    let amount = pricing.event.amount.map(|_| calculation.base_amount);
+    if !calculation.lines.is_empty() || !pricing.event.order.lines.is_empty() {
+        return line::gives(pricing, calculation, value);
     }
-
-    /// Whether a recorded calculation with its value is what the terms give for its amount.
-    fn gives(&self, calculation: &Calculation, value: Money) -> bool {
-        let amount = self.event.amount.map(|_| calculation.base_amount);
-        let event = Conversion { amount, ..self.event.clone() };
-        let Some(facts) = pricing::facts_of(&event, self.currency) else { return false };
-        let priced = self.trace(&facts).ok().and_then(|trace| trace.priced);
-        let priced = priced.and_then(|priced| pricing::with_caps(priced, calculation.caps.clone()).ok());
-        priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
-    }
+    let event = Conversion { amount, ..pricing.event.clone() };
+    let Some(facts) = pricing::facts_of(&event, pricing.currency) else { return false };
+    let priced = pricing.trace(&facts).ok().and_then(|trace| trace.priced);
+    let priced = priced.and_then(|priced| pricing::with_caps(priced, calculation.caps.clone()).ok());
+    priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
 }
 
 fn later_terms(terms: &Terms, applied: &Terms, enrollment: &Enrollment, occurred_at: Time) -> LaterTerms {
@@ -169,7 +153,7 @@ fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money
     let stands = |reward: &Reward| reward.state != RewardState::Denied && rest(reward).amount_minor != 0;
     let is_other = |reward: &Reward| {
         let calculation = reward.calculation.as_ref().filter(|_| stands(reward));
-        calculation.is_some_and(|calculation| !pricing.gives(calculation, reward.value))
+        calculation.is_some_and(|calculation| !gives(pricing, calculation, reward.value))
     };
     match rewards.last() {
         Some(last) if is_other(last) => return Some(ExplanationDifference::OtherCalculation),
@@ -181,56 +165,4 @@ fn difference(pricing: &Pricing<'_>, rewards: &[&Reward], expected: Option<Money
     let recorded = expected.map(|expected| recorded_rest(rewards, expected.currency));
     let is_back = is_sign_up && recorded.is_some_and(|recorded| recorded.amount_minor == 0);
     (recorded != expected && !is_denied && !is_back).then_some(ExplanationDifference::OtherRest)
-}
-
-fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
-    let rule = step.rule;
-    let condition = rule.and_then(|rule| rule.condition.as_ref());
-    let is_compared = matches!(step.result, StepResult::Taken | StepResult::Outranked | StepResult::ConditionNotMet);
-    let mut comparisons = Vec::new();
-    if let Some(condition) = condition.filter(|_| is_compared) {
-        condition.comparisons(&mut comparisons);
-    }
-    let of_customer = |fact: fn(&CustomerSale) -> i32| {
-        facts.customer_sale.as_ref().map(|sale| fact(sale).to_string()).unwrap_or_default()
-    };
-    CommissionStep {
-        source: step.source,
-        rule_name: rule.map(|rule| rule.name.to_string()).unwrap_or_default(),
-        rule_number: step.number,
-        commission: step.commission,
-        result: step.result,
-        actual: shortened(&match step.result {
-            StepResult::OtherEventKind => facts.event_kind.to_string(),
-            StepResult::OtherCustomKind => facts.custom_kind.to_owned(),
-            StepResult::OtherCouponCode => facts.coupon_code.to_owned(),
-            StepResult::OtherItem => facts.item_sku.to_owned(),
-            StepResult::OtherPlan => facts.plan.to_owned(),
-            StepResult::CustomerSalesOver => of_customer(|sale| sale.number),
-            StepResult::CustomerMonthsOver => of_customer(|sale| sale.age_months),
-            _ => String::new(),
-        }),
-        cause_at: match step.result {
-            StepResult::NotStarted => rule.and_then(|rule| rule.starts_at),
-            StepResult::Over => rule.and_then(|rule| rule.ends_at),
-            _ => None,
-        },
-        comparisons: comparisons.into_iter().map(|compare| compared(compare, facts)).collect(),
-    }
-}
-
-fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
-    let fact = compare.field.fact_of(facts);
-    let amount = facts.amount.filter(|_| compare.field == ConditionField::Amount);
-    let actual = match fact {
-        Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
-        Fact::Text(text) => shortened(text),
-        Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
-    };
-    let is_other_currency = fact == Fact::OtherCurrency;
-    Compared { compare: compare.clone(), actual, holds: compare.holds(facts), is_other_currency }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(ACTUAL_CHARACTERS_MAX).collect()
 }

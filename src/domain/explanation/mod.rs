@@ -4,17 +4,20 @@
 mod candidate;
 mod credit;
 mod dossier;
+mod line;
 mod reward;
 mod sentences;
+mod step;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
-use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel};
+use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel, SaleLine};
 use super::coupon::Coupon;
 use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
-use super::money::{Money, Rounding, Unrounded};
+use super::money::{Currency, Money, Rounding, Unrounded};
 use super::pricing::{Compare, StepResult};
 use super::program::{AttributionModel, Commission, TermsReach};
+use super::reward::RewardLine;
 use super::reward::{RewardRule, RewardState, RewardUnit};
 use super::tally::CapApplied;
 use super::text_enum::text_enum;
@@ -253,6 +256,21 @@ impl Computation {
     }
 }
 
+/// How a line of a sale was priced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LineExplanation {
+    pub line: SaleLine,
+    pub priced: RewardLine,
+    /// In the order of precedence. Of a sale with many lines only the one that was taken.
+    pub steps: Vec<CommissionStep>,
+    /// Without the line's part of what is paid once for the sale.
+    pub commission_unrounded: Unrounded,
+    pub sale_currency: Currency,
+    /// What refunds leave of the line's part of the reward.
+    pub rest: Money,
+}
+
 /// How a credit was priced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -268,6 +286,8 @@ pub struct CreditExplanation {
     /// In the order of precedence.
     pub steps: Vec<CommissionStep>,
     pub computation: Option<Computation>,
+    /// How each line of a sale with lines is priced. There are no steps and no computation then.
+    pub lines: Vec<LineExplanation>,
     pub expected_rest: Option<Money>,
     pub recorded_rest: Option<Money>,
     pub difference: Option<ExplanationDifference>,
@@ -341,7 +361,7 @@ fn result_of(event: &Conversion, credits: &[CreditExplanation], rewards: &[Rewar
     let is_refunded = event.refund_count > 0 && event.left().is_some_and(|left| left.amount_minor == 0);
     let is_zero = |credit: &CreditExplanation| match &credit.computation {
         Some(computation) => computation.value.amount_minor == 0,
-        None => true,
+        None => credit.lines.iter().all(|line| line.priced.value_minor == 0),
     };
     if event.credits.is_empty() {
         ExplanationResult::NotReferred
@@ -351,9 +371,9 @@ fn result_of(event: &Conversion, credits: &[CreditExplanation], rewards: &[Rewar
         ExplanationResult::Denied
     } else if !own.is_empty() {
         ExplanationResult::TakenBack
-    } else if credits.iter().all(|credit| credit.taken().is_none()) {
+    } else if credits.iter().all(|credit| credit.taken().is_none() && credit.lines.is_empty()) {
         ExplanationResult::NoCommission
-    } else if credits.iter().all(|credit| credit.computation.is_none()) {
+    } else if credits.iter().all(|credit| credit.computation.is_none() && credit.lines.is_empty()) {
         ExplanationResult::NoAmount
     } else if credits.iter().all(is_zero) {
         let is_capped = credits.iter().filter_map(|credit| credit.computation.as_ref()).any(Computation::is_capped);

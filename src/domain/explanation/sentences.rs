@@ -2,6 +2,7 @@
 
 mod candidate;
 mod credit;
+mod line;
 
 use super::{
     Dossier, Explanation, ExplanationAction, ExplanationResult, RewardApproval, RewardChange, RewardExplanation,
@@ -23,6 +24,7 @@ pub fn sentences(dossier: &Dossier, explanation: &Explanation) -> Vec<String> {
     sentences.extend(explanation.candidates.iter().map(|told| candidate::sentence(event, explanation, told)));
     for credit in &explanation.credits {
         credit::sentences(event, credit, &mut sentences);
+        sentences.extend(credit.lines.iter().map(line::sentence));
     }
     for reward in &explanation.rewards {
         of_reward(reward, &mut sentences);

@@ -32,6 +32,8 @@ text_enum! {
         CustomerAgeDays = "customer_age_days",
         /// The whole months since the first sale of the customer.
         CustomerAgeMonths = "customer_age_months",
+        /// The amount of the line. A sale without lines is one line.
+        LineAmount = "line_amount",
     }
 }
 
@@ -51,6 +53,7 @@ impl ConditionField {
     pub const fn value_type(self) -> ValueType {
         match self {
             Self::Amount
+            | Self::LineAmount
             | Self::Quantity
             | Self::CustomerSaleNumber
             | Self::CustomerAgeDays
@@ -65,6 +68,7 @@ impl ConditionField {
         match self {
             Self::Amount => event.may_have_amount(),
             Self::Quantity
+            | Self::LineAmount
             | Self::ItemSku
             | Self::Plan
             | Self::Channel
@@ -75,6 +79,11 @@ impl ConditionField {
             Self::CustomKind => matches!(event, CommissionEvent::CustomEvent),
             Self::CouponCode => true,
         }
+    }
+
+    /// Whether the fact is an amount, which is compared only in the currency of the program.
+    pub const fn is_amount(self) -> bool {
+        matches!(self, Self::Amount | Self::LineAmount)
     }
 
     /// Whether the fact is about the earlier sales of the customer.
@@ -171,7 +180,7 @@ impl Condition {
 
     /// Whether an event would be like this if comparisons of amounts held.
     pub fn may_hold(&self, facts: &Facts<'_>) -> bool {
-        self.evaluate(&|compare| compare.field == ConditionField::Amount || compare.holds(facts))
+        self.evaluate(&|compare| compare.field.is_amount() || compare.holds(facts))
     }
 
     /// Whether it compares a fact about the earlier sales of the customer.
@@ -179,6 +188,14 @@ impl Condition {
         match self {
             Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_customer),
             Self::Compare(compare) => compare.field.is_of_customer(),
+        }
+    }
+
+    /// Whether it compares a fact that makes a line other than the others: its item or its amount.
+    pub fn looks_at_line(&self) -> bool {
+        match self {
+            Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_line),
+            Self::Compare(compare) => matches!(compare.field, ConditionField::ItemSku | ConditionField::LineAmount),
         }
     }
 
@@ -218,8 +235,9 @@ impl ConditionField {
         let of_customer =
             |fact: fn(&CustomerSale) -> i32| Fact::Number(facts.customer_sale.as_ref().map(|sale| fact(sale).into()));
         match self {
-            Self::Amount if facts.has_other_currency() => Fact::OtherCurrency,
+            Self::Amount | Self::LineAmount if facts.has_other_currency() => Fact::OtherCurrency,
             Self::Amount => Fact::Number(facts.amount.map(|amount| amount.amount_minor)),
+            Self::LineAmount => Fact::Number(facts.line_amount.or(facts.amount).map(|amount| amount.amount_minor)),
             Self::Quantity => Fact::Number(Some(facts.quantity.max(1).into())),
             Self::ItemSku => Fact::Text(facts.item_sku),
             Self::Plan => Fact::Text(facts.plan),

@@ -34,6 +34,8 @@ pub struct Facts<'event> {
     pub event_kind: CommissionEvent,
     /// `None` for an event without an amount.
     pub amount: Option<Money>,
+    /// The amount of the line that is priced. `None` for an event without lines.
+    pub line_amount: Option<Money>,
     pub quantity: i32,
     /// The channel as it is stored.
     pub channel: &'event str,

@@ -13,6 +13,7 @@
 
 mod condition;
 mod facts;
+mod lines;
 pub mod rule;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ mod trace;
 
 pub use condition::{Compare, Comparison, Condition, ConditionField, Fact, ValueType};
 pub use facts::{CommissionEvent, Facts};
+pub(super) use lines::facts_of_line;
+pub use lines::{price_event, trace_line};
 pub use rule::{CommissionRule, Misfit, RuleScope};
 pub use trace::{Step, StepResult, Trace, trace};
 
@@ -48,6 +51,7 @@ pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<F
     Some(Facts {
         event_kind: event_of(conversion.kind)?,
         amount: conversion.amount,
+        line_amount: None,
         quantity: order.quantity,
         channel: conversion.channel.as_str(),
         coupon_code: &order.coupon_code,
@@ -107,6 +111,7 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
         rule_taken: chosen.taken,
         amount_not_compared: chosen.amount_not_compared,
         upline: None,
+        lines: Vec::new(),
         split: None,
         caps: Vec::new(),
         tally_change: None,
@@ -120,7 +125,8 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
 /// [`Overflow`].
 pub fn price_of_part(priced: Priced, split: &Split) -> Result<Priced, Overflow> {
     let calculation = Calculation { split: Some(split.clone()), ..priced.calculation };
-    Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
+    let value = value_at(&calculation, calculation.base_amount)?;
+    Ok(Priced { value, calculation: lines::divided(calculation, value) })
 }
 
 /// The reward of an upline from an event that earns this for the credited affiliate: `round(commission x ppm / 1,000,000)`, or
@@ -130,7 +136,8 @@ pub fn price_of_part(priced: Priced, split: &Split) -> Result<Priced, Overflow> 
 /// [`Overflow`].
 pub fn price_for_upline(priced: &Priced, upline: UplineShare) -> Result<Priced, Overflow> {
     let calculation = Calculation { upline: Some(upline), ..priced.calculation.clone() };
-    Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
+    let value = value_at(&calculation, calculation.base_amount)?;
+    Ok(Priced { value, calculation: lines::divided(calculation, value) })
 }
 
 /// What an event earns within caps: no more than each of them has room for.
@@ -142,7 +149,8 @@ pub fn with_caps(priced: Priced, caps: Vec<CapApplied>) -> Result<Priced, Overfl
         return Ok(priced);
     }
     let calculation = Calculation { caps, ..priced.calculation };
-    Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
+    let value = value_at(&calculation, calculation.base_amount)?;
+    Ok(Priced { value, calculation: lines::divided(calculation, value) })
 }
 
 /// The value that an event of this amount earns by the rates of a calculation.
@@ -157,7 +165,7 @@ pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overf
     let base = match rate.basis {
         UplineBasis::Commission => commission,
         UplineBasis::SaleAmount if commission.amount_minor == 0 => commission,
-        UplineBasis::SaleAmount => share_of(calculation, amount)?,
+        UplineBasis::SaleAmount => share_of(calculation, lines::earning_amount(calculation, amount)?)?,
     };
     Ok(Money::new(portion(base.amount_minor, rate.percent_ppm.into(), PPM, calculation.rounding)?, base.currency))
 }
@@ -167,6 +175,9 @@ pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overf
 /// # Errors
 /// [`Overflow`].
 pub fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
+    if let Some(commission) = lines::commission_at(calculation, amount)? {
+        return Ok(commission);
+    }
     let commission = match calculation.commission {
         Commission::PercentPpm(ppm) => {
             let minor = portion(amount.amount_minor, ppm.into(), PPM, calculation.rounding)?;

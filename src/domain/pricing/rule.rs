@@ -93,6 +93,11 @@ impl CommissionRule {
         }
     }
 
+    /// Whether a flat commission is paid for each line of a sale that the rule pays for, and not once for the sale.
+    pub fn is_per_line(&self) -> bool {
+        !self.item_skus.is_empty() || self.condition.as_ref().is_some_and(Condition::looks_at_line)
+    }
+
     /// Whether the rule pays for an event.
     pub fn applies_to(&self, facts: &Facts<'_>) -> bool {
         self.misfit(facts).is_none()

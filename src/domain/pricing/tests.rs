@@ -61,6 +61,7 @@ fn facts(text: &str) -> Facts<'_> {
     Facts {
         event_kind: CommissionEvent::Sale,
         amount: Some(Money::new(10_000, usd())),
+        line_amount: None,
         quantity: 3,
         channel: "online",
         coupon_code: text,

@@ -33,6 +33,8 @@ pub struct Referral {
     pub coupon_code: Option<String>,
     /// The SKU of the item that was sold; empty if none was named. It is no trace itself, but a coupon may be tied to an item.
     pub item_sku: String,
+    /// The SKUs of the lines of a sale.
+    pub line_skus: Vec<String>,
     /// The channel of a sale; `None` for other events. A coupon may be for one channel.
     pub channel: Option<SaleChannel>,
     /// The limit that the coupon had reached when the sale was told, if so.
@@ -403,7 +405,8 @@ fn unlimited_coupon_runner<'set>(
     referral: &Referral,
     occurred_at: Time,
 ) -> Result<Runner<'set>, Refusal> {
-    let purchase = Purchase { item_sku: &referral.item_sku, channel: referral.channel, sold_at: occurred_at };
+    let Referral { item_sku, line_skus, .. } = referral;
+    let purchase = Purchase { item_sku, line_skus, channel: referral.channel, sold_at: occurred_at };
     let evidence = Evidence::Coupon(code.to_owned());
     let coupons = set.coupons_with_code(account_id, code)?;
     let mut last = None;

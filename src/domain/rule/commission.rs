@@ -13,7 +13,7 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::pricing::{self, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Calculation, Reward, RewardState, RewardUnit};
+use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use crate::domain::split::Split;
 
 /// Who earns from an event, and under which terms.
@@ -134,8 +134,28 @@ pub(super) fn price_again(
     if terms.rules.commission_rules.is_empty() {
         return Ok(None);
     }
-    let Some(facts) = pricing::facts_of(sale, program.currency) else { return Ok(None) };
-    let priced = pricing::price(terms, &facts, None, before.share_ppm)?;
+    let priced = pricing::price_event(terms, sale, program.currency, None, before.share_ppm)?;
+    let priced = divided(priced, before.split.as_ref())?;
+    match (priced, before.upline) {
+        (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
+        (priced, _) => Ok(priced),
+    }
+}
+
+/// The price of a sale with its present lines, by the same version of the terms as before, and by the enrollment's own rate if it was.
+pub(super) fn price_lines_again(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    program_id: ProgramId,
+    before: &Calculation,
+) -> Result<Option<Priced>, Refusal> {
+    let account_id = context.account_id;
+    context.set.wanted().row::<Program>((account_id, program_id));
+    context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
+    let program = context.set.program(account_id, program_id)?;
+    let terms = context.set.terms(program, before.terms_version)?;
+    let own = (before.rule == RewardRule::Enrollment).then_some(before.commission);
+    let priced = pricing::price_event(terms, sale, program.currency, own, before.share_ppm)?;
     let priced = divided(priced, before.split.as_ref())?;
     let priced = priced.map(|priced| pricing::with_caps(priced, before.caps.clone())).transpose()?;
     match (priced, before.upline) {
@@ -156,9 +176,8 @@ pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) ->
         Some(amount) if !has_rules => amount.currency,
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
-    let Some(facts) = pricing::facts_of(event, program_currency) else { return Ok(None) };
     let own = enrollment.standing_at(event.occurred_at).commission_override;
-    divided(pricing::price(terms, &facts, own, credit.share_ppm)?, split.as_ref())
+    divided(pricing::price_event(terms, event, program_currency, own, credit.share_ppm)?, split.as_ref())
 }
 
 /// The part of a price, if others share it.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use super::commission::{self, Claim};
 use super::context::{Context, Rule};
+use super::line;
 use super::reversal::{Cause, has_other_currency, take_back, taken_part, tell_settled};
 use super::{sale_count, tally_change};
-use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
+use crate::domain::conversion::{
+    Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome, SaleLine,
+};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
@@ -29,6 +32,8 @@ pub struct CorrectSale {
     pub sale_event_id: String,
     /// The right amount of the sale; zero for a free order.
     pub amount: Money,
+    /// The right lines, which add up to the amount. Empty: those of the sale change in proportion.
+    pub lines: Vec<SaleLine>,
     /// Why it is corrected; may be empty.
     pub reason: String,
     /// When it was corrected; `None` for now.
@@ -56,11 +61,13 @@ impl Rule for CorrectSale {
             });
         }
         let difference = Money::new(self.amount.amount_minor - sold.amount_minor, sold.currency);
+        let lines = line::corrected(&before, &self.lines, self.amount)?;
         let mut corrected = Conversion {
             amount: Some(self.amount),
             version: before.version.saturating_add(1),
             ..before.as_ref().clone()
         };
+        corrected.order.lines = lines;
         let changes_count = sale_count::note_left(context, &before, &mut corrected);
         let sale = context.put(corrected);
         let correction = self.new_correction(context, &sale, difference);
@@ -110,6 +117,7 @@ impl CorrectSale {
                 coupon_use: None,
                 customer_sale: None,
                 counted: Vec::new(),
+                lines: Vec::new(),
                 ..sale.order.clone()
             },
             candidates: Vec::new(),

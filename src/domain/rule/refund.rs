@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::line;
 use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
 use super::{sale_count, tally_change};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
-    SaleChannel, WaitingRefund,
+    SaleChannel, SaleLine, WaitingRefund,
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId, RewardId};
@@ -33,8 +34,10 @@ pub struct RecordRefund {
     pub sale_event_id: Option<String>,
     /// The customer who gets the refund.
     pub customer: Customer,
-    /// The refunded amount. It is more than zero, unless the sale is free.
-    pub amount: Money,
+    /// The refunded amount. It is more than zero, unless the sale is free. `None`: what the lines add up to.
+    pub amount: Option<Money>,
+    /// The lines of the sale that are refunded, if any are named, in the form of a refund that waits. Only with a `sale_event_id`.
+    pub lines: Vec<SaleLine>,
     /// The merchant's id of the refund; may be empty.
     pub refund_id: String,
     /// What the affiliate gets of it in addition. If it is set, the refund may be more than is left of the sale.
@@ -61,10 +64,14 @@ impl Rule for RecordRefund {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
         let sale = self.find_sale(context)?.cloned();
-        let refund = self.new_refund(context);
+        let amount = line::refund_amount(sale.as_deref(), self.amount, &self.lines)?;
+        let refund = self.new_refund(context, amount);
         let (refund, taken_back) = match sale {
             Some(sale) => {
-                let excess_minor = self.excess_of(&sale)?;
+                if self.commission_adjustment.is_none() {
+                    line::check_lines(&sale, &self.lines)?;
+                }
+                let excess_minor = self.excess_of(&sale, amount)?;
                 book(context, &sale, Conversion { excess_minor, ..refund })?
             }
             None => (leave_alone(context, refund), Vec::new()),
@@ -81,11 +88,11 @@ impl Rule for RecordRefund {
 impl RecordRefund {
     /// By how much the refund exceeds what is left of the sale. Refuses a refund that does not fit, unless it exceeds the sale and
     /// says what becomes of the commission.
-    fn excess_of(&self, sale: &Conversion) -> Result<i64, Refusal> {
-        match check_fits(sale, self.amount) {
+    fn excess_of(&self, sale: &Conversion, amount: Money) -> Result<i64, Refusal> {
+        match check_fits(sale, amount) {
             Ok(()) => Ok(0),
             Err(Refusal::RefundExceedsSale { left_minor, .. }) if self.commission_adjustment.is_some() => {
-                Ok(self.amount.amount_minor - left_minor)
+                Ok(amount.amount_minor - left_minor)
             }
             Err(refusal) => Err(refusal),
         }
@@ -110,7 +117,7 @@ impl RecordRefund {
             return Ok(None);
         }
         let refunded_at = self.occurred_at.unwrap_or(context.now).plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
-        let fitting = sales.into_iter().filter_map(|sale| Some((self.excess_of(sale).ok()?, sale)));
+        let fitting = sales.into_iter().filter_map(|sale| Some((self.excess_of(sale, self.amount?).ok()?, sale)));
         // A sale before the refund comes first. A later one is better than none, because some senders know only the day of a
         // refund.
         let rank = |(excess_minor, sale): &(i64, &Arc<Conversion>)| {
@@ -119,14 +126,14 @@ impl RecordRefund {
         fitting.max_by_key(rank).map(|(_, sale)| sale).map(Some).ok_or(Refusal::NoSaleToRefund)
     }
 
-    fn new_refund(&self, context: &mut Context<'_>) -> Conversion {
+    fn new_refund(&self, context: &mut Context<'_>, amount: Money) -> Conversion {
         Conversion {
             id: ConversionId::new(context.ids),
             account_id: context.account_id,
             kind: ConversionKind::Refund,
             event_id: self.event_id.clone(),
             outcome: ConversionOutcome::NotReferred,
-            amount: Some(self.amount.negated()),
+            amount: Some(amount.negated()),
             refunded_minor: 0,
             refund_count: 0,
             excess_minor: 0,
@@ -139,6 +146,7 @@ impl RecordRefund {
             order: OrderDetails {
                 refund_id: self.refund_id.clone(),
                 commission_adjustment: self.commission_adjustment,
+                lines: self.lines.clone(),
                 ..OrderDetails::default()
             },
             candidates: Vec::new(),
@@ -230,6 +238,7 @@ fn book(
         version: sale.version.saturating_add(1),
         ..sale.clone()
     };
+    let lines = line::refund(&mut refunded.order.lines, &refund.order.lines, refund_minor - refund.excess_minor);
     let changes_count = sale_count::note_left(context, sale, &mut refunded);
     let sale = context.put(refunded);
     let refund = context.put(Conversion {
@@ -245,6 +254,7 @@ fn book(
             coupon_use: None,
             customer_sale: None,
             counted: Vec::new(),
+            lines,
             ..sale.order.clone()
         },
         is_told: refund.is_told || sale.is_told,
@@ -358,7 +368,7 @@ fn excess_part(
     {
         let part = portion(present.value_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
         let calculation = present.calculation.unwrap_or_else(|| calculation.clone());
-        return Ok((part, Calculation { rule, base_amount, sale_amount: amount, ..calculation }));
+        return Ok((part, Calculation { rule, base_amount, sale_amount: amount, lines: Vec::new(), ..calculation }));
     }
     let nothing = Calculation {
         split: None,
@@ -375,6 +385,7 @@ fn excess_part(
         upline: None,
         caps: Vec::new(),
         tally_change: None,
+        lines: Vec::new(),
     };
     Ok((0, nothing))
 }

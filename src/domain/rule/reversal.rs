@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::commission;
 use super::context::Context;
+use super::line::{self, PresentPrice};
 use super::reward::tell_updated;
 use crate::domain::conversion::Conversion;
 use crate::domain::event::{EventImage, EventKind};
@@ -51,13 +52,6 @@ impl Target {
     }
 }
 
-/// What a sale earns with its present amount, before refunds.
-pub(super) struct PresentPrice {
-    pub(super) value_minor: i64,
-    /// `None`: by the rate of the reward.
-    pub(super) calculation: Option<Calculation>,
-}
-
 /// How much of a reward the corrections and the refunds of its sale have taken back: the difference to the value that the sale earns
 /// with its present amount, and `round(that value x refunded / amount)`. Negative if a correction has raised the reward.
 pub(super) fn taken_part(context: &mut Context<'_>, sale: &Conversion, reward: &Reward) -> Result<Target, Refusal> {
@@ -68,6 +62,10 @@ pub(super) fn taken_part(context: &mut Context<'_>, sale: &Conversion, reward: &
     let price = present_price(context, sale, calculation, reward, amount)?;
     let Some(PresentPrice { value_minor, calculation: present }) = price else { return Ok(Target::whole(reward)) };
     let refunded_minor = match amount.amount_minor {
+        _ if !sale.order.lines.is_empty() => {
+            let priced = present.as_ref().unwrap_or(calculation);
+            line::refunded_minor(sale, &priced.lines, calculation.rounding)?
+        }
         // A refund of a free order takes all of its flat commission back.
         0 if sale.refund_count > 0 => value_minor,
         0 => 0,
@@ -98,6 +96,9 @@ pub(super) fn present_price(
     reward: &Reward,
     amount: Money,
 ) -> Result<Option<PresentPrice>, Refusal> {
+    if !sale.order.lines.is_empty() {
+        return line::present_price(context, sale, calculation, reward);
+    }
     if amount == calculation.base_amount {
         return Ok(Some(PresentPrice { value_minor: reward.value.amount_minor, calculation: None }));
     }
@@ -156,6 +157,7 @@ pub(super) fn take_back(
         calculation: target.calculation.as_ref().or(reward.calculation.as_ref()).map(|calculation| Calculation {
             rule: cause.rule,
             base_amount: cause.base_amount.unwrap_or(calculation.base_amount),
+            lines: Vec::new(),
             ..calculation.clone()
         }),
         state: match reward.state {

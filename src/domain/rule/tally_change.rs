@@ -12,16 +12,18 @@ use std::sync::Arc;
 
 use super::commission::{self, Claim};
 use super::context::Context;
+use super::line;
 use super::reversal::{Cause, Target, take_back, taken_part};
 use super::tally::{before_tallies, change, keep, note_paid};
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ConversionId, EnrollmentId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use crate::domain::line::divide;
 use crate::domain::money::{Money, Overflow, PPM, Rounding, portion};
 use crate::domain::program::{Commission, Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use crate::domain::reward::{Calculation, Reward, RewardLine, RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::{CapApplied, Counted, TallyChange};
 
 /// Makes the tallies of an event what they are with its present amount and refunds, once its own rewards are. `cause` is the refund or the
@@ -37,9 +39,10 @@ pub(super) fn follow(
         let Some(claim) = claim_of(context, &event, &counted)? else { continue };
         let currency = context.set.program(context.account_id, counted.program_id)?.currency;
         let priced = commission::price(context, &event, &claim)?;
-        let value = priced.map(|priced| priced.value).filter(|value| value.currency == currency);
-        let whole_minor = before_tallies(&counted, value.map_or(0, |value| value.amount_minor));
-        let left_minor = left_of(&event, whole_minor, claim.terms.rules.rounding)?;
+        let priced = priced.filter(|priced| priced.value.currency == currency);
+        let whole_minor = before_tallies(&counted, priced.as_ref().map_or(0, |priced| priced.value.amount_minor));
+        let lines = priced.as_ref().map_or(&[][..], |priced| &priced.calculation.lines);
+        let left_minor = left_of(&event, whole_minor, lines, claim.terms.rules.rounding)?;
         let earned_minor = left_minor.checked_sub(counted.earned_minor).ok_or(Overflow)?;
         settle(context, &event, &mut counted, earned_minor, cause, settled)?;
         keep(context, event_id, counted)?;
@@ -101,7 +104,16 @@ fn claim_of(context: &mut Context<'_>, event: &Conversion, counted: &Counted) ->
 }
 
 /// What of a value is left by the refunds of its event.
-fn left_of(event: &Conversion, whole_minor: i64, rounding: Rounding) -> Result<i64, Overflow> {
+fn left_of(event: &Conversion, whole_minor: i64, lines: &[RewardLine], rounding: Rounding) -> Result<i64, Overflow> {
+    if !lines.is_empty() {
+        let parts: Vec<i64> = lines.iter().map(|line| line.value_minor).collect();
+        // A cap of the event leaves each line its part of what it lets pass.
+        let of_lines = lines
+            .iter()
+            .zip(divide(whole_minor, &parts))
+            .map(|(line, value_minor)| RewardLine { value_minor, ..line.clone() });
+        return Ok(whole_minor - line::refunded_minor(event, &of_lines.collect::<Vec<_>>(), rounding)?);
+    }
     let refunded_minor = match event.amount.map_or(0, |amount| amount.amount_minor) {
         // A refund of a free order takes all of its flat commission back.
         0 if event.refund_count > 0 => whole_minor,
@@ -217,6 +229,7 @@ fn book(
         adjustment: None,
         rule_taken: None,
         amount_not_compared: false,
+        lines: Vec::new(),
         upline: None,
         split: None,
         caps,

@@ -18,6 +18,7 @@ use super::attribution::{self, Attribution, Referral, SentRefId};
 use super::commission::{Claim, Claims, credits_of};
 use super::context::Context;
 use super::customer;
+use super::line::line_skus;
 use super::sale_count::{self, Verdicts};
 use super::shared_credit::{self, Winner, Winners};
 use super::terms::applicable_terms;
@@ -84,6 +85,7 @@ fn referral_of(event: &Conversion) -> Referral {
     let item_sku = event.order.item_sku.clone();
     let mut referral = Referral { tid: event.tid.map(Ok), item_sku, ..Referral::default() };
     referral.channel = (event.kind == ConversionKind::Sale).then_some(event.channel);
+    referral.line_skus = line_skus(&event.order.lines);
     referral.custom_kind.clone_from(&event.order.custom_kind);
     for candidate in &event.candidates {
         match &candidate.evidence {

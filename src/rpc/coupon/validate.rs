@@ -68,7 +68,7 @@ async fn fault_of(
         None => None,
     };
     let ties = CouponTies { item: item.as_ref(), offer: offer.as_ref() };
-    Ok(coupon.why_not_crediting(ties, Purchase { item_sku, channel, sold_at: now }))
+    Ok(coupon.why_not_crediting(ties, Purchase { item_sku, line_skus: &[], channel, sold_at: now }))
 }
 
 /// The limit of uses that a coupon has reached, if so. A customer who is unknown has not used it.

@@ -7,7 +7,8 @@ use super::reward::RewardSummaryForm;
 use super::tally::CountedForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
-    AsRecorded, ConversionOutcome, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, RefundOutcome, SaleOutcome,
+    AsRecorded, ConversionOutcome, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, RefundOutcome, SaleLine,
+    SaleOutcome,
 };
 use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
@@ -47,6 +48,21 @@ form! {
         metadata: Entries<'a>,
         customer_sale: Option<CustomerSaleForm>,
         counted: Vec<CountedForm>,
+        lines: Vec<SaleLineForm<'a>>,
+    }
+}
+
+form! {
+    /// A line of a sale or of a refund.
+    SaleLineForm<'a> of SaleLine {}
+    unless_empty {
+        line_id: Text<'a>,
+        item_sku: Text<'a>,
+        plan: Text<'a>,
+        quantity: i32,
+        amount_minor: i64,
+        refunded_minor: i64,
+        refunded_quantity: i32,
     }
 }
 

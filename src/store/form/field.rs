@@ -200,6 +200,12 @@ impl UnlessEmpty for Text<'_> {
     }
 }
 
+impl UnlessEmpty for Arc<str> {
+    fn is_empty(&self) -> bool {
+        str::is_empty(self)
+    }
+}
+
 impl<T> UnlessEmpty for Option<T> {
     fn is_empty(&self) -> bool {
         self.is_none()

@@ -8,6 +8,7 @@ use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
+use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
     ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
 };
@@ -28,6 +29,7 @@ form! {
         rule_taken: Option<RuleTakenForm>,
         amount_not_compared: bool,
         upline: Option<UplineShareForm>,
+        lines: Vec<RewardLineForm>,
         split: Option<SplitForm>,
         caps: Vec<CapAppliedForm>,
         tally_change: Option<TallyChangeForm>,
@@ -38,6 +40,24 @@ form! {
     }
     unless_equal {
         sale_amount: Money = base_amount,
+    }
+}
+
+form! {
+    /// How one line of a sale was priced.
+    RewardLineForm of RewardLine {
+        rule: RewardRule,
+        commission: CommissionForm,
+    }
+    unless_empty {
+        line_id: Arc<str>,
+        item_sku: Arc<str>,
+        plan: Arc<str>,
+        quantity: i32,
+        base_minor: i64,
+        rule_taken: Option<RuleTakenForm>,
+        commission_minor: i64,
+        value_minor: i64,
     }
 }
 

@@ -562,6 +562,7 @@ fn events() -> Vec<Spelling> {
                     "plan": "gold",
                     "order_number": "1",
                     "metadata": {"shelf": "7", "size": "\u{e9}"},
+                    "lines": [{"line_id": "a", "amount": {"amount_minor": 1, "currency_code": "USD"}, "plan": "gold"}],
                     "occur_time": time,
                 }),
                 json!({
@@ -576,10 +577,16 @@ fn events() -> Vec<Spelling> {
                     "metadata": {"shelf": " 7\u{7}", "size": "\u{e9} ", "empty": ""},
                     "channel": "SALE_CHANNEL_ONLINE",
                     "quantity": 1,
+                    "lines": [{
+                        "line_id": "a",
+                        "amount": {"amount_minor": 1, "currency_code": "USD"},
+                        "plan": "gold ",
+                        "quantity": 1,
+                    }],
                     "occur_time": same_time,
                 }),
             )],
-            &["external_id", "amount", "mrr", "order_id", "item_sku"],
+            &["external_id", "amount", "mrr", "order_id", "item_sku", "lines"],
         ),
         spelling(
             "TrackingService/RecordRefund",
@@ -587,15 +594,15 @@ fn events() -> Vec<Spelling> {
                 json!({"email": "${lead_email}", "occur_time": time}),
                 json!({"email": "${lead_email}.", "occur_time": same_time}),
             )],
-            &["sale_event_id", "external_id", "amount", "refund_id", "commission_adjustment"],
+            &["sale_event_id", "external_id", "amount", "refund_id", "commission_adjustment", "lines"],
         ),
         spelling(
             "TrackingService/CorrectSale",
             vec![(
-                json!({"reason": "typing error", "occur_time": time}),
-                json!({"reason": " typing error", "occur_time": same_time}),
+                json!({"reason": "typing error", "occur_time": time, "lines": [{"amount": {"amount_minor": 5, "currency_code": "USD"}}]}),
+                json!({"reason": " typing error", "occur_time": same_time, "lines": [{"amount": {"amount_minor": 5, "currency_code": "USD"}, "quantity": 1}]}),
             )],
-            &["sale_event_id", "amount"],
+            &["sale_event_id", "amount", "lines"],
         ),
         spelling(
             "TrackingService/RecordCancellation",

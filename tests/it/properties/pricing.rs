@@ -2,6 +2,7 @@
 
 mod caps;
 mod draw;
+mod lines;
 mod model;
 mod recurring;
 
@@ -59,6 +60,7 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
     let facts = Facts {
         event_kind: kind.strip_prefix("commission_event_").unwrap().parse::<CommissionEvent>().unwrap(),
         amount: event.amount.as_ref().map(|money| Money::new(money.amount_minor, money.currency_code.parse().unwrap())),
+        line_amount: None,
         quantity: sale.order.quantity,
         channel: sale.channel.as_str(),
         coupon_code: &sale.order.coupon_code,

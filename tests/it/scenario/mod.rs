@@ -5,6 +5,7 @@
 
 mod event;
 mod leads;
+mod line;
 mod offer;
 mod play;
 mod pure;
@@ -71,6 +72,8 @@ pub(crate) struct SaleFacts {
     pub(crate) reward_ids: Vec<String>,
     /// How each reward was priced.
     pub(crate) priced_by: Vec<String>,
+    /// The lines of a sale.
+    pub(crate) lines: Vec<line::LineFacts>,
 }
 
 /// The fields of a lead that scenarios check.

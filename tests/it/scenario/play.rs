@@ -367,6 +367,7 @@ impl<'world, W: World> Player<'world, W> {
             plan: step.option("plan").unwrap_or_default().to_owned(),
             order_id: step.option("order").unwrap_or_default().to_owned(),
             quantity: step.option("quantity").map_or(0, |number| number.parse().unwrap()),
+            lines: super::line::sale_lines(step, currency),
             occur_time: occur_time(step),
             ..Default::default()
         };
@@ -391,7 +392,8 @@ impl<'world, W: World> Player<'world, W> {
             sale_event_id: step.option("sale").unwrap_or_default().to_owned(),
             email,
             external_id,
-            amount: Some(money(step.word(1), step.word(2))),
+            amount: Some(step.word(1)).filter(|text| *text != "-").map(|text| money(text, step.word(2))),
+            lines: super::line::refund_lines(step, step.word(2)),
             occur_time: occur_time(step),
             commission_adjustment: step.option("adjustment").map(|text| money(text, step.word(2))),
             ..Default::default()
@@ -410,6 +412,7 @@ impl<'world, W: World> Player<'world, W> {
             event_id: step.word(0).to_owned(),
             sale_event_id: step.word(1).to_owned(),
             amount: Some(money(step.word(2), step.word(3))),
+            lines: super::line::sale_lines(step, step.word(3)),
             occur_time: occur_time(step),
             ..Default::default()
         };

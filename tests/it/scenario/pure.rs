@@ -3,7 +3,7 @@
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
-use headwater::domain::conversion::{Conversion, ConversionKind};
+use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use headwater::domain::event::EventImage;
 use headwater::domain::explanation;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
@@ -97,6 +97,11 @@ fn priced_by(calculation: &Calculation) -> String {
     if calculation.amount_not_compared {
         text += " amount_not_compared";
     }
+    for line in &calculation.lines {
+        let id = if line.line_id.is_empty() { "rest" } else { &line.line_id };
+        let rule = line.rule_taken.as_ref().map_or_else(|| line.rule.to_string(), |taken| taken.number.to_string());
+        text += &format!(" {id}:{rule}:{}", line.value_minor);
+    }
     text
 }
 
@@ -156,6 +161,7 @@ impl World for PureWorld {
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             reward_ids: rewards.iter().map(|row| row.id.to_string()).collect(),
             priced_by: rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
+            lines: sale.order.lines.iter().map(line_facts).collect(),
         }
     }
 
@@ -201,4 +207,8 @@ impl World for PureWorld {
         let is_told = |image: &EventImage| matches!(image, EventImage::Conversion(_) | EventImage::Reward(_));
         self.set.events.iter().filter(|event| is_told(&event.image)).map(|event| event.kind.to_string()).collect()
     }
+}
+
+fn line_facts(line: &SaleLine) -> (String, i64, i64) {
+    (line.line_id.clone(), line.amount_minor, line.refunded_minor)
 }

@@ -42,6 +42,7 @@ impl<W: World> Player<'_, W> {
                     None => "unknown".to_owned(),
                 }
             }
+            "lines" => self.lines_step(step).await,
             "why" => {
                 let kind = step.option("kind").map_or(ConversionKind::Sale, |kind| kind.parse().unwrap());
                 let candidates = self.world.recorded(kind, step.word(0)).await.candidates.into_iter();

@@ -101,6 +101,14 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
     if calculation.amount_not_compared {
         text += " amount_not_compared";
     }
+    for line in &calculation.lines {
+        let id = if line.line_id.is_empty() { "rest" } else { &line.line_id };
+        let rule = match line.rule_number {
+            0 => super::play::short(line.rule().as_str_name(), "REWARD_RULE_"),
+            number => number.to_string(),
+        };
+        text += &format!(" {id}:{rule}:{}", line.value_amount.as_ref().map_or(0, |value| value.amount_minor));
+    }
     text
 }
 

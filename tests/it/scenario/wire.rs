@@ -152,6 +152,7 @@ impl World for WireWorld {
             candidates: candidates.collect(),
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             priced_by: sale.rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
+            lines: sale.lines.iter().map(line_facts).collect(),
             reward_ids: sale.rewards.iter().map(|reward| reward.id.clone()).collect(),
         }
     }
@@ -216,4 +217,9 @@ impl World for WireWorld {
         let is_told = |event: &&pb::Event| matches!(event.subject, Some(Subject::Conversion(_) | Subject::Reward(_)));
         events.iter().filter(is_told).map(|event| short(event.kind().as_str_name(), "EVENT_KIND_")).collect()
     }
+}
+
+fn line_facts(line: &pb::ConversionLine) -> (String, i64, i64) {
+    let minor = |money: Option<&pb::Money>| money.map_or(0, |money| money.amount_minor);
+    (line.line_id.clone(), minor(line.amount.as_ref()), minor(line.refunded_amount.as_ref()))
 }

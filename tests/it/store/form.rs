@@ -12,7 +12,7 @@ use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
-    RefundOutcome, SaleOutcome,
+    RefundOutcome, SaleLine, SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
 use headwater::domain::enrollment::{
@@ -293,6 +293,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let with_bonus = Calculation { rule_taken: taken, ..by_rule };
     golden.holds("reward_calculation.v1.with_first_sale_bonus", &with_bonus);
     let place = CustomerSale { number: 3, age_days: 59, age_months: 1, void_at: Some(NOW) };
+    let rest = SaleLine { amount_minor: 500, ..SaleLine::default() };
+    let lines = OrderDetails { lines: vec![rows::lines::sale_line(), rest], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_lines", &lines);
+    let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_lines", &lines);
     let counted = OrderDetails { customer_sale: Some(place), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_customer_sale", &counted);
     let count =

@@ -2,6 +2,7 @@
 
 mod affiliates;
 mod coupons;
+pub(crate) mod lines;
 mod outcomes;
 pub(crate) mod rules;
 pub(crate) mod tallies;
@@ -471,6 +472,7 @@ pub(crate) fn order_details() -> OrderDetails {
         metadata: BTreeMap::new(),
         customer_sale: None,
         counted: Vec::new(),
+        lines: Vec::new(),
     }
 }
 
@@ -554,6 +556,7 @@ pub(crate) fn calculation() -> Calculation {
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        lines: Vec::new(),
         split: None,
         caps: Vec::new(),
         tally_change: None,

@@ -1739,6 +1739,79 @@ impl CandidateResult {
         }
     }
 }
+/// A line of a sale, as a shop tells it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SaleLine {
+    /// The merchant's id for the line, up to 128 characters, unique in the sale. A refund names the line by it. Empty, or used by an earlier
+    /// line already: the number of the line, such as 1 for the first, or the first free number from 101 on if that is taken too.
+    #[prost(string, tag = "1")]
+    pub line_id: ::prost::alloc::string::String,
+    /// The SKU of the item, exactly as in `Item.sku` and in commission rules, up to 128 characters. It need not be that of an item. A longer
+    /// one is left out with a warning. Optional.
+    #[prost(string, tag = "2")]
+    pub item_sku: ::prost::alloc::string::String,
+    /// How many were bought, 1 to 1,000,000. Not set: 1. A number beyond is kept as the nearest of these, with a warning.
+    #[prost(int32, tag = "3")]
+    pub quantity: i32,
+    /// The net amount of the whole line, after its discounts and before tax, in the currency of the sale. A line below zero, such as a
+    /// discount or the credit of a proration, is left out with a warning: the other lines are then more than the sale's amount, and are reduced.
+    /// Required.
+    #[prost(message, optional, tag = "4")]
+    pub amount: ::core::option::Option<Money>,
+    /// The plan that was bought with the line, up to 128 characters. Empty: the plan of the sale.
+    #[prost(string, tag = "5")]
+    pub plan: ::prost::alloc::string::String,
+}
+/// What a refund takes of a line of its sale.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefundLine {
+    /// The `line_id` of the line. Required.
+    #[prost(string, tag = "1")]
+    pub line_id: ::prost::alloc::string::String,
+    /// How much of it. Exactly one is required.
+    #[prost(oneof = "refund_line::Part", tags = "2, 3")]
+    pub part: ::core::option::Option<refund_line::Part>,
+}
+/// Nested message and enum types in `RefundLine`.
+pub mod refund_line {
+    /// How much of it. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Part {
+        /// An amount of zero or more, in the currency of the sale.
+        #[prost(message, tag = "2")]
+        Amount(super::Money),
+        /// A number of units, 1 to 1,000,000. They are worth their part of the line's amount, and the last unit all that is left of it.
+        #[prost(int32, tag = "3")]
+        Quantity(i32),
+    }
+}
+/// A line of a sale, or of a refund, as it is stored.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversionLine {
+    /// The line's id. Empty for the rest: the part of the sale's amount that is of no line, such as shipping.
+    #[prost(string, tag = "1")]
+    pub line_id: ::prost::alloc::string::String,
+    /// The SKU of the item. May be empty.
+    #[prost(string, tag = "2")]
+    pub item_sku: ::prost::alloc::string::String,
+    /// The plan. Empty: the plan of the sale.
+    #[prost(string, tag = "3")]
+    pub plan: ::prost::alloc::string::String,
+    /// How many were bought. For a refund, the units that it was told to take back; 0 if it was told an amount.
+    #[prost(int32, tag = "4")]
+    pub quantity: i32,
+    /// The net amount, as it is priced. The lines of a sale always add up to its amount. For a refund it is what the refund took of the line,
+    /// negative or zero, and the lines add up to the amount without the excess. While a refund waits for its sale, a line that was told by
+    /// its units has zero.
+    #[prost(message, optional, tag = "5")]
+    pub amount: ::core::option::Option<Money>,
+    /// How much of a sale's line was refunded so far. Zero for refunds.
+    #[prost(message, optional, tag = "6")]
+    pub refunded_amount: ::core::option::Option<Money>,
+    /// How many units of a sale's line were refunded so far, as far as refunds told units.
+    #[prost(int32, tag = "7")]
+    pub refunded_quantity: i32,
+}
 /// The commission for a sale.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Commission {
@@ -1838,7 +1911,8 @@ pub struct CommissionRule {
     /// appointments, which have no amount. Required.
     #[prost(message, optional, tag = "10")]
     pub commission: ::core::option::Option<Commission>,
-    /// Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
+    /// Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
+    /// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
     #[prost(bool, tag = "11")]
     pub is_per_unit: bool,
     /// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
@@ -2449,7 +2523,7 @@ pub enum ConditionField {
     /// A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
     /// amount in another currency. The calculation of the reward then has `amount_not_compared`.
     Amount = 1,
-    /// A number: the `quantity` of a sale.
+    /// A number: the `quantity` of a sale. Of a sale with lines, that of the line, as for ITEM_SKU and PLAN. AMOUNT is that of the whole sale.
     Quantity = 2,
     /// A text: the `item_sku` of a sale, exactly as it was sent.
     ItemSku = 3,
@@ -2469,6 +2543,8 @@ pub enum ConditionField {
     CustomerAgeDays = 10,
     /// A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`.
     CustomerAgeMonths = 11,
+    /// A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line.
+    LineAmount = 12,
 }
 impl ConditionField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2489,6 +2565,7 @@ impl ConditionField {
             Self::CustomerSaleNumber => "CONDITION_FIELD_CUSTOMER_SALE_NUMBER",
             Self::CustomerAgeDays => "CONDITION_FIELD_CUSTOMER_AGE_DAYS",
             Self::CustomerAgeMonths => "CONDITION_FIELD_CUSTOMER_AGE_MONTHS",
+            Self::LineAmount => "CONDITION_FIELD_LINE_AMOUNT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2506,6 +2583,7 @@ impl ConditionField {
             "CONDITION_FIELD_CUSTOMER_SALE_NUMBER" => Some(Self::CustomerSaleNumber),
             "CONDITION_FIELD_CUSTOMER_AGE_DAYS" => Some(Self::CustomerAgeDays),
             "CONDITION_FIELD_CUSTOMER_AGE_MONTHS" => Some(Self::CustomerAgeMonths),
+            "CONDITION_FIELD_LINE_AMOUNT" => Some(Self::LineAmount),
             _ => None,
         }
     }
@@ -2939,6 +3017,11 @@ pub struct RewardCalculation {
     /// Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds.
     #[prost(message, optional, tag = "18")]
     pub tally_change: ::core::option::Option<TallyChange>,
+    /// How each line of a sale with lines was priced, in their order. The parts add up to the reward. `rule`, `rate` and the fields of the rule are
+    /// those of the line with the largest commission then, and the amounts are those of the whole sale. Empty for a sale without lines, and for
+    /// rewards that take back: the conversion of a refund says how much it took of each line.
+    #[prost(message, repeated, tag = "19")]
+    pub lines: ::prost::alloc::vec::Vec<RewardLine>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -3001,6 +3084,65 @@ pub struct RewardSplit {
     /// The place of this reward's share: 1 for the first.
     #[prost(int32, tag = "2")]
     pub place: i32,
+}
+/// How one line of a sale was priced.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardLine {
+    /// The line's id. Empty for the part of the sale's amount that is of no line.
+    #[prost(string, tag = "1")]
+    pub line_id: ::prost::alloc::string::String,
+    /// The SKU of the item. May be empty.
+    #[prost(string, tag = "2")]
+    pub item_sku: ::prost::alloc::string::String,
+    /// The plan. Empty: that of the sale.
+    #[prost(string, tag = "3")]
+    pub plan: ::prost::alloc::string::String,
+    /// The amount of the line.
+    #[prost(message, optional, tag = "4")]
+    pub base_amount: ::core::option::Option<Money>,
+    /// The origin of the rate.
+    #[prost(enumeration = "RewardRule", tag = "5")]
+    pub rule: i32,
+    /// The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none.
+    #[prost(string, tag = "8")]
+    pub rule_name: ::prost::alloc::string::String,
+    /// The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none.
+    #[prost(int32, tag = "9")]
+    pub rule_number: i32,
+    /// How many units `flat` was paid for. 0 for a commission that is not per unit.
+    #[prost(int32, tag = "10")]
+    pub quantity: i32,
+    /// The line's part of the bonus of a first sale. The bonus is paid once for the sale, the largest of those of the rules that were taken,
+    /// and is divided among the lines of its rule in proportion to their amounts. Not set if there is none.
+    #[prost(message, optional, tag = "11")]
+    pub first_sale_bonus: ::core::option::Option<Money>,
+    /// The commission on the line with `first_sale_bonus`, before it is shared.
+    #[prost(message, optional, tag = "12")]
+    pub commission_amount: ::core::option::Option<Money>,
+    /// The line's part of the reward. The reward is divided in proportion to `commission_amount`. Of an upline's percentage of the sale's amount it is divided in
+    /// proportion to `base_amount`, without the lines of which the credited affiliate earns nothing.
+    #[prost(message, optional, tag = "13")]
+    pub value_amount: ::core::option::Option<Money>,
+    /// How many units the line has.
+    #[prost(int32, tag = "14")]
+    pub line_quantity: i32,
+    /// The rate.
+    #[prost(oneof = "reward_line::Rate", tags = "6, 7")]
+    pub rate: ::core::option::Option<reward_line::Rate>,
+}
+/// Nested message and enum types in `RewardLine`.
+pub mod reward_line {
+    /// The rate.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Rate {
+        /// Parts per million of `base_amount`.
+        #[prost(int32, tag = "6")]
+        PercentPpm(i32),
+        /// The fixed amount: for each unit if `is_per_unit` of the rule is set, for each line if the rule has `item_skus` or a condition on
+        /// ITEM_SKU or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
+        #[prost(message, tag = "7")]
+        Flat(super::Money),
+    }
 }
 /// How the reward of an upline was computed from what the credited affiliate earns.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3564,6 +3706,10 @@ pub struct Conversion {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The lines of a sale, in the order in which they were sent, with the rest last, and the lines from which a refund took. Empty for events
+    /// that were told without lines, and for other kinds.
+    #[prost(message, repeated, tag = "29")]
+    pub lines: ::prost::alloc::vec::Vec<ConversionLine>,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8955,7 +9101,7 @@ impl LeadState {
     }
 }
 /// The request of RecordRefund.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordRefundRequest {
     /// The merchant's id for the refund event, up to 128 characters. Unique among the account's refund events, for ever. Required.
     #[prost(string, tag = "1")]
@@ -8972,7 +9118,7 @@ pub struct RecordRefundRequest {
     /// used when `sale_event_id` is set.
     #[prost(string, tag = "4")]
     pub external_id: ::prost::alloc::string::String,
-    /// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+    /// The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
     /// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
     /// `commission_adjustment`.
     #[prost(message, optional, tag = "5")]
@@ -8992,6 +9138,18 @@ pub struct RecordRefundRequest {
     /// booked. Admin keys only. Optional.
     #[prost(message, optional, tag = "8")]
     pub commission_adjustment: ::core::option::Option<Money>,
+    /// The lines of the sale that are refunded, up to 100, each once. The commission of these lines is taken back. `sale_event_id` is required
+    /// with them. A line that the sale does not have, and more units than are left of a line, are refused, and so is more than what is left of
+    /// a line, with REFUND_EXCEEDS_SALE.
+    ///
+    /// * If `amount` is more than they are, the difference is taken from the part of the sale that is of no line, such as shipping, and then
+    ///   from all lines in proportion to what is left of them.
+    /// * If it is less, because the shop keeps a fee, it is divided among them in proportion.
+    ///   A refund without lines takes from all lines of its sale, in proportion to what is left of them. So does the part of a refund that waited for its
+    ///   sale, or that has a `commission_adjustment`, if its lines are not in the sale or have less left. If the sale is not known yet, `amount`
+    ///   is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
+    #[prost(message, repeated, tag = "9")]
+    pub lines: ::prost::alloc::vec::Vec<RefundLine>,
 }
 /// The answer of RecordRefund.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9093,6 +9251,15 @@ pub struct RecordSaleRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The lines of the sale, up to 100. Each is priced by the commission that applies to its item, plan, quantity and amount, and the sale
+    /// earns the sum. Refunds may name them. `amount` is the amount of the whole sale in any case:
+    ///
+    /// * If the lines are less, the difference becomes a line without an id, such as shipping. It is priced as a line without an item.
+    /// * If they are more, because of a discount on the order, each is reduced in proportion, to the minor unit, with a warning.
+    ///   Lines after the first 100 are left out with a warning, and are part of the difference. Empty: the sale is priced as a whole, with its
+    ///   own `item_sku` and `quantity`. A coupon that is tied to an item also credits a sale without `item_sku` if one of the lines has the item.
+    #[prost(message, repeated, tag = "19")]
+    pub lines: ::prost::alloc::vec::Vec<SaleLine>,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9209,7 +9376,7 @@ pub struct BatchRecordEventsResponse {
     pub results: ::prost::alloc::vec::Vec<BatchResult>,
 }
 /// The request of CorrectSale.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CorrectSaleRequest {
     /// The merchant's id for the correction, up to 128 characters. Unique among the account's corrections, for ever. Required.
     #[prost(string, tag = "1")]
@@ -9227,6 +9394,12 @@ pub struct CorrectSaleRequest {
     /// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
     #[prost(message, optional, tag = "5")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The right lines of the sale, as in RecordSaleRequest: all of them, not the changed ones. They take the place of those before. A line of
+    /// which something was refunded must be among them under the same id, with at least that amount and that many units, or the call
+    /// fails with CORRECTION_BELOW_REFUNDS. A sale without lines may get some; what was refunded of it is divided among them. Empty: if the
+    /// sale has lines, what is left of each changes in the same proportion.
+    #[prost(message, repeated, tag = "6")]
+    pub lines: ::prost::alloc::vec::Vec<SaleLine>,
 }
 /// The answer of CorrectSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9247,6 +9420,9 @@ pub struct CorrectSaleResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
+    /// The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
 /// The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
 /// names without the prefix `ERROR_REASON_`. The comment of each reason begins with its gRPC code in brackets, and names the keys
@@ -9313,8 +9489,8 @@ pub enum ErrorReason {
     ProgramArchived = 19,
     /// \[FAILED_PRECONDITION\] The enrollment has ended. Metadata: `enrollment_id`.
     EnrollmentEnded = 20,
-    /// \[FAILED_PRECONDITION\] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
-    /// `currency_code`.
+    /// \[FAILED_PRECONDITION\] The refund is more than what is left of the sale, or of one of its lines. Metadata: `sale_conversion_id`,
+    /// `left_minor`, `currency_code`. That of a line has its line_id too.
     RefundExceedsSale = 21,
     /// \[FAILED_PRECONDITION\] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
     CurrencyMismatch = 22,
@@ -9370,8 +9546,8 @@ pub enum ErrorReason {
     LeadNotBound = 41,
     /// \[FAILED_PRECONDITION\] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`.
     RewardInCash = 42,
-    /// \[FAILED_PRECONDITION\] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
-    /// `refunded_minor`, `currency_code`.
+    /// \[FAILED_PRECONDITION\] The corrected amount is less than what was refunded of the sale, or of one of its lines. Metadata:
+    /// `sale_conversion_id`, `refunded_minor`, `currency_code`. That of a line has its line_id too.
     CorrectionBelowRefunds = 43,
     /// \[FAILED_PRECONDITION\] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
     LeadIdentifierLimit = 44,
@@ -10195,10 +10371,10 @@ pub struct CreditExplanation {
     /// How the commission that was taken is computed. Not set if none was taken, and for a percentage of an event without an amount.
     #[prost(message, optional, tag = "8")]
     pub computation: ::core::option::Option<CommissionComputation>,
-    /// What the terms give for the part of the event that is not refunded. Not set without `computation`.
+    /// What the terms give for the part of the event that is not refunded. Not set without `computation` or `lines`.
     #[prost(message, optional, tag = "9")]
     pub expected_rest: ::core::option::Option<Money>,
-    /// What is left of the recorded rewards of this credit, without denied ones. Not set without `computation`.
+    /// What is left of the recorded rewards of this credit, without denied ones. Not set without `computation` or `lines`.
     #[prost(message, optional, tag = "10")]
     pub recorded_rest: ::core::option::Option<Money>,
     /// The difference between the recorded rewards and those that the terms give. A person may have changed one.
@@ -10207,6 +10383,28 @@ pub struct CreditExplanation {
     /// When the version of the terms ends. Not set: it does not end.
     #[prost(message, optional, tag = "12")]
     pub terms_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then.
+    #[prost(message, repeated, tag = "13")]
+    pub lines: ::prost::alloc::vec::Vec<LineExplanation>,
+}
+/// How a line of a sale is priced.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LineExplanation {
+    /// The line, with what was refunded of it.
+    #[prost(message, optional, tag = "1")]
+    pub line: ::core::option::Option<ConversionLine>,
+    /// Every commission in the order of precedence, with the facts of the line. If the sale has more than 10 lines, only the one that is taken.
+    #[prost(message, repeated, tag = "2")]
+    pub steps: ::prost::alloc::vec::Vec<CommissionStep>,
+    /// The commission that was taken, and the line's part of the reward.
+    #[prost(message, optional, tag = "3")]
+    pub computation: ::core::option::Option<RewardLine>,
+    /// The commission on the line before it is rounded, without its part of a flat amount or bonus that is paid once for the sale.
+    #[prost(message, optional, tag = "4")]
+    pub commission_unrounded: ::core::option::Option<UnroundedMoney>,
+    /// What is left of the line's part of the reward after refunds.
+    #[prost(message, optional, tag = "5")]
+    pub rest_amount: ::core::option::Option<Money>,
 }
 /// What one event took from a reward or added to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

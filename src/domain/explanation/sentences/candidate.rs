@@ -82,6 +82,9 @@ fn why_lost(event: &Conversion, explanation: &Explanation, told: &CandidateExpla
             Some(since) => format!("the affiliate was not active from {} on", time(since)),
             None => "the affiliate was not active yet".to_owned(),
         },
+        CandidateResult::CouponOfOtherItem if event.order.item_sku.is_empty() => {
+            format!("the coupon is for the item {}, and no line of the sale has it", told.coupon_item_sku)
+        }
         CandidateResult::CouponOfOtherItem => {
             format!("the coupon is for the item {}, and the sale names {}", told.coupon_item_sku, event.order.item_sku)
         }

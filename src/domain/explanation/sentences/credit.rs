@@ -153,11 +153,12 @@ const fn field(field: ConditionField) -> &'static str {
         ConditionField::CustomerSaleNumber => "number of the customer's sale",
         ConditionField::CustomerAgeDays => "customer's age in days",
         ConditionField::CustomerAgeMonths => "customer's age in months",
+        ConditionField::LineAmount => "amount of the line in minor units",
     }
 }
 
 /// A rate as 20 % or 5.00 USD.
-fn rate(commission: Commission) -> String {
+pub(super) fn rate(commission: Commission) -> String {
     match commission {
         Commission::PercentPpm(ppm) => percent(ppm),
         Commission::Flat(flat) => flat.to_string(),
@@ -231,7 +232,7 @@ fn capped(cap: &CapApplied, told: &Computation) -> String {
 }
 
 /// An amount with six more decimals than its currency has, without zeros at the end.
-fn unrounded(amount: Unrounded) -> String {
+pub(super) fn unrounded(amount: Unrounded) -> String {
     let sign = if amount.whole_minor < 0 || amount.millionths < 0 { "-" } else { "" };
     let whole = Money::new(amount.whole_minor.saturating_abs(), amount.currency).to_string();
     let (number, currency) = whole.split_once(' ').unwrap_or((&whole, ""));

@@ -38,13 +38,21 @@ impl Draw {
         self.below(one_of) == 0
     }
 
-    /// Currencies with 0, 2 and 3 decimals.
+    /// Currencies with 0, 2, 3 and 4 decimals.
     pub(super) fn currency(&mut self) -> &'static str {
-        self.of(&["JPY", "USD", "KWD"])
+        self.of(&["JPY", "USD", "KWD", "CLF"])
     }
 
     pub(super) fn amount(&mut self, currency: &str) -> pb::Money {
         pb::Money { amount_minor: self.of(&AMOUNTS[..8]), currency_code: currency.to_owned() }
+    }
+
+    pub(super) fn sku(&mut self) -> &'static str {
+        self.of(&SKUS)
+    }
+
+    pub(super) fn plan(&mut self) -> &'static str {
+        self.of(&PLANS)
     }
 
     fn moment(&mut self) -> i64 {
@@ -101,7 +109,15 @@ impl Draw {
         let is_counted = kind == CommissionEvent::Sale && number > 0;
         let (age_days, age_months) = (self.of(&[0, 1, 40, 400]), self.of(&[0, 1, 2, 11, 12]));
         let customer_sale = is_counted.then_some(CustomerSale { number, age_days, age_months, void_at: None });
-        Event { kind, sale, amount, custom_kind: custom_kind.to_owned(), seconds: self.moment(), customer_sale }
+        Event {
+            kind,
+            sale,
+            amount,
+            line_minor: None,
+            custom_kind: custom_kind.to_owned(),
+            seconds: self.moment(),
+            customer_sale,
+        }
     }
 
     pub(super) fn terms(&mut self, currency: &str) -> pb::Terms {
@@ -167,6 +183,7 @@ impl Draw {
         let fields: &[ConditionField] = if is_sale {
             &[
                 ConditionField::Amount,
+                ConditionField::LineAmount,
                 ConditionField::Quantity,
                 ConditionField::ItemSku,
                 ConditionField::Plan,
@@ -195,6 +212,7 @@ impl Draw {
         };
         match field {
             ConditionField::Amount
+            | ConditionField::LineAmount
             | ConditionField::Quantity
             | ConditionField::CustomerSaleNumber
             | ConditionField::CustomerAgeDays
@@ -227,12 +245,14 @@ impl Draw {
         if matches!(
             field,
             ConditionField::Amount
+                | ConditionField::LineAmount
                 | ConditionField::Quantity
                 | ConditionField::CustomerSaleNumber
                 | ConditionField::CustomerAgeDays
                 | ConditionField::CustomerAgeMonths
         ) {
-            let numbers: &[i64] = if field == ConditionField::Amount { &AMOUNTS } else { &[0, 1, 2, 3, 4, 12] };
+            let is_amount = [ConditionField::Amount, ConditionField::LineAmount].contains(&field);
+            let numbers: &[i64] = if is_amount { &AMOUNTS } else { &[0, 1, 2, 3, 4, 12] };
             let mut values: Vec<i64> = (0..count).map(|_| self.of(numbers)).collect();
             values.sort_unstable();
             let least = i64::from(comparison == Comparison::MultipleOf);

@@ -14,6 +14,8 @@ pub(super) struct Event {
     /// Coupon, item, plan, order, quantity and channel.
     pub(super) sale: pb::RecordSaleRequest,
     pub(super) amount: Option<pb::Money>,
+    /// The amount of the line, if a line is priced.
+    pub(super) line_minor: Option<i64>,
     pub(super) custom_kind: String,
     pub(super) seconds: i64,
     /// The place of the sale among its customer's, if it has one.
@@ -62,13 +64,16 @@ fn is_number(field: ConditionField) -> bool {
 
 fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
     let (field, values) = (condition.field(), &condition.values);
-    if field == ConditionField::Amount || is_number(field) {
+    if [ConditionField::Amount, ConditionField::LineAmount].contains(&field) || is_number(field) {
         let fact = match (field, &event.amount) {
             (ConditionField::CustomerSaleNumber, _) => event.customer_sale.map(|sale| sale.number.into()),
             (ConditionField::CustomerAgeDays, _) => event.customer_sale.map(|sale| sale.age_days.into()),
             (ConditionField::CustomerAgeMonths, _) => event.customer_sale.map(|sale| sale.age_months.into()),
             (ConditionField::Quantity, _) => Some(i64::from(event.sale.quantity.max(1))),
             (_, Some(amount)) if amount.currency_code != currency => return false,
+            (ConditionField::LineAmount, amount) => {
+                event.line_minor.or(amount.as_ref().map(|amount| amount.amount_minor))
+            }
             (_, amount) => amount.as_ref().map(|amount| amount.amount_minor),
         };
         let values: Vec<i64> = values.iter().map(|value| value.trim().parse().unwrap()).collect();

@@ -1,0 +1,89 @@
+//! Commissions that an event or a line could have earned, each with the values of the event, and what prices a credit.
+
+use super::{CommissionStep, Compared};
+use crate::domain::conversion::{Conversion, Credit, CustomerSale};
+use crate::domain::enrollment::Enrollment;
+use crate::domain::money::{Currency, Overflow};
+use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Step, StepResult, Trace};
+use crate::domain::program::Terms;
+
+/// How many characters of a value of an event are told.
+const ACTUAL_CHARACTERS_MAX: usize = 100;
+
+/// What prices a credit.
+pub(super) struct Pricing<'rows> {
+    pub(super) event: &'rows Conversion,
+    pub(super) terms: &'rows Terms,
+    pub(super) enrollment: &'rows Enrollment,
+    pub(super) credit: &'rows Credit,
+    pub(super) currency: Currency,
+}
+
+impl<'rows> Pricing<'rows> {
+    /// How the whole event is priced.
+    pub(super) fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
+        let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
+        let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
+        if let Some(split) = self.credit.split_among(&self.event.credits)
+            && let Some(priced) = trace.priced.take()
+        {
+            trace.priced = Some(pricing::price_of_part(priced, &split)?);
+        }
+        Ok(trace)
+    }
+}
+
+pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
+    let rule = step.rule;
+    let condition = rule.and_then(|rule| rule.condition.as_ref());
+    let is_compared = matches!(step.result, StepResult::Taken | StepResult::Outranked | StepResult::ConditionNotMet);
+    let mut comparisons = Vec::new();
+    if let Some(condition) = condition.filter(|_| is_compared) {
+        condition.comparisons(&mut comparisons);
+    }
+    let of_customer = |fact: fn(&CustomerSale) -> i32| {
+        facts.customer_sale.as_ref().map(|sale| fact(sale).to_string()).unwrap_or_default()
+    };
+    CommissionStep {
+        source: step.source,
+        rule_name: rule.map(|rule| rule.name.to_string()).unwrap_or_default(),
+        rule_number: step.number,
+        commission: step.commission,
+        result: step.result,
+        actual: shortened(&match step.result {
+            StepResult::OtherEventKind => facts.event_kind.to_string(),
+            StepResult::OtherCustomKind => facts.custom_kind.to_owned(),
+            StepResult::OtherCouponCode => facts.coupon_code.to_owned(),
+            StepResult::OtherItem => facts.item_sku.to_owned(),
+            StepResult::OtherPlan => facts.plan.to_owned(),
+            StepResult::CustomerSalesOver => of_customer(|sale| sale.number),
+            StepResult::CustomerMonthsOver => of_customer(|sale| sale.age_months),
+            _ => String::new(),
+        }),
+        cause_at: match step.result {
+            StepResult::NotStarted => rule.and_then(|rule| rule.starts_at),
+            StepResult::Over => rule.and_then(|rule| rule.ends_at),
+            _ => None,
+        },
+        comparisons: comparisons.into_iter().map(|compare| compared(compare, facts)).collect(),
+    }
+}
+
+fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
+    let fact = compare.field.fact_of(facts);
+    let amount = match compare.field {
+        ConditionField::LineAmount => facts.line_amount.or(facts.amount),
+        _ => facts.amount,
+    };
+    let actual = match fact {
+        Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
+        Fact::Text(text) => shortened(text),
+        Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
+    };
+    let is_other_currency = fact == Fact::OtherCurrency;
+    Compared { compare: compare.clone(), actual, holds: compare.holds(facts), is_other_currency }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(ACTUAL_CHARACTERS_MAX).collect()
+}
