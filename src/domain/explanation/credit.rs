@@ -78,6 +78,12 @@ impl<'rows> Pricing<'rows> {
         {
             trace.priced = Some(pricing::price_of_part(priced, &split)?);
         }
+        // Caps do not limit what is in another currency.
+        let has_caps = !self.terms.rules.caps.is_empty();
+        if let Some(priced) = trace.priced.as_mut().filter(|priced| has_caps && priced.value.currency != self.currency)
+        {
+            priced.calculation.amount_not_compared = true;
+        }
         Ok(trace)
     }
 
