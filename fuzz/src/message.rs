@@ -119,7 +119,7 @@ impl Maker<'_> {
 fn is_rare(field: &FieldDescriptor) -> bool {
     match field.name() {
         "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel"
-        | "rules" => true,
+        | "rules" | "caps" => true,
         "temporary_password" | "invitations" | "max_uses" | "max_uses_per_customer" | "max_uses_per_coupon" => true,
         "password" => field.parent_message().name() != "CheckAffiliatePasswordRequest",
         name if field.parent_message().name() == "CommissionRule" => !matches!(name, "name" | "commission"),

@@ -18,7 +18,7 @@ text_enum! {
     /// What a cap limits, in the order in which caps are applied.
     CapScope {
         /// What one event earns.
-        Event = "event",
+        SingleEvent = "single_event",
         /// What an affiliate earns for one customer.
         Customer = "customer",
         /// What an affiliate earns in the program.
@@ -156,7 +156,7 @@ impl CountedCap {
     /// Whether the cap is of this event alone. A sale without a customer is its own customer.
     pub const fn is_of_event(&self) -> bool {
         match self.applied.cap.scope {
-            CapScope::Event => true,
+            CapScope::SingleEvent => true,
             CapScope::Customer => self.lead_id.is_none(),
             CapScope::Affiliate | CapScope::Program => false,
         }

@@ -29,7 +29,7 @@ impl Pricing<'_> {
             Some(split) => pricing::price_of_part(priced, &split).ok()?,
             None => priced,
         };
-        pricing::with_caps(priced, caps.to_vec()).ok()
+        pricing::with_caps(self.marked(priced), caps.to_vec()).ok()
     }
 }
 

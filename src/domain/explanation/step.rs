@@ -4,7 +4,7 @@ use super::{CommissionStep, Compared};
 use crate::domain::conversion::{Conversion, Credit, CustomerSale};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::money::{Currency, Overflow};
-use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Step, StepResult, Trace};
+use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
 use crate::domain::program::Terms;
 
 /// How many characters of a value of an event are told.
@@ -29,7 +29,16 @@ impl<'rows> Pricing<'rows> {
         {
             trace.priced = Some(pricing::price_of_part(priced, &split)?);
         }
+        trace.priced = trace.priced.map(|priced| self.marked(priced));
         Ok(trace)
+    }
+
+    /// A price with the mark that caps do not limit what is in another currency.
+    pub(super) fn marked(&self, mut priced: Priced) -> Priced {
+        if !self.terms.rules.caps.is_empty() && priced.value.currency != self.currency {
+            priced.calculation.amount_not_compared = true;
+        }
+        priced
     }
 }
 

@@ -82,7 +82,7 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers, NewAffiliates }
     UplineBasis = UplineBasis { Commission, SaleAmount }
-    CapScope = CapScope { Event, Customer, Affiliate, Program }
+    CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
     ConditionField = ConditionField {

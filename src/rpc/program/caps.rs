@@ -33,7 +33,7 @@ fn read_one(fields: &mut Fields, sent: &pb::Cap) -> Option<Cap> {
         fields.wrong("scope", format!("is required: one of {}", names.join(", ")));
     }
     let period = fields.optional_value("period", sent.period).unwrap_or(Period::AllTime);
-    if scope == Some(CapScope::Event) && period != Period::AllTime {
+    if scope == Some(CapScope::SingleEvent) && period != Period::AllTime {
         fields.wrong("period", "is not for a cap of one event; leave it out");
     }
     let maximum = fields.required("maximum", sent.maximum.as_ref());

@@ -118,7 +118,7 @@ db_test!(p11_a_capped_sale_says_what_it_met, |database: TestDatabase| async move
     let caps = vec![
         cap(pb::CapScope::Program, pb::Period::AllTime, 100_000),
         cap(pb::CapScope::Affiliate, pb::Period::Month, 2_500),
-        cap(pb::CapScope::Event, pb::Period::Unspecified, 2_100),
+        cap(pb::CapScope::SingleEvent, pb::Period::Unspecified, 2_100),
     ];
     let mut shop = open(&server, caps).await;
     let mut client = shop.client.clone();
@@ -142,7 +142,7 @@ db_test!(p11_a_capped_sale_says_what_it_met, |database: TestDatabase| async move
     let month = &calculation.caps[1].period_start_day;
     assert!(month.ends_with("-01"), "{month}");
     let expected = [
-        met(pb::CapScope::Event, pb::Period::AllTime, "", 2_100, 0),
+        met(pb::CapScope::SingleEvent, pb::Period::AllTime, "", 2_100, 0),
         met(pb::CapScope::Affiliate, pb::Period::Month, month, 2_500, 2_000),
         met(pb::CapScope::Program, pb::Period::AllTime, "", 100_000, 2_000),
     ];
@@ -229,7 +229,7 @@ db_test!(p11_wrong_caps_are_refused, |database: TestDatabase| async move {
         (vec![cap(CapScope::Unspecified, Period::Month, 1)], "terms.caps[0].scope"),
         (vec![pb::Cap { scope: 9, ..good.clone() }], "terms.caps[0].scope"),
         (vec![pb::Cap { period: 9, ..good.clone() }], "terms.caps[0].period"),
-        (vec![cap(CapScope::Event, Period::Day, 1)], "terms.caps[0].period"),
+        (vec![cap(CapScope::SingleEvent, Period::Day, 1)], "terms.caps[0].period"),
         (vec![cap(CapScope::Affiliate, Period::Month, 0)], "terms.caps[0].maximum.amount_minor"),
         (vec![cap(CapScope::Affiliate, Period::Month, -1)], "terms.caps[0].maximum.amount_minor"),
         (vec![pb::Cap { maximum: None, ..good.clone() }], "terms.caps[0].maximum"),
@@ -244,9 +244,10 @@ db_test!(p11_wrong_caps_are_refused, |database: TestDatabase| async move {
         assert!(fields.contains(&path) && fields.iter().all(|field| *field == path), "{path}: {violations:?}");
     }
     // Caps are returned in the order in which they are applied.
-    let sent = vec![cap(CapScope::Program, Period::Day, 5), good.clone(), cap(CapScope::Event, Period::Unspecified, 3)];
+    let sent =
+        vec![cap(CapScope::Program, Period::Day, 5), good.clone(), cap(CapScope::SingleEvent, Period::Unspecified, 3)];
     let program = client.affiliates.create_program(request(sent)).await.unwrap().into_inner().program.unwrap();
-    let expected = [cap(CapScope::Event, Period::AllTime, 3), good, cap(CapScope::Program, Period::Day, 5)];
+    let expected = [cap(CapScope::SingleEvent, Period::AllTime, 3), good, cap(CapScope::Program, Period::Day, 5)];
     assert_eq!(program.terms.unwrap().caps, expected);
 });
 

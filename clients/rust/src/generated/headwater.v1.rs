@@ -2743,7 +2743,7 @@ pub enum CapScope {
     /// Not set; refused.
     Unspecified = 0,
     /// What one event earns. Such a cap has no period.
-    Event = 1,
+    SingleEvent = 1,
     /// What an affiliate earns for one customer. A sale without a customer is limited as one event.
     Customer = 2,
     /// What an affiliate earns in the program.
@@ -2759,7 +2759,7 @@ impl CapScope {
     pub fn as_str_name(&self) -> &'static str {
         match self {
             Self::Unspecified => "CAP_SCOPE_UNSPECIFIED",
-            Self::Event => "CAP_SCOPE_EVENT",
+            Self::SingleEvent => "CAP_SCOPE_SINGLE_EVENT",
             Self::Customer => "CAP_SCOPE_CUSTOMER",
             Self::Affiliate => "CAP_SCOPE_AFFILIATE",
             Self::Program => "CAP_SCOPE_PROGRAM",
@@ -2769,7 +2769,7 @@ impl CapScope {
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
             "CAP_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
-            "CAP_SCOPE_EVENT" => Some(Self::Event),
+            "CAP_SCOPE_SINGLE_EVENT" => Some(Self::SingleEvent),
             "CAP_SCOPE_CUSTOMER" => Some(Self::Customer),
             "CAP_SCOPE_AFFILIATE" => Some(Self::Affiliate),
             "CAP_SCOPE_PROGRAM" => Some(Self::Program),

@@ -213,7 +213,7 @@ fn computed(told: &Computation, rounding: Rounding) -> String {
 fn capped(cap: &CapApplied, told: &Computation) -> String {
     let Cap { scope, period, maximum } = cap.cap;
     let whom = match scope {
-        CapScope::Event => return format!("The cap of one event is {maximum}; it earns {}.", told.value),
+        CapScope::SingleEvent => return format!("The cap of one event is {maximum}; it earns {}.", told.value),
         CapScope::Customer => "the affiliate for this customer",
         CapScope::Affiliate => "the affiliate",
         CapScope::Program => "all affiliates of the program",

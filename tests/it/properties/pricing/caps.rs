@@ -32,7 +32,7 @@ struct Sold {
 }
 
 fn cap(draw: &mut Draw, scope: pb::CapScope) -> pb::Cap {
-    let period = if scope == pb::CapScope::Event { pb::Period::AllTime } else { PERIODS[draw.below(6)] };
+    let period = if scope == pb::CapScope::SingleEvent { pb::Period::AllTime } else { PERIODS[draw.below(6)] };
     let amount_minor = 1 + i64::try_from(draw.below(1_500)).unwrap();
     let maximum = Some(pb::Money { amount_minor, currency_code: "USD".to_owned() });
     pb::Cap { scope: scope.into(), period: period.into(), maximum }
@@ -67,7 +67,7 @@ fn earned(terms: &pb::Terms, sold: &Sold) -> i64 {
             rounded(i128::from(sold.amount) * i128::from(*ppm), 1_000_000, terms.rounding())
         }
     };
-    let of_event = terms.caps.iter().filter(|cap| cap.scope() == pb::CapScope::Event);
+    let of_event = terms.caps.iter().filter(|cap| cap.scope() == pb::CapScope::SingleEvent);
     let whole = of_event.map(|cap| cap.maximum.as_ref().unwrap().amount_minor).fold(commission, i64::min);
     if sold.amount == 0 {
         return whole;
@@ -94,7 +94,7 @@ fn period(period: pb::Period, days: i64) -> (i64, i64) {
 
 /// What each affiliate has under at most one cap with periods, of customers or of affiliates.
 fn expected(terms: &pb::Terms, sales: &[Sold]) -> Vec<i64> {
-    let cap = terms.caps.iter().find(|cap| cap.scope() != pb::CapScope::Event);
+    let cap = terms.caps.iter().find(|cap| cap.scope() != pb::CapScope::SingleEvent);
     let mut sums = vec![0; AFFILIATES.len()];
     let Some(cap) = cap else {
         sales.iter().for_each(|sold| sums[sold.customer % 2] += earned(terms, sold));
@@ -252,7 +252,7 @@ proptest! {
         let mut draw = Draw(seed);
         let mut caps = Vec::new();
         if draw.below(4) == 0 {
-            caps.push(cap(&mut draw, pb::CapScope::Event));
+            caps.push(cap(&mut draw, pb::CapScope::SingleEvent));
         }
         if draw.below(8) > 0 {
             let scope = [pb::CapScope::Customer, pb::CapScope::Affiliate][draw.below(2)];
@@ -276,7 +276,7 @@ proptest! {
     #[test]
     fn no_cap_is_exceeded_and_refunds_give_everything_back(seed in any::<u64>()) {
         let mut draw = Draw(seed);
-        let scopes = [pb::CapScope::Customer, pb::CapScope::Affiliate, pb::CapScope::Program, pb::CapScope::Event];
+        let scopes = [pb::CapScope::Customer, pb::CapScope::Affiliate, pb::CapScope::Program, pb::CapScope::SingleEvent];
         let mut caps: Vec<pb::Cap> = Vec::new();
         for _ in 0..1 + draw.below(5) {
             let scope = scopes[draw.below(4)];
