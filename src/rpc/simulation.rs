@@ -18,6 +18,7 @@ use super::program::terms;
 use super::{conversion, ledger, reward};
 use crate::app::simulation::{Simulation, SimulationError, Sums};
 use crate::clock;
+use crate::deadline::Deadline;
 use crate::domain::conversion::ConversionImage;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::money::{Currency, Money};
@@ -63,7 +64,7 @@ pub(in crate::rpc) async fn open(
         let message = pb::SimulateTermsResponse { content: Some(Content::SampleSale(sale)), warnings };
         return Ok(Box::pin(stream::iter([Ok(message)])));
     }
-    let end_at = call.sent_deadline.map(|sent| sent.handler_end());
+    let end_at = call.sent_deadline.map(Deadline::handler_end);
     let running = Running {
         call,
         simulation,
