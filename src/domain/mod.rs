@@ -16,6 +16,7 @@ pub mod click;
 pub mod commission;
 pub mod conversion;
 pub mod coupon;
+pub mod customer_reward;
 pub mod customer_sale;
 pub mod enrollment;
 pub mod event;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use super::attribution::AttributionSource;
 pub use super::commission::Commission;
+use super::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::pricing::rule::CommissionRule;
+use super::reward::RewardUnit;
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::upline::UplineLevel;
@@ -227,6 +229,8 @@ pub struct TermsDraft {
     pub commission_rules: Vec<CommissionRule>,
     /// The rates of the affiliates above the credited one, the nearest first.
     pub upline_levels: Vec<UplineLevel>,
+    /// What referred customers get.
+    pub customer_reward: Option<CustomerRewardPromise>,
 }
 
 impl TermsDraft {
@@ -245,9 +249,16 @@ impl TermsDraft {
         bonuses.filter_map(move |(place, bonus)| Some((place, bonus?.problem_in(currency)?)))
     }
 
-    /// Whether what a sale earns depends on the earlier sales of its customer.
+    /// Whether what a sale earns or grants depends on the earlier sales of its customer.
     pub fn looks_at_customer(&self) -> bool {
-        self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+        let promised = self.customer_reward.is_some_and(|promise| promise.event == CustomerRewardEvent::FirstSale);
+        promised || self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+    }
+
+    /// Why the reward that customers are promised does not fit a program in this currency.
+    pub fn customer_reward_fault(&self, currency: Currency) -> Option<String> {
+        let promise = self.customer_reward.filter(|promise| promise.unit == RewardUnit::DiscountMoney)?;
+        Commission::Flat(promise.value).problem_in(currency)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::account::KeyKind;
 use super::affiliate_state::AffiliateState;
+use super::customer_reward::CustomerRewardState;
 use super::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
 };
@@ -67,6 +68,8 @@ text_enum! {
         RuleCurrency = "rule_currency",
         /// The currency of the bonus of a commission rule.
         RuleBonusCurrency = "rule_bonus_currency",
+        /// The currency of the discount that customers are promised.
+        CustomerRewardCurrency = "customer_reward_currency",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.
@@ -400,6 +403,16 @@ pub enum Refusal {
     RewardInCash {
         /// The reward.
         reward_id: RewardId,
+    },
+    /// The customer has no reward in the program that is granted.
+    #[error("lead {lead_id} has no reward in program {program_id} that is granted")]
+    CustomerRewardState {
+        /// The lead.
+        lead_id: LeadId,
+        /// The program.
+        program_id: ProgramId,
+        /// The state of the reward, if there is one.
+        state: Option<CustomerRewardState>,
     },
     /// The corrected amount is less than what was refunded of the sale.
     #[error(

@@ -49,6 +49,7 @@ impl Change for pb::CreateProgramRequest {
         (Field::CommissionCurrency, "terms.commission.flat.currency_code"),
         (Field::RuleCurrency, "terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "terms.rules[].first_sale_bonus.currency_code"),
+        (Field::CustomerRewardCurrency, "terms.customer_reward.value.discount_money.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -194,6 +195,7 @@ impl Change for pb::UpdateProgramRequest {
         (Field::CommissionCurrency, "program.terms.commission.flat.currency_code"),
         (Field::RuleCurrency, "program.terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "program.terms.rules[].first_sale_bonus.currency_code"),
+        (Field::CustomerRewardCurrency, "program.terms.customer_reward.value.discount_money.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {

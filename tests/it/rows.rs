@@ -19,6 +19,7 @@ mod conversion;
 mod coupon;
 mod coupon_limits;
 mod coupon_validity;
+mod customer_reward;
 mod enrollment_moved;
 mod event;
 mod event_metadata;

@@ -47,6 +47,7 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
             custom_kinds: Vec::new(),
             commission_rules,
             upline_levels: Vec::new(),
+            customer_reward: None,
         },
     }
 }

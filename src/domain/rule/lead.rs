@@ -23,6 +23,7 @@ use super::attribution::{self, Referral, Winner};
 use super::commission;
 use super::context::{Context, Rule};
 use super::customer;
+use super::customer_reward;
 use super::program::applicable_terms;
 use super::timeline::{self, claim_of};
 use crate::domain::attribution::AttributionSource;
@@ -95,8 +96,8 @@ impl Rule for RecordLead {
             }
             known => customer::put_touched(context, lead, known),
         };
-        let (credits, rewards) = (lead.credits().into(), Vec::new());
-        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: None, rewards })
+        let credits = lead.credits().into();
+        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: None, rewards: Vec::new(), customer_reward: None })
     }
 }
 
@@ -113,8 +114,8 @@ impl RecordLead {
         let Some(winner) = winner else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
-            let (credits, rewards) = (Credits::new(), Vec::new());
-            return Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards });
+            let (lead_id, credits, conversion_id) = (lead.id, Credits::new(), Some(made.id));
+            return Ok(LeadOutcome { lead_id, credits, conversion_id, rewards: Vec::new(), customer_reward: None });
         };
         let claim = claim_of(context.set, &winner, None, occurred_at)?;
         let credit = claim.credit.clone();
@@ -122,6 +123,9 @@ impl RecordLead {
         made.outcome = ConversionOutcome::Attributed;
         made.credits = smallvec![credit.clone()];
         made.is_told = true;
+        if let Some(reward) = customer_reward::granted_by(&made, &claim, None, context.now) {
+            lead.details.customer_rewards.grant(reward);
+        }
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
@@ -130,9 +134,11 @@ impl RecordLead {
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();
         timeline::match_to_lead(context, &mut lead)?;
-        customer::put_touched(context, lead, Some(&bound));
+        let lead = customer::put_touched(context, lead, Some(&bound));
         let rewards = rewards.iter().map(|reward| reward.summary()).collect();
-        Ok(LeadOutcome { lead_id: bound.id, credits: smallvec![credit], conversion_id: Some(made.id), rewards })
+        let (lead_id, credits, conversion_id) = (lead.id, smallvec![credit], Some(made.id));
+        let customer_reward = lead.details.customer_rewards.of_conversion(made.id).copied();
+        Ok(LeadOutcome { lead_id, credits, conversion_id, rewards, customer_reward })
     }
 
     /// Records a sign-up that happened before its customer was bound.
@@ -149,7 +155,8 @@ impl RecordLead {
         let rewards = context.set.rewards_of(context.account_id, made.id)?;
         let rewards = rewards.iter().map(|reward| reward.summary()).collect();
         let credits = lead.credits().into();
-        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards })
+        let customer_reward = lead.details.customer_rewards.of_conversion(made.id).copied();
+        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards, customer_reward })
     }
 
     /// The sign-up as a conversion without a credit, and who referred it.

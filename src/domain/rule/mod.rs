@@ -15,6 +15,7 @@ mod correction;
 mod coupon;
 mod coupon_use;
 mod customer;
+mod customer_reward;
 mod decide;
 mod enrollment;
 mod item;

@@ -259,7 +259,10 @@ fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal>
         Some((Some(place), problem)) => Err(Refusal::InvalidPlace { field: Field::RuleCurrency, place, problem }),
         None => match rules.bonus_faults(currency).next() {
             Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::RuleBonusCurrency, place, problem }),
-            None => Ok(()),
+            None => match rules.customer_reward_fault(currency) {
+                Some(problem) => Err(Refusal::InvalidField { field: Field::CustomerRewardCurrency, problem }),
+                None => Ok(()),
+            },
         },
     }
 }

@@ -18,6 +18,7 @@ use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
 use super::commission::Claim;
 use super::context::Context;
 use super::customer;
+use super::customer_reward;
 use super::program::applicable_terms;
 use super::sale_count::{self, Verdicts};
 use super::verdict::{Verdict, settle};
@@ -125,6 +126,7 @@ pub(super) fn match_to_lead(context: &mut Context<'_>, lead: &mut Lead) -> Resul
         verdicts.push((sale, verdict));
     }
     sale_count::number_matched(context, lead, &mut verdicts)?;
+    customer_reward::settle(lead, &verdicts, context.now);
     sale_count::settle_all(context, lead, verdicts, None)
 }
 
@@ -192,6 +194,7 @@ pub(super) fn judge_again(
         verdicts
     };
     sale_count::number(context, &mut lead, &mut verdicts, is_whole)?;
+    customer_reward::settle(&mut lead, &verdicts, context.now);
     for (event, verdict) in &verdicts {
         note_sale(&mut lead, event, verdict);
     }

@@ -12,6 +12,7 @@ use crate::rpc::call::canonical::{self, canonical};
 use crate::rpc::call::parse::Fields;
 use crate::rpc::call::render::{money, timestamp};
 use crate::rpc::call::wire_enum::WireEnum;
+use crate::rpc::customer_reward;
 
 const HOLD_PERIOD_DAYS_DEFAULT: i32 = 30;
 const ATTRIBUTION_WINDOW_DAYS_DEFAULT: i32 = 60;
@@ -40,6 +41,7 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
             custom_kinds: custom_kinds(fields, &terms.custom_kinds),
             commission_rules: Vec::new(),
             upline_levels: uplines::read(fields, &terms.upline_levels),
+            customer_reward: customer_reward::promise(fields, "customer_reward", terms.customer_reward.as_ref()),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
@@ -131,7 +133,7 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         custom_kinds: canonical::codes(&sent.custom_kinds),
         rules: rules::canonical(&sent.rules, &sent.custom_kinds),
         upline_levels: uplines::canonical(&sent.upline_levels);
-        as_sent: commission,
+        as_sent: commission, customer_reward,
     )
 }
 
@@ -151,5 +153,6 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         custom_kinds: draft.custom_kinds.clone(),
         rules: draft.commission_rules.iter().map(rules::render).collect(),
         upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
+        customer_reward: draft.customer_reward.as_ref().map(customer_reward::render_promise),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
+use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
@@ -81,6 +82,7 @@ form! {
         rewards: Vec<RewardSummaryForm>,
         coupon_fault: Option<CandidateResult>,
         is_undeclared: bool,
+        customer_reward: Option<CustomerRewardForm>,
     }
 }
 
@@ -92,6 +94,7 @@ form! {
         reward_ids: Vec<RewardId>,
         coupon_fault: Option<CandidateResult>,
         is_undeclared: bool,
+        customer_reward: Option<CustomerRewardForm>,
     }
 }
 

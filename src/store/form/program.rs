@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::field::Text;
 use crate::domain::attribution::AttributionSource;
+use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::pricing::{CommissionEvent, CommissionRule, Compare, Comparison, Condition, ConditionField};
@@ -12,6 +13,7 @@ use crate::domain::program::{
     Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms,
     TermsDraft, TermsReach,
 };
+use crate::domain::reward::RewardUnit;
 use crate::domain::time::Time;
 use crate::domain::upline::{UplineBasis, UplineLevel};
 use crate::domain::welcome::WelcomeMail;
@@ -123,6 +125,16 @@ form! {
         custom_kinds: Vec<Text<'a>>,
         commission_rules: Vec<CommissionRuleForm<'a>>,
         upline_levels: Vec<UplineLevelForm>,
+        customer_reward: Option<CustomerRewardPromiseForm>,
+    }
+}
+
+form! {
+    /// What referred customers get.
+    CustomerRewardPromiseForm of CustomerRewardPromise {
+        event: CustomerRewardEvent,
+        unit: RewardUnit,
+        value: Money,
     }
 }
 

@@ -26,13 +26,15 @@ pub(super) struct Player<'world, W> {
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
+    pub(super) promise: Option<pb::CustomerRewardPromise>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        Self { world, programs, affiliates, visitors, items, offers, rules: Vec::new(), levels: Vec::new() }
+        let (rules, levels, promise) = Default::default();
+        Self { world, programs, affiliates, visitors, items, offers, rules, levels, promise }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -50,6 +52,8 @@ impl<'world, W: World> Player<'world, W> {
             }
             "zone" => self.zone_step(step).await,
             "rule" | "levels" => Ok(self.rule_step(step)),
+            "promise" => Ok(self.promise_step(step)),
+            "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "archive" => self.program_step(step).await,

@@ -4,6 +4,7 @@
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
 use headwater::domain::conversion::{Conversion, ConversionKind};
+use headwater::domain::customer_reward::CustomerReward;
 use headwater::domain::event::EventImage;
 use headwater::domain::explanation;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
@@ -162,6 +163,7 @@ impl World for PureWorld {
             state: lead.state.to_string(),
             affiliate_id: lead.credits().first().map(|credit| credit.affiliate_id.to_string()),
             email_as_sent: lead.email_as_sent.clone(),
+            rewards: lead.details.customer_rewards.all().iter().map(reward).collect(),
         })
     }
 
@@ -193,4 +195,8 @@ impl World for PureWorld {
         let is_told = |image: &EventImage| matches!(image, EventImage::Conversion(_) | EventImage::Reward(_));
         self.set.events.iter().filter(|event| is_told(&event.image)).map(|event| event.kind.to_string()).collect()
     }
+}
+
+fn reward(reward: &CustomerReward) -> String {
+    format!("{} {}", reward.unit.describe(reward.value), reward.state)
 }

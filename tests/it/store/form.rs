@@ -15,6 +15,7 @@ use headwater::domain::conversion::{
     RefundOutcome, SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
+use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
@@ -198,6 +199,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             credits: Default::default(),
             conversion_id: None,
             rewards: Vec::new(),
+            customer_reward: None,
         }),
         Outcome::ChangedLead(Arc::new(Lead {
             binding: None,
@@ -216,6 +218,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             rewards: Vec::new(),
             coupon_fault: None,
             is_undeclared: false,
+            customer_reward: None,
         }),
         Outcome::KeptSale(KeptSale::default()),
         Outcome::Refund(RefundOutcome {
@@ -290,9 +293,25 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden
         .holds("lead_details.v1.with_sale_counts", &LeadDetails { sale_counts: vec![count], ..LeadDetails::default() });
     let rewards = vec![rows::reward(1, &sale, None).summary()];
-    let paid =
-        LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: Some(sale.id), rewards };
-    golden.holds("request_outcome_lead.v1.with_rewards", &Outcome::Lead(paid));
+    let paid = LeadOutcome {
+        lead_id: rows::lead().id,
+        credits: Default::default(),
+        conversion_id: Some(sale.id),
+        rewards,
+        customer_reward: None,
+    };
+    golden.holds("request_outcome_lead.v1.with_rewards", &Outcome::Lead(paid.clone()));
+    let granted = rows::customer_reward();
+    let grants = LeadOutcome { rewards: Vec::new(), customer_reward: Some(granted), ..paid };
+    golden.holds("request_outcome_lead.v1.with_customer_reward", &Outcome::Lead(grants));
+    let kept = KeptSale { customer_reward: Some(granted), ..KeptSale::default() };
+    golden.holds("request_outcome_kept_sale.v1.with_customer_reward", &Outcome::KeptSale(kept));
+    let details = LeadDetails { customer_rewards: vec![granted].into(), ..LeadDetails::default() };
+    golden.holds("lead_details.v1.with_customer_rewards", &details);
+    let (event, unit, value) = (CustomerRewardEvent::FirstSale, granted.unit, granted.value);
+    let promise = CustomerRewardPromise { event, unit, value };
+    let promising = TermsDraft { customer_reward: Some(promise), ..rows::terms().rules };
+    golden.holds("terms_rules.v1.with_customer_reward", &promising);
     let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
     golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
     let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };

@@ -22,6 +22,7 @@ use headwater::domain::conversion::{
     WaitingRefund,
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
+use headwater::domain::customer_reward::{CustomerReward, CustomerRewardState};
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
@@ -211,6 +212,7 @@ pub(crate) fn terms() -> Terms {
             custom_kinds: Vec::new(),
             commission_rules: Vec::new(),
             upline_levels: Vec::new(),
+            customer_reward: None,
         },
     }
 }
@@ -433,6 +435,20 @@ pub(crate) fn lead_details() -> LeadDetails {
         merged_ids: vec![LeadId::from_uuid(uuid(8))],
         former_ids: vec![LeadId::from_uuid(uuid(9))],
         sale_counts: Vec::new(),
+        customer_rewards: Default::default(),
+    }
+}
+
+pub(crate) fn customer_reward() -> CustomerReward {
+    CustomerReward {
+        program_id: program().id,
+        unit: RewardUnit::Points,
+        value: Money::new(500, Currency::NONE),
+        state: CustomerRewardState::Fulfilled,
+        conversion_id: ConversionId::from_uuid(uuid(5)),
+        terms_version: 2,
+        granted_at: NOW,
+        updated_at: NOW.plus_days(1),
     }
 }
 

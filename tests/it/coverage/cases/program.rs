@@ -95,6 +95,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms.start_time",
                 "terms.rules",
                 "terms.upline_levels",
+                "terms.customer_reward",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -160,6 +161,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.invitations",
             "program.terms.rules",
             "program.terms.upline_levels",
+            "program.terms.customer_reward",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

@@ -81,6 +81,14 @@ pub(super) fn spellings() -> Vec<Spelling> {
             &["lead.id", "lead.external_id", "duplicate.id", "duplicate.external_id"],
         ),
         spelling(
+            "TrackingService/FulfillCustomerReward",
+            vec![(
+                json!({"lead": {"email": "${lead_email}"}, "program_id": "${program_id}"}),
+                json!({"lead": {"email": " ${lead_email}."}, "program_id": "${program_id}"}),
+            )],
+            &["lead.id", "lead.external_id", "program_id"],
+        ),
+        spelling(
             "TrackingService/AttributeLead",
             vec![
                 (

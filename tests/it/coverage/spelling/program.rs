@@ -95,6 +95,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "welcome_mail.is_enabled",
                 "terms.rules",
                 "terms.upline_levels",
+                "terms.customer_reward",
             ],
         ),
         spelling(
@@ -157,6 +158,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.welcome_mail.is_enabled",
                 "program.terms.rules",
                 "program.terms.upline_levels",
+                "program.terms.customer_reward",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
