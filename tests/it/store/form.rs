@@ -247,6 +247,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         rewards: Vec::new(),
         coupon_fault: None,
         is_undeclared: false,
+        customer_reward: None,
     };
     let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
     let applied = EnrollmentWithLanding {
