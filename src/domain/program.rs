@@ -231,6 +231,16 @@ pub struct TermsDraft {
     pub upline_levels: Vec<UplineLevel>,
     /// What referred customers get.
     pub customer_reward: Option<CustomerRewardPromise>,
+    /// What an affiliate gets when it becomes active in the program.
+    pub enrollment_bonus: Option<EnrollmentBonus>,
+}
+
+/// What an affiliate gets once when it becomes active in a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct EnrollmentBonus {
+    pub unit: RewardUnit,
+    pub value: Money,
 }
 
 impl TermsDraft {
@@ -253,6 +263,13 @@ impl TermsDraft {
     pub fn looks_at_customer(&self) -> bool {
         let promised = self.customer_reward.is_some_and(|promise| promise.event == CustomerRewardEvent::FirstSale);
         promised || self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+    }
+
+    /// Why the bonus of enrollments does not fit a program in this currency.
+    pub fn enrollment_bonus_fault(&self, currency: Currency) -> Option<(RewardUnit, String)> {
+        let is_money = |bonus: &EnrollmentBonus| matches!(bonus.unit, RewardUnit::Cash | RewardUnit::DiscountMoney);
+        let bonus = self.enrollment_bonus.filter(is_money)?;
+        Some((bonus.unit, Commission::Flat(bonus.value).problem_in(currency)?))
     }
 
     /// Why the reward that customers are promised does not fit a program in this currency.

@@ -70,6 +70,10 @@ text_enum! {
         RuleBonusCurrency = "rule_bonus_currency",
         /// The currency of the discount that customers are promised.
         CustomerRewardCurrency = "customer_reward_currency",
+        /// The currency of the cash that affiliates get when they become active.
+        EnrollmentBonusCurrency = "enrollment_bonus_currency",
+        /// The currency of the discount that affiliates get when they become active.
+        EnrollmentDiscountCurrency = "enrollment_discount_currency",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.

@@ -95,13 +95,15 @@ impl RewardUnit {
     }
 }
 
-/// How a person created a reward. Texts that were not sent are empty.
+/// How a reward came about without a conversion: a person created it, or it is the bonus of an enrollment. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ByHand {
     pub reason: String,
     /// The lead that was named. The reward goes to the affiliate that the lead was bound to.
     pub lead_id: Option<LeadId>,
+    /// The version of the terms that give the bonus of the enrollment. 0 if a person created the reward.
+    pub bonus_terms_version: i32,
 }
 
 /// How a reward was computed. The fields suffice to compute it again.
@@ -173,7 +175,7 @@ pub struct Reward {
     pub state: RewardState,
     /// `None` if a person created it.
     pub calculation: Option<Calculation>,
-    /// Set if a person created it.
+    /// Set if it comes from no conversion.
     pub by_hand: Option<ByHand>,
     /// The end of the hold period. A worker approves the reward after this time, unless it is held.
     pub auto_approve_at: Time,

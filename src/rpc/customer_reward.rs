@@ -25,7 +25,7 @@ pub(super) fn promise(
 ) -> Option<CustomerRewardPromise> {
     let sent = sent?;
     fields.within(field, |fields| {
-        let event = fields.value_of("event", sent.event, CustomerRewardEvent::ALL);
+        let event = fields.value_of("event_kind", sent.event_kind, CustomerRewardEvent::ALL);
         let value = fields.reward_value("value", sent.value.as_ref());
         if let Some((RewardUnit::Cash, _)) = value {
             fields.wrong("value.cash", "is not taken, because customers are not paid; use discount_money or credits");
@@ -38,7 +38,7 @@ pub(super) fn promise(
 /// A promise as a message.
 pub(super) fn render_promise(promise: &CustomerRewardPromise) -> pb::CustomerRewardPromise {
     let value = Some(reward_value(promise.unit, promise.value));
-    pb::CustomerRewardPromise { event: promise.event.number(), value }
+    pb::CustomerRewardPromise { event_kind: promise.event.number(), value }
 }
 
 /// The reward of a customer as a message.

@@ -48,6 +48,7 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
             commission_rules,
             upline_levels: Vec::new(),
             customer_reward: None,
+            enrollment_bonus: None,
         },
     }
 }

@@ -18,6 +18,7 @@ mod customer;
 mod customer_reward;
 mod decide;
 mod enrollment;
+mod enrollment_bonus;
 mod item;
 mod lead;
 mod link;

@@ -11,6 +11,7 @@ use crate::domain::program::{
     Agreement, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
 };
 use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
@@ -261,7 +262,15 @@ fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal>
             Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::RuleBonusCurrency, place, problem }),
             None => match rules.customer_reward_fault(currency) {
                 Some(problem) => Err(Refusal::InvalidField { field: Field::CustomerRewardCurrency, problem }),
-                None => Ok(()),
+                None => match rules.enrollment_bonus_fault(currency) {
+                    Some((RewardUnit::Cash, problem)) => {
+                        Err(Refusal::InvalidField { field: Field::EnrollmentBonusCurrency, problem })
+                    }
+                    Some((_, problem)) => {
+                        Err(Refusal::InvalidField { field: Field::EnrollmentDiscountCurrency, problem })
+                    }
+                    None => Ok(()),
+                },
             },
         },
     }

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use super::{rules, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
-use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
+use crate::domain::program::{AttributionModel, Commission, EnrollmentBonus, Terms, TermsDraft, TermsReach};
 use crate::pb::{self, commission};
 use crate::rpc::call::canonical::{self, canonical};
 use crate::rpc::call::parse::Fields;
-use crate::rpc::call::render::{money, timestamp};
+use crate::rpc::call::render::{money, reward_value, timestamp};
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::customer_reward;
 
@@ -42,12 +42,18 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
             commission_rules: Vec::new(),
             upline_levels: uplines::read(fields, &terms.upline_levels),
             customer_reward: customer_reward::promise(fields, "customer_reward", terms.customer_reward.as_ref()),
+            enrollment_bonus: enrollment_bonus(fields, terms.enrollment_bonus.as_ref()),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
         uplines::warn(fields, &rules);
         commission.map(|_| rules)
     })
+}
+
+fn enrollment_bonus(fields: &mut Fields, sent: Option<&pb::RewardValue>) -> Option<EnrollmentBonus> {
+    let (unit, value) = fields.reward_value("enrollment_bonus", Some(sent?))?;
+    Some(EnrollmentBonus { unit, value })
 }
 
 /// The kinds of custom events, in lower case, in order and without repeats.
@@ -133,7 +139,7 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         custom_kinds: canonical::codes(&sent.custom_kinds),
         rules: rules::canonical(&sent.rules, &sent.custom_kinds),
         upline_levels: uplines::canonical(&sent.upline_levels);
-        as_sent: commission, customer_reward,
+        as_sent: commission, customer_reward, enrollment_bonus,
     )
 }
 
@@ -154,5 +160,6 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         rules: draft.commission_rules.iter().map(rules::render).collect(),
         upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
         customer_reward: draft.customer_reward.as_ref().map(customer_reward::render_promise),
+        enrollment_bonus: draft.enrollment_bonus.map(|bonus| reward_value(bonus.unit, bonus.value)),
     }
 }

@@ -10,8 +10,8 @@ use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::pricing::{CommissionEvent, CommissionRule, Compare, Comparison, Condition, ConditionField};
 use crate::domain::program::{
-    Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms,
-    TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, EnrollmentBonus, Invitation, Program, ProgramState, ProgramWithTerms,
+    Question, Terms, TermsDraft, TermsReach,
 };
 use crate::domain::reward::RewardUnit;
 use crate::domain::time::Time;
@@ -126,6 +126,15 @@ form! {
         commission_rules: Vec<CommissionRuleForm<'a>>,
         upline_levels: Vec<UplineLevelForm>,
         customer_reward: Option<CustomerRewardPromiseForm>,
+        enrollment_bonus: Option<EnrollmentBonusForm>,
+    }
+}
+
+form! {
+    /// What an affiliate gets when it becomes active.
+    EnrollmentBonusForm of EnrollmentBonus {
+        unit: RewardUnit,
+        value: Money,
     }
 }
 

@@ -15,7 +15,7 @@ fn points(count: i64) -> Option<pb::RewardValue> {
 }
 
 fn promise(event: pb::CustomerRewardEvent, value: Option<pb::RewardValue>) -> Option<pb::CustomerRewardPromise> {
-    Some(pb::CustomerRewardPromise { event: event.into(), value })
+    Some(pb::CustomerRewardPromise { event_kind: event.into(), value })
 }
 
 /// A shop at 20 % with Ann that promises customers 500 points by this event.
@@ -183,7 +183,7 @@ db_test!(p14_a_promise_that_cannot_be_kept_is_refused, |database: TestDatabase| 
     use pb::reward_value::Amount;
     let (sign_up, unset) = (pb::CustomerRewardEvent::SignUp, pb::CustomerRewardEvent::Unspecified);
     for (customer_reward, field) in [
-        (promise(unset, points(5)), "terms.customer_reward.event"),
+        (promise(unset, points(5)), "terms.customer_reward.event_kind"),
         (promise(sign_up, None), "terms.customer_reward.value"),
         (promise(sign_up, points(0)), "terms.customer_reward.value.points"),
         (promise(sign_up, value(Amount::Cash(money("USD")))), "terms.customer_reward.value.cash"),

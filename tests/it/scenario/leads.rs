@@ -26,8 +26,13 @@ fn referral_time(step: &Step) -> Option<Timestamp> {
 
 impl<W: World> Player<'_, W> {
     /// `promise sign_up 3points`, `promise first_sale 10%` or `promise first_sale 5.00`: what the terms of the next step promise customers,
-    /// in points, as a part of a price or in dollars.
+    /// in points, as a part of a price or in dollars. `enrollment-bonus 10.00`: what affiliates get when they become active, in dollars.
     pub(super) fn promise_step(&mut self, step: &Step) -> String {
+        if step.verb == "enrollment-bonus" {
+            let amount = Amount::Cash(super::request::money(step.word(0), "USD"));
+            self.enrollment_bonus = Some(pb::RewardValue { amount: Some(amount) });
+            return "ok".to_owned();
+        }
         let event = match step.word(0) {
             "sign_up" => pb::CustomerRewardEvent::SignUp,
             "first_sale" => pb::CustomerRewardEvent::FirstSale,
@@ -42,7 +47,7 @@ impl<W: World> Player<'_, W> {
             Amount::DiscountMoney(super::request::money(text, "USD"))
         };
         let value = Some(pb::RewardValue { amount: Some(amount) });
-        self.promise = Some(pb::CustomerRewardPromise { event: event.into(), value });
+        self.promise = Some(pb::CustomerRewardPromise { event_kind: event.into(), value });
         "ok".to_owned()
     }
 

@@ -27,14 +27,15 @@ pub(super) struct Player<'world, W> {
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
     pub(super) promise: Option<pb::CustomerRewardPromise>,
+    pub(super) enrollment_bonus: Option<pb::RewardValue>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        let (rules, levels, promise) = Default::default();
-        Self { world, programs, affiliates, visitors, items, offers, rules, levels, promise }
+        let (rules, levels, promise, enrollment_bonus) = Default::default();
+        Self { world, programs, affiliates, visitors, items, offers, rules, levels, promise, enrollment_bonus }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -52,7 +53,7 @@ impl<'world, W: World> Player<'world, W> {
             }
             "zone" => self.zone_step(step).await,
             "rule" | "levels" => Ok(self.rule_step(step)),
-            "promise" => Ok(self.promise_step(step)),
+            "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
             "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),

@@ -61,8 +61,9 @@ impl<W: World> Player<'_, W> {
     /// The terms of a step, with the rules of the steps before.
     pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
         let (rules, upline_levels) = (std::mem::take(&mut self.rules), std::mem::take(&mut self.levels));
-        let customer_reward = self.promise.take();
-        pb::Terms { rules, upline_levels, customer_reward, ..super::request::terms(step, place, currency) }
+        let (customer_reward, enrollment_bonus) = (self.promise.take(), self.enrollment_bonus.take());
+        let terms = super::request::terms(step, place, currency);
+        pb::Terms { rules, upline_levels, customer_reward, enrollment_bonus, ..terms }
     }
 
     pub(super) async fn upline_step(&mut self, step: &Step) -> Result<String, Status> {

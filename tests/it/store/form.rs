@@ -26,7 +26,7 @@ use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms, TermsDraft};
+use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
@@ -313,6 +313,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let promise = CustomerRewardPromise { event, unit, value };
     let promising = TermsDraft { customer_reward: Some(promise), ..rows::terms().rules };
     golden.holds("terms_rules.v1.with_customer_reward", &promising);
+    let bonus = Some(EnrollmentBonus { unit: granted.unit, value: granted.value });
+    golden
+        .holds("terms_rules.v1.with_enrollment_bonus", &TermsDraft { enrollment_bonus: bonus, ..rows::terms().rules });
+    golden.holds("reward_by_hand.v1.of_enrollment", &ByHand { bonus_terms_version: 3, ..ByHand::default() });
     let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
     golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
     let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };

@@ -213,6 +213,7 @@ pub(crate) fn terms() -> Terms {
             commission_rules: Vec::new(),
             upline_levels: Vec::new(),
             customer_reward: None,
+            enrollment_bonus: None,
         },
     }
 }
@@ -297,6 +298,7 @@ pub(crate) fn enrollment() -> Enrollment {
         ended_at: Some(NOW.plus_days(2)),
         moved: None,
         awaits_agreement: false,
+        was_active: true,
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
         past: Vec::new(),
@@ -589,7 +591,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
 }
 
 pub(crate) fn by_hand() -> ByHand {
-    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id) }
+    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id), bonus_terms_version: 0 }
 }
 
 /// A reward that a person created.

@@ -1815,7 +1815,7 @@ impl RewardUnit {
 pub struct CustomerRewardPromise {
     /// The event that grants it. Required.
     #[prost(enumeration = "CustomerRewardEvent", tag = "1")]
-    pub event: i32,
+    pub event_kind: i32,
     /// What the customer gets. Every unit but `cash`, because nobody is paid: use `discount_money` or `credits` in its place.
     /// `discount_money` must be in the program's currency. Required.
     #[prost(message, optional, tag = "2")]
@@ -2096,6 +2096,12 @@ pub struct Terms {
     /// nothing.
     #[prost(message, optional, tag = "13")]
     pub customer_reward: ::core::option::Option<CustomerRewardPromise>,
+    /// What an affiliate gets once when it becomes active in the program: when it is enrolled as ACTIVE and has accepted what it must, or when
+    /// ApproveAffiliate or AcceptAgreement makes it so. The newest terms at that moment count, and the reward is pending for their
+    /// `hold_period_days`. Cash and `discount_money` must be in the program's currency. An affiliate that was active in the program before gets
+    /// nothing, so no end, move or new terms pay it again. Not set: nothing.
+    #[prost(message, optional, tag = "14")]
+    pub enrollment_bonus: ::core::option::Option<RewardValue>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2840,6 +2846,9 @@ pub struct Reward {
     /// The conversion in short. Only in `REWARD_VIEW_FULL`. Not set for a reward that CreateReward created.
     #[prost(message, optional, tag = "17")]
     pub conversion: ::core::option::Option<RewardConversion>,
+    /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+    #[prost(int32, tag = "18")]
+    pub bonus_terms_version: i32,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
@@ -3250,7 +3259,7 @@ pub enum RewardOrigin {
     Unspecified = 0,
     /// From a conversion.
     Conversion = 1,
-    /// CreateReward created it.
+    /// CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
     ByHand = 2,
 }
 impl RewardOrigin {
@@ -9675,7 +9684,7 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
-    /// \[reward\] CreateReward created a reward.
+    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
     RewardCreated = 30,
     /// \[reward\] A reward that is not in cash was fulfilled.
     RewardFulfilled = 31,
@@ -11082,6 +11091,9 @@ pub struct StatementLine {
     /// The reason in the call of DenyRewards. Empty unless the line is that denial.
     #[prost(string, tag = "13")]
     pub deny_reason: ::prost::alloc::string::String,
+    /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+    #[prost(int32, tag = "14")]
+    pub bonus_terms_version: i32,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 /// `closing_balances`, exactly. Every page has the same balances.

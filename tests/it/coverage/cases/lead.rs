@@ -252,7 +252,7 @@ fn fulfill() -> Case {
             "landing_url": "https://shop.example/",
             "terms": {
                 "commission": {"percent_ppm": 200_000},
-                "customer_reward": {"event": "CUSTOMER_REWARD_EVENT_SIGN_UP", "value": {"points": 5}},
+                "customer_reward": {"event_kind": "CUSTOMER_REWARD_EVENT_SIGN_UP", "value": {"points": 5}},
             },
         }),
         &[("promising_id", "/program/id")],

@@ -96,6 +96,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms.rules",
                 "terms.upline_levels",
                 "terms.customer_reward",
+                "terms.enrollment_bonus",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -162,6 +163,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.terms.rules",
             "program.terms.upline_levels",
             "program.terms.customer_reward",
+                "program.terms.enrollment_bonus",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

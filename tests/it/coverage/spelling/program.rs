@@ -96,6 +96,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "terms.rules",
                 "terms.upline_levels",
                 "terms.customer_reward",
+                "terms.enrollment_bonus",
             ],
         ),
         spelling(
@@ -159,6 +160,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.terms.rules",
                 "program.terms.upline_levels",
                 "program.terms.customer_reward",
+                "program.terms.enrollment_bonus",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
