@@ -13,6 +13,7 @@ use super::id::{
 };
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
+use super::split::Split;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -71,7 +72,7 @@ text_enum! {
     }
 }
 
-/// The whole, in parts per million. A conversion or lead that is credited has one credit today, with this share.
+/// The whole, in parts per million. Nearly every conversion or lead that is credited has one credit, with this share.
 pub const WHOLE_SHARE_PPM: i32 = 1_000_000;
 
 /// The share of a conversion or lead that an affiliate is credited with, and the terms that apply.
@@ -103,6 +104,18 @@ impl Credit {
     /// The way by which the customer came.
     pub fn way(&self) -> Way {
         Way { link_id: self.link_id, sub_id: self.sub_id.clone() }
+    }
+
+    /// The part of the whole that it is beside all credits of its conversion. `None` if it is the only one.
+    pub fn split_among(&self, all: &[Self]) -> Option<Split> {
+        if all.len() < 2 {
+            return None;
+        }
+        let mut shares: Vec<_> = all.iter().map(|credit| (credit.enrollment_id, credit.share_ppm)).collect();
+        shares.sort_unstable();
+        let place = shares.iter().position(|(id, _)| *id == self.enrollment_id)?;
+        let shares_ppm = shares.into_iter().map(|(_, share_ppm)| share_ppm).collect();
+        Some(Split { shares_ppm, place: i32::try_from(place).ok()? })
     }
 
     /// Whether two lists of credits are the same, apart from the ways by which the customer came.

@@ -39,6 +39,7 @@ pub mod request;
 pub mod reward;
 pub mod rule;
 pub mod set;
+pub mod split;
 pub mod statistic;
 mod text_enum;
 pub mod time;

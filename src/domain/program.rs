@@ -196,6 +196,10 @@ text_enum! {
         FirstClick = "first_click",
         /// The latest click inside the window.
         LastClick = "last_click",
+        /// Every enrollment that was clicked inside the window, in equal shares.
+        Linear = "linear",
+        /// Every enrollment that was clicked inside the window: the first and the last one with two fifths each, the others with what is left.
+        Position = "position",
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
+use super::split::Split;
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::upline::UplineShare;
@@ -130,6 +131,8 @@ pub struct Calculation {
     pub amount_not_compared: bool,
     /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
     pub upline: Option<UplineShare>,
+    /// Set if others share the commission. `share_ppm` is the share of this one.
+    pub split: Option<Split>,
 }
 
 /// The rule of the terms that a rate is from.

@@ -375,6 +375,10 @@ pub(super) fn render_calculation(calculation: &Calculation) -> pb::RewardCalcula
             percent_ppm: upline.rate.percent_ppm,
             credited_enrollment_id: upline.credited_enrollment_id.to_string(),
         }),
+        split: calculation.split.as_ref().map(|split| pb::RewardSplit {
+            shares_ppm: split.shares_ppm.clone(),
+            place: split.place.saturating_add(1),
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks the numbers of customers' sales that commission rules ask for: each must be the number of the sales that count. Knows no rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -49,15 +49,17 @@ fn compare(leads: &[Lead], sales: &[Conversion]) -> Vec<String> {
     let merged: BTreeMap<LeadId, LeadId> = merged.collect();
     let mut expected: BTreeMap<(LeadId, ProgramId), SaleCount> = BTreeMap::new();
     for sale in sales {
-        let (Some(lead_id), Some(credit)) = (sale.lead_id, sale.credits.first()) else { continue };
+        let Some(lead_id) = sale.lead_id else { continue };
         if sale.left().is_none_or(|left| left.amount_minor <= 0) {
             continue;
         }
         let lead_id = merged.get(&lead_id).copied().unwrap_or(lead_id);
-        let key = (lead_id, credit.program_id);
-        let count = expected.entry(key).or_insert(SaleCount::none(credit.program_id));
-        count.count = count.count.saturating_add(1);
-        count.first_at = Some(count.first_at.map_or(sale.occurred_at, |first| first.min(sale.occurred_at)));
+        let programs: BTreeSet<ProgramId> = sale.credits.iter().map(|credit| credit.program_id).collect();
+        for program_id in programs {
+            let count = expected.entry((lead_id, program_id)).or_insert(SaleCount::none(program_id));
+            count.count = count.count.saturating_add(1);
+            count.first_at = Some(count.first_at.map_or(sale.occurred_at, |first| first.min(sale.occurred_at)));
+        }
     }
     let kept = leads.iter().flat_map(|lead| lead.details.sale_counts.iter().map(|count| (lead.id, *count)));
     let kept: BTreeMap<(LeadId, ProgramId), SaleCount> =

@@ -40,6 +40,7 @@ mod recorded;
 mod recurring;
 mod registration;
 mod reward;
+mod shared_credit;
 mod statistic;
 mod upline_reward;
 mod welcome;

@@ -68,7 +68,13 @@ struct Pricing<'rows> {
 impl<'rows> Pricing<'rows> {
     fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
         let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
-        pricing::trace(self.terms, facts, own, self.credit.share_ppm)
+        let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
+        if let Some(split) = self.credit.split_among(&self.event.credits)
+            && let Some(priced) = trace.priced.take()
+        {
+            trace.priced = Some(pricing::price_of_part(priced, &split)?);
+        }
+        Ok(trace)
     }
 
     /// Whether a recorded calculation with its value is what the terms give for its amount.

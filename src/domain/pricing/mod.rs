@@ -28,6 +28,7 @@ use super::conversion::{Conversion, ConversionKind};
 use super::money::{Currency, Money, Overflow, PPM, portion};
 use super::program::Terms;
 use super::reward::{Calculation, RewardRule, RuleTaken};
+use super::split::Split;
 use super::upline::{UplineBasis, UplineShare};
 
 /// What one affiliate earns from an event, before refunds.
@@ -74,7 +75,7 @@ const fn event_of(kind: ConversionKind) -> Option<CommissionEvent> {
 ///
 /// `commission = round(amount x ppm / 1,000,000)`, `flat`, or `flat x quantity`, and the bonus of a first sale in addition. `amount` is the whole amount of the event: what was
 /// refunded before a sale is priced is taken back from the reward, as later refunds are.
-/// `reward = round(commission x share / 1,000,000)`.
+/// `reward = round(commission x share / 1,000,000)`, or the part of the commission by largest remainder if others share it ([`price_of_part`]).
 ///
 /// # Errors
 /// [`Overflow`].
@@ -105,8 +106,18 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
         rule_taken: chosen.taken,
         amount_not_compared: chosen.amount_not_compared,
         upline: None,
+        split: None,
     };
     Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
+}
+
+/// What one of several earns who share the commission on an event. The parts of all add up to the commission.
+///
+/// # Errors
+/// [`Overflow`].
+pub fn price_of_part(priced: Priced, split: &Split) -> Result<Priced, Overflow> {
+    let calculation = Calculation { split: Some(split.clone()), ..priced.calculation };
+    Ok(Priced { value: value_at(&calculation, calculation.base_amount)?, calculation })
 }
 
 /// The reward of an upline from an event that earns this for the credited affiliate: `round(commission x ppm / 1,000,000)`, or
@@ -156,7 +167,10 @@ pub fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, 
 
 /// The affiliate's share of an amount.
 fn share_of(calculation: &Calculation, whole: Money) -> Result<Money, Overflow> {
-    let minor = portion(whole.amount_minor, calculation.share_ppm.into(), PPM, calculation.rounding)?;
+    let minor = match &calculation.split {
+        Some(split) => split.part(whole.amount_minor)?,
+        None => portion(whole.amount_minor, calculation.share_ppm.into(), PPM, calculation.rounding)?,
+    };
     Ok(Money::new(minor, whole.currency))
 }
 

@@ -3,10 +3,13 @@
 use std::mem;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::program::applicable_terms;
+use super::shared_credit::{self, Winner, Winners};
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
-use crate::domain::conversion::{Conversion, SaleChannel, Way};
+use crate::domain::conversion::{Conversion, SaleChannel, WHOLE_SHARE_PPM, Way};
 use crate::domain::coupon::{Coupon, Purchase};
 use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
 use crate::domain::id::{AccountId, ClickId, LinkId};
@@ -86,22 +89,11 @@ const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
 /// How many of a visitor's latest clicks are kept as candidates. The first click and the chosen one are always kept.
 const CLICKS_EXPLAINED_MAX: usize = 20;
 
-/// The affiliate that gets the credit, and the result of each candidate.
+/// Those who get the credit, and the result of each candidate.
 pub(super) struct Attribution {
-    pub(super) winner: Option<Winner>,
+    pub(super) winners: Winners,
     /// All candidates, the strongest source first.
     pub(super) candidates: Vec<Candidate>,
-}
-
-/// The evidence that won.
-pub(super) struct Winner {
-    pub(super) source: AttributionSource,
-    /// The enrollment that it leads to.
-    pub(super) enrollment: Arc<Enrollment>,
-    /// When the evidence happened: the click, or the use of the coupon or ref_id.
-    pub(super) referred_at: Time,
-    /// The way of the click or of the binding.
-    pub(super) way: Way,
 }
 
 /// A candidate while attribution runs. It can still win as long as it has no result.
@@ -118,6 +110,8 @@ struct Runner<'set> {
     /// The sub-id of a click.
     sub_id: &'set str,
     coupon: Option<&'set Arc<Coupon>>,
+    /// How much of the credit it gets beside others that win.
+    weight: i64,
     result: Option<CandidateResult>,
 }
 
@@ -132,6 +126,7 @@ impl<'set> Runner<'set> {
             way: Way::default(),
             sub_id: "",
             coupon: None,
+            weight: 1,
             result: Some(CandidateResult::Unknown),
         }
     }
@@ -165,6 +160,7 @@ impl<'set> Runner<'set> {
             way: Way::default(),
             sub_id: "",
             coupon: None,
+            weight: 1,
             result,
         })
     }
@@ -282,23 +278,43 @@ pub(super) fn attribute(
     let winner_source = precedence
         .into_iter()
         .find(|source| runners.iter().any(|runner| runner.source() == *source && runner.is_open()));
-    let mut winner = None;
-    for runner in &mut runners {
-        if Some(runner.source()) == winner_source
+    let winners = take_winners(&mut runners, winner_source, occurred_at)?;
+    runners.sort_by_key(|runner| precedence.iter().position(|source| *source == runner.source()));
+    Ok(Attribution { winners, candidates: explained(runners) })
+}
+
+/// Lets the open candidates of the strongest source win, and all others lose. The bindings of a second lead win nothing beside those of the
+/// first one.
+fn take_winners(
+    runners: &mut [Runner<'_>],
+    source: Option<AttributionSource>,
+    occurred_at: Time,
+) -> Result<Winners, Refusal> {
+    let mut winners = Winners::new();
+    let mut weights: SmallVec<[i64; 1]> = SmallVec::new();
+    let mut lead_that_won = None;
+    for runner in runners {
+        if Some(runner.source()) == source
             && runner.is_open()
-            && let (None, Some(enrollment)) = (&winner, runner.enrollment)
+            && let Some(enrollment) = runner.enrollment
+            && lead_that_won.as_ref().is_none_or(|lead| *lead == runner.evidence)
         {
             runner.result = Some(CandidateResult::Won);
-            let (source, enrollment) = (runner.source(), Arc::clone(enrollment));
+            if runner.source() == AttributionSource::LeadBinding {
+                lead_that_won.get_or_insert_with(|| runner.evidence.clone());
+            }
             // A click that only seems later than the conversion happened before it.
             let referred_at = runner.referred_at.min(occurred_at);
-            winner = Some(Winner { source, enrollment, referred_at, way: mem::take(&mut runner.way) });
+            let (enrollment, way) = (Arc::clone(enrollment), mem::take(&mut runner.way));
+            weights.push(runner.weight);
+            let source = runner.source();
+            winners.push(Winner { source, enrollment, referred_at, way, share_ppm: WHOLE_SHARE_PPM });
         } else {
             runner.lose(CandidateResult::LowerPrecedence);
         }
     }
-    runners.sort_by_key(|runner| precedence.iter().position(|source| *source == runner.source()));
-    Ok(Attribution { winner, candidates: explained(runners) })
+    shared_credit::share(&mut winners, &weights)?;
+    Ok(winners)
 }
 
 /// The candidates to keep. Of a visitor's clicks, only the latest ones, the first and the chosen one are kept.
@@ -339,6 +355,7 @@ fn binding_runners<'set>(
         let mut runner = Runner::new(set, Evidence::Lead(lead.id), enrollment, occurred_at)?;
         runner.referred_at = binding.referred_at;
         runner.way = credit.way();
+        runner.weight = credit.share_ppm.into();
         if binding.is_later_than(occurred_at) {
             runner.lose(CandidateResult::AfterConversion);
         }
@@ -478,7 +495,7 @@ fn click_runners<'set>(
     Ok(())
 }
 
-/// Chooses one click by the model of the latest click's program. All other clicks lose.
+/// Chooses one click by the model of the latest click's program, or several that share the credit. All other clicks lose.
 fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time) -> Result<(), Refusal> {
     for runner in runners.iter_mut() {
         let (Some(clicked_at), Some(program)) = (runner.clicked_at, runner.program) else { continue };
@@ -499,12 +516,19 @@ fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time)
     let (Some(first), Some(last)) = (open.first().copied(), open.last().copied()) else { return Ok(()) };
     let Some(program) = runners[last].program else { return Ok(()) };
     let chosen = match applicable_terms(set, program, occurred_at, None)?.rules.attribution_model {
-        AttributionModel::FirstClick => first,
-        AttributionModel::LastClick => last,
+        AttributionModel::FirstClick => vec![(first, 1)],
+        AttributionModel::LastClick => vec![(last, 1)],
+        model @ (AttributionModel::Linear | AttributionModel::Position) => {
+            let is_of_program = |place: &&usize| runners[**place].program.map(|program| program.id) == Some(program.id);
+            let clicked = open.iter().filter(is_of_program);
+            let clicked = clicked.filter_map(|place| Some((*place, runners[*place].enrollment?.id)));
+            shared_credit::weigh(model, clicked)
+        }
     };
     for place in open {
-        if place != chosen {
-            runners[place].lose(CandidateResult::OtherClick);
+        match chosen.iter().find(|(chosen, _)| *chosen == place) {
+            Some((_, weight)) => runners[place].weight = *weight,
+            None => runners[place].lose(CandidateResult::OtherClick),
         }
     }
     Ok(())

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::context::Context;
 use super::upline_reward;
-use crate::domain::conversion::{Conversion, ConversionKind, Credit};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ProgramId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
@@ -12,6 +14,7 @@ use crate::domain::pricing::{self, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardState, RewardUnit};
+use crate::domain::split::Split;
 
 /// Who earns from an event, and under which terms.
 #[derive(Clone)]
@@ -19,6 +22,30 @@ pub(super) struct Claim {
     pub(super) credit: Credit,
     pub(super) enrollment: Arc<Enrollment>,
     pub(super) terms: Arc<Terms>,
+    /// Set if others share the credit.
+    pub(super) split: Option<Split>,
+}
+
+/// Those who earn from an event, in the order of its credits. Nearly always one, or none.
+pub(super) type Claims = SmallVec<[Claim; 1]>;
+
+/// The credits of claims.
+pub(super) fn credits_of(claims: &[Claim]) -> Credits {
+    claims.iter().map(|claim| claim.credit.clone()).collect()
+}
+
+/// Prices a credited event for all who are credited, as [`earn`] does for one.
+pub(super) fn earn_all(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claims: &[Claim],
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let mut earned = Vec::new();
+    for claim in claims {
+        let mut of_claim = earn(context, event, claim)?;
+        if earned.is_empty() { earned = of_claim } else { earned.append(&mut of_claim) }
+    }
+    Ok(earned)
 }
 
 /// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
@@ -104,6 +131,7 @@ pub(super) fn price_again(
     }
     let Some(facts) = pricing::facts_of(sale, program.currency) else { return Ok(None) };
     let priced = pricing::price(terms, &facts, None, before.share_ppm)?;
+    let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
         (priced, _) => Ok(priced),
@@ -112,7 +140,7 @@ pub(super) fn price_again(
 
 /// What a credited event earns. `None` if no commission applies to it.
 pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
-    let Claim { credit, enrollment, terms } = claim;
+    let Claim { credit, enrollment, terms, split } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {
         return Ok(None);
@@ -124,5 +152,13 @@ pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) ->
     };
     let Some(facts) = pricing::facts_of(event, program_currency) else { return Ok(None) };
     let own = enrollment.standing_at(event.occurred_at).commission_override;
-    Ok(pricing::price(terms, &facts, own, credit.share_ppm)?)
+    divided(pricing::price(terms, &facts, own, credit.share_ppm)?, split.as_ref())
+}
+
+/// The part of a price, if others share it.
+fn divided(priced: Option<Priced>, split: Option<&Split>) -> Result<Option<Priced>, Refusal> {
+    match (priced, split) {
+        (Some(priced), Some(split)) => Ok(Some(pricing::price_of_part(priced, split)?)),
+        (priced, _) => Ok(priced),
+    }
 }

@@ -1,11 +1,12 @@
 //! The rule of corrections: the amount of a sale was told wrong. What the sale earns changes to what it would have earned with the
 //! right amount, under the terms of the sale. The difference is a reward of its own, and refunds take their part of the whole.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::commission::{self, Claim};
 use super::context::{Context, Rule};
-use super::reversal::{Cause, take_back, taken_part, tell_settled};
+use super::reversal::{Cause, has_other_currency, take_back, taken_part, tell_settled};
 use super::sale_count;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome};
 use crate::domain::enrollment::Enrollment;
@@ -140,14 +141,18 @@ fn adjust(
         reason: LedgerReason::Corrected,
         rule: RewardRule::Correction,
     };
+    let mut replaced = BTreeSet::new();
     for reward in &rewards {
+        if reward.state != RewardState::Denied && has_other_currency(context, sale, reward)? {
+            replaced.insert(reward.id);
+        }
         let target = taken_part(context, sale, reward)?;
         new.extend(take_back(context, reward, &target, &cause, settled)?);
     }
     for credit in &sale.credits {
         // A reward of which nothing was left is final, and one that a person denied stays denied.
         let mut of_credit = rewards.iter().filter(|reward| reward.is_of_credit(credit.enrollment_id));
-        if of_credit.all(|reward| reward.state == RewardState::Reversed) {
+        if of_credit.all(|reward| reward.state == RewardState::Reversed || replaced.contains(&reward.id)) {
             new.extend(earn_again(context, sale, credit, settled)?);
         }
     }
@@ -170,7 +175,7 @@ fn earn_again(
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
-    let claim = Claim { credit: credit.clone(), enrollment, terms };
+    let claim = Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) };
     let earned = commission::earn(context, sale, &claim)?;
     let cause = Cause {
         conversion_id: sale.id,

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
-
 use super::context::Context;
 use crate::domain::attribution::AttributionSource;
-use crate::domain::conversion::{Conversion, Credit, WHOLE_SHARE_PPM, Way};
+use crate::domain::conversion::{Conversion, Credit, Credits, Way};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::LeadId;
@@ -36,8 +34,14 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
     }
 }
 
-/// A credit of the whole share, for one enrollment.
-pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: AttributionSource, way: Way) -> Credit {
+/// The credit of an enrollment.
+pub(super) fn credit(
+    enrollment: &Enrollment,
+    terms_version: i32,
+    source: AttributionSource,
+    way: Way,
+    share_ppm: i32,
+) -> Credit {
     let Way { link_id, sub_id } = way;
     Credit {
         affiliate_id: enrollment.affiliate_id,
@@ -45,14 +49,14 @@ pub(super) fn whole_credit(enrollment: &Enrollment, terms_version: i32, source: 
         program_id: enrollment.program_id,
         terms_version,
         source,
-        share_ppm: WHOLE_SHARE_PPM,
+        share_ppm,
         link_id,
         sub_id,
     }
 }
 
-pub(super) fn binding(credit: Credit, bound_at: Time, referred_at: Time) -> Binding {
-    Binding { credits: smallvec![credit], bound_at, referred_at }
+pub(super) fn binding(credits: Credits, bound_at: Time, referred_at: Time) -> Binding {
+    Binding { credits, bound_at, referred_at }
 }
 
 /// Adds a request's identifiers and names to a lead. Identifiers that the lead already has stay, because a request with another

@@ -20,8 +20,17 @@ use crate::domain::refusal::Refusal;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
-/// What a credited event grants its customer. `place` is that of a sale among those of the customer.
+/// What a credited event grants its customer: once, also if several share the credit. `place` is that of a sale among those of the customer.
 pub(super) fn granted_by(
+    event: &Conversion,
+    claims: &[Claim],
+    place: Option<CustomerSale>,
+    now: Time,
+) -> Option<CustomerReward> {
+    claims.iter().find_map(|claim| granted_by_claim(event, claim, place, now))
+}
+
+fn granted_by_claim(
     event: &Conversion,
     claim: &Claim,
     place: Option<CustomerSale>,
@@ -49,8 +58,8 @@ pub(super) fn granted_by(
 }
 
 fn granted_by_verdict(event: &Conversion, verdict: &Verdict, now: Time) -> Option<CustomerReward> {
-    let claim = verdict.claim.as_ref().filter(|_| verdict.may_earn)?;
-    granted_by(event, claim, verdict.customer_sale, now)
+    let claims = verdict.may_earn.then_some(&verdict.claims)?;
+    granted_by(event, claims, verdict.customer_sale, now)
 }
 
 /// Makes the rewards of a customer those that the verdicts on its events grant: in each program that of the first event. A reward stays if it

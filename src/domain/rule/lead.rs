@@ -17,15 +17,14 @@ pub use update::UpdateLead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use smallvec::smallvec;
-
-use super::attribution::{self, Referral, Winner};
-use super::commission;
+use super::attribution::{self, Referral};
+use super::commission::{self, credits_of};
 use super::context::{Context, Rule};
 use super::customer;
 use super::customer_reward;
 use super::program::applicable_terms;
-use super::timeline::{self, claim_of};
+use super::shared_credit::Winners;
+use super::timeline::{self, claims_of, referred_at};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
@@ -102,7 +101,7 @@ impl Rule for RecordLead {
 }
 
 impl RecordLead {
-    /// Binds the lead to the affiliate that referred it, if any, and prices the sales that waited for the lead.
+    /// Binds the lead to those who referred it, if any, and prices the sales that waited for the lead.
     fn bind(
         &self,
         context: &mut Context<'_>,
@@ -110,33 +109,33 @@ impl RecordLead {
         known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
-        let (mut made, winner) = self.conversion(context, &lead, occurred_at)?;
-        let Some(winner) = winner else {
+        let (mut made, winners) = self.conversion(context, &lead, occurred_at)?;
+        let Some(referred_at) = referred_at(&winners) else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
             let (lead_id, credits, conversion_id) = (lead.id, Credits::new(), Some(made.id));
             return Ok(LeadOutcome { lead_id, credits, conversion_id, rewards: Vec::new(), customer_reward: None });
         };
-        let claim = claim_of(context.set, &winner, None, occurred_at)?;
-        let credit = claim.credit.clone();
-        lead.binding = Some(customer::binding(credit.clone(), occurred_at, winner.referred_at));
+        let claims = claims_of(context.set, &winners, None, occurred_at)?;
+        let credits = credits_of(&claims);
+        lead.binding = Some(customer::binding(credits.clone(), occurred_at, referred_at));
         made.outcome = ConversionOutcome::Attributed;
-        made.credits = smallvec![credit.clone()];
+        made.credits = credits.clone();
         made.is_told = true;
-        if let Some(reward) = customer_reward::granted_by(&made, &claim, None, context.now) {
+        if let Some(reward) = customer_reward::granted_by(&made, &claims, None, context.now) {
             lead.details.customer_rewards.grant(reward);
         }
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
-        let rewards = commission::earn(context, &made, &claim)?;
+        let rewards = commission::earn_all(context, &made, &claims)?;
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();
         timeline::match_to_lead(context, &mut lead)?;
         let lead = customer::put_touched(context, lead, Some(&bound));
         let rewards = rewards.iter().map(|reward| reward.summary()).collect();
-        let (lead_id, credits, conversion_id) = (lead.id, smallvec![credit], Some(made.id));
+        let (lead_id, conversion_id) = (lead.id, Some(made.id));
         let customer_reward = lead.details.customer_rewards.of_conversion(made.id).copied();
         Ok(LeadOutcome { lead_id, credits, conversion_id, rewards, customer_reward })
     }
@@ -165,7 +164,7 @@ impl RecordLead {
         context: &mut Context<'_>,
         lead: &Lead,
         occurred_at: Time,
-    ) -> Result<(Conversion, Option<Winner>), Refusal> {
+    ) -> Result<(Conversion, Winners), Refusal> {
         let attribution =
             attribution::attribute(context.set, context.account_id, [None; 2], &self.referral, occurred_at)?;
         let mut made = conversion(context, ConversionKind::Lead, &self.event_id, lead, occurred_at);
@@ -175,7 +174,7 @@ impl RecordLead {
             made.order.coupon_code.clone_from(code);
         }
         made.order.metadata.clone_from(&self.metadata);
-        Ok((made, attribution.winner))
+        Ok((made, attribution.winners))
     }
 }
 

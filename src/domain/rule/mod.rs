@@ -31,6 +31,7 @@ mod reversal;
 mod reward;
 mod sale;
 mod sale_count;
+mod shared_credit;
 mod timeline;
 mod upline_reward;
 mod verdict;

@@ -351,13 +351,15 @@ fn excess_part(
     let base_amount = Money::new(-refund.excess_minor, amount.currency);
     let rule = RewardRule::Adjustment;
     let earned = earned.filter(|reward| Some(reward.value.currency) == adjustment.map(|money| money.currency));
-    if let Some((reward, calculation)) = earned.and_then(|reward| Some((reward, reward.calculation.as_ref()?))) {
-        let present = present_price(context, sale, calculation, reward, amount)?;
+    if let Some((reward, calculation)) = earned.and_then(|reward| Some((reward, reward.calculation.as_ref()?)))
+        && let Some(present) = present_price(context, sale, calculation, reward, amount)?
+    {
         let part = portion(present.value_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
         let calculation = present.calculation.unwrap_or_else(|| calculation.clone());
         return Ok((part, Calculation { rule, base_amount, sale_amount: amount, ..calculation }));
     }
     let nothing = Calculation {
+        split: None,
         rule,
         base_amount,
         sale_amount: amount,

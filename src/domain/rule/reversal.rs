@@ -55,7 +55,8 @@ pub(super) fn taken_part(context: &mut Context<'_>, sale: &Conversion, reward: &
     let (Some(calculation), Some(amount), None) = (&reward.calculation, sale.amount, reward.reverses) else {
         return Ok(nothing);
     };
-    let PresentPrice { value_minor, calculation: present } = present_price(context, sale, calculation, reward, amount)?;
+    let price = present_price(context, sale, calculation, reward, amount)?;
+    let Some(PresentPrice { value_minor, calculation: present }) = price else { return Ok(Target::whole(reward)) };
     let refunded_minor = match amount.amount_minor {
         // A refund of a free order takes all of its flat commission back.
         0 if sale.refund_count > 0 => value_minor,
@@ -65,25 +66,40 @@ pub(super) fn taken_part(context: &mut Context<'_>, sale: &Conversion, reward: &
     Ok(Target { minor: reward.value.amount_minor - value_minor + refunded_minor, calculation: present })
 }
 
-/// What the sale of a reward earns with this amount, before refunds. With another amount another rule of the terms may apply.
+/// Whether a sale earns money of another currency with its present amount than a reward is in. All of the reward is then taken back, because
+/// amounts of two currencies are never added.
+pub(super) fn has_other_currency(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    reward: &Reward,
+) -> Result<bool, Refusal> {
+    let (Some(calculation), Some(amount), None) = (&reward.calculation, sale.amount, reward.reverses) else {
+        return Ok(false);
+    };
+    Ok(present_price(context, sale, calculation, reward, amount)?.is_none())
+}
+
+/// What the sale of a reward earns with this amount, before refunds. With another amount another rule of the terms may apply. `None`: it is in
+/// another currency than the reward.
 pub(super) fn present_price(
     context: &mut Context<'_>,
     sale: &Conversion,
     calculation: &Calculation,
     reward: &Reward,
     amount: Money,
-) -> Result<PresentPrice, Refusal> {
+) -> Result<Option<PresentPrice>, Refusal> {
     if amount == calculation.base_amount {
-        return Ok(PresentPrice { value_minor: reward.value.amount_minor, calculation: None });
+        return Ok(Some(PresentPrice { value_minor: reward.value.amount_minor, calculation: None }));
     }
     if matches!(calculation.rule, RewardRule::Program | RewardRule::TermsRule) {
         let priced = commission::price_again(context, sale, reward.program_id, calculation)?;
         if let Some(Priced { value, calculation }) = priced {
-            return Ok(PresentPrice { value_minor: value.amount_minor, calculation: Some(calculation) });
+            let price = PresentPrice { value_minor: value.amount_minor, calculation: Some(calculation) };
+            return Ok((value.currency == reward.value.currency).then_some(price));
         }
     }
     let value_minor = pricing::value_at(calculation, amount)?.amount_minor;
-    Ok(PresentPrice { value_minor, calculation: None })
+    Ok(Some(PresentPrice { value_minor, calculation: None }))
 }
 
 /// Takes so much of a reward back that `target` of it is taken back in all, or gives the difference if more was taken back

@@ -4,17 +4,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use smallvec::smallvec;
-
 use super::attribution::{self, Referral};
-use super::commission::{self, Claim};
+use super::commission::{self, Claim, credits_of};
 use super::context::{Context, Rule};
 use super::coupon_use::{self, Allowance};
 use super::customer;
 use super::customer_reward;
 use super::refund;
 use super::sale_count;
-use super::timeline::{self, claim_of, gives_way};
+use super::timeline::{self, claims_of, gives_way, referred_at};
 use super::verdict;
 use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{
@@ -142,7 +140,8 @@ impl RecordSale {
         let attribution = attribution::attribute(context.set, context.account_id, leads, referral, sale.occurred_at)?;
         sale.lead_id = lead.map(|lead| lead.id);
         sale.candidates = attribution.candidates;
-        let Some(winner) = attribution.winner else {
+        let winners = attribution.winners;
+        let Some(referred_at) = referred_at(&winners) else {
             return Ok((self.leave_unmatched(context, known.as_deref(), known.as_ref(), sale)?, Vec::new()));
         };
         if let Some(lead) = &known
@@ -153,27 +152,26 @@ impl RecordSale {
             return self.record_late(context, lead, other, referral, sale);
         }
         let binding = lead.and_then(|lead| lead.binding.as_ref());
-        let claim = claim_of(context.set, &winner, binding, sale.occurred_at)?;
+        let claims = claims_of(context.set, &winners, binding, sale.occurred_at)?;
         if let Some(lead) = &known
             && self.kind == ConversionKind::Sale
-            && sale_count::is_unknown(lead, &claim)
+            && claims.iter().any(|claim| sale_count::is_unknown(lead, claim))
         {
             return self.record_late(context, lead, other, referral, sale);
         }
         let counted = if lead.is_none() && self.customer.is_unnamed() {
             None
         } else {
-            sale_count::number_next(context, lead, &sale, &claim)?
+            sale_count::number_next(context, lead, &sale, &claims)?
         };
         sale.order.customer_sale = counted.map(|(place, _)| place);
         let is_bound = binding.is_some();
-        let binding =
-            (!is_bound).then(|| customer::binding(claim.credit.clone(), sale.occurred_at, winner.referred_at));
+        let binding = (!is_bound).then(|| customer::binding(credits_of(&claims), sale.occurred_at, referred_at));
         let count = counted.map(|(_, count)| count);
-        let granted = customer_reward::granted_by(&sale, &claim, sale.order.customer_sale, context.now);
+        let granted = customer_reward::granted_by(&sale, &claims, sale.order.customer_sale, context.now);
         let lead = self.referred_lead(context, known, binding, count, granted, sale.occurred_at)?;
         sale.lead_id = lead.as_ref().map(|lead| lead.id);
-        let mut recorded = credit_sale(context, sale, &claim)?;
+        let mut recorded = credit_sale(context, sale, &claims)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
             let mut matched = lead.as_ref().clone();
             let wanted = &mut context.set.wanted().names.unmatched_sales;
@@ -332,18 +330,18 @@ fn is_undeclared(event: &Conversion) -> bool {
     event.credits.is_empty() && event.candidates.iter().any(is_undeclared)
 }
 
-/// Credits a sale: prices the reward, writes the sale, and adds the event.
+/// Credits a sale: prices the rewards, writes the sale, and adds the event.
 fn credit_sale(
     context: &mut Context<'_>,
     mut sale: Conversion,
-    claim: &Claim,
+    claims: &[Claim],
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
     sale.outcome = ConversionOutcome::Attributed;
-    sale.credits = smallvec![claim.credit.clone()];
+    sale.credits = credits_of(claims);
     sale.is_told = true;
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
-    let rewards = commission::earn(context, &sale, claim)?;
+    let rewards = commission::earn_all(context, &sale, claims)?;
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))

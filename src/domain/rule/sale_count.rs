@@ -10,14 +10,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::commission::Claim;
+use super::commission::{Claim, Claims};
 use super::context::Context;
 use super::customer;
 use super::customer_reward;
 use super::verdict::{Verdict, settle};
 use crate::domain::account::Account;
 use crate::domain::calendar::{Age, Calendar};
-use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit, CustomerSale};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ConversionId, LeadId, ProgramId};
 use crate::domain::lead::{Lead, SaleCount};
@@ -48,11 +48,10 @@ pub(super) fn number_next(
     context: &mut Context<'_>,
     lead: Option<&Lead>,
     sale: &Conversion,
-    claim: &Claim,
+    claims: &[Claim],
 ) -> Result<Option<(CustomerSale, SaleCount)>, Refusal> {
-    if sale.kind != ConversionKind::Sale || !is_counted(lead, claim) {
-        return Ok(None);
-    }
+    let counted = claims.iter().find(|claim| is_counted(lead, claim));
+    let Some(claim) = counted.filter(|_| sale.kind == ConversionKind::Sale) else { return Ok(None) };
     let program_id = claim.credit.program_id;
     let before = lead.and_then(|lead| lead.details.sale_count(program_id)).copied();
     let mut count = before.unwrap_or(SaleCount::none(program_id));
@@ -125,7 +124,7 @@ pub(super) fn number(
 /// The programs whose sales are counted: those that were, and those whose rules ask for it.
 fn counted_programs(lead: &Lead, verdicts: &Verdicts) -> BTreeSet<ProgramId> {
     let sales = verdicts.iter().filter(|(event, _)| event.kind == ConversionKind::Sale);
-    let claims = sales.filter_map(|(_, verdict)| verdict.claim.as_ref());
+    let claims = sales.flat_map(|(_, verdict)| &verdict.claims);
     let asked = claims.filter(|claim| claim.terms.rules.looks_at_customer()).map(|claim| claim.credit.program_id);
     asked.chain(lead.details.sale_counts.iter().map(|count| count.program_id)).collect()
 }
@@ -141,7 +140,7 @@ fn number_in_program(
     // The sales so far that have a number, and when each was left with nothing, if it was.
     let mut earlier: Vec<(Time, Option<Time>)> = Vec::new();
     for (sale, verdict) in verdicts.iter_mut() {
-        let is_of_program = verdict.claim.as_ref().is_some_and(|claim| claim.credit.program_id == program_id);
+        let is_of_program = verdict.claims.iter().any(|claim| claim.credit.program_id == program_id);
         if sale.kind != ConversionKind::Sale || !is_of_program {
             continue;
         }
@@ -171,14 +170,14 @@ fn number_in_program(
 /// Numbers each sale by the present count, because the history is too long to be read.
 fn number_alone(context: &mut Context<'_>, lead: &mut Lead, verdicts: &mut Verdicts) -> Result<(), Refusal> {
     for (sale, verdict) in verdicts.iter_mut() {
-        let Some(claim) = &verdict.claim else { continue };
-        if sale.kind == ConversionKind::Sale && is_unknown(lead, claim) {
+        let unknown = verdict.claims.iter().find(|claim| is_unknown(lead, claim));
+        if let Some(claim) = unknown.filter(|_| sale.kind == ConversionKind::Sale) {
             let count = known_part(context, lead, claim.credit.program_id, sale.id)?;
             lead.details.keep_sale_count(count);
         }
         if sale.order.customer_sale.is_some() {
             verdict.customer_sale = sale.order.customer_sale;
-        } else if let Some((place, count)) = number_next(context, Some(lead), sale, claim)? {
+        } else if let Some((place, count)) = number_next(context, Some(lead), sale, &verdict.claims)? {
             verdict.customer_sale = Some(place);
             lead.details.keep_sale_count(count);
         }
@@ -216,9 +215,9 @@ fn credited_sales(context: &mut Context<'_>, leads: &[LeadId]) -> Result<(Verdic
     }
     let mut verdicts = Verdicts::new();
     for sale in sales {
-        let claim = present_claim(context.set, &sale)?;
+        let claims = present_claims(context.set, &sale)?;
         let candidates = sale.candidates.clone();
-        verdicts.push((sale, Verdict { claim, candidates, may_earn: true, customer_sale: None }));
+        verdicts.push((sale, Verdict { claims, candidates, may_earn: true, customer_sale: None }));
     }
     Ok((verdicts, are_all))
 }
@@ -233,13 +232,15 @@ fn want_claim(set: &mut WorkingSet, sale: &Conversion) {
     }
 }
 
-/// The claim that a sale was credited by.
-fn present_claim(set: &WorkingSet, sale: &Conversion) -> Result<Option<Claim>, Refusal> {
-    let Some(credit) = sale.credits.first().cloned() else { return Ok(None) };
-    let enrollment = Arc::clone(set.existing::<Enrollment>(&(sale.account_id, credit.enrollment_id))?);
-    let program = set.program(sale.account_id, credit.program_id)?;
-    let terms = Arc::clone(set.terms(program, credit.terms_version)?);
-    Ok(Some(Claim { credit, enrollment, terms }))
+/// The claims that a sale was credited by.
+fn present_claims(set: &WorkingSet, sale: &Conversion) -> Result<Claims, Refusal> {
+    let claim = |credit: &Credit| {
+        let enrollment = Arc::clone(set.existing::<Enrollment>(&(sale.account_id, credit.enrollment_id))?);
+        let program = set.program(sale.account_id, credit.program_id)?;
+        let terms = Arc::clone(set.terms(program, credit.terms_version)?);
+        Ok(Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) })
+    };
+    sale.credits.iter().map(claim).collect()
 }
 
 /// Numbers sales that are credited now, which nobody had referred, among the credited sales of their customer.
@@ -249,8 +250,7 @@ pub(super) fn number_matched(
     matched: &mut Verdicts,
 ) -> Result<(), Refusal> {
     let is_counted = |(sale, verdict): &(Arc<Conversion>, Verdict)| {
-        let claim = verdict.claim.as_ref().filter(|_| sale.kind == ConversionKind::Sale);
-        claim.is_some_and(|claim| is_counted(Some(lead), claim))
+        sale.kind == ConversionKind::Sale && verdict.claims.iter().any(|claim| is_counted(Some(lead), claim))
     };
     if !matched.iter().any(is_counted) {
         return Ok(());
@@ -339,7 +339,7 @@ fn first_of(context: &mut Context<'_>, lead: &Lead, program_id: ProgramId) -> Re
     for lead_id in leads {
         let (rows, _) = context.set.timeline_of(account_id, lead_id)?;
         let is_of_program = |sale: &&&Arc<Conversion>| {
-            let credited = sale.credits.first().map(|credit| credit.program_id) == Some(program_id);
+            let credited = sale.credits.iter().any(|credit| credit.program_id == program_id);
             sale.kind == ConversionKind::Sale && credited && has_something_left(sale)
         };
         let times = rows.iter().filter(is_of_program).map(|sale| sale.occurred_at);

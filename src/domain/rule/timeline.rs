@@ -14,31 +14,48 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attribution::{self, Attribution, Referral, SentRefId, Winner};
-use super::commission::Claim;
+use super::attribution::{self, Attribution, Referral, SentRefId};
+use super::commission::{Claim, Claims, credits_of};
 use super::context::Context;
 use super::customer;
 use super::customer_reward;
 use super::program::applicable_terms;
 use super::sale_count::{self, Verdicts};
+use super::shared_credit::{self, Winner, Winners};
 use super::verdict::{Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, ConversionKind, Way};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits, WHOLE_SHARE_PPM, Way};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{AccountId, ClickId, ConversionId, LeadId};
+use crate::domain::id::{AccountId, ClickId, ConversionId, EnrollmentId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
 
-/// The claim of an event's winner. A binding counts only in its own program: a customer bound in another program is new to this one.
-pub(super) fn claim_of(
+/// The claims of an event's winners.
+pub(super) fn claims_of(
     set: &WorkingSet,
-    winner: &Winner,
+    winners: &[Winner],
     binding: Option<&Binding>,
     occurred_at: Time,
-) -> Result<Claim, Refusal> {
+) -> Result<Claims, Refusal> {
+    let claims = winners.iter().map(|winner| claim_of(set, winner, binding, occurred_at));
+    let mut claims = claims.collect::<Result<Claims, _>>()?;
+    if claims.len() > 1 {
+        let credits = credits_of(&claims);
+        claims.iter_mut().for_each(|claim| claim.split = claim.credit.split_among(&credits));
+    }
+    Ok(claims)
+}
+
+/// When the evidence happened that a binding to the winners is made by: the last of it, because nobody is paid for what happened before.
+pub(super) fn referred_at(winners: &[Winner]) -> Option<Time> {
+    winners.iter().map(|winner| winner.referred_at).max()
+}
+
+/// The claim of one of an event's winners. A binding counts only in its own program: a customer bound in another program is new to this one.
+fn claim_of(set: &WorkingSet, winner: &Winner, binding: Option<&Binding>, occurred_at: Time) -> Result<Claim, Refusal> {
     let enrollment = Arc::clone(&winner.enrollment);
     let is_in_program = |binding: &&Binding| {
         binding.credits.iter().any(|credit| credit.program_id == enrollment.program_id)
@@ -47,8 +64,9 @@ pub(super) fn claim_of(
     let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
     let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
-    let credit = customer::whole_credit(&enrollment, terms.version, winner.source, winner.way.clone());
-    Ok(Claim { credit, enrollment, terms })
+    let way = winner.way.clone();
+    let credit = customer::credit(&enrollment, terms.version, winner.source, way, winner.share_ppm);
+    Ok(Claim { credit, enrollment, terms, split: None })
 }
 
 /// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments, to archived programs and
@@ -135,7 +153,8 @@ pub(super) fn match_to_lead(context: &mut Context<'_>, lead: &mut Lead) -> Resul
 fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &Conversion) -> Result<Verdict, Refusal> {
     let (mut told, mut others): (Vec<_>, Vec<_>) =
         sale.candidates.iter().cloned().partition(|candidate| candidate.evidence == Evidence::Lead(lead.id));
-    let mut claim = None;
+    let mut winners = Winners::new();
+    let mut weights = Vec::new();
     let mut by_binding = Vec::new();
     for credit in &binding.credits {
         let bound = set.enrollment(lead.account_id, credit.enrollment_id)?;
@@ -154,20 +173,22 @@ fn verdict_by_binding(set: &WorkingSet, lead: &Lead, binding: &Binding, sale: &C
         });
         if result == CandidateResult::Won {
             let (source, referred_at) = (AttributionSource::LeadBinding, binding.referred_at);
-            let winner = Winner { source, enrollment, referred_at, way: credit.way() };
-            claim = Some(claim_of(set, &winner, Some(binding), sale.occurred_at)?);
+            weights.push(credit.share_ppm.into());
+            winners.push(Winner { source, enrollment, referred_at, way: credit.way(), share_ppm: WHOLE_SHARE_PPM });
         }
     }
-    if claim.is_some() || told.is_empty() {
+    shared_credit::share(&mut winners, &weights)?;
+    let claims = claims_of(set, &winners, Some(binding), sale.occurred_at)?;
+    if !claims.is_empty() || told.is_empty() {
         told = by_binding;
     }
     told.append(&mut others);
-    Ok(Verdict { claim, candidates: told, may_earn: true, customer_sale: None })
+    Ok(Verdict { claims, candidates: told, may_earn: true, customer_sale: None })
 }
 
 /// A credited sale makes its customer a buyer.
 fn note_sale(lead: &mut Lead, sale: &Conversion, verdict: &Verdict) {
-    if verdict.claim.is_some() && sale.kind == ConversionKind::Sale {
+    if !verdict.claims.is_empty() && sale.kind == ConversionKind::Sale {
         if lead.state != LeadState::Cancelled {
             lead.state = LeadState::Active;
         }
@@ -241,12 +262,12 @@ fn judge_in_order(
         }
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
-        let (verdict, winner) = judge(set, &probe, event)?;
+        let (verdict, referred_at) = judge(set, &probe, event)?;
         let gives_way = event.kind.is_attributed_as_sale() && gives_way(lead, &verdict.candidates);
-        if let (Some(winner), Some(claim)) = (winner, &verdict.claim)
+        if let Some(referred_at) = referred_at
             && (binding.is_none() || gives_way)
         {
-            let binding = customer::binding(claim.credit.clone(), event.occurred_at, winner.referred_at);
+            let binding = customer::binding(credits_of(&verdict.claims), event.occurred_at, referred_at);
             bindings.push((verdicts.len(), binding));
         }
         verdicts.push((Arc::clone(event), verdict));
@@ -255,7 +276,7 @@ fn judge_in_order(
     for (place, (event, verdict)) in verdicts.iter_mut().enumerate() {
         let later = bindings.iter().filter(|(bound, _)| *bound > place);
         for (_, binding) in later {
-            if verdict.claim.is_none() && event.kind.is_attributed_as_sale() {
+            if verdict.claims.is_empty() && event.kind.is_attributed_as_sale() {
                 let sale = Conversion { candidates: verdict.candidates.clone(), ..event.as_ref().clone() };
                 *verdict = verdict_by_binding(set, lead, binding, &sale)?;
             }
@@ -273,11 +294,11 @@ fn judge_alone(
 ) -> Result<(Verdicts, Option<Binding>), Refusal> {
     let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok((Vec::new(), None)) };
     let present = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
-    let (verdict, winner) = judge(set, &Lead { binding: present, ..lead.clone() }, event)?;
+    let (verdict, referred_at) = judge(set, &Lead { binding: present, ..lead.clone() }, event)?;
     let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
-    let binding = match (winner, &verdict.claim) {
-        (Some(winner), Some(claim)) if !is_late && gives_way(lead, &verdict.candidates) => {
-            Some(customer::binding(claim.credit.clone(), event.occurred_at, winner.referred_at))
+    let binding = match referred_at {
+        Some(referred_at) if !is_late && gives_way(lead, &verdict.candidates) => {
+            Some(customer::binding(credits_of(&verdict.claims), event.occurred_at, referred_at))
         }
         _ => None,
     };
@@ -290,39 +311,42 @@ fn other_lead(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<Optio
     let Some(id) = other_lead_of(event, lead) else { return Ok(None) };
     let Some(other) = set.find::<Lead>(&(event.account_id, id))? else { return Ok(None) };
     let mut other = other.as_ref().clone();
-    let told = event.candidates.iter().find(|candidate| candidate.evidence == Evidence::Lead(id));
-    let Some((told, enrollment_id)) = told.and_then(|told| Some((told, told.enrollment_id?))) else {
-        return Ok(Some(other));
-    };
+    let told = event.candidates.iter().filter(|candidate| candidate.evidence == Evidence::Lead(id));
+    let told: Vec<_> = told.filter_map(|told| Some((told.result, told.enrollment_id?))).collect();
+    let Some((result, _)) = told.first() else { return Ok(Some(other)) };
+    let is_told = |id: EnrollmentId| told.iter().any(|(_, told)| *told == id);
     let counts = |binding: &Binding| {
-        binding.bound_at <= event.occurred_at
-            || binding.credits.iter().any(|credit| credit.enrollment_id == enrollment_id)
+        binding.bound_at <= event.occurred_at || binding.credits.iter().any(|credit| is_told(credit.enrollment_id))
     };
     if !other.binding.as_ref().is_some_and(counts) {
-        let enrollment = set.enrollment(event.account_id, enrollment_id)?;
-        let credit = customer::whole_credit(enrollment, 0, AttributionSource::LeadBinding, Way::default());
-        let is_later = other.binding.is_none() || told.result == CandidateResult::AfterConversion;
+        let is_later = other.binding.is_none() || *result == CandidateResult::AfterConversion;
         let referred_at = if is_later { event.occurred_at.plus_days(1) } else { event.occurred_at };
-        other.binding = Some(customer::binding(credit, event.occurred_at, referred_at));
+        let credits = told.iter().map(|(_, id)| credit_of_then(set, event, *id)).collect::<Result<Credits, _>>()?;
+        other.binding = Some(customer::binding(credits, event.occurred_at, referred_at));
     }
     Ok(Some(other))
 }
 
-/// Judges one event by the binding of its lead.
-fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, Option<Winner>), Refusal> {
+/// The credit of a binding that an event was judged by, with the share that it had of the event.
+fn credit_of_then(set: &WorkingSet, event: &Conversion, id: EnrollmentId) -> Result<Credit, Refusal> {
+    let enrollment = set.enrollment(event.account_id, id)?;
+    let had = event.credits.iter().find(|credit| credit.enrollment_id == id);
+    let share_ppm = had.map_or(WHOLE_SHARE_PPM, |credit| credit.share_ppm);
+    Ok(customer::credit(enrollment, 0, AttributionSource::LeadBinding, Way::default(), share_ppm))
+}
+
+/// Judges one event by the binding of its lead. Also when the evidence of the winners happened.
+fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, Option<Time>), Refusal> {
     let occurred_at = event.occurred_at;
     let other = other_lead(set, lead, event)?;
     let leads = [Some(lead), other.as_ref()];
-    let Attribution { winner, candidates } =
+    let Attribution { winners, candidates } =
         attribution::attribute(set, event.account_id, leads, &referral_of(event), occurred_at)?;
     let binding = lead.binding.as_ref().filter(|_| !gives_way(lead, &candidates));
-    let claim = match &winner {
-        Some(winner) => Some(claim_of(set, winner, binding, occurred_at)?),
-        None => None,
-    };
+    let claims = claims_of(set, &winners, binding, occurred_at)?;
     // A customer signs up once, so only the sign-up that binds it earns.
     let may_earn = event.kind != ConversionKind::Lead || lead.binding.is_none();
-    Ok((Verdict { claim, candidates, may_earn, customer_sale: None }, winner))
+    Ok((Verdict { claims, candidates, may_earn, customer_sale: None }, referred_at(&winners)))
 }
 
 /// Judges the events of a visitor again that happened after a click.
@@ -400,18 +424,15 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
     let account_id: AccountId = context.account_id;
     let referral = referral_of(sale);
     look_up_evidence(context, sale)?;
-    let Attribution { winner, candidates } =
+    let Attribution { winners, candidates } =
         attribution::attribute(context.set, account_id, [None; 2], &referral, sale.occurred_at)?;
     let customer = customer_of(context, sale)?;
-    if winner.is_some() && !customer.is_unnamed() {
+    if !winners.is_empty() && !customer.is_unnamed() {
         let lead = customer::new_lead(context, &customer, LeadState::of_new(sale.kind));
         // The new lead's history is complete, because nothing was recorded for it before.
         context.set.names.timelines.insert_absent((account_id, lead.id));
         return judge_again(context, lead, None, None).map(|_| ());
     }
-    let claim = match &winner {
-        Some(winner) => Some(claim_of(context.set, winner, None, sale.occurred_at)?),
-        None => None,
-    };
-    settle(context, None, sale, Verdict { claim, candidates, may_earn: true, customer_sale: None }, None)
+    let claims = claims_of(context.set, &winners, None, sale.occurred_at)?;
+    settle(context, None, sale, Verdict { claims, candidates, may_earn: true, customer_sale: None }, None)
 }

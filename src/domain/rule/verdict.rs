@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::commission::{self, Claim};
+use super::commission::{self, Claim, Claims};
 use super::context::Context;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
 use crate::domain::attribution::Candidate;
@@ -20,7 +20,8 @@ use crate::domain::reward::{Reward, RewardRule, RewardState};
 
 /// The result of judging an event.
 pub(super) struct Verdict {
-    pub(super) claim: Option<Claim>,
+    /// Those who are credited with the event.
+    pub(super) claims: Claims,
     pub(super) candidates: Vec<Candidate>,
     /// Whether the event earns if it is credited.
     pub(super) may_earn: bool,
@@ -37,7 +38,7 @@ pub(super) fn settle(
     told: Option<ConversionId>,
 ) -> Result<(), Refusal> {
     let is_told = told == Some(event.id);
-    let credits: Credits = verdict.claim.iter().map(|claim| claim.credit.clone()).collect();
+    let credits = commission::credits_of(&verdict.claims);
     let is_same_credit = Credit::are_alike(&credits, &event.credits);
     // The candidates are not in the feed, so readers need no event about them.
     let is_explained = event.is_told || verdict.candidates == event.candidates;
@@ -63,7 +64,7 @@ pub(super) fn settle(
         lead_id,
         order,
         as_recorded: as_recorded(event, is_told, is_same_answer),
-        is_told: event.is_told || verdict.claim.is_some(),
+        is_told: event.is_told || !verdict.claims.is_empty(),
         version: if is_told { event.version } else { event.version.saturating_add(1) },
         ..event.as_ref().clone()
     });
@@ -72,7 +73,8 @@ pub(super) fn settle(
         list_unmatched(context, lead, event, &changed);
     }
     if event.kind.is_attributed() && !is_same_reward {
-        reprice(context, &changed, verdict.claim.as_ref().filter(|_| verdict.may_earn), &mut settled)?;
+        let claims = if verdict.may_earn { verdict.claims.as_slice() } else { &[] };
+        reprice(context, &changed, claims, &mut settled)?;
     }
     if changed.is_told {
         let kind = match (changed.kind, is_told) {
@@ -115,8 +117,10 @@ fn has_same_terms(before: &Credits, after: &Credits) -> bool {
 
 /// Whether a sign-up whose credit leads to the same terms begins to earn, or ends: another sign-up turns out to have bound the customer.
 fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict) -> Result<bool, Refusal> {
-    let Some(claim) = verdict.claim.as_ref().filter(|_| event.kind == ConversionKind::Lead) else { return Ok(false) };
-    if claim.terms.rules.commission_rules.is_empty() {
+    let has_rules = |claim: &&Claim| !claim.terms.rules.commission_rules.is_empty();
+    let claims = verdict.claims.iter().filter(|_| event.kind == ConversionKind::Lead);
+    let mut claims = claims.filter(has_rules).peekable();
+    if claims.peek().is_none() {
         return Ok(false);
     }
     let mut earned = context.set.rewards_of(context.account_id, event.id)?.into_iter();
@@ -126,7 +130,10 @@ fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict)
             && reward.value.amount_minor != reward.reversed_minor
             && (!is_denied || verdict.may_earn)
     });
-    let earns = verdict.may_earn && commission::is_paid(context, event, claim)?;
+    let mut earns = false;
+    for claim in claims.filter(|_| verdict.may_earn) {
+        earns |= commission::is_paid(context, event, claim)?;
+    }
     Ok(has_reward != earns)
 }
 
@@ -137,9 +144,13 @@ fn changes_price(
     order: &OrderDetails,
     verdict: &Verdict,
 ) -> Result<bool, Refusal> {
-    let Some(claim) = &verdict.claim else { return Ok(false) };
     let moved = Conversion { order: order.clone(), ..event.clone() };
-    Ok(commission::price(context, event, claim)? != commission::price(context, &moved, claim)?)
+    for claim in &verdict.claims {
+        if commission::price(context, event, claim)? != commission::price(context, &moved, claim)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Keeps the list of the sales that nobody referred.
@@ -159,11 +170,11 @@ fn list_unmatched(context: &mut Context<'_>, lead: Option<&Lead>, before: &Conve
     }
 }
 
-/// Takes the rewards of an event back, and earns the one that its credit leads to, less what was refunded.
+/// Takes the rewards of an event back, and earns those that its credits lead to, less what was refunded.
 fn reprice(
     context: &mut Context<'_>,
     sale: &Conversion,
-    claim: Option<&Claim>,
+    claims: &[Claim],
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     let earlier = context.set.rewards_of(context.account_id, sale.id)?;
@@ -174,16 +185,19 @@ fn reprice(
     for reward in &earlier {
         take_back(context, reward, &Target::whole(reward), &cause, settled)?;
     }
-    let Some(claim) = claim else { return Ok(()) };
-    // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
-    let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
-    let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
     let is_refunded = |amount: Money| sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
-    let has_nothing_left = sale.amount.is_some_and(is_refunded);
-    if has_nothing_left || was_denied {
+    if sale.amount.is_some_and(is_refunded) {
         return Ok(());
     }
-    let earned = commission::earn(context, sale, claim)?;
+    let mut earned = Vec::new();
+    for claim in claims {
+        // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
+        let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
+        let was_denied = earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied);
+        if !was_denied {
+            earned.append(&mut commission::earn(context, sale, claim)?);
+        }
+    }
     let Some(amount) = sale.amount else { return Ok(()) };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
     let reason = LedgerReason::Refunded;

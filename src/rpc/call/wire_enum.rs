@@ -76,7 +76,7 @@ macro_rules! wire_enums {
 wire_enums! {
     KeyKind = ApiKeyKind { ServerOperator, Admin, Tracking, Read, Payout, Publishable, Invitation }
     AccountState = AccountState { Active, Suspended }
-    AttributionModel = AttributionModel { FirstClick, LastClick }
+    AttributionModel = AttributionModel { FirstClick, LastClick, Linear, Position }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers }

@@ -10,6 +10,7 @@ use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::{
     ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
 };
+use crate::domain::split::Split;
 use crate::domain::time::Time;
 use crate::domain::upline::UplineShare;
 
@@ -26,6 +27,7 @@ form! {
         rule_taken: Option<RuleTakenForm>,
         amount_not_compared: bool,
         upline: Option<UplineShareForm>,
+        split: Option<SplitForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,
@@ -45,6 +47,14 @@ form! {
     unless_empty {
         quantity: i32,
         first_sale_bonus: Option<Money>,
+    }
+}
+
+form! {
+    /// The shares of all who share a commission.
+    SplitForm of Split {
+        shares_ppm: Vec<i32>,
+        place: i32,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use headwater::domain::attribution::CandidateResult;
-use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome};
+use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
@@ -14,6 +14,7 @@ use headwater::domain::money::{Currency, PPM, portion};
 use headwater::domain::program::{Commission, ProgramState};
 use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::{Kind, WorkingSet};
+use headwater::domain::split::Split;
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
@@ -284,7 +285,35 @@ fn value_at(calculation: &Calculation, value: i64, amount: i64) -> i64 {
         Commission::PercentPpm(ppm) => portion(amount, ppm.into(), PPM, calculation.rounding).unwrap(),
         Commission::Flat(flat) => flat.amount_minor,
     };
-    portion(whole, calculation.share_ppm.into(), PPM, calculation.rounding).unwrap()
+    match &calculation.split {
+        Some(split) => part(whole, split),
+        None => portion(whole, calculation.share_ppm.into(), PPM, calculation.rounding).unwrap(),
+    }
+}
+
+/// Checks that a calculation has the shares of all credits of its event.
+fn check_split(credits: &[Credit], credit: &Credit, calculation: &Calculation) -> Checked {
+    prop_assert_eq!(credits.iter().map(|credit| credit.share_ppm).sum::<i32>(), 1_000_000);
+    let Some(split) = &calculation.split else {
+        prop_assert_eq!(credits.len(), 1);
+        return Ok(());
+    };
+    prop_assert_eq!(split.shares_ppm.len(), credits.len());
+    prop_assert_eq!(split.shares_ppm[usize::try_from(split.place).unwrap()], credit.share_ppm);
+    Ok(())
+}
+
+/// One part of a whole, by largest remainder: parts are cut to whole minor units, and those that lack most get one more.
+fn part(whole: i64, split: &Split) -> i64 {
+    let mut parts: Vec<(i64, i64, usize)> = (split.shares_ppm.iter().enumerate())
+        .map(|(place, share)| (whole * i64::from(*share) / 1_000_000, whole * i64::from(*share) % 1_000_000, place))
+        .collect();
+    let missing = whole - parts.iter().map(|(part, ..)| part).sum::<i64>();
+    parts.sort_by_key(|(_, remainder, place)| (-remainder, *place));
+    for (part, ..) in parts.iter_mut().take(usize::try_from(missing).unwrap()) {
+        *part += 1;
+    }
+    parts.into_iter().find(|(.., place)| i32::try_from(*place).unwrap() == split.place).unwrap().0
 }
 
 fn check_reward(
@@ -309,11 +338,15 @@ fn check_reward(
     let stands = !matches!(reward.state, RewardState::Denied | RewardState::Reversed);
     let sale = set.conversion(reward.account_id, reward.conversion_id.unwrap()).unwrap();
     if stands {
-        let credit = &sale.credits[0];
+        let credited = |credit: &&Credit| credit.enrollment_id == reward.credited_enrollment_id();
+        let credit = sale.credits.iter().find(credited);
+        prop_assert!(credit.is_some(), "{:?} {:?}", reward, sale.credits);
+        let credit = credit.unwrap();
         prop_assert_eq!(
-            (credit.enrollment_id, credit.program_id, credit.terms_version),
-            (reward.credited_enrollment_id(), reward.program_id, calculation.terms_version)
+            (credit.program_id, credit.terms_version, credit.share_ppm),
+            (reward.program_id, calculation.terms_version, calculation.share_ppm)
         );
+        check_split(&sale.credits, credit, calculation)?;
         prop_assert_eq!(reward.upline().is_none(), credit.affiliate_id == reward.affiliate_id);
     }
     // It is worth what the sale earns with its present amount, and refunds have taken their share of that. What rules of the terms and
@@ -365,7 +398,7 @@ fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Ch
     Ok(())
 }
 
-/// Checks that exactly one candidate won, and that it has the credit.
+/// Checks that the candidates that won have the credit.
 fn check_credit(conversion: &Conversion) -> Checked {
     let winners: Vec<_> =
         conversion.candidates.iter().filter(|candidate| candidate.result == CandidateResult::Won).collect();
@@ -373,8 +406,9 @@ fn check_credit(conversion: &Conversion) -> Checked {
     prop_assert_eq!(!conversion.credits.is_empty(), is_attributed, "{:?}", conversion);
     match conversion.kind {
         ConversionKind::Sale | ConversionKind::Lead | ConversionKind::Appointment | ConversionKind::CustomEvent => {
-            let won: Vec<_> = winners.iter().map(|winner| (winner.enrollment_id, winner.evidence.source())).collect();
-            let credited: Vec<_> =
+            let won: BTreeSet<_> =
+                winners.iter().map(|winner| (winner.enrollment_id, winner.evidence.source())).collect();
+            let credited: BTreeSet<_> =
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
             prop_assert_eq!(won, credited, "{:?}", conversion);
         }

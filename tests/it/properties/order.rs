@@ -8,6 +8,7 @@ mod history;
 
 use std::collections::BTreeMap;
 
+use headwater::domain::conversion::Credit;
 use headwater::domain::id::AffiliateId;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::refusal::Refusal;
@@ -25,8 +26,8 @@ use history::{AFFILIATES, Event, History, MINUTE_MICROS, Owner, Traces, WINDOW_D
 /// The earnings from one sale.
 #[derive(Debug, PartialEq, Eq)]
 struct Earned {
-    /// The affiliate that is credited, and the version of the terms.
-    credit: Option<(usize, i32)>,
+    /// The affiliates that are credited, each with the version of the terms and its share.
+    credits: Vec<(usize, i32, i32)>,
     /// The sum for each affiliate after all refunds.
     sums: BTreeMap<usize, i64>,
 }
@@ -259,7 +260,8 @@ impl Telling {
             |id: AffiliateId| self.affiliates.iter().position(|(affiliate_id, _)| *affiliate_id == id).unwrap();
         let mut earned = BTreeMap::new();
         for sale in set.conversions.iter().filter(|row| row.kind.is_attributed_as_sale()) {
-            let credit = sale.credits.first().map(|credit| (number_of(credit.affiliate_id), credit.terms_version));
+            let credit = |credit: &Credit| (number_of(credit.affiliate_id), credit.terms_version, credit.share_ppm);
+            let credits = sale.credits.iter().map(credit).collect();
             let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
             for reward in set.rewards_of(self.rules.account_id, sale.id).unwrap() {
                 if reward.reverses.is_none() {
@@ -268,17 +270,19 @@ impl Telling {
                 }
             }
             sums.retain(|_, sum| *sum != 0);
-            earned.insert(sale.event_id.clone(), Earned { credit, sums });
+            earned.insert(sale.event_id.clone(), Earned { credits, sums });
         }
         earned
     }
 
-    /// The number of the affiliate whom each customer is bound to.
-    fn bound_to(&self) -> BTreeMap<String, usize> {
+    /// The numbers of the affiliates whom each customer is bound to, with their shares.
+    fn bound_to(&self) -> BTreeMap<String, Vec<(usize, i32)>> {
         let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();
         let leads = self.rules.set.leads.iter();
-        leads
-            .filter_map(|lead| Some((lead.external_id.clone()?, number_of(lead.credits().first()?.affiliate_id))))
+        let credit = |credit: &Credit| (number_of(credit.affiliate_id), credit.share_ppm);
+        let bound = leads.filter(|lead| lead.binding.is_some());
+        bound
+            .filter_map(|lead| Some((lead.external_id.clone()?, lead.credits().iter().map(credit).collect())))
             .collect()
     }
 }

@@ -148,74 +148,85 @@ proptest! {
 
     #[test]
     fn corrections_and_refunds_leave_what_the_model_says(seed in any::<u64>()) {
-        let mut draw = Draw(seed);
-        let currency = draw.currency();
-        let terms = draw.terms(currency);
-        let mut shop = Rules::new();
-        shop.carry_out(&program_of(&terms, currency)).unwrap();
-        let affiliate = pb::CreateAffiliateRequest {
-            email: "ann@affiliates.example".to_owned(),
-            ref_id: "ann".to_owned(),
-            ..Default::default()
-        };
-        shop.carry_out(&affiliate).unwrap();
-        let mut event = Event { kind: pb::CommissionEvent::Sale, ..draw.event(currency) };
-        let code = event.amount.as_ref().map_or(currency, |amount| amount.currency_code.as_str()).to_owned();
-        let sold = draw.amount(&code);
-        event.amount = Some(sold.clone());
-        event.sale = pb::RecordSaleRequest {
-            event_id: "sale".to_owned(),
-            email: "bob@shop.example".to_owned(),
-            ref_id: "ann".to_owned(),
-            amount: Some(sold.clone()),
-            occur_time: None,
-            ..event.sale
-        };
-        event.sold_at(START);
-        let first = CustomerSale { number: 1, ..CustomerSale::default() };
-        let place = |amount: i64| (amount > 0).then_some(first);
-        event.customer_sale = place(sold.amount_minor);
-        shop.carry_out(&event.sale).unwrap();
-        let mut refunded = 0;
-        for step in 0..draw.below(6) {
-            let amount = event.amount.clone().unwrap();
-            let left = amount.amount_minor - refunded;
-            if draw.below(2) == 0 {
-                let right = pb::Money { amount_minor: refunded + draw.amount(currency).amount_minor, ..amount };
-                let request = pb::CorrectSaleRequest {
-                    event_id: format!("correction-{step}"),
-                    sale_event_id: "sale".to_owned(),
-                    amount: Some(right.clone()),
-                    ..Default::default()
-                };
-                shop.carry_out(&request).unwrap();
-                event.customer_sale = place(right.amount_minor);
-                event.amount = Some(right);
-            } else if left > 0 {
-                let part = 1 + i64::try_from(draw.below(usize::try_from(left).unwrap())).unwrap();
-                refund(&mut shop, step, part, &amount.currency_code);
-                refunded += part;
-            }
-            let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
-            prop_assert_eq!(net, model::net(&terms, &event, currency, refunded), "{:#?}\n{:#?}", &terms, &event);
-            let told = explained(&shop);
-            let (credit, value) = (&told.credits[0], price(&terms, &event, currency));
-            let (value, code, number) = value.unwrap();
-            let computed = credit.computation.as_ref().unwrap().value;
-            prop_assert_eq!((computed.amount_minor, computed.currency.to_string()), (value, code));
-            prop_assert_eq!(credit.taken().unwrap().rule_number, number);
-            prop_assert_eq!(credit.recorded_rest.unwrap().amount_minor, net);
-            prop_assert_eq!((credit.expected_rest, credit.difference), (credit.recorded_rest, None), "{:#?}", told);
-        }
-        let amount = event.amount.clone().unwrap();
-        if amount.amount_minor > refunded {
-            refund(&mut shop, 99, amount.amount_minor - refunded, &amount.currency_code);
-        }
-        if amount.amount_minor > 0 {
-            let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
-            prop_assert_eq!(net, 0, "{:#?}\n{:#?}", &terms, &event);
-        }
+        play_corrections_and_refunds(seed)?;
     }
+}
+
+/// By this seed, rules of two currencies price a sale before and after its correction.
+#[test]
+fn a_correction_may_change_the_currency_of_a_reward() {
+    play_corrections_and_refunds(8_640_687_129_116_216_860).unwrap();
+}
+
+fn play_corrections_and_refunds(seed: u64) -> Result<(), TestCaseError> {
+    let mut draw = Draw(seed);
+    let currency = draw.currency();
+    let terms = draw.terms(currency);
+    let mut shop = Rules::new();
+    shop.carry_out(&program_of(&terms, currency)).unwrap();
+    let affiliate = pb::CreateAffiliateRequest {
+        email: "ann@affiliates.example".to_owned(),
+        ref_id: "ann".to_owned(),
+        ..Default::default()
+    };
+    shop.carry_out(&affiliate).unwrap();
+    let mut event = Event { kind: pb::CommissionEvent::Sale, ..draw.event(currency) };
+    let code = event.amount.as_ref().map_or(currency, |amount| amount.currency_code.as_str()).to_owned();
+    let sold = draw.amount(&code);
+    event.amount = Some(sold.clone());
+    event.sale = pb::RecordSaleRequest {
+        event_id: "sale".to_owned(),
+        email: "bob@shop.example".to_owned(),
+        ref_id: "ann".to_owned(),
+        amount: Some(sold.clone()),
+        occur_time: None,
+        ..event.sale
+    };
+    event.sold_at(START);
+    let first = CustomerSale { number: 1, ..CustomerSale::default() };
+    let place = |amount: i64| (amount > 0).then_some(first);
+    event.customer_sale = place(sold.amount_minor);
+    shop.carry_out(&event.sale).unwrap();
+    let mut refunded = 0;
+    for step in 0..draw.below(6) {
+        let amount = event.amount.clone().unwrap();
+        let left = amount.amount_minor - refunded;
+        if draw.below(2) == 0 {
+            let right = pb::Money { amount_minor: refunded + draw.amount(currency).amount_minor, ..amount };
+            let request = pb::CorrectSaleRequest {
+                event_id: format!("correction-{step}"),
+                sale_event_id: "sale".to_owned(),
+                amount: Some(right.clone()),
+                ..Default::default()
+            };
+            shop.carry_out(&request).unwrap();
+            event.customer_sale = place(right.amount_minor);
+            event.amount = Some(right);
+        } else if left > 0 {
+            let part = 1 + i64::try_from(draw.below(usize::try_from(left).unwrap())).unwrap();
+            refund(&mut shop, step, part, &amount.currency_code);
+            refunded += part;
+        }
+        let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
+        prop_assert_eq!(net, model::net(&terms, &event, currency, refunded), "{:#?}\n{:#?}", &terms, &event);
+        let told = explained(&shop);
+        let (credit, value) = (&told.credits[0], price(&terms, &event, currency));
+        let (value, code, number) = value.unwrap();
+        let computed = credit.computation.as_ref().unwrap().value;
+        prop_assert_eq!((computed.amount_minor, computed.currency.to_string()), (value, code));
+        prop_assert_eq!(credit.taken().unwrap().rule_number, number);
+        prop_assert_eq!(credit.recorded_rest.unwrap().amount_minor, net);
+        prop_assert_eq!((credit.expected_rest, credit.difference), (credit.recorded_rest, None), "{:#?}", told);
+    }
+    let amount = event.amount.clone().unwrap();
+    if amount.amount_minor > refunded {
+        refund(&mut shop, 99, amount.amount_minor - refunded, &amount.currency_code);
+    }
+    if amount.amount_minor > 0 {
+        let net: i64 = shop.set.rewards.iter().map(|reward| reward.value.amount_minor).sum();
+        prop_assert_eq!(net, 0, "{:#?}\n{:#?}", &terms, &event);
+    }
+    Ok(())
 }
 
 /// The explanation of the sale.

@@ -81,11 +81,19 @@ impl<'world, W: World> Player<'world, W> {
         self.affiliates.iter().find(|(_, other)| *other == id).map(|(name, _)| name.clone()).unwrap()
     }
 
-    /// The name of the affiliate that has the whole credit.
+    /// The name of the affiliate that has the whole credit, or the names of those who share it, with their shares.
     pub(super) fn credited(&self, credits: &[pb::Credit]) -> String {
-        let [credit] = credits else { panic!("{credits:?}") };
-        assert_eq!(credit.share_ppm, 1_000_000);
-        self.name_of(&credit.affiliate_id)
+        assert_eq!(credits.iter().map(|credit| credit.share_ppm).sum::<i32>(), 1_000_000);
+        if let [credit] = credits {
+            return self.name_of(&credit.affiliate_id);
+        }
+        let share = |credit: &pb::Credit| {
+            let (percent, rest) = (credit.share_ppm / 10_000, format!("{:04}", credit.share_ppm % 10_000));
+            let number = format!("{percent}.{rest}");
+            let number = number.trim_end_matches('0').trim_end_matches('.');
+            format!("{}:{number}%", self.name_of(&credit.affiliate_id))
+        };
+        credits.iter().map(share).collect::<Vec<_>>().join(" ")
     }
 
     pub(super) fn affiliate_id(&self, name: &str) -> String {

@@ -80,7 +80,10 @@ pub(super) fn terms(step: &Step, commission_place: usize, currency: &str) -> pb:
     });
     let model = step.option("model").map(|name| match name {
         "first" => pb::AttributionModel::FirstClick,
-        _ => pb::AttributionModel::LastClick,
+        "linear" => pb::AttributionModel::Linear,
+        "position" => pb::AttributionModel::Position,
+        "last" => pb::AttributionModel::LastClick,
+        other => panic!("no such model: {other}"),
     });
     let reach = step.option("reach").map(|_| pb::TermsReach::NewCustomers);
     pb::Terms {

@@ -565,6 +565,7 @@ pub(crate) fn calculation() -> Calculation {
         rule_taken: None,
         amount_not_compared: false,
         upline: None,
+        split: None,
     }
 }
 

@@ -1538,7 +1538,7 @@ pub struct Credit {
     #[prost(int32, tag = "6")]
     pub share_ppm: i32,
 }
-/// The rule that chooses which of a visitor's clicks earns.
+/// The rule that chooses which of a visitor's clicks earns, or how those who were clicked share what is earned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum AttributionModel {
@@ -1549,6 +1549,14 @@ pub enum AttributionModel {
     FirstClick = 1,
     /// The latest click inside the attribution window.
     LastClick = 2,
+    /// All enrollments with a click inside the attribution window, in equal shares. Several clicks of an enrollment count once. Of a visitor who clicked
+    /// links of more than 20 enrollments of the program, the one of the first click and those of the latest clicks share. Enrollments in other
+    /// programs than that of the latest click get nothing. Shares and amounts are divided by largest remainder, and of equal remainders the
+    /// enrollment with the lowest id has the first. A lead is bound to all of them.
+    Linear = 3,
+    /// The same enrollments, but in other shares: 40 % for the enrollment of the first click, 40 % for that of the last click, and the rest for the
+    /// others in equal shares. Without others, each of the two has one half. An enrollment that has the first and the last click has 80 %.
+    Position = 4,
 }
 impl AttributionModel {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1560,6 +1568,8 @@ impl AttributionModel {
             Self::Unspecified => "ATTRIBUTION_MODEL_UNSPECIFIED",
             Self::FirstClick => "ATTRIBUTION_MODEL_FIRST_CLICK",
             Self::LastClick => "ATTRIBUTION_MODEL_LAST_CLICK",
+            Self::Linear => "ATTRIBUTION_MODEL_LINEAR",
+            Self::Position => "ATTRIBUTION_MODEL_POSITION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1568,6 +1578,8 @@ impl AttributionModel {
             "ATTRIBUTION_MODEL_UNSPECIFIED" => Some(Self::Unspecified),
             "ATTRIBUTION_MODEL_FIRST_CLICK" => Some(Self::FirstClick),
             "ATTRIBUTION_MODEL_LAST_CLICK" => Some(Self::LastClick),
+            "ATTRIBUTION_MODEL_LINEAR" => Some(Self::Linear),
+            "ATTRIBUTION_MODEL_POSITION" => Some(Self::Position),
             _ => None,
         }
     }
@@ -2852,7 +2864,8 @@ pub struct Reward {
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
-/// commission (`share_ppm`). Today every share is the whole.
+/// commission (`share_ppm`). If several affiliates share it, `split` has all shares, and the commission is divided by largest remainder: all parts
+/// are rounded down, and the minor units that are left are given away one by one, first where most was cut off, and of equal ones to the first.
 ///
 /// A refund takes back a part of a reward. All refunds of a sale together take back
 /// `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
@@ -2907,6 +2920,9 @@ pub struct RewardCalculation {
     /// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
     #[prost(message, optional, tag = "14")]
     pub upline: ::core::option::Option<UplineShare>,
+    /// Set if several affiliates share the commission.
+    #[prost(message, optional, tag = "16")]
+    pub split: ::core::option::Option<RewardSplit>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -2923,6 +2939,16 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
+}
+/// The shares of all affiliates who share a commission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardSplit {
+    /// The shares in parts per million, in the order of the enrollments' ids.
+    #[prost(int32, repeated, tag = "1")]
+    pub shares_ppm: ::prost::alloc::vec::Vec<i32>,
+    /// The place of this reward's share: 1 for the first.
+    #[prost(int32, tag = "2")]
+    pub place: i32,
 }
 /// How the reward of an upline was computed from what the credited affiliate earns.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -51,7 +51,10 @@ fn why_lost(event: &Conversion, explanation: &Explanation, told: &CandidateExpla
         }
         CandidateResult::OtherClick => match told.attribution_model {
             Some(AttributionModel::FirstClick) => "the program credits the first click in the window".to_owned(),
-            _ => "the program credits the last click in the window".to_owned(),
+            Some(AttributionModel::Linear | AttributionModel::Position) => {
+                "the program credits each enrollment once for its clicks in the window".to_owned()
+            }
+            Some(AttributionModel::LastClick) | None => "the program credits the last click in the window".to_owned(),
         },
         CandidateResult::OutsideWindow => match told.window_ends_at {
             Some(end) => {

@@ -186,7 +186,8 @@ fn computed(told: &Computation, rounding: Rounding) -> String {
         return format!("{commission}.");
     }
     let exact = unrounded(told.value_unrounded);
-    format!("{commission}; the share of {} is {exact}, rounded {how} to {}.", percent(told.share_ppm), told.value)
+    let share = percent(told.share_ppm);
+    format!("{commission}; the share of {share} is {exact}, and {} so that the shares of all add up to it.", told.value)
 }
 
 /// An amount with six more decimals than its currency has, without zeros at the end.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::attribution::AttributionSource;
-use crate::domain::conversion::Way;
+use crate::domain::conversion::{WHOLE_SHARE_PPM, Way};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
 use crate::domain::lead::{Lead, ManualBinding};
 use crate::domain::refusal::{Refusal, Resource};
-use crate::domain::rule::attribution::Winner;
+use crate::domain::rule::commission::credits_of;
 use crate::domain::rule::context::Context;
 use crate::domain::rule::customer;
-use crate::domain::rule::timeline::claim_of;
+use crate::domain::rule::shared_credit::Winner;
+use crate::domain::rule::timeline::claims_of;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -76,9 +77,10 @@ pub(super) fn bind(
     referred_at: Time,
     reason: &str,
 ) -> Result<(), Refusal> {
-    let winner = Winner { source: AttributionSource::Manual, enrollment, referred_at, way: Way::default() };
-    let credit = claim_of(context.set, &winner, None, bound_at)?.credit;
-    let binding = customer::binding(credit, bound_at, referred_at);
+    let (source, share_ppm) = (AttributionSource::Manual, WHOLE_SHARE_PPM);
+    let winner = Winner { source, enrollment, referred_at, way: Way::default(), share_ppm };
+    let credits = credits_of(&claims_of(context.set, &[winner], None, bound_at)?);
+    let binding = customer::binding(credits, bound_at, referred_at);
     lead.binding = Some(binding.clone());
     let reason = reason.to_owned();
     lead.details.keep_manual_binding(ManualBinding { binding, made_at: context.now, reason, merged_id: None });
