@@ -406,6 +406,8 @@ mod tests {
                 custom_kinds: Vec::new(),
                 commission_rules: Vec::new(),
                 upline_levels: Vec::new(),
+                customer_reward: None,
+                enrollment_bonus: None,
             }
         );
     }

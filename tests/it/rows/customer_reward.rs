@@ -2,10 +2,13 @@
 
 use headwater::app::check;
 use headwater::pb;
+use headwater::store::entity::conversion;
+use sea_orm::sea_query::Expr;
+use sea_orm::{Database, EntityTrait};
 use testkit::client::Client;
 use tonic::Status;
 
-use crate::support::database::TestDatabase;
+use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::feed::from_beginning;
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
@@ -74,7 +77,7 @@ db_test!(p14_a_customers_first_sale_grants_what_the_terms_promise, |database: Te
     assert_eq!((granted.value.clone(), granted.state()), (points(500), pb::CustomerRewardState::Granted));
     assert_eq!((&granted.conversion_id, granted.terms_version), (&first.conversion_id, 1));
     assert_eq!(first.rewards.len(), 1, "the affiliate's reward is the only one of the sale");
-    assert_eq!(rewards_of(&mut shop.client, "bob").await, [granted.clone()]);
+    assert_eq!(rewards_of(&mut shop.client, "bob").await, std::slice::from_ref(&granted));
 
     // A repeat gets the first answer, also after the reward has gone another way, and later sales grant nothing.
     let second = shop.client.tracking.record_sale(sale("s2", "bob")).await.unwrap().into_inner();
@@ -141,13 +144,38 @@ db_test!(p14_a_sign_up_grants_once_and_the_feed_has_it, |database: TestDatabase|
     check_books(&server, &mut shop.client).await;
 });
 
+db_test!(p14_a_check_finds_a_reward_of_another_sale_than_the_first, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = open(&server, pb::CustomerRewardEvent::FirstSale).await;
+    shop.client.tracking.record_sale(sale("s1", "bob")).await.unwrap();
+    check_books(&server, &mut shop.client).await;
+    let connection = Database::connect(database.url.as_str()).await.unwrap();
+    let rows = conversion::Entity::update_many()
+        .col_expr(conversion::Column::OrderDetails, Expr::value(r#"[1,{"customer_sale":{"number":2}}]"#))
+        .exec(&connection)
+        .await
+        .unwrap();
+    assert_eq!(rows.rows_affected, 1);
+    let app = server.server.app();
+    let account_id = check::accounts(app.store()).await.unwrap().pop().unwrap();
+    let differences = check::check(app.store(), account_id).await.unwrap().differences;
+    assert!(differences.iter().any(|text| text.ends_with("no first sale")), "{differences:?}");
+});
+
+// On PostgreSQL through two servers.
 db_test!(p14_of_64_sales_of_a_customer_at_once_exactly_one_grants, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = open(&server, pb::CustomerRewardEvent::FirstSale).await;
-    let tasks: Vec<_> = (0..64)
+    let second = match database.kind {
+        DatabaseKind::Sqlite => None,
+        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
+    };
+    let servers = [&server, second.as_ref().unwrap_or(&server)];
+    let tasks: Vec<_> = (0..64_usize)
         .map(|number| {
-            let mut client = shop.client.clone();
+            let (address, key) = (servers[number % 2].address.clone(), shop.client.key.clone());
             tokio::spawn(async move {
+                let mut client = Client::connect(&address, &key).await.unwrap();
                 let answer = client.tracking.record_sale(sale(&format!("s{number}"), "bob")).await.unwrap();
                 answer.into_inner().customer_reward
             })
