@@ -39,6 +39,10 @@ golden:
     HEADWATER_UPDATE_GOLDEN=1 cargo test --workspace
     git diff --stat -- tests/it/golden
 
+# Compares the engine that prices with a slow model of it on a million random programs and events, or on so many.
+price cases="1000000":
+    PROPTEST_CASES={{cases}} cargo test --test it -- --nocapture properties::pricing
+
 # Plants each bug of tests/planted and fails unless the tests find it. Builds once for each bug.
 planted *arguments:
     tests/planted/run {{arguments}}

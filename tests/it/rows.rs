@@ -25,6 +25,7 @@ mod enrollment_moved;
 mod event;
 mod event_metadata;
 mod explanation;
+mod guarantees;
 mod item;
 mod keys;
 mod leads;
