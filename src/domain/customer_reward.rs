@@ -3,7 +3,7 @@
 
 use super::id::{ConversionId, ProgramId};
 use super::money::Money;
-use super::reward::RewardUnit;
+use super::reward_unit::RewardUnit;
 use super::text_enum::text_enum;
 use super::time::Time;
 

@@ -37,6 +37,7 @@ pub mod referral_link;
 pub mod refusal;
 pub mod request;
 pub mod reward;
+pub mod reward_unit;
 pub mod rule;
 pub mod set;
 pub mod split;

@@ -13,7 +13,7 @@ use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::pricing::rule::CommissionRule;
-use super::reward::RewardUnit;
+use super::reward_unit::RewardUnit;
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::upline::UplineLevel;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
 use super::money::{Money, Rounding};
 use super::program::Commission;
+pub use super::reward_unit::RewardUnit;
 use super::split::Split;
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -62,37 +63,6 @@ text_enum! {
         Adjustment = "adjustment",
         /// A commission rule in the program's terms.
         TermsRule = "terms_rule",
-    }
-}
-
-text_enum! {
-    /// The unit that a reward is counted in.
-    RewardUnit {
-        /// Money, in minor units of a currency.
-        Cash = "cash",
-        /// Points of the merchant's own scheme.
-        Points = "points",
-        /// Credits towards the affiliate's own purchases.
-        Credits = "credits",
-        /// Free months of a subscription.
-        FreeMonths = "free_months",
-        /// A discount in parts per million of a price.
-        DiscountPercent = "discount_percent",
-        /// A discount of an amount, in minor units of a currency.
-        DiscountMoney = "discount_money",
-    }
-}
-
-impl RewardUnit {
-    /// An amount in this unit, for people to read.
-    pub fn describe(self, value: Money) -> String {
-        match self {
-            Self::Cash => value.to_string(),
-            Self::DiscountMoney => format!("{self} {value}"),
-            Self::Points | Self::Credits | Self::FreeMonths | Self::DiscountPercent => {
-                format!("{} {self}", value.amount_minor)
-            }
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rules of customers' rewards: a sign-up or a first sale grants what the terms promise, once for each customer and program. What is told
 //! late moves the reward to the event that is the first then, unless it was fulfilled.
 //!
-//! A first sale is the sale with the number 1, so [`sale_count`](super::sale_count) keeps the numbers for terms that promise one.
+//! A first sale is the sale with the number 1, so the numbers of sales are kept for terms that promise one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::commission::Claim;
 use super::context::{Context, Rule};
 use super::customer;
-use super::sale_count::Verdicts;
 use super::verdict::Verdict;
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale};
 use crate::domain::customer_reward::{CustomerReward, CustomerRewardEvent, CustomerRewardState};
@@ -64,7 +63,7 @@ fn granted_by_verdict(event: &Conversion, verdict: &Verdict, now: Time) -> Optio
 
 /// Makes the rewards of a customer those that the verdicts on its events grant: in each program that of the first event. A reward stays if it
 /// was fulfilled, and if the event that granted it is not among these.
-pub(super) fn settle(lead: &mut Lead, verdicts: &Verdicts, now: Time) {
+pub(super) fn settle(lead: &mut Lead, verdicts: &[(Arc<Conversion>, Verdict)], now: Time) {
     let mut first: BTreeMap<ProgramId, (&Conversion, CustomerReward)> = BTreeMap::new();
     for (event, verdict) in verdicts {
         let Some(reward) = granted_by_verdict(event, verdict, now) else { continue };

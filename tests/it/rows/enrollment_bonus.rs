@@ -61,8 +61,12 @@ db_test!(p10_an_affiliate_gets_the_bonus_when_it_becomes_active, |database: Test
         let approve = pb::ApproveAffiliateRequest { affiliate: id(&bea), ..Default::default() };
         shop.client.affiliates.approve_affiliate(approve).await.unwrap();
         assert_eq!(rewards_of(&mut shop.client, &bea).await.len(), 1);
-        let deactivate =
-            pb::DeactivateAffiliateRequest { affiliate: id(&bea), reason: "asked to".to_owned(), ..Default::default() };
+        let deactivate = pb::DeactivateAffiliateRequest {
+            affiliate: id(&bea),
+            reason: "asked to".to_owned(),
+            pending_rewards: pb::PendingRewards::Keep.into(),
+            ..Default::default()
+        };
         shop.client.affiliates.deactivate_affiliate(deactivate).await.unwrap();
     }
 

@@ -298,7 +298,7 @@ pub(crate) fn enrollment() -> Enrollment {
         ended_at: Some(NOW.plus_days(2)),
         moved: None,
         awaits_agreement: false,
-        was_active: true,
+        was_active: false,
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
         past: Vec::new(),
