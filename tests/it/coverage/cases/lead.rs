@@ -187,8 +187,15 @@ fn update() -> Case {
             "lead.merged_lead_ids",
             "lead.merged_into_lead_id",
             "lead.delete_time",
+            "lead.customer_rewards",
         ])
-        .not_references(&["lead.id", "lead.credits", "lead.merged_lead_ids", "lead.merged_into_lead_id"])
+        .not_references(&[
+            "lead.id",
+            "lead.credits",
+            "lead.merged_lead_ids",
+            "lead.merged_into_lead_id",
+            "lead.customer_rewards",
+        ])
 }
 
 fn merge() -> Case {
