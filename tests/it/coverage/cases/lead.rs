@@ -270,9 +270,14 @@ fn fulfill() -> Case {
         &[("promising_ref_id", "/enrollment/ref_id")],
     )
     .prepare(
+        "TrackingService/CreateLead",
+        json!({"email": "${unique}@promised.example"}),
+        &[("fresh_lead_id", "/lead/id"), ("fresh_email", "/lead/email")],
+    )
+    .prepare(
         "TrackingService/RecordLead",
-        json!({"event_id": "${unique}", "external_id": "${unique}", "ref_id": "${promising_ref_id}"}),
-        &[("fresh_lead_id", "/lead_id")],
+        json!({"event_id": "${unique}", "email": "${fresh_email}", "ref_id": "${promising_ref_id}"}),
+        &[],
     )
     .other(json!({"lead": {"id": "${lead_id}"}}))
     .lead_reference()
