@@ -71,7 +71,13 @@ db_test!(p10_an_affiliate_gets_the_bonus_when_it_becomes_active, |database: Test
     }
 
     // The statement has it.
-    let request = pb::CalculateCommissionsRequest { affiliate: id(&affiliate_id), ..Default::default() };
+    let start_time = Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 });
+    let interval = pb::TimeInterval { start_time, ..Default::default() };
+    let request = pb::CalculateCommissionsRequest {
+        affiliate: id(&affiliate_id),
+        period: Some(pb::calculate_commissions_request::Period::Interval(interval)),
+        ..Default::default()
+    };
     let statement = shop.client.rewards.calculate_commissions(request).await.unwrap().into_inner();
     assert_eq!(statement.lines.iter().map(|line| line.bonus_terms_version).collect::<Vec<_>>(), [1]);
     check_books(&server, &mut shop.client).await;
