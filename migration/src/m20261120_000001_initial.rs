@@ -261,6 +261,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time_null("ended_at"))
             .col(json_null("moved"))
             .col(flag("awaits_agreement"))
+            .col(flag("was_active"))
             .col(json_null("acceptances"))
             .col(count("accepted_version"))
             .col(json_null("metadata"))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
+use super::customer_reward::CustomerReward;
 pub use super::customer_sale::CustomerSale;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
@@ -326,6 +327,8 @@ pub struct SaleOutcome {
     pub coupon_fault: Option<CandidateResult>,
     /// Whether nobody is credited with a custom event because the program of who referred it does not declare its kind.
     pub is_undeclared: bool,
+    /// What the sale granted the customer.
+    pub customer_reward: Option<CustomerReward>,
 }
 
 impl SaleOutcome {
@@ -337,6 +340,7 @@ impl SaleOutcome {
             reward_ids,
             coupon_fault: self.coupon_fault,
             is_undeclared: self.is_undeclared,
+            customer_reward: self.customer_reward,
         }
     }
 }
@@ -353,6 +357,8 @@ pub struct KeptSale {
     pub coupon_fault: Option<CandidateResult>,
     /// See [`SaleOutcome::is_undeclared`].
     pub is_undeclared: bool,
+    /// See [`SaleOutcome::customer_reward`].
+    pub customer_reward: Option<CustomerReward>,
 }
 
 /// The answer of RecordRefund and of CorrectSale.

@@ -103,6 +103,9 @@ pub struct Enrollment {
     pub moved: Option<Moved>,
     /// Whether the affiliate has yet to accept the agreement that the program requires.
     pub awaits_agreement: bool,
+    /// Whether the affiliate has ever been active in the program. It gets the bonus of the enrollment when it becomes so. Left out of the answers
+    /// that are stored for repeated requests.
+    pub was_active: bool,
     /// What the affiliate has accepted, earliest first. Left out of the answers that are stored for repeated requests.
     pub acceptances: Vec<Acceptance>,
     /// The merchant's own texts by key. Left out of the answers that are stored for repeated requests.
@@ -112,6 +115,12 @@ pub struct Enrollment {
 }
 
 impl Enrollment {
+    /// Whether the affiliate is active in the program and has accepted what it must.
+    pub fn is_active(&self) -> bool {
+        let is_on = self.state == EnrollmentState::Active && self.affiliate_state == AffiliateState::Active;
+        is_on && !self.awaits_agreement
+    }
+
     /// The present standing.
     pub fn standing(&self) -> EnrollmentStanding {
         EnrollmentStanding {
@@ -205,7 +214,8 @@ impl EnrollmentWithLanding {
     pub fn without_personal_data(&self) -> Self {
         let (ref_id, landing_url) = (String::new(), String::new());
         let (acceptances, metadata) = (Vec::new(), BTreeMap::new());
-        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, ..self.enrollment.as_ref().clone() };
+        let kept = self.enrollment.as_ref().clone();
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, was_active: false, ..kept };
         Self { enrollment: Arc::new(enrollment), landing_url: String::new(), lacks_newest_agreement: false }
     }
 }

@@ -62,7 +62,7 @@ text_enum! {
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
-        /// A person created a reward.
+        /// A person created a reward, or an affiliate got the bonus of its enrollment.
         RewardCreated = "reward_created",
         /// An affiliate was given what is no cash.
         RewardFulfilled = "reward_fulfilled",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::conversion::{ConversionKind, ConversionOutcome, Credit, Credits};
+use super::customer_reward::{CustomerReward, CustomerRewards};
 use super::id::{AccountId, ConversionId, LeadId, ProgramId};
 use super::money::Money;
 use super::reward::RewardSummary;
@@ -89,6 +90,7 @@ pub struct LeadDetails {
     pub former_ids: Vec<LeadId>,
     /// How many sales were credited, for the programs whose commission rules ask for it. In the order of the programs.
     pub sale_counts: Vec<SaleCount>,
+    pub customer_rewards: CustomerRewards,
 }
 
 /// The credited sales of a customer in a program.
@@ -230,6 +232,8 @@ pub struct LeadOutcome {
     /// The stored sign-up, referred or not. `None` for a lead that was bound before.
     pub conversion_id: Option<ConversionId>,
     pub rewards: Vec<RewardSummary>,
+    /// What the sign-up granted the customer.
+    pub customer_reward: Option<CustomerReward>,
 }
 
 /// The answer of RecordCancellation.

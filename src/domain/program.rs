@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use super::attribution::AttributionSource;
 pub use super::commission::Commission;
+use super::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use super::id::{AccountId, ProgramId};
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::pricing::rule::CommissionRule;
+use super::reward_unit::RewardUnit;
 use super::tally::Cap;
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -236,6 +238,18 @@ pub struct TermsDraft {
     pub upline_levels: Vec<UplineLevel>,
     /// The most that is earned, in the order in which the caps are applied. Each scope with a period occurs once.
     pub caps: Vec<Cap>,
+    /// What referred customers get.
+    pub customer_reward: Option<CustomerRewardPromise>,
+    /// What an affiliate gets when it becomes active in the program.
+    pub enrollment_bonus: Option<EnrollmentBonus>,
+}
+
+/// What an affiliate gets once when it becomes active in a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct EnrollmentBonus {
+    pub unit: RewardUnit,
+    pub value: Money,
 }
 
 impl TermsDraft {
@@ -265,9 +279,23 @@ impl TermsDraft {
         self.custom_kinds.iter().any(|declared| declared == custom_kind)
     }
 
-    /// Whether what a sale earns depends on the earlier sales of its customer.
+    /// Whether what a sale earns or grants depends on the earlier sales of its customer.
     pub fn looks_at_customer(&self) -> bool {
-        self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+        let promised = self.customer_reward.is_some_and(|promise| promise.event == CustomerRewardEvent::FirstSale);
+        promised || self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+    }
+
+    /// Why the bonus of enrollments does not fit a program in this currency.
+    pub fn enrollment_bonus_fault(&self, currency: Currency) -> Option<(RewardUnit, String)> {
+        let is_money = |bonus: &EnrollmentBonus| matches!(bonus.unit, RewardUnit::Cash | RewardUnit::DiscountMoney);
+        let bonus = self.enrollment_bonus.filter(is_money)?;
+        Some((bonus.unit, Commission::Flat(bonus.value).problem_in(currency)?))
+    }
+
+    /// Why the reward that customers are promised does not fit a program in this currency.
+    pub fn customer_reward_fault(&self, currency: Currency) -> Option<String> {
+        let promise = self.customer_reward.filter(|promise| promise.unit == RewardUnit::DiscountMoney)?;
+        Commission::Flat(promise.value).problem_in(currency)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::account::KeyKind;
 use super::affiliate_state::AffiliateState;
+use super::customer_reward::CustomerRewardState;
 use super::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
 };
@@ -75,6 +76,12 @@ text_enum! {
         TermsEndTime = "terms_end_time",
         /// The version of the terms that is withdrawn.
         WithdrawTermsVersion = "withdraw_terms_version",
+        /// The currency of the discount that customers are promised.
+        CustomerRewardCurrency = "customer_reward_currency",
+        /// The currency of the cash that affiliates get when they become active.
+        EnrollmentBonusCurrency = "enrollment_bonus_currency",
+        /// The currency of the discount that affiliates get when they become active.
+        EnrollmentDiscountCurrency = "enrollment_discount_currency",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.
@@ -438,6 +445,16 @@ pub enum Refusal {
     RewardInCash {
         /// The reward.
         reward_id: RewardId,
+    },
+    /// The customer has no reward in the program that is granted.
+    #[error("lead {lead_id} has no reward in program {program_id} that is granted")]
+    CustomerRewardState {
+        /// The lead.
+        lead_id: LeadId,
+        /// The program.
+        program_id: ProgramId,
+        /// The state of the reward, if there is one.
+        state: Option<CustomerRewardState>,
     },
     /// The corrected amount is less than what was refunded of the sale.
     #[error(

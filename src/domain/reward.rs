@@ -13,6 +13,7 @@ use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, Prog
 use super::line::SaleLine;
 use super::money::{Money, Rounding};
 use super::program::Commission;
+pub use super::reward_unit::RewardUnit;
 use super::split::Split;
 use super::tally::{CapApplied, TallyChange};
 use super::text_enum::text_enum;
@@ -69,44 +70,15 @@ text_enum! {
     }
 }
 
-text_enum! {
-    /// The unit that a reward is counted in.
-    RewardUnit {
-        /// Money, in minor units of a currency.
-        Cash = "cash",
-        /// Points of the merchant's own scheme.
-        Points = "points",
-        /// Credits towards the affiliate's own purchases.
-        Credits = "credits",
-        /// Free months of a subscription.
-        FreeMonths = "free_months",
-        /// A discount in parts per million of a price.
-        DiscountPercent = "discount_percent",
-        /// A discount of an amount, in minor units of a currency.
-        DiscountMoney = "discount_money",
-    }
-}
-
-impl RewardUnit {
-    /// An amount in this unit, for people to read.
-    pub fn describe(self, value: Money) -> String {
-        match self {
-            Self::Cash => value.to_string(),
-            Self::DiscountMoney => format!("{self} {value}"),
-            Self::Points | Self::Credits | Self::FreeMonths | Self::DiscountPercent => {
-                format!("{} {self}", value.amount_minor)
-            }
-        }
-    }
-}
-
-/// How a person created a reward. Texts that were not sent are empty.
+/// How a reward came about without a conversion: a person created it, or it is the bonus of an enrollment. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ByHand {
     pub reason: String,
     /// The lead that was named. The reward goes to the affiliate that the lead was bound to.
     pub lead_id: Option<LeadId>,
+    /// The version of the terms that give the bonus of the enrollment. 0 if a person created the reward.
+    pub bonus_terms_version: i32,
 }
 
 /// How a reward was computed. The fields suffice to compute it again.
@@ -242,7 +214,7 @@ pub struct Reward {
     pub state: RewardState,
     /// `None` if a person created it.
     pub calculation: Option<Calculation>,
-    /// Set if a person created it.
+    /// Set if it comes from no conversion.
     pub by_hand: Option<ByHand>,
     /// The end of the hold period. A worker approves the reward after this time, unless it is held.
     pub auto_approve_at: Time,

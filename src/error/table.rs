@@ -499,6 +499,14 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}, and payouts pay what is in cash", path(&Field::RewardIds)),
         )
         .with("reward_id", reward_id),
+        Refusal::CustomerRewardState { lead_id, program_id, state } => Answer::precondition(
+            ErrorReason::CustomerRewardState,
+            lead_id.to_string(),
+            format!("{}: {text}; GetLead shows its rewards", path(&Field::Lead)),
+        )
+        .with("lead_id", lead_id)
+        .with("program_id", program_id)
+        .with("state", state.map_or("none", |state| state.as_str())),
         Refusal::CorrectionBelowRefunds { sale_id, refunded_minor, currency } => Answer::precondition(
             ErrorReason::CorrectionBelowRefunds,
             sale_id.to_string(),

@@ -6,6 +6,7 @@ use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::selector;
 use super::call::wire_enum::WireEnum;
 use super::conversion::{self, View};
+use super::customer_reward;
 use super::line;
 use super::program::condition;
 use super::program::terms::commission;
@@ -44,6 +45,7 @@ pub(super) async fn explain(
         credits: told.credits.iter().map(credit).collect(),
         rewards: told.rewards.iter().map(reward).collect(),
         sale_result: told.sale_result.map_or(0, WireEnum::number),
+        customer_reward: told.customer_reward.as_ref().map(customer_reward::render),
     })
 }
 

@@ -12,7 +12,7 @@ use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings, email_as_sent};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::{affiliate, conversion, enrollment, reward};
+use super::{affiliate, conversion, customer_reward, enrollment, reward};
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
 use crate::domain::refusal::Field;
@@ -77,6 +77,7 @@ impl Change for pb::RecordLeadRequest {
             replayed,
             warnings,
             rewards: lead.rewards.iter().map(reward::summary).collect(),
+            customer_reward: lead.customer_reward.as_ref().map(customer_reward::render),
         }
     }
 }
@@ -217,7 +218,7 @@ pub(super) fn image(lead: &Lead) -> pb::Lead {
     }
 }
 
-fn render(lead: &Lead) -> pb::Lead {
+pub(super) fn render(lead: &Lead) -> pb::Lead {
     pb::Lead {
         id: lead.id.to_string(),
         email: lead.email.clone().unwrap_or_default(),
@@ -238,5 +239,6 @@ fn render(lead: &Lead) -> pb::Lead {
         merged_lead_ids: lead.details.merged_ids.iter().map(ToString::to_string).collect(),
         merged_into_lead_id: id_or_empty(lead.merged_into),
         delete_time: lead.deleted_at.map(timestamp),
+        customer_rewards: lead.details.customer_rewards.all().iter().map(customer_reward::render).collect(),
     }
 }

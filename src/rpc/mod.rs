@@ -14,6 +14,7 @@ mod conversion;
 mod correction;
 mod coupon;
 mod custom_event;
+mod customer_reward;
 mod enrollment;
 mod explanation;
 pub mod feed;

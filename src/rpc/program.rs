@@ -62,6 +62,9 @@ impl Change for pb::CreateProgramRequest {
         (Field::RuleCurrency, "terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "terms.rules[].first_sale_bonus.currency_code"),
         (Field::CapCurrency, "terms.caps[].maximum.currency_code"),
+        (Field::CustomerRewardCurrency, "terms.customer_reward.value.discount_money.currency_code"),
+        (Field::EnrollmentBonusCurrency, "terms.enrollment_bonus.cash.currency_code"),
+        (Field::EnrollmentDiscountCurrency, "terms.enrollment_bonus.discount_money.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -223,6 +226,9 @@ impl Change for pb::UpdateProgramRequest {
         (Field::RuleCurrency, "program.terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "program.terms.rules[].first_sale_bonus.currency_code"),
         (Field::CapCurrency, "program.terms.caps[].maximum.currency_code"),
+        (Field::CustomerRewardCurrency, "program.terms.customer_reward.value.discount_money.currency_code"),
+        (Field::EnrollmentBonusCurrency, "program.terms.enrollment_bonus.cash.currency_code"),
+        (Field::EnrollmentDiscountCurrency, "program.terms.enrollment_bonus.discount_money.currency_code"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -444,6 +450,8 @@ mod tests {
                 commission_rules: Vec::new(),
                 upline_levels: Vec::new(),
                 caps: Vec::new(),
+                customer_reward: None,
+                enrollment_bonus: None,
             }
         );
     }

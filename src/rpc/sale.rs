@@ -8,7 +8,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, NAME_LENGTH_MAX, Warnings};
 use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::lead::{customer, referral};
-use super::{conversion, coupon, line, reward};
+use super::{conversion, coupon, customer_reward, line, reward};
 use crate::domain::account::KeyKind;
 use crate::domain::conversion::{ConversionKind, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
 use crate::domain::request::RecordedKind;
@@ -106,6 +106,7 @@ impl Change for pb::RecordSaleRequest {
             rewards: sale.rewards.iter().map(reward::summary).collect(),
             replayed,
             warnings,
+            customer_reward: sale.customer_reward.as_ref().map(customer_reward::render),
         }
     }
 }

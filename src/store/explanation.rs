@@ -68,7 +68,10 @@ async fn dossier_of(snapshot: &Snapshot, image: ConversionImage) -> Result<Dossi
         Evidence::Lead(id) => Some(id),
         _ => None,
     });
-    let leads = read.rows(lead_ids.chain(event.lead_id), |lead: &Lead| lead.id).await?;
+    let mut leads = read.rows(lead_ids.chain(event.lead_id), |lead: &Lead| lead.id).await?;
+    if let Some(id) = event.lead_id.and_then(|id| leads.get(&id)).and_then(|lead| lead.merged_into) {
+        leads.extend(read.rows([id], |lead: &Lead| lead.id).await?);
+    }
     let clicks = read.clicks(event).await?;
     let link_ids = candidates.iter().filter_map(|candidate| match candidate.evidence {
         Evidence::Link(id) => Some(id),

@@ -9,7 +9,8 @@ use super::entity::{conversion, lead};
 use super::set::stored::Stored;
 use super::{Snapshot, Source, StoreError};
 use crate::domain::conversion::{Conversion, ConversionKind};
-use crate::domain::id::{AccountId, LeadId, ProgramId};
+use crate::domain::customer_reward::CustomerRewardState;
+use crate::domain::id::{AccountId, ConversionId, LeadId, ProgramId};
 use crate::domain::lead::{Lead, SaleCount};
 
 /// The most differences that are named.
@@ -36,6 +37,7 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         .await?;
     let sales = sales.into_iter().map(Conversion::from_row).collect::<Result<Vec<_>, _>>()?;
     let mut differences = compare(&leads, &sales);
+    differences.extend(rewards_of_other_sales(&leads, &sales));
     if differences.len() > DIFFERENCES_MAX {
         let others = differences.len() - DIFFERENCES_MAX;
         differences.truncate(DIFFERENCES_MAX);
@@ -78,6 +80,28 @@ fn compare(leads: &[Lead], sales: &[Conversion]) -> Vec<String> {
             differences.push(text);
         } else if first_at != kept_first_at {
             differences.push(format!("the time of the first sale of {lead_id} in {program_id} is wrong"));
+        }
+    }
+    differences
+}
+
+/// The rewards that first sales have granted customers and that were not fulfilled, whose sale is no first one, or leaves nothing.
+fn rewards_of_other_sales(leads: &[Lead], sales: &[Conversion]) -> Vec<String> {
+    let sales: BTreeMap<ConversionId, &Conversion> = sales.iter().map(|sale| (sale.id, sale)).collect();
+    let mut differences = Vec::new();
+    for lead in leads.iter().filter(|lead| lead.merged_into.is_none()) {
+        let granted = lead.details.customer_rewards.all().iter();
+        for reward in granted.filter(|reward| reward.state == CustomerRewardState::Granted) {
+            // Sign-ups grant rewards too, and are not among these.
+            let Some(sale) = sales.get(&reward.conversion_id) else { continue };
+            let is_first = sale.order.customer_sale.is_some_and(|place| place.number == 1);
+            let is_left = sale.left().is_some_and(|left| left.amount_minor > 0);
+            let is_of_program = sale.credits.iter().any(|credit| credit.program_id == reward.program_id);
+            if !(is_first && is_left && is_of_program) {
+                let (lead_id, program_id, sale_id) = (lead.id, reward.program_id, sale.id);
+                differences
+                    .push(format!("the reward of {lead_id} in {program_id} is granted by {sale_id}, no first sale"));
+            }
         }
     }
     differences

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::affiliate::AffiliateState;
+use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
 };
@@ -98,6 +99,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::KeyRevoked { key_id: ApiKeyId::from_uuid(id()) },
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
+        Refusal::CustomerRewardState {
+            lead_id: LeadId::from_uuid(id()),
+            program_id: ProgramId::from_uuid(id()),
+            state: Some(CustomerRewardState::Revoked),
+        },
         Refusal::Overflow(Overflow),
         Refusal::NotLoaded("terms"),
     ]);

@@ -20,6 +20,8 @@ mod conversion;
 mod coupon;
 mod coupon_limits;
 mod coupon_validity;
+mod customer_reward;
+mod enrollment_bonus;
 mod enrollment_moved;
 mod event;
 mod event_metadata;

@@ -85,6 +85,7 @@ changes! {
     DeleteLeadRequest,
     MergeLeadsRequest,
     AttributeLeadRequest,
+    FulfillCustomerRewardRequest,
     ApproveRewardsRequest,
     DenyRewardsRequest,
     ReleaseRewardsRequest,

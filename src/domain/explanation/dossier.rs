@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind};
 use crate::domain::coupon::Coupon;
+use crate::domain::customer_reward::CustomerReward;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ClickId, ConversionId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId};
 use crate::domain::item::Item;
@@ -50,6 +51,14 @@ pub struct Dossier {
 }
 
 impl Dossier {
+    /// The reward of the customer that the event granted, granted or revoked. The lead that others were merged into has it.
+    pub(super) fn customer_reward(&self) -> Option<CustomerReward> {
+        let event = self.image.conversion.as_ref();
+        let lead = self.leads.get(&event.lead_id?)?;
+        let lead = lead.merged_into.and_then(|id| self.leads.get(&id)).unwrap_or(lead);
+        lead.details.customer_rewards.all().iter().find(|reward| reward.conversion_id == event.id).copied()
+    }
+
     /// Whether a correction made its sale earn a new reward, because nothing was left of the one before. Such a reward is the sale's, and is
     /// made right after the correction.
     pub(super) fn is_earned_anew(&self) -> bool {

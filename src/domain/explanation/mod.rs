@@ -13,6 +13,7 @@ use super::attribution::Candidate;
 use super::attribution::CandidateResult;
 use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel, SaleLine};
 use super::coupon::Coupon;
+use super::customer_reward::CustomerReward;
 use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
 use super::money::{Currency, Money, Rounding, Unrounded};
 use super::pricing::{Compare, StepResult};
@@ -146,6 +147,8 @@ pub struct Explanation {
     pub actions: Vec<ExplanationAction>,
     /// For a refund or a correction: the short answer for its sale.
     pub sale_result: Option<ExplanationResult>,
+    /// What the event granted its customer.
+    pub customer_reward: Option<CustomerReward>,
 }
 
 /// Why a candidate won or lost.
@@ -348,6 +351,7 @@ pub fn explain(dossier: &Dossier) -> Explanation {
         rewards,
         actions,
         sale_result: dossier.sale.as_deref().map(|sale| explain(sale).result),
+        customer_reward: dossier.customer_reward(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     Dossier, Explanation, ExplanationAction, ExplanationResult, RewardApproval, RewardChange, RewardExplanation,
 };
 use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::customer_reward::{CustomerReward, CustomerRewardState};
 use crate::domain::money::Money;
 use crate::domain::time::Time;
 
@@ -29,6 +30,7 @@ pub fn sentences(dossier: &Dossier, explanation: &Explanation) -> Vec<String> {
     for reward in &explanation.rewards {
         of_reward(reward, &mut sentences);
     }
+    sentences.extend(explanation.customer_reward.as_ref().map(of_customer));
     if event.kind == ConversionKind::Sale && event.refund_count > 0 {
         sentences.push(refunded(event));
     }
@@ -160,6 +162,17 @@ fn of_reward(reward: &RewardExplanation, sentences: &mut Vec<String>) {
     if !reward.changes.is_empty() {
         sentences.push(format!("Of the reward {id}, {} is left.", reward.unit.describe(reward.rest)));
     }
+}
+
+fn of_customer(reward: &CustomerReward) -> String {
+    let value = reward.unit.describe(reward.value);
+    let (program_id, version) = (reward.program_id, reward.terms_version);
+    let state = match reward.state {
+        CustomerRewardState::Granted => "FulfillCustomerReward tells that the customer got it",
+        CustomerRewardState::Fulfilled => "the customer got it",
+        CustomerRewardState::Revoked => "it is revoked, because the event does not count any more",
+    };
+    format!("Version {version} of the terms of {program_id} grants the customer {value} for it; {state}.")
 }
 
 fn of_change(reward: &RewardExplanation, change: &RewardChange) -> String {

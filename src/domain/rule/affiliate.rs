@@ -11,6 +11,7 @@ pub use upline::SetUpline;
 
 use super::context::{Context, Rule};
 use super::enrollment::{self, NewEnrollment};
+use super::enrollment_bonus;
 use super::welcome;
 use crate::domain::affiliate::{
     Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Password, PendingRewards, Profile,
@@ -302,6 +303,7 @@ fn pass_on_state(context: &mut Context<'_>, affiliate: &Affiliate) -> Result<(),
         // The feed shows the state with the affiliate, so there is no event about the enrollment.
         let mut enrollment = Enrollment { affiliate_state: affiliate.state, ..before.as_ref().clone() };
         enrollment.keep_past(&before, context.now);
+        enrollment_bonus::pay(context, &mut enrollment)?;
         context.put(enrollment);
     }
     Ok(())

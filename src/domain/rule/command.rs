@@ -115,6 +115,7 @@ commands! {
     lead::DeleteLead(DeleteLead),
     lead::MergeLeads(MergeLeads),
     lead::AttributeLead(Box<AttributeLead>),
+    customer_reward::FulfillCustomerReward(FulfillCustomerReward),
     reward::ApproveRewards(ApproveRewards),
     reward::DenyRewards(DenyRewards),
     reward::HoldRewards(HoldRewards),

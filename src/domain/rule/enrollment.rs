@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::admission;
 use super::context::{Context, Rule};
+use super::enrollment_bonus;
 use super::link;
 use super::new_coupon::{self, NewCoupon};
 use super::program::check_commission;
@@ -145,12 +146,14 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
         ended_at: None,
         moved: None,
         awaits_agreement: false,
+        was_active: false,
         acceptances: Vec::new(),
         metadata: wanted.metadata.clone(),
         past: Vec::new(),
     };
     note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     check_override(context, &enrollment)?;
+    enrollment_bonus::pay(context, &mut enrollment)?;
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
     admission::count_invitation(context, program_id, wanted.invitation_code.as_ref())?;
     put_link(context, &enrollment)?;
@@ -219,6 +222,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
     if let Some(ref_id) = &wanted.ref_id {
         set_ref_id(context, &mut enrollment, ref_id)?;
     }
+    enrollment_bonus::pay(context, &mut enrollment)?;
     let enrollment = put(context, EventKind::EnrollmentCreated, enrollment);
     admission::count_invitation(context, enrollment.program_id, wanted.invitation_code.as_ref())?;
     if wanted.ref_id.is_some() {
@@ -296,6 +300,7 @@ impl Rule for AcceptAgreement {
         } else {
             enrollment.keep_past(&before, context.now);
             enrollment.updated_at = context.now;
+            enrollment_bonus::pay(context, &mut enrollment)?;
             put(context, EventKind::EnrollmentUpdated, enrollment)
         };
         Ok(Arc::new(EnrollmentOutcome { enrollment: context.set.with_landing(enrollment)?, coupon: None }))

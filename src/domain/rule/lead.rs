@@ -21,6 +21,7 @@ use super::attribution::{self, Referral};
 use super::commission::{self, credits_of};
 use super::context::{Context, Rule};
 use super::customer;
+use super::customer_reward;
 use super::shared_credit::Winners;
 use super::tally;
 use super::terms::applicable_terms;
@@ -96,8 +97,8 @@ impl Rule for RecordLead {
             }
             known => customer::put_touched(context, lead, known),
         };
-        let (credits, rewards) = (lead.credits().into(), Vec::new());
-        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: None, rewards })
+        let credits = lead.credits().into();
+        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: None, rewards: Vec::new(), customer_reward: None })
     }
 }
 
@@ -114,8 +115,8 @@ impl RecordLead {
         let Some(referred_at) = referred_at(&winners) else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
-            let (credits, rewards) = (Credits::new(), Vec::new());
-            return Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards });
+            let (lead_id, credits, conversion_id) = (lead.id, Credits::new(), Some(made.id));
+            return Ok(LeadOutcome { lead_id, credits, conversion_id, rewards: Vec::new(), customer_reward: None });
         };
         let claims = claims_of(context.set, &winners, None, occurred_at)?;
         let credits = credits_of(&claims);
@@ -123,6 +124,9 @@ impl RecordLead {
         made.outcome = ConversionOutcome::Attributed;
         made.credits = credits.clone();
         made.is_told = true;
+        if let Some(reward) = customer_reward::granted_by(&made, &claims, None, context.now) {
+            lead.details.customer_rewards.grant(reward);
+        }
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
@@ -132,9 +136,11 @@ impl RecordLead {
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();
         timeline::match_to_lead(context, &mut lead)?;
-        customer::put_touched(context, lead, Some(&bound));
+        let lead = customer::put_touched(context, lead, Some(&bound));
         let rewards = rewards.iter().map(|reward| reward.summary()).collect();
-        Ok(LeadOutcome { lead_id: bound.id, credits, conversion_id: Some(made.id), rewards })
+        let (lead_id, conversion_id) = (lead.id, Some(made.id));
+        let customer_reward = lead.details.customer_rewards.of_conversion(made.id).copied();
+        Ok(LeadOutcome { lead_id, credits, conversion_id, rewards, customer_reward })
     }
 
     /// Records a sign-up that happened before its customer was bound.
@@ -151,7 +157,8 @@ impl RecordLead {
         let rewards = context.set.rewards_of(context.account_id, made.id)?;
         let rewards = rewards.iter().map(|reward| reward.summary()).collect();
         let credits = lead.credits().into();
-        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards })
+        let customer_reward = lead.details.customer_rewards.of_conversion(made.id).copied();
+        Ok(LeadOutcome { lead_id: lead.id, credits, conversion_id: Some(made.id), rewards, customer_reward })
     }
 
     /// The sign-up as a conversion without a credit, and who referred it.

@@ -12,6 +12,7 @@ use crate::domain::program::{
     Agreement, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
 };
 use crate::domain::refusal::{Field, Refusal, Resource};
+use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
 use crate::domain::welcome::WelcomeMail;
 
@@ -260,9 +261,22 @@ pub fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refu
             Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::RuleBonusCurrency, place, problem }),
             None => match rules.cap_faults(currency).next() {
                 Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::CapCurrency, place, problem }),
-                None => Ok(()),
+                None => check_gifts(rules, currency),
             },
         },
+    }
+}
+
+/// What customers and new affiliates are given must be in the program's currency, if it is money.
+fn check_gifts(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
+    let invalid = |field, problem| Err(Refusal::InvalidField { field, problem });
+    if let Some(problem) = rules.customer_reward_fault(currency) {
+        return invalid(Field::CustomerRewardCurrency, problem);
+    }
+    match rules.enrollment_bonus_fault(currency) {
+        Some((RewardUnit::Cash, problem)) => invalid(Field::EnrollmentBonusCurrency, problem),
+        Some((_, problem)) => invalid(Field::EnrollmentDiscountCurrency, problem),
+        None => Ok(()),
     }
 }
 

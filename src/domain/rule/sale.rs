@@ -9,6 +9,7 @@ use super::commission::{self, Claim, credits_of};
 use super::context::{Context, Rule};
 use super::coupon_use::{self, Allowance};
 use super::customer;
+use super::customer_reward;
 use super::refund;
 use super::sale_count;
 use super::tally;
@@ -19,6 +20,7 @@ use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, CouponUse, Credits, OrderDetails, SaleChannel,
     SaleOutcome,
 };
+use crate::domain::customer_reward::CustomerReward;
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, SaleCount};
 use crate::domain::money::Money;
@@ -95,7 +97,7 @@ impl Rule for RecordSale {
             }
             _ => self.record(context, known, other.as_ref(), &referral, sale)?,
         };
-        let outcome = SaleOutcome {
+        let mut outcome = SaleOutcome {
             conversion_id: sale.id,
             lead_id: sale.lead_id,
             other_lead_id: other.map(|lead| lead.id),
@@ -103,9 +105,12 @@ impl Rule for RecordSale {
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
             coupon_fault: coupon_fault(&sale),
             is_undeclared: is_undeclared(&sale),
+            customer_reward: None,
         };
         if self.kind == ConversionKind::Sale {
+            // A refund that waited may take the customer's reward back.
             refund::book_waiting(context, &sale)?;
+            outcome.customer_reward = granted(context, &sale)?;
         }
         Ok(outcome)
     }
@@ -164,7 +169,8 @@ impl RecordSale {
         let is_bound = binding.is_some();
         let binding = (!is_bound).then(|| customer::binding(credits_of(&claims), sale.occurred_at, referred_at));
         let count = counted.map(|(_, count)| count);
-        let lead = self.referred_lead(context, known, binding, count, sale.occurred_at)?;
+        let granted = customer_reward::granted_by(&sale, &claims, sale.order.customer_sale, context.now);
+        let lead = self.referred_lead(context, known, binding, count, granted, sale.occurred_at)?;
         sale.lead_id = lead.as_ref().map(|lead| lead.id);
         let mut recorded = credit_sale(context, sale, &claims)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
@@ -241,6 +247,7 @@ impl RecordSale {
         known: Option<Arc<Lead>>,
         binding: Option<Binding>,
         count: Option<SaleCount>,
+        granted: Option<CustomerReward>,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -255,6 +262,9 @@ impl RecordSale {
         }
         if let Some(count) = count {
             lead.details.keep_sale_count(count);
+        }
+        if let Some(reward) = granted {
+            lead.details.customer_rewards.grant(reward);
         }
         self.note_event(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_ref())))
@@ -306,6 +316,13 @@ fn coupon_fault(sale: &Conversion) -> Option<CandidateResult> {
     use CandidateResult::{KindNotDeclared, LowerPrecedence, Won};
     let is_good = matches!(coupon.result, Won | LowerPrecedence | KindNotDeclared);
     (!is_good).then_some(coupon.result)
+}
+
+/// What a sale has granted its customer.
+fn granted(context: &Context<'_>, sale: &Conversion) -> Result<Option<CustomerReward>, Refusal> {
+    let Some(lead_id) = sale.lead_id.filter(|_| sale.order.customer_sale.is_some()) else { return Ok(None) };
+    let lead = context.set.find::<Lead>(&(context.account_id, lead_id))?;
+    Ok(lead.and_then(|lead| lead.details.customer_rewards.of_conversion(sale.id)).copied())
 }
 
 /// Whether a custom event is credited to nobody because a program does not declare its kind.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::commission::{Claim, Claims};
 use super::context::Context;
 use super::customer;
+use super::customer_reward;
 use super::verdict::{Verdict, settle};
 use crate::domain::account::Account;
 use crate::domain::calendar::{Age, Calendar};
@@ -277,6 +278,7 @@ pub(super) fn number_matched(
 pub(super) fn count_again(context: &mut Context<'_>, lead: &mut Lead) -> Result<(), Refusal> {
     let (mut verdicts, is_whole) = credited_sales(context, &[lead.id])?;
     number(context, lead, &mut verdicts, is_whole)?;
+    customer_reward::settle(lead, &verdicts, context.now);
     let before = lead.clone();
     settle_all(context, &before, verdicts, None)
 }
@@ -330,6 +332,7 @@ pub(super) fn follow(context: &mut Context<'_>, sale: &Conversion) -> Result<(),
                 first_of(context, &lead, credit.program_id)?.or(count.first_at.filter(|_| count.count > 0));
         }
         lead.details.keep_sale_count(count);
+        lead.details.customer_rewards.revoke(sale.id, context.now);
     }
     customer::put_touched(context, lead, Some(&known));
     Ok(())

@@ -18,6 +18,7 @@ use super::attribution::{self, Attribution, Referral, SentRefId};
 use super::commission::{Claim, Claims, credits_of};
 use super::context::Context;
 use super::customer;
+use super::customer_reward;
 use super::line::line_skus;
 use super::sale_count::{self, Verdicts};
 use super::shared_credit::{self, Winner, Winners};
@@ -146,6 +147,7 @@ pub(super) fn match_to_lead(context: &mut Context<'_>, lead: &mut Lead) -> Resul
         verdicts.push((sale, verdict));
     }
     sale_count::number_matched(context, lead, &mut verdicts)?;
+    customer_reward::settle(lead, &verdicts, context.now);
     sale_count::settle_all(context, lead, verdicts, None)
 }
 
@@ -216,6 +218,7 @@ pub(super) fn judge_again(
         verdicts
     };
     sale_count::number(context, &mut lead, &mut verdicts, is_whole)?;
+    customer_reward::settle(&mut lead, &verdicts, context.now);
     for (event, verdict) in &verdicts {
         note_sale(&mut lead, event, verdict);
     }

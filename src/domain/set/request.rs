@@ -56,8 +56,16 @@ impl WorkingSet {
         let rewards = kept.reward_ids.iter().map(reward).collect::<Result<_, _>>()?;
         let other_lead_id = kept.other_lead_id;
         let (coupon_fault, is_undeclared) = (kept.coupon_fault, kept.is_undeclared);
-        let answer =
-            SaleOutcome { conversion_id, lead_id, other_lead_id, credits, rewards, coupon_fault, is_undeclared };
+        let answer = SaleOutcome {
+            conversion_id,
+            lead_id,
+            other_lead_id,
+            credits,
+            rewards,
+            coupon_fault,
+            is_undeclared,
+            customer_reward: kept.customer_reward,
+        };
         Ok(answer.into())
     }
 

@@ -6,6 +6,7 @@ use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
+use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::event::EventKind;
 use crate::domain::explanation::{
@@ -128,6 +129,8 @@ wire_enums! {
     OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
+    CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
+    CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }

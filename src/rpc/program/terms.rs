@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::{caps, rules, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
-use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
+use crate::domain::program::{AttributionModel, Commission, EnrollmentBonus, Terms, TermsDraft, TermsReach};
 use crate::domain::time::Time;
 use crate::pb::{self, commission};
 use crate::rpc::call::canonical::{self, canonical};
 use crate::rpc::call::parse::Fields;
-use crate::rpc::call::render::{money, timestamp};
+use crate::rpc::call::render::{money, reward_value, timestamp};
 use crate::rpc::call::wire_enum::WireEnum;
+use crate::rpc::customer_reward;
 
 const HOLD_PERIOD_DAYS_DEFAULT: i32 = 30;
 const ATTRIBUTION_WINDOW_DAYS_DEFAULT: i32 = 60;
@@ -42,6 +43,8 @@ pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::
             commission_rules: Vec::new(),
             upline_levels: uplines::read(fields, &terms.upline_levels),
             caps: caps::read(fields, &terms.caps),
+            customer_reward: customer_reward::promise(fields, "customer_reward", terms.customer_reward.as_ref()),
+            enrollment_bonus: enrollment_bonus(fields, terms.enrollment_bonus.as_ref()),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
@@ -70,6 +73,11 @@ pub(super) fn period(
         fields.wrong("terms_end_time", "must be later than terms_start_time: it is the first moment after the version");
     }
     (starts_at, ends_at)
+}
+
+fn enrollment_bonus(fields: &mut Fields, sent: Option<&pb::RewardValue>) -> Option<EnrollmentBonus> {
+    let (unit, value) = fields.reward_value("enrollment_bonus", Some(sent?))?;
+    Some(EnrollmentBonus { unit, value })
 }
 
 /// The kinds of custom events, in lower case, in order and without repeats.
@@ -159,7 +167,7 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         rules: rules::canonical(&sent.rules, &sent.custom_kinds),
         upline_levels: uplines::canonical(&sent.upline_levels),
         caps: caps::canonical(&sent.caps);
-        as_sent: commission,
+        as_sent: commission, customer_reward, enrollment_bonus,
     )
 }
 
@@ -193,5 +201,7 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         rules: draft.commission_rules.iter().map(rules::render).collect(),
         upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
         caps: draft.caps.iter().map(caps::render).collect(),
+        customer_reward: draft.customer_reward.as_ref().map(customer_reward::render_promise),
+        enrollment_bonus: draft.enrollment_bonus.map(|bonus| reward_value(bonus.unit, bonus.value)),
     }
 }

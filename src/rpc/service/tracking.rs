@@ -34,6 +34,7 @@ service! {
         DeleteLead = write change, ADMINISTRATION;
         MergeLeads = write change, ADMINISTRATION;
         AttributeLead = write change, ADMINISTRATION;
+        FulfillCustomerReward = write change, ADMINISTRATION;
         GetAttribution = read rpc::lead::attribution::get, READING;
         GetLead = read rpc::lead::get, READING;
         ListLeads = read rpc::lead::list, READING;

@@ -21,6 +21,7 @@ pub struct Model {
     pub ended_at: Option<i64>,
     pub moved: Option<String>,
     pub awaits_agreement: bool,
+    pub was_active: bool,
     pub acceptances: Option<String>,
     pub accepted_version: i32,
     pub metadata: Option<String>,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
+use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
 use super::tally::CountedForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
@@ -99,6 +100,7 @@ form! {
         rewards: Vec<RewardSummaryForm>,
         coupon_fault: Option<CandidateResult>,
         is_undeclared: bool,
+        customer_reward: Option<CustomerRewardForm>,
     }
 }
 
@@ -110,6 +112,7 @@ form! {
         reward_ids: Vec<RewardId>,
         coupon_fault: Option<CandidateResult>,
         is_undeclared: bool,
+        customer_reward: Option<CustomerRewardForm>,
     }
 }
 

@@ -39,6 +39,7 @@ form! {
     left_out {
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
+        was_active: false,
         past: Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::calendar::Day;
 use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
+use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::id::TypedId;
 use crate::domain::item::ItemState;
@@ -171,6 +172,8 @@ as_they_are!(
     RewardRule,
     RewardState,
     RewardUnit,
+    CustomerRewardEvent,
+    CustomerRewardState,
     Rounding,
     SaleChannel,
     TermsReach,

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::conversion::CreditForm;
-use super::field::Text;
+use super::field::{FormOf, Text};
 use super::reward::RewardSummaryForm;
 use crate::domain::conversion::ConversionOutcome;
+use crate::domain::customer_reward::{CustomerReward, CustomerRewardState, CustomerRewards};
 use crate::domain::id::{AccountId, ConversionId, LeadId, ProgramId};
 use crate::domain::lead::{
     Binding, CancellationOutcome, Lead, LeadDetails, LeadOutcome, LeadState, ManualBinding, SaleCount,
 };
 use crate::domain::money::Money;
+use crate::domain::reward::RewardUnit;
 use crate::domain::time::Time;
 
 form! {
@@ -22,6 +24,7 @@ form! {
         credits: Vec<CreditForm>,
         conversion_id: Option<ConversionId>,
         rewards: Vec<RewardSummaryForm>,
+        customer_reward: Option<CustomerRewardForm>,
     }
 }
 
@@ -79,6 +82,32 @@ form! {
         merged_ids: Vec<LeadId>,
         former_ids: Vec<LeadId>,
         sale_counts: Vec<SaleCountForm>,
+        customer_rewards: Vec<CustomerRewardForm>,
+    }
+}
+
+form! {
+    /// What a program granted the customer.
+    CustomerRewardForm of CustomerReward {
+        program_id: ProgramId,
+        unit: RewardUnit,
+        value: Money,
+        state: CustomerRewardState,
+        conversion_id: ConversionId,
+        terms_version: i32,
+        granted_at: Time,
+        updated_at: Time,
+    }
+}
+
+impl<'value> FormOf<'value, CustomerRewards> for Vec<CustomerRewardForm> {
+    fn of(value: &'value CustomerRewards) -> Self {
+        value.all().iter().map(FormOf::of).collect()
+    }
+
+    fn value(self) -> CustomerRewards {
+        let rewards: Vec<CustomerReward> = self.into_iter().map(FormOf::value).collect();
+        rewards.into()
     }
 }
 

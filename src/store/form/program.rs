@@ -6,13 +6,15 @@ use std::sync::Arc;
 use super::field::Text;
 use super::tally::CapForm;
 use crate::domain::attribution::AttributionSource;
+use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::pricing::{CommissionEvent, CommissionRule, Compare, Comparison, Condition, ConditionField};
 use crate::domain::program::{
-    Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms,
-    TermsDraft, TermsReach,
+    Agreement, AttributionModel, Commission, EnrollmentBonus, Invitation, Program, ProgramState, ProgramWithTerms,
+    Question, Terms, TermsDraft, TermsReach,
 };
+use crate::domain::reward::RewardUnit;
 use crate::domain::time::Time;
 use crate::domain::upline::{UplineBasis, UplineLevel};
 use crate::domain::welcome::WelcomeMail;
@@ -131,6 +133,25 @@ form! {
         commission_rules: Vec<CommissionRuleForm<'a>>,
         upline_levels: Vec<UplineLevelForm>,
         caps: Vec<CapForm>,
+        customer_reward: Option<CustomerRewardPromiseForm>,
+        enrollment_bonus: Option<EnrollmentBonusForm>,
+    }
+}
+
+form! {
+    /// What an affiliate gets when it becomes active.
+    EnrollmentBonusForm of EnrollmentBonus {
+        unit: RewardUnit,
+        value: Money,
+    }
+}
+
+form! {
+    /// What referred customers get.
+    CustomerRewardPromiseForm of CustomerRewardPromise {
+        event: CustomerRewardEvent,
+        unit: RewardUnit,
+        value: Money,
     }
 }
 

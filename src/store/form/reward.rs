@@ -123,6 +123,7 @@ form! {
     unless_empty {
         reason: Text<'a>,
         lead_id: Option<LeadId>,
+        bonus_terms_version: i32,
     }
 }
 

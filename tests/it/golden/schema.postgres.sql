@@ -209,6 +209,7 @@ enrollment.updated_at bigint NOT NULL
 enrollment.ended_at bigint
 enrollment.moved text
 enrollment.awaits_agreement boolean NOT NULL
+enrollment.was_active boolean NOT NULL
 enrollment.acceptances text
 enrollment.accepted_version integer NOT NULL
 enrollment.metadata text

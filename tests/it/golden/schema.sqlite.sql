@@ -221,6 +221,7 @@ CREATE TABLE "enrollment" (
   "ended_at" integer NULL,
   "moved" text NULL,
   "awaits_agreement" boolean NOT NULL,
+  "was_active" boolean NOT NULL,
   "acceptances" text NULL,
   "accepted_version" integer NOT NULL,
   "metadata" text NULL,

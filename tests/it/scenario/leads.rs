@@ -2,6 +2,7 @@
 
 use headwater::pb;
 use pb::lead_selector::Selector;
+use pb::reward_value::Amount;
 use prost_types::Timestamp;
 use tonic::Status;
 
@@ -24,6 +25,39 @@ fn referral_time(step: &Step) -> Option<Timestamp> {
 }
 
 impl<W: World> Player<'_, W> {
+    /// `promise sign_up 3points`, `promise first_sale 10%` or `promise first_sale 5.00`: what the terms of the next step promise customers,
+    /// in points, as a part of a price or in dollars. `enrollment-bonus 10.00`: what affiliates get when they become active, in dollars.
+    pub(super) fn promise_step(&mut self, step: &Step) -> String {
+        if step.verb == "enrollment-bonus" {
+            let amount = Amount::Cash(super::request::money(step.word(0), "USD"));
+            self.enrollment_bonus = Some(pb::RewardValue { amount: Some(amount) });
+            return "ok".to_owned();
+        }
+        let event = match step.word(0) {
+            "sign_up" => pb::CustomerRewardEvent::SignUp,
+            "first_sale" => pb::CustomerRewardEvent::FirstSale,
+            other => panic!("line {}: no such event: {other}", step.line_number),
+        };
+        let text = step.word(1);
+        let amount = if let Some(points) = text.strip_suffix("points") {
+            Amount::Points(points.parse().unwrap())
+        } else if let Some(percent) = text.strip_suffix('%') {
+            Amount::DiscountPercentPpm(percent.parse::<i32>().unwrap() * 10_000)
+        } else {
+            Amount::DiscountMoney(super::request::money(text, "USD"))
+        };
+        let value = Some(pb::RewardValue { amount: Some(amount) });
+        self.promise = Some(pb::CustomerRewardPromise { event_kind: event.into(), value });
+        "ok".to_owned()
+    }
+
+    /// `fulfill CUSTOMER [program=PROGRAM]`
+    pub(super) async fn fulfill_step(&mut self, step: &Step) -> Result<String, Status> {
+        let (lead, program_id) = (lead(step.word(0)), self.program_id(step));
+        self.world.change(pb::FulfillCustomerRewardRequest { lead, program_id, ..Default::default() }).await?;
+        Ok("ok".to_owned())
+    }
+
     pub(super) async fn change_lead_step(&mut self, step: &Step) -> Result<String, Status> {
         let lead = match step.verb.as_str() {
             "create-lead" => self.create_lead(step).await?,

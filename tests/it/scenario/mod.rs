@@ -81,6 +81,8 @@ pub(crate) struct LeadFacts {
     pub(crate) state: String,
     pub(crate) affiliate_id: Option<String>,
     pub(crate) email_as_sent: String,
+    /// What was granted in each program, and its state.
+    pub(crate) rewards: Vec<String>,
 }
 
 /// Runs one scenario file. Returns every line whose answer differs.

@@ -27,23 +27,16 @@ pub(super) struct Player<'world, W> {
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
     pub(super) caps: Vec<pb::Cap>,
+    pub(super) promise: Option<pb::CustomerRewardPromise>,
+    pub(super) enrollment_bonus: Option<pb::RewardValue>,
 }
 
 impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        Self {
-            world,
-            programs,
-            affiliates,
-            visitors,
-            items,
-            offers,
-            rules: Vec::new(),
-            levels: Vec::new(),
-            caps: Vec::new(),
-        }
+        let (rules, levels, caps, promise, enrollment_bonus) = Default::default();
+        Self { world, programs, affiliates, visitors, items, offers, rules, levels, caps, promise, enrollment_bonus }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -61,6 +54,8 @@ impl<'world, W: World> Player<'world, W> {
             }
             "zone" => self.zone_step(step).await,
             "rule" | "levels" | "cap" => Ok(self.rule_step(step)),
+            "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
+            "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "withdraw-terms" | "archive" => self.program_step(step).await,

@@ -4,6 +4,7 @@
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
 use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
+use headwater::domain::customer_reward::CustomerReward;
 use headwater::domain::event::EventImage;
 use headwater::domain::explanation;
 use headwater::domain::id::{AccountId, IdSource, RewardId};
@@ -176,6 +177,7 @@ impl World for PureWorld {
             state: lead.state.to_string(),
             affiliate_id: lead.credits().first().map(|credit| credit.affiliate_id.to_string()),
             email_as_sent: lead.email_as_sent.clone(),
+            rewards: lead.details.customer_rewards.all().iter().map(reward).collect(),
         })
     }
 
@@ -211,4 +213,8 @@ impl World for PureWorld {
 
 fn line_facts(line: &SaleLine) -> (String, i64, i64) {
     (line.line_id.clone(), line.amount_minor, line.refunded_minor)
+}
+
+fn reward(reward: &CustomerReward) -> String {
+    format!("{} {}", reward.unit.describe(reward.value), reward.state)
 }

@@ -34,6 +34,11 @@ impl<W: World> Player<'_, W> {
                     None => "unknown".to_owned(),
                 }
             }
+            "granted" => {
+                let (email, external_id) = customer(step.word(0));
+                let rewards = self.world.lead(&email, &external_id).await.map_or_else(Vec::new, |lead| lead.rewards);
+                if rewards.is_empty() { "nothing".to_owned() } else { rewards.join(", ") }
+            }
             "address-of" => {
                 let (email, external_id) = customer(step.word(0));
                 match self.world.lead(&email, &external_id).await {

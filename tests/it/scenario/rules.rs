@@ -68,7 +68,9 @@ impl<W: World> Player<'_, W> {
     pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
         let (rules, upline_levels) = (std::mem::take(&mut self.rules), std::mem::take(&mut self.levels));
         let caps = std::mem::take(&mut self.caps);
-        pb::Terms { rules, upline_levels, caps, ..super::request::terms(step, place, currency) }
+        let (customer_reward, enrollment_bonus) = (self.promise.take(), self.enrollment_bonus.take());
+        let terms = super::request::terms(step, place, currency);
+        pb::Terms { rules, upline_levels, caps, customer_reward, enrollment_bonus, ..terms }
     }
 
     pub(super) async fn upline_step(&mut self, step: &Step) -> Result<String, Status> {

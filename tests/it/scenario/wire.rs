@@ -170,7 +170,8 @@ impl World for WireWorld {
                 let lead = answer.into_inner().lead.unwrap();
                 let state = short(lead.state().as_str_name(), "LEAD_STATE_");
                 let affiliate_id = lead.credits.into_iter().next().map(|credit| credit.affiliate_id);
-                Some(LeadFacts { state, affiliate_id, email_as_sent: lead.email_as_sent })
+                let rewards = lead.customer_rewards.iter().map(reward).collect();
+                Some(LeadFacts { state, affiliate_id, email_as_sent: lead.email_as_sent, rewards })
             }
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => panic!("{status:?}"),
@@ -222,4 +223,21 @@ impl World for WireWorld {
 fn line_facts(line: &pb::ConversionLine) -> (String, i64, i64) {
     let minor = |money: Option<&pb::Money>| money.map_or(0, |money| money.amount_minor);
     (line.line_id.clone(), minor(line.amount.as_ref()), minor(line.refunded_amount.as_ref()))
+}
+
+fn reward(reward: &pb::CustomerReward) -> String {
+    let value = match reward.value.as_ref().and_then(|value| value.amount.as_ref()).unwrap() {
+        pb::reward_value::Amount::Points(count) => format!("{count} points"),
+        pb::reward_value::Amount::DiscountPercentPpm(ppm) => format!("{ppm} discount_percent"),
+        pb::reward_value::Amount::DiscountMoney(money) => {
+            format!(
+                "discount_money {}.{:02} {}",
+                money.amount_minor / 100,
+                money.amount_minor % 100,
+                money.currency_code
+            )
+        }
+        other => panic!("{other:?}"),
+    };
+    format!("{value} {}", short(reward.state().as_str_name(), "CUSTOMER_REWARD_STATE_"))
 }

@@ -15,6 +15,7 @@ use headwater::domain::conversion::{
     RefundOutcome, SaleLine, SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
+use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
@@ -25,7 +26,7 @@ use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::program::{Commission, Invitation, Program, ProgramWithTerms, TermsDraft};
+use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::tally::TallyChange;
@@ -199,6 +200,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             credits: Default::default(),
             conversion_id: None,
             rewards: Vec::new(),
+            customer_reward: None,
         }),
         Outcome::ChangedLead(Arc::new(Lead {
             binding: None,
@@ -217,6 +219,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             rewards: Vec::new(),
             coupon_fault: None,
             is_undeclared: false,
+            customer_reward: None,
         }),
         Outcome::KeptSale(KeptSale::default()),
         Outcome::Refund(RefundOutcome {
@@ -245,6 +248,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         rewards: Vec::new(),
         coupon_fault: None,
         is_undeclared: false,
+        customer_reward: None,
     };
     let applied = Enrollment { affiliate_state: AffiliateState::Applied, ..rows::enrollment() };
     let applied = EnrollmentWithLanding {
@@ -305,9 +309,29 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden
         .holds("lead_details.v1.with_sale_counts", &LeadDetails { sale_counts: vec![count], ..LeadDetails::default() });
     let rewards = vec![rows::reward(1, &sale, None).summary()];
-    let paid =
-        LeadOutcome { lead_id: rows::lead().id, credits: Default::default(), conversion_id: Some(sale.id), rewards };
-    golden.holds("request_outcome_lead.v1.with_rewards", &Outcome::Lead(paid));
+    let paid = LeadOutcome {
+        lead_id: rows::lead().id,
+        credits: Default::default(),
+        conversion_id: Some(sale.id),
+        rewards,
+        customer_reward: None,
+    };
+    golden.holds("request_outcome_lead.v1.with_rewards", &Outcome::Lead(paid.clone()));
+    let granted = rows::customer_reward();
+    let grants = LeadOutcome { rewards: Vec::new(), customer_reward: Some(granted), ..paid };
+    golden.holds("request_outcome_lead.v1.with_customer_reward", &Outcome::Lead(grants));
+    let kept = KeptSale { customer_reward: Some(granted), ..KeptSale::default() };
+    golden.holds("request_outcome_kept_sale.v1.with_customer_reward", &Outcome::KeptSale(kept));
+    let details = LeadDetails { customer_rewards: vec![granted].into(), ..LeadDetails::default() };
+    golden.holds("lead_details.v1.with_customer_rewards", &details);
+    let (event, unit, value) = (CustomerRewardEvent::FirstSale, granted.unit, granted.value);
+    let promise = CustomerRewardPromise { event, unit, value };
+    let promising = TermsDraft { customer_reward: Some(promise), ..rows::terms().rules };
+    golden.holds("terms_rules.v1.with_customer_reward", &promising);
+    let bonus = Some(EnrollmentBonus { unit: granted.unit, value: granted.value });
+    golden
+        .holds("terms_rules.v1.with_enrollment_bonus", &TermsDraft { enrollment_bonus: bonus, ..rows::terms().rules });
+    golden.holds("reward_by_hand.v1.of_enrollment", &ByHand { bonus_terms_version: 3, ..ByHand::default() });
     let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
     golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
     let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };

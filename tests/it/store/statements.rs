@@ -131,7 +131,13 @@ fn put_shop(set: &mut WorkingSet) {
     set.put(rows::coupon(1, "ADA10", CouponState::Active));
     set.put(rows::click(1, ClickId::from_uuid(uuid(1))));
     set.put(rows::lead());
-    let kept = KeptSale { other_lead_id: None, reward_ids: vec![reward.id], coupon_fault: None, is_undeclared: false };
+    let kept = KeptSale {
+        other_lead_id: None,
+        reward_ids: vec![reward.id],
+        coupon_fault: None,
+        is_undeclared: false,
+        customer_reward: None,
+    };
     let request = rows::request("sale", &sale.event_id, sale.id.uuid());
     set.put(Request { outcome: Outcome::KeptSale(kept), ..request });
     set.put(rows::reward(2, &refund, Some(reward.id)));

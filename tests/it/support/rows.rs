@@ -24,6 +24,7 @@ use headwater::domain::conversion::{
     WaitingRefund,
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
+use headwater::domain::customer_reward::{CustomerReward, CustomerRewardState};
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
@@ -218,6 +219,8 @@ pub(crate) fn terms() -> Terms {
             commission_rules: Vec::new(),
             upline_levels: Vec::new(),
             caps: Vec::new(),
+            customer_reward: None,
+            enrollment_bonus: None,
         },
     }
 }
@@ -302,6 +305,7 @@ pub(crate) fn enrollment() -> Enrollment {
         ended_at: Some(NOW.plus_days(2)),
         moved: None,
         awaits_agreement: false,
+        was_active: false,
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
         past: Vec::new(),
@@ -440,6 +444,20 @@ pub(crate) fn lead_details() -> LeadDetails {
         merged_ids: vec![LeadId::from_uuid(uuid(8))],
         former_ids: vec![LeadId::from_uuid(uuid(9))],
         sale_counts: Vec::new(),
+        customer_rewards: Default::default(),
+    }
+}
+
+pub(crate) fn customer_reward() -> CustomerReward {
+    CustomerReward {
+        program_id: program().id,
+        unit: RewardUnit::Points,
+        value: Money::new(500, Currency::NONE),
+        state: CustomerRewardState::Fulfilled,
+        conversion_id: ConversionId::from_uuid(uuid(5)),
+        terms_version: 2,
+        granted_at: NOW,
+        updated_at: NOW.plus_days(1),
     }
 }
 
@@ -586,7 +604,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
 }
 
 pub(crate) fn by_hand() -> ByHand {
-    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id) }
+    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id), bonus_terms_version: 0 }
 }
 
 /// A reward that a person created.

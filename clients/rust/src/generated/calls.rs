@@ -1451,6 +1451,12 @@ impl Call for pb::AttributeLeadRequest {
     }
 }
 
+impl Call for pb::FulfillCustomerRewardRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::GetAttributionRequest {}
 
 impl Call for pb::GetLeadRequest {}
@@ -1663,6 +1669,19 @@ impl TrackingCalls {
     pub async fn attribute_lead(&self, request: pb::AttributeLeadRequest) -> Result<pb::AttributeLeadResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).attribute_lead(request).await)
+            .await
+    }
+
+    /// Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+    /// final; a refund does not take it back, and the customer gets no other one in the program.
+    /// Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+    /// reward in the program that is GRANTED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn fulfill_customer_reward(&self, request: pb::FulfillCustomerRewardRequest) -> Result<pb::FulfillCustomerRewardResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).fulfill_customer_reward(request).await)
             .await
     }
 

@@ -1812,6 +1812,195 @@ pub struct ConversionLine {
     #[prost(int32, tag = "7")]
     pub refunded_quantity: i32,
 }
+/// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
+/// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
+/// given as the nearest one that does.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardValue {
+    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
+    #[prost(oneof = "reward_value::Amount", tags = "1, 2, 3, 4, 5, 6")]
+    pub amount: ::core::option::Option<reward_value::Amount>,
+}
+/// Nested message and enum types in `RewardValue`.
+pub mod reward_value {
+    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Amount {
+        /// Money that is paid out. A reward in cash is a commission.
+        #[prost(message, tag = "1")]
+        Cash(super::Money),
+        /// Points of the merchant's own scheme.
+        #[prost(int64, tag = "2")]
+        Points(i64),
+        /// Whole credits towards the affiliate's own purchases.
+        #[prost(int64, tag = "3")]
+        Credits(i64),
+        /// Free months of a subscription.
+        #[prost(int32, tag = "4")]
+        FreeMonths(i32),
+        /// A discount in parts per million of the price: 20 % is 200000.
+        #[prost(int32, tag = "5")]
+        DiscountPercentPpm(i32),
+        /// A discount of a fixed amount.
+        #[prost(message, tag = "6")]
+        DiscountMoney(super::Money),
+    }
+}
+/// The unit that a reward is counted in: the members of RewardValue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RewardUnit {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Money that is paid out.
+    Cash = 1,
+    /// Points of the merchant's own scheme.
+    Points = 2,
+    /// Credits towards the affiliate's own purchases.
+    Credits = 3,
+    /// Free months of a subscription.
+    FreeMonths = 4,
+    /// A discount in parts per million of the price.
+    DiscountPercent = 5,
+    /// A discount of a fixed amount.
+    DiscountMoney = 6,
+}
+impl RewardUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REWARD_UNIT_UNSPECIFIED",
+            Self::Cash => "REWARD_UNIT_CASH",
+            Self::Points => "REWARD_UNIT_POINTS",
+            Self::Credits => "REWARD_UNIT_CREDITS",
+            Self::FreeMonths => "REWARD_UNIT_FREE_MONTHS",
+            Self::DiscountPercent => "REWARD_UNIT_DISCOUNT_PERCENT",
+            Self::DiscountMoney => "REWARD_UNIT_DISCOUNT_MONEY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REWARD_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "REWARD_UNIT_CASH" => Some(Self::Cash),
+            "REWARD_UNIT_POINTS" => Some(Self::Points),
+            "REWARD_UNIT_CREDITS" => Some(Self::Credits),
+            "REWARD_UNIT_FREE_MONTHS" => Some(Self::FreeMonths),
+            "REWARD_UNIT_DISCOUNT_PERCENT" => Some(Self::DiscountPercent),
+            "REWARD_UNIT_DISCOUNT_MONEY" => Some(Self::DiscountMoney),
+            _ => None,
+        }
+    }
+}
+/// What terms promise the customers whom affiliates refer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomerRewardPromise {
+    /// The event that grants it. Required.
+    #[prost(enumeration = "CustomerRewardEvent", tag = "1")]
+    pub event_kind: i32,
+    /// What the customer gets. Every unit but `cash`, because nobody is paid: use `discount_money` or `credits` in its place.
+    /// `discount_money` must be in the program's currency. Required.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<RewardValue>,
+}
+/// The reward of a customer in a program. It is in no balance and in no statement, because it is owed by the merchant to the customer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomerReward {
+    /// The program that promised it. A customer has at most one reward in each program.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// What the customer gets.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<RewardValue>,
+    /// The state.
+    #[prost(enumeration = "CustomerRewardState", tag = "3")]
+    pub state: i32,
+    /// The sign-up or sale that granted it.
+    #[prost(string, tag = "4")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The version of the program's terms that promised it.
+    #[prost(int32, tag = "5")]
+    pub terms_version: i32,
+    /// When it was granted.
+    #[prost(message, optional, tag = "6")]
+    pub grant_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the state last changed.
+    #[prost(message, optional, tag = "7")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The event that grants a customer its reward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CustomerRewardEvent {
+    /// Not set; refused in requests.
+    Unspecified = 0,
+    /// The sign-up that binds the customer to an affiliate, which RecordLead records.
+    SignUp = 1,
+    /// The first sale of the customer that counts: the sale with the number 1, see CommissionRule.
+    FirstSale = 2,
+}
+impl CustomerRewardEvent {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CUSTOMER_REWARD_EVENT_UNSPECIFIED",
+            Self::SignUp => "CUSTOMER_REWARD_EVENT_SIGN_UP",
+            Self::FirstSale => "CUSTOMER_REWARD_EVENT_FIRST_SALE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CUSTOMER_REWARD_EVENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CUSTOMER_REWARD_EVENT_SIGN_UP" => Some(Self::SignUp),
+            "CUSTOMER_REWARD_EVENT_FIRST_SALE" => Some(Self::FirstSale),
+            _ => None,
+        }
+    }
+}
+/// The state of a customer's reward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CustomerRewardState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The customer is to get it.
+    Granted = 1,
+    /// The customer got it, as FulfillCustomerReward told. Final.
+    Fulfilled = 2,
+    /// The event that granted it does not count any more, such as a sale of which nothing is left. A later event may grant it again.
+    Revoked = 3,
+}
+impl CustomerRewardState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CUSTOMER_REWARD_STATE_UNSPECIFIED",
+            Self::Granted => "CUSTOMER_REWARD_STATE_GRANTED",
+            Self::Fulfilled => "CUSTOMER_REWARD_STATE_FULFILLED",
+            Self::Revoked => "CUSTOMER_REWARD_STATE_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CUSTOMER_REWARD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CUSTOMER_REWARD_STATE_GRANTED" => Some(Self::Granted),
+            "CUSTOMER_REWARD_STATE_FULFILLED" => Some(Self::Fulfilled),
+            "CUSTOMER_REWARD_STATE_REVOKED" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
 /// The commission for a sale.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Commission {
@@ -2028,6 +2217,16 @@ pub struct Terms {
     /// When the version was withdrawn. It never applies then. Not set: it was not. Set by the server, ignored in requests.
     #[prost(message, optional, tag = "15")]
     pub withdraw_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the referred customer gets, once in the program, see `Lead.customer_rewards`. The terms of the event that grants it count. Not set:
+    /// nothing.
+    #[prost(message, optional, tag = "17")]
+    pub customer_reward: ::core::option::Option<CustomerRewardPromise>,
+    /// What an affiliate gets once when it becomes active in the program: when it is enrolled as ACTIVE and has accepted what it must, or when
+    /// ApproveAffiliate or AcceptAgreement makes it so. The newest terms at that moment count, and the reward is pending for their
+    /// `hold_period_days`. Cash and `discount_money` must be in the program's currency. An affiliate that was active in the program before gets
+    /// nothing, so no end, move or new terms pay it again. Not set: nothing.
+    #[prost(message, optional, tag = "18")]
+    pub enrollment_bonus: ::core::option::Option<RewardValue>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2827,40 +3026,6 @@ impl Period {
         }
     }
 }
-/// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
-/// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
-/// given as the nearest one that does.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RewardValue {
-    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-    #[prost(oneof = "reward_value::Amount", tags = "1, 2, 3, 4, 5, 6")]
-    pub amount: ::core::option::Option<reward_value::Amount>,
-}
-/// Nested message and enum types in `RewardValue`.
-pub mod reward_value {
-    /// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Amount {
-        /// Money that is paid out. A reward in cash is a commission.
-        #[prost(message, tag = "1")]
-        Cash(super::Money),
-        /// Points of the merchant's own scheme.
-        #[prost(int64, tag = "2")]
-        Points(i64),
-        /// Whole credits towards the affiliate's own purchases.
-        #[prost(int64, tag = "3")]
-        Credits(i64),
-        /// Free months of a subscription.
-        #[prost(int32, tag = "4")]
-        FreeMonths(i32),
-        /// A discount in parts per million of the price: 20 % is 200000.
-        #[prost(int32, tag = "5")]
-        DiscountPercentPpm(i32),
-        /// A discount of a fixed amount.
-        #[prost(message, tag = "6")]
-        DiscountMoney(super::Money),
-    }
-}
 /// The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RewardConversion {
@@ -2949,6 +3114,9 @@ pub struct Reward {
     /// The conversion in short. Only in `REWARD_VIEW_FULL`. Not set for a reward that CreateReward created.
     #[prost(message, optional, tag = "17")]
     pub conversion: ::core::option::Option<RewardConversion>,
+    /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+    #[prost(int32, tag = "18")]
+    pub bonus_terms_version: i32,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
@@ -3387,55 +3555,6 @@ pub struct FulfillRewardResponse {
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
-/// The unit that a reward is counted in: the members of RewardValue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum RewardUnit {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// Money that is paid out.
-    Cash = 1,
-    /// Points of the merchant's own scheme.
-    Points = 2,
-    /// Credits towards the affiliate's own purchases.
-    Credits = 3,
-    /// Free months of a subscription.
-    FreeMonths = 4,
-    /// A discount in parts per million of the price.
-    DiscountPercent = 5,
-    /// A discount of a fixed amount.
-    DiscountMoney = 6,
-}
-impl RewardUnit {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REWARD_UNIT_UNSPECIFIED",
-            Self::Cash => "REWARD_UNIT_CASH",
-            Self::Points => "REWARD_UNIT_POINTS",
-            Self::Credits => "REWARD_UNIT_CREDITS",
-            Self::FreeMonths => "REWARD_UNIT_FREE_MONTHS",
-            Self::DiscountPercent => "REWARD_UNIT_DISCOUNT_PERCENT",
-            Self::DiscountMoney => "REWARD_UNIT_DISCOUNT_MONEY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REWARD_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
-            "REWARD_UNIT_CASH" => Some(Self::Cash),
-            "REWARD_UNIT_POINTS" => Some(Self::Points),
-            "REWARD_UNIT_CREDITS" => Some(Self::Credits),
-            "REWARD_UNIT_FREE_MONTHS" => Some(Self::FreeMonths),
-            "REWARD_UNIT_DISCOUNT_PERCENT" => Some(Self::DiscountPercent),
-            "REWARD_UNIT_DISCOUNT_MONEY" => Some(Self::DiscountMoney),
-            _ => None,
-        }
-    }
-}
 /// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
 /// may become PAID or REVERSED. The other states are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -3528,7 +3647,7 @@ pub enum RewardOrigin {
     Unspecified = 0,
     /// From a conversion.
     Conversion = 1,
-    /// CreateReward created it.
+    /// CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
     ByHand = 2,
 }
 impl RewardOrigin {
@@ -8677,6 +8796,11 @@ pub struct Lead {
     /// When the lead was deleted. Only set in the feed, because no call returns a deleted lead.
     #[prost(message, optional, tag = "19")]
     pub delete_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What programs promised the customer and granted, in the order of program ids. The feed has it too: whatever grants or revokes a reward is
+    /// an event LEAD_CREATED or LEAD_UPDATED. Of the rewards of two leads that were merged, one for each program stays: the fulfilled one, or
+    /// else that of the lead that stays.
+    #[prost(message, repeated, tag = "20")]
+    pub customer_rewards: ::prost::alloc::vec::Vec<CustomerReward>,
 }
 /// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8994,6 +9118,9 @@ pub struct RecordLeadResponse {
     /// The rewards that the sign-up earned by the commission rules of the program's terms.
     #[prost(message, repeated, tag = "7")]
     pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// What the sign-up granted the customer, as it was then. Not set if it granted nothing.
+    #[prost(message, optional, tag = "8")]
+    pub customer_reward: ::core::option::Option<CustomerReward>,
 }
 /// The request of GetLead.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9058,6 +9185,32 @@ pub struct ListLeadsResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of FulfillCustomerReward.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FulfillCustomerRewardRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The customer. Required.
+    #[prost(message, optional, tag = "2")]
+    pub lead: ::core::option::Option<LeadSelector>,
+    /// The program that promised the reward. Empty: the account's default program. It may be archived.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+}
+/// The answer of FulfillCustomerReward.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FulfillCustomerRewardResponse {
+    /// The lead with the fulfilled reward.
+    #[prost(message, optional, tag = "1")]
+    pub lead: ::core::option::Option<Lead>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    /// identifiers, names, metadata, merged leads and rewards are those that it has now.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
 }
 /// The state of a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -9286,6 +9439,9 @@ pub struct RecordSaleResponse {
     /// its own request.
     #[prost(message, repeated, tag = "7")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// What the sale granted the customer, as it was then. Not set if it granted nothing.
+    #[prost(message, optional, tag = "8")]
+    pub customer_reward: ::core::option::Option<CustomerReward>,
 }
 /// One event of a batch.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9605,6 +9761,9 @@ pub enum ErrorReason {
     /// \[RESOURCE_EXHAUSTED\] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
     /// call after the delay in `google.rpc.RetryInfo`.
     PasswordTries = 66,
+    /// \[FAILED_PRECONDITION\] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
+    /// fulfilled, revoked or none.
+    CustomerRewardState = 67,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -9680,6 +9839,7 @@ impl ErrorReason {
             Self::RegistrationClosed => "ERROR_REASON_REGISTRATION_CLOSED",
             Self::InvitationInvalid => "ERROR_REASON_INVITATION_INVALID",
             Self::PasswordTries => "ERROR_REASON_PASSWORD_TRIES",
+            Self::CustomerRewardState => "ERROR_REASON_CUSTOMER_REWARD_STATE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -9758,6 +9918,7 @@ impl ErrorReason {
             "ERROR_REASON_REGISTRATION_CLOSED" => Some(Self::RegistrationClosed),
             "ERROR_REASON_INVITATION_INVALID" => Some(Self::InvitationInvalid),
             "ERROR_REASON_PASSWORD_TRIES" => Some(Self::PasswordTries),
+            "ERROR_REASON_CUSTOMER_REWARD_STATE" => Some(Self::CustomerRewardState),
             _ => None,
         }
     }
@@ -9949,7 +10110,7 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
-    /// \[reward\] CreateReward created a reward.
+    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
     RewardCreated = 30,
     /// \[reward\] A reward that is not in cash was fulfilled.
     RewardFulfilled = 31,
@@ -10486,6 +10647,9 @@ pub struct ExplainConversionResponse {
     /// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
     #[prost(enumeration = "ExplanationResult", tag = "8")]
     pub sale_result: i32,
+    /// What the conversion granted the customer, as it is now. Not set if it granted nothing.
+    #[prost(message, optional, tag = "9")]
+    pub customer_reward: ::core::option::Option<CustomerReward>,
 }
 /// The short answer to why a conversion paid what it paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -11573,6 +11737,9 @@ pub struct StatementLine {
     /// The reason in the call of DenyRewards. Empty unless the line is that denial.
     #[prost(string, tag = "13")]
     pub deny_reason: ::prost::alloc::string::String,
+    /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+    #[prost(int32, tag = "14")]
+    pub bonus_terms_version: i32,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 /// `closing_balances`, exactly. Every page has the same balances.
@@ -12739,6 +12906,39 @@ pub mod tracking_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.TrackingService", "AttributeLead"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+        /// final; a refund does not take it back, and the customer gets no other one in the program.
+        /// Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+        /// reward in the program that is GRANTED.
+        pub async fn fulfill_customer_reward(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FulfillCustomerRewardRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FulfillCustomerRewardResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/FulfillCustomerReward",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.TrackingService",
+                        "FulfillCustomerReward",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -67,6 +67,7 @@ fn hand_over(lead: &mut Lead, merged: &mut Lead, now: Time) {
             lead.details.keep_sale_count(count);
         }
     }
+    lead.details.customer_rewards.take_over(std::mem::take(&mut merged.details.customer_rewards));
     let (merged_ids, former_ids) = (&mut merged.details.merged_ids, &mut merged.details.former_ids);
     lead.details.merged_ids.append(merged_ids);
     lead.details.merged_ids.push(merged.id);

@@ -21,6 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong_leads(&json!({})),
         merge(),
         attribute(),
+        fulfill(),
         case("TrackingService/GetAttribution", json!({"lead": {"id": "${lead_id}"}}))
             .lead_reference()
             .wrong(json!({"lead": {"id": "led_1"}}))
@@ -186,8 +187,15 @@ fn update() -> Case {
             "lead.merged_lead_ids",
             "lead.merged_into_lead_id",
             "lead.delete_time",
+            "lead.customer_rewards",
         ])
-        .not_references(&["lead.id", "lead.credits", "lead.merged_lead_ids", "lead.merged_into_lead_id"])
+        .not_references(&[
+            "lead.id",
+            "lead.credits",
+            "lead.merged_lead_ids",
+            "lead.merged_into_lead_id",
+            "lead.customer_rewards",
+        ])
 }
 
 fn merge() -> Case {
@@ -236,6 +244,47 @@ fn attribute() -> Case {
         case = case.reference(json!({"referrer": {"affiliate": {name: format!("${{affiliate_{name}}}")}}}));
     }
     case.wrong_referrers(&json!({"lead": null, "reason": ""}))
+}
+
+fn fulfill() -> Case {
+    case(
+        "TrackingService/FulfillCustomerReward",
+        json!({"lead": {"id": "${fresh_lead_id}"}, "program_id": "${promising_id}"}),
+    )
+    .prepare(
+        "AffiliateService/CreateProgram",
+        json!({
+            "display_name": "Promising",
+            "currency_code": "USD",
+            "landing_url": "https://shop.example/",
+            "terms": {
+                "commission": {"percent_ppm": 200_000},
+                "customer_reward": {"event_kind": "CUSTOMER_REWARD_EVENT_SIGN_UP", "value": {"points": 5}},
+            },
+        }),
+        &[("promising_id", "/program/id")],
+    )
+    .prepare(
+        "AffiliateService/EnrollAffiliate",
+        json!({"affiliate": {"id": "${affiliate_id}"}, "program_id": "${promising_id}", "ref_id": "${unique}"}),
+        &[("promising_ref_id", "/enrollment/ref_id")],
+    )
+    .prepare(
+        "TrackingService/CreateLead",
+        json!({"email": "${unique}@promised.example"}),
+        &[("fresh_lead_id", "/lead/id"), ("fresh_email", "/lead/email")],
+    )
+    .prepare(
+        "TrackingService/RecordLead",
+        json!({"event_id": "${unique}", "email": "${fresh_email}", "ref_id": "${promising_ref_id}"}),
+        &[],
+    )
+    .other(json!({"lead": {"id": "${lead_id}"}}))
+    .lead_reference()
+    .reference(json!({"program_id": "${program_id}"}))
+    .wrong(json!({"request_id": long(), "lead": {"id": "led_1"}, "program_id": "prg_1"}))
+    .wrong(json!({"lead": null}))
+    .wrong_leads(&json!({}))
 }
 
 impl Case {

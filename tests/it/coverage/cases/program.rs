@@ -100,6 +100,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms.rules",
                 "terms.upline_levels",
                 "terms.caps",
+                "terms.customer_reward",
+                "terms.enrollment_bonus",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -177,6 +179,8 @@ pub(super) fn cases() -> Vec<Case> {
             "program.terms.rules",
             "program.terms.upline_levels",
             "program.terms.caps",
+            "program.terms.customer_reward",
+            "program.terms.enrollment_bonus",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

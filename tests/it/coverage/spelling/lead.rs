@@ -81,6 +81,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
             &["lead.id", "lead.external_id", "duplicate.id", "duplicate.external_id"],
         ),
         spelling(
+            "TrackingService/FulfillCustomerReward",
+            vec![(json!({"lead": {"email": "${fresh_email}"}}), json!({"lead": {"email": " ${fresh_email}."}}))],
+            &["lead.id", "lead.external_id", "program_id"],
+        ),
+        spelling(
             "TrackingService/AttributeLead",
             vec![
                 (
@@ -160,12 +165,13 @@ fn update_lead() -> Spelling {
                         "merged_lead_ids": ["led_1"],
                         "merged_into_lead_id": "led_1",
                         "delete_time": {"seconds": 1},
+                        "customer_rewards": [{"terms_version": 1}],
                     },
                     "update_mask": {"paths": backwards},
                 }),
             ),
             (json!({"selector": {"email": "${lead_email}"}}), json!({"selector": {"email": "${lead_email}."}})),
         ],
-        &["selector.id", "selector.external_id", "lead.credits"],
+        &["selector.id", "selector.external_id", "lead.credits", "lead.customer_rewards"],
     )
 }

@@ -100,6 +100,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "terms.rules",
                 "terms.upline_levels",
                 "terms.caps",
+                "terms.customer_reward",
+                "terms.enrollment_bonus",
             ],
         ),
         spelling(
@@ -169,6 +171,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.terms.rules",
                 "program.terms.upline_levels",
                 "program.terms.caps",
+                "program.terms.customer_reward",
+                "program.terms.enrollment_bonus",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),

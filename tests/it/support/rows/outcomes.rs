@@ -89,6 +89,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             credits: smallvec![credit()],
             conversion_id: Some(sale.id),
             rewards: Vec::new(),
+            customer_reward: None,
         }),
         Outcome::ChangedLead(Arc::new(kept_lead())),
         Outcome::Sale(SaleOutcome {
@@ -99,12 +100,14 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             rewards: vec![reward.summary()],
             coupon_fault: None,
             is_undeclared: false,
+            customer_reward: None,
         }),
         Outcome::KeptSale(KeptSale {
             other_lead_id: Some(lead().id),
             reward_ids: vec![reward.id],
             coupon_fault: None,
             is_undeclared: false,
+            customer_reward: None,
         }),
         Outcome::Refund(RefundOutcome {
             outcome: ConversionOutcome::Attributed,
