@@ -411,6 +411,15 @@ store_identity.id integer NOT NULL
 store_identity.database_id uuid NOT NULL
 store_identity.secret bytea NOT NULL
 CREATE UNIQUE INDEX store_identity_pkey ON public.store_identity USING btree (id)
+tally.account_id uuid NOT NULL
+tally.program_id uuid NOT NULL
+tally.affiliate_id uuid NOT NULL
+tally.lead_id uuid NOT NULL
+tally.period character varying(32) NOT NULL
+tally.starts_on integer NOT NULL
+tally.earned_minor bigint NOT NULL
+tally.paid_minor bigint NOT NULL
+CREATE UNIQUE INDEX tally_pkey ON public.tally USING btree (account_id, program_id, affiliate_id, lead_id, period, starts_on)
 terms.account_id uuid NOT NULL
 terms.program_id uuid NOT NULL
 terms.version integer NOT NULL

@@ -446,6 +446,20 @@ CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,
   "secret" blob NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+CREATE TABLE "tally" (
+  "account_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "lead_id" uuid_text NOT NULL,
+  "period" varchar(32) NOT NULL,
+  "starts_on" integer NOT NULL,
+  "earned_minor" integer NOT NULL,
+  "paid_minor" integer NOT NULL, PRIMARY KEY ("account_id",
+  "program_id",
+  "affiliate_id",
+  "lead_id",
+  "period",
+  "starts_on") ) WITHOUT ROWID
 CREATE TABLE "terms" (
   "account_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
