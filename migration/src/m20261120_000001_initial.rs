@@ -193,6 +193,10 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(id("program_id"))
             .col(count("version"))
             .col(time("starts_at"))
+            .col(time_null("ends_at"))
+            .col(time_null("scheduled_at"))
+            .col(time_null("withdrawn_at"))
+            .col(json_null("yields_to"))
             .col(json("rules"))
             .take(),
         table("item", &["account_id", "id"])

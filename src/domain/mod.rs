@@ -41,6 +41,7 @@ pub mod rule;
 pub mod set;
 pub mod split;
 pub mod statistic;
+pub mod terms_period;
 mod text_enum;
 pub mod time;
 pub mod upline;

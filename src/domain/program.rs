@@ -208,6 +208,8 @@ text_enum! {
         NewSales = "new_sales",
         /// Sales to leads bound from the version's start on, and sales without a lead.
         NewCustomers = "new_customers",
+        /// Sales of affiliates who were enrolled in the program from the version's start on.
+        NewAffiliates = "new_affiliates",
     }
 }
 
@@ -249,13 +251,19 @@ impl TermsDraft {
         bonuses.filter_map(move |(place, bonus)| Some((place, bonus?.problem_in(currency)?)))
     }
 
+    /// Whether the program credits custom events of this kind.
+    pub fn declares(&self, custom_kind: &str) -> bool {
+        self.custom_kinds.iter().any(|declared| declared == custom_kind)
+    }
+
     /// Whether what a sale earns depends on the earlier sales of its customer.
     pub fn looks_at_customer(&self) -> bool {
         self.commission_rules.iter().any(CommissionRule::looks_at_customer)
     }
 }
 
-/// A version of a program's rules. It never changes.
+/// A version of a program's rules. It never changes, except that it can be withdrawn before it starts. See
+/// [`terms_period`](super::terms_period) for which version applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Terms {
@@ -265,20 +273,15 @@ pub struct Terms {
     pub version: i32,
     /// The rules apply from this time on.
     pub starts_at: Time,
+    /// From this time on the earlier versions apply again.
+    pub ends_at: Option<Time>,
+    /// When the version was made, if it starts later than that.
+    pub scheduled_at: Option<Time>,
+    /// When the version was withdrawn. It has never applied then.
+    pub withdrawn_at: Option<Time>,
+    /// The earlier versions that had been scheduled for a later time than this one's start when this one was made, in order.
+    pub yields_to: Vec<i32>,
     pub rules: TermsDraft,
-}
-
-impl Terms {
-    /// Whether the version applies to a sale, if no newer one does. `bound_at` is when the sale's lead was bound. `None`: the sale has no
-    /// lead, or the sale itself binds the lead.
-    pub fn applies_at(&self, occurred_at: Time, bound_at: Option<Time>) -> bool {
-        let reaches = match self.rules.reach {
-            TermsReach::NewSales => true,
-            TermsReach::NewCustomers => bound_at.is_none_or(|bound_at| bound_at >= self.starts_at),
-        };
-        // The first terms also apply to sales from before the program existed.
-        (self.starts_at <= occurred_at && reaches) || self.version == 1
-    }
 }
 
 /// The monthly recurring revenue in one currency of the customers who are bound in a program.

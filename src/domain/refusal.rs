@@ -67,6 +67,12 @@ text_enum! {
         RuleCurrency = "rule_currency",
         /// The currency of the bonus of a commission rule.
         RuleBonusCurrency = "rule_bonus_currency",
+        /// The start of a new version of the terms.
+        TermsStartTime = "terms_start_time",
+        /// The end of a new version of the terms.
+        TermsEndTime = "terms_end_time",
+        /// The version of the terms that is withdrawn.
+        WithdrawTermsVersion = "withdraw_terms_version",
         /// The account that is named.
         Account = "account",
         /// The API key that is named.

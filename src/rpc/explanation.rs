@@ -76,6 +76,7 @@ fn credit(told: &CreditExplanation) -> pb::CreditExplanation {
     pb::CreditExplanation {
         credit: conversion::credits(std::slice::from_ref(&told.credit)).pop(),
         terms_start_time: Some(timestamp(told.terms_start_at)),
+        terms_end_time: told.terms_end_at.map(timestamp),
         terms_reach: told.terms_reach.number(),
         later_terms: told.later_terms.iter().map(later_terms).collect(),
         rounding: told.rounding.number(),
@@ -104,6 +105,7 @@ fn later_terms(later: &LaterTerms) -> pb::LaterTerms {
     pb::LaterTerms {
         version: later.version,
         start_time: Some(timestamp(later.starts_at)),
+        end_time: later.ends_at.map(timestamp),
         reach: later.reach.number(),
         result: later.result.number(),
     }

@@ -20,7 +20,7 @@ use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
 use crate::domain::program::{Program, ProgramMrr, ProgramWithTerms, Terms};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::rule::{ArchiveProgram, CreateProgram, UpdateProgram};
+use crate::domain::rule::{ArchiveProgram, CreateProgram, TermsChange, UpdateProgram};
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
@@ -41,9 +41,20 @@ const UPDATE_PATHS: [&str; 11] = [
     "metadata",
 ];
 
+/// What the answers of calls need that can be trials.
+pub struct Kept {
+    warnings: Warnings,
+    is_trial: bool,
+}
+
+/// The key of a call that can be a trial. A trial is not kept, so it cannot be repeated.
+const fn repeat_key(request_id: &str, is_trial: bool) -> RepeatKey<'_> {
+    RepeatKey::Request(if is_trial { "" } else { request_id })
+}
+
 impl Change for pb::CreateProgramRequest {
     type Rule = CreateProgram;
-    type Kept = Warnings;
+    type Kept = Kept;
 
     const PATHS: FieldPaths = &[
         (Field::CommissionCurrency, "terms.commission.flat.currency_code"),
@@ -52,7 +63,7 @@ impl Change for pb::CreateProgramRequest {
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
+        repeat_key(&self.request_id, self.validate_only)
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
@@ -68,11 +79,11 @@ impl Change for pb::CreateProgramRequest {
             questions: questions::canonical(&self.questions),
             invitations: invitations::canonical(&self.invitations),
             metadata: canonical::trimmed_values(&self.metadata);
-            as_sent: request_id, currency_code, is_default, is_private,
+            as_sent: request_id, currency_code, is_default, is_private, validate_only,
         )
     }
 
-    fn read(&self, _asking: &Asking) -> Result<(CreateProgram, Warnings), Error> {
+    fn read(&self, _asking: &Asking) -> Result<(CreateProgram, Kept), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let display_name = fields.required_line("display_name", &self.display_name, NAME_LENGTH_MAX);
@@ -109,17 +120,23 @@ impl Change for pb::CreateProgramRequest {
             welcome_mail,
             metadata,
             rules,
+            is_trial: self.validate_only,
         };
-        Ok((rule, warnings))
+        Ok((rule, Kept { warnings, is_trial: self.validate_only }))
     }
 
     fn render(
         answer: Arc<ProgramWithTerms>,
         replayed: bool,
-        warnings: Warnings,
+        kept: Kept,
         _asking: &Asking,
     ) -> pb::CreateProgramResponse {
-        pb::CreateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed, warnings }
+        let mut program = render(&answer.program, &answer.terms);
+        if kept.is_trial {
+            program.id.clear();
+            program.etag.clear();
+        }
+        pb::CreateProgramResponse { program: Some(program), replayed, warnings: kept.warnings }
     }
 }
 
@@ -134,20 +151,29 @@ pub(super) async fn get(call: Call, message: pb::GetProgramRequest) -> Result<pb
     let id = fields.optional_id("program_id", &message.program_id);
     let version = fields.number("terms_version", message.terms_version, 0..=i32::MAX);
     fields.finish()?;
-    let (store, account_id) = (call.store(), call.account_id());
+    let (store, account_id, now) = (call.store(), call.account_id(), call.now());
     let program = match id {
         Some(id) => store::program::find(store, account_id, id)
             .await?
             .ok_or_else(|| Refusal::not_found(Resource::Program, id))?,
         None => store::program::find_default(store, account_id).await?.ok_or(Refusal::NoDefaultProgram)?,
     };
-    let version = if version == 0 { program.terms_version } else { version };
-    let terms = store::program::find_terms(store, account_id, program.id, version).await?.ok_or_else(|| {
-        Refusal::not_found(Resource::Program, format!("{} with version {version} of its terms", program.id))
-    })?;
+    let terms = if version == 0 {
+        store::program::terms_in_force(store, &program, now).await?
+    } else {
+        store::program::find_terms(store, account_id, program.id, version).await?.ok_or_else(|| {
+            Refusal::not_found(Resource::Program, format!("{} with version {version} of its terms", program.id))
+        })?
+    };
+    let scheduled = store::program::scheduled_terms(store, &program, now).await?;
     let sums = store::program_mrr::of_program(store, account_id, program.id).await?;
     let mrr_by_currency = sums.into_iter().map(render_mrr).collect();
-    Ok(pb::GetProgramResponse { program: Some(render(&program, &terms)), mrr_by_currency })
+    Ok(pb::GetProgramResponse {
+        program: Some(render(&program, &terms)),
+        mrr_by_currency,
+        scheduled_terms: scheduled.iter().map(terms::render_scheduled).collect(),
+        newest_terms_version: program.terms_version,
+    })
 }
 
 fn render_mrr(sum: ProgramMrr) -> pb::ProgramMrr {
@@ -165,7 +191,7 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
     fields.finish()?;
     let filter =
         pb::ListProgramsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
-    let query = ProgramQuery { states, metadata };
+    let query = ProgramQuery { states, metadata, terms_at: Some(call.now()) };
     let page = call.page_with(&query.metadata, &filter, shape, &message.page_token).await?;
     let found = store::program::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(found.rows.len()).await;
@@ -186,7 +212,7 @@ pub(super) async fn list(call: Call, message: pb::ListProgramsRequest) -> Result
 /// The fields that UpdateProgram changes.
 impl Change for pb::UpdateProgramRequest {
     type Rule = UpdateProgram;
-    type Kept = Warnings;
+    type Kept = Kept;
 
     const PATHS: FieldPaths = &[
         (Field::ProgramId, "program.id"),
@@ -197,7 +223,7 @@ impl Change for pb::UpdateProgramRequest {
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
-        RepeatKey::Request(&self.request_id)
+        repeat_key(&self.request_id, self.validate_only)
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
@@ -206,15 +232,23 @@ impl Change for pb::UpdateProgramRequest {
             pb::UpdateProgramRequest,
             self,
             program: canonical::inside(self.program.as_ref(), |program| canonical_update(program, mask)),
-            update_mask: mask.canonical();
-            as_sent: request_id,
+            update_mask: mask.canonical(),
+            terms_start_time: canonical::time(self.terms_start_time.as_ref()),
+            terms_end_time: canonical::time(self.terms_end_time.as_ref());
+            as_sent: request_id, withdraw_terms_version, validate_only,
         )
     }
 
-    fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, Warnings), Error> {
+    fn read(&self, _asking: &Asking) -> Result<(UpdateProgram, Kept), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATE_PATHS);
+        let withdraw_terms_version = fields.number("withdraw_terms_version", self.withdraw_terms_version, 0..=i32::MAX);
+        let mask = self.update_mask.as_ref().filter(|mask| !mask.paths.is_empty());
+        let paths = match mask {
+            None if withdraw_terms_version > 0 => Vec::new(),
+            mask => fields.update_mask(mask, &UPDATE_PATHS),
+        };
+        let (starts_at, ends_at) = terms::period(&mut fields, self, paths.contains(&"terms"));
         let Some(values) = fields.required("program", self.program.as_ref()) else { return Err(fields.into_error()) };
         let rule = fields.within("program", |fields| {
             let id = fields.id("id", &values.id);
@@ -252,20 +286,26 @@ impl Change for pb::UpdateProgramRequest {
                 welcome_mail,
                 metadata,
                 make_default,
-                rules,
+                withdraw_terms_version,
+                terms: rules.map(|rules| TermsChange { rules, starts_at, ends_at }),
+                is_trial: self.validate_only,
             })
         });
         let warnings = fields.take_warnings();
-        Ok((fields.complete(rule)?, warnings))
+        Ok((fields.complete(rule)?, Kept { warnings, is_trial: self.validate_only }))
     }
 
     fn render(
         answer: Arc<ProgramWithTerms>,
         replayed: bool,
-        warnings: Warnings,
+        kept: Kept,
         _asking: &Asking,
     ) -> pb::UpdateProgramResponse {
-        pb::UpdateProgramResponse { program: Some(render(&answer.program, &answer.terms)), replayed, warnings }
+        let mut program = render(&answer.program, &answer.terms);
+        if kept.is_trial {
+            program.etag.clear();
+        }
+        pb::UpdateProgramResponse { program: Some(program), replayed, warnings: kept.warnings }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
-use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use super::entity::{click, coupon, terms, unmatched_sale};
+use super::program::terms_for;
 use super::set::keyed::rows_by;
 use super::set::stored::{Stored, key_columns};
 use super::{Snapshot, Source, StoreError, conversion, list, reward};
@@ -17,12 +17,13 @@ use crate::domain::conversion::{Conversion, ConversionImage, ConversionSelector}
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::explanation::Dossier;
-use crate::domain::id::{AccountId, ClickId, ProgramId, TypedId};
+use crate::domain::id::{AccountId, ClickId, EnrollmentId, ProgramId, TypedId};
 use crate::domain::item::Item;
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
 use crate::domain::offer::Offer;
 use crate::domain::program::{Program, Terms};
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// How many versions of the terms after the one that applies are read.
@@ -61,11 +62,8 @@ async fn dossier_of(snapshot: &Snapshot, image: ConversionImage) -> Result<Dossi
     let enrollment_ids = event.credits.iter().map(|credit| credit.enrollment_id).chain(of_candidates);
     let enrollments: HashMap<_, Enrollment> = read.rows(enrollment_ids, |row: &Enrollment| row.id).await?;
     let program_ids: BTreeSet<ProgramId> = enrollments.values().map(|enrollment| enrollment.program_id).collect();
-    let programs = read.rows(program_ids.iter().copied(), |program: &Program| program.id).await?;
-    let mut terms_then = HashMap::new();
-    for program_id in program_ids {
-        terms_then.extend(read.terms_at(program_id, event.occurred_at).await?.map(|terms| (program_id, terms)));
-    }
+    let programs = read.rows(program_ids, |program: &Program| program.id).await?;
+    let terms_then = read.terms_then(event.occurred_at, &enrollments, &programs).await?;
     let lead_ids = candidates.iter().filter_map(|candidate| match candidate.evidence {
         Evidence::Lead(id) => Some(id),
         _ => None,
@@ -177,11 +175,31 @@ impl Reader<'_> {
         Ok(all)
     }
 
-    /// The version that applies to an event of this time whose customer was not bound before, see [`Terms::applies_at`].
-    async fn terms_at(&self, program_id: ProgramId, at: Time) -> Result<Option<Terms>, StoreError> {
-        let started = terms::Column::StartsAt.lte(at.micros()).or(terms::Column::Version.eq(1));
-        let query = self.versions(program_id).filter(started).order_by_desc(terms::Column::Version).limit(1);
-        Ok(list::read::<Terms>(query, self.snapshot.connection()).await?.pop())
+    /// The version for each enrollment that applies to an event of this time whose customer was not bound before.
+    async fn terms_then(
+        &self,
+        at: Time,
+        enrollments: &HashMap<EnrollmentId, Enrollment>,
+        programs: &HashMap<ProgramId, Program>,
+    ) -> Result<HashMap<EnrollmentId, Terms>, StoreError> {
+        let mut of_new: HashMap<ProgramId, Terms> = HashMap::new();
+        for program in programs.values() {
+            of_new.insert(program.id, terms_for(self.snapshot.connection(), program, &Occasion::at(at)).await?);
+        }
+        let mut found = HashMap::new();
+        for enrollment in enrollments.values() {
+            let Some(program) = programs.get(&enrollment.program_id) else { continue };
+            let Some(terms) = of_new.get(&program.id) else { continue };
+            let occasion = Occasion::of(enrollment, at);
+            // What reaches new affiliates and is not only for them reaches all.
+            let terms = if terms.reaches(&occasion) || terms.version == 1 {
+                terms.clone()
+            } else {
+                terms_for(self.snapshot.connection(), program, &occasion).await?
+            };
+            found.insert(enrollment.id, terms);
+        }
+        Ok(found)
     }
 
     fn versions(&self, program_id: ProgramId) -> Select<terms::Entity> {

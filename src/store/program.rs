@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::entity::{program as table, terms as terms_table};
 use super::list::{self, Walk};
 use super::metadata::{self, HasMetadata, Metadata, Scanned};
-use super::row::{RowName, to_json};
+use super::row::{RowName, to_json, words};
 use super::set::Loading;
 use super::set::keyed::rows_by;
 use super::set::stored::Stored;
@@ -16,6 +16,7 @@ use super::{Store, StoreError};
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::program::{Program, ProgramState, ProgramWithTerms, Terms};
 use crate::domain::set::Needs;
+use crate::domain::terms_period::{Occasion, choose};
 use crate::domain::time::Time;
 
 impl Stored for Program {
@@ -106,17 +107,26 @@ impl Stored for Terms {
             program_id: self.program_id.uuid(),
             version: self.version,
             starts_at: self.starts_at.micros(),
+            ends_at: self.ends_at.map(Time::micros),
+            scheduled_at: self.scheduled_at.map(Time::micros),
+            withdrawn_at: self.withdrawn_at.map(Time::micros),
+            yields_to: words(&self.yields_to),
             rules: to_json(&self.rules)?,
         })
     }
 
     fn from_row(row: terms_table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("terms", row.program_id);
         Ok(Self {
             account_id: AccountId::from_uuid(row.account_id),
             program_id: ProgramId::from_uuid(row.program_id),
             version: row.version,
             starts_at: Time::from_micros(row.starts_at),
-            rules: RowName::new("terms", row.program_id).json(&row.rules)?,
+            ends_at: row.ends_at.map(Time::from_micros),
+            scheduled_at: row.scheduled_at.map(Time::from_micros),
+            withdrawn_at: row.withdrawn_at.map(Time::from_micros),
+            yields_to: name.words(row.yields_to.as_deref())?,
+            rules: name.json(&row.rules)?,
         })
     }
 
@@ -130,6 +140,8 @@ pub struct ProgramQuery {
     pub states: Vec<ProgramState>,
     /// Only programs with these texts of the merchant's own.
     pub metadata: Metadata,
+    /// When the version that programs are shown with is in force. `None`: the newest version.
+    pub terms_at: Option<Time>,
 }
 
 /// The program with this id.
@@ -169,7 +181,61 @@ pub async fn find_terms(
     row.map(Terms::from_row).transpose()
 }
 
-/// One page of programs, each with the newest version of its terms.
+/// How many versions of terms one statement reads, while the one that applies is searched.
+const VERSIONS_AT_ONCE: u64 = 10;
+
+/// The version of a program's terms that applies to an event, see [`terms_period`](crate::domain::terms_period).
+pub(super) async fn terms_for(
+    connection: &impl ConnectionTrait,
+    program: &Program,
+    occasion: &Occasion,
+) -> Result<Terms, StoreError> {
+    let mut read: HashMap<i32, Arc<Terms>> = HashMap::new();
+    loop {
+        let lowest = read.keys().min().copied().unwrap_or(i32::MAX);
+        let query = versions(program).filter(terms_table::Column::Version.lt(lowest));
+        let query = query.order_by_desc(terms_table::Column::Version).limit(VERSIONS_AT_ONCE);
+        let page = list::read::<Terms>(query, connection).await?;
+        let is_last = page.is_empty();
+        read.extend(page.into_iter().map(|terms| (terms.version, Arc::new(terms))));
+        let found = choose(program.terms_version, occasion, |version| read.get(&version).map(Arc::clone).ok_or(()));
+        match found {
+            Ok(Some(terms)) => return Ok(terms.as_ref().clone()),
+            Err(()) if !is_last => {}
+            _ => return Err(RowName::new("program", program.id.uuid()).inconsistent()),
+        }
+    }
+}
+
+/// The versions of a program's terms that have not started and were not withdrawn, in the order of their starts.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn scheduled_terms(store: &Store, program: &Program, now: Time) -> Result<Vec<Terms>, StoreError> {
+    let query = versions(program)
+        .filter(terms_table::Column::ScheduledAt.is_not_null())
+        .filter(terms_table::Column::WithdrawnAt.is_null())
+        .filter(terms_table::Column::StartsAt.gt(now.micros()));
+    let mut found = list::read::<Terms>(query, store.read()).await?;
+    found.sort_by_key(Terms::rank);
+    Ok(found)
+}
+
+/// The version of a program's terms that applies now to new customers and new affiliates.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn terms_in_force(store: &Store, program: &Program, now: Time) -> Result<Terms, StoreError> {
+    terms_for(store.read(), program, &Occasion::at(now)).await
+}
+
+fn versions(program: &Program) -> Select<terms_table::Entity> {
+    terms_table::Entity::find()
+        .filter(terms_table::Column::AccountId.eq(program.account_id.uuid()))
+        .filter(terms_table::Column::ProgramId.eq(program.id.uuid()))
+}
+
+/// One page of programs, each with a version of its terms.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -188,13 +254,19 @@ pub async fn list(
     for row in rows_by::<terms_table::Entity, _>(store.read(), &columns, keys).await? {
         newest.insert(row.program_id, Arc::new(Terms::from_row(row)?));
     }
-    let with_terms = |program: Program| {
+    let mut with_terms = Vec::with_capacity(rows.len());
+    for program in rows {
         let id = program.id.uuid();
-        let terms = newest.remove(&id).ok_or(RowName::new("program", id).inconsistent())?;
-        Ok(ProgramWithTerms { program: Arc::new(program), terms })
-    };
-    let rows = rows.into_iter().map(with_terms).collect::<Result<_, StoreError>>()?;
-    Ok(Scanned { rows, ended_at })
+        let mut terms = newest.remove(&id).ok_or(RowName::new("program", id).inconsistent())?;
+        // Only few programs have a schedule, and those without one are read in a single statement.
+        if let Some(at) = wanted.terms_at
+            && !(terms.is_running_at(at) && terms.yields_to.is_empty())
+        {
+            terms = Arc::new(terms_for(store.read(), &program, &Occasion::at(at)).await?);
+        }
+        with_terms.push(ProgramWithTerms { program: Arc::new(program), terms });
+    }
+    Ok(Scanned { rows: with_terms, ended_at })
 }
 
 /// How many programs a list has in all. The metadata of the filter is not read.

@@ -128,6 +128,7 @@ impl Options {
         ShopSize {
             affiliates: self.affiliates.div_ceil(ACCOUNTS).max(1),
             leads: self.customers.div_ceil(ACCOUNTS).max(1),
+            rules: 0,
         }
     }
 }

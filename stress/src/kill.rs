@@ -97,7 +97,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 async fn break_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
-    let size = ShopSize { affiliates: 5, leads: 200 };
+    let size = ShopSize { affiliates: 5, leads: 200, rules: 0 };
     let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "kill", size).await?;
 
     let market = Market::open();

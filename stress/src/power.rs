@@ -84,7 +84,7 @@ struct Outcome {
 async fn trace_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
-    let size = ShopSize { affiliates: 5, leads: 100 };
+    let size = ShopSize { affiliates: 5, leads: 100, rules: 0 };
     let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "power", size).await?;
     let path = rig.folder.path().join("trace");
     let (journal, mut disk) = match options.database {

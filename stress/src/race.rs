@@ -129,7 +129,7 @@ async fn race_and_check(options: &Options, seed: u64) -> anyhow::Result<()> {
 }
 
 async fn open_accounts(rig: &Rig, options: &Options, urls: &[String]) -> anyhow::Result<Vec<Account>> {
-    let size = ShopSize { affiliates: 5, leads: 100 };
+    let size = ShopSize { affiliates: 5, leads: 100, rules: 0 };
     let channel = client::connect(&rig.url()).await?;
     let mut accounts = Vec::new();
     for shop in Shop::open_many(&channel, &rig.operator_key()?, "race", options.accounts.into(), size).await? {

@@ -83,7 +83,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 async fn drill(options: &Options, seed: u64) -> anyhow::Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
-    let size = ShopSize { affiliates: 3, leads: 50 };
+    let size = ShopSize { affiliates: 3, leads: 50, rules: 0 };
     let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "restore", size).await?;
     let mut figures = Figures::default();
     for round in 0..options.times {

@@ -170,7 +170,7 @@ async fn measure(
         DatabaseKind::Sqlite => None,
     };
     let binary = process::beside_us("headwater", options.server.as_deref())?;
-    let shops = (1, ShopSize { affiliates: 0, leads: 0 });
+    let shops = (1, ShopSize { affiliates: 0, leads: 0, rules: 0 });
     let ours = Ours::open(postgres.as_ref(), Some(&binary), folder.path(), shops, seed).await?;
     let shop = ours.target.shops.first().context("there is no account")?;
     let channels = &ours.target.channels;

@@ -36,11 +36,13 @@ pub(crate) struct ShopSize {
     pub(crate) affiliates: usize,
     /// Leads, bound to the affiliates in turn.
     pub(crate) leads: usize,
+    /// Commission rules of the program. The last one pays for every sale what the program does, and the others for none.
+    pub(crate) rules: usize,
 }
 
 impl ShopSize {
     /// Enough to spread the rows, few enough to be made in a second.
-    pub(crate) const USUAL: Self = Self { affiliates: 10, leads: 1_000 };
+    pub(crate) const USUAL: Self = Self { affiliates: 10, leads: 1_000, rules: 0 };
 }
 
 /// One merchant's account.
@@ -56,6 +58,23 @@ pub(crate) struct Shop {
     pub(crate) size: ShopSize,
     /// Decides which leads buy.
     pub(crate) seed: u64,
+}
+
+/// A rule with a condition on the amount, for sales of a plan that nobody buys or for all sales.
+fn rule(number: usize, is_for_all: bool) -> pb::CommissionRule {
+    let condition = pb::Condition {
+        field: pb::ConditionField::Amount.into(),
+        comparison: pb::Comparison::More.into(),
+        values: vec!["0".to_owned()],
+        ..pb::Condition::default()
+    };
+    pb::CommissionRule {
+        name: format!("rule-{number}"),
+        plans: if is_for_all { Vec::new() } else { vec![format!("plan-{number}")] },
+        condition: Some(condition),
+        commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(200_000)) }),
+        ..pb::CommissionRule::default()
+    }
 }
 
 impl Shop {
@@ -82,6 +101,7 @@ impl Shop {
             terms: Some(pb::Terms {
                 commission: Some(commission),
                 custom_kinds: vec![CUSTOM_KIND.to_owned()],
+                rules: (1..=size.rules).map(|number| rule(number, number == size.rules)).collect(),
                 ..pb::Terms::default()
             }),
             ..pb::CreateProgramRequest::default()

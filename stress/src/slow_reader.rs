@@ -156,7 +156,7 @@ impl Scene {
             DatabaseKind::Postgres => Some(rig.second_server().await?),
         };
         let urls = std::iter::once(rig.url()).chain(second.as_ref().map(Serving::url)).collect();
-        let size = ShopSize { affiliates: 5, leads: 200 };
+        let size = ShopSize { affiliates: 5, leads: 200, rules: 0 };
         let shop = Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "slow", size).await?;
         let random = fastrand::Rng::with_seed(seed);
         let mut scene = Self { rig, second, shop, urls, random, journal: Journal::default(), stretches: 0 };

@@ -72,7 +72,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     println!("stress soak, {:?}, seed {seed}", options.database);
     let mut random = fastrand::Rng::with_seed(seed);
     let rig = Rig::build(options.database, options.server.as_deref(), &[]).await?;
-    let size = ShopSize { affiliates: 10, leads: 500 };
+    let size = ShopSize { affiliates: 10, leads: 500, rules: 0 };
     let shop = Arc::new(Shop::open(&client::connect(&rig.url()).await?, &rig.operator_key()?, "soak", size).await?);
     let pid = rig.server_pid()?;
 

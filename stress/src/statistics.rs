@@ -122,7 +122,7 @@ async fn measure(
             (Ours::reopen(postgres, &binary, &home.folder, shops, seed).await?, filled)
         }
         None => {
-            let shops = (1, ShopSize { affiliates: options.affiliates, leads: 0 });
+            let shops = (1, ShopSize { affiliates: options.affiliates, leads: 0, rules: 0 });
             let ours = Ours::open(postgres, Some(&binary), &home.folder, shops, seed).await?;
             let filled = fill(options, &ours, seed).await?;
             ours.settle(postgres).await?;

@@ -42,5 +42,6 @@ mod registration;
 mod reward;
 mod shared_credit;
 mod statistic;
+mod terms_version;
 mod upline_reward;
 mod welcome;

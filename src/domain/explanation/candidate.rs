@@ -22,7 +22,7 @@ fn explained_one(dossier: &Dossier, candidate: &Candidate) -> CandidateExplanati
     let event = dossier.image.conversion.as_ref();
     let at = event.occurred_at;
     let enrollment = candidate.enrollment_id.and_then(|id| dossier.enrollments.get(&id));
-    let terms = enrollment.and_then(|enrollment| dossier.terms_then.get(&enrollment.program_id));
+    let terms = enrollment.and_then(|enrollment| dossier.terms_then.get(&enrollment.id));
     let mut told = CandidateExplanation {
         candidate: candidate.clone(),
         evidence_at: None,

@@ -7,10 +7,12 @@ use super::step::{Pricing, told_step};
 use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
 use crate::domain::pricing::{self, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// How each credit of a conversion was priced. A credit whose rows are missing is left out.
@@ -41,8 +43,9 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     Some(CreditExplanation {
         credit: credit.clone(),
         terms_start_at: terms.starts_at,
+        terms_end_at: terms.ends_at,
         terms_reach: terms.rules.reach,
-        later_terms: later.map(|later| later_terms(later, event.occurred_at)).collect(),
+        later_terms: later.map(|later| later_terms(later, terms, enrollment, event.occurred_at)).collect(),
         rounding: terms.rules.rounding,
         hold_period_days: terms.rules.hold_period_days,
         steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
@@ -70,15 +73,24 @@ fn gives(pricing: &Pricing<'_>, calculation: &Calculation, value: Money) -> bool
     priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)
 }
 
-fn later_terms(terms: &Terms, occurred_at: Time) -> LaterTerms {
-    let result = if terms.starts_at > occurred_at {
+fn later_terms(terms: &Terms, applied: &Terms, enrollment: &Enrollment, occurred_at: Time) -> LaterTerms {
+    let result = if terms.withdrawn_at.is_some() {
+        TermsResult::Withdrawn
+    } else if terms.starts_at > occurred_at {
         TermsResult::StartedLater
+    } else if terms.has_ended_at(occurred_at) {
+        TermsResult::Ended
     } else if terms.rules.reach == TermsReach::NewCustomers {
         TermsResult::NewCustomersOnly
+    } else if !terms.reaches(&Occasion::of(enrollment, occurred_at)) {
+        TermsResult::NewAffiliatesOnly
+    } else if terms.yields_to.contains(&applied.version) {
+        TermsResult::StartedEarlier
     } else {
         TermsResult::MadeLater
     };
-    LaterTerms { version: terms.version, starts_at: terms.starts_at, reach: terms.rules.reach, result }
+    let Terms { version, starts_at, ends_at, .. } = *terms;
+    LaterTerms { version, starts_at, ends_at, reach: terms.rules.reach, result }
 }
 
 fn computation(priced: &Priced) -> Result<Computation, Overflow> {

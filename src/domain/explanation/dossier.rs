@@ -31,8 +31,8 @@ pub struct Dossier {
     pub programs: HashMap<ProgramId, Program>,
     /// The versions of the credits, and the versions that follow them, in their order.
     pub terms: Vec<Terms>,
-    /// The version of each program that applies to the event if its customer was not bound before.
-    pub terms_then: HashMap<ProgramId, Terms>,
+    /// The version for each enrollment that applies to the event if its customer was not bound before.
+    pub terms_then: HashMap<EnrollmentId, Terms>,
     pub leads: HashMap<LeadId, Lead>,
     pub clicks: HashMap<ClickId, Click>,
     /// The links whose codes were sent, and those of the clicks.

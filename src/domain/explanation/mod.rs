@@ -91,6 +91,14 @@ text_enum! {
         NewCustomersOnly = "new_customers_only",
         /// It was made after the event was credited.
         MadeLater = "made_later",
+        /// It reaches only affiliates who were enrolled later.
+        NewAffiliatesOnly = "new_affiliates_only",
+        /// It had ended.
+        Ended = "ended",
+        /// It was withdrawn before it started.
+        Withdrawn = "withdrawn",
+        /// It started before the version that applies, which had been scheduled.
+        StartedEarlier = "started_earlier",
     }
 }
 
@@ -182,6 +190,7 @@ impl From<&Coupon> for CouponHolder {
 pub struct LaterTerms {
     pub version: i32,
     pub starts_at: Time,
+    pub ends_at: Option<Time>,
     pub reach: TermsReach,
     pub result: TermsResult,
 }
@@ -255,6 +264,7 @@ pub struct LineExplanation {
 pub struct CreditExplanation {
     pub credit: Credit,
     pub terms_start_at: Time,
+    pub terms_end_at: Option<Time>,
     pub terms_reach: TermsReach,
     /// The oldest first.
     pub later_terms: Vec<LaterTerms>,

@@ -32,6 +32,10 @@ fn rule(name: &str, ppm: i32) -> CommissionRule {
 fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
     use crate::domain::attribution::AttributionSource::{Click, Coupon, LeadBinding};
     Terms {
+        ends_at: None,
+        scheduled_at: None,
+        withdrawn_at: None,
+        yields_to: Vec::new(),
         account_id: AccountId::SERVER,
         program_id: ProgramId::from_uuid(uuid::Uuid::from_u128(1)),
         version: 3,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::program;
+use super::{program, terms};
 use crate::domain::affiliate::{Affiliate, AffiliateState};
 use crate::domain::event::EventKind;
 use crate::domain::id::ProgramId;
@@ -60,7 +60,7 @@ pub(super) fn count_invitation(
         updated_at: context.now,
         ..before.as_ref().clone()
     };
-    let terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
+    let terms = terms::terms_in_force(context, &program)?;
     program::put(context, EventKind::ProgramUpdated, program, terms);
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::program::applicable_terms;
 use super::shared_credit::{self, Winner, Winners};
+use super::terms::applicable_terms;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{Conversion, SaleChannel, WHOLE_SHARE_PPM, Way};
@@ -15,10 +15,11 @@ use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState}
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
-use crate::domain::program::{AttributionModel, Program};
+use crate::domain::program::{AttributionModel, Program, TermsDraft};
 use crate::domain::refusal::Refusal;
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// The referral data of a request: the traces of where a conversion came from.
@@ -191,6 +192,13 @@ impl<'set> Runner<'set> {
     fn is_open(&self) -> bool {
         self.result.is_none()
     }
+
+    /// The rules by which the program would credit the enrollment with an event of a new customer.
+    fn rules(&self, set: &'set WorkingSet, occurred_at: Time) -> Result<Option<&'set TermsDraft>, Refusal> {
+        let (Some(enrollment), Some(program)) = (self.enrollment, self.program) else { return Ok(None) };
+        let terms = applicable_terms(set, program, &Occasion::of(enrollment, occurred_at))?;
+        Ok(Some(&terms.rules))
+    }
 }
 
 /// Why an enrollment with this standing does not earn from an event at this time, if so.
@@ -216,19 +224,14 @@ pub(super) fn why_not_crediting(
     event: &Conversion,
 ) -> Result<Option<CandidateResult>, Refusal> {
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
-    let is_declared = declares(set, program, &event.order.custom_kind, event.occurred_at)?;
+    let custom_kind = &event.order.custom_kind;
+    let is_declared = custom_kind.is_empty() || {
+        let terms = applicable_terms(set, program, &Occasion::of(enrollment, event.occurred_at))?;
+        terms.rules.declares(custom_kind)
+    };
     let fault = (!is_declared).then_some(CandidateResult::KindNotDeclared);
     let standing = enrollment.standing_of_bound_at(event.occurred_at);
     Ok(why_not_earning(standing, program, event.occurred_at).or(fault))
-}
-
-/// Whether a program declared this kind of custom event at a time. Events of other kinds than custom events need no declaration.
-fn declares(set: &WorkingSet, program: &Program, custom_kind: &str, at: Time) -> Result<bool, Refusal> {
-    if custom_kind.is_empty() {
-        return Ok(true);
-    }
-    let terms = applicable_terms(set, program, at, None)?;
-    Ok(terms.rules.custom_kinds.iter().any(|declared| declared == custom_kind))
 }
 
 /// When an event happened that was sent without a time: now, or at the visitor's latest click if the server's clock was set back by up
@@ -267,10 +270,9 @@ pub(super) fn attribute(
         runners.push(coupon_runner(set, account_id, code, referral, occurred_at)?);
     }
     click_runners(set, account_id, referral, occurred_at, &mut runners)?;
-    for runner in &mut runners {
-        if let Some(program) = runner.program
-            && !declares(set, program, &referral.custom_kind, occurred_at)?
-        {
+    // Events of other kinds than custom events need no declaration.
+    for runner in runners.iter_mut().filter(|_| !referral.custom_kind.is_empty()) {
+        if runner.rules(set, occurred_at)?.is_some_and(|rules| !rules.declares(&referral.custom_kind)) {
             runner.lose(CandidateResult::KindNotDeclared);
         }
     }
@@ -364,11 +366,6 @@ fn binding_runners<'set>(
         runners.push(runner);
     }
     Ok(())
-}
-
-/// The attribution window in days: how long after a click a conversion can be credited to it.
-pub(super) fn window_days(set: &WorkingSet, program: &Program, at: Time) -> Result<i32, Refusal> {
-    Ok(applicable_terms(set, program, at, None)?.rules.attribution_window_days)
 }
 
 /// The coupon of a sale that has a limit and could credit the sale.
@@ -501,10 +498,10 @@ fn click_runners<'set>(
 /// Chooses one click by the model of the latest click's program, or several that share the credit. All other clicks lose.
 fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time) -> Result<(), Refusal> {
     for runner in runners.iter_mut() {
-        let (Some(clicked_at), Some(program)) = (runner.clicked_at, runner.program) else { continue };
+        let (Some(clicked_at), Some(rules)) = (runner.clicked_at, runner.rules(set, occurred_at)?) else { continue };
         if runner.is_click_after(occurred_at) {
             runner.lose(CandidateResult::AfterConversion);
-        } else if clicked_at.plus_days(window_days(set, program, occurred_at)?) < occurred_at {
+        } else if clicked_at.plus_days(rules.attribution_window_days) < occurred_at {
             runner.lose(CandidateResult::OutsideWindow);
         }
     }
@@ -518,7 +515,8 @@ fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time)
     let open: Vec<usize> = (0..runners.len()).filter(|place| is_open(&runners[*place])).collect();
     let (Some(first), Some(last)) = (open.first().copied(), open.last().copied()) else { return Ok(()) };
     let Some(program) = runners[last].program else { return Ok(()) };
-    let chosen = match applicable_terms(set, program, occurred_at, None)?.rules.attribution_model {
+    let Some(rules) = runners[last].rules(set, occurred_at)? else { return Ok(()) };
+    let chosen = match rules.attribution_model {
         AttributionModel::FirstClick => vec![(first, 1)],
         AttributionModel::LastClick => vec![(last, 1)],
         model @ (AttributionModel::Linear | AttributionModel::Position) => {
@@ -540,10 +538,7 @@ fn choose_click(set: &WorkingSet, runners: &mut [Runner<'_>], occurred_at: Time)
 fn precedence(set: &WorkingSet, runners: &[Runner<'_>], occurred_at: Time) -> Result<[AttributionSource; 3], Refusal> {
     let deciding = DEFAULT_PRECEDENCE
         .into_iter()
-        .find_map(|source| runners.iter().find(|runner| runner.source() == source && runner.is_open()))
-        .and_then(|runner| runner.program);
-    match deciding {
-        Some(program) => Ok(applicable_terms(set, program, occurred_at, None)?.rules.precedence),
-        None => Ok(DEFAULT_PRECEDENCE),
-    }
+        .find_map(|source| runners.iter().find(|runner| runner.source() == source && runner.is_open()));
+    let rules = deciding.map(|runner| runner.rules(set, occurred_at)).transpose()?.flatten();
+    Ok(rules.map_or(DEFAULT_PRECEDENCE, |rules| rules.precedence))
 }

@@ -41,6 +41,13 @@ macro_rules! commands {
                 }
             }
 
+            /// See [`Rule::is_trial`].
+            pub(super) fn is_trial(&self) -> bool {
+                match self {
+                    $(Self::$command(command) => command.is_trial(),)*
+                }
+            }
+
             /// See [`Rule::weight`].
             pub fn weight(&self) -> usize {
                 match self {

@@ -22,6 +22,11 @@ pub trait Rule {
         true
     }
 
+    /// Whether only the answer is wanted: everything is checked, and nothing is written.
+    fn is_trial(&self) -> bool {
+        false
+    }
+
     /// About how many sales take as long to carry out. A batch takes few commands if they are heavy.
     fn weight(&self) -> usize {
         1

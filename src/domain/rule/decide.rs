@@ -30,7 +30,7 @@ pub fn add_needs(needs: &mut Needs, envelope: &Envelope) {
     envelope.command.needs(envelope.account_id, needs);
 }
 
-/// Carries out one command on the set, or refuses it and rolls the set back.
+/// Carries out one command on the set, or refuses it and rolls the set back. A trial is always rolled back.
 ///
 /// # Errors
 /// The rule that the command broke.
@@ -49,6 +49,9 @@ pub fn decide(
     match apply(set, &envelope.command, envelope, now, ids) {
         Ok(outcome) => {
             _ = set.take_wanted();
+            if envelope.command.is_trial() {
+                set.roll_back();
+            }
             Ok(Decision { outcome, replayed: false })
         }
         Err(refusal) => {

@@ -21,8 +21,8 @@ use super::attribution::{self, Referral};
 use super::commission::{self, credits_of};
 use super::context::{Context, Rule};
 use super::customer;
-use super::program::applicable_terms;
 use super::shared_credit::Winners;
+use super::terms::applicable_terms;
 use super::timeline::{self, claims_of, referred_at};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::conversion::{
@@ -34,6 +34,7 @@ use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, Lead
 use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::set::Needs;
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// Record a sign-up.
@@ -205,7 +206,9 @@ impl Rule for RecordCancellation {
             made.is_told = true;
             for credit in &binding.credits {
                 let program = context.set.program(context.account_id, credit.program_id)?;
-                let terms = applicable_terms(context.set, program, occurred_at, Some(binding.bound_at))?;
+                let enrollment = context.set.enrollment(context.account_id, credit.enrollment_id)?;
+                let occasion = Occasion::of(enrollment, occurred_at).bound(Some(binding.bound_at));
+                let terms = applicable_terms(context.set, program, &occasion)?;
                 let source = AttributionSource::LeadBinding;
                 made.credits.push(Credit { terms_version: terms.version, source, ..credit.clone() });
             }

@@ -1,42 +1,19 @@
-//! The rules of programs and the versions of their terms, and the choice of the version that applies to a sale.
+//! The rules of programs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::terms::{self, TermsChange};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ProgramId};
-use crate::domain::money::{Currency, Overflow};
+use crate::domain::money::Currency;
 use crate::domain::program::{
     Agreement, Commission, Invitation, Program, ProgramState, ProgramWithTerms, Question, Terms, TermsDraft,
 };
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
-use crate::domain::set::WorkingSet;
-use crate::domain::time::Time;
 use crate::domain::welcome::WelcomeMail;
-
-/// The version of the terms that applies to a sale: the newest version that had started when the sale occurred and that reaches
-/// the sale.
-///
-/// `bound_at` is when the sale's lead was bound. `None`: the sale has no lead, or the sale itself binds the lead.
-///
-/// # Errors
-/// [`Refusal::NotLoaded`].
-pub fn applicable_terms<'set>(
-    set: &'set WorkingSet,
-    program: &Program,
-    occurred_at: Time,
-    bound_at: Option<Time>,
-) -> Result<&'set Arc<Terms>, Refusal> {
-    for version in (1..=program.terms_version).rev() {
-        let terms = set.terms(program, version)?;
-        if terms.applies_at(occurred_at, bound_at) {
-            return Ok(terms);
-        }
-    }
-    Err(Refusal::NotLoaded("terms"))
-}
 
 /// Make a program with version 1 of its terms.
 #[derive(Debug, Clone)]
@@ -65,10 +42,16 @@ pub struct CreateProgram {
     pub metadata: BTreeMap<String, String>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
+    /// See [`Rule::is_trial`].
+    pub is_trial: bool,
 }
 
 impl Rule for CreateProgram {
     type Answer = Arc<ProgramWithTerms>;
+
+    fn is_trial(&self) -> bool {
+        self.is_trial
+    }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.program(account, None);
@@ -110,6 +93,10 @@ impl Rule for CreateProgram {
             program_id: program.id,
             version: 1,
             starts_at: context.now,
+            ends_at: None,
+            scheduled_at: None,
+            withdrawn_at: None,
+            yields_to: Vec::new(),
             rules: self.rules.clone(),
         });
         Ok(put(context, EventKind::ProgramCreated, program, terms))
@@ -143,12 +130,20 @@ pub struct UpdateProgram {
     pub metadata: Option<BTreeMap<String, String>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
-    /// The rules in a new version of the terms.
-    pub rules: Option<TermsDraft>,
+    /// The scheduled version of the terms to withdraw. 0: none.
+    pub withdraw_terms_version: i32,
+    /// A new version of the terms.
+    pub terms: Option<TermsChange>,
+    /// See [`Rule::is_trial`].
+    pub is_trial: bool,
 }
 
 impl Rule for UpdateProgram {
     type Answer = Arc<ProgramWithTerms>;
+
+    fn is_trial(&self) -> bool {
+        self.is_trial
+    }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.program(account, None);
@@ -190,18 +185,19 @@ impl Rule for UpdateProgram {
             depose_default(context)?;
             program.is_default = true;
         }
-        let mut terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
-        if let Some(rules) = &self.rules {
-            check_currency(rules, program.currency)?;
-            program.terms_version = program.terms_version.checked_add(1).ok_or(Overflow)?;
-            terms = context.put(Terms {
-                account_id: program.account_id,
-                program_id: program.id,
-                version: program.terms_version,
-                starts_at: context.now,
-                rules: rules.clone(),
-            });
+        // The answer shows the version that is new or was withdrawn, or else the one in force.
+        let mut shown = None;
+        if self.withdraw_terms_version > 0 {
+            shown = Some(terms::withdraw(context, &program, self.withdraw_terms_version)?);
         }
+        if let Some(change) = &self.terms {
+            check_currency(&change.rules, program.currency)?;
+            shown = Some(terms::add(context, &mut program, change)?);
+        }
+        let terms = match shown {
+            Some(terms) => terms,
+            None => terms::terms_in_force(context, &program)?,
+        };
         program.version = program.version.saturating_add(1);
         program.updated_at = context.now;
         Ok(put(context, EventKind::ProgramUpdated, program, terms))
@@ -227,7 +223,7 @@ impl Rule for ArchiveProgram {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let program = Arc::clone(context.get::<Program, _>(self.id)?);
         check_etag(&program, self.etag.as_ref())?;
-        let terms = Arc::clone(context.set.terms(&program, program.terms_version)?);
+        let terms = terms::terms_in_force(context, &program)?;
         if program.state == ProgramState::Archived {
             return Ok(Arc::new(ProgramWithTerms { program, terms }));
         }
@@ -282,7 +278,7 @@ fn depose_default(context: &mut Context<'_>) -> Result<(), Refusal> {
         updated_at: context.now,
         ..program.as_ref().clone()
     };
-    let terms = Arc::clone(context.set.terms(&former, former.terms_version)?);
+    let terms = terms::terms_in_force(context, &former)?;
     put(context, EventKind::ProgramUpdated, former, terms);
     Ok(())
 }

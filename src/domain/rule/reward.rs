@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::program::applicable_terms;
+use super::terms::applicable_terms;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
@@ -16,6 +16,7 @@ use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{ByHand, Reward, RewardState, RewardUnit};
 use crate::domain::set::Needs;
+use crate::domain::terms_period::Occasion;
 
 /// Approve rewards: all of them or none.
 #[derive(Debug, Clone)]
@@ -183,7 +184,8 @@ impl Rule for CreateReward {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let (enrollment, lead_id) = self.enrollment(context)?;
         let program = context.set.program(context.account_id, enrollment.program_id)?;
-        let hold_period_days = applicable_terms(context.set, program, context.now, None)?.rules.hold_period_days;
+        let occasion = Occasion::of(&enrollment, context.now);
+        let hold_period_days = applicable_terms(context.set, program, &occasion)?.rules.hold_period_days;
         let is_denied = self.state == RewardState::Denied;
         let reward = Reward {
             id: RewardId::new(context.ids),

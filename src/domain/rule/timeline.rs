@@ -19,9 +19,9 @@ use super::commission::{Claim, Claims, credits_of};
 use super::context::Context;
 use super::customer;
 use super::line::line_skus;
-use super::program::applicable_terms;
 use super::sale_count::{self, Verdicts};
 use super::shared_credit::{self, Winner, Winners};
+use super::terms::applicable_terms;
 use super::verdict::{Verdict, settle};
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::click::Click;
@@ -31,6 +31,7 @@ use crate::domain::id::{AccountId, ClickId, ConversionId, EnrollmentId, LeadId};
 use crate::domain::lead::{Binding, Customer, Lead, LeadState, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 use crate::domain::set::WorkingSet;
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 
 /// The claims of an event's winners.
@@ -63,7 +64,7 @@ fn claim_of(set: &WorkingSet, winner: &Winner, binding: Option<&Binding>, occurr
     };
     let bound_at = binding.filter(is_in_program).map(|binding| binding.bound_at);
     let program = set.program(enrollment.account_id, enrollment.program_id)?;
-    let terms = Arc::clone(applicable_terms(set, program, occurred_at, bound_at)?);
+    let terms = Arc::clone(applicable_terms(set, program, &Occasion::of(&enrollment, occurred_at).bound(bound_at))?);
     let way = winner.way.clone();
     let credit = customer::credit(&enrollment, terms.version, winner.source, way, winner.share_ppm);
     Ok(Claim { credit, enrollment, terms, split: None })

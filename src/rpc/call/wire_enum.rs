@@ -78,7 +78,7 @@ wire_enums! {
     AttributionModel = AttributionModel { FirstClick, LastClick, Linear, Position }
     AttributionSource = AttributionSource { LeadBinding, Coupon, Click, Manual }
     Rounding = Rounding { HalfEven, HalfUp, Down }
-    TermsReach = TermsReach { NewSales, NewCustomers }
+    TermsReach = TermsReach { NewSales, NewCustomers, NewAffiliates }
     UplineBasis = UplineBasis { Commission, SaleAmount }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
     ConditionField = ConditionField {
@@ -103,7 +103,15 @@ wire_enums! {
         ApproveRewards, ReleaseRewards, RecordSale,
     }
     ExplanationDifference = ExplanationDifference { OtherCalculation, OtherRest, NoReward }
-    TermsResult = TermsResult { StartedLater, NewCustomersOnly, MadeLater }
+    TermsResult = TermsResult {
+        StartedLater,
+        NewCustomersOnly,
+        MadeLater,
+        NewAffiliatesOnly,
+        Ended,
+        Withdrawn,
+        StartedEarlier,
+    }
     RewardApproval = RewardApproval { ByItself, ByRelease, WithAnother, Done, Never }
     ProgramState = ProgramState { Active, Archived }
     AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }

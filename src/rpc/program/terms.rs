@@ -7,6 +7,7 @@ use super::{rules, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, Terms, TermsDraft, TermsReach};
+use crate::domain::time::Time;
 use crate::pb::{self, commission};
 use crate::rpc::call::canonical::{self, canonical};
 use crate::rpc::call::parse::Fields;
@@ -46,6 +47,28 @@ pub(super) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::Terms>) 
         uplines::warn(fields, &rules);
         commission.map(|_| rules)
     })
+}
+
+/// The start and the end of a new version.
+pub(super) fn period(
+    fields: &mut Fields,
+    sent: &pb::UpdateProgramRequest,
+    has_terms: bool,
+) -> (Option<Time>, Option<Time>) {
+    let mut read = |field, time: Option<&prost_types::Timestamp>| {
+        if time.is_some() && !has_terms {
+            fields.wrong(field, "is only for new terms; name `terms` in update_mask, or leave it out");
+        }
+        fields.time(field, time)
+    };
+    let starts_at = read("terms_start_time", sent.terms_start_time.as_ref());
+    let ends_at = read("terms_end_time", sent.terms_end_time.as_ref());
+    if let (Some(start), Some(end)) = (starts_at, ends_at)
+        && end <= start
+    {
+        fields.wrong("terms_end_time", "must be later than terms_start_time: it is the first moment after the version");
+    }
+    (starts_at, ends_at)
 }
 
 /// The kinds of custom events, in lower case, in order and without repeats.
@@ -122,6 +145,9 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         sent,
         version: canonical::unread(&sent.version),
         start_time: canonical::unread(&sent.start_time),
+        end_time: canonical::unread(&sent.end_time),
+        create_time: canonical::unread(&sent.create_time),
+        withdraw_time: canonical::unread(&sent.withdraw_time),
         reach: canonical::default_number(sent.reach, TermsReach::NewSales.number()),
         hold_period_days: canonical::default_optional(sent.hold_period_days, HOLD_PERIOD_DAYS_DEFAULT),
         attribution_model: canonical::default_number(sent.attribution_model, AttributionModel::LastClick.number()),
@@ -135,12 +161,25 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
     )
 }
 
+/// A version that is going to start as a message.
+pub(super) fn render_scheduled(terms: &Terms) -> pb::ScheduledTerms {
+    pb::ScheduledTerms {
+        version: terms.version,
+        start_time: Some(timestamp(terms.starts_at)),
+        end_time: terms.ends_at.map(timestamp),
+        reach: terms.rules.reach.number(),
+    }
+}
+
 /// A version of terms as a message.
 pub(super) fn render(terms: &Terms) -> pb::Terms {
     let draft = &terms.rules;
     pb::Terms {
         version: terms.version,
         start_time: Some(timestamp(terms.starts_at)),
+        end_time: terms.ends_at.map(timestamp),
+        create_time: Some(timestamp(terms.scheduled_at.unwrap_or(terms.starts_at))),
+        withdraw_time: terms.withdrawn_at.map(timestamp),
         reach: draft.reach.number(),
         commission: Some(commission(draft.commission)),
         hold_period_days: Some(draft.hold_period_days),

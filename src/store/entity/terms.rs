@@ -12,6 +12,10 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub version: i32,
     pub starts_at: i64,
+    pub ends_at: Option<i64>,
+    pub scheduled_at: Option<i64>,
+    pub withdrawn_at: Option<i64>,
+    pub yields_to: Option<String>,
     pub rules: String,
 }
 

@@ -98,6 +98,12 @@ form! {
         starts_at: Time,
         rules: TermsDraftForm<'a>,
     }
+    unless_empty {
+        ends_at: Option<Time>,
+        scheduled_at: Option<Time>,
+        withdrawn_at: Option<Time>,
+        yields_to: Vec<i32>,
+    }
 }
 
 form! {

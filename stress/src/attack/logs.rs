@@ -81,7 +81,9 @@ async fn serve(options: &ServerOptions, data_dir: &Path, server: &mut Child) -> 
     };
     // From here on nobody reads the log.
     drop(server.stderr.take());
-    let shop = Shop::open(&channel, &operator_key(data_dir)?, "victim", ShopSize { affiliates: 2, leads: 10 }).await?;
+    let shop =
+        Shop::open(&channel, &operator_key(data_dir)?, "victim", ShopSize { affiliates: 2, leads: 10, rules: 0 })
+            .await?;
     let mut client = Client::on(&channel, &shop.key)?;
     for number in 0..SALES {
         client.tracking.record_sale(shop.sale("unlogged", number)).await.context("a sale failed")?;

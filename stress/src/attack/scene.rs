@@ -88,7 +88,7 @@ impl Scene {
 
     /// Registers the account of the attacker.
     pub(super) async fn attacker(&self) -> anyhow::Result<Shop> {
-        let size = ShopSize { affiliates: 2, leads: 100 };
+        let size = ShopSize { affiliates: 2, leads: 100, rules: 0 };
         Shop::open(&self.connect().await?, &self.rig.operator_key()?, "attacker", size).await
     }
 

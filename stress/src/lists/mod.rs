@@ -126,7 +126,7 @@ impl Bench {
         let mut sides = Vec::new();
         for (place, name) in NAMES.into_iter().enumerate().take(options.server.len().max(1)) {
             let binary = process::beside_us("headwater", options.server.get(place).map(PathBuf::as_path))?;
-            let size = ShopSize { affiliates: history.affiliates(), leads: 0 };
+            let size = ShopSize { affiliates: history.affiliates(), leads: 0, rules: 0 };
             let shops = (1, size);
             let ours = Ours::open_as(name, postgres.as_ref(), Some(&binary), folder.path(), shops, seed).await?;
             sides.push(Side::fill(ours, postgres.as_ref(), history).await?);

@@ -57,6 +57,9 @@ pub(crate) struct Options {
     /// The number of sales that the growth of the database is measured with.
     #[arg(long, default_value_t = 20_000)]
     bytes_sales: u64,
+    /// How many commission rules the programs of the new server have, if two servers are compared. The last one pays what the others do.
+    #[arg(long, default_value_t = 0)]
+    rules: usize,
     /// The seed of the requests; drawn when not given.
     #[arg(long)]
     seed: Option<u64>,
@@ -175,13 +178,14 @@ mod tests {
             folder: None,
             feed_sales: 1_000,
             bytes_sales: 200,
+            rules: 0,
             seed: Some(1),
         };
         let plan = Plan {
             // The test makes a number of calls and has no time limit, so that a busy machine does as much as a quiet one.
             until: Until::Calls(50),
             accounts: 2,
-            size: ShopSize { affiliates: 2, leads: 20 },
+            size: ShopSize { affiliates: 2, leads: 20, rules: 0 },
             ..Plan::of(options)
         };
         let mut bench = Bench::open(plan, database, None).await.unwrap();

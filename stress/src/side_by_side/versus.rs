@@ -17,6 +17,7 @@ use super::{DatabaseKind, Plan, Section};
 use crate::comparison::{Comparison, HEADINGS};
 use crate::figures::{self, Table};
 use crate::load::{Measured, Until};
+use crate::shop::ShopSize;
 use crate::turns::{part, together, turns};
 use testkit::postgres::Postgres;
 
@@ -113,7 +114,8 @@ impl Versus {
             DatabaseKind::Sqlite => None,
         };
         let open = async |place: usize| {
-            let (name, shops) = (Side::NAMES[place], (plan.accounts, plan.size));
+            let rules = if place == 1 { plan.options.rules } else { 0 };
+            let (name, shops) = (Side::NAMES[place], (plan.accounts, ShopSize { rules, ..plan.size }));
             let ours = Ours::open_as(name, postgres.as_ref(), servers[place], folder.path(), shops, plan.seed).await?;
             anyhow::Ok(Side { ours, figures: Figures::default() })
         };
@@ -253,12 +255,13 @@ mod tests {
             folder: None,
             feed_sales: 0,
             bytes_sales: 200,
+            rules: 3,
             seed: Some(1),
         };
         let plan = Plan {
             until: Until::Calls(4),
             accounts: 2,
-            size: ShopSize { affiliates: 2, leads: 20 },
+            size: ShopSize { affiliates: 2, leads: 20, rules: 0 },
             ..Plan::of(options)
         };
         let mut versus = Versus::open(plan, database, [None, None]).await.unwrap();

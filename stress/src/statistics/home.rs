@@ -92,7 +92,7 @@ impl Filled {
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let ids = value.get("affiliate_ids")?.as_array()?.iter();
         let affiliate_ids: Vec<String> = ids.filter_map(|id| id.as_str().map(ToOwned::to_owned)).collect();
-        let size = ShopSize { affiliates: affiliate_ids.len(), leads: 0 };
+        let size = ShopSize { affiliates: affiliate_ids.len(), leads: 0, rules: 0 };
         Some(Self {
             shop: Shop { key: text("key")?, program_id: text("program_id")?, affiliate_ids, size, seed: 0 },
             sales: value.get("sales")?.as_u64()?,

@@ -414,6 +414,10 @@ terms.account_id uuid NOT NULL
 terms.program_id uuid NOT NULL
 terms.version integer NOT NULL
 terms.starts_at bigint NOT NULL
+terms.ends_at bigint
+terms.scheduled_at bigint
+terms.withdrawn_at bigint
+terms.yields_to text
 terms.rules text NOT NULL
 CREATE UNIQUE INDEX terms_pkey ON public.terms USING btree (account_id, program_id, version)
 unmatched_sale.account_id uuid NOT NULL

@@ -450,6 +450,10 @@ CREATE TABLE "terms" (
   "program_id" uuid_text NOT NULL,
   "version" integer NOT NULL,
   "starts_at" integer NOT NULL,
+  "ends_at" integer NULL,
+  "scheduled_at" integer NULL,
+  "withdrawn_at" integer NULL,
+  "yields_to" text NULL,
   "rules" text NOT NULL, PRIMARY KEY ("account_id",
   "program_id",
   "version") ) WITHOUT ROWID

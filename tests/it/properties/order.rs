@@ -154,7 +154,7 @@ impl Telling {
                     ..Default::default()
                 })
             }
-            Owner::Terms { program, percent_ppm, reach } => {
+            Owner::Terms { program, percent_ppm, reach, starts_in, lasts } => {
                 let terms = pb::Terms {
                     commission: percent(percent_ppm),
                     attribution_window_days: Some(WINDOW_DAYS),
@@ -162,7 +162,11 @@ impl Telling {
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
+                let starts_at = self.rules.now.plus_micros(starts_in * MINUTE_MICROS);
+                let ends_at = (lasts > 0).then(|| starts_at.plus_micros(lasts * MINUTE_MICROS));
                 self.ask(&pb::UpdateProgramRequest {
+                    terms_start_time: wire_time(starts_at).filter(|_| starts_in > 0),
+                    terms_end_time: ends_at.and_then(wire_time),
                     program: Some(pb::Program { id, terms: Some(terms), ..Default::default() }),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
                     ..Default::default()

@@ -153,6 +153,7 @@ impl Asking<'_> {
                 invitations: Vec::new(),
                 welcome_mail: None,
                 metadata: Default::default(),
+                validate_only: false,
             }),
             Step::UpdateProgram { program, make_default, terms: rules } => {
                 let (id, currency) = self.book.program(*program)?;
@@ -169,6 +170,7 @@ impl Asking<'_> {
                         ..pb::Program::default()
                     }),
                     update_mask: mask(&paths),
+                    ..Default::default()
                 })
             }
             Step::ArchiveProgram { program } => {

@@ -8,7 +8,7 @@ use headwater::pb;
 use tonic::Status;
 
 use super::World;
-use super::request::{commission, customer, money, occur_time, time};
+use super::request::{commission, customer, day_time, money, occur_time, time};
 use super::script::{Step, amount};
 use crate::support::feed::cash;
 use crate::support::server::{START_MICROS, reason};
@@ -52,7 +52,7 @@ impl<'world, W: World> Player<'world, W> {
             "rule" | "levels" => Ok(self.rule_step(step)),
             "upline" => self.upline_step(step).await,
             "by" => Ok(self.by_step(step).await),
-            "program" | "terms" | "archive" => self.program_step(step).await,
+            "program" | "terms" | "withdraw-terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
             "override" | "ref" | "end" | "move" => self.enrollment_step(step).await,
@@ -122,6 +122,17 @@ impl<'world, W: World> Player<'world, W> {
                 let request = pb::UpdateProgramRequest {
                     program: Some(pb::Program { id, terms, ..Default::default() }),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+                    terms_start_time: step.option("from").and_then(day_time),
+                    terms_end_time: step.option("until").and_then(day_time),
+                    ..Default::default()
+                };
+                self.world.change(request).await?;
+            }
+            "withdraw-terms" => {
+                let id = self.programs[&name].0.clone();
+                let request = pb::UpdateProgramRequest {
+                    program: Some(pb::Program { id, ..Default::default() }),
+                    withdraw_terms_version: step.word(1).parse().unwrap(),
                     ..Default::default()
                 };
                 self.world.change(request).await?;

@@ -13,6 +13,15 @@ pub(super) fn occur_time(step: &Step) -> Option<Timestamp> {
     let (day, second) = (step.option("day"), step.option("second"));
     day.or(second)?;
     let micros = time(day.unwrap_or("0"), second).micros();
+    timestamp(micros)
+}
+
+/// The beginning of a day, see [`time`].
+pub(super) fn day_time(day: &str) -> Option<Timestamp> {
+    timestamp(time(day, None).micros())
+}
+
+fn timestamp(micros: i64) -> Option<Timestamp> {
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap();
     Some(Timestamp { seconds: micros.div_euclid(1_000_000), nanos })
 }
@@ -85,7 +94,11 @@ pub(super) fn terms(step: &Step, commission_place: usize, currency: &str) -> pb:
         "last" => pb::AttributionModel::LastClick,
         other => panic!("no such model: {other}"),
     });
-    let reach = step.option("reach").map(|_| pb::TermsReach::NewCustomers);
+    let reach = step.option("reach").map(|name| match name {
+        "new" | "customers" | "new_customers" => pb::TermsReach::NewCustomers,
+        "new_affiliates" => pb::TermsReach::NewAffiliates,
+        other => panic!("no such reach: {other}"),
+    });
     pb::Terms {
         commission: Some(commission(step.word(commission_place), currency)),
         hold_period_days: step.option("hold").map(|days| days.parse().unwrap()),

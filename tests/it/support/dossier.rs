@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headwater::domain::conversion::{Conversion, ConversionImage};
 use headwater::domain::explanation::Dossier;
 use headwater::domain::set::WorkingSet;
+use headwater::domain::terms_period::Occasion;
 
 pub(crate) fn dossier(set: &WorkingSet, event: &Arc<Conversion>) -> Dossier {
     let mut rewards: Vec<_> = set.rewards.iter().filter(|row| row.conversion_id == Some(event.id)).cloned().collect();
@@ -18,8 +19,12 @@ pub(crate) fn dossier(set: &WorkingSet, event: &Arc<Conversion>) -> Dossier {
     let has_lead = lead.is_some_and(|lead| lead.deleted_at.is_none());
     let mut terms: Vec<_> = set.terms.iter().map(|row| row.as_ref().clone()).collect();
     terms.sort_by_key(|row| row.version);
-    let started = terms.iter().filter(|row| row.applies_at(event.occurred_at, None));
-    let terms_then: HashMap<_, _> = started.map(|row| (row.program_id, row.clone())).collect();
+    let terms_then = set.enrollments.iter().map(|row| {
+        let occasion = Occasion::of(row, event.occurred_at);
+        let applying = terms.iter().filter(|terms| terms.program_id == row.program_id && terms.applies_to(&occasion));
+        (row.id, applying.max_by_key(|terms| terms.rank()).unwrap().clone())
+    });
+    let terms_then: HashMap<_, _> = terms_then.collect();
     let mut coupons: Vec<_> = set.coupons.iter().map(|row| row.as_ref().clone()).collect();
     coupons.retain(|coupon| coupon.code == event.order.coupon_code);
     coupons.sort_by_key(|coupon| (coupon.created_at, coupon.id));

@@ -200,6 +200,10 @@ pub(crate) fn terms() -> Terms {
         account_id: ACCOUNT,
         program_id: program().id,
         version: 1,
+        ends_at: None,
+        scheduled_at: None,
+        withdrawn_at: None,
+        yields_to: Vec::new(),
         starts_at: NOW,
         rules: TermsDraft {
             reach: TermsReach::NewCustomers,

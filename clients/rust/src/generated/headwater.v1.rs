@@ -1940,13 +1940,17 @@ pub struct UplineLevel {
     #[prost(int32, tag = "2")]
     pub percent_ppm: i32,
 }
-/// The rules that sales are priced under. A version never changes.
+/// The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
+///
+/// Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
+/// same start, the one with the highest number applies. Version 1 also applies to sales from before its start.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Terms {
     /// The version, starting at 1. Set by the server, ignored in requests.
     #[prost(int32, tag = "1")]
     pub version: i32,
-    /// When the version starts: the time of the call that created it. Set by the server, ignored in requests.
+    /// When the version starts: the time of the call that created it, or `terms_start_time` of UpdateProgram. Set by the server, ignored in
+    /// requests.
     #[prost(message, optional, tag = "2")]
     pub start_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The sales that the version applies to. Default `TERMS_REACH_NEW_SALES`.
@@ -1989,6 +1993,16 @@ pub struct Terms {
     /// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
     #[prost(message, repeated, tag = "12")]
     pub upline_levels: ::prost::alloc::vec::Vec<UplineLevel>,
+    /// When the version ends: sales that occur at this time or later are priced by the other versions again. Not set: it does not end. Set by
+    /// the server, ignored in requests.
+    #[prost(message, optional, tag = "13")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the version was created. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "14")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the version was withdrawn. It never applies then. Not set: it was not. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "15")]
+    pub withdraw_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2077,7 +2091,8 @@ pub struct Program {
     /// The state.
     #[prost(enumeration = "ProgramState", tag = "6")]
     pub state: i32,
-    /// The newest version of the terms, or the version that GetProgram was asked for.
+    /// A version of the terms: the one that applies now to new customers and new affiliates. GetProgram returns the version that it is asked
+    /// for, and UpdateProgram and its event the version that it has created or withdrawn.
     #[prost(message, optional, tag = "7")]
     pub terms: ::core::option::Option<Terms>,
     /// When the program was created.
@@ -2167,11 +2182,14 @@ pub struct CreateProgramRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept.
+    #[prost(bool, tag = "14")]
+    pub validate_only: bool,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateProgramResponse {
-    /// The new program.
+    /// The new program. With `validate_only`, the program as it would be, without `id` and `etag`.
     #[prost(message, optional, tag = "1")]
     pub program: ::core::option::Option<Program>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -2197,9 +2215,26 @@ pub struct GetProgramRequest {
     /// The program's id. Empty: the account's default program.
     #[prost(string, tag = "1")]
     pub program_id: ::prost::alloc::string::String,
-    /// The version of the terms to return. 0: the newest. A negative number is refused.
+    /// The version of the terms to return, from 1 to `newest_terms_version`: any version that the program has ever had. 0: the one that
+    /// applies now to new customers and new affiliates. A negative number is refused.
     #[prost(int32, tag = "2")]
     pub terms_version: i32,
+}
+/// A version of the terms that is going to start.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScheduledTerms {
+    /// The version. GetProgram returns its rules, if it is asked for the version.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// When it starts.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends. Not set: it does not end.
+    #[prost(message, optional, tag = "3")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The sales that it applies to.
+    #[prost(enumeration = "TermsReach", tag = "4")]
+    pub reach: i32,
 }
 /// The answer of GetProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2212,6 +2247,12 @@ pub struct GetProgramResponse {
     /// do not count. Empty without such customers.
     #[prost(message, repeated, tag = "2")]
     pub mrr_by_currency: ::prost::alloc::vec::Vec<ProgramMrr>,
+    /// The versions of the terms that are going to start, in the order of their starts, up to 20. Without those that were withdrawn.
+    #[prost(message, repeated, tag = "3")]
+    pub scheduled_terms: ::prost::alloc::vec::Vec<ScheduledTerms>,
+    /// The highest number of a version of the terms.
+    #[prost(int32, tag = "4")]
+    pub newest_terms_version: i32,
 }
 /// The request of ListPrograms.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2276,11 +2317,27 @@ pub struct UpdateProgramRequest {
     /// former values.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// When the new version of the terms starts. Only if `update_mask` names `terms`. A time that is past is refused, and up to 10 minutes count
+    /// as now, because clocks differ. Up to 20 versions may be scheduled. Not set: now.
+    #[prost(message, optional, tag = "4")]
+    pub terms_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the new version of the terms ends, later than its start. From then on the other versions apply again, as if it had never been there.
+    /// Only if `update_mask` names `terms`. Not set: it does not end.
+    #[prost(message, optional, tag = "5")]
+    pub terms_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The number of a version of the terms to withdraw that starts in more than 10 minutes. It never applies then, and can be read still. In
+    /// this case `update_mask` may be empty. To replace a version, send a new one in the same call. 0: none.
+    #[prost(int32, tag = "6")]
+    pub withdraw_terms_version: i32,
+    /// Whether to check everything, the `etag` too, and to change nothing. The answer is that of the call, or its refusal. `request_id` is not
+    /// kept.
+    #[prost(bool, tag = "7")]
+    pub validate_only: bool,
 }
 /// The answer of UpdateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProgramResponse {
-    /// The program after the change.
+    /// The program after the change. With `validate_only`, the program as it would be, without `etag`.
     #[prost(message, optional, tag = "1")]
     pub program: ::core::option::Option<Program>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -2363,6 +2420,9 @@ pub enum TermsReach {
     /// Sales that occur at or after the version's start, except sales of leads that were bound in the program before that start.
     /// Sales of such leads stay under an earlier version.
     NewCustomers = 2,
+    /// Sales that occur at or after the version's start, except sales of affiliates who were first enrolled in the program before that start.
+    /// Sales of such affiliates stay under an earlier version.
+    NewAffiliates = 3,
 }
 impl TermsReach {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2374,6 +2434,7 @@ impl TermsReach {
             Self::Unspecified => "TERMS_REACH_UNSPECIFIED",
             Self::NewSales => "TERMS_REACH_NEW_SALES",
             Self::NewCustomers => "TERMS_REACH_NEW_CUSTOMERS",
+            Self::NewAffiliates => "TERMS_REACH_NEW_AFFILIATES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2382,6 +2443,7 @@ impl TermsReach {
             "TERMS_REACH_UNSPECIFIED" => Some(Self::Unspecified),
             "TERMS_REACH_NEW_SALES" => Some(Self::NewSales),
             "TERMS_REACH_NEW_CUSTOMERS" => Some(Self::NewCustomers),
+            "TERMS_REACH_NEW_AFFILIATES" => Some(Self::NewAffiliates),
             _ => None,
         }
     }
@@ -10015,6 +10077,9 @@ pub struct LaterTerms {
     /// Why it does not apply.
     #[prost(enumeration = "TermsResult", tag = "4")]
     pub result: i32,
+    /// When it ends. Not set: it does not end.
+    #[prost(message, optional, tag = "5")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One comparison of a rule's condition.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10147,8 +10212,11 @@ pub struct CreditExplanation {
     /// The difference between the recorded rewards and those that the terms give. A person may have changed one.
     #[prost(enumeration = "ExplanationDifference", tag = "11")]
     pub difference: i32,
+    /// When the version of the terms ends. Not set: it does not end.
+    #[prost(message, optional, tag = "12")]
+    pub terms_end_time: ::core::option::Option<::prost_types::Timestamp>,
     /// How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then.
-    #[prost(message, repeated, tag = "12")]
+    #[prost(message, repeated, tag = "13")]
     pub lines: ::prost::alloc::vec::Vec<LineExplanation>,
 }
 /// How a line of a sale is priced.
@@ -10406,6 +10474,14 @@ pub enum TermsResult {
     NewCustomersOnly = 2,
     /// It was made after the event was credited, which occurs later.
     MadeLater = 3,
+    /// It reaches only affiliates who were enrolled later than this one.
+    NewAffiliatesOnly = 4,
+    /// It ended before the event occurred.
+    Ended = 5,
+    /// It was withdrawn before it started.
+    Withdrawn = 6,
+    /// It started earlier than the version that applies, which had been scheduled before it was made.
+    StartedEarlier = 7,
 }
 impl TermsResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -10418,6 +10494,10 @@ impl TermsResult {
             Self::StartedLater => "TERMS_RESULT_STARTED_LATER",
             Self::NewCustomersOnly => "TERMS_RESULT_NEW_CUSTOMERS_ONLY",
             Self::MadeLater => "TERMS_RESULT_MADE_LATER",
+            Self::NewAffiliatesOnly => "TERMS_RESULT_NEW_AFFILIATES_ONLY",
+            Self::Ended => "TERMS_RESULT_ENDED",
+            Self::Withdrawn => "TERMS_RESULT_WITHDRAWN",
+            Self::StartedEarlier => "TERMS_RESULT_STARTED_EARLIER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -10427,6 +10507,10 @@ impl TermsResult {
             "TERMS_RESULT_STARTED_LATER" => Some(Self::StartedLater),
             "TERMS_RESULT_NEW_CUSTOMERS_ONLY" => Some(Self::NewCustomersOnly),
             "TERMS_RESULT_MADE_LATER" => Some(Self::MadeLater),
+            "TERMS_RESULT_NEW_AFFILIATES_ONLY" => Some(Self::NewAffiliatesOnly),
+            "TERMS_RESULT_ENDED" => Some(Self::Ended),
+            "TERMS_RESULT_WITHDRAWN" => Some(Self::Withdrawn),
+            "TERMS_RESULT_STARTED_EARLIER" => Some(Self::StartedEarlier),
             _ => None,
         }
     }

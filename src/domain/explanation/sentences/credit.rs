@@ -30,9 +30,11 @@ fn version(event: &Conversion, told: &CreditExplanation) -> String {
     let reach = match told.terms_reach {
         TermsReach::NewSales => "every event",
         TermsReach::NewCustomers => "customers who were bound from then on",
+        TermsReach::NewAffiliates => "affiliates who were enrolled from then on",
     };
+    let end = told.terms_end_at.map(|end| format!(" and ends at {}", time(end))).unwrap_or_default();
     format!(
-        "Version {} of the terms of {} applies, which started at {} for {reach}; the {} occurred at {}.",
+        "Version {} of the terms of {} applies, which started at {} for {reach}{end}; the {} occurred at {}.",
         told.credit.terms_version,
         told.credit.program_id,
         time(told.terms_start_at),
@@ -52,6 +54,19 @@ fn later(later: &LaterTerms) -> String {
         }
         TermsResult::MadeLater => {
             format!("Version {version} does not apply, because it was made after the event was credited, at {start}.")
+        }
+        TermsResult::NewAffiliatesOnly => {
+            format!("Version {version} does not apply, because it is for affiliates who were enrolled from {start} on.")
+        }
+        TermsResult::Ended => {
+            let end = later.ends_at.map(time).unwrap_or_default();
+            format!("Version {version} does not apply, because it ended before the event, at {end}.")
+        }
+        TermsResult::Withdrawn => format!("Version {version} does not apply, because it was withdrawn."),
+        TermsResult::StartedEarlier => {
+            format!(
+                "Version {version} does not apply, because it started earlier than the one that applies, at {start}."
+            )
         }
     }
 }

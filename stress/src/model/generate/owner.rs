@@ -74,7 +74,7 @@ impl Generator {
         let rng = &mut self.rng;
         let orders = [vec![], vec![2, 1, 3], vec![3, 2, 1], vec![1, 3, 2], vec![3, 1, 2]];
         pb::Terms {
-            reach: rng.i32(0..=2),
+            reach: rng.i32(0..=3),
             commission,
             hold_period_days: pick(rng, &[None, Some(0), Some(1), Some(30), Some(60)]),
             attribution_model: rng.i32(0..=2),
@@ -156,6 +156,7 @@ impl Generator {
             request_id: self.request_id(label),
             program: Some(program),
             update_mask: mask(&paths),
+            ..Default::default()
         }
     }
 

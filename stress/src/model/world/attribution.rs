@@ -135,13 +135,13 @@ impl World {
 
     /// Whether the enrollment's program credits custom events of this kind. Other events have none.
     pub(super) fn declares(&self, enrollment: usize, custom_kind: &str, at: i64) -> bool {
-        let terms = self.program_of(enrollment).terms(at, None);
+        let terms = self.terms_of(enrollment, at, None);
         custom_kind.is_empty() || terms.custom_kinds.iter().any(|kind| kind == custom_kind)
     }
 
     /// How long a click of an enrollment counts, under the terms at this time.
     pub(super) fn window(&self, enrollment: usize, at: i64) -> i64 {
-        let days = self.program_of(enrollment).terms(at, None).attribution_window_days.unwrap_or_default();
+        let days = self.terms_of(enrollment, at, None).attribution_window_days.unwrap_or_default();
         i64::from(days) * MICROS_PER_DAY
     }
 
@@ -245,8 +245,7 @@ impl World {
         let mut open: Vec<&mut Candidate> =
             candidates.iter_mut().filter(|one| one.source == Source::Click && one.fate.is_none()).collect();
         let Some(latest) = open.last().and_then(|one| one.enrollment) else { return };
-        let takes_first =
-            self.program_of(latest).terms(occurred, None).attribution_model() == pb::AttributionModel::FirstClick;
+        let takes_first = self.terms_of(latest, occurred, None).attribution_model() == pb::AttributionModel::FirstClick;
         let chosen = if takes_first { 0 } else { open.len() - 1 };
         for (place, candidate) in open.iter_mut().enumerate() {
             if place != chosen {
@@ -261,7 +260,7 @@ impl World {
             .into_iter()
             .find_map(|source| candidates.iter().find(|one| one.source == source && one.fate.is_none()));
         let Some(enrollment) = first.and_then(|one| one.enrollment) else { return DEFAULT_ORDER };
-        let order: Vec<Source> = self.program_of(enrollment).terms(occurred, None).precedence().collect();
+        let order: Vec<Source> = self.terms_of(enrollment, occurred, None).precedence().collect();
         order.try_into().unwrap_or(DEFAULT_ORDER)
     }
 }

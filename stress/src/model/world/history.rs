@@ -81,7 +81,7 @@ impl World {
         let (occurred, referred) = times;
         let row = &self.enrollments[enrollment];
         let here = binding.filter(|binding| binding.credit.program_id == row.program_id && binding.bound <= occurred);
-        let terms = self.program_of(enrollment).terms(occurred, here.map(|binding| binding.bound)).clone();
+        let terms = self.terms_of(enrollment, occurred, here.map(|binding| binding.bound)).clone();
         let credit = pb::Credit {
             affiliate_id: row.affiliate_id.clone(),
             enrollment_id: row.id.clone(),

@@ -388,6 +388,12 @@ impl World {
         self.program(id).map(|place| &self.programs[place]).unwrap_or(&self.programs[0])
     }
 
+    /// The terms by which an enrollment is credited.
+    fn terms_of(&self, enrollment: usize, occurred: i64, bound: Option<i64>) -> &pb::Terms {
+        let enrolled = self.enrollments[enrollment].create_time.as_ref().map(micros).unwrap_or_default();
+        self.program_of(enrollment).terms(occurred, bound, enrolled)
+    }
+
     fn enrollment(&self, id: &str) -> Option<usize> {
         self.enrollments.iter().position(|enrollment| enrollment.id == id)
     }
@@ -395,12 +401,16 @@ impl World {
 
 impl Program {
     /// The terms that apply: the newest that had started and that cover it, or else the first. `bound` is the time when its lead
-    /// was bound to the program, if that was earlier.
-    fn terms(&self, occurred: i64, bound: Option<i64>) -> &pb::Terms {
+    /// was bound to the program, if that was earlier, and `enrolled` is when the affiliate came to the program.
+    fn terms(&self, occurred: i64, bound: Option<i64>, enrolled: i64) -> &pb::Terms {
         let reaches = |terms: &&pb::Terms| {
             let start = terms.start_time.as_ref().map(micros).unwrap_or_default();
-            let is_for_new = terms.reach() == pb::TermsReach::NewCustomers;
-            start <= occurred && !(is_for_new && bound.is_some_and(|bound| bound < start))
+            let is_too_old = match terms.reach() {
+                pb::TermsReach::NewCustomers => bound.is_some_and(|bound| bound < start),
+                pb::TermsReach::NewAffiliates => enrolled < start,
+                _ => false,
+            };
+            start <= occurred && !is_too_old
         };
         self.versions.iter().rev().find(reaches).unwrap_or(&self.versions[0])
     }

@@ -17,7 +17,8 @@ fn etag(changes: u32) -> String {
 
 /// Terms as stored, with defaults for unset fields.
 fn with_defaults(sent: &pb::Terms, version: i32, now: i64) -> pb::Terms {
-    let mut terms = pb::Terms { version, start_time: Some(stamp(now)), ..sent.clone() };
+    let start = Some(stamp(now));
+    let mut terms = pb::Terms { version, start_time: start, create_time: start, ..sent.clone() };
     terms.hold_period_days.get_or_insert(30);
     terms.attribution_window_days.get_or_insert(60);
     if terms.reach() == pb::TermsReach::Unspecified {

@@ -140,7 +140,10 @@ impl World {
             row.terms = Some(terms.clone());
         }
         let mrr_by_currency = self.mrr_by_currency(&row.id);
-        Ok(Reply::FoundProgram(pb::GetProgramResponse { program: Some(row), mrr_by_currency }))
+        let newest_terms_version = program.versions.last().map_or(0, |terms| terms.version);
+        let found =
+            pb::GetProgramResponse { program: Some(row), mrr_by_currency, newest_terms_version, ..Default::default() };
+        Ok(Reply::FoundProgram(found))
     }
 
     /// The revenue of the customers who are bound in a program.

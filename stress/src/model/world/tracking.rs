@@ -349,7 +349,7 @@ impl World {
             && let Some(enrollment) = self.enrollment(&credit.enrollment_id)
         {
             let bound = row.bind_time.as_ref().map(micros);
-            let terms_version = self.program_of(enrollment).terms(occurred, bound).version;
+            let terms_version = self.terms_of(enrollment, occurred, bound).version;
             made.row.set_outcome(Outcome::Attributed);
             made.row.credits = vec![pb::Credit { terms_version, source: Source::LeadBinding.into(), ..credit }];
         }

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_merchants_rows_are_of_the_requested_number() {
-        let size = ShopSize { affiliates: 3, leads: 501 };
+        let size = ShopSize { affiliates: 3, leads: 501, rules: 0 };
         let merchants = Merchants::of(Dialect::Sqlite, 2, size).unwrap();
         let rows = |table: &str| -> usize {
             let head = format!("INSERT INTO {table} ");

@@ -91,8 +91,12 @@ pub(super) fn cases() -> Vec<Case> {
             // Faults of a question, of an invitation, of a rule and of a level are named with its place in the list, see the tests of rows P15, P4 and P28.
             .free(&[
                 "is_default",
+                "validate_only",
                 "terms.version",
                 "terms.start_time",
+                "terms.end_time",
+                "terms.create_time",
+                "terms.withdraw_time",
                 "terms.rules",
                 "terms.upline_levels",
                 "agreement.version",
@@ -144,6 +148,13 @@ pub(super) fn cases() -> Vec<Case> {
             "update_mask": {"paths": ["display_name", "landing_url", "terms"]},
         }))
         .wrong(json!({"program": null, "update_mask": {"paths": []}}))
+        .wrong(json!({
+            "program": {"id": "", "display_name": ""},
+            "update_mask": {"paths": ["display_name"]},
+            "terms_start_time": {"seconds": -1},
+            "terms_end_time": {"seconds": -1},
+            "withdraw_terms_version": -1,
+        }))
         // Fields outside the mask are not read. A stale etag is ABORTED.
         .free(&[
             "program.currency_code",
@@ -153,6 +164,10 @@ pub(super) fn cases() -> Vec<Case> {
             "program.etag",
             "program.terms.version",
             "program.terms.start_time",
+            "program.terms.end_time",
+            "program.terms.create_time",
+            "program.terms.withdraw_time",
+            "validate_only",
             "program.agreement.version",
             "program.agreement.is_required",
             "program.questions",

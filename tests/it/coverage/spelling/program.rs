@@ -9,6 +9,9 @@ fn terms() -> (Json, Json) {
     let spelled_out = json!({
         "version": 7,
         "start_time": {"seconds": 1},
+        "end_time": {"seconds": 2},
+        "create_time": {"seconds": 1},
+        "withdraw_time": {"seconds": 1},
         "reach": "TERMS_REACH_NEW_SALES",
         "commission": commission,
         "hold_period_days": 30,
@@ -87,6 +90,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
             &[
                 "currency_code",
                 "is_default",
+                "validate_only",
                 "terms.commission",
                 "agreement.is_required",
                 "is_private",
@@ -119,6 +123,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
                             "terms", "welcome_mail",
                         ],
                     },
+                    "terms_start_time": {"seconds": 4_000_000_000_i64, "nanos": 1_000},
+                    "terms_end_time": {"seconds": 4_000_000_001_i64, "nanos": 1_000},
                 }),
                 json!({
                     "program": {
@@ -145,11 +151,15 @@ pub(super) fn spellings() -> Vec<Spelling> {
                             "welcome_mail", "metadata", "terms",
                         ],
                     },
+                    "terms_start_time": {"seconds": 4_000_000_000_i64, "nanos": 1_999},
+                    "terms_end_time": {"seconds": 4_000_000_001_i64, "nanos": 1_999},
                 }),
             )],
             &[
                 "program.id",
                 "program.etag",
+                "withdraw_terms_version",
+                "validate_only",
                 "program.terms.commission",
                 "program.agreement.is_required",
                 "program.questions",

@@ -50,14 +50,37 @@ pub(super) enum Event {
 /// The acts of the owner.
 #[derive(Debug, Clone)]
 pub(super) enum Owner {
-    RemoveCoupon { code: usize },
-    AssignCoupon { code: usize, affiliate: usize },
-    RevokeLink { affiliate: usize },
-    End { affiliate: usize },
-    Enroll { affiliate: usize },
-    Commission { affiliate: usize, percent_ppm: i32 },
-    Terms { program: usize, percent_ppm: i32, reach: i32 },
-    Archive { program: usize },
+    RemoveCoupon {
+        code: usize,
+    },
+    AssignCoupon {
+        code: usize,
+        affiliate: usize,
+    },
+    RevokeLink {
+        affiliate: usize,
+    },
+    End {
+        affiliate: usize,
+    },
+    Enroll {
+        affiliate: usize,
+    },
+    Commission {
+        affiliate: usize,
+        percent_ppm: i32,
+    },
+    /// The minutes until the version starts, and those for which it lasts; 0 for ever.
+    Terms {
+        program: usize,
+        percent_ppm: i32,
+        reach: i32,
+        starts_in: i64,
+        lasts: i64,
+    },
+    Archive {
+        program: usize,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -120,8 +143,10 @@ fn owner() -> impl Strategy<Value = Owner> {
         2 => (0..AFFILIATES).prop_map(|affiliate| Owner::Enroll { affiliate }),
         2 => (0..AFFILIATES, percent())
             .prop_map(|(affiliate, percent_ppm)| Owner::Commission { affiliate, percent_ppm }),
-        1 => (0..2_usize, percent(), select(values::<pb::TermsReach>()))
-            .prop_map(|(program, percent_ppm, reach)| Owner::Terms { program, percent_ppm, reach }),
+        2 => (0..2_usize, percent(), select(values::<pb::TermsReach>()), select(vec![0_i64, 90, 1_500]), select(vec![0_i64, 6_000]))
+            .prop_map(|(program, percent_ppm, reach, starts_in, lasts)| {
+                Owner::Terms { program, percent_ppm, reach, starts_in, lasts }
+            }),
         1 => (0..2_usize).prop_map(|program| Owner::Archive { program }),
     ]
 }
