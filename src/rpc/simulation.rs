@@ -106,8 +106,9 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     };
     check_currency(&wanted.terms, program.currency)
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
-    let in_force = store::simulation::terms_in_force(store, account_id, program.id, call.now()).await?;
-    let in_force = in_force.ok_or_else(|| Error::Internal("a program has no terms".to_owned()))?;
+    let has_caps = store::simulation::has_caps(store, account_id, program.id).await?;
+    refuse_caps(&wanted, has_caps)?;
+    let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
     let share = call.rpc.app.begin_heavy(account_id)?;
     let mut simulation = Simulation::new(std::sync::Arc::clone(&call.rpc.app), account_id, proposed);
@@ -121,6 +122,19 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
         None => None,
     };
     Ok((simulation, wanted.warnings, share, sale))
+}
+
+/// Caps count what all customers earn together, and the history is judged customer by customer.
+fn refuse_caps(wanted: &Wanted, has_caps: bool) -> Result<(), Error> {
+    let mut fields = Fields::default();
+    if wanted.sale.is_none() && !wanted.terms.caps.is_empty() {
+        fields.wrong("terms.caps", "cannot be simulated over the history; leave it out, or send a sample_sale");
+    }
+    if wanted.sale.is_none() && has_caps {
+        let problem = "has terms with caps, which cannot be simulated over the history; send a sample_sale";
+        fields.wrong("program_id", problem);
+    }
+    fields.complete(Some(()))
 }
 
 async fn read(call: &Call, mut fields: Fields, message: &pb::SimulateTermsRequest) -> Result<Wanted, Error> {

@@ -1,7 +1,6 @@
 //! Finds the customers whose events a simulation judges again: leads, and events without a lead. Reads only.
 
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::{conversion, lead, terms};
@@ -11,7 +10,7 @@ use crate::domain::conversion::{Conversion, ConversionKind};
 use crate::domain::id::{AccountId, ConversionId, LeadId, ProgramId};
 use crate::domain::lead::Lead;
 use crate::domain::program::Terms;
-use crate::domain::time::{Interval, Time};
+use crate::domain::time::Interval;
 
 /// The leads after this one, in the order of their ids. Merged and deleted ones too.
 ///
@@ -75,22 +74,15 @@ pub async fn count_events(snapshot: &Snapshot, account_id: AccountId, occurred: 
     list::count(query, Column::Id, snapshot.connection()).await
 }
 
-/// The version of a program's terms that is in force at a time, for a customer who was not bound before it.
+/// Whether a version of a program's terms has caps.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn terms_in_force(
-    source: &impl Source,
-    account_id: AccountId,
-    program_id: ProgramId,
-    at: Time,
-) -> Result<Option<Terms>, StoreError> {
+pub async fn has_caps(source: &impl Source, account_id: AccountId, program_id: ProgramId) -> Result<bool, StoreError> {
     use terms::Column;
     let query = terms::Entity::find()
         .filter(Column::AccountId.eq(account_id.uuid()))
-        .filter(Column::ProgramId.eq(program_id.uuid()))
-        .filter(Column::StartsAt.lte(at.micros()).or(Column::Version.eq(1)))
-        .order_by_desc(Column::Version)
-        .limit(1);
-    Ok(list::read::<Terms>(query, source.connection()).await?.pop())
+        .filter(Column::ProgramId.eq(program_id.uuid()));
+    let versions = list::read::<Terms>(query, source.connection()).await?;
+    Ok(versions.iter().any(|terms| !terms.rules.caps.is_empty()))
 }

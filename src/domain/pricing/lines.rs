@@ -22,8 +22,7 @@ use crate::domain::conversion::{Conversion, SaleLine, WHOLE_SHARE_PPM};
 use crate::domain::line::divide;
 use crate::domain::money::{Currency, Money, Overflow, PPM, Rounding, portion};
 use crate::domain::program::Terms;
-use crate::domain::reward::RewardLine;
-use crate::domain::reward::{Calculation, RewardRule};
+use crate::domain::reward::{Calculation, RewardLine, RewardRule, RuleTaken};
 use crate::domain::upline::UplineBasis;
 
 /// Prices an event in a program of this currency, with its lines if it has any. `None` as for [`price`], and for a kind that earns nothing.
@@ -174,7 +173,7 @@ fn commissions(terms: &Terms, chosen: &[Chosen], amounts: &[i64], currency: Curr
             Commission::PercentPpm(ppm) => portion(*amount, ppm.into(), PPM, terms.rules.rounding)?,
             Commission::Flat(flat) if flat.currency != currency => 0,
             Commission::Flat(flat) if taken.is_some_and(|taken| taken.quantity > 0) => {
-                let quantity = taken.map_or(1, |taken| taken.times());
+                let quantity = taken.map_or(1, RuleTaken::times);
                 flat.amount_minor.checked_mul(quantity).ok_or(Overflow)?
             }
             Commission::Flat(flat) if rule_of(terms, chosen).is_some_and(CommissionRule::is_per_line) => {

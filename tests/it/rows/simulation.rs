@@ -320,6 +320,33 @@ db_test!(n6_wrong_terms_are_answered_as_by_update_program, |database: TestDataba
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "end_time");
 });
 
+db_test!(n6_caps_are_simulated_for_a_sample_sale_alone, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let cap = pb::Cap { scope: pb::CapScope::Affiliate.into(), maximum: Some(usd(500)), ..Default::default() };
+    let capped = pb::Terms { caps: vec![cap], ..terms_with(200_000, 60) };
+    let request = pb::SimulateTermsRequest { terms: Some(capped.clone()), ..Default::default() };
+    let faults = |status: tonic::Status| -> Vec<String> {
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        violations.into_iter().map(|fault| fault.field).collect()
+    };
+    assert_eq!(faults(shop.client.rewards.simulate_terms(request.clone()).await.unwrap_err()), ["terms.caps"]);
+    let sample = pb::RecordSaleRequest { ref_id: "ann".to_owned(), amount: Some(usd(10_000)), ..Default::default() };
+    let sampled = pb::SimulateTermsRequest { sample_sale: Some(sample), ..request };
+    let mut messages = shop.client.rewards.simulate_terms(sampled).await.unwrap().into_inner();
+    let Some(Content::SampleSale(sale)) = messages.message().await.unwrap().unwrap().content else { panic!() };
+    assert_eq!(sale.proposed.unwrap().rewards[0].value, Some(usd(500)));
+    drop(messages);
+    let update = pb::UpdateProgramRequest {
+        program: Some(pb::Program { id: shop.program_id.clone(), terms: Some(capped), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+        ..Default::default()
+    };
+    shop.client.affiliates.update_program(update).await.unwrap();
+    let request = pb::SimulateTermsRequest { terms: Some(terms_with(200_000, 60)), ..Default::default() };
+    assert_eq!(faults(shop.client.rewards.simulate_terms(request).await.unwrap_err()), ["program_id"]);
+});
+
 db_test!(n6_a_caller_who_is_gone_leaves_nothing_open, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut chain = chain(&server, "shop", terms_with(200_000, 10)).await;

@@ -56,7 +56,13 @@ impl WireWorld {
         for program in programs {
             let request =
                 pb::SimulateTermsRequest { program_id: program.id, terms: program.terms, ..Default::default() };
-            let mut messages = self.client.rewards.simulate_terms(request).await.unwrap().into_inner();
+            let mut messages = match self.client.rewards.simulate_terms(request).await {
+                Ok(messages) => messages.into_inner(),
+                Err(status) => {
+                    assert!(status.message().contains("caps"), "{status:?}");
+                    continue;
+                }
+            };
             let mut last = None;
             while let Some(message) = messages.message().await.unwrap() {
                 last = message.content;

@@ -7,13 +7,15 @@ use headwater::domain::program::{Terms, TermsDraft};
 use headwater::domain::rule::{SimulatedCustomer, simulate};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::simulation::{ProposedTerms, SimulatedConversion};
+use headwater::domain::terms_period::Occasion;
 use headwater::domain::time::Time;
 
 /// The version of a program's terms in force.
 pub(crate) fn in_force(set: &WorkingSet, program_id: ProgramId, now: Time) -> Arc<Terms> {
+    let occasion = Occasion::at(now);
     let of_program = set.terms.iter().filter(|terms| terms.program_id == program_id);
-    let started = of_program.filter(|terms| terms.version == 1 || terms.starts_at <= now);
-    Arc::clone(started.max_by_key(|terms| terms.version).unwrap())
+    let applying = of_program.filter(|terms| terms.applies_to(&occasion));
+    Arc::clone(applying.max_by_key(|terms| terms.rank()).unwrap())
 }
 
 /// All conversions from the start of the version in force on, judged again with other rules in its place.
@@ -43,7 +45,10 @@ pub(crate) fn differences(
     now: Time,
     ids: &mut dyn IdSource,
 ) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
-    let programs: Vec<ProgramId> = set.programs.iter().map(|program| program.id).collect();
+    // A program with caps is not simulated.
+    let has_caps = |id| set.terms.iter().any(|terms| terms.program_id == id && !terms.rules.caps.is_empty());
+    let programs = set.programs.iter().map(|program| program.id);
+    let programs: Vec<ProgramId> = programs.filter(|id| !has_caps(*id)).collect();
     let (mut changed, mut other) = (Vec::new(), Vec::new());
     for program_id in programs {
         for conversion in simulated(set, account_id, program_id, None, (now, ids)) {

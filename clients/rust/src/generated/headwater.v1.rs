@@ -11464,7 +11464,9 @@ pub struct SimulateTermsRequest {
     /// The program. Empty: the default program.
     #[prost(string, tag = "1")]
     pub program_id: ::prost::alloc::string::String,
-    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required.
+    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Terms with `caps` are
+    /// refused unless there is a `sample_sale`, and so is a program that has a version with caps: the history is judged customer by customer, and
+    /// caps count what all of them earn.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version

@@ -178,6 +178,7 @@ impl Generator {
     }
 
     fn sale(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordSaleRequest {
+            lines: Vec::new(),
         let (who, brought) = (self.who(), self.brought(world));
         let amount = self.money(0);
         pb::RecordSaleRequest {
