@@ -178,10 +178,10 @@ impl Generator {
     }
 
     fn sale(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordSaleRequest {
-            lines: Vec::new(),
         let (who, brought) = (self.who(), self.brought(world));
         let amount = self.money(0);
         pb::RecordSaleRequest {
+            lines: Vec::new(),
             event_id: self.awaited_sale(world).unwrap_or_else(|| self.event_id("sale", label)),
             email: who.email,
             external_id: who.external_id,
