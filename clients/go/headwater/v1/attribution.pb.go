@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The rule that chooses which of a visitor's clicks earns.
+// The rule that chooses which of a visitor's clicks earns, or how those who were clicked share what is earned.
 type AttributionModel int32
 
 const (
@@ -34,6 +34,14 @@ const (
 	AttributionModel_ATTRIBUTION_MODEL_FIRST_CLICK AttributionModel = 1
 	// The latest click inside the attribution window.
 	AttributionModel_ATTRIBUTION_MODEL_LAST_CLICK AttributionModel = 2
+	// All enrollments with a click inside the attribution window, in equal shares. Several clicks of an enrollment count once. Of a visitor who clicked
+	// links of more than 20 enrollments of the program, the one of the first click and those of the latest clicks share. Enrollments in other
+	// programs than that of the latest click get nothing. Shares and amounts are divided by largest remainder, and of equal remainders the
+	// enrollment with the lowest id has the first. A lead is bound to all of them.
+	AttributionModel_ATTRIBUTION_MODEL_LINEAR AttributionModel = 3
+	// The same enrollments, but in other shares: 40 % for the enrollment of the first click, 40 % for that of the last click, and the rest for the
+	// others in equal shares. Without others, each of the two has one half. An enrollment that has the first and the last click has 80 %.
+	AttributionModel_ATTRIBUTION_MODEL_POSITION AttributionModel = 4
 )
 
 // Enum value maps for AttributionModel.
@@ -42,11 +50,15 @@ var (
 		0: "ATTRIBUTION_MODEL_UNSPECIFIED",
 		1: "ATTRIBUTION_MODEL_FIRST_CLICK",
 		2: "ATTRIBUTION_MODEL_LAST_CLICK",
+		3: "ATTRIBUTION_MODEL_LINEAR",
+		4: "ATTRIBUTION_MODEL_POSITION",
 	}
 	AttributionModel_value = map[string]int32{
 		"ATTRIBUTION_MODEL_UNSPECIFIED": 0,
 		"ATTRIBUTION_MODEL_FIRST_CLICK": 1,
 		"ATTRIBUTION_MODEL_LAST_CLICK":  2,
+		"ATTRIBUTION_MODEL_LINEAR":      3,
+		"ATTRIBUTION_MODEL_POSITION":    4,
 	}
 )
 
@@ -589,11 +601,13 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"program_id\x18\x03 \x01(\tR\tprogramId\x12#\n" +
 	"\rterms_version\x18\x04 \x01(\x05R\ftermsVersion\x127\n" +
 	"\x06source\x18\x05 \x01(\x0e2\x1f.headwater.v1.AttributionSourceR\x06source\x12\x1b\n" +
-	"\tshare_ppm\x18\x06 \x01(\x05R\bsharePpm*z\n" +
+	"\tshare_ppm\x18\x06 \x01(\x05R\bsharePpm*\xb8\x01\n" +
 	"\x10AttributionModel\x12!\n" +
 	"\x1dATTRIBUTION_MODEL_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dATTRIBUTION_MODEL_FIRST_CLICK\x10\x01\x12 \n" +
-	"\x1cATTRIBUTION_MODEL_LAST_CLICK\x10\x02*\xb8\x01\n" +
+	"\x1cATTRIBUTION_MODEL_LAST_CLICK\x10\x02\x12\x1c\n" +
+	"\x18ATTRIBUTION_MODEL_LINEAR\x10\x03\x12\x1e\n" +
+	"\x1aATTRIBUTION_MODEL_POSITION\x10\x04*\xb8\x01\n" +
 	"\x11AttributionSource\x12\"\n" +
 	"\x1eATTRIBUTION_SOURCE_UNSPECIFIED\x10\x00\x12#\n" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +

@@ -329,7 +329,10 @@ type Conversion struct {
 	// Your own texts by key, as they were sent with a sign-up, sale, appointment or custom event: up to 50 entries, a key of 1 to 40
 	// characters, a text of up to 500. A refund or correction has those of its sale. Conversions are kept for ever, and events have them too,
 	// so put no personal data into them.
-	Metadata      map[string]string `protobuf:"bytes,28,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,28,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The lines of a sale, in the order in which they were sent, with the rest last, and the lines from which a refund took. Empty for events
+	// that were told without lines, and for other kinds.
+	Lines         []*ConversionLine `protobuf:"bytes,29,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -556,6 +559,13 @@ func (x *Conversion) GetCustomKind() string {
 func (x *Conversion) GetMetadata() map[string]string {
 	if x != nil {
 		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Conversion) GetLines() []*ConversionLine {
+	if x != nil {
+		return x.Lines
 	}
 	return nil
 }
@@ -1220,7 +1230,8 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xff\t\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xb3\n" +
+	"\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
@@ -1257,7 +1268,8 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\bitem_sku\x18\x18 \x01(\tR\aitemSku\x12\x1f\n" +
 	"\vcustom_kind\x18\x1b \x01(\tR\n" +
 	"customKind\x12B\n" +
-	"\bmetadata\x18\x1c \x03(\v2&.headwater.v1.Conversion.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x1c \x03(\v2&.headwater.v1.Conversion.MetadataEntryR\bmetadata\x122\n" +
+	"\x05lines\x18\x1d \x03(\v2\x1c.headwater.v1.ConversionLineR\x05lines\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
@@ -1374,11 +1386,12 @@ var file_headwater_v1_conversion_proto_goTypes = []any{
 	(*Reward)(nil),                      // 18: headwater.v1.Reward
 	(*timestamppb.Timestamp)(nil),       // 19: google.protobuf.Timestamp
 	(*AttributionCandidate)(nil),        // 20: headwater.v1.AttributionCandidate
-	(*status.Status)(nil),               // 21: google.rpc.Status
-	(ListOrder)(0),                      // 22: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),           // 23: headwater.v1.AffiliateSelector
-	(*LeadSelector)(nil),                // 24: headwater.v1.LeadSelector
-	(*TimeInterval)(nil),                // 25: headwater.v1.TimeInterval
+	(*ConversionLine)(nil),              // 21: headwater.v1.ConversionLine
+	(*status.Status)(nil),               // 22: google.rpc.Status
+	(ListOrder)(0),                      // 23: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),           // 24: headwater.v1.AffiliateSelector
+	(*LeadSelector)(nil),                // 25: headwater.v1.LeadSelector
+	(*TimeInterval)(nil),                // 26: headwater.v1.TimeInterval
 }
 var file_headwater_v1_conversion_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Conversion.kind:type_name -> headwater.v1.ConversionKind
@@ -1394,30 +1407,31 @@ var file_headwater_v1_conversion_proto_depIdxs = []int32{
 	16, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
 	16, // 11: headwater.v1.Conversion.commission_adjustment:type_name -> headwater.v1.Money
 	14, // 12: headwater.v1.Conversion.metadata:type_name -> headwater.v1.Conversion.MetadataEntry
-	0,  // 13: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
-	5,  // 14: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
-	6,  // 15: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	3,  // 16: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 17: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	6,  // 18: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
-	3,  // 19: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 20: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
-	21, // 21: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
-	10, // 22: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
-	22, // 23: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 24: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
-	1,  // 25: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
-	23, // 26: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	24, // 27: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
-	25, // 28: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
-	3,  // 29: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	15, // 30: headwater.v1.ListConversionsRequest.metadata:type_name -> headwater.v1.ListConversionsRequest.MetadataEntry
-	4,  // 31: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	21, // 13: headwater.v1.Conversion.lines:type_name -> headwater.v1.ConversionLine
+	0,  // 14: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
+	5,  // 15: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
+	6,  // 16: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	3,  // 17: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 18: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	6,  // 19: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
+	3,  // 20: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	4,  // 21: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
+	22, // 22: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
+	10, // 23: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
+	23, // 24: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 25: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
+	1,  // 26: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
+	24, // 27: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	25, // 28: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
+	26, // 29: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	3,  // 30: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	15, // 31: headwater.v1.ListConversionsRequest.metadata:type_name -> headwater.v1.ListConversionsRequest.MetadataEntry
+	4,  // 32: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_conversion_proto_init() }
@@ -1427,6 +1441,7 @@ func file_headwater_v1_conversion_proto_init() {
 	}
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_line_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_conversion_proto_msgTypes[2].OneofWrappers = []any{

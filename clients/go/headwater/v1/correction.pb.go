@@ -37,7 +37,12 @@ type CorrectSaleRequest struct {
 	// Why the sale is corrected, up to 500 characters. Optional.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
-	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	OccurTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	// The right lines of the sale, as in RecordSaleRequest: all of them, not the changed ones. They take the place of those before. A line of
+	// which something was refunded must be among them under the same id, with at least that amount and that many units, or the call
+	// fails with CORRECTION_BELOW_REFUNDS. A sale without lines may get some; what was refunded of it is divided among them. Empty: if the
+	// sale has lines, what is left of each changes in the same proportion.
+	Lines         []*SaleLine `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -107,6 +112,13 @@ func (x *CorrectSaleRequest) GetOccurTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CorrectSaleRequest) GetLines() []*SaleLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
 // The answer of CorrectSale.
 type CorrectSaleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -120,7 +132,9 @@ type CorrectSaleResponse struct {
 	// is final: a correction that makes the sale earn again gives a new reward. Empty if nothing changes.
 	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
-	Replayed      bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request.
+	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,24 +204,33 @@ func (x *CorrectSaleResponse) GetReplayed() bool {
 	return false
 }
 
+func (x *CorrectSaleResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_headwater_v1_correction_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_correction_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/correction.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xd3\x01\n" +
+	"\x1dheadwater/v1/correction.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\x81\x02\n" +
 	"\x12CorrectSaleRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\"\n" +
 	"\rsale_event_id\x18\x02 \x01(\tR\vsaleEventId\x12+\n" +
 	"\x06amount\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x129\n" +
 	"\n" +
-	"occur_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xf6\x01\n" +
+	"occur_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12,\n" +
+	"\x05lines\x18\x06 \x03(\v2\x16.headwater.v1.SaleLineR\x05lines\"\xa9\x02\n" +
 	"\x13CorrectSaleResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12,\n" +
 	"\x12sale_conversion_id\x18\x03 \x01(\tR\x10saleConversionId\x125\n" +
 	"\arewards\x18\x04 \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\x12\x1a\n" +
-	"\breplayed\x18\x05 \x01(\bR\breplayedBQ\n" +
+	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarningsBQ\n" +
 	"\x10dev.headwater.v1B\x0fCorrectionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -228,19 +251,23 @@ var file_headwater_v1_correction_proto_goTypes = []any{
 	(*CorrectSaleResponse)(nil),   // 1: headwater.v1.CorrectSaleResponse
 	(*Money)(nil),                 // 2: headwater.v1.Money
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(ConversionOutcome)(0),        // 4: headwater.v1.ConversionOutcome
-	(*RewardSummary)(nil),         // 5: headwater.v1.RewardSummary
+	(*SaleLine)(nil),              // 4: headwater.v1.SaleLine
+	(ConversionOutcome)(0),        // 5: headwater.v1.ConversionOutcome
+	(*RewardSummary)(nil),         // 6: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 7: headwater.v1.Warning
 }
 var file_headwater_v1_correction_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.CorrectSaleRequest.amount:type_name -> headwater.v1.Money
 	3, // 1: headwater.v1.CorrectSaleRequest.occur_time:type_name -> google.protobuf.Timestamp
-	4, // 2: headwater.v1.CorrectSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	5, // 3: headwater.v1.CorrectSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 2: headwater.v1.CorrectSaleRequest.lines:type_name -> headwater.v1.SaleLine
+	5, // 3: headwater.v1.CorrectSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	6, // 4: headwater.v1.CorrectSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
+	7, // 5: headwater.v1.CorrectSaleResponse.warnings:type_name -> headwater.v1.Warning
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_correction_proto_init() }
@@ -250,6 +277,7 @@ func file_headwater_v1_correction_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_line_proto_init()
 	file_headwater_v1_reward_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -88,8 +88,8 @@ const (
 	ErrorReason_ERROR_REASON_PROGRAM_ARCHIVED ErrorReason = 19
 	// [FAILED_PRECONDITION] The enrollment has ended. Metadata: `enrollment_id`.
 	ErrorReason_ERROR_REASON_ENROLLMENT_ENDED ErrorReason = 20
-	// [FAILED_PRECONDITION] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
-	// `currency_code`.
+	// [FAILED_PRECONDITION] The refund is more than what is left of the sale, or of one of its lines. Metadata: `sale_conversion_id`,
+	// `left_minor`, `currency_code`. That of a line has its line_id too.
 	ErrorReason_ERROR_REASON_REFUND_EXCEEDS_SALE ErrorReason = 21
 	// [FAILED_PRECONDITION] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`.
 	ErrorReason_ERROR_REASON_CURRENCY_MISMATCH ErrorReason = 22
@@ -145,8 +145,8 @@ const (
 	ErrorReason_ERROR_REASON_LEAD_NOT_BOUND ErrorReason = 41
 	// [FAILED_PRECONDITION] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`.
 	ErrorReason_ERROR_REASON_REWARD_IN_CASH ErrorReason = 42
-	// [FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
-	// `refunded_minor`, `currency_code`.
+	// [FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale, or of one of its lines. Metadata:
+	// `sale_conversion_id`, `refunded_minor`, `currency_code`. That of a line has its line_id too.
 	ErrorReason_ERROR_REASON_CORRECTION_BELOW_REFUNDS ErrorReason = 43
 	// [FAILED_PRECONDITION] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`.
 	ErrorReason_ERROR_REASON_LEAD_IDENTIFIER_LIMIT ErrorReason = 44
@@ -204,6 +204,9 @@ const (
 	// [RESOURCE_EXHAUSTED] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
 	// call after the delay in `google.rpc.RetryInfo`.
 	ErrorReason_ERROR_REASON_PASSWORD_TRIES ErrorReason = 66
+	// [FAILED_PRECONDITION] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
+	// fulfilled, revoked or none.
+	ErrorReason_ERROR_REASON_CUSTOMER_REWARD_STATE ErrorReason = 67
 )
 
 // Enum value maps for ErrorReason.
@@ -276,6 +279,7 @@ var (
 		64: "ERROR_REASON_REGISTRATION_CLOSED",
 		65: "ERROR_REASON_INVITATION_INVALID",
 		66: "ERROR_REASON_PASSWORD_TRIES",
+		67: "ERROR_REASON_CUSTOMER_REWARD_STATE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -345,6 +349,7 @@ var (
 		"ERROR_REASON_REGISTRATION_CLOSED":        64,
 		"ERROR_REASON_INVITATION_INVALID":         65,
 		"ERROR_REASON_PASSWORD_TRIES":             66,
+		"ERROR_REASON_CUSTOMER_REWARD_STATE":      67,
 	}
 )
 
@@ -379,7 +384,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xa3\x12\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xcb\x12\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -448,7 +453,8 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x19ERROR_REASON_RATE_LIMITED\x10?\x12$\n" +
 	" ERROR_REASON_REGISTRATION_CLOSED\x10@\x12#\n" +
 	"\x1fERROR_REASON_INVITATION_INVALID\x10A\x12\x1f\n" +
-	"\x1bERROR_REASON_PASSWORD_TRIES\x10BBL\n" +
+	"\x1bERROR_REASON_PASSWORD_TRIES\x10B\x12&\n" +
+	"\"ERROR_REASON_CUSTOMER_REWARD_STATE\x10CBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

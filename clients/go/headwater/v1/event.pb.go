@@ -104,7 +104,7 @@ const (
 	// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 	// takes the place of REFUND_RECORDED.
 	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 29
-	// [reward] CreateReward created a reward.
+	// [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
 	EventKind_EVENT_KIND_REWARD_CREATED EventKind = 30
 	// [reward] A reward that is not in cash was fulfilled.
 	EventKind_EVENT_KIND_REWARD_FULFILLED EventKind = 31

@@ -56,6 +56,8 @@ const (
 	ExplanationResult_EXPLANATION_RESULT_CANCELLATION ExplanationResult = 12
 	// The terms give a reward for the event, and none is recorded.
 	ExplanationResult_EXPLANATION_RESULT_NOT_RECORDED ExplanationResult = 13
+	// The event is credited, and the caps of the terms had no room for what it earns. `computation` says which.
+	ExplanationResult_EXPLANATION_RESULT_CAPPED ExplanationResult = 14
 )
 
 // Enum value maps for ExplanationResult.
@@ -75,6 +77,7 @@ var (
 		11: "EXPLANATION_RESULT_CHANGED_NOTHING",
 		12: "EXPLANATION_RESULT_CANCELLATION",
 		13: "EXPLANATION_RESULT_NOT_RECORDED",
+		14: "EXPLANATION_RESULT_CAPPED",
 	}
 	ExplanationResult_value = map[string]int32{
 		"EXPLANATION_RESULT_UNSPECIFIED":     0,
@@ -91,6 +94,7 @@ var (
 		"EXPLANATION_RESULT_CHANGED_NOTHING": 11,
 		"EXPLANATION_RESULT_CANCELLATION":    12,
 		"EXPLANATION_RESULT_NOT_RECORDED":    13,
+		"EXPLANATION_RESULT_CAPPED":          14,
 	}
 )
 
@@ -219,6 +223,14 @@ const (
 	TermsResult_TERMS_RESULT_NEW_CUSTOMERS_ONLY TermsResult = 2
 	// It was made after the event was credited, which occurs later.
 	TermsResult_TERMS_RESULT_MADE_LATER TermsResult = 3
+	// It reaches only affiliates who were enrolled later than this one.
+	TermsResult_TERMS_RESULT_NEW_AFFILIATES_ONLY TermsResult = 4
+	// It ended before the event occurred.
+	TermsResult_TERMS_RESULT_ENDED TermsResult = 5
+	// It was withdrawn before it started.
+	TermsResult_TERMS_RESULT_WITHDRAWN TermsResult = 6
+	// It started earlier than the version that applies, which had been scheduled before it was made.
+	TermsResult_TERMS_RESULT_STARTED_EARLIER TermsResult = 7
 )
 
 // Enum value maps for TermsResult.
@@ -228,12 +240,20 @@ var (
 		1: "TERMS_RESULT_STARTED_LATER",
 		2: "TERMS_RESULT_NEW_CUSTOMERS_ONLY",
 		3: "TERMS_RESULT_MADE_LATER",
+		4: "TERMS_RESULT_NEW_AFFILIATES_ONLY",
+		5: "TERMS_RESULT_ENDED",
+		6: "TERMS_RESULT_WITHDRAWN",
+		7: "TERMS_RESULT_STARTED_EARLIER",
 	}
 	TermsResult_value = map[string]int32{
-		"TERMS_RESULT_UNSPECIFIED":        0,
-		"TERMS_RESULT_STARTED_LATER":      1,
-		"TERMS_RESULT_NEW_CUSTOMERS_ONLY": 2,
-		"TERMS_RESULT_MADE_LATER":         3,
+		"TERMS_RESULT_UNSPECIFIED":         0,
+		"TERMS_RESULT_STARTED_LATER":       1,
+		"TERMS_RESULT_NEW_CUSTOMERS_ONLY":  2,
+		"TERMS_RESULT_MADE_LATER":          3,
+		"TERMS_RESULT_NEW_AFFILIATES_ONLY": 4,
+		"TERMS_RESULT_ENDED":               5,
+		"TERMS_RESULT_WITHDRAWN":           6,
+		"TERMS_RESULT_STARTED_EARLIER":     7,
 	}
 )
 
@@ -715,7 +735,9 @@ type LaterTerms struct {
 	// The sales that it applies to.
 	Reach TermsReach `protobuf:"varint,3,opt,name=reach,proto3,enum=headwater.v1.TermsReach" json:"reach,omitempty"`
 	// Why it does not apply.
-	Result        TermsResult `protobuf:"varint,4,opt,name=result,proto3,enum=headwater.v1.TermsResult" json:"result,omitempty"`
+	Result TermsResult `protobuf:"varint,4,opt,name=result,proto3,enum=headwater.v1.TermsResult" json:"result,omitempty"`
+	// When it ends. Not set: it does not end.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -776,6 +798,13 @@ func (x *LaterTerms) GetResult() TermsResult {
 		return x.Result
 	}
 	return TermsResult_TERMS_RESULT_UNSPECIFIED
+}
+
+func (x *LaterTerms) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
 }
 
 // One comparison of a rule's condition.
@@ -1064,8 +1093,12 @@ type CommissionComputation struct {
 	ValueAmount *Money `protobuf:"bytes,8,opt,name=value_amount,json=valueAmount,proto3" json:"value_amount,omitempty"`
 	// The bonus of the rule because the sale is the first of its customer. Not set for other sales.
 	FirstSaleBonus *Money `protobuf:"bytes,9,opt,name=first_sale_bonus,json=firstSaleBonus,proto3" json:"first_sale_bonus,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The caps of the terms, as the event met them. `value_amount` is at most the least `room_minor`.
+	Caps []*CapApplied `protobuf:"bytes,10,rep,name=caps,proto3" json:"caps,omitempty"`
+	// What the affiliate would earn without `caps`, before refunds.
+	ValueBeforeCaps *Money `protobuf:"bytes,11,opt,name=value_before_caps,json=valueBeforeCaps,proto3" json:"value_before_caps,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *CommissionComputation) Reset() {
@@ -1161,6 +1194,20 @@ func (x *CommissionComputation) GetFirstSaleBonus() *Money {
 	return nil
 }
 
+func (x *CommissionComputation) GetCaps() []*CapApplied {
+	if x != nil {
+		return x.Caps
+	}
+	return nil
+}
+
+func (x *CommissionComputation) GetValueBeforeCaps() *Money {
+	if x != nil {
+		return x.ValueBeforeCaps
+	}
+	return nil
+}
+
 // How a credit was priced.
 type CreditExplanation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1180,12 +1227,16 @@ type CreditExplanation struct {
 	Steps []*CommissionStep `protobuf:"bytes,7,rep,name=steps,proto3" json:"steps,omitempty"`
 	// How the commission that was taken is computed. Not set if none was taken, and for a percentage of an event without an amount.
 	Computation *CommissionComputation `protobuf:"bytes,8,opt,name=computation,proto3" json:"computation,omitempty"`
-	// What the terms give for the part of the event that is not refunded. Not set without `computation`.
+	// What the terms give for the part of the event that is not refunded. Not set without `computation` or `lines`.
 	ExpectedRest *Money `protobuf:"bytes,9,opt,name=expected_rest,json=expectedRest,proto3" json:"expected_rest,omitempty"`
-	// What is left of the recorded rewards of this credit, without denied ones. Not set without `computation`.
+	// What is left of the recorded rewards of this credit, without denied ones. Not set without `computation` or `lines`.
 	RecordedRest *Money `protobuf:"bytes,10,opt,name=recorded_rest,json=recordedRest,proto3" json:"recorded_rest,omitempty"`
 	// The difference between the recorded rewards and those that the terms give. A person may have changed one.
-	Difference    ExplanationDifference `protobuf:"varint,11,opt,name=difference,proto3,enum=headwater.v1.ExplanationDifference" json:"difference,omitempty"`
+	Difference ExplanationDifference `protobuf:"varint,11,opt,name=difference,proto3,enum=headwater.v1.ExplanationDifference" json:"difference,omitempty"`
+	// When the version of the terms ends. Not set: it does not end.
+	TermsEndTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=terms_end_time,json=termsEndTime,proto3" json:"terms_end_time,omitempty"`
+	// How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then.
+	Lines         []*LineExplanation `protobuf:"bytes,13,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1297,6 +1348,102 @@ func (x *CreditExplanation) GetDifference() ExplanationDifference {
 	return ExplanationDifference_EXPLANATION_DIFFERENCE_UNSPECIFIED
 }
 
+func (x *CreditExplanation) GetTermsEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TermsEndTime
+	}
+	return nil
+}
+
+func (x *CreditExplanation) GetLines() []*LineExplanation {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+// How a line of a sale is priced.
+type LineExplanation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line, with what was refunded of it.
+	Line *ConversionLine `protobuf:"bytes,1,opt,name=line,proto3" json:"line,omitempty"`
+	// Every commission in the order of precedence, with the facts of the line. If the sale has more than 10 lines, only the one that is taken.
+	Steps []*CommissionStep `protobuf:"bytes,2,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The commission that was taken, and the line's part of the reward.
+	Computation *RewardLine `protobuf:"bytes,3,opt,name=computation,proto3" json:"computation,omitempty"`
+	// The commission on the line before it is rounded, without its part of a flat amount or bonus that is paid once for the sale.
+	CommissionUnrounded *UnroundedMoney `protobuf:"bytes,4,opt,name=commission_unrounded,json=commissionUnrounded,proto3" json:"commission_unrounded,omitempty"`
+	// What is left of the line's part of the reward after refunds.
+	RestAmount    *Money `protobuf:"bytes,5,opt,name=rest_amount,json=restAmount,proto3" json:"rest_amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LineExplanation) Reset() {
+	*x = LineExplanation{}
+	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LineExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LineExplanation) ProtoMessage() {}
+
+func (x *LineExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LineExplanation.ProtoReflect.Descriptor instead.
+func (*LineExplanation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LineExplanation) GetLine() *ConversionLine {
+	if x != nil {
+		return x.Line
+	}
+	return nil
+}
+
+func (x *LineExplanation) GetSteps() []*CommissionStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *LineExplanation) GetComputation() *RewardLine {
+	if x != nil {
+		return x.Computation
+	}
+	return nil
+}
+
+func (x *LineExplanation) GetCommissionUnrounded() *UnroundedMoney {
+	if x != nil {
+		return x.CommissionUnrounded
+	}
+	return nil
+}
+
+func (x *LineExplanation) GetRestAmount() *Money {
+	if x != nil {
+		return x.RestAmount
+	}
+	return nil
+}
+
 // What one event took from a reward or added to it.
 type RewardChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1319,7 +1466,7 @@ type RewardChange struct {
 
 func (x *RewardChange) Reset() {
 	*x = RewardChange{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1478,7 @@ func (x *RewardChange) String() string {
 func (*RewardChange) ProtoMessage() {}
 
 func (x *RewardChange) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1491,7 @@ func (x *RewardChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardChange.ProtoReflect.Descriptor instead.
 func (*RewardChange) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RewardChange) GetRewardId() string {
@@ -1410,7 +1557,7 @@ type RewardExplanation struct {
 
 func (x *RewardExplanation) Reset() {
 	*x = RewardExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1569,7 @@ func (x *RewardExplanation) String() string {
 func (*RewardExplanation) ProtoMessage() {}
 
 func (x *RewardExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1582,7 @@ func (x *RewardExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardExplanation.ProtoReflect.Descriptor instead.
 func (*RewardExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RewardExplanation) GetRewardId() string {
@@ -1491,7 +1638,7 @@ type ExplainConversionRequest struct {
 
 func (x *ExplainConversionRequest) Reset() {
 	*x = ExplainConversionRequest{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1650,7 @@ func (x *ExplainConversionRequest) String() string {
 func (*ExplainConversionRequest) ProtoMessage() {}
 
 func (x *ExplainConversionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1663,7 @@ func (x *ExplainConversionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainConversionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainConversionRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExplainConversionRequest) GetConversion() *ConversionSelector {
@@ -1545,14 +1692,16 @@ type ExplainConversionResponse struct {
 	// What became of each reward of the conversion, in the order of `conversion.rewards`.
 	Rewards []*RewardExplanation `protobuf:"bytes,7,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
-	SaleResult    ExplanationResult `protobuf:"varint,8,opt,name=sale_result,json=saleResult,proto3,enum=headwater.v1.ExplanationResult" json:"sale_result,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SaleResult ExplanationResult `protobuf:"varint,8,opt,name=sale_result,json=saleResult,proto3,enum=headwater.v1.ExplanationResult" json:"sale_result,omitempty"`
+	// What the conversion granted the customer, as it is now. Not set if it granted nothing.
+	CustomerReward *CustomerReward `protobuf:"bytes,9,opt,name=customer_reward,json=customerReward,proto3" json:"customer_reward,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ExplainConversionResponse) Reset() {
 	*x = ExplainConversionResponse{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1713,7 @@ func (x *ExplainConversionResponse) String() string {
 func (*ExplainConversionResponse) ProtoMessage() {}
 
 func (x *ExplainConversionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1726,7 @@ func (x *ExplainConversionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainConversionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainConversionResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExplainConversionResponse) GetConversion() *Conversion {
@@ -1636,11 +1785,18 @@ func (x *ExplainConversionResponse) GetSaleResult() ExplanationResult {
 	return ExplanationResult_EXPLANATION_RESULT_UNSPECIFIED
 }
 
+func (x *ExplainConversionResponse) GetCustomerReward() *CustomerReward {
+	if x != nil {
+		return x.CustomerReward
+	}
+	return nil
+}
+
 var File_headwater_v1_explanation_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\n" +
-	"\x1eheadwater/v1/explanation.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\"\xc8\x01\n" +
+	"\x1eheadwater/v1/explanation.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x17headwater/v1/line.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1fheadwater/v1/reward_value.proto\"\xc8\x01\n" +
 	"\fCouponHolder\x12\x1b\n" +
 	"\tcoupon_id\x18\x01 \x01(\tR\bcouponId\x12!\n" +
 	"\faffiliate_id\x18\x02 \x01(\tR\vaffiliateId\x12;\n" +
@@ -1662,14 +1818,15 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x0fcoupon_max_uses\x18\n" +
 	" \x01(\x05R\rcouponMaxUses\x12K\n" +
 	"\x11attribution_model\x18\v \x01(\x0e2\x1e.headwater.v1.AttributionModelR\x10attributionModel\x129\n" +
-	"\aactions\x18\f \x03(\x0e2\x1f.headwater.v1.ExplanationActionR\aactions\"\xc4\x01\n" +
+	"\aactions\x18\f \x03(\x0e2\x1f.headwater.v1.ExplanationActionR\aactions\"\xfb\x01\n" +
 	"\n" +
 	"LaterTerms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12.\n" +
 	"\x05reach\x18\x03 \x01(\x0e2\x18.headwater.v1.TermsReachR\x05reach\x121\n" +
-	"\x06result\x18\x04 \x01(\x0e2\x19.headwater.v1.TermsResultR\x06result\"\xee\x01\n" +
+	"\x06result\x18\x04 \x01(\x0e2\x19.headwater.v1.TermsResultR\x06result\x125\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xee\x01\n" +
 	"\x15ComparisonExplanation\x122\n" +
 	"\x05field\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConditionFieldR\x05field\x128\n" +
 	"\n" +
@@ -1698,7 +1855,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\n" +
 	"millionths\x18\x02 \x01(\x05R\n" +
 	"millionths\x12#\n" +
-	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\"\x91\x04\n" +
+	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\"\x80\x05\n" +
 	"\x15CommissionComputation\x124\n" +
 	"\vbase_amount\x18\x01 \x01(\v2\x13.headwater.v1.MoneyR\n" +
 	"baseAmount\x128\n" +
@@ -1711,7 +1868,10 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\tshare_ppm\x18\x06 \x01(\x05R\bsharePpm\x12E\n" +
 	"\x0fvalue_unrounded\x18\a \x01(\v2\x1c.headwater.v1.UnroundedMoneyR\x0evalueUnrounded\x126\n" +
 	"\fvalue_amount\x18\b \x01(\v2\x13.headwater.v1.MoneyR\vvalueAmount\x12=\n" +
-	"\x10first_sale_bonus\x18\t \x01(\v2\x13.headwater.v1.MoneyR\x0efirstSaleBonus\"\x8f\x05\n" +
+	"\x10first_sale_bonus\x18\t \x01(\v2\x13.headwater.v1.MoneyR\x0efirstSaleBonus\x12,\n" +
+	"\x04caps\x18\n" +
+	" \x03(\v2\x18.headwater.v1.CapAppliedR\x04caps\x12?\n" +
+	"\x11value_before_caps\x18\v \x01(\v2\x13.headwater.v1.MoneyR\x0fvalueBeforeCaps\"\x86\x06\n" +
 	"\x11CreditExplanation\x12,\n" +
 	"\x06credit\x18\x01 \x01(\v2\x14.headwater.v1.CreditR\x06credit\x12D\n" +
 	"\x10terms_start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0etermsStartTime\x129\n" +
@@ -1728,7 +1888,16 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	" \x01(\v2\x13.headwater.v1.MoneyR\frecordedRest\x12C\n" +
 	"\n" +
 	"difference\x18\v \x01(\x0e2#.headwater.v1.ExplanationDifferenceR\n" +
-	"difference\"\x89\x02\n" +
+	"difference\x12@\n" +
+	"\x0eterms_end_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\ftermsEndTime\x123\n" +
+	"\x05lines\x18\r \x03(\v2\x1d.headwater.v1.LineExplanationR\x05lines\"\xba\x02\n" +
+	"\x0fLineExplanation\x120\n" +
+	"\x04line\x18\x01 \x01(\v2\x1c.headwater.v1.ConversionLineR\x04line\x122\n" +
+	"\x05steps\x18\x02 \x03(\v2\x1c.headwater.v1.CommissionStepR\x05steps\x12:\n" +
+	"\vcomputation\x18\x03 \x01(\v2\x18.headwater.v1.RewardLineR\vcomputation\x12O\n" +
+	"\x14commission_unrounded\x18\x04 \x01(\v2\x1c.headwater.v1.UnroundedMoneyR\x13commissionUnrounded\x124\n" +
+	"\vrest_amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\n" +
+	"restAmount\"\x89\x02\n" +
 	"\fRewardChange\x12\x1b\n" +
 	"\treward_id\x18\x01 \x01(\tR\brewardId\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x120\n" +
@@ -1747,7 +1916,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x18ExplainConversionRequest\x12@\n" +
 	"\n" +
 	"conversion\x18\x01 \x01(\v2 .headwater.v1.ConversionSelectorR\n" +
-	"conversion\"\xe3\x03\n" +
+	"conversion\"\xaa\x04\n" +
 	"\x19ExplainConversionResponse\x128\n" +
 	"\n" +
 	"conversion\x18\x01 \x01(\v2\x18.headwater.v1.ConversionR\n" +
@@ -1761,7 +1930,8 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\acredits\x18\x06 \x03(\v2\x1f.headwater.v1.CreditExplanationR\acredits\x129\n" +
 	"\arewards\x18\a \x03(\v2\x1f.headwater.v1.RewardExplanationR\arewards\x12@\n" +
 	"\vsale_result\x18\b \x01(\x0e2\x1f.headwater.v1.ExplanationResultR\n" +
-	"saleResult*\x80\x04\n" +
+	"saleResult\x12E\n" +
+	"\x0fcustomer_reward\x18\t \x01(\v2\x1c.headwater.v1.CustomerRewardR\x0ecustomerReward*\x9f\x04\n" +
 	"\x11ExplanationResult\x12\"\n" +
 	"\x1eEXPLANATION_RESULT_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19EXPLANATION_RESULT_EARNED\x10\x01\x12#\n" +
@@ -1777,7 +1947,8 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x12&\n" +
 	"\"EXPLANATION_RESULT_CHANGED_NOTHING\x10\v\x12#\n" +
 	"\x1fEXPLANATION_RESULT_CANCELLATION\x10\f\x12#\n" +
-	"\x1fEXPLANATION_RESULT_NOT_RECORDED\x10\r*\xb9\x03\n" +
+	"\x1fEXPLANATION_RESULT_NOT_RECORDED\x10\r\x12\x1d\n" +
+	"\x19EXPLANATION_RESULT_CAPPED\x10\x0e*\xb9\x03\n" +
 	"\x11ExplanationAction\x12\"\n" +
 	"\x1eEXPLANATION_ACTION_UNSPECIFIED\x10\x00\x12%\n" +
 	"!EXPLANATION_ACTION_ATTRIBUTE_LEAD\x10\x01\x12\"\n" +
@@ -1790,12 +1961,16 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\"EXPLANATION_ACTION_APPROVE_REWARDS\x10\b\x12&\n" +
 	"\"EXPLANATION_ACTION_RELEASE_REWARDS\x10\t\x12\"\n" +
 	"\x1eEXPLANATION_ACTION_RECORD_SALE\x10\n" +
-	"*\x8d\x01\n" +
+	"*\x89\x02\n" +
 	"\vTermsResult\x12\x1c\n" +
 	"\x18TERMS_RESULT_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTERMS_RESULT_STARTED_LATER\x10\x01\x12#\n" +
 	"\x1fTERMS_RESULT_NEW_CUSTOMERS_ONLY\x10\x02\x12\x1b\n" +
-	"\x17TERMS_RESULT_MADE_LATER\x10\x03*\xd9\x04\n" +
+	"\x17TERMS_RESULT_MADE_LATER\x10\x03\x12$\n" +
+	" TERMS_RESULT_NEW_AFFILIATES_ONLY\x10\x04\x12\x16\n" +
+	"\x12TERMS_RESULT_ENDED\x10\x05\x12\x1a\n" +
+	"\x16TERMS_RESULT_WITHDRAWN\x10\x06\x12 \n" +
+	"\x1cTERMS_RESULT_STARTED_EARLIER\x10\a*\xd9\x04\n" +
 	"\x14CommissionStepResult\x12&\n" +
 	"\"COMMISSION_STEP_RESULT_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cCOMMISSION_STEP_RESULT_TAKEN\x10\x01\x12$\n" +
@@ -1839,7 +2014,7 @@ func file_headwater_v1_explanation_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_explanation_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_explanation_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_headwater_v1_explanation_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headwater_v1_explanation_proto_goTypes = []any{
 	(ExplanationResult)(0),            // 0: headwater.v1.ExplanationResult
 	(ExplanationAction)(0),            // 1: headwater.v1.ExplanationAction
@@ -1855,88 +2030,104 @@ var file_headwater_v1_explanation_proto_goTypes = []any{
 	(*UnroundedMoney)(nil),            // 11: headwater.v1.UnroundedMoney
 	(*CommissionComputation)(nil),     // 12: headwater.v1.CommissionComputation
 	(*CreditExplanation)(nil),         // 13: headwater.v1.CreditExplanation
-	(*RewardChange)(nil),              // 14: headwater.v1.RewardChange
-	(*RewardExplanation)(nil),         // 15: headwater.v1.RewardExplanation
-	(*ExplainConversionRequest)(nil),  // 16: headwater.v1.ExplainConversionRequest
-	(*ExplainConversionResponse)(nil), // 17: headwater.v1.ExplainConversionResponse
-	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
-	(*AttributionCandidate)(nil),      // 19: headwater.v1.AttributionCandidate
-	(SaleChannel)(0),                  // 20: headwater.v1.SaleChannel
-	(AttributionModel)(0),             // 21: headwater.v1.AttributionModel
-	(TermsReach)(0),                   // 22: headwater.v1.TermsReach
-	(ConditionField)(0),               // 23: headwater.v1.ConditionField
-	(Comparison)(0),                   // 24: headwater.v1.Comparison
-	(RewardRule)(0),                   // 25: headwater.v1.RewardRule
-	(*Commission)(nil),                // 26: headwater.v1.Commission
-	(*Money)(nil),                     // 27: headwater.v1.Money
-	(*Credit)(nil),                    // 28: headwater.v1.Credit
-	(Rounding)(0),                     // 29: headwater.v1.Rounding
-	(ConversionKind)(0),               // 30: headwater.v1.ConversionKind
-	(*RewardValue)(nil),               // 31: headwater.v1.RewardValue
-	(RewardState)(0),                  // 32: headwater.v1.RewardState
-	(*ConversionSelector)(nil),        // 33: headwater.v1.ConversionSelector
-	(*Conversion)(nil),                // 34: headwater.v1.Conversion
+	(*LineExplanation)(nil),           // 14: headwater.v1.LineExplanation
+	(*RewardChange)(nil),              // 15: headwater.v1.RewardChange
+	(*RewardExplanation)(nil),         // 16: headwater.v1.RewardExplanation
+	(*ExplainConversionRequest)(nil),  // 17: headwater.v1.ExplainConversionRequest
+	(*ExplainConversionResponse)(nil), // 18: headwater.v1.ExplainConversionResponse
+	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
+	(*AttributionCandidate)(nil),      // 20: headwater.v1.AttributionCandidate
+	(SaleChannel)(0),                  // 21: headwater.v1.SaleChannel
+	(AttributionModel)(0),             // 22: headwater.v1.AttributionModel
+	(TermsReach)(0),                   // 23: headwater.v1.TermsReach
+	(ConditionField)(0),               // 24: headwater.v1.ConditionField
+	(Comparison)(0),                   // 25: headwater.v1.Comparison
+	(RewardRule)(0),                   // 26: headwater.v1.RewardRule
+	(*Commission)(nil),                // 27: headwater.v1.Commission
+	(*Money)(nil),                     // 28: headwater.v1.Money
+	(*CapApplied)(nil),                // 29: headwater.v1.CapApplied
+	(*Credit)(nil),                    // 30: headwater.v1.Credit
+	(Rounding)(0),                     // 31: headwater.v1.Rounding
+	(*ConversionLine)(nil),            // 32: headwater.v1.ConversionLine
+	(*RewardLine)(nil),                // 33: headwater.v1.RewardLine
+	(ConversionKind)(0),               // 34: headwater.v1.ConversionKind
+	(*RewardValue)(nil),               // 35: headwater.v1.RewardValue
+	(RewardState)(0),                  // 36: headwater.v1.RewardState
+	(*ConversionSelector)(nil),        // 37: headwater.v1.ConversionSelector
+	(*Conversion)(nil),                // 38: headwater.v1.Conversion
+	(*CustomerReward)(nil),            // 39: headwater.v1.CustomerReward
 }
 var file_headwater_v1_explanation_proto_depIdxs = []int32{
-	18, // 0: headwater.v1.CouponHolder.assign_time:type_name -> google.protobuf.Timestamp
-	18, // 1: headwater.v1.CouponHolder.remove_time:type_name -> google.protobuf.Timestamp
-	19, // 2: headwater.v1.CandidateExplanation.candidate:type_name -> headwater.v1.AttributionCandidate
-	18, // 3: headwater.v1.CandidateExplanation.evidence_time:type_name -> google.protobuf.Timestamp
-	18, // 4: headwater.v1.CandidateExplanation.window_end_time:type_name -> google.protobuf.Timestamp
-	18, // 5: headwater.v1.CandidateExplanation.bind_time:type_name -> google.protobuf.Timestamp
-	18, // 6: headwater.v1.CandidateExplanation.cause_time:type_name -> google.protobuf.Timestamp
+	19, // 0: headwater.v1.CouponHolder.assign_time:type_name -> google.protobuf.Timestamp
+	19, // 1: headwater.v1.CouponHolder.remove_time:type_name -> google.protobuf.Timestamp
+	20, // 2: headwater.v1.CandidateExplanation.candidate:type_name -> headwater.v1.AttributionCandidate
+	19, // 3: headwater.v1.CandidateExplanation.evidence_time:type_name -> google.protobuf.Timestamp
+	19, // 4: headwater.v1.CandidateExplanation.window_end_time:type_name -> google.protobuf.Timestamp
+	19, // 5: headwater.v1.CandidateExplanation.bind_time:type_name -> google.protobuf.Timestamp
+	19, // 6: headwater.v1.CandidateExplanation.cause_time:type_name -> google.protobuf.Timestamp
 	6,  // 7: headwater.v1.CandidateExplanation.coupon_holders:type_name -> headwater.v1.CouponHolder
-	20, // 8: headwater.v1.CandidateExplanation.coupon_channel:type_name -> headwater.v1.SaleChannel
-	21, // 9: headwater.v1.CandidateExplanation.attribution_model:type_name -> headwater.v1.AttributionModel
+	21, // 8: headwater.v1.CandidateExplanation.coupon_channel:type_name -> headwater.v1.SaleChannel
+	22, // 9: headwater.v1.CandidateExplanation.attribution_model:type_name -> headwater.v1.AttributionModel
 	1,  // 10: headwater.v1.CandidateExplanation.actions:type_name -> headwater.v1.ExplanationAction
-	18, // 11: headwater.v1.LaterTerms.start_time:type_name -> google.protobuf.Timestamp
-	22, // 12: headwater.v1.LaterTerms.reach:type_name -> headwater.v1.TermsReach
+	19, // 11: headwater.v1.LaterTerms.start_time:type_name -> google.protobuf.Timestamp
+	23, // 12: headwater.v1.LaterTerms.reach:type_name -> headwater.v1.TermsReach
 	2,  // 13: headwater.v1.LaterTerms.result:type_name -> headwater.v1.TermsResult
-	23, // 14: headwater.v1.ComparisonExplanation.field:type_name -> headwater.v1.ConditionField
-	24, // 15: headwater.v1.ComparisonExplanation.comparison:type_name -> headwater.v1.Comparison
-	25, // 16: headwater.v1.CommissionStep.source:type_name -> headwater.v1.RewardRule
-	26, // 17: headwater.v1.CommissionStep.commission:type_name -> headwater.v1.Commission
-	3,  // 18: headwater.v1.CommissionStep.result:type_name -> headwater.v1.CommissionStepResult
-	18, // 19: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
-	9,  // 20: headwater.v1.CommissionStep.comparisons:type_name -> headwater.v1.ComparisonExplanation
-	27, // 21: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
-	26, // 22: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
-	11, // 23: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	27, // 24: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
-	11, // 25: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
-	27, // 26: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
-	27, // 27: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
-	28, // 28: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
-	18, // 29: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
-	22, // 30: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
-	8,  // 31: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
-	29, // 32: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
-	10, // 33: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
-	12, // 34: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
-	27, // 35: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
-	27, // 36: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
-	4,  // 37: headwater.v1.CreditExplanation.difference:type_name -> headwater.v1.ExplanationDifference
-	30, // 38: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
-	31, // 39: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
-	18, // 40: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
-	32, // 41: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
-	31, // 42: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
-	5,  // 43: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
-	18, // 44: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
-	14, // 45: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
-	33, // 46: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	34, // 47: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	0,  // 48: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
-	1,  // 49: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
-	7,  // 50: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
-	13, // 51: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
-	15, // 52: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
-	0,  // 53: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	19, // 14: headwater.v1.LaterTerms.end_time:type_name -> google.protobuf.Timestamp
+	24, // 15: headwater.v1.ComparisonExplanation.field:type_name -> headwater.v1.ConditionField
+	25, // 16: headwater.v1.ComparisonExplanation.comparison:type_name -> headwater.v1.Comparison
+	26, // 17: headwater.v1.CommissionStep.source:type_name -> headwater.v1.RewardRule
+	27, // 18: headwater.v1.CommissionStep.commission:type_name -> headwater.v1.Commission
+	3,  // 19: headwater.v1.CommissionStep.result:type_name -> headwater.v1.CommissionStepResult
+	19, // 20: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
+	9,  // 21: headwater.v1.CommissionStep.comparisons:type_name -> headwater.v1.ComparisonExplanation
+	28, // 22: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
+	27, // 23: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
+	11, // 24: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	28, // 25: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
+	11, // 26: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
+	28, // 27: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
+	28, // 28: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
+	29, // 29: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
+	28, // 30: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
+	30, // 31: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
+	19, // 32: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
+	23, // 33: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
+	8,  // 34: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
+	31, // 35: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
+	10, // 36: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
+	12, // 37: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
+	28, // 38: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
+	28, // 39: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
+	4,  // 40: headwater.v1.CreditExplanation.difference:type_name -> headwater.v1.ExplanationDifference
+	19, // 41: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
+	14, // 42: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
+	32, // 43: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
+	10, // 44: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
+	33, // 45: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
+	11, // 46: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	28, // 47: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
+	34, // 48: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
+	35, // 49: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
+	19, // 50: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
+	36, // 51: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
+	35, // 52: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
+	5,  // 53: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
+	19, // 54: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
+	15, // 55: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
+	37, // 56: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	38, // 57: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	0,  // 58: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
+	1,  // 59: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
+	7,  // 60: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
+	13, // 61: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
+	16, // 62: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
+	0,  // 63: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
+	39, // 64: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	65, // [65:65] is the sub-list for method output_type
+	65, // [65:65] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_explanation_proto_init() }
@@ -1947,15 +2138,18 @@ func file_headwater_v1_explanation_proto_init() {
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_customer_reward_proto_init()
+	file_headwater_v1_line_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_reward_proto_init()
+	file_headwater_v1_reward_value_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_explanation_proto_rawDesc), len(file_headwater_v1_explanation_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

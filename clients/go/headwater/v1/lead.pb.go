@@ -131,9 +131,13 @@ type Lead struct {
 	// The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one.
 	MergedIntoLeadId string `protobuf:"bytes,18,opt,name=merged_into_lead_id,json=mergedIntoLeadId,proto3" json:"merged_into_lead_id,omitempty"`
 	// When the lead was deleted. Only set in the feed, because no call returns a deleted lead.
-	DeleteTime    *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
+	// What programs promised the customer and granted, in the order of program ids. The feed has it too: whatever grants or revokes a reward is
+	// an event LEAD_CREATED or LEAD_UPDATED. Of the rewards of two leads that were merged, one for each program stays: the fulfilled one, or
+	// else that of the lead that stays.
+	CustomerRewards []*CustomerReward `protobuf:"bytes,20,rep,name=customer_rewards,json=customerRewards,proto3" json:"customer_rewards,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Lead) Reset() {
@@ -295,6 +299,13 @@ func (x *Lead) GetMergedIntoLeadId() string {
 func (x *Lead) GetDeleteTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.DeleteTime
+	}
+	return nil
+}
+
+func (x *Lead) GetCustomerRewards() []*CustomerReward {
+	if x != nil {
+		return x.CustomerRewards
 	}
 	return nil
 }
@@ -1498,9 +1509,11 @@ type RecordLeadResponse struct {
 	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
 	Warnings []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// The rewards that the sign-up earned by the commission rules of the program's terms.
-	Rewards       []*RewardSummary `protobuf:"bytes,7,rep,name=rewards,proto3" json:"rewards,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rewards []*RewardSummary `protobuf:"bytes,7,rep,name=rewards,proto3" json:"rewards,omitempty"`
+	// What the sign-up granted the customer, as it was then. Not set if it granted nothing.
+	CustomerReward *CustomerReward `protobuf:"bytes,8,opt,name=customer_reward,json=customerReward,proto3" json:"customer_reward,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RecordLeadResponse) Reset() {
@@ -1578,6 +1591,13 @@ func (x *RecordLeadResponse) GetWarnings() []*Warning {
 func (x *RecordLeadResponse) GetRewards() []*RewardSummary {
 	if x != nil {
 		return x.Rewards
+	}
+	return nil
+}
+
+func (x *RecordLeadResponse) GetCustomerReward() *CustomerReward {
+	if x != nil {
+		return x.CustomerReward
 	}
 	return nil
 }
@@ -1859,11 +1879,133 @@ func (x *ListLeadsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// The request of FulfillCustomerReward.
+type FulfillCustomerRewardRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The customer. Required.
+	Lead *LeadSelector `protobuf:"bytes,2,opt,name=lead,proto3" json:"lead,omitempty"`
+	// The program that promised the reward. Empty: the account's default program. It may be archived.
+	ProgramId     string `protobuf:"bytes,3,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FulfillCustomerRewardRequest) Reset() {
+	*x = FulfillCustomerRewardRequest{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FulfillCustomerRewardRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FulfillCustomerRewardRequest) ProtoMessage() {}
+
+func (x *FulfillCustomerRewardRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FulfillCustomerRewardRequest.ProtoReflect.Descriptor instead.
+func (*FulfillCustomerRewardRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FulfillCustomerRewardRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *FulfillCustomerRewardRequest) GetLead() *LeadSelector {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *FulfillCustomerRewardRequest) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
+// The answer of FulfillCustomerReward.
+type FulfillCustomerRewardResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lead with the fulfilled reward.
+	Lead *Lead `protobuf:"bytes,1,opt,name=lead,proto3" json:"lead,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+	// identifiers, names, metadata, merged leads and rewards are those that it has now.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FulfillCustomerRewardResponse) Reset() {
+	*x = FulfillCustomerRewardResponse{}
+	mi := &file_headwater_v1_lead_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FulfillCustomerRewardResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FulfillCustomerRewardResponse) ProtoMessage() {}
+
+func (x *FulfillCustomerRewardResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_lead_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FulfillCustomerRewardResponse.ProtoReflect.Descriptor instead.
+func (*FulfillCustomerRewardResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_lead_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FulfillCustomerRewardResponse) GetLead() *Lead {
+	if x != nil {
+		return x.Lead
+	}
+	return nil
+}
+
+func (x *FulfillCustomerRewardResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\x8e\a\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xd7\a\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -1889,7 +2031,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\x0fmerged_lead_ids\x18\x11 \x03(\tR\rmergedLeadIds\x12-\n" +
 	"\x13merged_into_lead_id\x18\x12 \x01(\tR\x10mergedIntoLeadId\x12;\n" +
 	"\vdelete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"deleteTime\x1a;\n" +
+	"deleteTime\x12G\n" +
+	"\x10customer_rewards\x18\x14 \x03(\v2\x1c.headwater.v1.CustomerRewardR\x0fcustomerRewards\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
@@ -1997,7 +2140,7 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\bmetadata\x18\v \x03(\v2-.headwater.v1.RecordLeadRequest.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc3\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x03\n" +
 	"\x12RecordLeadResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12\x17\n" +
 	"\alead_id\x18\x02 \x01(\tR\x06leadId\x12#\n" +
@@ -2005,7 +2148,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\acredits\x18\x04 \x03(\v2\x14.headwater.v1.CreditR\acredits\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
 	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\x125\n" +
-	"\arewards\x18\a \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\"@\n" +
+	"\arewards\x18\a \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\x12E\n" +
+	"\x0fcustomer_reward\x18\b \x01(\v2\x1c.headwater.v1.CustomerRewardR\x0ecustomerReward\"@\n" +
 	"\x0eGetLeadRequest\x12.\n" +
 	"\x04lead\x18\x01 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\"\x83\x02\n" +
 	"\x0fGetLeadResponse\x12&\n" +
@@ -2029,7 +2173,16 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"e\n" +
 	"\x11ListLeadsResponse\x12(\n" +
 	"\x05leads\x18\x01 \x03(\v2\x12.headwater.v1.LeadR\x05leads\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x8d\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
+	"\x1cFulfillCustomerRewardRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12.\n" +
+	"\x04lead\x18\x02 \x01(\v2\x1a.headwater.v1.LeadSelectorR\x04lead\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x03 \x01(\tR\tprogramId\"c\n" +
+	"\x1dFulfillCustomerRewardResponse\x12&\n" +
+	"\x04lead\x18\x01 \x01(\v2\x12.headwater.v1.LeadR\x04lead\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed*\x8d\x01\n" +
 	"\tLeadState\x12\x1a\n" +
 	"\x16LEAD_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15LEAD_STATE_SUBSCRIBED\x10\x01\x12\x18\n" +
@@ -2051,109 +2204,116 @@ func file_headwater_v1_lead_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_lead_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_headwater_v1_lead_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_headwater_v1_lead_proto_goTypes = []any{
-	(LeadState)(0),                 // 0: headwater.v1.LeadState
-	(*Lead)(nil),                   // 1: headwater.v1.Lead
-	(*Referrer)(nil),               // 2: headwater.v1.Referrer
-	(*CreateLeadRequest)(nil),      // 3: headwater.v1.CreateLeadRequest
-	(*CreateLeadResponse)(nil),     // 4: headwater.v1.CreateLeadResponse
-	(*UpdateLeadRequest)(nil),      // 5: headwater.v1.UpdateLeadRequest
-	(*UpdateLeadResponse)(nil),     // 6: headwater.v1.UpdateLeadResponse
-	(*DeleteLeadRequest)(nil),      // 7: headwater.v1.DeleteLeadRequest
-	(*DeleteLeadResponse)(nil),     // 8: headwater.v1.DeleteLeadResponse
-	(*MergeLeadsRequest)(nil),      // 9: headwater.v1.MergeLeadsRequest
-	(*MergeLeadsResponse)(nil),     // 10: headwater.v1.MergeLeadsResponse
-	(*AttributeLeadRequest)(nil),   // 11: headwater.v1.AttributeLeadRequest
-	(*AttributeLeadResponse)(nil),  // 12: headwater.v1.AttributeLeadResponse
-	(*GetAttributionRequest)(nil),  // 13: headwater.v1.GetAttributionRequest
-	(*GetAttributionResponse)(nil), // 14: headwater.v1.GetAttributionResponse
-	(*ManualBinding)(nil),          // 15: headwater.v1.ManualBinding
-	(*RecordLeadRequest)(nil),      // 16: headwater.v1.RecordLeadRequest
-	(*RecordLeadResponse)(nil),     // 17: headwater.v1.RecordLeadResponse
-	(*GetLeadRequest)(nil),         // 18: headwater.v1.GetLeadRequest
-	(*GetLeadResponse)(nil),        // 19: headwater.v1.GetLeadResponse
-	(*ListLeadsRequest)(nil),       // 20: headwater.v1.ListLeadsRequest
-	(*ListLeadsResponse)(nil),      // 21: headwater.v1.ListLeadsResponse
-	nil,                            // 22: headwater.v1.Lead.MetadataEntry
-	nil,                            // 23: headwater.v1.CreateLeadRequest.MetadataEntry
-	nil,                            // 24: headwater.v1.RecordLeadRequest.MetadataEntry
-	nil,                            // 25: headwater.v1.ListLeadsRequest.MetadataEntry
-	(*Credit)(nil),                 // 26: headwater.v1.Credit
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(*Money)(nil),                  // 28: headwater.v1.Money
-	(*AffiliateSelector)(nil),      // 29: headwater.v1.AffiliateSelector
-	(*fieldmaskpb.FieldMask)(nil),  // 30: google.protobuf.FieldMask
-	(*LeadSelector)(nil),           // 31: headwater.v1.LeadSelector
-	(*Enrollment)(nil),             // 32: headwater.v1.Enrollment
-	(*Affiliate)(nil),              // 33: headwater.v1.Affiliate
-	(*Conversion)(nil),             // 34: headwater.v1.Conversion
-	(ConversionOutcome)(0),         // 35: headwater.v1.ConversionOutcome
-	(*Warning)(nil),                // 36: headwater.v1.Warning
-	(*RewardSummary)(nil),          // 37: headwater.v1.RewardSummary
-	(ListOrder)(0),                 // 38: headwater.v1.ListOrder
+	(LeadState)(0),                        // 0: headwater.v1.LeadState
+	(*Lead)(nil),                          // 1: headwater.v1.Lead
+	(*Referrer)(nil),                      // 2: headwater.v1.Referrer
+	(*CreateLeadRequest)(nil),             // 3: headwater.v1.CreateLeadRequest
+	(*CreateLeadResponse)(nil),            // 4: headwater.v1.CreateLeadResponse
+	(*UpdateLeadRequest)(nil),             // 5: headwater.v1.UpdateLeadRequest
+	(*UpdateLeadResponse)(nil),            // 6: headwater.v1.UpdateLeadResponse
+	(*DeleteLeadRequest)(nil),             // 7: headwater.v1.DeleteLeadRequest
+	(*DeleteLeadResponse)(nil),            // 8: headwater.v1.DeleteLeadResponse
+	(*MergeLeadsRequest)(nil),             // 9: headwater.v1.MergeLeadsRequest
+	(*MergeLeadsResponse)(nil),            // 10: headwater.v1.MergeLeadsResponse
+	(*AttributeLeadRequest)(nil),          // 11: headwater.v1.AttributeLeadRequest
+	(*AttributeLeadResponse)(nil),         // 12: headwater.v1.AttributeLeadResponse
+	(*GetAttributionRequest)(nil),         // 13: headwater.v1.GetAttributionRequest
+	(*GetAttributionResponse)(nil),        // 14: headwater.v1.GetAttributionResponse
+	(*ManualBinding)(nil),                 // 15: headwater.v1.ManualBinding
+	(*RecordLeadRequest)(nil),             // 16: headwater.v1.RecordLeadRequest
+	(*RecordLeadResponse)(nil),            // 17: headwater.v1.RecordLeadResponse
+	(*GetLeadRequest)(nil),                // 18: headwater.v1.GetLeadRequest
+	(*GetLeadResponse)(nil),               // 19: headwater.v1.GetLeadResponse
+	(*ListLeadsRequest)(nil),              // 20: headwater.v1.ListLeadsRequest
+	(*ListLeadsResponse)(nil),             // 21: headwater.v1.ListLeadsResponse
+	(*FulfillCustomerRewardRequest)(nil),  // 22: headwater.v1.FulfillCustomerRewardRequest
+	(*FulfillCustomerRewardResponse)(nil), // 23: headwater.v1.FulfillCustomerRewardResponse
+	nil,                                   // 24: headwater.v1.Lead.MetadataEntry
+	nil,                                   // 25: headwater.v1.CreateLeadRequest.MetadataEntry
+	nil,                                   // 26: headwater.v1.RecordLeadRequest.MetadataEntry
+	nil,                                   // 27: headwater.v1.ListLeadsRequest.MetadataEntry
+	(*Credit)(nil),                        // 28: headwater.v1.Credit
+	(*timestamppb.Timestamp)(nil),         // 29: google.protobuf.Timestamp
+	(*Money)(nil),                         // 30: headwater.v1.Money
+	(*CustomerReward)(nil),                // 31: headwater.v1.CustomerReward
+	(*AffiliateSelector)(nil),             // 32: headwater.v1.AffiliateSelector
+	(*fieldmaskpb.FieldMask)(nil),         // 33: google.protobuf.FieldMask
+	(*LeadSelector)(nil),                  // 34: headwater.v1.LeadSelector
+	(*Enrollment)(nil),                    // 35: headwater.v1.Enrollment
+	(*Affiliate)(nil),                     // 36: headwater.v1.Affiliate
+	(*Conversion)(nil),                    // 37: headwater.v1.Conversion
+	(ConversionOutcome)(0),                // 38: headwater.v1.ConversionOutcome
+	(*Warning)(nil),                       // 39: headwater.v1.Warning
+	(*RewardSummary)(nil),                 // 40: headwater.v1.RewardSummary
+	(ListOrder)(0),                        // 41: headwater.v1.ListOrder
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
-	26, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
-	27, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
-	28, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
-	27, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
-	27, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
-	27, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
-	27, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
-	22, // 8: headwater.v1.Lead.metadata:type_name -> headwater.v1.Lead.MetadataEntry
-	27, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
-	29, // 10: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 11: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
-	27, // 12: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
-	23, // 13: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
-	2,  // 14: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	27, // 15: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
-	1,  // 16: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
-	1,  // 17: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
-	30, // 18: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
-	31, // 19: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
-	1,  // 20: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
-	31, // 21: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	31, // 22: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
-	31, // 23: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
-	1,  // 24: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
-	31, // 25: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	2,  // 26: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	27, // 27: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
-	1,  // 28: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
-	31, // 29: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 30: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
-	32, // 31: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
-	33, // 32: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
-	34, // 33: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
-	15, // 34: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
-	26, // 35: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
-	27, // 36: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
-	27, // 37: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
-	27, // 38: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 39: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
-	27, // 40: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
-	24, // 41: headwater.v1.RecordLeadRequest.metadata:type_name -> headwater.v1.RecordLeadRequest.MetadataEntry
-	35, // 42: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	26, // 43: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	36, // 44: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	37, // 45: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
-	31, // 46: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 47: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	32, // 48: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	33, // 49: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	38, // 50: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 51: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	29, // 52: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	25, // 53: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
-	1,  // 54: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	28, // 1: headwater.v1.Lead.credits:type_name -> headwater.v1.Credit
+	29, // 2: headwater.v1.Lead.bind_time:type_name -> google.protobuf.Timestamp
+	30, // 3: headwater.v1.Lead.mrr:type_name -> headwater.v1.Money
+	29, // 4: headwater.v1.Lead.first_sale_time:type_name -> google.protobuf.Timestamp
+	29, // 5: headwater.v1.Lead.create_time:type_name -> google.protobuf.Timestamp
+	29, // 6: headwater.v1.Lead.update_time:type_name -> google.protobuf.Timestamp
+	29, // 7: headwater.v1.Lead.referral_time:type_name -> google.protobuf.Timestamp
+	24, // 8: headwater.v1.Lead.metadata:type_name -> headwater.v1.Lead.MetadataEntry
+	29, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
+	31, // 10: headwater.v1.Lead.customer_rewards:type_name -> headwater.v1.CustomerReward
+	32, // 11: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 12: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
+	29, // 13: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
+	25, // 14: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
+	2,  // 15: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
+	29, // 16: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	1,  // 17: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
+	1,  // 18: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
+	33, // 19: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	34, // 20: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
+	1,  // 21: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
+	34, // 22: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	34, // 23: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
+	34, // 24: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
+	1,  // 25: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
+	34, // 26: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	2,  // 27: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
+	29, // 28: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	1,  // 29: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
+	34, // 30: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 31: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
+	35, // 32: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
+	36, // 33: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
+	37, // 34: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
+	15, // 35: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
+	28, // 36: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
+	29, // 37: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
+	29, // 38: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
+	29, // 39: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 40: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
+	29, // 41: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
+	26, // 42: headwater.v1.RecordLeadRequest.metadata:type_name -> headwater.v1.RecordLeadRequest.MetadataEntry
+	38, // 43: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	28, // 44: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
+	39, // 45: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	40, // 46: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
+	31, // 47: headwater.v1.RecordLeadResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	34, // 48: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 49: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	35, // 50: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	36, // 51: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	41, // 52: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 53: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	32, // 54: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	27, // 55: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
+	1,  // 56: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	34, // 57: headwater.v1.FulfillCustomerRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 58: headwater.v1.FulfillCustomerRewardResponse.lead:type_name -> headwater.v1.Lead
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }
@@ -2165,6 +2325,7 @@ func file_headwater_v1_lead_proto_init() {
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_customer_reward_proto_init()
 	file_headwater_v1_enrollment_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_selector_proto_init()
@@ -2179,7 +2340,7 @@ func file_headwater_v1_lead_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_lead_proto_rawDesc), len(file_headwater_v1_lead_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1024,7 +1024,7 @@ var File_headwater_v1_ledger_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/ledger.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\x8c\x01\n" +
+	"\x19headwater/v1/ledger.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\x8c\x01\n" +
 	"\x11GetBalanceRequest\x12=\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x128\n" +
 	"\n" +
@@ -1184,7 +1184,7 @@ func file_headwater_v1_ledger_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
-	file_headwater_v1_reward_proto_init()
+	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

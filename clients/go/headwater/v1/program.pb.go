@@ -93,6 +93,9 @@ const (
 	// Sales that occur at or after the version's start, except sales of leads that were bound in the program before that start.
 	// Sales of such leads stay under an earlier version.
 	TermsReach_TERMS_REACH_NEW_CUSTOMERS TermsReach = 2
+	// Sales that occur at or after the version's start, except sales of affiliates who were first enrolled in the program before that start.
+	// Sales of such affiliates stay under an earlier version.
+	TermsReach_TERMS_REACH_NEW_AFFILIATES TermsReach = 3
 )
 
 // Enum value maps for TermsReach.
@@ -101,11 +104,13 @@ var (
 		0: "TERMS_REACH_UNSPECIFIED",
 		1: "TERMS_REACH_NEW_SALES",
 		2: "TERMS_REACH_NEW_CUSTOMERS",
+		3: "TERMS_REACH_NEW_AFFILIATES",
 	}
 	TermsReach_value = map[string]int32{
-		"TERMS_REACH_UNSPECIFIED":   0,
-		"TERMS_REACH_NEW_SALES":     1,
-		"TERMS_REACH_NEW_CUSTOMERS": 2,
+		"TERMS_REACH_UNSPECIFIED":    0,
+		"TERMS_REACH_NEW_SALES":      1,
+		"TERMS_REACH_NEW_CUSTOMERS":  2,
+		"TERMS_REACH_NEW_AFFILIATES": 3,
 	}
 )
 
@@ -206,7 +211,7 @@ const (
 	// A number: the amount of a sale or the value of a custom event, in minor units of the program's currency. No comparison holds for an
 	// amount in another currency. The calculation of the reward then has `amount_not_compared`.
 	ConditionField_CONDITION_FIELD_AMOUNT ConditionField = 1
-	// A number: the `quantity` of a sale.
+	// A number: the `quantity` of a sale. Of a sale with lines, that of the line, as for ITEM_SKU and PLAN. AMOUNT is that of the whole sale.
 	ConditionField_CONDITION_FIELD_QUANTITY ConditionField = 2
 	// A text: the `item_sku` of a sale, exactly as it was sent.
 	ConditionField_CONDITION_FIELD_ITEM_SKU ConditionField = 3
@@ -226,6 +231,8 @@ const (
 	ConditionField_CONDITION_FIELD_CUSTOMER_AGE_DAYS ConditionField = 10
 	// A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`.
 	ConditionField_CONDITION_FIELD_CUSTOMER_AGE_MONTHS ConditionField = 11
+	// A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line.
+	ConditionField_CONDITION_FIELD_LINE_AMOUNT ConditionField = 12
 )
 
 // Enum value maps for ConditionField.
@@ -243,6 +250,7 @@ var (
 		9:  "CONDITION_FIELD_CUSTOMER_SALE_NUMBER",
 		10: "CONDITION_FIELD_CUSTOMER_AGE_DAYS",
 		11: "CONDITION_FIELD_CUSTOMER_AGE_MONTHS",
+		12: "CONDITION_FIELD_LINE_AMOUNT",
 	}
 	ConditionField_value = map[string]int32{
 		"CONDITION_FIELD_UNSPECIFIED":          0,
@@ -257,6 +265,7 @@ var (
 		"CONDITION_FIELD_CUSTOMER_SALE_NUMBER": 9,
 		"CONDITION_FIELD_CUSTOMER_AGE_DAYS":    10,
 		"CONDITION_FIELD_CUSTOMER_AGE_MONTHS":  11,
+		"CONDITION_FIELD_LINE_AMOUNT":          12,
 	}
 )
 
@@ -495,6 +504,137 @@ func (UplineBasis) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
 }
 
+// What a cap limits.
+type CapScope int32
+
+const (
+	// Not set; refused.
+	CapScope_CAP_SCOPE_UNSPECIFIED CapScope = 0
+	// What one event earns. Such a cap has no period.
+	CapScope_CAP_SCOPE_SINGLE_EVENT CapScope = 1
+	// What an affiliate earns for one customer. A sale without a customer is limited as one event.
+	CapScope_CAP_SCOPE_CUSTOMER CapScope = 2
+	// What an affiliate earns in the program.
+	CapScope_CAP_SCOPE_AFFILIATE CapScope = 3
+	// What all credited affiliates of the program earn together.
+	CapScope_CAP_SCOPE_PROGRAM CapScope = 4
+)
+
+// Enum value maps for CapScope.
+var (
+	CapScope_name = map[int32]string{
+		0: "CAP_SCOPE_UNSPECIFIED",
+		1: "CAP_SCOPE_SINGLE_EVENT",
+		2: "CAP_SCOPE_CUSTOMER",
+		3: "CAP_SCOPE_AFFILIATE",
+		4: "CAP_SCOPE_PROGRAM",
+	}
+	CapScope_value = map[string]int32{
+		"CAP_SCOPE_UNSPECIFIED":  0,
+		"CAP_SCOPE_SINGLE_EVENT": 1,
+		"CAP_SCOPE_CUSTOMER":     2,
+		"CAP_SCOPE_AFFILIATE":    3,
+		"CAP_SCOPE_PROGRAM":      4,
+	}
+)
+
+func (x CapScope) Enum() *CapScope {
+	p := new(CapScope)
+	*p = x
+	return p
+}
+
+func (x CapScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CapScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[7].Descriptor()
+}
+
+func (CapScope) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[7]
+}
+
+func (x CapScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CapScope.Descriptor instead.
+func (CapScope) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+}
+
+// The length of a period. Periods begin at midnight in the account's time zone. The time at which an event occurred says which period it is in,
+// whenever it is told.
+type Period int32
+
+const (
+	// Not set. Means `PERIOD_ALL_TIME`.
+	Period_PERIOD_UNSPECIFIED Period = 0
+	// A day.
+	Period_PERIOD_DAY Period = 1
+	// A week, from Monday on.
+	Period_PERIOD_WEEK Period = 2
+	// A month.
+	Period_PERIOD_MONTH Period = 3
+	// A quarter of a year.
+	Period_PERIOD_QUARTER Period = 4
+	// A year.
+	Period_PERIOD_YEAR Period = 5
+	// For ever.
+	Period_PERIOD_ALL_TIME Period = 6
+)
+
+// Enum value maps for Period.
+var (
+	Period_name = map[int32]string{
+		0: "PERIOD_UNSPECIFIED",
+		1: "PERIOD_DAY",
+		2: "PERIOD_WEEK",
+		3: "PERIOD_MONTH",
+		4: "PERIOD_QUARTER",
+		5: "PERIOD_YEAR",
+		6: "PERIOD_ALL_TIME",
+	}
+	Period_value = map[string]int32{
+		"PERIOD_UNSPECIFIED": 0,
+		"PERIOD_DAY":         1,
+		"PERIOD_WEEK":        2,
+		"PERIOD_MONTH":       3,
+		"PERIOD_QUARTER":     4,
+		"PERIOD_YEAR":        5,
+		"PERIOD_ALL_TIME":    6,
+	}
+)
+
+func (x Period) Enum() *Period {
+	p := new(Period)
+	*p = x
+	return p
+}
+
+func (x Period) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Period) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[8].Descriptor()
+}
+
+func (Period) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[8]
+}
+
+func (x Period) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Period.Descriptor instead.
+func (Period) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+}
+
 // The commission for a sale.
 type Commission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -714,7 +854,8 @@ type CommissionRule struct {
 	// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
 	// appointments, which have no amount. Required.
 	Commission *Commission `protobuf:"bytes,10,opt,name=commission,proto3" json:"commission,omitempty"`
-	// Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
+	// Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
+	// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
 	IsPerUnit bool `protobuf:"varint,11,opt,name=is_per_unit,json=isPerUnit,proto3" json:"is_per_unit,omitempty"`
 	// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
 	// earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
@@ -914,12 +1055,88 @@ func (x *UplineLevel) GetPercentPpm() int32 {
 	return 0
 }
 
-// The rules that sales are priced under. A version never changes.
+// The most that is earned in a period. The event that reaches it earns what there is room for, and later events earn nothing.
+//
+// If something is taken back from an event, by a refund, a correction or another credit, the affiliate keeps no less than its other events have
+// earned up to the cap. What is given for that is a reward of its own, REWARD_RULE_TALLY_CHANGE. What an event gives up of the cap of
+// a program goes to events that are told later. A reward that is denied stays counted.
+//
+// A new version of the terms with another maximum goes on with what was earned before: a larger one pays nothing of before, and a smaller one
+// takes nothing back. Rewards of uplines and rewards by hand are not counted. Nor are rewards in another currency than the program's, which no
+// cap limits; their calculation has `amount_not_compared`.
+type Cap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is limited. Required.
+	Scope CapScope `protobuf:"varint,1,opt,name=scope,proto3,enum=headwater.v1.CapScope" json:"scope,omitempty"`
+	// The period. Default `PERIOD_ALL_TIME`.
+	Period Period `protobuf:"varint,2,opt,name=period,proto3,enum=headwater.v1.Period" json:"period,omitempty"`
+	// The most that is earned, in the program's currency. More than zero. Required.
+	Maximum       *Money `protobuf:"bytes,3,opt,name=maximum,proto3" json:"maximum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cap) Reset() {
+	*x = Cap{}
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cap) ProtoMessage() {}
+
+func (x *Cap) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cap.ProtoReflect.Descriptor instead.
+func (*Cap) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Cap) GetScope() CapScope {
+	if x != nil {
+		return x.Scope
+	}
+	return CapScope_CAP_SCOPE_UNSPECIFIED
+}
+
+func (x *Cap) GetPeriod() Period {
+	if x != nil {
+		return x.Period
+	}
+	return Period_PERIOD_UNSPECIFIED
+}
+
+func (x *Cap) GetMaximum() *Money {
+	if x != nil {
+		return x.Maximum
+	}
+	return nil
+}
+
+// The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
+//
+// Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
+// same start, the one with the highest number applies. Version 1 also applies to sales from before its start.
 type Terms struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The version, starting at 1. Set by the server, ignored in requests.
 	Version int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// When the version starts: the time of the call that created it. Set by the server, ignored in requests.
+	// When the version starts: the time of the call that created it, or `terms_start_time` of UpdateProgram. Set by the server, ignored in
+	// requests.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// The sales that the version applies to. Default `TERMS_REACH_NEW_SALES`.
 	Reach TermsReach `protobuf:"varint,3,opt,name=reach,proto3,enum=headwater.v1.TermsReach" json:"reach,omitempty"`
@@ -950,14 +1167,32 @@ type Terms struct {
 	// affiliate earns, and only if it was enrolled in the program by then, was active and had accepted what it must. A level without such an
 	// affiliate earns nothing, and nobody moves up to it. Each upline gets a reward of its own. Refunds and corrections change it in the same
 	// proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
-	UplineLevels  []*UplineLevel `protobuf:"bytes,12,rep,name=upline_levels,json=uplineLevels,proto3" json:"upline_levels,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UplineLevels []*UplineLevel `protobuf:"bytes,12,rep,name=upline_levels,json=uplineLevels,proto3" json:"upline_levels,omitempty"`
+	// The most that is earned, at most one cap for each `scope` and `period`. If there are several, the tightest counts. Returned in the order in
+	// which they are applied: by scope, then by period. Empty: there is no limit.
+	Caps []*Cap `protobuf:"bytes,13,rep,name=caps,proto3" json:"caps,omitempty"`
+	// When the version ends: sales that occur at this time or later are priced by the other versions again. Not set: it does not end. Set by
+	// the server, ignored in requests.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// When the version was created. Set by the server, ignored in requests.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the version was withdrawn. It never applies then. Not set: it was not. Set by the server, ignored in requests.
+	WithdrawTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=withdraw_time,json=withdrawTime,proto3" json:"withdraw_time,omitempty"`
+	// What the referred customer gets, once in the program, see `Lead.customer_rewards`. The terms of the event that grants it count. Not set:
+	// nothing.
+	CustomerReward *CustomerRewardPromise `protobuf:"bytes,17,opt,name=customer_reward,json=customerReward,proto3" json:"customer_reward,omitempty"`
+	// What an affiliate gets once when it becomes active in the program: when it is enrolled as ACTIVE and has accepted what it must, or when
+	// ApproveAffiliate or AcceptAgreement makes it so. The newest terms at that moment count, and the reward is pending for their
+	// `hold_period_days`. Cash and `discount_money` must be in the program's currency. An affiliate that was active in the program before gets
+	// nothing, so no end, move or new terms pay it again. Not set: nothing.
+	EnrollmentBonus *RewardValue `protobuf:"bytes,18,opt,name=enrollment_bonus,json=enrollmentBonus,proto3" json:"enrollment_bonus,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1204,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[4]
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1217,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Terms) GetVersion() int32 {
@@ -1069,6 +1304,48 @@ func (x *Terms) GetUplineLevels() []*UplineLevel {
 	return nil
 }
 
+func (x *Terms) GetCaps() []*Cap {
+	if x != nil {
+		return x.Caps
+	}
+	return nil
+}
+
+func (x *Terms) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *Terms) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Terms) GetWithdrawTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawTime
+	}
+	return nil
+}
+
+func (x *Terms) GetCustomerReward() *CustomerRewardPromise {
+	if x != nil {
+		return x.CustomerReward
+	}
+	return nil
+}
+
+func (x *Terms) GetEnrollmentBonus() *RewardValue {
+	if x != nil {
+		return x.EnrollmentBonus
+	}
+	return nil
+}
+
 // The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 type Agreement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1087,7 +1364,7 @@ type Agreement struct {
 
 func (x *Agreement) Reset() {
 	*x = Agreement{}
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1376,7 @@ func (x *Agreement) String() string {
 func (*Agreement) ProtoMessage() {}
 
 func (x *Agreement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1389,7 @@ func (x *Agreement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agreement.ProtoReflect.Descriptor instead.
 func (*Agreement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Agreement) GetVersion() int32 {
@@ -1164,7 +1441,7 @@ type WelcomeMail struct {
 
 func (x *WelcomeMail) Reset() {
 	*x = WelcomeMail{}
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1453,7 @@ func (x *WelcomeMail) String() string {
 func (*WelcomeMail) ProtoMessage() {}
 
 func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1466,7 @@ func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WelcomeMail.ProtoReflect.Descriptor instead.
 func (*WelcomeMail) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WelcomeMail) GetIsEnabled() bool {
@@ -1228,7 +1505,7 @@ type ApplicationQuestion struct {
 
 func (x *ApplicationQuestion) Reset() {
 	*x = ApplicationQuestion{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1517,7 @@ func (x *ApplicationQuestion) String() string {
 func (*ApplicationQuestion) ProtoMessage() {}
 
 func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1530,7 @@ func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
 func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ApplicationQuestion) GetKey() string {
@@ -1295,7 +1572,7 @@ type ProgramInvitation struct {
 
 func (x *ProgramInvitation) Reset() {
 	*x = ProgramInvitation{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1584,7 @@ func (x *ProgramInvitation) String() string {
 func (*ProgramInvitation) ProtoMessage() {}
 
 func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1597,7 @@ func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramInvitation.ProtoReflect.Descriptor instead.
 func (*ProgramInvitation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ProgramInvitation) GetCode() string {
@@ -1366,7 +1643,8 @@ type Program struct {
 	IsDefault bool `protobuf:"varint,5,opt,name=is_default,json=isDefault,proto3" json:"is_default,omitempty"`
 	// The state.
 	State ProgramState `protobuf:"varint,6,opt,name=state,proto3,enum=headwater.v1.ProgramState" json:"state,omitempty"`
-	// The newest version of the terms, or the version that GetProgram was asked for.
+	// A version of the terms: the one that applies now to new customers and new affiliates. GetProgram returns the version that it is asked
+	// for, and UpdateProgram and its event the version that it has created or withdrawn.
 	Terms *Terms `protobuf:"bytes,7,opt,name=terms,proto3" json:"terms,omitempty"`
 	// When the program was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -1398,7 +1676,7 @@ type Program struct {
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1410,7 +1688,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1423,7 +1701,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Program) GetId() string {
@@ -1577,14 +1855,16 @@ type CreateProgramRequest struct {
 	// The mail that welcomes new affiliates. Not set: none is sent.
 	WelcomeMail *WelcomeMail `protobuf:"bytes,12,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
 	// See `Program.metadata`. Optional.
-	Metadata      map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept.
+	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1876,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1889,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -1703,10 +1983,17 @@ func (x *CreateProgramRequest) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *CreateProgramRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // The answer of CreateProgram.
 type CreateProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new program.
+	// The new program. With `validate_only`, the program as it would be, without `id` and `etag`.
 	Program *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -1718,7 +2005,7 @@ type CreateProgramResponse struct {
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1730,7 +2017,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1743,7 +2030,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -1780,7 +2067,7 @@ type ProgramMrr struct {
 
 func (x *ProgramMrr) Reset() {
 	*x = ProgramMrr{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +2079,7 @@ func (x *ProgramMrr) String() string {
 func (*ProgramMrr) ProtoMessage() {}
 
 func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2092,7 @@ func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
 func (*ProgramMrr) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ProgramMrr) GetMrr() *Money {
@@ -1827,7 +2114,8 @@ type GetProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program's id. Empty: the account's default program.
 	ProgramId string `protobuf:"bytes,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// The version of the terms to return. 0: the newest. A negative number is refused.
+	// The version of the terms to return, from 1 to `newest_terms_version`: any version that the program has ever had. 0: the one that
+	// applies now to new customers and new affiliates. A negative number is refused.
 	TermsVersion  int32 `protobuf:"varint,2,opt,name=terms_version,json=termsVersion,proto3" json:"terms_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1835,7 +2123,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +2135,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2148,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -1877,6 +2165,79 @@ func (x *GetProgramRequest) GetTermsVersion() int32 {
 	return 0
 }
 
+// A version of the terms that is going to start.
+type ScheduledTerms struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version. GetProgram returns its rules, if it is asked for the version.
+	Version int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// When it starts.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When it ends. Not set: it does not end.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The sales that it applies to.
+	Reach         TermsReach `protobuf:"varint,4,opt,name=reach,proto3,enum=headwater.v1.TermsReach" json:"reach,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScheduledTerms) Reset() {
+	*x = ScheduledTerms{}
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScheduledTerms) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScheduledTerms) ProtoMessage() {}
+
+func (x *ScheduledTerms) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScheduledTerms.ProtoReflect.Descriptor instead.
+func (*ScheduledTerms) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ScheduledTerms) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ScheduledTerms) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ScheduledTerms) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ScheduledTerms) GetReach() TermsReach {
+	if x != nil {
+		return x.Reach
+	}
+	return TermsReach_TERMS_REACH_UNSPECIFIED
+}
+
 // The answer of GetProgram.
 type GetProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1886,13 +2247,17 @@ type GetProgramResponse struct {
 	// of currency codes. A customer whose binding moves to another program counts there. Leads that were merged into others or deleted
 	// do not count. Empty without such customers.
 	MrrByCurrency []*ProgramMrr `protobuf:"bytes,2,rep,name=mrr_by_currency,json=mrrByCurrency,proto3" json:"mrr_by_currency,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The versions of the terms that are going to start, in the order of their starts, up to 20. Without those that were withdrawn.
+	ScheduledTerms []*ScheduledTerms `protobuf:"bytes,3,rep,name=scheduled_terms,json=scheduledTerms,proto3" json:"scheduled_terms,omitempty"`
+	// The highest number of a version of the terms.
+	NewestTermsVersion int32 `protobuf:"varint,4,opt,name=newest_terms_version,json=newestTermsVersion,proto3" json:"newest_terms_version,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2269,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2282,7 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
@@ -1932,6 +2297,20 @@ func (x *GetProgramResponse) GetMrrByCurrency() []*ProgramMrr {
 		return x.MrrByCurrency
 	}
 	return nil
+}
+
+func (x *GetProgramResponse) GetScheduledTerms() []*ScheduledTerms {
+	if x != nil {
+		return x.ScheduledTerms
+	}
+	return nil
+}
+
+func (x *GetProgramResponse) GetNewestTermsVersion() int32 {
+	if x != nil {
+		return x.NewestTermsVersion
+	}
+	return 0
 }
 
 // The request of ListPrograms.
@@ -1959,7 +2338,7 @@ type ListProgramsRequest struct {
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2350,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2363,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -2044,7 +2423,7 @@ type ListProgramsResponse struct {
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2435,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2448,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -2110,14 +2489,26 @@ type UpdateProgramRequest struct {
 	// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
 	// an earlier version of it goes on earning. `is_default` can only become true. `terms` is replaced as a whole by a new version. Fields of `terms` that are not set take their defaults, not their
 	// former values.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// When the new version of the terms starts. Only if `update_mask` names `terms`. A time that is past is refused, and up to 10 minutes count
+	// as now, because clocks differ. Up to 20 versions may be scheduled. Not set: now.
+	TermsStartTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=terms_start_time,json=termsStartTime,proto3" json:"terms_start_time,omitempty"`
+	// When the new version of the terms ends, later than its start. From then on the other versions apply again, as if it had never been there.
+	// Only if `update_mask` names `terms`. Not set: it does not end.
+	TermsEndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=terms_end_time,json=termsEndTime,proto3" json:"terms_end_time,omitempty"`
+	// The number of a version of the terms to withdraw that starts in more than 10 minutes. It never applies then, and can be read still. In
+	// this case `update_mask` may be empty. To replace a version, send a new one in the same call. 0: none.
+	WithdrawTermsVersion int32 `protobuf:"varint,6,opt,name=withdraw_terms_version,json=withdrawTermsVersion,proto3" json:"withdraw_terms_version,omitempty"`
+	// Whether to check everything, the `etag` too, and to change nothing. The answer is that of the call, or its refusal. `request_id` is not
+	// kept.
+	ValidateOnly  bool `protobuf:"varint,7,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2129,7 +2520,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2142,7 +2533,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -2166,10 +2557,38 @@ func (x *UpdateProgramRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateProgramRequest) GetTermsStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TermsStartTime
+	}
+	return nil
+}
+
+func (x *UpdateProgramRequest) GetTermsEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TermsEndTime
+	}
+	return nil
+}
+
+func (x *UpdateProgramRequest) GetWithdrawTermsVersion() int32 {
+	if x != nil {
+		return x.WithdrawTermsVersion
+	}
+	return 0
+}
+
+func (x *UpdateProgramRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 // The answer of UpdateProgram.
 type UpdateProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The program after the change.
+	// The program after the change. With `validate_only`, the program as it would be, without `etag`.
 	Program *Program `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -2181,7 +2600,7 @@ type UpdateProgramResponse struct {
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2612,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2625,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -2247,7 +2666,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2259,7 +2678,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2272,7 +2691,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -2309,7 +2728,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[20]
+	mi := &file_headwater_v1_program_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2321,7 +2740,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[20]
+	mi := &file_headwater_v1_program_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2334,7 +2753,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -2355,7 +2774,7 @@ var File_headwater_v1_program_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_program_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/program.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\"b\n" +
+	"\x1aheadwater/v1/program.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1fheadwater/v1/reward_value.proto\"b\n" +
 	"\n" +
 	"Commission\x12!\n" +
 	"\vpercent_ppm\x18\x01 \x01(\x05H\x00R\n" +
@@ -2393,7 +2812,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vUplineLevel\x12/\n" +
 	"\x05basis\x18\x01 \x01(\x0e2\x19.headwater.v1.UplineBasisR\x05basis\x12\x1f\n" +
 	"\vpercent_ppm\x18\x02 \x01(\x05R\n" +
-	"percentPpm\"\xbc\x05\n" +
+	"percentPpm\"\x90\x01\n" +
+	"\x03Cap\x12,\n" +
+	"\x05scope\x18\x01 \x01(\x0e2\x16.headwater.v1.CapScopeR\x05scope\x12,\n" +
+	"\x06period\x18\x02 \x01(\x0e2\x14.headwater.v1.PeriodR\x06period\x12-\n" +
+	"\amaximum\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\amaximum\"\xac\b\n" +
 	"\x05Terms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
@@ -2412,7 +2835,14 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\fcustom_kinds\x18\n" +
 	" \x03(\tR\vcustomKinds\x122\n" +
 	"\x05rules\x18\v \x03(\v2\x1c.headwater.v1.CommissionRuleR\x05rules\x12>\n" +
-	"\rupline_levels\x18\f \x03(\v2\x19.headwater.v1.UplineLevelR\fuplineLevelsB\x13\n" +
+	"\rupline_levels\x18\f \x03(\v2\x19.headwater.v1.UplineLevelR\fuplineLevels\x12%\n" +
+	"\x04caps\x18\r \x03(\v2\x11.headwater.v1.CapR\x04caps\x125\n" +
+	"\bend_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12;\n" +
+	"\vcreate_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12?\n" +
+	"\rwithdraw_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\fwithdrawTime\x12L\n" +
+	"\x0fcustomer_reward\x18\x11 \x01(\v2#.headwater.v1.CustomerRewardPromiseR\x0ecustomerReward\x12D\n" +
+	"\x10enrollment_bonus\x18\x12 \x01(\v2\x19.headwater.v1.RewardValueR\x0fenrollmentBonusB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
 	"\x18_attribution_window_days\"l\n" +
 	"\tAgreement\x12\x18\n" +
@@ -2463,7 +2893,7 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\bmetadata\x18\x11 \x03(\v2#.headwater.v1.Program.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa1\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc6\x05\n" +
 	"\x14CreateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -2482,7 +2912,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	" \x01(\bR\tisPrivate\x12A\n" +
 	"\vinvitations\x18\v \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
 	"\fwelcome_mail\x18\f \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\x12L\n" +
-	"\bmetadata\x18\r \x03(\v20.headwater.v1.CreateProgramRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\r \x03(\v20.headwater.v1.CreateProgramRequest.MetadataEntryR\bmetadata\x12#\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x01\n" +
@@ -2497,10 +2928,18 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x11GetProgramRequest\x12\x1d\n" +
 	"\n" +
 	"program_id\x18\x01 \x01(\tR\tprogramId\x12#\n" +
-	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\"\x87\x01\n" +
+	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\"\xcc\x01\n" +
+	"\x0eScheduledTerms\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12.\n" +
+	"\x05reach\x18\x04 \x01(\x0e2\x18.headwater.v1.TermsReachR\x05reach\"\x80\x02\n" +
 	"\x12GetProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12@\n" +
-	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\"\xe8\x02\n" +
+	"\x0fmrr_by_currency\x18\x02 \x03(\v2\x18.headwater.v1.ProgramMrrR\rmrrByCurrency\x12E\n" +
+	"\x0fscheduled_terms\x18\x03 \x03(\v2\x1c.headwater.v1.ScheduledTermsR\x0escheduledTerms\x120\n" +
+	"\x14newest_terms_version\x18\x04 \x01(\x05R\x12newestTermsVersion\"\xe8\x02\n" +
 	"\x13ListProgramsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2517,13 +2956,17 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
 	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
 	"totalCount\x88\x01\x01B\x0e\n" +
-	"\f_total_count\"\xa3\x01\n" +
+	"\f_total_count\"\x86\x03\n" +
 	"\x14UpdateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12/\n" +
 	"\aprogram\x18\x02 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"\x97\x01\n" +
+	"updateMask\x12D\n" +
+	"\x10terms_start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0etermsStartTime\x12@\n" +
+	"\x0eterms_end_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\ftermsEndTime\x124\n" +
+	"\x16withdraw_terms_version\x18\x06 \x01(\x05R\x14withdrawTermsVersion\x12#\n" +
+	"\rvalidate_only\x18\a \x01(\bR\fvalidateOnly\"\x97\x01\n" +
 	"\x15UpdateProgramResponse\x12/\n" +
 	"\aprogram\x18\x01 \x01(\v2\x15.headwater.v1.ProgramR\aprogram\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\x121\n" +
@@ -2541,18 +2984,19 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12ROUNDING_HALF_EVEN\x10\x01\x12\x14\n" +
 	"\x10ROUNDING_HALF_UP\x10\x02\x12\x11\n" +
-	"\rROUNDING_DOWN\x10\x03*c\n" +
+	"\rROUNDING_DOWN\x10\x03*\x83\x01\n" +
 	"\n" +
 	"TermsReach\x12\x1b\n" +
 	"\x17TERMS_REACH_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15TERMS_REACH_NEW_SALES\x10\x01\x12\x1d\n" +
-	"\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02*\xae\x01\n" +
+	"\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02\x12\x1e\n" +
+	"\x1aTERMS_REACH_NEW_AFFILIATES\x10\x03*\xae\x01\n" +
 	"\x0fCommissionEvent\x12 \n" +
 	"\x1cCOMMISSION_EVENT_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15COMMISSION_EVENT_SALE\x10\x01\x12\x19\n" +
 	"\x15COMMISSION_EVENT_LEAD\x10\x02\x12 \n" +
 	"\x1cCOMMISSION_EVENT_APPOINTMENT\x10\x03\x12!\n" +
-	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04*\x9a\x03\n" +
+	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04*\xbb\x03\n" +
 	"\x0eConditionField\x12\x1f\n" +
 	"\x1bCONDITION_FIELD_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CONDITION_FIELD_AMOUNT\x10\x01\x12\x1c\n" +
@@ -2566,7 +3010,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"$CONDITION_FIELD_CUSTOMER_SALE_NUMBER\x10\t\x12%\n" +
 	"!CONDITION_FIELD_CUSTOMER_AGE_DAYS\x10\n" +
 	"\x12'\n" +
-	"#CONDITION_FIELD_CUSTOMER_AGE_MONTHS\x10\v*\x88\x03\n" +
+	"#CONDITION_FIELD_CUSTOMER_AGE_MONTHS\x10\v\x12\x1f\n" +
+	"\x1bCONDITION_FIELD_LINE_AMOUNT\x10\f*\x88\x03\n" +
 	"\n" +
 	"Comparison\x12\x1a\n" +
 	"\x16COMPARISON_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -2592,7 +3037,22 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vUplineBasis\x12\x1c\n" +
 	"\x18UPLINE_BASIS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17UPLINE_BASIS_COMMISSION\x10\x01\x12\x1c\n" +
-	"\x18UPLINE_BASIS_SALE_AMOUNT\x10\x02BN\n" +
+	"\x18UPLINE_BASIS_SALE_AMOUNT\x10\x02*\x89\x01\n" +
+	"\bCapScope\x12\x19\n" +
+	"\x15CAP_SCOPE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16CAP_SCOPE_SINGLE_EVENT\x10\x01\x12\x16\n" +
+	"\x12CAP_SCOPE_CUSTOMER\x10\x02\x12\x17\n" +
+	"\x13CAP_SCOPE_AFFILIATE\x10\x03\x12\x15\n" +
+	"\x11CAP_SCOPE_PROGRAM\x10\x04*\x8d\x01\n" +
+	"\x06Period\x12\x16\n" +
+	"\x12PERIOD_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"PERIOD_DAY\x10\x01\x12\x0f\n" +
+	"\vPERIOD_WEEK\x10\x02\x12\x10\n" +
+	"\fPERIOD_MONTH\x10\x03\x12\x12\n" +
+	"\x0ePERIOD_QUARTER\x10\x04\x12\x0f\n" +
+	"\vPERIOD_YEAR\x10\x05\x12\x13\n" +
+	"\x0fPERIOD_ALL_TIME\x10\x06BN\n" +
 	"\x10dev.headwater.v1B\fProgramProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2607,8 +3067,8 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_program_proto_rawDescData
 }
 
-var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
@@ -2617,94 +3077,115 @@ var file_headwater_v1_program_proto_goTypes = []any{
 	(Comparison)(0),                // 4: headwater.v1.Comparison
 	(ProgramState)(0),              // 5: headwater.v1.ProgramState
 	(UplineBasis)(0),               // 6: headwater.v1.UplineBasis
-	(*Commission)(nil),             // 7: headwater.v1.Commission
-	(*Condition)(nil),              // 8: headwater.v1.Condition
-	(*CommissionRule)(nil),         // 9: headwater.v1.CommissionRule
-	(*UplineLevel)(nil),            // 10: headwater.v1.UplineLevel
-	(*Terms)(nil),                  // 11: headwater.v1.Terms
-	(*Agreement)(nil),              // 12: headwater.v1.Agreement
-	(*WelcomeMail)(nil),            // 13: headwater.v1.WelcomeMail
-	(*ApplicationQuestion)(nil),    // 14: headwater.v1.ApplicationQuestion
-	(*ProgramInvitation)(nil),      // 15: headwater.v1.ProgramInvitation
-	(*Program)(nil),                // 16: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 17: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 18: headwater.v1.CreateProgramResponse
-	(*ProgramMrr)(nil),             // 19: headwater.v1.ProgramMrr
-	(*GetProgramRequest)(nil),      // 20: headwater.v1.GetProgramRequest
-	(*GetProgramResponse)(nil),     // 21: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 22: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 23: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 24: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 25: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 26: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 27: headwater.v1.ArchiveProgramResponse
-	nil,                            // 28: headwater.v1.Program.MetadataEntry
-	nil,                            // 29: headwater.v1.CreateProgramRequest.MetadataEntry
-	nil,                            // 30: headwater.v1.ListProgramsRequest.MetadataEntry
-	(*Money)(nil),                  // 31: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 33: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 34: headwater.v1.AttributionSource
-	(*Warning)(nil),                // 35: headwater.v1.Warning
-	(ListOrder)(0),                 // 36: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 37: google.protobuf.FieldMask
+	(CapScope)(0),                  // 7: headwater.v1.CapScope
+	(Period)(0),                    // 8: headwater.v1.Period
+	(*Commission)(nil),             // 9: headwater.v1.Commission
+	(*Condition)(nil),              // 10: headwater.v1.Condition
+	(*CommissionRule)(nil),         // 11: headwater.v1.CommissionRule
+	(*UplineLevel)(nil),            // 12: headwater.v1.UplineLevel
+	(*Cap)(nil),                    // 13: headwater.v1.Cap
+	(*Terms)(nil),                  // 14: headwater.v1.Terms
+	(*Agreement)(nil),              // 15: headwater.v1.Agreement
+	(*WelcomeMail)(nil),            // 16: headwater.v1.WelcomeMail
+	(*ApplicationQuestion)(nil),    // 17: headwater.v1.ApplicationQuestion
+	(*ProgramInvitation)(nil),      // 18: headwater.v1.ProgramInvitation
+	(*Program)(nil),                // 19: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 20: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 21: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 22: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 23: headwater.v1.GetProgramRequest
+	(*ScheduledTerms)(nil),         // 24: headwater.v1.ScheduledTerms
+	(*GetProgramResponse)(nil),     // 25: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 26: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 27: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 28: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 29: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 30: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 31: headwater.v1.ArchiveProgramResponse
+	nil,                            // 32: headwater.v1.Program.MetadataEntry
+	nil,                            // 33: headwater.v1.CreateProgramRequest.MetadataEntry
+	nil,                            // 34: headwater.v1.ListProgramsRequest.MetadataEntry
+	(*Money)(nil),                  // 35: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
+	(AttributionModel)(0),          // 37: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 38: headwater.v1.AttributionSource
+	(*CustomerRewardPromise)(nil),  // 39: headwater.v1.CustomerRewardPromise
+	(*RewardValue)(nil),            // 40: headwater.v1.RewardValue
+	(*Warning)(nil),                // 41: headwater.v1.Warning
+	(ListOrder)(0),                 // 42: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 43: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	31, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
-	8,  // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
-	8,  // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
+	35, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	10, // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
+	10, // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
 	3,  // 3: headwater.v1.Condition.field:type_name -> headwater.v1.ConditionField
 	4,  // 4: headwater.v1.Condition.comparison:type_name -> headwater.v1.Comparison
 	2,  // 5: headwater.v1.CommissionRule.event_kind:type_name -> headwater.v1.CommissionEvent
-	8,  // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
-	32, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
-	32, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
-	7,  // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
-	31, // 10: headwater.v1.CommissionRule.first_sale_bonus:type_name -> headwater.v1.Money
+	10, // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
+	36, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
+	36, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
+	9,  // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
+	35, // 10: headwater.v1.CommissionRule.first_sale_bonus:type_name -> headwater.v1.Money
 	6,  // 11: headwater.v1.UplineLevel.basis:type_name -> headwater.v1.UplineBasis
-	32, // 12: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
-	1,  // 13: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
-	7,  // 14: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	33, // 15: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	34, // 16: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
-	0,  // 17: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
-	9,  // 18: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
-	10, // 19: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
-	32, // 20: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 21: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
-	11, // 22: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	32, // 23: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	32, // 24: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	12, // 25: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
-	14, // 26: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
-	15, // 27: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
-	13, // 28: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	28, // 29: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
-	11, // 30: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	12, // 31: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	14, // 32: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	15, // 33: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
-	13, // 34: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	29, // 35: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
-	16, // 36: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	35, // 37: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	31, // 38: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	16, // 39: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	19, // 40: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	36, // 41: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 42: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	30, // 43: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
-	16, // 44: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	16, // 45: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	37, // 46: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // 47: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	35, // 48: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	16, // 49: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	7,  // 12: headwater.v1.Cap.scope:type_name -> headwater.v1.CapScope
+	8,  // 13: headwater.v1.Cap.period:type_name -> headwater.v1.Period
+	35, // 14: headwater.v1.Cap.maximum:type_name -> headwater.v1.Money
+	36, // 15: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	1,  // 16: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
+	9,  // 17: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
+	37, // 18: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	38, // 19: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	0,  // 20: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
+	11, // 21: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
+	12, // 22: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
+	13, // 23: headwater.v1.Terms.caps:type_name -> headwater.v1.Cap
+	36, // 24: headwater.v1.Terms.end_time:type_name -> google.protobuf.Timestamp
+	36, // 25: headwater.v1.Terms.create_time:type_name -> google.protobuf.Timestamp
+	36, // 26: headwater.v1.Terms.withdraw_time:type_name -> google.protobuf.Timestamp
+	39, // 27: headwater.v1.Terms.customer_reward:type_name -> headwater.v1.CustomerRewardPromise
+	40, // 28: headwater.v1.Terms.enrollment_bonus:type_name -> headwater.v1.RewardValue
+	36, // 29: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 30: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
+	14, // 31: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
+	36, // 32: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	36, // 33: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	15, // 34: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	17, // 35: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	18, // 36: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
+	16, // 37: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	32, // 38: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
+	14, // 39: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	15, // 40: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	17, // 41: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	18, // 42: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	16, // 43: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	33, // 44: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
+	19, // 45: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	41, // 46: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	35, // 47: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	36, // 48: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
+	36, // 49: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 50: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
+	19, // 51: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	22, // 52: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	24, // 53: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
+	42, // 54: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 55: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	34, // 56: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
+	19, // 57: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	19, // 58: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	43, // 59: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 60: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
+	36, // 61: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
+	19, // 62: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	41, // 63: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	19, // 64: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	65, // [65:65] is the sub-list for method output_type
+	65, // [65:65] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -2714,19 +3195,21 @@ func file_headwater_v1_program_proto_init() {
 	}
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_customer_reward_proto_init()
+	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_program_proto_msgTypes[0].OneofWrappers = []any{
 		(*Commission_PercentPpm)(nil),
 		(*Commission_Flat)(nil),
 	}
-	file_headwater_v1_program_proto_msgTypes[4].OneofWrappers = []any{}
-	file_headwater_v1_program_proto_msgTypes[16].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[5].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   24,
+			NumEnums:      9,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -38,7 +38,7 @@ type RecordRefundRequest struct {
 	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. Not
 	// used when `sale_event_id` is set.
 	ExternalId string `protobuf:"bytes,4,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
-	// The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+	// The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
 	// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
 	// `commission_adjustment`.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -54,8 +54,19 @@ type RecordRefundRequest struct {
 	// 4.80 back and gives 7.52, which is 8.00 less 10 % of 4.80. It gives nothing if nobody is credited with the sale when the refund is
 	// booked. Admin keys only. Optional.
 	CommissionAdjustment *Money `protobuf:"bytes,8,opt,name=commission_adjustment,json=commissionAdjustment,proto3" json:"commission_adjustment,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// The lines of the sale that are refunded, up to 100, each once. The commission of these lines is taken back. `sale_event_id` is required
+	// with them. A line that the sale does not have, and more units than are left of a line, are refused, and so is more than what is left of
+	// a line, with REFUND_EXCEEDS_SALE.
+	//   - If `amount` is more than they are, the difference is taken from the part of the sale that is of no line, such as shipping, and then
+	//     from all lines in proportion to what is left of them.
+	//   - If it is less, because the shop keeps a fee, it is divided among them in proportion.
+	//
+	// A refund without lines takes from all lines of its sale, in proportion to what is left of them. So does the part of a refund that waited for its
+	// sale, or that has a `commission_adjustment`, if its lines are not in the sale or have less left. If the sale is not known yet, `amount`
+	// is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
+	Lines         []*RefundLine `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecordRefundRequest) Reset() {
@@ -140,6 +151,13 @@ func (x *RecordRefundRequest) GetOccurTime() *timestamppb.Timestamp {
 func (x *RecordRefundRequest) GetCommissionAdjustment() *Money {
 	if x != nil {
 		return x.CommissionAdjustment
+	}
+	return nil
+}
+
+func (x *RecordRefundRequest) GetLines() []*RefundLine {
+	if x != nil {
+		return x.Lines
 	}
 	return nil
 }
@@ -241,7 +259,7 @@ var File_headwater_v1_refund_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/refund.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xda\x02\n" +
+	"\x19headwater/v1/refund.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\x8a\x03\n" +
 	"\x13RecordRefundRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\"\n" +
 	"\rsale_event_id\x18\x02 \x01(\tR\vsaleEventId\x12\x14\n" +
@@ -252,7 +270,8 @@ const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\trefund_id\x18\x06 \x01(\tR\brefundId\x129\n" +
 	"\n" +
 	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12H\n" +
-	"\x15commission_adjustment\x18\b \x01(\v2\x13.headwater.v1.MoneyR\x14commissionAdjustment\"\xaa\x02\n" +
+	"\x15commission_adjustment\x18\b \x01(\v2\x13.headwater.v1.MoneyR\x14commissionAdjustment\x12.\n" +
+	"\x05lines\x18\t \x03(\v2\x18.headwater.v1.RefundLineR\x05lines\"\xaa\x02\n" +
 	"\x14RecordRefundResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12,\n" +
@@ -280,22 +299,24 @@ var file_headwater_v1_refund_proto_goTypes = []any{
 	(*RecordRefundResponse)(nil),  // 1: headwater.v1.RecordRefundResponse
 	(*Money)(nil),                 // 2: headwater.v1.Money
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(ConversionOutcome)(0),        // 4: headwater.v1.ConversionOutcome
-	(*RewardSummary)(nil),         // 5: headwater.v1.RewardSummary
-	(*Warning)(nil),               // 6: headwater.v1.Warning
+	(*RefundLine)(nil),            // 4: headwater.v1.RefundLine
+	(ConversionOutcome)(0),        // 5: headwater.v1.ConversionOutcome
+	(*RewardSummary)(nil),         // 6: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 7: headwater.v1.Warning
 }
 var file_headwater_v1_refund_proto_depIdxs = []int32{
 	2, // 0: headwater.v1.RecordRefundRequest.amount:type_name -> headwater.v1.Money
 	3, // 1: headwater.v1.RecordRefundRequest.occur_time:type_name -> google.protobuf.Timestamp
 	2, // 2: headwater.v1.RecordRefundRequest.commission_adjustment:type_name -> headwater.v1.Money
-	4, // 3: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	5, // 4: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
-	6, // 5: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	4, // 3: headwater.v1.RecordRefundRequest.lines:type_name -> headwater.v1.RefundLine
+	5, // 4: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	6, // 5: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
+	7, // 6: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_refund_proto_init() }
@@ -305,6 +326,7 @@ func file_headwater_v1_refund_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_line_proto_init()
 	file_headwater_v1_reward_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

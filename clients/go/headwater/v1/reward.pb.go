@@ -24,75 +24,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The unit that a reward is counted in: the members of RewardValue.
-type RewardUnit int32
-
-const (
-	// Not set; never returned.
-	RewardUnit_REWARD_UNIT_UNSPECIFIED RewardUnit = 0
-	// Money that is paid out.
-	RewardUnit_REWARD_UNIT_CASH RewardUnit = 1
-	// Points of the merchant's own scheme.
-	RewardUnit_REWARD_UNIT_POINTS RewardUnit = 2
-	// Credits towards the affiliate's own purchases.
-	RewardUnit_REWARD_UNIT_CREDITS RewardUnit = 3
-	// Free months of a subscription.
-	RewardUnit_REWARD_UNIT_FREE_MONTHS RewardUnit = 4
-	// A discount in parts per million of the price.
-	RewardUnit_REWARD_UNIT_DISCOUNT_PERCENT RewardUnit = 5
-	// A discount of a fixed amount.
-	RewardUnit_REWARD_UNIT_DISCOUNT_MONEY RewardUnit = 6
-)
-
-// Enum value maps for RewardUnit.
-var (
-	RewardUnit_name = map[int32]string{
-		0: "REWARD_UNIT_UNSPECIFIED",
-		1: "REWARD_UNIT_CASH",
-		2: "REWARD_UNIT_POINTS",
-		3: "REWARD_UNIT_CREDITS",
-		4: "REWARD_UNIT_FREE_MONTHS",
-		5: "REWARD_UNIT_DISCOUNT_PERCENT",
-		6: "REWARD_UNIT_DISCOUNT_MONEY",
-	}
-	RewardUnit_value = map[string]int32{
-		"REWARD_UNIT_UNSPECIFIED":      0,
-		"REWARD_UNIT_CASH":             1,
-		"REWARD_UNIT_POINTS":           2,
-		"REWARD_UNIT_CREDITS":          3,
-		"REWARD_UNIT_FREE_MONTHS":      4,
-		"REWARD_UNIT_DISCOUNT_PERCENT": 5,
-		"REWARD_UNIT_DISCOUNT_MONEY":   6,
-	}
-)
-
-func (x RewardUnit) Enum() *RewardUnit {
-	p := new(RewardUnit)
-	*p = x
-	return p
-}
-
-func (x RewardUnit) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (RewardUnit) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_reward_proto_enumTypes[0].Descriptor()
-}
-
-func (RewardUnit) Type() protoreflect.EnumType {
-	return &file_headwater_v1_reward_proto_enumTypes[0]
-}
-
-func (x RewardUnit) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use RewardUnit.Descriptor instead.
-func (RewardUnit) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{0}
-}
-
 // The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
 // may become PAID or REVERSED. The other states are final.
 type RewardState int32
@@ -148,11 +79,11 @@ func (x RewardState) String() string {
 }
 
 func (RewardState) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_reward_proto_enumTypes[1].Descriptor()
+	return file_headwater_v1_reward_proto_enumTypes[0].Descriptor()
 }
 
 func (RewardState) Type() protoreflect.EnumType {
-	return &file_headwater_v1_reward_proto_enumTypes[1]
+	return &file_headwater_v1_reward_proto_enumTypes[0]
 }
 
 func (x RewardState) Number() protoreflect.EnumNumber {
@@ -161,7 +92,7 @@ func (x RewardState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RewardState.Descriptor instead.
 func (RewardState) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{0}
 }
 
 // How much of a reward to return.
@@ -201,11 +132,11 @@ func (x RewardView) String() string {
 }
 
 func (RewardView) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_reward_proto_enumTypes[2].Descriptor()
+	return file_headwater_v1_reward_proto_enumTypes[1].Descriptor()
 }
 
 func (RewardView) Type() protoreflect.EnumType {
-	return &file_headwater_v1_reward_proto_enumTypes[2]
+	return &file_headwater_v1_reward_proto_enumTypes[1]
 }
 
 func (x RewardView) Number() protoreflect.EnumNumber {
@@ -214,7 +145,7 @@ func (x RewardView) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RewardView.Descriptor instead.
 func (RewardView) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{1}
 }
 
 // How rewards came to be.
@@ -225,7 +156,7 @@ const (
 	RewardOrigin_REWARD_ORIGIN_UNSPECIFIED RewardOrigin = 0
 	// From a conversion.
 	RewardOrigin_REWARD_ORIGIN_CONVERSION RewardOrigin = 1
-	// CreateReward created it.
+	// CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
 	RewardOrigin_REWARD_ORIGIN_BY_HAND RewardOrigin = 2
 )
 
@@ -254,11 +185,11 @@ func (x RewardOrigin) String() string {
 }
 
 func (RewardOrigin) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_reward_proto_enumTypes[3].Descriptor()
+	return file_headwater_v1_reward_proto_enumTypes[2].Descriptor()
 }
 
 func (RewardOrigin) Type() protoreflect.EnumType {
-	return &file_headwater_v1_reward_proto_enumTypes[3]
+	return &file_headwater_v1_reward_proto_enumTypes[2]
 }
 
 func (x RewardOrigin) Number() protoreflect.EnumNumber {
@@ -267,7 +198,7 @@ func (x RewardOrigin) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RewardOrigin.Descriptor instead.
 func (RewardOrigin) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{2}
 }
 
 // The origin of a reward's rate.
@@ -288,6 +219,8 @@ const (
 	RewardRule_REWARD_RULE_ADJUSTMENT RewardRule = 5
 	// A commission rule in the program's terms.
 	RewardRule_REWARD_RULE_TERMS_RULE RewardRule = 6
+	// The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
+	RewardRule_REWARD_RULE_TALLY_CHANGE RewardRule = 7
 )
 
 // Enum value maps for RewardRule.
@@ -300,15 +233,17 @@ var (
 		4: "REWARD_RULE_CORRECTION",
 		5: "REWARD_RULE_ADJUSTMENT",
 		6: "REWARD_RULE_TERMS_RULE",
+		7: "REWARD_RULE_TALLY_CHANGE",
 	}
 	RewardRule_value = map[string]int32{
-		"REWARD_RULE_UNSPECIFIED": 0,
-		"REWARD_RULE_PROGRAM":     1,
-		"REWARD_RULE_ENROLLMENT":  2,
-		"REWARD_RULE_REVERSAL":    3,
-		"REWARD_RULE_CORRECTION":  4,
-		"REWARD_RULE_ADJUSTMENT":  5,
-		"REWARD_RULE_TERMS_RULE":  6,
+		"REWARD_RULE_UNSPECIFIED":  0,
+		"REWARD_RULE_PROGRAM":      1,
+		"REWARD_RULE_ENROLLMENT":   2,
+		"REWARD_RULE_REVERSAL":     3,
+		"REWARD_RULE_CORRECTION":   4,
+		"REWARD_RULE_ADJUSTMENT":   5,
+		"REWARD_RULE_TERMS_RULE":   6,
+		"REWARD_RULE_TALLY_CHANGE": 7,
 	}
 )
 
@@ -323,11 +258,11 @@ func (x RewardRule) String() string {
 }
 
 func (RewardRule) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_reward_proto_enumTypes[4].Descriptor()
+	return file_headwater_v1_reward_proto_enumTypes[3].Descriptor()
 }
 
 func (RewardRule) Type() protoreflect.EnumType {
-	return &file_headwater_v1_reward_proto_enumTypes[4]
+	return &file_headwater_v1_reward_proto_enumTypes[3]
 }
 
 func (x RewardRule) Number() protoreflect.EnumNumber {
@@ -336,165 +271,8 @@ func (x RewardRule) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RewardRule.Descriptor instead.
 func (RewardRule) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{3}
 }
-
-// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
-// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
-// given as the nearest one that does.
-type RewardValue struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The amount, in the unit of the member that is set. Negative in the reward of a refund.
-	//
-	// Types that are valid to be assigned to Amount:
-	//
-	//	*RewardValue_Cash
-	//	*RewardValue_Points
-	//	*RewardValue_Credits
-	//	*RewardValue_FreeMonths
-	//	*RewardValue_DiscountPercentPpm
-	//	*RewardValue_DiscountMoney
-	Amount        isRewardValue_Amount `protobuf_oneof:"amount"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *RewardValue) Reset() {
-	*x = RewardValue{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *RewardValue) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*RewardValue) ProtoMessage() {}
-
-func (x *RewardValue) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use RewardValue.ProtoReflect.Descriptor instead.
-func (*RewardValue) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{0}
-}
-
-func (x *RewardValue) GetAmount() isRewardValue_Amount {
-	if x != nil {
-		return x.Amount
-	}
-	return nil
-}
-
-func (x *RewardValue) GetCash() *Money {
-	if x != nil {
-		if x, ok := x.Amount.(*RewardValue_Cash); ok {
-			return x.Cash
-		}
-	}
-	return nil
-}
-
-func (x *RewardValue) GetPoints() int64 {
-	if x != nil {
-		if x, ok := x.Amount.(*RewardValue_Points); ok {
-			return x.Points
-		}
-	}
-	return 0
-}
-
-func (x *RewardValue) GetCredits() int64 {
-	if x != nil {
-		if x, ok := x.Amount.(*RewardValue_Credits); ok {
-			return x.Credits
-		}
-	}
-	return 0
-}
-
-func (x *RewardValue) GetFreeMonths() int32 {
-	if x != nil {
-		if x, ok := x.Amount.(*RewardValue_FreeMonths); ok {
-			return x.FreeMonths
-		}
-	}
-	return 0
-}
-
-func (x *RewardValue) GetDiscountPercentPpm() int32 {
-	if x != nil {
-		if x, ok := x.Amount.(*RewardValue_DiscountPercentPpm); ok {
-			return x.DiscountPercentPpm
-		}
-	}
-	return 0
-}
-
-func (x *RewardValue) GetDiscountMoney() *Money {
-	if x != nil {
-		if x, ok := x.Amount.(*RewardValue_DiscountMoney); ok {
-			return x.DiscountMoney
-		}
-	}
-	return nil
-}
-
-type isRewardValue_Amount interface {
-	isRewardValue_Amount()
-}
-
-type RewardValue_Cash struct {
-	// Money that is paid out. A reward in cash is a commission.
-	Cash *Money `protobuf:"bytes,1,opt,name=cash,proto3,oneof"`
-}
-
-type RewardValue_Points struct {
-	// Points of the merchant's own scheme.
-	Points int64 `protobuf:"varint,2,opt,name=points,proto3,oneof"`
-}
-
-type RewardValue_Credits struct {
-	// Whole credits towards the affiliate's own purchases.
-	Credits int64 `protobuf:"varint,3,opt,name=credits,proto3,oneof"`
-}
-
-type RewardValue_FreeMonths struct {
-	// Free months of a subscription.
-	FreeMonths int32 `protobuf:"varint,4,opt,name=free_months,json=freeMonths,proto3,oneof"`
-}
-
-type RewardValue_DiscountPercentPpm struct {
-	// A discount in parts per million of the price: 20 % is 200000.
-	DiscountPercentPpm int32 `protobuf:"varint,5,opt,name=discount_percent_ppm,json=discountPercentPpm,proto3,oneof"`
-}
-
-type RewardValue_DiscountMoney struct {
-	// A discount of a fixed amount.
-	DiscountMoney *Money `protobuf:"bytes,6,opt,name=discount_money,json=discountMoney,proto3,oneof"`
-}
-
-func (*RewardValue_Cash) isRewardValue_Amount() {}
-
-func (*RewardValue_Points) isRewardValue_Amount() {}
-
-func (*RewardValue_Credits) isRewardValue_Amount() {}
-
-func (*RewardValue_FreeMonths) isRewardValue_Amount() {}
-
-func (*RewardValue_DiscountPercentPpm) isRewardValue_Amount() {}
-
-func (*RewardValue_DiscountMoney) isRewardValue_Amount() {}
 
 // The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
 type RewardConversion struct {
@@ -523,7 +301,7 @@ type RewardConversion struct {
 
 func (x *RewardConversion) Reset() {
 	*x = RewardConversion{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[1]
+	mi := &file_headwater_v1_reward_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +313,7 @@ func (x *RewardConversion) String() string {
 func (*RewardConversion) ProtoMessage() {}
 
 func (x *RewardConversion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[1]
+	mi := &file_headwater_v1_reward_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +326,7 @@ func (x *RewardConversion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardConversion.ProtoReflect.Descriptor instead.
 func (*RewardConversion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *RewardConversion) GetEventId() string {
@@ -653,14 +431,16 @@ type Reward struct {
 	// The id of the lead that the call of CreateReward named. Empty for all other rewards.
 	LeadId string `protobuf:"bytes,16,opt,name=lead_id,json=leadId,proto3" json:"lead_id,omitempty"`
 	// The conversion in short. Only in `REWARD_VIEW_FULL`. Not set for a reward that CreateReward created.
-	Conversion    *RewardConversion `protobuf:"bytes,17,opt,name=conversion,proto3" json:"conversion,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Conversion *RewardConversion `protobuf:"bytes,17,opt,name=conversion,proto3" json:"conversion,omitempty"`
+	// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+	BonusTermsVersion int32 `protobuf:"varint,18,opt,name=bonus_terms_version,json=bonusTermsVersion,proto3" json:"bonus_terms_version,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Reward) Reset() {
 	*x = Reward{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[2]
+	mi := &file_headwater_v1_reward_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +452,7 @@ func (x *Reward) String() string {
 func (*Reward) ProtoMessage() {}
 
 func (x *Reward) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[2]
+	mi := &file_headwater_v1_reward_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +465,7 @@ func (x *Reward) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reward.ProtoReflect.Descriptor instead.
 func (*Reward) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Reward) GetId() string {
@@ -807,9 +587,17 @@ func (x *Reward) GetConversion() *RewardConversion {
 	return nil
 }
 
+func (x *Reward) GetBonusTermsVersion() int32 {
+	if x != nil {
+		return x.BonusTermsVersion
+	}
+	return 0
+}
+
 // How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 // `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
-// commission (`share_ppm`). Today every share is the whole.
+// commission (`share_ppm`). If several affiliates share it, `split` has all shares, and the commission is divided by largest remainder: all parts
+// are rounded down, and the minor units that are left are given away one by one, first where most was cut off, and of equal ones to the first.
 //
 // A refund takes back a part of a reward. All refunds of a sale together take back
 // `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
@@ -857,14 +645,24 @@ type RewardCalculation struct {
 	// The bonus of the rule that was added to the commission because the sale is the first of its customer. Not set for other sales.
 	FirstSaleBonus *Money `protobuf:"bytes,15,opt,name=first_sale_bonus,json=firstSaleBonus,proto3" json:"first_sale_bonus,omitempty"`
 	// Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission.
-	Upline        *UplineShare `protobuf:"bytes,14,opt,name=upline,proto3" json:"upline,omitempty"`
+	Upline *UplineShare `protobuf:"bytes,14,opt,name=upline,proto3" json:"upline,omitempty"`
+	// Set if several affiliates share the commission.
+	Split *RewardSplit `protobuf:"bytes,16,opt,name=split,proto3" json:"split,omitempty"`
+	// The caps of the terms, as the event met them. The reward of the credited affiliate is at most the least `room_minor`.
+	Caps []*CapApplied `protobuf:"bytes,17,rep,name=caps,proto3" json:"caps,omitempty"`
+	// Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds.
+	TallyChange *TallyChange `protobuf:"bytes,18,opt,name=tally_change,json=tallyChange,proto3" json:"tally_change,omitempty"`
+	// How each line of a sale with lines was priced, in their order. The parts add up to the reward. `rule`, `rate` and the fields of the rule are
+	// those of the line with the largest commission then, and the amounts are those of the whole sale. Empty for a sale without lines, and for
+	// rewards that take back: the conversion of a refund says how much it took of each line.
+	Lines         []*RewardLine `protobuf:"bytes,19,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RewardCalculation) Reset() {
 	*x = RewardCalculation{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	mi := &file_headwater_v1_reward_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +674,7 @@ func (x *RewardCalculation) String() string {
 func (*RewardCalculation) ProtoMessage() {}
 
 func (x *RewardCalculation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	mi := &file_headwater_v1_reward_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +687,7 @@ func (x *RewardCalculation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardCalculation.ProtoReflect.Descriptor instead.
 func (*RewardCalculation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RewardCalculation) GetRule() RewardRule {
@@ -1008,6 +806,34 @@ func (x *RewardCalculation) GetUpline() *UplineShare {
 	return nil
 }
 
+func (x *RewardCalculation) GetSplit() *RewardSplit {
+	if x != nil {
+		return x.Split
+	}
+	return nil
+}
+
+func (x *RewardCalculation) GetCaps() []*CapApplied {
+	if x != nil {
+		return x.Caps
+	}
+	return nil
+}
+
+func (x *RewardCalculation) GetTallyChange() *TallyChange {
+	if x != nil {
+		return x.TallyChange
+	}
+	return nil
+}
+
+func (x *RewardCalculation) GetLines() []*RewardLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
 type isRewardCalculation_Rate interface {
 	isRewardCalculation_Rate()
 }
@@ -1026,6 +852,415 @@ func (*RewardCalculation_PercentPpm) isRewardCalculation_Rate() {}
 
 func (*RewardCalculation_Flat) isRewardCalculation_Rate() {}
 
+// A cap of the terms, as an event met it.
+type CapApplied struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is limited.
+	Scope CapScope `protobuf:"varint,1,opt,name=scope,proto3,enum=headwater.v1.CapScope" json:"scope,omitempty"`
+	// The period.
+	Period Period `protobuf:"varint,2,opt,name=period,proto3,enum=headwater.v1.Period" json:"period,omitempty"`
+	// The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+	PeriodStartDay string `protobuf:"bytes,3,opt,name=period_start_day,json=periodStartDay,proto3" json:"period_start_day,omitempty"`
+	// The most that is earned.
+	Maximum *Money `protobuf:"bytes,4,opt,name=maximum,proto3" json:"maximum,omitempty"`
+	// What was paid in the period before the event.
+	PaidBefore *Money `protobuf:"bytes,5,opt,name=paid_before,json=paidBefore,proto3" json:"paid_before,omitempty"`
+	// What could still be paid: `maximum` less `paid_before`, and not less than zero.
+	RoomMinor     int64 `protobuf:"varint,6,opt,name=room_minor,json=roomMinor,proto3" json:"room_minor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapApplied) Reset() {
+	*x = CapApplied{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapApplied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapApplied) ProtoMessage() {}
+
+func (x *CapApplied) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapApplied.ProtoReflect.Descriptor instead.
+func (*CapApplied) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CapApplied) GetScope() CapScope {
+	if x != nil {
+		return x.Scope
+	}
+	return CapScope_CAP_SCOPE_UNSPECIFIED
+}
+
+func (x *CapApplied) GetPeriod() Period {
+	if x != nil {
+		return x.Period
+	}
+	return Period_PERIOD_UNSPECIFIED
+}
+
+func (x *CapApplied) GetPeriodStartDay() string {
+	if x != nil {
+		return x.PeriodStartDay
+	}
+	return ""
+}
+
+func (x *CapApplied) GetMaximum() *Money {
+	if x != nil {
+		return x.Maximum
+	}
+	return nil
+}
+
+func (x *CapApplied) GetPaidBefore() *Money {
+	if x != nil {
+		return x.PaidBefore
+	}
+	return nil
+}
+
+func (x *CapApplied) GetRoomMinor() int64 {
+	if x != nil {
+		return x.RoomMinor
+	}
+	return 0
+}
+
+// How much an affiliate gets for an event within the caps, if that is not what the event's own reward says. The value of the reward is
+// `paid_after_minor` less `booked_minor`.
+type TallyChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the caps let the affiliate have for the event before, in minor units.
+	PaidBeforeMinor int64 `protobuf:"varint,1,opt,name=paid_before_minor,json=paidBeforeMinor,proto3" json:"paid_before_minor,omitempty"`
+	// What they let the affiliate have for it now.
+	PaidAfterMinor int64 `protobuf:"varint,2,opt,name=paid_after_minor,json=paidAfterMinor,proto3" json:"paid_after_minor,omitempty"`
+	// What is left of the event's own reward, and of earlier changes of tallies.
+	BookedMinor   int64 `protobuf:"varint,3,opt,name=booked_minor,json=bookedMinor,proto3" json:"booked_minor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TallyChange) Reset() {
+	*x = TallyChange{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TallyChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TallyChange) ProtoMessage() {}
+
+func (x *TallyChange) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TallyChange.ProtoReflect.Descriptor instead.
+func (*TallyChange) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TallyChange) GetPaidBeforeMinor() int64 {
+	if x != nil {
+		return x.PaidBeforeMinor
+	}
+	return 0
+}
+
+func (x *TallyChange) GetPaidAfterMinor() int64 {
+	if x != nil {
+		return x.PaidAfterMinor
+	}
+	return 0
+}
+
+func (x *TallyChange) GetBookedMinor() int64 {
+	if x != nil {
+		return x.BookedMinor
+	}
+	return 0
+}
+
+// The shares of all affiliates who share a commission.
+type RewardSplit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shares in parts per million, in the order of the enrollments' ids.
+	SharesPpm []int32 `protobuf:"varint,1,rep,packed,name=shares_ppm,json=sharesPpm,proto3" json:"shares_ppm,omitempty"`
+	// The place of this reward's share: 1 for the first.
+	Place         int32 `protobuf:"varint,2,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RewardSplit) Reset() {
+	*x = RewardSplit{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RewardSplit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RewardSplit) ProtoMessage() {}
+
+func (x *RewardSplit) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RewardSplit.ProtoReflect.Descriptor instead.
+func (*RewardSplit) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RewardSplit) GetSharesPpm() []int32 {
+	if x != nil {
+		return x.SharesPpm
+	}
+	return nil
+}
+
+func (x *RewardSplit) GetPlace() int32 {
+	if x != nil {
+		return x.Place
+	}
+	return 0
+}
+
+// How one line of a sale was priced.
+type RewardLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The line's id. Empty for the part of the sale's amount that is of no line.
+	LineId string `protobuf:"bytes,1,opt,name=line_id,json=lineId,proto3" json:"line_id,omitempty"`
+	// The SKU of the item. May be empty.
+	ItemSku string `protobuf:"bytes,2,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
+	// The plan. Empty: that of the sale.
+	Plan string `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The amount of the line.
+	BaseAmount *Money `protobuf:"bytes,4,opt,name=base_amount,json=baseAmount,proto3" json:"base_amount,omitempty"`
+	// The origin of the rate.
+	Rule RewardRule `protobuf:"varint,5,opt,name=rule,proto3,enum=headwater.v1.RewardRule" json:"rule,omitempty"`
+	// The rate.
+	//
+	// Types that are valid to be assigned to Rate:
+	//
+	//	*RewardLine_PercentPpm
+	//	*RewardLine_Flat
+	Rate isRewardLine_Rate `protobuf_oneof:"rate"`
+	// The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none.
+	RuleName string `protobuf:"bytes,8,opt,name=rule_name,json=ruleName,proto3" json:"rule_name,omitempty"`
+	// The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none.
+	RuleNumber int32 `protobuf:"varint,9,opt,name=rule_number,json=ruleNumber,proto3" json:"rule_number,omitempty"`
+	// How many units `flat` was paid for. 0 for a commission that is not per unit.
+	Quantity int32 `protobuf:"varint,10,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// The line's part of the bonus of a first sale. The bonus is paid once for the sale, the largest of those of the rules that were taken,
+	// and is divided among the lines of its rule in proportion to their amounts. Not set if there is none.
+	FirstSaleBonus *Money `protobuf:"bytes,11,opt,name=first_sale_bonus,json=firstSaleBonus,proto3" json:"first_sale_bonus,omitempty"`
+	// The commission on the line with `first_sale_bonus`, before it is shared.
+	CommissionAmount *Money `protobuf:"bytes,12,opt,name=commission_amount,json=commissionAmount,proto3" json:"commission_amount,omitempty"`
+	// The line's part of the reward. The reward is divided in proportion to `commission_amount`. Of an upline's percentage of the sale's amount it is divided in
+	// proportion to `base_amount`, without the lines of which the credited affiliate earns nothing.
+	ValueAmount *Money `protobuf:"bytes,13,opt,name=value_amount,json=valueAmount,proto3" json:"value_amount,omitempty"`
+	// How many units the line has.
+	LineQuantity  int32 `protobuf:"varint,14,opt,name=line_quantity,json=lineQuantity,proto3" json:"line_quantity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RewardLine) Reset() {
+	*x = RewardLine{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RewardLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RewardLine) ProtoMessage() {}
+
+func (x *RewardLine) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RewardLine.ProtoReflect.Descriptor instead.
+func (*RewardLine) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RewardLine) GetLineId() string {
+	if x != nil {
+		return x.LineId
+	}
+	return ""
+}
+
+func (x *RewardLine) GetItemSku() string {
+	if x != nil {
+		return x.ItemSku
+	}
+	return ""
+}
+
+func (x *RewardLine) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *RewardLine) GetBaseAmount() *Money {
+	if x != nil {
+		return x.BaseAmount
+	}
+	return nil
+}
+
+func (x *RewardLine) GetRule() RewardRule {
+	if x != nil {
+		return x.Rule
+	}
+	return RewardRule_REWARD_RULE_UNSPECIFIED
+}
+
+func (x *RewardLine) GetRate() isRewardLine_Rate {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+func (x *RewardLine) GetPercentPpm() int32 {
+	if x != nil {
+		if x, ok := x.Rate.(*RewardLine_PercentPpm); ok {
+			return x.PercentPpm
+		}
+	}
+	return 0
+}
+
+func (x *RewardLine) GetFlat() *Money {
+	if x != nil {
+		if x, ok := x.Rate.(*RewardLine_Flat); ok {
+			return x.Flat
+		}
+	}
+	return nil
+}
+
+func (x *RewardLine) GetRuleName() string {
+	if x != nil {
+		return x.RuleName
+	}
+	return ""
+}
+
+func (x *RewardLine) GetRuleNumber() int32 {
+	if x != nil {
+		return x.RuleNumber
+	}
+	return 0
+}
+
+func (x *RewardLine) GetQuantity() int32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *RewardLine) GetFirstSaleBonus() *Money {
+	if x != nil {
+		return x.FirstSaleBonus
+	}
+	return nil
+}
+
+func (x *RewardLine) GetCommissionAmount() *Money {
+	if x != nil {
+		return x.CommissionAmount
+	}
+	return nil
+}
+
+func (x *RewardLine) GetValueAmount() *Money {
+	if x != nil {
+		return x.ValueAmount
+	}
+	return nil
+}
+
+func (x *RewardLine) GetLineQuantity() int32 {
+	if x != nil {
+		return x.LineQuantity
+	}
+	return 0
+}
+
+type isRewardLine_Rate interface {
+	isRewardLine_Rate()
+}
+
+type RewardLine_PercentPpm struct {
+	// Parts per million of `base_amount`.
+	PercentPpm int32 `protobuf:"varint,6,opt,name=percent_ppm,json=percentPpm,proto3,oneof"`
+}
+
+type RewardLine_Flat struct {
+	// The fixed amount: for each unit if `is_per_unit` of the rule is set, for each line if the rule has `item_skus` or a condition on
+	// ITEM_SKU or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
+	Flat *Money `protobuf:"bytes,7,opt,name=flat,proto3,oneof"`
+}
+
+func (*RewardLine_PercentPpm) isRewardLine_Rate() {}
+
+func (*RewardLine_Flat) isRewardLine_Rate() {}
+
 // How the reward of an upline was computed from what the credited affiliate earns.
 type UplineShare struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1043,7 +1278,7 @@ type UplineShare struct {
 
 func (x *UplineShare) Reset() {
 	*x = UplineShare{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	mi := &file_headwater_v1_reward_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1290,7 @@ func (x *UplineShare) String() string {
 func (*UplineShare) ProtoMessage() {}
 
 func (x *UplineShare) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	mi := &file_headwater_v1_reward_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1303,7 @@ func (x *UplineShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UplineShare.ProtoReflect.Descriptor instead.
 func (*UplineShare) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UplineShare) GetLevel() int32 {
@@ -1114,7 +1349,7 @@ type RewardSummary struct {
 
 func (x *RewardSummary) Reset() {
 	*x = RewardSummary{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	mi := &file_headwater_v1_reward_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1361,7 @@ func (x *RewardSummary) String() string {
 func (*RewardSummary) ProtoMessage() {}
 
 func (x *RewardSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	mi := &file_headwater_v1_reward_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1374,7 @@ func (x *RewardSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardSummary.ProtoReflect.Descriptor instead.
 func (*RewardSummary) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RewardSummary) GetRewardId() string {
@@ -1176,7 +1411,7 @@ type GetRewardRequest struct {
 
 func (x *GetRewardRequest) Reset() {
 	*x = GetRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	mi := &file_headwater_v1_reward_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1423,7 @@ func (x *GetRewardRequest) String() string {
 func (*GetRewardRequest) ProtoMessage() {}
 
 func (x *GetRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	mi := &file_headwater_v1_reward_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1436,7 @@ func (x *GetRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRewardRequest.ProtoReflect.Descriptor instead.
 func (*GetRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetRewardRequest) GetRewardId() string {
@@ -1229,7 +1464,7 @@ type GetRewardResponse struct {
 
 func (x *GetRewardResponse) Reset() {
 	*x = GetRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[7]
+	mi := &file_headwater_v1_reward_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1241,7 +1476,7 @@ func (x *GetRewardResponse) String() string {
 func (*GetRewardResponse) ProtoMessage() {}
 
 func (x *GetRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[7]
+	mi := &file_headwater_v1_reward_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1254,7 +1489,7 @@ func (x *GetRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRewardResponse.ProtoReflect.Descriptor instead.
 func (*GetRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetRewardResponse) GetReward() *Reward {
@@ -1303,7 +1538,7 @@ type ListRewardsRequest struct {
 
 func (x *ListRewardsRequest) Reset() {
 	*x = ListRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[8]
+	mi := &file_headwater_v1_reward_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1550,7 @@ func (x *ListRewardsRequest) String() string {
 func (*ListRewardsRequest) ProtoMessage() {}
 
 func (x *ListRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[8]
+	mi := &file_headwater_v1_reward_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1563,7 @@ func (x *ListRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ListRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRewardsRequest) GetPageSize() int32 {
@@ -1442,7 +1677,7 @@ type ListRewardsResponse struct {
 
 func (x *ListRewardsResponse) Reset() {
 	*x = ListRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[9]
+	mi := &file_headwater_v1_reward_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1689,7 @@ func (x *ListRewardsResponse) String() string {
 func (*ListRewardsResponse) ProtoMessage() {}
 
 func (x *ListRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[9]
+	mi := &file_headwater_v1_reward_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1702,7 @@ func (x *ListRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ListRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRewardsResponse) GetRewards() []*Reward {
@@ -1500,7 +1735,7 @@ type ApproveRewardsRequest struct {
 
 func (x *ApproveRewardsRequest) Reset() {
 	*x = ApproveRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[10]
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1512,7 +1747,7 @@ func (x *ApproveRewardsRequest) String() string {
 func (*ApproveRewardsRequest) ProtoMessage() {}
 
 func (x *ApproveRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[10]
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1525,7 +1760,7 @@ func (x *ApproveRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ApproveRewardsRequest) GetRequestId() string {
@@ -1555,7 +1790,7 @@ type ApproveRewardsResponse struct {
 
 func (x *ApproveRewardsResponse) Reset() {
 	*x = ApproveRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[11]
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1802,7 @@ func (x *ApproveRewardsResponse) String() string {
 func (*ApproveRewardsResponse) ProtoMessage() {}
 
 func (x *ApproveRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[11]
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1815,7 @@ func (x *ApproveRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveRewardsResponse) GetRewards() []*Reward {
@@ -1615,7 +1850,7 @@ type DenyRewardsRequest struct {
 
 func (x *DenyRewardsRequest) Reset() {
 	*x = DenyRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[12]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1862,7 @@ func (x *DenyRewardsRequest) String() string {
 func (*DenyRewardsRequest) ProtoMessage() {}
 
 func (x *DenyRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[12]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1875,7 @@ func (x *DenyRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyRewardsRequest.ProtoReflect.Descriptor instead.
 func (*DenyRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DenyRewardsRequest) GetRequestId() string {
@@ -1677,7 +1912,7 @@ type DenyRewardsResponse struct {
 
 func (x *DenyRewardsResponse) Reset() {
 	*x = DenyRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1924,7 @@ func (x *DenyRewardsResponse) String() string {
 func (*DenyRewardsResponse) ProtoMessage() {}
 
 func (x *DenyRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1937,7 @@ func (x *DenyRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyRewardsResponse.ProtoReflect.Descriptor instead.
 func (*DenyRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DenyRewardsResponse) GetRewards() []*Reward {
@@ -1735,7 +1970,7 @@ type ReleaseRewardsRequest struct {
 
 func (x *ReleaseRewardsRequest) Reset() {
 	*x = ReleaseRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1982,7 @@ func (x *ReleaseRewardsRequest) String() string {
 func (*ReleaseRewardsRequest) ProtoMessage() {}
 
 func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1995,7 @@ func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseRewardsRequest) GetRequestId() string {
@@ -1790,7 +2025,7 @@ type ReleaseRewardsResponse struct {
 
 func (x *ReleaseRewardsResponse) Reset() {
 	*x = ReleaseRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +2037,7 @@ func (x *ReleaseRewardsResponse) String() string {
 func (*ReleaseRewardsResponse) ProtoMessage() {}
 
 func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +2050,7 @@ func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReleaseRewardsResponse) GetRewards() []*Reward {
@@ -1859,7 +2094,7 @@ type CreateRewardRequest struct {
 
 func (x *CreateRewardRequest) Reset() {
 	*x = CreateRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2106,7 @@ func (x *CreateRewardRequest) String() string {
 func (*CreateRewardRequest) ProtoMessage() {}
 
 func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2119,7 @@ func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardRequest.ProtoReflect.Descriptor instead.
 func (*CreateRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateRewardRequest) GetRequestId() string {
@@ -1971,7 +2206,7 @@ type CreateRewardResponse struct {
 
 func (x *CreateRewardResponse) Reset() {
 	*x = CreateRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[17]
+	mi := &file_headwater_v1_reward_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +2218,7 @@ func (x *CreateRewardResponse) String() string {
 func (*CreateRewardResponse) ProtoMessage() {}
 
 func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[17]
+	mi := &file_headwater_v1_reward_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +2231,7 @@ func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardResponse.ProtoReflect.Descriptor instead.
 func (*CreateRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateRewardResponse) GetReward() *Reward {
@@ -2028,7 +2263,7 @@ type FulfillRewardRequest struct {
 
 func (x *FulfillRewardRequest) Reset() {
 	*x = FulfillRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[18]
+	mi := &file_headwater_v1_reward_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +2275,7 @@ func (x *FulfillRewardRequest) String() string {
 func (*FulfillRewardRequest) ProtoMessage() {}
 
 func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[18]
+	mi := &file_headwater_v1_reward_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +2288,7 @@ func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardRequest.ProtoReflect.Descriptor instead.
 func (*FulfillRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FulfillRewardRequest) GetRequestId() string {
@@ -2083,7 +2318,7 @@ type FulfillRewardResponse struct {
 
 func (x *FulfillRewardResponse) Reset() {
 	*x = FulfillRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[19]
+	mi := &file_headwater_v1_reward_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2330,7 @@ func (x *FulfillRewardResponse) String() string {
 func (*FulfillRewardResponse) ProtoMessage() {}
 
 func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[19]
+	mi := &file_headwater_v1_reward_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2343,7 @@ func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardResponse.ProtoReflect.Descriptor instead.
 func (*FulfillRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FulfillRewardResponse) GetReward() *Reward {
@@ -2129,16 +2364,7 @@ var File_headwater_v1_reward_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/reward.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x8d\x02\n" +
-	"\vRewardValue\x12)\n" +
-	"\x04cash\x18\x01 \x01(\v2\x13.headwater.v1.MoneyH\x00R\x04cash\x12\x18\n" +
-	"\x06points\x18\x02 \x01(\x03H\x00R\x06points\x12\x1a\n" +
-	"\acredits\x18\x03 \x01(\x03H\x00R\acredits\x12!\n" +
-	"\vfree_months\x18\x04 \x01(\x05H\x00R\n" +
-	"freeMonths\x122\n" +
-	"\x14discount_percent_ppm\x18\x05 \x01(\x05H\x00R\x12discountPercentPpm\x12<\n" +
-	"\x0ediscount_money\x18\x06 \x01(\v2\x13.headwater.v1.MoneyH\x00R\rdiscountMoneyB\b\n" +
-	"\x06amount\"\xde\x02\n" +
+	"\x19headwater/v1/reward.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\xde\x02\n" +
 	"\x10RewardConversion\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12+\n" +
 	"\x06amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12\x17\n" +
@@ -2149,7 +2375,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\trefund_id\x18\a \x01(\tR\brefundId\x12\x1a\n" +
 	"\bquantity\x18\b \x01(\x05R\bquantity\x129\n" +
 	"\n" +
-	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x8f\x06\n" +
+	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xbf\x06\n" +
 	"\x06Reward\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12!\n" +
@@ -2174,7 +2400,8 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\alead_id\x18\x10 \x01(\tR\x06leadId\x12>\n" +
 	"\n" +
 	"conversion\x18\x11 \x01(\v2\x1e.headwater.v1.RewardConversionR\n" +
-	"conversion\"\xaa\x05\n" +
+	"conversion\x12.\n" +
+	"\x13bonus_terms_version\x18\x12 \x01(\x05R\x11bonusTermsVersion\"\xf7\x06\n" +
 	"\x11RewardCalculation\x12,\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x04rule\x124\n" +
 	"\vbase_amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\n" +
@@ -2197,7 +2424,50 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\bquantity\x18\f \x01(\x05R\bquantity\x12.\n" +
 	"\x13amount_not_compared\x18\r \x01(\bR\x11amountNotCompared\x12=\n" +
 	"\x10first_sale_bonus\x18\x0f \x01(\v2\x13.headwater.v1.MoneyR\x0efirstSaleBonus\x121\n" +
-	"\x06upline\x18\x0e \x01(\v2\x19.headwater.v1.UplineShareR\x06uplineB\x06\n" +
+	"\x06upline\x18\x0e \x01(\v2\x19.headwater.v1.UplineShareR\x06upline\x12/\n" +
+	"\x05split\x18\x10 \x01(\v2\x19.headwater.v1.RewardSplitR\x05split\x12,\n" +
+	"\x04caps\x18\x11 \x03(\v2\x18.headwater.v1.CapAppliedR\x04caps\x12<\n" +
+	"\ftally_change\x18\x12 \x01(\v2\x19.headwater.v1.TallyChangeR\vtallyChange\x12.\n" +
+	"\x05lines\x18\x13 \x03(\v2\x18.headwater.v1.RewardLineR\x05linesB\x06\n" +
+	"\x04rate\"\x96\x02\n" +
+	"\n" +
+	"CapApplied\x12,\n" +
+	"\x05scope\x18\x01 \x01(\x0e2\x16.headwater.v1.CapScopeR\x05scope\x12,\n" +
+	"\x06period\x18\x02 \x01(\x0e2\x14.headwater.v1.PeriodR\x06period\x12(\n" +
+	"\x10period_start_day\x18\x03 \x01(\tR\x0eperiodStartDay\x12-\n" +
+	"\amaximum\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\amaximum\x124\n" +
+	"\vpaid_before\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\n" +
+	"paidBefore\x12\x1d\n" +
+	"\n" +
+	"room_minor\x18\x06 \x01(\x03R\troomMinor\"\x86\x01\n" +
+	"\vTallyChange\x12*\n" +
+	"\x11paid_before_minor\x18\x01 \x01(\x03R\x0fpaidBeforeMinor\x12(\n" +
+	"\x10paid_after_minor\x18\x02 \x01(\x03R\x0epaidAfterMinor\x12!\n" +
+	"\fbooked_minor\x18\x03 \x01(\x03R\vbookedMinor\"B\n" +
+	"\vRewardSplit\x12\x1d\n" +
+	"\n" +
+	"shares_ppm\x18\x01 \x03(\x05R\tsharesPpm\x12\x14\n" +
+	"\x05place\x18\x02 \x01(\x05R\x05place\"\xc6\x04\n" +
+	"\n" +
+	"RewardLine\x12\x17\n" +
+	"\aline_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n" +
+	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\x12\x12\n" +
+	"\x04plan\x18\x03 \x01(\tR\x04plan\x124\n" +
+	"\vbase_amount\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\n" +
+	"baseAmount\x12,\n" +
+	"\x04rule\x18\x05 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x04rule\x12!\n" +
+	"\vpercent_ppm\x18\x06 \x01(\x05H\x00R\n" +
+	"percentPpm\x12)\n" +
+	"\x04flat\x18\a \x01(\v2\x13.headwater.v1.MoneyH\x00R\x04flat\x12\x1b\n" +
+	"\trule_name\x18\b \x01(\tR\bruleName\x12\x1f\n" +
+	"\vrule_number\x18\t \x01(\x05R\n" +
+	"ruleNumber\x12\x1a\n" +
+	"\bquantity\x18\n" +
+	" \x01(\x05R\bquantity\x12=\n" +
+	"\x10first_sale_bonus\x18\v \x01(\v2\x13.headwater.v1.MoneyR\x0efirstSaleBonus\x12@\n" +
+	"\x11commission_amount\x18\f \x01(\v2\x13.headwater.v1.MoneyR\x10commissionAmount\x126\n" +
+	"\fvalue_amount\x18\r \x01(\v2\x13.headwater.v1.MoneyR\vvalueAmount\x12#\n" +
+	"\rline_quantity\x18\x0e \x01(\x05R\flineQuantityB\x06\n" +
 	"\x04rate\"\xab\x01\n" +
 	"\vUplineShare\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\x05R\x05level\x12/\n" +
@@ -2280,16 +2550,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\treward_id\x18\x02 \x01(\tR\brewardId\"a\n" +
 	"\x15FulfillRewardResponse\x12,\n" +
 	"\x06reward\x18\x01 \x01(\v2\x14.headwater.v1.RewardR\x06reward\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed*\xcf\x01\n" +
-	"\n" +
-	"RewardUnit\x12\x1b\n" +
-	"\x17REWARD_UNIT_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10REWARD_UNIT_CASH\x10\x01\x12\x16\n" +
-	"\x12REWARD_UNIT_POINTS\x10\x02\x12\x17\n" +
-	"\x13REWARD_UNIT_CREDITS\x10\x03\x12\x1b\n" +
-	"\x17REWARD_UNIT_FREE_MONTHS\x10\x04\x12 \n" +
-	"\x1cREWARD_UNIT_DISCOUNT_PERCENT\x10\x05\x12\x1e\n" +
-	"\x1aREWARD_UNIT_DISCOUNT_MONEY\x10\x06*\xc2\x01\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed*\xc2\x01\n" +
 	"\vRewardState\x12\x1c\n" +
 	"\x18REWARD_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REWARD_STATE_PENDING\x10\x01\x12\x19\n" +
@@ -2306,7 +2567,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\fRewardOrigin\x12\x1d\n" +
 	"\x19REWARD_ORIGIN_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REWARD_ORIGIN_CONVERSION\x10\x01\x12\x19\n" +
-	"\x15REWARD_ORIGIN_BY_HAND\x10\x02*\xcc\x01\n" +
+	"\x15REWARD_ORIGIN_BY_HAND\x10\x02*\xea\x01\n" +
 	"\n" +
 	"RewardRule\x12\x1b\n" +
 	"\x17REWARD_RULE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2315,7 +2576,8 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x14REWARD_RULE_REVERSAL\x10\x03\x12\x1a\n" +
 	"\x16REWARD_RULE_CORRECTION\x10\x04\x12\x1a\n" +
 	"\x16REWARD_RULE_ADJUSTMENT\x10\x05\x12\x1a\n" +
-	"\x16REWARD_RULE_TERMS_RULE\x10\x06BM\n" +
+	"\x16REWARD_RULE_TERMS_RULE\x10\x06\x12\x1c\n" +
+	"\x18REWARD_RULE_TALLY_CHANGE\x10\aBM\n" +
 	"\x10dev.headwater.v1B\vRewardProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2330,94 +2592,112 @@ func file_headwater_v1_reward_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_reward_proto_rawDescData
 }
 
-var file_headwater_v1_reward_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_headwater_v1_reward_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_headwater_v1_reward_proto_goTypes = []any{
-	(RewardUnit)(0),                // 0: headwater.v1.RewardUnit
-	(RewardState)(0),               // 1: headwater.v1.RewardState
-	(RewardView)(0),                // 2: headwater.v1.RewardView
-	(RewardOrigin)(0),              // 3: headwater.v1.RewardOrigin
-	(RewardRule)(0),                // 4: headwater.v1.RewardRule
-	(*RewardValue)(nil),            // 5: headwater.v1.RewardValue
-	(*RewardConversion)(nil),       // 6: headwater.v1.RewardConversion
-	(*Reward)(nil),                 // 7: headwater.v1.Reward
-	(*RewardCalculation)(nil),      // 8: headwater.v1.RewardCalculation
-	(*UplineShare)(nil),            // 9: headwater.v1.UplineShare
-	(*RewardSummary)(nil),          // 10: headwater.v1.RewardSummary
-	(*GetRewardRequest)(nil),       // 11: headwater.v1.GetRewardRequest
-	(*GetRewardResponse)(nil),      // 12: headwater.v1.GetRewardResponse
-	(*ListRewardsRequest)(nil),     // 13: headwater.v1.ListRewardsRequest
-	(*ListRewardsResponse)(nil),    // 14: headwater.v1.ListRewardsResponse
-	(*ApproveRewardsRequest)(nil),  // 15: headwater.v1.ApproveRewardsRequest
-	(*ApproveRewardsResponse)(nil), // 16: headwater.v1.ApproveRewardsResponse
-	(*DenyRewardsRequest)(nil),     // 17: headwater.v1.DenyRewardsRequest
-	(*DenyRewardsResponse)(nil),    // 18: headwater.v1.DenyRewardsResponse
-	(*ReleaseRewardsRequest)(nil),  // 19: headwater.v1.ReleaseRewardsRequest
-	(*ReleaseRewardsResponse)(nil), // 20: headwater.v1.ReleaseRewardsResponse
-	(*CreateRewardRequest)(nil),    // 21: headwater.v1.CreateRewardRequest
-	(*CreateRewardResponse)(nil),   // 22: headwater.v1.CreateRewardResponse
-	(*FulfillRewardRequest)(nil),   // 23: headwater.v1.FulfillRewardRequest
-	(*FulfillRewardResponse)(nil),  // 24: headwater.v1.FulfillRewardResponse
-	(*Money)(nil),                  // 25: headwater.v1.Money
-	(AttributionSource)(0),         // 26: headwater.v1.AttributionSource
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(Rounding)(0),                  // 28: headwater.v1.Rounding
-	(UplineBasis)(0),               // 29: headwater.v1.UplineBasis
-	(ListOrder)(0),                 // 30: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),      // 31: headwater.v1.AffiliateSelector
-	(*TimeInterval)(nil),           // 32: headwater.v1.TimeInterval
-	(*LeadSelector)(nil),           // 33: headwater.v1.LeadSelector
-	(*EnrollmentSelector)(nil),     // 34: headwater.v1.EnrollmentSelector
+	(RewardState)(0),               // 0: headwater.v1.RewardState
+	(RewardView)(0),                // 1: headwater.v1.RewardView
+	(RewardOrigin)(0),              // 2: headwater.v1.RewardOrigin
+	(RewardRule)(0),                // 3: headwater.v1.RewardRule
+	(*RewardConversion)(nil),       // 4: headwater.v1.RewardConversion
+	(*Reward)(nil),                 // 5: headwater.v1.Reward
+	(*RewardCalculation)(nil),      // 6: headwater.v1.RewardCalculation
+	(*CapApplied)(nil),             // 7: headwater.v1.CapApplied
+	(*TallyChange)(nil),            // 8: headwater.v1.TallyChange
+	(*RewardSplit)(nil),            // 9: headwater.v1.RewardSplit
+	(*RewardLine)(nil),             // 10: headwater.v1.RewardLine
+	(*UplineShare)(nil),            // 11: headwater.v1.UplineShare
+	(*RewardSummary)(nil),          // 12: headwater.v1.RewardSummary
+	(*GetRewardRequest)(nil),       // 13: headwater.v1.GetRewardRequest
+	(*GetRewardResponse)(nil),      // 14: headwater.v1.GetRewardResponse
+	(*ListRewardsRequest)(nil),     // 15: headwater.v1.ListRewardsRequest
+	(*ListRewardsResponse)(nil),    // 16: headwater.v1.ListRewardsResponse
+	(*ApproveRewardsRequest)(nil),  // 17: headwater.v1.ApproveRewardsRequest
+	(*ApproveRewardsResponse)(nil), // 18: headwater.v1.ApproveRewardsResponse
+	(*DenyRewardsRequest)(nil),     // 19: headwater.v1.DenyRewardsRequest
+	(*DenyRewardsResponse)(nil),    // 20: headwater.v1.DenyRewardsResponse
+	(*ReleaseRewardsRequest)(nil),  // 21: headwater.v1.ReleaseRewardsRequest
+	(*ReleaseRewardsResponse)(nil), // 22: headwater.v1.ReleaseRewardsResponse
+	(*CreateRewardRequest)(nil),    // 23: headwater.v1.CreateRewardRequest
+	(*CreateRewardResponse)(nil),   // 24: headwater.v1.CreateRewardResponse
+	(*FulfillRewardRequest)(nil),   // 25: headwater.v1.FulfillRewardRequest
+	(*FulfillRewardResponse)(nil),  // 26: headwater.v1.FulfillRewardResponse
+	(*Money)(nil),                  // 27: headwater.v1.Money
+	(AttributionSource)(0),         // 28: headwater.v1.AttributionSource
+	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
+	(*RewardValue)(nil),            // 30: headwater.v1.RewardValue
+	(Rounding)(0),                  // 31: headwater.v1.Rounding
+	(CapScope)(0),                  // 32: headwater.v1.CapScope
+	(Period)(0),                    // 33: headwater.v1.Period
+	(UplineBasis)(0),               // 34: headwater.v1.UplineBasis
+	(ListOrder)(0),                 // 35: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),      // 36: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),           // 37: headwater.v1.TimeInterval
+	(RewardUnit)(0),                // 38: headwater.v1.RewardUnit
+	(*LeadSelector)(nil),           // 39: headwater.v1.LeadSelector
+	(*EnrollmentSelector)(nil),     // 40: headwater.v1.EnrollmentSelector
 }
 var file_headwater_v1_reward_proto_depIdxs = []int32{
-	25, // 0: headwater.v1.RewardValue.cash:type_name -> headwater.v1.Money
-	25, // 1: headwater.v1.RewardValue.discount_money:type_name -> headwater.v1.Money
-	25, // 2: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
-	26, // 3: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
-	27, // 4: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
-	5,  // 5: headwater.v1.Reward.value:type_name -> headwater.v1.RewardValue
-	5,  // 6: headwater.v1.Reward.reversed:type_name -> headwater.v1.RewardValue
-	1,  // 7: headwater.v1.Reward.state:type_name -> headwater.v1.RewardState
-	8,  // 8: headwater.v1.Reward.calculation:type_name -> headwater.v1.RewardCalculation
-	27, // 9: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
-	27, // 10: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
-	27, // 11: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
-	6,  // 12: headwater.v1.Reward.conversion:type_name -> headwater.v1.RewardConversion
-	4,  // 13: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
-	25, // 14: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
-	25, // 15: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
-	25, // 16: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
-	28, // 17: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
-	25, // 18: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
-	25, // 19: headwater.v1.RewardCalculation.first_sale_bonus:type_name -> headwater.v1.Money
-	9,  // 20: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
-	29, // 21: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
-	5,  // 22: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
-	2,  // 23: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
-	7,  // 24: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
-	30, // 25: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
-	1,  // 26: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
-	31, // 27: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	32, // 28: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
-	0,  // 29: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
-	26, // 30: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
-	3,  // 31: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
-	2,  // 32: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
-	7,  // 33: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	7,  // 34: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	7,  // 35: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	7,  // 36: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	33, // 37: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
-	34, // 38: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
-	5,  // 39: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
-	1,  // 40: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
-	7,  // 41: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
-	7,  // 42: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	27, // 0: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
+	28, // 1: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
+	29, // 2: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
+	30, // 3: headwater.v1.Reward.value:type_name -> headwater.v1.RewardValue
+	30, // 4: headwater.v1.Reward.reversed:type_name -> headwater.v1.RewardValue
+	0,  // 5: headwater.v1.Reward.state:type_name -> headwater.v1.RewardState
+	6,  // 6: headwater.v1.Reward.calculation:type_name -> headwater.v1.RewardCalculation
+	29, // 7: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
+	29, // 8: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
+	29, // 9: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
+	4,  // 10: headwater.v1.Reward.conversion:type_name -> headwater.v1.RewardConversion
+	3,  // 11: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
+	27, // 12: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
+	27, // 13: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
+	27, // 14: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
+	31, // 15: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
+	27, // 16: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
+	27, // 17: headwater.v1.RewardCalculation.first_sale_bonus:type_name -> headwater.v1.Money
+	11, // 18: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
+	9,  // 19: headwater.v1.RewardCalculation.split:type_name -> headwater.v1.RewardSplit
+	7,  // 20: headwater.v1.RewardCalculation.caps:type_name -> headwater.v1.CapApplied
+	8,  // 21: headwater.v1.RewardCalculation.tally_change:type_name -> headwater.v1.TallyChange
+	10, // 22: headwater.v1.RewardCalculation.lines:type_name -> headwater.v1.RewardLine
+	32, // 23: headwater.v1.CapApplied.scope:type_name -> headwater.v1.CapScope
+	33, // 24: headwater.v1.CapApplied.period:type_name -> headwater.v1.Period
+	27, // 25: headwater.v1.CapApplied.maximum:type_name -> headwater.v1.Money
+	27, // 26: headwater.v1.CapApplied.paid_before:type_name -> headwater.v1.Money
+	27, // 27: headwater.v1.RewardLine.base_amount:type_name -> headwater.v1.Money
+	3,  // 28: headwater.v1.RewardLine.rule:type_name -> headwater.v1.RewardRule
+	27, // 29: headwater.v1.RewardLine.flat:type_name -> headwater.v1.Money
+	27, // 30: headwater.v1.RewardLine.first_sale_bonus:type_name -> headwater.v1.Money
+	27, // 31: headwater.v1.RewardLine.commission_amount:type_name -> headwater.v1.Money
+	27, // 32: headwater.v1.RewardLine.value_amount:type_name -> headwater.v1.Money
+	34, // 33: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
+	30, // 34: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
+	1,  // 35: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
+	5,  // 36: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
+	35, // 37: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 38: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
+	36, // 39: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	37, // 40: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
+	38, // 41: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
+	28, // 42: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
+	2,  // 43: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
+	1,  // 44: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
+	5,  // 45: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	5,  // 46: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	5,  // 47: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	5,  // 48: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	39, // 49: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	40, // 50: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
+	30, // 51: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
+	0,  // 52: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
+	5,  // 53: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
+	5,  // 54: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_reward_proto_init() }
@@ -2428,20 +2708,17 @@ func file_headwater_v1_reward_proto_init() {
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_program_proto_init()
+	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_selector_proto_init()
-	file_headwater_v1_reward_proto_msgTypes[0].OneofWrappers = []any{
-		(*RewardValue_Cash)(nil),
-		(*RewardValue_Points)(nil),
-		(*RewardValue_Credits)(nil),
-		(*RewardValue_FreeMonths)(nil),
-		(*RewardValue_DiscountPercentPpm)(nil),
-		(*RewardValue_DiscountMoney)(nil),
-	}
-	file_headwater_v1_reward_proto_msgTypes[3].OneofWrappers = []any{
+	file_headwater_v1_reward_proto_msgTypes[2].OneofWrappers = []any{
 		(*RewardCalculation_PercentPpm)(nil),
 		(*RewardCalculation_Flat)(nil),
 	}
-	file_headwater_v1_reward_proto_msgTypes[16].OneofWrappers = []any{
+	file_headwater_v1_reward_proto_msgTypes[6].OneofWrappers = []any{
+		(*RewardLine_PercentPpm)(nil),
+		(*RewardLine_Flat)(nil),
+	}
+	file_headwater_v1_reward_proto_msgTypes[19].OneofWrappers = []any{
 		(*CreateRewardRequest_Lead)(nil),
 		(*CreateRewardRequest_Enrollment)(nil),
 	}
@@ -2450,8 +2727,8 @@ func file_headwater_v1_reward_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_reward_proto_rawDesc), len(file_headwater_v1_reward_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   20,
+			NumEnums:      4,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -32,6 +32,7 @@ const (
 	RewardService_ListBalances_FullMethodName         = "/headwater.v1.RewardService/ListBalances"
 	RewardService_CalculateCommissions_FullMethodName = "/headwater.v1.RewardService/CalculateCommissions"
 	RewardService_ListLedgerEntries_FullMethodName    = "/headwater.v1.RewardService/ListLedgerEntries"
+	RewardService_SimulateTerms_FullMethodName        = "/headwater.v1.RewardService/SimulateTerms"
 	RewardService_QueryStats_FullMethodName           = "/headwater.v1.RewardService/QueryStats"
 	RewardService_VerifyLedger_FullMethodName         = "/headwater.v1.RewardService/VerifyLedger"
 )
@@ -78,6 +79,14 @@ type RewardServiceClient interface {
 	CalculateCommissions(ctx context.Context, in *CalculateCommissionsRequest, opts ...grpc.CallOption) (*CalculateCommissionsResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(ctx context.Context, in *ListLedgerEntriesRequest, opts ...grpc.CallOption) (*ListLedgerEntriesResponse, error)
+	// Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+	// events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+	// difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+	// affiliate has earned and would have earned. It ends when the caller ends it.
+	// Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+	// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+	// run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+	SimulateTerms(ctx context.Context, in *SimulateTermsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulateTermsResponse], error)
 	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
 	// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
 	// sales there are.
@@ -211,6 +220,25 @@ func (c *rewardServiceClient) ListLedgerEntries(ctx context.Context, in *ListLed
 	return out, nil
 }
 
+func (c *rewardServiceClient) SimulateTerms(ctx context.Context, in *SimulateTermsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulateTermsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RewardService_ServiceDesc.Streams[0], RewardService_SimulateTerms_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SimulateTermsRequest, SimulateTermsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RewardService_SimulateTermsClient = grpc.ServerStreamingClient[SimulateTermsResponse]
+
 func (c *rewardServiceClient) QueryStats(ctx context.Context, in *QueryStatsRequest, opts ...grpc.CallOption) (*QueryStatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(QueryStatsResponse)
@@ -273,6 +301,14 @@ type RewardServiceServer interface {
 	CalculateCommissions(context.Context, *CalculateCommissionsRequest) (*CalculateCommissionsResponse, error)
 	// Lists ledger entries.
 	ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error)
+	// Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+	// events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+	// difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+	// affiliate has earned and would have earned. It ends when the caller ends it.
+	// Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+	// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+	// run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+	SimulateTerms(*SimulateTermsRequest, grpc.ServerStreamingServer[SimulateTermsResponse]) error
 	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
 	// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
 	// sales there are.
@@ -328,6 +364,9 @@ func (UnimplementedRewardServiceServer) CalculateCommissions(context.Context, *C
 }
 func (UnimplementedRewardServiceServer) ListLedgerEntries(context.Context, *ListLedgerEntriesRequest) (*ListLedgerEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListLedgerEntries not implemented")
+}
+func (UnimplementedRewardServiceServer) SimulateTerms(*SimulateTermsRequest, grpc.ServerStreamingServer[SimulateTermsResponse]) error {
+	return status.Error(codes.Unimplemented, "method SimulateTerms not implemented")
 }
 func (UnimplementedRewardServiceServer) QueryStats(context.Context, *QueryStatsRequest) (*QueryStatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QueryStats not implemented")
@@ -554,6 +593,17 @@ func _RewardService_ListLedgerEntries_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RewardService_SimulateTerms_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SimulateTermsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RewardServiceServer).SimulateTerms(m, &grpc.GenericServerStream[SimulateTermsRequest, SimulateTermsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RewardService_SimulateTermsServer = grpc.ServerStreamingServer[SimulateTermsResponse]
+
 func _RewardService_QueryStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryStatsRequest)
 	if err := dec(in); err != nil {
@@ -650,6 +700,12 @@ var RewardService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RewardService_VerifyLedger_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "SimulateTerms",
+			Handler:       _RewardService_SimulateTerms_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "headwater/v1/reward_service.proto",
 }

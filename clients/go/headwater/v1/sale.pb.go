@@ -78,7 +78,14 @@ type RecordSaleRequest struct {
 	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
 	// without text are left out. They are kept with the sale for ever and are in the feed, so put no personal data into them. What is too
 	// much is cut or left out with a warning. Optional.
-	Metadata      map[string]string `protobuf:"bytes,18,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,18,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The lines of the sale, up to 100. Each is priced by the commission that applies to its item, plan, quantity and amount, and the sale
+	// earns the sum. Refunds may name them. `amount` is the amount of the whole sale in any case:
+	// - If the lines are less, the difference becomes a line without an id, such as shipping. It is priced as a line without an item.
+	// - If they are more, because of a discount on the order, each is reduced in proportion, to the minor unit, with a warning.
+	// Lines after the first 100 are left out with a warning, and are part of the difference. Empty: the sale is priced as a whole, with its
+	// own `item_sku` and `quantity`. A coupon that is tied to an item also credits a sale without `item_sku` if one of the lines has the item.
+	Lines         []*SaleLine `protobuf:"bytes,19,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +246,13 @@ func (x *RecordSaleRequest) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *RecordSaleRequest) GetLines() []*SaleLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
 // The answer of RecordSale.
 type RecordSaleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -256,9 +270,11 @@ type RecordSaleResponse struct {
 	Replayed bool `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	// The fields of the request that were cleaned, cut or left out, and why its coupon code credits nobody. A repeat has the warnings of
 	// its own request.
-	Warnings      []*Warning `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Warnings []*Warning `protobuf:"bytes,7,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What the sale granted the customer, as it was then. Not set if it granted nothing.
+	CustomerReward *CustomerReward `protobuf:"bytes,8,opt,name=customer_reward,json=customerReward,proto3" json:"customer_reward,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RecordSaleResponse) Reset() {
@@ -340,11 +356,18 @@ func (x *RecordSaleResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+func (x *RecordSaleResponse) GetCustomerReward() *CustomerReward {
+	if x != nil {
+		return x.CustomerReward
+	}
+	return nil
+}
+
 var File_headwater_v1_sale_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xc0\x05\n" +
+	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\xee\x05\n" +
 	"\x11RecordSaleRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -368,10 +391,11 @@ const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\border_id\x18\x0f \x01(\tR\aorderId\x12!\n" +
 	"\forder_number\x18\x10 \x01(\tR\vorderNumber\x12\x19\n" +
 	"\bitem_sku\x18\x11 \x01(\tR\aitemSku\x12I\n" +
-	"\bmetadata\x18\x12 \x03(\v2-.headwater.v1.RecordSaleRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x12 \x03(\v2-.headwater.v1.RecordSaleRequest.MetadataEntryR\bmetadata\x12,\n" +
+	"\x05lines\x18\x13 \x03(\v2\x16.headwater.v1.SaleLineR\x05lines\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc3\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x03\n" +
 	"\x12RecordSaleResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12\x17\n" +
@@ -379,7 +403,8 @@ const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\acredits\x18\x04 \x03(\v2\x14.headwater.v1.CreditR\acredits\x125\n" +
 	"\arewards\x18\x05 \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\x12\x1a\n" +
 	"\breplayed\x18\x06 \x01(\bR\breplayed\x121\n" +
-	"\bwarnings\x18\a \x03(\v2\x15.headwater.v1.WarningR\bwarningsBK\n" +
+	"\bwarnings\x18\a \x03(\v2\x15.headwater.v1.WarningR\bwarnings\x12E\n" +
+	"\x0fcustomer_reward\x18\b \x01(\v2\x1c.headwater.v1.CustomerRewardR\x0ecustomerRewardBK\n" +
 	"\x10dev.headwater.v1B\tSaleProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -402,26 +427,30 @@ var file_headwater_v1_sale_proto_goTypes = []any{
 	(*Money)(nil),                 // 3: headwater.v1.Money
 	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 	(SaleChannel)(0),              // 5: headwater.v1.SaleChannel
-	(ConversionOutcome)(0),        // 6: headwater.v1.ConversionOutcome
-	(*Credit)(nil),                // 7: headwater.v1.Credit
-	(*RewardSummary)(nil),         // 8: headwater.v1.RewardSummary
-	(*Warning)(nil),               // 9: headwater.v1.Warning
+	(*SaleLine)(nil),              // 6: headwater.v1.SaleLine
+	(ConversionOutcome)(0),        // 7: headwater.v1.ConversionOutcome
+	(*Credit)(nil),                // 8: headwater.v1.Credit
+	(*RewardSummary)(nil),         // 9: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 10: headwater.v1.Warning
+	(*CustomerReward)(nil),        // 11: headwater.v1.CustomerReward
 }
 var file_headwater_v1_sale_proto_depIdxs = []int32{
-	3, // 0: headwater.v1.RecordSaleRequest.amount:type_name -> headwater.v1.Money
-	4, // 1: headwater.v1.RecordSaleRequest.occur_time:type_name -> google.protobuf.Timestamp
-	5, // 2: headwater.v1.RecordSaleRequest.channel:type_name -> headwater.v1.SaleChannel
-	3, // 3: headwater.v1.RecordSaleRequest.mrr:type_name -> headwater.v1.Money
-	2, // 4: headwater.v1.RecordSaleRequest.metadata:type_name -> headwater.v1.RecordSaleRequest.MetadataEntry
-	6, // 5: headwater.v1.RecordSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	7, // 6: headwater.v1.RecordSaleResponse.credits:type_name -> headwater.v1.Credit
-	8, // 7: headwater.v1.RecordSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
-	9, // 8: headwater.v1.RecordSaleResponse.warnings:type_name -> headwater.v1.Warning
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	3,  // 0: headwater.v1.RecordSaleRequest.amount:type_name -> headwater.v1.Money
+	4,  // 1: headwater.v1.RecordSaleRequest.occur_time:type_name -> google.protobuf.Timestamp
+	5,  // 2: headwater.v1.RecordSaleRequest.channel:type_name -> headwater.v1.SaleChannel
+	3,  // 3: headwater.v1.RecordSaleRequest.mrr:type_name -> headwater.v1.Money
+	2,  // 4: headwater.v1.RecordSaleRequest.metadata:type_name -> headwater.v1.RecordSaleRequest.MetadataEntry
+	6,  // 5: headwater.v1.RecordSaleRequest.lines:type_name -> headwater.v1.SaleLine
+	7,  // 6: headwater.v1.RecordSaleResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	8,  // 7: headwater.v1.RecordSaleResponse.credits:type_name -> headwater.v1.Credit
+	9,  // 8: headwater.v1.RecordSaleResponse.rewards:type_name -> headwater.v1.RewardSummary
+	10, // 9: headwater.v1.RecordSaleResponse.warnings:type_name -> headwater.v1.Warning
+	11, // 10: headwater.v1.RecordSaleResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_sale_proto_init() }
@@ -432,6 +461,8 @@ func file_headwater_v1_sale_proto_init() {
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_customer_reward_proto_init()
+	file_headwater_v1_line_proto_init()
 	file_headwater_v1_reward_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

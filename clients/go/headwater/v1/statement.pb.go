@@ -326,9 +326,11 @@ type StatementLine struct {
 	// The reason in the call of CreateReward. Empty for all other rewards.
 	CreateReason string `protobuf:"bytes,12,opt,name=create_reason,json=createReason,proto3" json:"create_reason,omitempty"`
 	// The reason in the call of DenyRewards. Empty unless the line is that denial.
-	DenyReason    string `protobuf:"bytes,13,opt,name=deny_reason,json=denyReason,proto3" json:"deny_reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DenyReason string `protobuf:"bytes,13,opt,name=deny_reason,json=denyReason,proto3" json:"deny_reason,omitempty"`
+	// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+	BonusTermsVersion int32 `protobuf:"varint,14,opt,name=bonus_terms_version,json=bonusTermsVersion,proto3" json:"bonus_terms_version,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *StatementLine) Reset() {
@@ -452,6 +454,13 @@ func (x *StatementLine) GetDenyReason() string {
 	return ""
 }
 
+func (x *StatementLine) GetBonusTermsVersion() int32 {
+	if x != nil {
+		return x.BonusTermsVersion
+	}
+	return 0
+}
+
 // The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 // `closing_balances`, exactly. Every page has the same balances.
 type CalculateCommissionsResponse struct {
@@ -558,7 +567,7 @@ var File_headwater_v1_statement_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_statement_proto_rawDesc = "" +
 	"\n" +
-	"\x1cheadwater/v1/statement.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"G\n" +
+	"\x1cheadwater/v1/statement.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"G\n" +
 	"\rStatementDays\x12\x1b\n" +
 	"\tfirst_day\x18\x01 \x01(\tR\bfirstDay\x12\x19\n" +
 	"\blast_day\x18\x02 \x01(\tR\alastDay\"\x8f\x02\n" +
@@ -578,7 +587,7 @@ const file_headwater_v1_statement_proto_rawDesc = "" +
 	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12\x19\n" +
 	"\border_id\x18\x05 \x01(\tR\aorderId\x12!\n" +
 	"\forder_number\x18\x06 \x01(\tR\vorderNumber\x12\x1b\n" +
-	"\trefund_id\x18\a \x01(\tR\brefundId\"\xe0\x04\n" +
+	"\trefund_id\x18\a \x01(\tR\brefundId\"\x90\x05\n" +
 	"\rStatementLine\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x127\n" +
 	"\tpost_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bpostTime\x122\n" +
@@ -597,7 +606,8 @@ const file_headwater_v1_statement_proto_rawDesc = "" +
 	"conversion\x12#\n" +
 	"\rcreate_reason\x18\f \x01(\tR\fcreateReason\x12\x1f\n" +
 	"\vdeny_reason\x18\r \x01(\tR\n" +
-	"denyReason\"\x92\x03\n" +
+	"denyReason\x12.\n" +
+	"\x13bonus_terms_version\x18\x0e \x01(\x05R\x11bonusTermsVersion\"\x92\x03\n" +
 	"\x1cCalculateCommissionsResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x129\n" +
 	"\n" +
@@ -670,6 +680,7 @@ func file_headwater_v1_statement_proto_init() {
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_ledger_proto_init()
 	file_headwater_v1_reward_proto_init()
+	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_statement_proto_msgTypes[1].OneofWrappers = []any{
 		(*CalculateCommissionsRequest_Days)(nil),

@@ -449,7 +449,7 @@ var File_headwater_v1_statistic_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_statistic_proto_rawDesc = "" +
 	"\n" +
-	"\x1cheadwater/v1/statistic.proto\x12\fheadwater.v1\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xce\x02\n" +
+	"\x1cheadwater/v1/statistic.proto\x12\fheadwater.v1\x1a\x19headwater/v1/common.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\xce\x02\n" +
 	"\x11QueryStatsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -538,7 +538,7 @@ func file_headwater_v1_statistic_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
-	file_headwater_v1_reward_proto_init()
+	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

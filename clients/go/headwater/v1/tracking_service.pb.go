@@ -26,7 +26,7 @@ var File_headwater_v1_tracking_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"\n" +
-	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x1eheadwater/v1/appointment.proto\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1eheadwater/v1/explanation.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\xa0\x10\n" +
+	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x1eheadwater/v1/appointment.proto\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1eheadwater/v1/explanation.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\x92\x11\n" +
 	"\x0fTrackingService\x12R\n" +
 	"\vRecordClick\x12 .headwater.v1.RecordClickRequest\x1a!.headwater.v1.RecordClickResponse\x12O\n" +
 	"\n" +
@@ -49,7 +49,8 @@ const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"DeleteLead\x12\x1f.headwater.v1.DeleteLeadRequest\x1a .headwater.v1.DeleteLeadResponse\x12O\n" +
 	"\n" +
 	"MergeLeads\x12\x1f.headwater.v1.MergeLeadsRequest\x1a .headwater.v1.MergeLeadsResponse\x12X\n" +
-	"\rAttributeLead\x12\".headwater.v1.AttributeLeadRequest\x1a#.headwater.v1.AttributeLeadResponse\x12[\n" +
+	"\rAttributeLead\x12\".headwater.v1.AttributeLeadRequest\x1a#.headwater.v1.AttributeLeadResponse\x12p\n" +
+	"\x15FulfillCustomerReward\x12*.headwater.v1.FulfillCustomerRewardRequest\x1a+.headwater.v1.FulfillCustomerRewardResponse\x12[\n" +
 	"\x0eGetAttribution\x12#.headwater.v1.GetAttributionRequest\x1a$.headwater.v1.GetAttributionResponse\x12F\n" +
 	"\aGetLead\x12\x1c.headwater.v1.GetLeadRequest\x1a\x1d.headwater.v1.GetLeadResponse\x12L\n" +
 	"\tListLeads\x12\x1e.headwater.v1.ListLeadsRequest\x1a\x1f.headwater.v1.ListLeadsResponse\x12X\n" +
@@ -61,52 +62,54 @@ const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"\x10dev.headwater.v1B\x14TrackingServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_tracking_service_proto_goTypes = []any{
-	(*RecordClickRequest)(nil),          // 0: headwater.v1.RecordClickRequest
-	(*ListClicksRequest)(nil),           // 1: headwater.v1.ListClicksRequest
-	(*RecordLeadRequest)(nil),           // 2: headwater.v1.RecordLeadRequest
-	(*RecordSaleRequest)(nil),           // 3: headwater.v1.RecordSaleRequest
-	(*RecordRefundRequest)(nil),         // 4: headwater.v1.RecordRefundRequest
-	(*RecordCancellationRequest)(nil),   // 5: headwater.v1.RecordCancellationRequest
-	(*RecordAppointmentRequest)(nil),    // 6: headwater.v1.RecordAppointmentRequest
-	(*RecordCustomEventRequest)(nil),    // 7: headwater.v1.RecordCustomEventRequest
-	(*CorrectSaleRequest)(nil),          // 8: headwater.v1.CorrectSaleRequest
-	(*BatchRecordEventsRequest)(nil),    // 9: headwater.v1.BatchRecordEventsRequest
-	(*CreateLeadRequest)(nil),           // 10: headwater.v1.CreateLeadRequest
-	(*UpdateLeadRequest)(nil),           // 11: headwater.v1.UpdateLeadRequest
-	(*DeleteLeadRequest)(nil),           // 12: headwater.v1.DeleteLeadRequest
-	(*MergeLeadsRequest)(nil),           // 13: headwater.v1.MergeLeadsRequest
-	(*AttributeLeadRequest)(nil),        // 14: headwater.v1.AttributeLeadRequest
-	(*GetAttributionRequest)(nil),       // 15: headwater.v1.GetAttributionRequest
-	(*GetLeadRequest)(nil),              // 16: headwater.v1.GetLeadRequest
-	(*ListLeadsRequest)(nil),            // 17: headwater.v1.ListLeadsRequest
-	(*GetConversionRequest)(nil),        // 18: headwater.v1.GetConversionRequest
-	(*ExplainConversionRequest)(nil),    // 19: headwater.v1.ExplainConversionRequest
-	(*BatchGetConversionsRequest)(nil),  // 20: headwater.v1.BatchGetConversionsRequest
-	(*ListConversionsRequest)(nil),      // 21: headwater.v1.ListConversionsRequest
-	(*WatchConversionsRequest)(nil),     // 22: headwater.v1.WatchConversionsRequest
-	(*RecordClickResponse)(nil),         // 23: headwater.v1.RecordClickResponse
-	(*ListClicksResponse)(nil),          // 24: headwater.v1.ListClicksResponse
-	(*RecordLeadResponse)(nil),          // 25: headwater.v1.RecordLeadResponse
-	(*RecordSaleResponse)(nil),          // 26: headwater.v1.RecordSaleResponse
-	(*RecordRefundResponse)(nil),        // 27: headwater.v1.RecordRefundResponse
-	(*RecordCancellationResponse)(nil),  // 28: headwater.v1.RecordCancellationResponse
-	(*RecordAppointmentResponse)(nil),   // 29: headwater.v1.RecordAppointmentResponse
-	(*RecordCustomEventResponse)(nil),   // 30: headwater.v1.RecordCustomEventResponse
-	(*CorrectSaleResponse)(nil),         // 31: headwater.v1.CorrectSaleResponse
-	(*BatchRecordEventsResponse)(nil),   // 32: headwater.v1.BatchRecordEventsResponse
-	(*CreateLeadResponse)(nil),          // 33: headwater.v1.CreateLeadResponse
-	(*UpdateLeadResponse)(nil),          // 34: headwater.v1.UpdateLeadResponse
-	(*DeleteLeadResponse)(nil),          // 35: headwater.v1.DeleteLeadResponse
-	(*MergeLeadsResponse)(nil),          // 36: headwater.v1.MergeLeadsResponse
-	(*AttributeLeadResponse)(nil),       // 37: headwater.v1.AttributeLeadResponse
-	(*GetAttributionResponse)(nil),      // 38: headwater.v1.GetAttributionResponse
-	(*GetLeadResponse)(nil),             // 39: headwater.v1.GetLeadResponse
-	(*ListLeadsResponse)(nil),           // 40: headwater.v1.ListLeadsResponse
-	(*GetConversionResponse)(nil),       // 41: headwater.v1.GetConversionResponse
-	(*ExplainConversionResponse)(nil),   // 42: headwater.v1.ExplainConversionResponse
-	(*BatchGetConversionsResponse)(nil), // 43: headwater.v1.BatchGetConversionsResponse
-	(*ListConversionsResponse)(nil),     // 44: headwater.v1.ListConversionsResponse
-	(*WatchConversionsResponse)(nil),    // 45: headwater.v1.WatchConversionsResponse
+	(*RecordClickRequest)(nil),            // 0: headwater.v1.RecordClickRequest
+	(*ListClicksRequest)(nil),             // 1: headwater.v1.ListClicksRequest
+	(*RecordLeadRequest)(nil),             // 2: headwater.v1.RecordLeadRequest
+	(*RecordSaleRequest)(nil),             // 3: headwater.v1.RecordSaleRequest
+	(*RecordRefundRequest)(nil),           // 4: headwater.v1.RecordRefundRequest
+	(*RecordCancellationRequest)(nil),     // 5: headwater.v1.RecordCancellationRequest
+	(*RecordAppointmentRequest)(nil),      // 6: headwater.v1.RecordAppointmentRequest
+	(*RecordCustomEventRequest)(nil),      // 7: headwater.v1.RecordCustomEventRequest
+	(*CorrectSaleRequest)(nil),            // 8: headwater.v1.CorrectSaleRequest
+	(*BatchRecordEventsRequest)(nil),      // 9: headwater.v1.BatchRecordEventsRequest
+	(*CreateLeadRequest)(nil),             // 10: headwater.v1.CreateLeadRequest
+	(*UpdateLeadRequest)(nil),             // 11: headwater.v1.UpdateLeadRequest
+	(*DeleteLeadRequest)(nil),             // 12: headwater.v1.DeleteLeadRequest
+	(*MergeLeadsRequest)(nil),             // 13: headwater.v1.MergeLeadsRequest
+	(*AttributeLeadRequest)(nil),          // 14: headwater.v1.AttributeLeadRequest
+	(*FulfillCustomerRewardRequest)(nil),  // 15: headwater.v1.FulfillCustomerRewardRequest
+	(*GetAttributionRequest)(nil),         // 16: headwater.v1.GetAttributionRequest
+	(*GetLeadRequest)(nil),                // 17: headwater.v1.GetLeadRequest
+	(*ListLeadsRequest)(nil),              // 18: headwater.v1.ListLeadsRequest
+	(*GetConversionRequest)(nil),          // 19: headwater.v1.GetConversionRequest
+	(*ExplainConversionRequest)(nil),      // 20: headwater.v1.ExplainConversionRequest
+	(*BatchGetConversionsRequest)(nil),    // 21: headwater.v1.BatchGetConversionsRequest
+	(*ListConversionsRequest)(nil),        // 22: headwater.v1.ListConversionsRequest
+	(*WatchConversionsRequest)(nil),       // 23: headwater.v1.WatchConversionsRequest
+	(*RecordClickResponse)(nil),           // 24: headwater.v1.RecordClickResponse
+	(*ListClicksResponse)(nil),            // 25: headwater.v1.ListClicksResponse
+	(*RecordLeadResponse)(nil),            // 26: headwater.v1.RecordLeadResponse
+	(*RecordSaleResponse)(nil),            // 27: headwater.v1.RecordSaleResponse
+	(*RecordRefundResponse)(nil),          // 28: headwater.v1.RecordRefundResponse
+	(*RecordCancellationResponse)(nil),    // 29: headwater.v1.RecordCancellationResponse
+	(*RecordAppointmentResponse)(nil),     // 30: headwater.v1.RecordAppointmentResponse
+	(*RecordCustomEventResponse)(nil),     // 31: headwater.v1.RecordCustomEventResponse
+	(*CorrectSaleResponse)(nil),           // 32: headwater.v1.CorrectSaleResponse
+	(*BatchRecordEventsResponse)(nil),     // 33: headwater.v1.BatchRecordEventsResponse
+	(*CreateLeadResponse)(nil),            // 34: headwater.v1.CreateLeadResponse
+	(*UpdateLeadResponse)(nil),            // 35: headwater.v1.UpdateLeadResponse
+	(*DeleteLeadResponse)(nil),            // 36: headwater.v1.DeleteLeadResponse
+	(*MergeLeadsResponse)(nil),            // 37: headwater.v1.MergeLeadsResponse
+	(*AttributeLeadResponse)(nil),         // 38: headwater.v1.AttributeLeadResponse
+	(*FulfillCustomerRewardResponse)(nil), // 39: headwater.v1.FulfillCustomerRewardResponse
+	(*GetAttributionResponse)(nil),        // 40: headwater.v1.GetAttributionResponse
+	(*GetLeadResponse)(nil),               // 41: headwater.v1.GetLeadResponse
+	(*ListLeadsResponse)(nil),             // 42: headwater.v1.ListLeadsResponse
+	(*GetConversionResponse)(nil),         // 43: headwater.v1.GetConversionResponse
+	(*ExplainConversionResponse)(nil),     // 44: headwater.v1.ExplainConversionResponse
+	(*BatchGetConversionsResponse)(nil),   // 45: headwater.v1.BatchGetConversionsResponse
+	(*ListConversionsResponse)(nil),       // 46: headwater.v1.ListConversionsResponse
+	(*WatchConversionsResponse)(nil),      // 47: headwater.v1.WatchConversionsResponse
 }
 var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.TrackingService.RecordClick:input_type -> headwater.v1.RecordClickRequest
@@ -124,39 +127,41 @@ var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	12, // 12: headwater.v1.TrackingService.DeleteLead:input_type -> headwater.v1.DeleteLeadRequest
 	13, // 13: headwater.v1.TrackingService.MergeLeads:input_type -> headwater.v1.MergeLeadsRequest
 	14, // 14: headwater.v1.TrackingService.AttributeLead:input_type -> headwater.v1.AttributeLeadRequest
-	15, // 15: headwater.v1.TrackingService.GetAttribution:input_type -> headwater.v1.GetAttributionRequest
-	16, // 16: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
-	17, // 17: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
-	18, // 18: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
-	19, // 19: headwater.v1.TrackingService.ExplainConversion:input_type -> headwater.v1.ExplainConversionRequest
-	20, // 20: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
-	21, // 21: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
-	22, // 22: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
-	23, // 23: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
-	24, // 24: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
-	25, // 25: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
-	26, // 26: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
-	27, // 27: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
-	28, // 28: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
-	29, // 29: headwater.v1.TrackingService.RecordAppointment:output_type -> headwater.v1.RecordAppointmentResponse
-	30, // 30: headwater.v1.TrackingService.RecordCustomEvent:output_type -> headwater.v1.RecordCustomEventResponse
-	31, // 31: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
-	32, // 32: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
-	33, // 33: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
-	34, // 34: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
-	35, // 35: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
-	36, // 36: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
-	37, // 37: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
-	38, // 38: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
-	39, // 39: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
-	40, // 40: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
-	41, // 41: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
-	42, // 42: headwater.v1.TrackingService.ExplainConversion:output_type -> headwater.v1.ExplainConversionResponse
-	43, // 43: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
-	44, // 44: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
-	45, // 45: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
-	23, // [23:46] is the sub-list for method output_type
-	0,  // [0:23] is the sub-list for method input_type
+	15, // 15: headwater.v1.TrackingService.FulfillCustomerReward:input_type -> headwater.v1.FulfillCustomerRewardRequest
+	16, // 16: headwater.v1.TrackingService.GetAttribution:input_type -> headwater.v1.GetAttributionRequest
+	17, // 17: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
+	18, // 18: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
+	19, // 19: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
+	20, // 20: headwater.v1.TrackingService.ExplainConversion:input_type -> headwater.v1.ExplainConversionRequest
+	21, // 21: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
+	22, // 22: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
+	23, // 23: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
+	24, // 24: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
+	25, // 25: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
+	26, // 26: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
+	27, // 27: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
+	28, // 28: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
+	29, // 29: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
+	30, // 30: headwater.v1.TrackingService.RecordAppointment:output_type -> headwater.v1.RecordAppointmentResponse
+	31, // 31: headwater.v1.TrackingService.RecordCustomEvent:output_type -> headwater.v1.RecordCustomEventResponse
+	32, // 32: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
+	33, // 33: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
+	34, // 34: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
+	35, // 35: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
+	36, // 36: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
+	37, // 37: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
+	38, // 38: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
+	39, // 39: headwater.v1.TrackingService.FulfillCustomerReward:output_type -> headwater.v1.FulfillCustomerRewardResponse
+	40, // 40: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
+	41, // 41: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
+	42, // 42: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
+	43, // 43: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
+	44, // 44: headwater.v1.TrackingService.ExplainConversion:output_type -> headwater.v1.ExplainConversionResponse
+	45, // 45: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
+	46, // 46: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
+	47, // 47: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
+	24, // [24:48] is the sub-list for method output_type
+	0,  // [0:24] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -21,29 +21,30 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	TrackingService_RecordClick_FullMethodName         = "/headwater.v1.TrackingService/RecordClick"
-	TrackingService_ListClicks_FullMethodName          = "/headwater.v1.TrackingService/ListClicks"
-	TrackingService_RecordLead_FullMethodName          = "/headwater.v1.TrackingService/RecordLead"
-	TrackingService_RecordSale_FullMethodName          = "/headwater.v1.TrackingService/RecordSale"
-	TrackingService_RecordRefund_FullMethodName        = "/headwater.v1.TrackingService/RecordRefund"
-	TrackingService_RecordCancellation_FullMethodName  = "/headwater.v1.TrackingService/RecordCancellation"
-	TrackingService_RecordAppointment_FullMethodName   = "/headwater.v1.TrackingService/RecordAppointment"
-	TrackingService_RecordCustomEvent_FullMethodName   = "/headwater.v1.TrackingService/RecordCustomEvent"
-	TrackingService_CorrectSale_FullMethodName         = "/headwater.v1.TrackingService/CorrectSale"
-	TrackingService_BatchRecordEvents_FullMethodName   = "/headwater.v1.TrackingService/BatchRecordEvents"
-	TrackingService_CreateLead_FullMethodName          = "/headwater.v1.TrackingService/CreateLead"
-	TrackingService_UpdateLead_FullMethodName          = "/headwater.v1.TrackingService/UpdateLead"
-	TrackingService_DeleteLead_FullMethodName          = "/headwater.v1.TrackingService/DeleteLead"
-	TrackingService_MergeLeads_FullMethodName          = "/headwater.v1.TrackingService/MergeLeads"
-	TrackingService_AttributeLead_FullMethodName       = "/headwater.v1.TrackingService/AttributeLead"
-	TrackingService_GetAttribution_FullMethodName      = "/headwater.v1.TrackingService/GetAttribution"
-	TrackingService_GetLead_FullMethodName             = "/headwater.v1.TrackingService/GetLead"
-	TrackingService_ListLeads_FullMethodName           = "/headwater.v1.TrackingService/ListLeads"
-	TrackingService_GetConversion_FullMethodName       = "/headwater.v1.TrackingService/GetConversion"
-	TrackingService_ExplainConversion_FullMethodName   = "/headwater.v1.TrackingService/ExplainConversion"
-	TrackingService_BatchGetConversions_FullMethodName = "/headwater.v1.TrackingService/BatchGetConversions"
-	TrackingService_ListConversions_FullMethodName     = "/headwater.v1.TrackingService/ListConversions"
-	TrackingService_WatchConversions_FullMethodName    = "/headwater.v1.TrackingService/WatchConversions"
+	TrackingService_RecordClick_FullMethodName           = "/headwater.v1.TrackingService/RecordClick"
+	TrackingService_ListClicks_FullMethodName            = "/headwater.v1.TrackingService/ListClicks"
+	TrackingService_RecordLead_FullMethodName            = "/headwater.v1.TrackingService/RecordLead"
+	TrackingService_RecordSale_FullMethodName            = "/headwater.v1.TrackingService/RecordSale"
+	TrackingService_RecordRefund_FullMethodName          = "/headwater.v1.TrackingService/RecordRefund"
+	TrackingService_RecordCancellation_FullMethodName    = "/headwater.v1.TrackingService/RecordCancellation"
+	TrackingService_RecordAppointment_FullMethodName     = "/headwater.v1.TrackingService/RecordAppointment"
+	TrackingService_RecordCustomEvent_FullMethodName     = "/headwater.v1.TrackingService/RecordCustomEvent"
+	TrackingService_CorrectSale_FullMethodName           = "/headwater.v1.TrackingService/CorrectSale"
+	TrackingService_BatchRecordEvents_FullMethodName     = "/headwater.v1.TrackingService/BatchRecordEvents"
+	TrackingService_CreateLead_FullMethodName            = "/headwater.v1.TrackingService/CreateLead"
+	TrackingService_UpdateLead_FullMethodName            = "/headwater.v1.TrackingService/UpdateLead"
+	TrackingService_DeleteLead_FullMethodName            = "/headwater.v1.TrackingService/DeleteLead"
+	TrackingService_MergeLeads_FullMethodName            = "/headwater.v1.TrackingService/MergeLeads"
+	TrackingService_AttributeLead_FullMethodName         = "/headwater.v1.TrackingService/AttributeLead"
+	TrackingService_FulfillCustomerReward_FullMethodName = "/headwater.v1.TrackingService/FulfillCustomerReward"
+	TrackingService_GetAttribution_FullMethodName        = "/headwater.v1.TrackingService/GetAttribution"
+	TrackingService_GetLead_FullMethodName               = "/headwater.v1.TrackingService/GetLead"
+	TrackingService_ListLeads_FullMethodName             = "/headwater.v1.TrackingService/ListLeads"
+	TrackingService_GetConversion_FullMethodName         = "/headwater.v1.TrackingService/GetConversion"
+	TrackingService_ExplainConversion_FullMethodName     = "/headwater.v1.TrackingService/ExplainConversion"
+	TrackingService_BatchGetConversions_FullMethodName   = "/headwater.v1.TrackingService/BatchGetConversions"
+	TrackingService_ListConversions_FullMethodName       = "/headwater.v1.TrackingService/ListConversions"
+	TrackingService_WatchConversions_FullMethodName      = "/headwater.v1.TrackingService/WatchConversions"
 )
 
 // TrackingServiceClient is the client API for TrackingService service.
@@ -122,6 +123,11 @@ type TrackingServiceClient interface {
 	// binding. Sales that are credited already stay as they are.
 	// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
 	AttributeLead(ctx context.Context, in *AttributeLeadRequest, opts ...grpc.CallOption) (*AttributeLeadResponse, error)
+	// Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+	// final; a refund does not take it back, and the customer gets no other one in the program.
+	// Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+	// reward in the program that is GRANTED.
+	FulfillCustomerReward(ctx context.Context, in *FulfillCustomerRewardRequest, opts ...grpc.CallOption) (*FulfillCustomerRewardResponse, error)
 	// Returns who a lead is bound to and why, with the evidence that lost.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error)
@@ -309,6 +315,16 @@ func (c *trackingServiceClient) AttributeLead(ctx context.Context, in *Attribute
 	return out, nil
 }
 
+func (c *trackingServiceClient) FulfillCustomerReward(ctx context.Context, in *FulfillCustomerRewardRequest, opts ...grpc.CallOption) (*FulfillCustomerRewardResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FulfillCustomerRewardResponse)
+	err := c.cc.Invoke(ctx, TrackingService_FulfillCustomerReward_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *trackingServiceClient) GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetAttributionResponse)
@@ -474,6 +490,11 @@ type TrackingServiceServer interface {
 	// binding. Sales that are credited already stay as they are.
 	// Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
 	AttributeLead(context.Context, *AttributeLeadRequest) (*AttributeLeadResponse, error)
+	// Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+	// final; a refund does not take it back, and the customer gets no other one in the program.
+	// Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+	// reward in the program that is GRANTED.
+	FulfillCustomerReward(context.Context, *FulfillCustomerRewardRequest) (*FulfillCustomerRewardResponse, error)
 	// Returns who a lead is bound to and why, with the evidence that lost.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error)
@@ -555,6 +576,9 @@ func (UnimplementedTrackingServiceServer) MergeLeads(context.Context, *MergeLead
 }
 func (UnimplementedTrackingServiceServer) AttributeLead(context.Context, *AttributeLeadRequest) (*AttributeLeadResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AttributeLead not implemented")
+}
+func (UnimplementedTrackingServiceServer) FulfillCustomerReward(context.Context, *FulfillCustomerRewardRequest) (*FulfillCustomerRewardResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FulfillCustomerReward not implemented")
 }
 func (UnimplementedTrackingServiceServer) GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAttribution not implemented")
@@ -871,6 +895,24 @@ func _TrackingService_AttributeLead_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrackingService_FulfillCustomerReward_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FulfillCustomerRewardRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).FulfillCustomerReward(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_FulfillCustomerReward_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).FulfillCustomerReward(ctx, req.(*FulfillCustomerRewardRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrackingService_GetAttribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetAttributionRequest)
 	if err := dec(in); err != nil {
@@ -1074,6 +1116,10 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AttributeLead",
 			Handler:    _TrackingService_AttributeLead_Handler,
+		},
+		{
+			MethodName: "FulfillCustomerReward",
+			Handler:    _TrackingService_FulfillCustomerReward_Handler,
 		},
 		{
 			MethodName: "GetAttribution",

@@ -31,9 +31,19 @@ class _AttributionModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Attr
     """
     ATTRIBUTION_MODEL_LAST_CLICK: _AttributionModel.ValueType  # 2
     """The latest click inside the attribution window."""
+    ATTRIBUTION_MODEL_LINEAR: _AttributionModel.ValueType  # 3
+    """All enrollments with a click inside the attribution window, in equal shares. Several clicks of an enrollment count once. Of a visitor who clicked
+    links of more than 20 enrollments of the program, the one of the first click and those of the latest clicks share. Enrollments in other
+    programs than that of the latest click get nothing. Shares and amounts are divided by largest remainder, and of equal remainders the
+    enrollment with the lowest id has the first. A lead is bound to all of them.
+    """
+    ATTRIBUTION_MODEL_POSITION: _AttributionModel.ValueType  # 4
+    """The same enrollments, but in other shares: 40 % for the enrollment of the first click, 40 % for that of the last click, and the rest for the
+    others in equal shares. Without others, each of the two has one half. An enrollment that has the first and the last click has 80 %.
+    """
 
 class AttributionModel(_AttributionModel, metaclass=_AttributionModelEnumTypeWrapper):
-    """The rule that chooses which of a visitor's clicks earns."""
+    """The rule that chooses which of a visitor's clicks earns, or how those who were clicked share what is earned."""
 
 ATTRIBUTION_MODEL_UNSPECIFIED: AttributionModel.ValueType  # 0
 """Not set. Means `ATTRIBUTION_MODEL_LAST_CLICK`."""
@@ -43,6 +53,16 @@ day are considered.
 """
 ATTRIBUTION_MODEL_LAST_CLICK: AttributionModel.ValueType  # 2
 """The latest click inside the attribution window."""
+ATTRIBUTION_MODEL_LINEAR: AttributionModel.ValueType  # 3
+"""All enrollments with a click inside the attribution window, in equal shares. Several clicks of an enrollment count once. Of a visitor who clicked
+links of more than 20 enrollments of the program, the one of the first click and those of the latest clicks share. Enrollments in other
+programs than that of the latest click get nothing. Shares and amounts are divided by largest remainder, and of equal remainders the
+enrollment with the lowest id has the first. A lead is bound to all of them.
+"""
+ATTRIBUTION_MODEL_POSITION: AttributionModel.ValueType  # 4
+"""The same enrollments, but in other shares: 40 % for the enrollment of the first click, 40 % for that of the last click, and the rest for the
+others in equal shares. Without others, each of the two has one half. An enrollment that has the first and the last click has 80 %.
+"""
 Global___AttributionModel: _TypeAlias = AttributionModel  # noqa: Y015
 
 class _AttributionSource:

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import line_pb2 as _line_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
@@ -199,6 +200,7 @@ class Conversion(_message.Message):
     ITEM_SKU_FIELD_NUMBER: _builtins.int
     CUSTOM_KIND_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -293,6 +295,12 @@ class Conversion(_message.Message):
         so put no personal data into them.
         """
 
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_line_pb2.ConversionLine]:
+        """The lines of a sale, in the order in which they were sent, with the rest last, and the lines from which a refund took. Empty for events
+        that were told without lines, and for other kinds.
+        """
+
     def __init__(
         self,
         *,
@@ -324,10 +332,11 @@ class Conversion(_message.Message):
         item_sku: _builtins.str = ...,
         custom_kind: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        lines: _abc.Iterable[_line_pb2.ConversionLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "metadata", b"metadata", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "lines", b"lines", "metadata", b"metadata", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

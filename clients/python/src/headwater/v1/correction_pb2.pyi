@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import line_pb2 as _line_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 import builtins as _builtins
 import sys
@@ -33,6 +34,7 @@ class CorrectSaleRequest(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the correction, up to 128 characters. Unique among the account's corrections, for ever. Required."""
     sale_event_id: _builtins.str
@@ -49,6 +51,14 @@ class CorrectSaleRequest(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now."""
 
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_line_pb2.SaleLine]:
+        """The right lines of the sale, as in RecordSaleRequest: all of them, not the changed ones. They take the place of those before. A line of
+        which something was refunded must be among them under the same id, with at least that amount and that many units, or the call
+        fails with CORRECTION_BELOW_REFUNDS. A sale without lines may get some; what was refunded of it is divided among them. Empty: if the
+        sale has lines, what is left of each changes in the same proportion.
+        """
+
     def __init__(
         self,
         *,
@@ -57,10 +67,11 @@ class CorrectSaleRequest(_message.Message):
         amount: _common_pb2.Money | None = ...,
         reason: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        lines: _abc.Iterable[_line_pb2.SaleLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_id", b"event_id", "occur_time", b"occur_time", "reason", b"reason", "sale_event_id", b"sale_event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "event_id", b"event_id", "lines", b"lines", "occur_time", b"occur_time", "reason", b"reason", "sale_event_id", b"sale_event_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -77,6 +88,7 @@ class CorrectSaleResponse(_message.Message):
     SALE_CONVERSION_ID_FIELD_NUMBER: _builtins.int
     REWARDS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED."""
     conversion_id: _builtins.str
@@ -91,6 +103,10 @@ class CorrectSaleResponse(_message.Message):
         is final: a correction that makes the sale earn again gives a new reward. Empty if nothing changes.
         """
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request."""
+
     def __init__(
         self,
         *,
@@ -99,10 +115,11 @@ class CorrectSaleResponse(_message.Message):
         sale_conversion_id: _builtins.str = ...,
         rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
         replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,8 +82,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ENROLLMENT_ENDED: _ErrorReason.ValueType  # 20
     """[FAILED_PRECONDITION] The enrollment has ended. Metadata: `enrollment_id`."""
     ERROR_REASON_REFUND_EXCEEDS_SALE: _ErrorReason.ValueType  # 21
-    """[FAILED_PRECONDITION] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
-    `currency_code`.
+    """[FAILED_PRECONDITION] The refund is more than what is left of the sale, or of one of its lines. Metadata: `sale_conversion_id`,
+    `left_minor`, `currency_code`. That of a line has its line_id too.
     """
     ERROR_REASON_CURRENCY_MISMATCH: _ErrorReason.ValueType  # 22
     """[FAILED_PRECONDITION] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`."""
@@ -149,8 +149,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REWARD_IN_CASH: _ErrorReason.ValueType  # 42
     """[FAILED_PRECONDITION] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`."""
     ERROR_REASON_CORRECTION_BELOW_REFUNDS: _ErrorReason.ValueType  # 43
-    """[FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
-    `refunded_minor`, `currency_code`.
+    """[FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale, or of one of its lines. Metadata:
+    `sale_conversion_id`, `refunded_minor`, `currency_code`. That of a line has its line_id too.
     """
     ERROR_REASON_LEAD_IDENTIFIER_LIMIT: _ErrorReason.ValueType  # 44
     """[FAILED_PRECONDITION] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`."""
@@ -215,6 +215,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PASSWORD_TRIES: _ErrorReason.ValueType  # 66
     """[RESOURCE_EXHAUSTED] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
     call after the delay in `google.rpc.RetryInfo`.
+    """
+    ERROR_REASON_CUSTOMER_REWARD_STATE: _ErrorReason.ValueType  # 67
+    """[FAILED_PRECONDITION] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
+    fulfilled, revoked or none.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -291,8 +295,8 @@ ERROR_REASON_PROGRAM_ARCHIVED: ErrorReason.ValueType  # 19
 ERROR_REASON_ENROLLMENT_ENDED: ErrorReason.ValueType  # 20
 """[FAILED_PRECONDITION] The enrollment has ended. Metadata: `enrollment_id`."""
 ERROR_REASON_REFUND_EXCEEDS_SALE: ErrorReason.ValueType  # 21
-"""[FAILED_PRECONDITION] The refund is more than what is left of the sale. Metadata: `sale_conversion_id`, `left_minor`,
-`currency_code`.
+"""[FAILED_PRECONDITION] The refund is more than what is left of the sale, or of one of its lines. Metadata: `sale_conversion_id`,
+`left_minor`, `currency_code`. That of a line has its line_id too.
 """
 ERROR_REASON_CURRENCY_MISMATCH: ErrorReason.ValueType  # 22
 """[FAILED_PRECONDITION] The refund or the correction is not in the sale's currency. Metadata: `sale_conversion_id`, `currency_code`."""
@@ -358,8 +362,8 @@ ERROR_REASON_LEAD_NOT_BOUND: ErrorReason.ValueType  # 41
 ERROR_REASON_REWARD_IN_CASH: ErrorReason.ValueType  # 42
 """[FAILED_PRECONDITION] The reward is in cash. Only rewards that are no cash can be fulfilled. Metadata: `reward_id`."""
 ERROR_REASON_CORRECTION_BELOW_REFUNDS: ErrorReason.ValueType  # 43
-"""[FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale. Metadata: `sale_conversion_id`,
-`refunded_minor`, `currency_code`.
+"""[FAILED_PRECONDITION] The corrected amount is less than what was refunded of the sale, or of one of its lines. Metadata:
+`sale_conversion_id`, `refunded_minor`, `currency_code`. That of a line has its line_id too.
 """
 ERROR_REASON_LEAD_IDENTIFIER_LIMIT: ErrorReason.ValueType  # 44
 """[FAILED_PRECONDITION] The lead has as many former identifiers and merged leads as a lead may have. Metadata: `limit`."""
@@ -424,5 +428,9 @@ ERROR_REASON_INVITATION_INVALID: ErrorReason.ValueType  # 65
 ERROR_REASON_PASSWORD_TRIES: ErrorReason.ValueType  # 66
 """[RESOURCE_EXHAUSTED] Too many wrong passwords were tried for the affiliate at this server. The right one is refused too. Repeat the
 call after the delay in `google.rpc.RetryInfo`.
+"""
+ERROR_REASON_CUSTOMER_REWARD_STATE: ErrorReason.ValueType  # 67
+"""[FAILED_PRECONDITION] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
+fulfilled, revoked or none.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -120,7 +120,7 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     takes the place of REFUND_RECORDED.
     """
     EVENT_KIND_REWARD_CREATED: _EventKind.ValueType  # 30
-    """[reward] CreateReward created a reward."""
+    """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment."""
     EVENT_KIND_REWARD_FULFILLED: _EventKind.ValueType  # 31
     """[reward] A reward that is not in cash was fulfilled."""
     EVENT_KIND_CORRECTION_RECORDED: _EventKind.ValueType  # 32
@@ -283,7 +283,7 @@ that was left, and `excess_amount` is the rest. Look into it: the sale or the re
 takes the place of REFUND_RECORDED.
 """
 EVENT_KIND_REWARD_CREATED: EventKind.ValueType  # 30
-"""[reward] CreateReward created a reward."""
+"""[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment."""
 EVENT_KIND_REWARD_FULFILLED: EventKind.ValueType  # 31
 """[reward] A reward that is not in cash was fulfilled."""
 EVENT_KIND_CORRECTION_RECORDED: EventKind.ValueType  # 32

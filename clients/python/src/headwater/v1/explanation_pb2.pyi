@@ -12,8 +12,11 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import customer_reward_pb2 as _customer_reward_pb2
+from headwater.v1 import line_pb2 as _line_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -59,6 +62,8 @@ class _ExplanationResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Exp
     """A cancellation. It earns nothing and takes nothing back."""
     EXPLANATION_RESULT_NOT_RECORDED: _ExplanationResult.ValueType  # 13
     """The terms give a reward for the event, and none is recorded."""
+    EXPLANATION_RESULT_CAPPED: _ExplanationResult.ValueType  # 14
+    """The event is credited, and the caps of the terms had no room for what it earns. `computation` says which."""
 
 class ExplanationResult(_ExplanationResult, metaclass=_ExplanationResultEnumTypeWrapper):
     """The short answer to why a conversion paid what it paid."""
@@ -91,6 +96,8 @@ EXPLANATION_RESULT_CANCELLATION: ExplanationResult.ValueType  # 12
 """A cancellation. It earns nothing and takes nothing back."""
 EXPLANATION_RESULT_NOT_RECORDED: ExplanationResult.ValueType  # 13
 """The terms give a reward for the event, and none is recorded."""
+EXPLANATION_RESULT_CAPPED: ExplanationResult.ValueType  # 14
+"""The event is credited, and the caps of the terms had no room for what it earns. `computation` says which."""
 Global___ExplanationResult: _TypeAlias = ExplanationResult  # noqa: Y015
 
 class _ExplanationAction:
@@ -167,6 +174,14 @@ class _TermsResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TermsResu
     """It reaches only customers who were bound later than this one."""
     TERMS_RESULT_MADE_LATER: _TermsResult.ValueType  # 3
     """It was made after the event was credited, which occurs later."""
+    TERMS_RESULT_NEW_AFFILIATES_ONLY: _TermsResult.ValueType  # 4
+    """It reaches only affiliates who were enrolled later than this one."""
+    TERMS_RESULT_ENDED: _TermsResult.ValueType  # 5
+    """It ended before the event occurred."""
+    TERMS_RESULT_WITHDRAWN: _TermsResult.ValueType  # 6
+    """It was withdrawn before it started."""
+    TERMS_RESULT_STARTED_EARLIER: _TermsResult.ValueType  # 7
+    """It started earlier than the version that applies, which had been scheduled before it was made."""
 
 class TermsResult(_TermsResult, metaclass=_TermsResultEnumTypeWrapper):
     """Why a newer version of the terms does not apply."""
@@ -179,6 +194,14 @@ TERMS_RESULT_NEW_CUSTOMERS_ONLY: TermsResult.ValueType  # 2
 """It reaches only customers who were bound later than this one."""
 TERMS_RESULT_MADE_LATER: TermsResult.ValueType  # 3
 """It was made after the event was credited, which occurs later."""
+TERMS_RESULT_NEW_AFFILIATES_ONLY: TermsResult.ValueType  # 4
+"""It reaches only affiliates who were enrolled later than this one."""
+TERMS_RESULT_ENDED: TermsResult.ValueType  # 5
+"""It ended before the event occurred."""
+TERMS_RESULT_WITHDRAWN: TermsResult.ValueType  # 6
+"""It was withdrawn before it started."""
+TERMS_RESULT_STARTED_EARLIER: TermsResult.ValueType  # 7
+"""It started earlier than the version that applies, which had been scheduled before it was made."""
 Global___TermsResult: _TypeAlias = TermsResult  # noqa: Y015
 
 class _CommissionStepResult:
@@ -448,6 +471,7 @@ class LaterTerms(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     REACH_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version."""
     reach: _program_pb2.TermsReach.ValueType
@@ -458,6 +482,10 @@ class LaterTerms(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When it starts."""
 
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends. Not set: it does not end."""
+
     def __init__(
         self,
         *,
@@ -465,10 +493,11 @@ class LaterTerms(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         reach: _program_pb2.TermsReach.ValueType = ...,
         result: Global___TermsResult.ValueType = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reach", b"reach", "result", b"result", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "reach", b"reach", "result", b"result", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -621,6 +650,8 @@ class CommissionComputation(_message.Message):
     VALUE_UNROUNDED_FIELD_NUMBER: _builtins.int
     VALUE_AMOUNT_FIELD_NUMBER: _builtins.int
     FIRST_SALE_BONUS_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    VALUE_BEFORE_CAPS_FIELD_NUMBER: _builtins.int
     quantity: _builtins.int
     """How many units a flat commission is paid for. 0 for a commission that is not per unit."""
     share_ppm: _builtins.int
@@ -653,6 +684,14 @@ class CommissionComputation(_message.Message):
     def first_sale_bonus(self) -> _common_pb2.Money:
         """The bonus of the rule because the sale is the first of its customer. Not set for other sales."""
 
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.CapApplied]:
+        """The caps of the terms, as the event met them. `value_amount` is at most the least `room_minor`."""
+
+    @_builtins.property
+    def value_before_caps(self) -> _common_pb2.Money:
+        """What the affiliate would earn without `caps`, before refunds."""
+
     def __init__(
         self,
         *,
@@ -665,10 +704,12 @@ class CommissionComputation(_message.Message):
         value_unrounded: Global___UnroundedMoney | None = ...,
         value_amount: _common_pb2.Money | None = ...,
         first_sale_bonus: _common_pb2.Money | None = ...,
+        caps: _abc.Iterable[_reward_pb2.CapApplied] | None = ...,
+        value_before_caps: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base_amount", b"base_amount", "commission", b"commission", "commission_amount", b"commission_amount", "commission_unrounded", b"commission_unrounded", "first_sale_bonus", b"first_sale_bonus", "value_amount", b"value_amount", "value_unrounded", b"value_unrounded"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base_amount", b"base_amount", "commission", b"commission", "commission_amount", b"commission_amount", "commission_unrounded", b"commission_unrounded", "first_sale_bonus", b"first_sale_bonus", "value_amount", b"value_amount", "value_before_caps", b"value_before_caps", "value_unrounded", b"value_unrounded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_amount", b"base_amount", "commission", b"commission", "commission_amount", b"commission_amount", "commission_unrounded", b"commission_unrounded", "first_sale_bonus", b"first_sale_bonus", "quantity", b"quantity", "share_ppm", b"share_ppm", "value_amount", b"value_amount", "value_unrounded", b"value_unrounded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_amount", b"base_amount", "caps", b"caps", "commission", b"commission", "commission_amount", b"commission_amount", "commission_unrounded", b"commission_unrounded", "first_sale_bonus", b"first_sale_bonus", "quantity", b"quantity", "share_ppm", b"share_ppm", "value_amount", b"value_amount", "value_before_caps", b"value_before_caps", "value_unrounded", b"value_unrounded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -691,6 +732,8 @@ class CreditExplanation(_message.Message):
     EXPECTED_REST_FIELD_NUMBER: _builtins.int
     RECORDED_REST_FIELD_NUMBER: _builtins.int
     DIFFERENCE_FIELD_NUMBER: _builtins.int
+    TERMS_END_TIME_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     terms_reach: _program_pb2.TermsReach.ValueType
     """The sales that the version applies to."""
     rounding: _program_pb2.Rounding.ValueType
@@ -721,11 +764,19 @@ class CreditExplanation(_message.Message):
 
     @_builtins.property
     def expected_rest(self) -> _common_pb2.Money:
-        """What the terms give for the part of the event that is not refunded. Not set without `computation`."""
+        """What the terms give for the part of the event that is not refunded. Not set without `computation` or `lines`."""
 
     @_builtins.property
     def recorded_rest(self) -> _common_pb2.Money:
-        """What is left of the recorded rewards of this credit, without denied ones. Not set without `computation`."""
+        """What is left of the recorded rewards of this credit, without denied ones. Not set without `computation` or `lines`."""
+
+    @_builtins.property
+    def terms_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the version of the terms ends. Not set: it does not end."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineExplanation]:
+        """How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then."""
 
     def __init__(
         self,
@@ -741,14 +792,64 @@ class CreditExplanation(_message.Message):
         expected_rest: _common_pb2.Money | None = ...,
         recorded_rest: _common_pb2.Money | None = ...,
         difference: Global___ExplanationDifference.ValueType = ...,
+        terms_end_time: _timestamp_pb2.Timestamp | None = ...,
+        lines: _abc.Iterable[Global___LineExplanation] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "expected_rest", b"expected_rest", "recorded_rest", b"recorded_rest", "terms_start_time", b"terms_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "expected_rest", b"expected_rest", "recorded_rest", b"recorded_rest", "terms_end_time", b"terms_end_time", "terms_start_time", b"terms_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "difference", b"difference", "expected_rest", b"expected_rest", "hold_period_days", b"hold_period_days", "later_terms", b"later_terms", "recorded_rest", b"recorded_rest", "rounding", b"rounding", "steps", b"steps", "terms_reach", b"terms_reach", "terms_start_time", b"terms_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "difference", b"difference", "expected_rest", b"expected_rest", "hold_period_days", b"hold_period_days", "later_terms", b"later_terms", "lines", b"lines", "recorded_rest", b"recorded_rest", "rounding", b"rounding", "steps", b"steps", "terms_end_time", b"terms_end_time", "terms_reach", b"terms_reach", "terms_start_time", b"terms_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreditExplanation: _TypeAlias = CreditExplanation  # noqa: Y015
+
+@_typing.final
+class LineExplanation(_message.Message):
+    """How a line of a sale is priced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    COMPUTATION_FIELD_NUMBER: _builtins.int
+    COMMISSION_UNROUNDED_FIELD_NUMBER: _builtins.int
+    REST_AMOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def line(self) -> _line_pb2.ConversionLine:
+        """The line, with what was refunded of it."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CommissionStep]:
+        """Every commission in the order of precedence, with the facts of the line. If the sale has more than 10 lines, only the one that is taken."""
+
+    @_builtins.property
+    def computation(self) -> _reward_pb2.RewardLine:
+        """The commission that was taken, and the line's part of the reward."""
+
+    @_builtins.property
+    def commission_unrounded(self) -> Global___UnroundedMoney:
+        """The commission on the line before it is rounded, without its part of a flat amount or bonus that is paid once for the sale."""
+
+    @_builtins.property
+    def rest_amount(self) -> _common_pb2.Money:
+        """What is left of the line's part of the reward after refunds."""
+
+    def __init__(
+        self,
+        *,
+        line: _line_pb2.ConversionLine | None = ...,
+        steps: _abc.Iterable[Global___CommissionStep] | None = ...,
+        computation: _reward_pb2.RewardLine | None = ...,
+        commission_unrounded: Global___UnroundedMoney | None = ...,
+        rest_amount: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commission_unrounded", b"commission_unrounded", "computation", b"computation", "line", b"line", "rest_amount", b"rest_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission_unrounded", b"commission_unrounded", "computation", b"computation", "line", b"line", "rest_amount", b"rest_amount", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineExplanation: _TypeAlias = LineExplanation  # noqa: Y015
 
 @_typing.final
 class RewardChange(_message.Message):
@@ -773,7 +874,7 @@ class RewardChange(_message.Message):
     event_id: _builtins.str
     """The merchant's id for that event."""
     @_builtins.property
-    def value(self) -> _reward_pb2.RewardValue:
+    def value(self) -> _reward_value_pb2.RewardValue:
         """The difference: negative for what was taken back."""
 
     @_builtins.property
@@ -787,7 +888,7 @@ class RewardChange(_message.Message):
         conversion_id: _builtins.str = ...,
         kind: _conversion_pb2.ConversionKind.ValueType = ...,
         event_id: _builtins.str = ...,
-        value: _reward_pb2.RewardValue | None = ...,
+        value: _reward_value_pb2.RewardValue | None = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time", "value", b"value"]  # noqa: Y015
@@ -817,7 +918,7 @@ class RewardExplanation(_message.Message):
     approval: Global___RewardApproval.ValueType
     """How it becomes owed."""
     @_builtins.property
-    def rest(self) -> _reward_pb2.RewardValue:
+    def rest(self) -> _reward_value_pb2.RewardValue:
         """What is left of it."""
 
     @_builtins.property
@@ -833,7 +934,7 @@ class RewardExplanation(_message.Message):
         *,
         reward_id: _builtins.str = ...,
         state: _reward_pb2.RewardState.ValueType = ...,
-        rest: _reward_pb2.RewardValue | None = ...,
+        rest: _reward_value_pb2.RewardValue | None = ...,
         approval: Global___RewardApproval.ValueType = ...,
         auto_approve_time: _timestamp_pb2.Timestamp | None = ...,
         changes: _abc.Iterable[Global___RewardChange] | None = ...,
@@ -884,6 +985,7 @@ class ExplainConversionResponse(_message.Message):
     CREDITS_FIELD_NUMBER: _builtins.int
     REWARDS_FIELD_NUMBER: _builtins.int
     SALE_RESULT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REWARD_FIELD_NUMBER: _builtins.int
     result: Global___ExplanationResult.ValueType
     """The short answer."""
     sale_result: Global___ExplanationResult.ValueType
@@ -914,6 +1016,10 @@ class ExplainConversionResponse(_message.Message):
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[Global___RewardExplanation]:
         """What became of each reward of the conversion, in the order of `conversion.rewards`."""
 
+    @_builtins.property
+    def customer_reward(self) -> _customer_reward_pb2.CustomerReward:
+        """What the conversion granted the customer, as it is now. Not set if it granted nothing."""
+
     def __init__(
         self,
         *,
@@ -925,10 +1031,11 @@ class ExplainConversionResponse(_message.Message):
         credits: _abc.Iterable[Global___CreditExplanation] | None = ...,
         rewards: _abc.Iterable[Global___RewardExplanation] | None = ...,
         sale_result: Global___ExplanationResult.ValueType = ...,
+        customer_reward: _customer_reward_pb2.CustomerReward | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversion", b"conversion", "customer_reward", b"customer_reward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "candidates", b"candidates", "conversion", b"conversion", "credits", b"credits", "result", b"result", "rewards", b"rewards", "sale_result", b"sale_result", "sentences", b"sentences"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "candidates", b"candidates", "conversion", b"conversion", "credits", b"credits", "customer_reward", b"customer_reward", "result", b"result", "rewards", b"rewards", "sale_result", b"sale_result", "sentences", b"sentences"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,6 +14,7 @@ from headwater.v1 import affiliate_pb2 as _affiliate_pb2
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import customer_reward_pb2 as _customer_reward_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
@@ -105,6 +106,7 @@ class Lead(_message.Message):
     MERGED_LEAD_IDS_FIELD_NUMBER: _builtins.int
     MERGED_INTO_LEAD_ID_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REWARDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
@@ -172,6 +174,13 @@ class Lead(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """When the lead was deleted. Only set in the feed, because no call returns a deleted lead."""
 
+    @_builtins.property
+    def customer_rewards(self) -> _containers.RepeatedCompositeFieldContainer[_customer_reward_pb2.CustomerReward]:
+        """What programs promised the customer and granted, in the order of program ids. The feed has it too: whatever grants or revokes a reward is
+        an event LEAD_CREATED or LEAD_UPDATED. Of the rewards of two leads that were merged, one for each program stays: the fulfilled one, or
+        else that of the lead that stays.
+        """
+
     def __init__(
         self,
         *,
@@ -194,10 +203,11 @@ class Lead(_message.Message):
         merged_lead_ids: _abc.Iterable[_builtins.str] | None = ...,
         merged_into_lead_id: _builtins.str = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        customer_rewards: _abc.Iterable[_customer_reward_pb2.CustomerReward] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "delete_time", b"delete_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "referral_time", b"referral_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "customer_rewards", b"customer_rewards", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -887,6 +897,7 @@ class RecordLeadResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     REWARDS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REWARD_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED if the lead is bound to an affiliate, by this call or before. Otherwise NOT_REFERRED."""
     lead_id: _builtins.str
@@ -907,6 +918,10 @@ class RecordLeadResponse(_message.Message):
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.RewardSummary]:
         """The rewards that the sign-up earned by the commission rules of the program's terms."""
 
+    @_builtins.property
+    def customer_reward(self) -> _customer_reward_pb2.CustomerReward:
+        """What the sign-up granted the customer, as it was then. Not set if it granted nothing."""
+
     def __init__(
         self,
         *,
@@ -917,10 +932,11 @@ class RecordLeadResponse(_message.Message):
         replayed: _builtins.bool = ...,
         warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
         rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
+        customer_reward: _customer_reward_pb2.CustomerReward | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer_reward", b"customer_reward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "customer_reward", b"customer_reward", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1098,3 +1114,68 @@ class ListLeadsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLeadsResponse: _TypeAlias = ListLeadsResponse  # noqa: Y015
+
+@_typing.final
+class FulfillCustomerRewardRequest(_message.Message):
+    """The request of FulfillCustomerReward."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    program_id: _builtins.str
+    """The program that promised the reward. Empty: the account's default program. It may be archived."""
+    @_builtins.property
+    def lead(self) -> _selector_pb2.LeadSelector:
+        """The customer. Required."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        lead: _selector_pb2.LeadSelector | None = ...,
+        program_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "program_id", b"program_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FulfillCustomerRewardRequest: _TypeAlias = FulfillCustomerRewardRequest  # noqa: Y015
+
+@_typing.final
+class FulfillCustomerRewardResponse(_message.Message):
+    """The answer of FulfillCustomerReward."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAD_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The lead's
+    identifiers, names, metadata, merged leads and rewards are those that it has now.
+    """
+    @_builtins.property
+    def lead(self) -> Global___Lead:
+        """The lead with the fulfilled reward."""
+
+    def __init__(
+        self,
+        *,
+        lead: Global___Lead | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lead", b"lead", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FulfillCustomerRewardResponse: _TypeAlias = FulfillCustomerRewardResponse  # noqa: Y015

@@ -10,7 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
-from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -159,30 +159,30 @@ class Balance(_message.Message):
     OWED_FIELD_NUMBER: _builtins.int
     PAID_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def earned(self) -> _reward_pb2.RewardValue:
+    def earned(self) -> _reward_value_pb2.RewardValue:
         """All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`."""
 
     @_builtins.property
-    def pending(self) -> _reward_pb2.RewardValue:
+    def pending(self) -> _reward_value_pb2.RewardValue:
         """The rewards that are not yet approved."""
 
     @_builtins.property
-    def owed(self) -> _reward_pb2.RewardValue:
+    def owed(self) -> _reward_value_pb2.RewardValue:
         """The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
         the negative amount.
         """
 
     @_builtins.property
-    def paid(self) -> _reward_pb2.RewardValue:
+    def paid(self) -> _reward_value_pb2.RewardValue:
         """The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today."""
 
     def __init__(
         self,
         *,
-        earned: _reward_pb2.RewardValue | None = ...,
-        pending: _reward_pb2.RewardValue | None = ...,
-        owed: _reward_pb2.RewardValue | None = ...,
-        paid: _reward_pb2.RewardValue | None = ...,
+        earned: _reward_value_pb2.RewardValue | None = ...,
+        pending: _reward_value_pb2.RewardValue | None = ...,
+        owed: _reward_value_pb2.RewardValue | None = ...,
+        paid: _reward_value_pb2.RewardValue | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -251,7 +251,7 @@ class ListBalancesRequest(_message.Message):
         """Only the balances of this affiliate. Optional."""
 
     @_builtins.property
-    def units(self) -> _containers.RepeatedScalarFieldContainer[_reward_pb2.RewardUnit.ValueType]:
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_reward_value_pb2.RewardUnit.ValueType]:
         """Only balances in these units. Empty: all units."""
 
     @_builtins.property
@@ -271,7 +271,7 @@ class ListBalancesRequest(_message.Message):
         page_token: _builtins.str = ...,
         order: _common_pb2.ListOrder.ValueType = ...,
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
-        units: _abc.Iterable[_reward_pb2.RewardUnit.ValueType] | None = ...,
+        units: _abc.Iterable[_reward_value_pb2.RewardUnit.ValueType] | None = ...,
         currencies: _abc.Iterable[_builtins.str] | None = ...,
         owed_only: _builtins.bool = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
@@ -375,7 +375,7 @@ class LedgerEntry(_message.Message):
     entry_hash: _builtins.str
     """SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits."""
     @_builtins.property
-    def value(self) -> _reward_pb2.RewardValue:
+    def value(self) -> _reward_value_pb2.RewardValue:
         """The amount. Always more than zero."""
 
     @_builtins.property
@@ -388,7 +388,7 @@ class LedgerEntry(_message.Message):
         sequence: _builtins.int = ...,
         debit: Global___LedgerAccount.ValueType = ...,
         credit: Global___LedgerAccount.ValueType = ...,
-        value: _reward_pb2.RewardValue | None = ...,
+        value: _reward_value_pb2.RewardValue | None = ...,
         affiliate_id: _builtins.str = ...,
         reward_id: _builtins.str = ...,
         conversion_id: _builtins.str = ...,
@@ -498,7 +498,7 @@ class LedgerTotal(_message.Message):
     ledger_account: Global___LedgerAccount.ValueType
     """The ledger account."""
     @_builtins.property
-    def value(self) -> _reward_pb2.RewardValue:
+    def value(self) -> _reward_value_pb2.RewardValue:
         """Credits less debits. The values of all ledger accounts in one unit and currency add up to zero. A sum that does not fit into
         64 bits is given as the nearest number that does.
         """
@@ -507,7 +507,7 @@ class LedgerTotal(_message.Message):
         self,
         *,
         ledger_account: Global___LedgerAccount.ValueType = ...,
-        value: _reward_pb2.RewardValue | None = ...,
+        value: _reward_value_pb2.RewardValue | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

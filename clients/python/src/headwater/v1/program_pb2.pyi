@@ -12,6 +12,8 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import customer_reward_pb2 as _customer_reward_pb2
+from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -65,6 +67,10 @@ class _TermsReachEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TermsReach
     """Sales that occur at or after the version's start, except sales of leads that were bound in the program before that start.
     Sales of such leads stay under an earlier version.
     """
+    TERMS_REACH_NEW_AFFILIATES: _TermsReach.ValueType  # 3
+    """Sales that occur at or after the version's start, except sales of affiliates who were first enrolled in the program before that start.
+    Sales of such affiliates stay under an earlier version.
+    """
 
 class TermsReach(_TermsReach, metaclass=_TermsReachEnumTypeWrapper):
     """The sales that a new version of the terms applies to."""
@@ -76,6 +82,10 @@ TERMS_REACH_NEW_SALES: TermsReach.ValueType  # 1
 TERMS_REACH_NEW_CUSTOMERS: TermsReach.ValueType  # 2
 """Sales that occur at or after the version's start, except sales of leads that were bound in the program before that start.
 Sales of such leads stay under an earlier version.
+"""
+TERMS_REACH_NEW_AFFILIATES: TermsReach.ValueType  # 3
+"""Sales that occur at or after the version's start, except sales of affiliates who were first enrolled in the program before that start.
+Sales of such affiliates stay under an earlier version.
 """
 Global___TermsReach: _TypeAlias = TermsReach  # noqa: Y015
 
@@ -124,7 +134,7 @@ class _ConditionFieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Condit
     amount in another currency. The calculation of the reward then has `amount_not_compared`.
     """
     CONDITION_FIELD_QUANTITY: _ConditionField.ValueType  # 2
-    """A number: the `quantity` of a sale."""
+    """A number: the `quantity` of a sale. Of a sale with lines, that of the line, as for ITEM_SKU and PLAN. AMOUNT is that of the whole sale."""
     CONDITION_FIELD_ITEM_SKU: _ConditionField.ValueType  # 3
     """A text: the `item_sku` of a sale, exactly as it was sent."""
     CONDITION_FIELD_PLAN: _ConditionField.ValueType  # 4
@@ -143,6 +153,8 @@ class _ConditionFieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Condit
     """A number: how many days ago the first sale of the customer was, by the days of the account's time zone. 0 for the first sale."""
     CONDITION_FIELD_CUSTOMER_AGE_MONTHS: _ConditionField.ValueType  # 11
     """A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`."""
+    CONDITION_FIELD_LINE_AMOUNT: _ConditionField.ValueType  # 12
+    """A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line."""
 
 class ConditionField(_ConditionField, metaclass=_ConditionFieldEnumTypeWrapper):
     """A fact of an event that a condition compares."""
@@ -154,7 +166,7 @@ CONDITION_FIELD_AMOUNT: ConditionField.ValueType  # 1
 amount in another currency. The calculation of the reward then has `amount_not_compared`.
 """
 CONDITION_FIELD_QUANTITY: ConditionField.ValueType  # 2
-"""A number: the `quantity` of a sale."""
+"""A number: the `quantity` of a sale. Of a sale with lines, that of the line, as for ITEM_SKU and PLAN. AMOUNT is that of the whole sale."""
 CONDITION_FIELD_ITEM_SKU: ConditionField.ValueType  # 3
 """A text: the `item_sku` of a sale, exactly as it was sent."""
 CONDITION_FIELD_PLAN: ConditionField.ValueType  # 4
@@ -173,6 +185,8 @@ CONDITION_FIELD_CUSTOMER_AGE_DAYS: ConditionField.ValueType  # 10
 """A number: how many days ago the first sale of the customer was, by the days of the account's time zone. 0 for the first sale."""
 CONDITION_FIELD_CUSTOMER_AGE_MONTHS: ConditionField.ValueType  # 11
 """A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`."""
+CONDITION_FIELD_LINE_AMOUNT: ConditionField.ValueType  # 12
+"""A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line."""
 Global___ConditionField: _TypeAlias = ConditionField  # noqa: Y015
 
 class _Comparison:
@@ -296,6 +310,80 @@ UPLINE_BASIS_COMMISSION: UplineBasis.ValueType  # 1
 UPLINE_BASIS_SALE_AMOUNT: UplineBasis.ValueType  # 2
 """The amount of the event."""
 Global___UplineBasis: _TypeAlias = UplineBasis  # noqa: Y015
+
+class _CapScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CapScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CapScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAP_SCOPE_UNSPECIFIED: _CapScope.ValueType  # 0
+    """Not set; refused."""
+    CAP_SCOPE_SINGLE_EVENT: _CapScope.ValueType  # 1
+    """What one event earns. Such a cap has no period."""
+    CAP_SCOPE_CUSTOMER: _CapScope.ValueType  # 2
+    """What an affiliate earns for one customer. A sale without a customer is limited as one event."""
+    CAP_SCOPE_AFFILIATE: _CapScope.ValueType  # 3
+    """What an affiliate earns in the program."""
+    CAP_SCOPE_PROGRAM: _CapScope.ValueType  # 4
+    """What all credited affiliates of the program earn together."""
+
+class CapScope(_CapScope, metaclass=_CapScopeEnumTypeWrapper):
+    """What a cap limits."""
+
+CAP_SCOPE_UNSPECIFIED: CapScope.ValueType  # 0
+"""Not set; refused."""
+CAP_SCOPE_SINGLE_EVENT: CapScope.ValueType  # 1
+"""What one event earns. Such a cap has no period."""
+CAP_SCOPE_CUSTOMER: CapScope.ValueType  # 2
+"""What an affiliate earns for one customer. A sale without a customer is limited as one event."""
+CAP_SCOPE_AFFILIATE: CapScope.ValueType  # 3
+"""What an affiliate earns in the program."""
+CAP_SCOPE_PROGRAM: CapScope.ValueType  # 4
+"""What all credited affiliates of the program earn together."""
+Global___CapScope: _TypeAlias = CapScope  # noqa: Y015
+
+class _Period:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Period.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERIOD_UNSPECIFIED: _Period.ValueType  # 0
+    """Not set. Means `PERIOD_ALL_TIME`."""
+    PERIOD_DAY: _Period.ValueType  # 1
+    """A day."""
+    PERIOD_WEEK: _Period.ValueType  # 2
+    """A week, from Monday on."""
+    PERIOD_MONTH: _Period.ValueType  # 3
+    """A month."""
+    PERIOD_QUARTER: _Period.ValueType  # 4
+    """A quarter of a year."""
+    PERIOD_YEAR: _Period.ValueType  # 5
+    """A year."""
+    PERIOD_ALL_TIME: _Period.ValueType  # 6
+    """For ever."""
+
+class Period(_Period, metaclass=_PeriodEnumTypeWrapper):
+    """The length of a period. Periods begin at midnight in the account's time zone. The time at which an event occurred says which period it is in,
+    whenever it is told.
+    """
+
+PERIOD_UNSPECIFIED: Period.ValueType  # 0
+"""Not set. Means `PERIOD_ALL_TIME`."""
+PERIOD_DAY: Period.ValueType  # 1
+"""A day."""
+PERIOD_WEEK: Period.ValueType  # 2
+"""A week, from Monday on."""
+PERIOD_MONTH: Period.ValueType  # 3
+"""A month."""
+PERIOD_QUARTER: Period.ValueType  # 4
+"""A quarter of a year."""
+PERIOD_YEAR: Period.ValueType  # 5
+"""A year."""
+PERIOD_ALL_TIME: Period.ValueType  # 6
+"""For ever."""
+Global___Period: _TypeAlias = Period  # noqa: Y015
 
 @_typing.final
 class Commission(_message.Message):
@@ -424,7 +512,9 @@ class CommissionRule(_message.Message):
     event_kind: Global___CommissionEvent.ValueType
     """The events that the rule pays for. Default `COMMISSION_EVENT_SALE`."""
     is_per_unit: _builtins.bool
-    """Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales."""
+    """Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
+    sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
+    """
     max_customer_sales: _builtins.int
     """How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
     earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
@@ -533,8 +623,53 @@ class UplineLevel(_message.Message):
 Global___UplineLevel: _TypeAlias = UplineLevel  # noqa: Y015
 
 @_typing.final
+class Cap(_message.Message):
+    """The most that is earned in a period. The event that reaches it earns what there is room for, and later events earn nothing.
+
+    If something is taken back from an event, by a refund, a correction or another credit, the affiliate keeps no less than its other events have
+    earned up to the cap. What is given for that is a reward of its own, REWARD_RULE_TALLY_CHANGE. What an event gives up of the cap of
+    a program goes to events that are told later. A reward that is denied stays counted.
+
+    A new version of the terms with another maximum goes on with what was earned before: a larger one pays nothing of before, and a smaller one
+    takes nothing back. Rewards of uplines and rewards by hand are not counted. Nor are rewards in another currency than the program's, which no
+    cap limits; their calculation has `amount_not_compared`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    scope: Global___CapScope.ValueType
+    """What is limited. Required."""
+    period: Global___Period.ValueType
+    """The period. Default `PERIOD_ALL_TIME`."""
+    @_builtins.property
+    def maximum(self) -> _common_pb2.Money:
+        """The most that is earned, in the program's currency. More than zero. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: Global___CapScope.ValueType = ...,
+        period: Global___Period.ValueType = ...,
+        maximum: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximum", b"maximum"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum", b"maximum", "period", b"period", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cap: _TypeAlias = Cap  # noqa: Y015
+
+@_typing.final
 class Terms(_message.Message):
-    """The rules that sales are priced under. A version never changes."""
+    """The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
+
+    Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
+    same start, the one with the highest number applies. Version 1 also applies to sales from before its start.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -550,6 +685,12 @@ class Terms(_message.Message):
     CUSTOM_KINDS_FIELD_NUMBER: _builtins.int
     RULES_FIELD_NUMBER: _builtins.int
     UPLINE_LEVELS_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    WITHDRAW_TIME_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REWARD_FIELD_NUMBER: _builtins.int
+    ENROLLMENT_BONUS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version, starting at 1. Set by the server, ignored in requests."""
     reach: Global___TermsReach.ValueType
@@ -569,7 +710,9 @@ class Terms(_message.Message):
     """How rewards are rounded. Default `ROUNDING_HALF_EVEN`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When the version starts: the time of the call that created it. Set by the server, ignored in requests."""
+        """When the version starts: the time of the call that created it, or `terms_start_time` of UpdateProgram. Set by the server, ignored in
+        requests.
+        """
 
     @_builtins.property
     def commission(self) -> Global___Commission:
@@ -602,6 +745,40 @@ class Terms(_message.Message):
         proportion, and ApproveRewards and DenyRewards decide on each reward by itself. Empty: uplines earn nothing.
         """
 
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cap]:
+        """The most that is earned, at most one cap for each `scope` and `period`. If there are several, the tightest counts. Returned in the order in
+        which they are applied: by scope, then by period. Empty: there is no limit.
+        """
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the version ends: sales that occur at this time or later are priced by the other versions again. Not set: it does not end. Set by
+        the server, ignored in requests.
+        """
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the version was created. Set by the server, ignored in requests."""
+
+    @_builtins.property
+    def withdraw_time(self) -> _timestamp_pb2.Timestamp:
+        """When the version was withdrawn. It never applies then. Not set: it was not. Set by the server, ignored in requests."""
+
+    @_builtins.property
+    def customer_reward(self) -> _customer_reward_pb2.CustomerRewardPromise:
+        """What the referred customer gets, once in the program, see `Lead.customer_rewards`. The terms of the event that grants it count. Not set:
+        nothing.
+        """
+
+    @_builtins.property
+    def enrollment_bonus(self) -> _reward_value_pb2.RewardValue:
+        """What an affiliate gets once when it becomes active in the program: when it is enrolled as ACTIVE and has accepted what it must, or when
+        ApproveAffiliate or AcceptAgreement makes it so. The newest terms at that moment count, and the reward is pending for their
+        `hold_period_days`. Cash and `discount_money` must be in the program's currency. An affiliate that was active in the program before gets
+        nothing, so no end, move or new terms pay it again. Not set: nothing.
+        """
+
     def __init__(
         self,
         *,
@@ -617,10 +794,16 @@ class Terms(_message.Message):
         custom_kinds: _abc.Iterable[_builtins.str] | None = ...,
         rules: _abc.Iterable[Global___CommissionRule] | None = ...,
         upline_levels: _abc.Iterable[Global___UplineLevel] | None = ...,
+        caps: _abc.Iterable[Global___Cap] | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        withdraw_time: _timestamp_pb2.Timestamp | None = ...,
+        customer_reward: _customer_reward_pb2.CustomerRewardPromise | None = ...,
+        enrollment_bonus: _reward_value_pb2.RewardValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "hold_period_days", b"hold_period_days", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "create_time", b"create_time", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "custom_kinds", b"custom_kinds", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "upline_levels", b"upline_levels", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "caps", b"caps", "commission", b"commission", "create_time", b"create_time", "custom_kinds", b"custom_kinds", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "upline_levels", b"upline_levels", "version", b"version", "withdraw_time", b"withdraw_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attribution_window_days: _TypeAlias = _typing.Literal["attribution_window_days"]  # noqa: Y015
     _WhichOneofArgType__attribution_window_days: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days"]  # noqa: Y015
@@ -841,7 +1024,9 @@ class Program(_message.Message):
     """
     @_builtins.property
     def terms(self) -> Global___Terms:
-        """The newest version of the terms, or the version that GetProgram was asked for."""
+        """A version of the terms: the one that applies now to new customers and new affiliates. GetProgram returns the version that it is asked
+        for, and UpdateProgram and its event the version that it has created or withdrawn.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -947,6 +1132,7 @@ class CreateProgramRequest(_message.Message):
     INVITATIONS_FIELD_NUMBER: _builtins.int
     WELCOME_MAIL_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -964,6 +1150,8 @@ class CreateProgramRequest(_message.Message):
     """
     is_private: _builtins.bool
     """Whether the program takes no applications, see `Program.is_private`."""
+    validate_only: _builtins.bool
+    """Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept."""
     @_builtins.property
     def terms(self) -> Global___Terms:
         """Version 1 of the terms. Required, including `commission`."""
@@ -1010,10 +1198,11 @@ class CreateProgramRequest(_message.Message):
         invitations: _abc.Iterable[Global___ProgramInvitation] | None = ...,
         welcome_mail: Global___WelcomeMail | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "validate_only", b"validate_only", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1032,7 +1221,7 @@ class CreateProgramResponse(_message.Message):
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def program(self) -> Global___Program:
-        """The new program."""
+        """The new program. With `validate_only`, the program as it would be, without `id` and `etag`."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
@@ -1092,7 +1281,9 @@ class GetProgramRequest(_message.Message):
     program_id: _builtins.str
     """The program's id. Empty: the account's default program."""
     terms_version: _builtins.int
-    """The version of the terms to return. 0: the newest. A negative number is refused."""
+    """The version of the terms to return, from 1 to `newest_terms_version`: any version that the program has ever had. 0: the one that
+    applies now to new customers and new affiliates. A negative number is refused.
+    """
     def __init__(
         self,
         *,
@@ -1108,6 +1299,44 @@ class GetProgramRequest(_message.Message):
 Global___GetProgramRequest: _TypeAlias = GetProgramRequest  # noqa: Y015
 
 @_typing.final
+class ScheduledTerms(_message.Message):
+    """A version of the terms that is going to start."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REACH_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version. GetProgram returns its rules, if it is asked for the version."""
+    reach: Global___TermsReach.ValueType
+    """The sales that it applies to."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it starts."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends. Not set: it does not end."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        reach: Global___TermsReach.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "reach", b"reach", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduledTerms: _TypeAlias = ScheduledTerms  # noqa: Y015
+
+@_typing.final
 class GetProgramResponse(_message.Message):
     """The answer of GetProgram."""
 
@@ -1115,6 +1344,10 @@ class GetProgramResponse(_message.Message):
 
     PROGRAM_FIELD_NUMBER: _builtins.int
     MRR_BY_CURRENCY_FIELD_NUMBER: _builtins.int
+    SCHEDULED_TERMS_FIELD_NUMBER: _builtins.int
+    NEWEST_TERMS_VERSION_FIELD_NUMBER: _builtins.int
+    newest_terms_version: _builtins.int
+    """The highest number of a version of the terms."""
     @_builtins.property
     def program(self) -> Global___Program:
         """The program."""
@@ -1126,15 +1359,21 @@ class GetProgramResponse(_message.Message):
         do not count. Empty without such customers.
         """
 
+    @_builtins.property
+    def scheduled_terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduledTerms]:
+        """The versions of the terms that are going to start, in the order of their starts, up to 20. Without those that were withdrawn."""
+
     def __init__(
         self,
         *,
         program: Global___Program | None = ...,
         mrr_by_currency: _abc.Iterable[Global___ProgramMrr] | None = ...,
+        scheduled_terms: _abc.Iterable[Global___ScheduledTerms] | None = ...,
+        newest_terms_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mrr_by_currency", b"mrr_by_currency", "program", b"program"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mrr_by_currency", b"mrr_by_currency", "newest_terms_version", b"newest_terms_version", "program", b"program", "scheduled_terms", b"scheduled_terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1256,10 +1495,22 @@ class UpdateProgramRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PROGRAM_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    TERMS_START_TIME_FIELD_NUMBER: _builtins.int
+    TERMS_END_TIME_FIELD_NUMBER: _builtins.int
+    WITHDRAW_TERMS_VERSION_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    withdraw_terms_version: _builtins.int
+    """The number of a version of the terms to withdraw that starts in more than 10 minutes. It never applies then, and can be read still. In
+    this case `update_mask` may be empty. To replace a version, send a new one in the same call. 0: none.
+    """
+    validate_only: _builtins.bool
+    """Whether to check everything, the `etag` too, and to change nothing. The answer is that of the call, or its refusal. `request_id` is not
+    kept.
     """
     @_builtins.property
     def program(self) -> Global___Program:
@@ -1278,16 +1529,32 @@ class UpdateProgramRequest(_message.Message):
         former values.
         """
 
+    @_builtins.property
+    def terms_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When the new version of the terms starts. Only if `update_mask` names `terms`. A time that is past is refused, and up to 10 minutes count
+        as now, because clocks differ. Up to 20 versions may be scheduled. Not set: now.
+        """
+
+    @_builtins.property
+    def terms_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the new version of the terms ends, later than its start. From then on the other versions apply again, as if it had never been there.
+        Only if `update_mask` names `terms`. Not set: it does not end.
+        """
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         program: Global___Program | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        terms_start_time: _timestamp_pb2.Timestamp | None = ...,
+        terms_end_time: _timestamp_pb2.Timestamp | None = ...,
+        withdraw_terms_version: _builtins.int = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "terms_end_time", b"terms_end_time", "terms_start_time", b"terms_start_time", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["program", b"program", "request_id", b"request_id", "terms_end_time", b"terms_end_time", "terms_start_time", b"terms_start_time", "update_mask", b"update_mask", "validate_only", b"validate_only", "withdraw_terms_version", b"withdraw_terms_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1306,7 +1573,7 @@ class UpdateProgramResponse(_message.Message):
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def program(self) -> Global___Program:
-        """The program after the change."""
+        """The program after the change. With `validate_only`, the program as it would be, without `etag`."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:

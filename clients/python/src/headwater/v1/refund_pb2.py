@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
+from headwater.v1 import line_pb2 as headwater_dot_v1_dot_line__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/refund.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/reward.proto\"\xda\x02\n\x13RecordRefundRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\"\n\rsale_event_id\x18\x02 \x01(\tR\x0bsaleEventId\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x04 \x01(\tR\nexternalId\x12+\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x1b\n\trefund_id\x18\x06 \x01(\tR\x08refundId\x12\x39\n\noccur_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12H\n\x15\x63ommission_adjustment\x18\x08 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x14\x63ommissionAdjustment\"\xaa\x02\n\x14RecordRefundResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12,\n\x12sale_conversion_id\x18\x03 \x01(\tR\x10saleConversionId\x12\x35\n\x07rewards\x18\x04 \x03(\x0b\x32\x1b.headwater.v1.RewardSummaryR\x07rewards\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warningsBM\n\x10\x64\x65v.headwater.v1B\x0bRefundProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/refund.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\x8a\x03\n\x13RecordRefundRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\"\n\rsale_event_id\x18\x02 \x01(\tR\x0bsaleEventId\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x1f\n\x0b\x65xternal_id\x18\x04 \x01(\tR\nexternalId\x12+\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x1b\n\trefund_id\x18\x06 \x01(\tR\x08refundId\x12\x39\n\noccur_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12H\n\x15\x63ommission_adjustment\x18\x08 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x14\x63ommissionAdjustment\x12.\n\x05lines\x18\t \x03(\x0b\x32\x18.headwater.v1.RefundLineR\x05lines\"\xaa\x02\n\x14RecordRefundResponse\x12\x39\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.headwater.v1.ConversionOutcomeR\x07outcome\x12#\n\rconversion_id\x18\x02 \x01(\tR\x0c\x63onversionId\x12,\n\x12sale_conversion_id\x18\x03 \x01(\tR\x10saleConversionId\x12\x35\n\x07rewards\x18\x04 \x03(\x0b\x32\x1b.headwater.v1.RewardSummaryR\x07rewards\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warningsBM\n\x10\x64\x65v.headwater.v1B\x0bRefundProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +37,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.refund_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\013RefundProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_RECORDREFUNDREQUEST']._serialized_start=162
-  _globals['_RECORDREFUNDREQUEST']._serialized_end=508
-  _globals['_RECORDREFUNDRESPONSE']._serialized_start=511
-  _globals['_RECORDREFUNDRESPONSE']._serialized_end=809
+  _globals['_RECORDREFUNDREQUEST']._serialized_start=187
+  _globals['_RECORDREFUNDREQUEST']._serialized_end=581
+  _globals['_RECORDREFUNDRESPONSE']._serialized_start=584
+  _globals['_RECORDREFUNDRESPONSE']._serialized_end=882
 # @@protoc_insertion_point(module_scope)

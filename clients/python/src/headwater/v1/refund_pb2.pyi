@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import line_pb2 as _line_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 import builtins as _builtins
 import sys
@@ -36,6 +37,7 @@ class RecordRefundRequest(_message.Message):
     REFUND_ID_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     COMMISSION_ADJUSTMENT_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the refund event, up to 128 characters. Unique among the account's refund events, for ever. Required."""
     sale_event_id: _builtins.str
@@ -54,7 +56,7 @@ class RecordRefundRequest(_message.Message):
     """The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+        """The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
         free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
         `commission_adjustment`.
         """
@@ -74,6 +76,19 @@ class RecordRefundRequest(_message.Message):
         booked. Admin keys only. Optional.
         """
 
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_line_pb2.RefundLine]:
+        """The lines of the sale that are refunded, up to 100, each once. The commission of these lines is taken back. `sale_event_id` is required
+        with them. A line that the sale does not have, and more units than are left of a line, are refused, and so is more than what is left of
+        a line, with REFUND_EXCEEDS_SALE.
+        - If `amount` is more than they are, the difference is taken from the part of the sale that is of no line, such as shipping, and then
+          from all lines in proportion to what is left of them.
+        - If it is less, because the shop keeps a fee, it is divided among them in proportion.
+        A refund without lines takes from all lines of its sale, in proportion to what is left of them. So does the part of a refund that waited for its
+        sale, or that has a `commission_adjustment`, if its lines are not in the sale or have less left. If the sale is not known yet, `amount`
+        is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
+        """
+
     def __init__(
         self,
         *,
@@ -85,10 +100,11 @@ class RecordRefundRequest(_message.Message):
         refund_id: _builtins.str = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         commission_adjustment: _common_pb2.Money | None = ...,
+        lines: _abc.Iterable[_line_pb2.RefundLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "occur_time", b"occur_time", "refund_id", b"refund_id", "sale_event_id", b"sale_event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "lines", b"lines", "occur_time", b"occur_time", "refund_id", b"refund_id", "sale_event_id", b"sale_event_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

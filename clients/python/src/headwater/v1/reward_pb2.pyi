@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import program_pb2 as _program_pb2
+from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -23,46 +24,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _RewardUnit:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _RewardUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardUnit.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    REWARD_UNIT_UNSPECIFIED: _RewardUnit.ValueType  # 0
-    """Not set; never returned."""
-    REWARD_UNIT_CASH: _RewardUnit.ValueType  # 1
-    """Money that is paid out."""
-    REWARD_UNIT_POINTS: _RewardUnit.ValueType  # 2
-    """Points of the merchant's own scheme."""
-    REWARD_UNIT_CREDITS: _RewardUnit.ValueType  # 3
-    """Credits towards the affiliate's own purchases."""
-    REWARD_UNIT_FREE_MONTHS: _RewardUnit.ValueType  # 4
-    """Free months of a subscription."""
-    REWARD_UNIT_DISCOUNT_PERCENT: _RewardUnit.ValueType  # 5
-    """A discount in parts per million of the price."""
-    REWARD_UNIT_DISCOUNT_MONEY: _RewardUnit.ValueType  # 6
-    """A discount of a fixed amount."""
-
-class RewardUnit(_RewardUnit, metaclass=_RewardUnitEnumTypeWrapper):
-    """The unit that a reward is counted in: the members of RewardValue."""
-
-REWARD_UNIT_UNSPECIFIED: RewardUnit.ValueType  # 0
-"""Not set; never returned."""
-REWARD_UNIT_CASH: RewardUnit.ValueType  # 1
-"""Money that is paid out."""
-REWARD_UNIT_POINTS: RewardUnit.ValueType  # 2
-"""Points of the merchant's own scheme."""
-REWARD_UNIT_CREDITS: RewardUnit.ValueType  # 3
-"""Credits towards the affiliate's own purchases."""
-REWARD_UNIT_FREE_MONTHS: RewardUnit.ValueType  # 4
-"""Free months of a subscription."""
-REWARD_UNIT_DISCOUNT_PERCENT: RewardUnit.ValueType  # 5
-"""A discount in parts per million of the price."""
-REWARD_UNIT_DISCOUNT_MONEY: RewardUnit.ValueType  # 6
-"""A discount of a fixed amount."""
-Global___RewardUnit: _TypeAlias = RewardUnit  # noqa: Y015
 
 class _RewardState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -145,7 +106,7 @@ class _RewardOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardOr
     REWARD_ORIGIN_CONVERSION: _RewardOrigin.ValueType  # 1
     """From a conversion."""
     REWARD_ORIGIN_BY_HAND: _RewardOrigin.ValueType  # 2
-    """CreateReward created it."""
+    """CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`."""
 
 class RewardOrigin(_RewardOrigin, metaclass=_RewardOriginEnumTypeWrapper):
     """How rewards came to be."""
@@ -155,7 +116,7 @@ REWARD_ORIGIN_UNSPECIFIED: RewardOrigin.ValueType  # 0
 REWARD_ORIGIN_CONVERSION: RewardOrigin.ValueType  # 1
 """From a conversion."""
 REWARD_ORIGIN_BY_HAND: RewardOrigin.ValueType  # 2
-"""CreateReward created it."""
+"""CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`."""
 Global___RewardOrigin: _TypeAlias = RewardOrigin  # noqa: Y015
 
 class _RewardRule:
@@ -178,6 +139,8 @@ class _RewardRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardRule
     """The reward is the commission adjustment of a refund."""
     REWARD_RULE_TERMS_RULE: _RewardRule.ValueType  # 6
     """A commission rule in the program's terms."""
+    REWARD_RULE_TALLY_CHANGE: _RewardRule.ValueType  # 7
+    """The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`."""
 
 class RewardRule(_RewardRule, metaclass=_RewardRuleEnumTypeWrapper):
     """The origin of a reward's rate."""
@@ -196,58 +159,9 @@ REWARD_RULE_ADJUSTMENT: RewardRule.ValueType  # 5
 """The reward is the commission adjustment of a refund."""
 REWARD_RULE_TERMS_RULE: RewardRule.ValueType  # 6
 """A commission rule in the program's terms."""
+REWARD_RULE_TALLY_CHANGE: RewardRule.ValueType  # 7
+"""The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`."""
 Global___RewardRule: _TypeAlias = RewardRule  # noqa: Y015
-
-@_typing.final
-class RewardValue(_message.Message):
-    """An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
-    takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
-    given as the nearest one that does.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CASH_FIELD_NUMBER: _builtins.int
-    POINTS_FIELD_NUMBER: _builtins.int
-    CREDITS_FIELD_NUMBER: _builtins.int
-    FREE_MONTHS_FIELD_NUMBER: _builtins.int
-    DISCOUNT_PERCENT_PPM_FIELD_NUMBER: _builtins.int
-    DISCOUNT_MONEY_FIELD_NUMBER: _builtins.int
-    points: _builtins.int
-    """Points of the merchant's own scheme."""
-    credits: _builtins.int
-    """Whole credits towards the affiliate's own purchases."""
-    free_months: _builtins.int
-    """Free months of a subscription."""
-    discount_percent_ppm: _builtins.int
-    """A discount in parts per million of the price: 20 % is 200000."""
-    @_builtins.property
-    def cash(self) -> _common_pb2.Money:
-        """Money that is paid out. A reward in cash is a commission."""
-
-    @_builtins.property
-    def discount_money(self) -> _common_pb2.Money:
-        """A discount of a fixed amount."""
-
-    def __init__(
-        self,
-        *,
-        cash: _common_pb2.Money | None = ...,
-        points: _builtins.int = ...,
-        credits: _builtins.int = ...,
-        free_months: _builtins.int = ...,
-        discount_percent_ppm: _builtins.int = ...,
-        discount_money: _common_pb2.Money | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cash", b"cash", "credits", b"credits", "discount_money", b"discount_money", "discount_percent_ppm", b"discount_percent_ppm", "free_months", b"free_months", "points", b"points"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cash", b"cash", "credits", b"credits", "discount_money", b"discount_money", "discount_percent_ppm", b"discount_percent_ppm", "free_months", b"free_months", "points", b"points"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_amount: _TypeAlias = _typing.Literal["cash", "points", "credits", "free_months", "discount_percent_ppm", "discount_money"]  # noqa: Y015
-    _WhichOneofArgType_amount: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_amount) -> _WhichOneofReturnType_amount | None: ...
-
-Global___RewardValue: _TypeAlias = RewardValue  # noqa: Y015
 
 @_typing.final
 class RewardConversion(_message.Message):
@@ -330,6 +244,7 @@ class Reward(_message.Message):
     CREATE_REASON_FIELD_NUMBER: _builtins.int
     LEAD_ID_FIELD_NUMBER: _builtins.int
     CONVERSION_FIELD_NUMBER: _builtins.int
+    BONUS_TERMS_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `rwd_` and 32 hexadecimal digits."""
     conversion_id: _builtins.str
@@ -352,12 +267,14 @@ class Reward(_message.Message):
     """The reason in the call of CreateReward. Empty for all other rewards. Empty in the feed, because a person wrote it."""
     lead_id: _builtins.str
     """The id of the lead that the call of CreateReward named. Empty for all other rewards."""
+    bonus_terms_version: _builtins.int
+    """Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards."""
     @_builtins.property
-    def value(self) -> Global___RewardValue:
+    def value(self) -> _reward_value_pb2.RewardValue:
         """The value, negative for the reward of a refund. It never changes, even if refunds take back part of it."""
 
     @_builtins.property
-    def reversed(self) -> Global___RewardValue:
+    def reversed(self) -> _reward_value_pb2.RewardValue:
         """The part of the value that refunds and corrections have taken back so far, in the same unit. Negative if a correction has raised the
         reward. The rest of the reward is `value` less `reversed`.
         """
@@ -392,8 +309,8 @@ class Reward(_message.Message):
         affiliate_id: _builtins.str = ...,
         enrollment_id: _builtins.str = ...,
         program_id: _builtins.str = ...,
-        value: Global___RewardValue | None = ...,
-        reversed: Global___RewardValue | None = ...,
+        value: _reward_value_pb2.RewardValue | None = ...,
+        reversed: _reward_value_pb2.RewardValue | None = ...,
         reverses_reward_id: _builtins.str = ...,
         state: Global___RewardState.ValueType = ...,
         calculation: Global___RewardCalculation | None = ...,
@@ -404,10 +321,11 @@ class Reward(_message.Message):
         create_reason: _builtins.str = ...,
         lead_id: _builtins.str = ...,
         conversion: Global___RewardConversion | None = ...,
+        bonus_terms_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_approve_time", b"auto_approve_time", "calculation", b"calculation", "conversion", b"conversion", "create_time", b"create_time", "reversed", b"reversed", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "auto_approve_time", b"auto_approve_time", "calculation", b"calculation", "conversion", b"conversion", "conversion_id", b"conversion_id", "create_reason", b"create_reason", "create_time", b"create_time", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "id", b"id", "lead_id", b"lead_id", "program_id", b"program_id", "reversed", b"reversed", "reverses_reward_id", b"reverses_reward_id", "state", b"state", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "auto_approve_time", b"auto_approve_time", "bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "conversion", b"conversion", "conversion_id", b"conversion_id", "create_reason", b"create_reason", "create_time", b"create_time", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "id", b"id", "lead_id", b"lead_id", "program_id", b"program_id", "reversed", b"reversed", "reverses_reward_id", b"reverses_reward_id", "state", b"state", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,7 +335,8 @@ Global___Reward: _TypeAlias = Reward  # noqa: Y015
 class RewardCalculation(_message.Message):
     """How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
     `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
-    commission (`share_ppm`). Today every share is the whole.
+    commission (`share_ppm`). If several affiliates share it, `split` has all shares, and the commission is divided by largest remainder: all parts
+    are rounded down, and the minor units that are left are given away one by one, first where most was cut off, and of equal ones to the first.
 
     A refund takes back a part of a reward. All refunds of a sale together take back
     `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
@@ -447,6 +366,10 @@ class RewardCalculation(_message.Message):
     AMOUNT_NOT_COMPARED_FIELD_NUMBER: _builtins.int
     FIRST_SALE_BONUS_FIELD_NUMBER: _builtins.int
     UPLINE_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
+    TALLY_CHANGE_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     rule: Global___RewardRule.ValueType
     """The origin of the rate."""
     percent_ppm: _builtins.int
@@ -494,6 +417,25 @@ class RewardCalculation(_message.Message):
     def upline(self) -> Global___UplineShare:
         """Set if the reward is an upline's. The other fields are then those of the credited affiliate's commission."""
 
+    @_builtins.property
+    def split(self) -> Global___RewardSplit:
+        """Set if several affiliates share the commission."""
+
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapApplied]:
+        """The caps of the terms, as the event met them. The reward of the credited affiliate is at most the least `room_minor`."""
+
+    @_builtins.property
+    def tally_change(self) -> Global___TallyChange:
+        """Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RewardLine]:
+        """How each line of a sale with lines was priced, in their order. The parts add up to the reward. `rule`, `rate` and the fields of the rule are
+        those of the line with the largest commission then, and the amounts are those of the whole sale. Empty for a sale without lines, and for
+        rewards that take back: the conversion of a refund says how much it took of each line.
+        """
+
     def __init__(
         self,
         *,
@@ -512,16 +454,218 @@ class RewardCalculation(_message.Message):
         amount_not_compared: _builtins.bool = ...,
         first_sale_bonus: _common_pb2.Money | None = ...,
         upline: Global___UplineShare | None = ...,
+        split: Global___RewardSplit | None = ...,
+        caps: _abc.Iterable[Global___CapApplied] | None = ...,
+        tally_change: Global___TallyChange | None = ...,
+        lines: _abc.Iterable[Global___RewardLine] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount", "upline", b"upline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount", "split", b"split", "tally_change", b"tally_change", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "terms_version", b"terms_version", "upline", b"upline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "caps", b"caps", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "lines", b"lines", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "split", b"split", "tally_change", b"tally_change", "terms_version", b"terms_version", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_rate: _TypeAlias = _typing.Literal["percent_ppm", "flat"]  # noqa: Y015
     _WhichOneofArgType_rate: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rate) -> _WhichOneofReturnType_rate | None: ...
 
 Global___RewardCalculation: _TypeAlias = RewardCalculation  # noqa: Y015
+
+@_typing.final
+class CapApplied(_message.Message):
+    """A cap of the terms, as an event met it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PERIOD_START_DAY_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    PAID_BEFORE_FIELD_NUMBER: _builtins.int
+    ROOM_MINOR_FIELD_NUMBER: _builtins.int
+    scope: _program_pb2.CapScope.ValueType
+    """What is limited."""
+    period: _program_pb2.Period.ValueType
+    """The period."""
+    period_start_day: _builtins.str
+    """The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time."""
+    room_minor: _builtins.int
+    """What could still be paid: `maximum` less `paid_before`, and not less than zero."""
+    @_builtins.property
+    def maximum(self) -> _common_pb2.Money:
+        """The most that is earned."""
+
+    @_builtins.property
+    def paid_before(self) -> _common_pb2.Money:
+        """What was paid in the period before the event."""
+
+    def __init__(
+        self,
+        *,
+        scope: _program_pb2.CapScope.ValueType = ...,
+        period: _program_pb2.Period.ValueType = ...,
+        period_start_day: _builtins.str = ...,
+        maximum: _common_pb2.Money | None = ...,
+        paid_before: _common_pb2.Money | None = ...,
+        room_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximum", b"maximum", "paid_before", b"paid_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum", b"maximum", "paid_before", b"paid_before", "period", b"period", "period_start_day", b"period_start_day", "room_minor", b"room_minor", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CapApplied: _TypeAlias = CapApplied  # noqa: Y015
+
+@_typing.final
+class TallyChange(_message.Message):
+    """How much an affiliate gets for an event within the caps, if that is not what the event's own reward says. The value of the reward is
+    `paid_after_minor` less `booked_minor`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAID_BEFORE_MINOR_FIELD_NUMBER: _builtins.int
+    PAID_AFTER_MINOR_FIELD_NUMBER: _builtins.int
+    BOOKED_MINOR_FIELD_NUMBER: _builtins.int
+    paid_before_minor: _builtins.int
+    """What the caps let the affiliate have for the event before, in minor units."""
+    paid_after_minor: _builtins.int
+    """What they let the affiliate have for it now."""
+    booked_minor: _builtins.int
+    """What is left of the event's own reward, and of earlier changes of tallies."""
+    def __init__(
+        self,
+        *,
+        paid_before_minor: _builtins.int = ...,
+        paid_after_minor: _builtins.int = ...,
+        booked_minor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booked_minor", b"booked_minor", "paid_after_minor", b"paid_after_minor", "paid_before_minor", b"paid_before_minor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TallyChange: _TypeAlias = TallyChange  # noqa: Y015
+
+@_typing.final
+class RewardSplit(_message.Message):
+    """The shares of all affiliates who share a commission."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARES_PPM_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    place: _builtins.int
+    """The place of this reward's share: 1 for the first."""
+    @_builtins.property
+    def shares_ppm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The shares in parts per million, in the order of the enrollments' ids."""
+
+    def __init__(
+        self,
+        *,
+        shares_ppm: _abc.Iterable[_builtins.int] | None = ...,
+        place: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["place", b"place", "shares_ppm", b"shares_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewardSplit: _TypeAlias = RewardSplit  # noqa: Y015
+
+@_typing.final
+class RewardLine(_message.Message):
+    """How one line of a sale was priced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    ITEM_SKU_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    BASE_AMOUNT_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    PERCENT_PPM_FIELD_NUMBER: _builtins.int
+    FLAT_FIELD_NUMBER: _builtins.int
+    RULE_NAME_FIELD_NUMBER: _builtins.int
+    RULE_NUMBER_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    FIRST_SALE_BONUS_FIELD_NUMBER: _builtins.int
+    COMMISSION_AMOUNT_FIELD_NUMBER: _builtins.int
+    VALUE_AMOUNT_FIELD_NUMBER: _builtins.int
+    LINE_QUANTITY_FIELD_NUMBER: _builtins.int
+    line_id: _builtins.str
+    """The line's id. Empty for the part of the sale's amount that is of no line."""
+    item_sku: _builtins.str
+    """The SKU of the item. May be empty."""
+    plan: _builtins.str
+    """The plan. Empty: that of the sale."""
+    rule: Global___RewardRule.ValueType
+    """The origin of the rate."""
+    percent_ppm: _builtins.int
+    """Parts per million of `base_amount`."""
+    rule_name: _builtins.str
+    """The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none."""
+    rule_number: _builtins.int
+    """The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none."""
+    quantity: _builtins.int
+    """How many units `flat` was paid for. 0 for a commission that is not per unit."""
+    line_quantity: _builtins.int
+    """How many units the line has."""
+    @_builtins.property
+    def base_amount(self) -> _common_pb2.Money:
+        """The amount of the line."""
+
+    @_builtins.property
+    def flat(self) -> _common_pb2.Money:
+        """The fixed amount: for each unit if `is_per_unit` of the rule is set, for each line if the rule has `item_skus` or a condition on
+        ITEM_SKU or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
+        """
+
+    @_builtins.property
+    def first_sale_bonus(self) -> _common_pb2.Money:
+        """The line's part of the bonus of a first sale. The bonus is paid once for the sale, the largest of those of the rules that were taken,
+        and is divided among the lines of its rule in proportion to their amounts. Not set if there is none.
+        """
+
+    @_builtins.property
+    def commission_amount(self) -> _common_pb2.Money:
+        """The commission on the line with `first_sale_bonus`, before it is shared."""
+
+    @_builtins.property
+    def value_amount(self) -> _common_pb2.Money:
+        """The line's part of the reward. The reward is divided in proportion to `commission_amount`. Of an upline's percentage of the sale's amount it is divided in
+        proportion to `base_amount`, without the lines of which the credited affiliate earns nothing.
+        """
+
+    def __init__(
+        self,
+        *,
+        line_id: _builtins.str = ...,
+        item_sku: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        base_amount: _common_pb2.Money | None = ...,
+        rule: Global___RewardRule.ValueType = ...,
+        percent_ppm: _builtins.int = ...,
+        flat: _common_pb2.Money | None = ...,
+        rule_name: _builtins.str = ...,
+        rule_number: _builtins.int = ...,
+        quantity: _builtins.int = ...,
+        first_sale_bonus: _common_pb2.Money | None = ...,
+        commission_amount: _common_pb2.Money | None = ...,
+        value_amount: _common_pb2.Money | None = ...,
+        line_quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base_amount", b"base_amount", "commission_amount", b"commission_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "value_amount", b"value_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_amount", b"base_amount", "commission_amount", b"commission_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "item_sku", b"item_sku", "line_id", b"line_id", "line_quantity", b"line_quantity", "percent_ppm", b"percent_ppm", "plan", b"plan", "quantity", b"quantity", "rate", b"rate", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "value_amount", b"value_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_rate: _TypeAlias = _typing.Literal["percent_ppm", "flat"]  # noqa: Y015
+    _WhichOneofArgType_rate: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_rate) -> _WhichOneofReturnType_rate | None: ...
+
+Global___RewardLine: _TypeAlias = RewardLine  # noqa: Y015
 
 @_typing.final
 class UplineShare(_message.Message):
@@ -571,7 +715,7 @@ class RewardSummary(_message.Message):
     affiliate_id: _builtins.str
     """The affiliate's id."""
     @_builtins.property
-    def value(self) -> Global___RewardValue:
+    def value(self) -> _reward_value_pb2.RewardValue:
         """The value."""
 
     def __init__(
@@ -579,7 +723,7 @@ class RewardSummary(_message.Message):
         *,
         reward_id: _builtins.str = ...,
         affiliate_id: _builtins.str = ...,
-        value: Global___RewardValue | None = ...,
+        value: _reward_value_pb2.RewardValue | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -694,7 +838,7 @@ class ListRewardsRequest(_message.Message):
         """Only rewards that were created in this interval. Optional."""
 
     @_builtins.property
-    def units(self) -> _containers.RepeatedScalarFieldContainer[Global___RewardUnit.ValueType]:
+    def units(self) -> _containers.RepeatedScalarFieldContainer[_reward_value_pb2.RewardUnit.ValueType]:
         """Only rewards in these units. Empty: all units."""
 
     @_builtins.property
@@ -711,7 +855,7 @@ class ListRewardsRequest(_message.Message):
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
         program_id: _builtins.str = ...,
         create_interval: _common_pb2.TimeInterval | None = ...,
-        units: _abc.Iterable[Global___RewardUnit.ValueType] | None = ...,
+        units: _abc.Iterable[_reward_value_pb2.RewardUnit.ValueType] | None = ...,
         order_id: _builtins.str = ...,
         order_number: _builtins.str = ...,
         refund_id: _builtins.str = ...,
@@ -974,7 +1118,7 @@ class CreateRewardRequest(_message.Message):
         """The affiliate of the enrollment."""
 
     @_builtins.property
-    def value(self) -> Global___RewardValue:
+    def value(self) -> _reward_value_pb2.RewardValue:
         """The value, more than zero. Required. At most 10^15 of the unit, 2^31 - 1 free months, or 1,000,000 parts per million."""
 
     def __init__(
@@ -983,7 +1127,7 @@ class CreateRewardRequest(_message.Message):
         request_id: _builtins.str = ...,
         lead: _selector_pb2.LeadSelector | None = ...,
         enrollment: _selector_pb2.EnrollmentSelector | None = ...,
-        value: Global___RewardValue | None = ...,
+        value: _reward_value_pb2.RewardValue | None = ...,
         state: Global___RewardState.ValueType = ...,
         reason: _builtins.str = ...,
     ) -> None: ...

@@ -5,6 +5,7 @@ import warnings
 
 from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
+from headwater.v1 import simulation_pb2 as headwater_dot_v1_dot_simulation__pb2
 from headwater.v1 import statement_pb2 as headwater_dot_v1_dot_statement__pb2
 from headwater.v1 import statistic_pb2 as headwater_dot_v1_dot_statistic__pb2
 
@@ -92,6 +93,11 @@ class RewardServiceStub(object):
                 '/headwater.v1.RewardService/ListLedgerEntries',
                 request_serializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesResponse.FromString,
+                _registered_method=True)
+        self.SimulateTerms = channel.unary_stream(
+                '/headwater.v1.RewardService/SimulateTerms',
+                request_serializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsResponse.FromString,
                 _registered_method=True)
         self.QueryStats = channel.unary_unary(
                 '/headwater.v1.RewardService/QueryStats',
@@ -200,6 +206,19 @@ class RewardServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SimulateTerms(self, request, context):
+        """Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+        events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+        difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+        affiliate has earned and would have earned. It ends when the caller ends it.
+        Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+        run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def QueryStats(self, request, context):
         """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
         exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
@@ -280,6 +299,11 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     servicer.ListLedgerEntries,
                     request_deserializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesResponse.SerializeToString,
+            ),
+            'SimulateTerms': grpc.unary_stream_rpc_method_handler(
+                    servicer.SimulateTerms,
+                    request_deserializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsResponse.SerializeToString,
             ),
             'QueryStats': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryStats,
@@ -590,6 +614,33 @@ class RewardService(object):
             '/headwater.v1.RewardService/ListLedgerEntries',
             headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesRequest.SerializeToString,
             headwater_dot_v1_dot_ledger__pb2.ListLedgerEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SimulateTerms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/headwater.v1.RewardService/SimulateTerms',
+            headwater_dot_v1_dot_simulation__pb2.SimulateTermsRequest.SerializeToString,
+            headwater_dot_v1_dot_simulation__pb2.SimulateTermsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import simulation_pb2 as _simulation_pb2
 from headwater.v1 import statement_pb2 as _statement_pb2
 from headwater.v1 import statistic_pb2 as _statistic_pb2
 import abc as _abc_1
@@ -80,6 +81,15 @@ class RewardServiceStub:
     """
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]
     """Lists ledger entries."""
+    SimulateTerms: _grpc.UnaryStreamMultiCallable[_simulation_pb2.SimulateTermsRequest, _simulation_pb2.SimulateTermsResponse]
+    """Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+    events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+    difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+    affiliate has earned and would have earned. It ends when the caller ends it.
+    Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+    reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+    run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+    """
     QueryStats: _grpc.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]
     """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
     exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
@@ -145,6 +155,15 @@ class RewardServiceAsyncStub(RewardServiceStub):
     """
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLedgerEntriesRequest, _ledger_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists ledger entries."""
+    SimulateTerms: _aio.UnaryStreamMultiCallable[_simulation_pb2.SimulateTermsRequest, _simulation_pb2.SimulateTermsResponse]  # type: ignore[assignment]
+    """Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+    events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+    difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+    affiliate has earned and would have earned. It ends when the caller ends it.
+    Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+    reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+    run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+    """
     QueryStats: _aio.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]  # type: ignore[assignment]
     """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
     exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
@@ -273,6 +292,21 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_pb2.ListLedgerEntriesResponse, _abc.Awaitable[_ledger_pb2.ListLedgerEntriesResponse]]:
         """Lists ledger entries."""
+
+    @_abc_1.abstractmethod
+    def SimulateTerms(
+        self,
+        request: _simulation_pb2.SimulateTermsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_simulation_pb2.SimulateTermsResponse], _abc.AsyncIterator[_simulation_pb2.SimulateTermsResponse]]:
+        """Says what proposed terms of a program would change: for the real history of the account, or for one sample sale. It writes nothing. All
+        events of each customer are judged again, by the rules that judge events when they are told, so that with the terms in force the
+        difference is zero. Each customer is read as it is at some moment of the call. The stream says how far it is, and in the end what each
+        affiliate has earned and would have earned. It ends when the caller ends it.
+        Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
+        run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        """
 
     @_abc_1.abstractmethod
     def QueryStats(

@@ -11,6 +11,8 @@ from google.protobuf.internal import containers as _containers
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import customer_reward_pb2 as _customer_reward_pb2
+from headwater.v1 import line_pb2 as _line_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 import builtins as _builtins
 import sys
@@ -70,6 +72,7 @@ class RecordSaleRequest(_message.Message):
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     ITEM_SKU_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     Required.
@@ -138,6 +141,16 @@ class RecordSaleRequest(_message.Message):
         much is cut or left out with a warning. Optional.
         """
 
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_line_pb2.SaleLine]:
+        """The lines of the sale, up to 100. Each is priced by the commission that applies to its item, plan, quantity and amount, and the sale
+        earns the sum. Refunds may name them. `amount` is the amount of the whole sale in any case:
+        - If the lines are less, the difference becomes a line without an id, such as shipping. It is priced as a line without an item.
+        - If they are more, because of a discount on the order, each is reduced in proportion, to the minor unit, with a warning.
+        Lines after the first 100 are left out with a warning, and are part of the difference. Empty: the sale is priced as a whole, with its
+        own `item_sku` and `quantity`. A coupon that is tied to an item also credits a sale without `item_sku` if one of the lines has the item.
+        """
+
     def __init__(
         self,
         *,
@@ -159,10 +172,11 @@ class RecordSaleRequest(_message.Message):
         order_number: _builtins.str = ...,
         item_sku: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        lines: _abc.Iterable[_line_pb2.SaleLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "mrr", b"mrr", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "lines", b"lines", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,6 +195,7 @@ class RecordSaleResponse(_message.Message):
     REWARDS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REWARD_FIELD_NUMBER: _builtins.int
     outcome: _conversion_pb2.ConversionOutcome.ValueType
     """ATTRIBUTED or NOT_REFERRED."""
     conversion_id: _builtins.str
@@ -203,6 +218,10 @@ class RecordSaleResponse(_message.Message):
         its own request.
         """
 
+    @_builtins.property
+    def customer_reward(self) -> _customer_reward_pb2.CustomerReward:
+        """What the sale granted the customer, as it was then. Not set if it granted nothing."""
+
     def __init__(
         self,
         *,
@@ -213,10 +232,11 @@ class RecordSaleResponse(_message.Message):
         rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
         replayed: _builtins.bool = ...,
         warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
+        customer_reward: _customer_reward_pb2.CustomerReward | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer_reward", b"customer_reward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "credits", b"credits", "customer_reward", b"customer_reward", "lead_id", b"lead_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

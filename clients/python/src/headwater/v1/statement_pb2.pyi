@@ -12,6 +12,7 @@ from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -167,6 +168,7 @@ class StatementLine(_message.Message):
     CONVERSION_FIELD_NUMBER: _builtins.int
     CREATE_REASON_FIELD_NUMBER: _builtins.int
     DENY_REASON_FIELD_NUMBER: _builtins.int
+    BONUS_TERMS_VERSION_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The entry's position in the ledger, see `LedgerEntry.sequence`."""
     reason: _ledger_pb2.LedgerReason.ValueType
@@ -183,6 +185,8 @@ class StatementLine(_message.Message):
     """The reason in the call of CreateReward. Empty for all other rewards."""
     deny_reason: _builtins.str
     """The reason in the call of DenyRewards. Empty unless the line is that denial."""
+    bonus_terms_version: _builtins.int
+    """Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards."""
     @_builtins.property
     def post_time(self) -> _timestamp_pb2.Timestamp:
         """When the entry was committed."""
@@ -192,7 +196,7 @@ class StatementLine(_message.Message):
         """What the line adds to each part of the balance. An approval takes from `pending` what it adds to `owed`, so its `earned` is zero."""
 
     @_builtins.property
-    def reward_value(self) -> _reward_pb2.RewardValue:
+    def reward_value(self) -> _reward_value_pb2.RewardValue:
         """The reward's value. It never changes. Negative for the reward of a refund."""
 
     @_builtins.property
@@ -213,7 +217,7 @@ class StatementLine(_message.Message):
         reason: _ledger_pb2.LedgerReason.ValueType = ...,
         change: _ledger_pb2.Balance | None = ...,
         reward_id: _builtins.str = ...,
-        reward_value: _reward_pb2.RewardValue | None = ...,
+        reward_value: _reward_value_pb2.RewardValue | None = ...,
         reverses_reward_id: _builtins.str = ...,
         program_id: _builtins.str = ...,
         enrollment_id: _builtins.str = ...,
@@ -221,10 +225,11 @@ class StatementLine(_message.Message):
         conversion: Global___StatementConversion | None = ...,
         create_reason: _builtins.str = ...,
         deny_reason: _builtins.str = ...,
+        bonus_terms_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calculation", b"calculation", "change", b"change", "conversion", b"conversion", "post_time", b"post_time", "reward_value", b"reward_value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calculation", b"calculation", "change", b"change", "conversion", b"conversion", "create_reason", b"create_reason", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "post_time", b"post_time", "program_id", b"program_id", "reason", b"reason", "reverses_reward_id", b"reverses_reward_id", "reward_id", b"reward_id", "reward_value", b"reward_value", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "change", b"change", "conversion", b"conversion", "create_reason", b"create_reason", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "post_time", b"post_time", "program_id", b"program_id", "reason", b"reason", "reverses_reward_id", b"reverses_reward_id", "reward_id", b"reward_id", "reward_value", b"reward_value", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,11 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
-from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
+from headwater.v1 import reward_value_pb2 as headwater_dot_v1_dot_reward__value__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheadwater/v1/statistic.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xce\x02\n\x11QueryStatsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1b\n\tfirst_day\x18\x03 \x01(\tR\x08\x66irstDay\x12\x19\n\x08last_day\x18\x04 \x01(\tR\x07lastDay\x12\x37\n\x08group_by\x18\x05 \x03(\x0e\x32\x1c.headwater.v1.StatisticGroupR\x07groupBy\x12\x1d\n\nprogram_id\x18\x06 \x01(\tR\tprogramId\x12=\n\taffiliate\x18\x07 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x17\n\x07link_id\x18\x08 \x01(\tR\x06linkId\x12\x15\n\x06sub_id\x18\t \x01(\tR\x05subId\"\xc7\x04\n\x0cStatisticRow\x12\x10\n\x03\x64\x61y\x18\x01 \x01(\tR\x03\x64\x61y\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x17\n\x07link_id\x18\x04 \x01(\tR\x06linkId\x12\x1f\n\x0b\x63lick_count\x18\x05 \x01(\x03R\nclickCount\x12\x1d\n\nlead_count\x18\x06 \x01(\x03R\tleadCount\x12\x1d\n\nsale_count\x18\x07 \x01(\x03R\tsaleCount\x12!\n\x0crefund_count\x18\x08 \x01(\x03R\x0brefundCount\x12-\n\x12\x63\x61ncellation_count\x18\t \x01(\x03R\x11\x63\x61ncellationCount\x12\x36\n\x0csale_amounts\x18\n \x03(\x0b\x32\x13.headwater.v1.MoneyR\x0bsaleAmounts\x12:\n\x0erefund_amounts\x18\x0b \x03(\x0b\x32\x13.headwater.v1.MoneyR\rrefundAmounts\x12\x33\n\x07rewards\x18\x0c \x03(\x0b\x32\x19.headwater.v1.RewardValueR\x07rewards\x12+\n\x11\x61ppointment_count\x18\r \x01(\x03R\x10\x61ppointmentCount\x12,\n\x12\x63ustom_event_count\x18\x0e \x01(\x03R\x10\x63ustomEventCount\x12\x15\n\x06sub_id\x18\x0f \x01(\tR\x05subId\"l\n\x12QueryStatsResponse\x12.\n\x04rows\x18\x01 \x03(\x0b\x32\x1a.headwater.v1.StatisticRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xbc\x01\n\x0eStatisticGroup\x12\x1f\n\x1bSTATISTIC_GROUP_UNSPECIFIED\x10\x00\x12\x17\n\x13STATISTIC_GROUP_DAY\x10\x01\x12\x1b\n\x17STATISTIC_GROUP_PROGRAM\x10\x02\x12\x1d\n\x19STATISTIC_GROUP_AFFILIATE\x10\x03\x12\x18\n\x14STATISTIC_GROUP_LINK\x10\x04\x12\x1a\n\x16STATISTIC_GROUP_SUB_ID\x10\x05\x42P\n\x10\x64\x65v.headwater.v1B\x0eStatisticProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheadwater/v1/statistic.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/common.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\xce\x02\n\x11QueryStatsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12\x1b\n\tfirst_day\x18\x03 \x01(\tR\x08\x66irstDay\x12\x19\n\x08last_day\x18\x04 \x01(\tR\x07lastDay\x12\x37\n\x08group_by\x18\x05 \x03(\x0e\x32\x1c.headwater.v1.StatisticGroupR\x07groupBy\x12\x1d\n\nprogram_id\x18\x06 \x01(\tR\tprogramId\x12=\n\taffiliate\x18\x07 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x17\n\x07link_id\x18\x08 \x01(\tR\x06linkId\x12\x15\n\x06sub_id\x18\t \x01(\tR\x05subId\"\xc7\x04\n\x0cStatisticRow\x12\x10\n\x03\x64\x61y\x18\x01 \x01(\tR\x03\x64\x61y\x12\x1d\n\nprogram_id\x18\x02 \x01(\tR\tprogramId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x03 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x17\n\x07link_id\x18\x04 \x01(\tR\x06linkId\x12\x1f\n\x0b\x63lick_count\x18\x05 \x01(\x03R\nclickCount\x12\x1d\n\nlead_count\x18\x06 \x01(\x03R\tleadCount\x12\x1d\n\nsale_count\x18\x07 \x01(\x03R\tsaleCount\x12!\n\x0crefund_count\x18\x08 \x01(\x03R\x0brefundCount\x12-\n\x12\x63\x61ncellation_count\x18\t \x01(\x03R\x11\x63\x61ncellationCount\x12\x36\n\x0csale_amounts\x18\n \x03(\x0b\x32\x13.headwater.v1.MoneyR\x0bsaleAmounts\x12:\n\x0erefund_amounts\x18\x0b \x03(\x0b\x32\x13.headwater.v1.MoneyR\rrefundAmounts\x12\x33\n\x07rewards\x18\x0c \x03(\x0b\x32\x19.headwater.v1.RewardValueR\x07rewards\x12+\n\x11\x61ppointment_count\x18\r \x01(\x03R\x10\x61ppointmentCount\x12,\n\x12\x63ustom_event_count\x18\x0e \x01(\x03R\x10\x63ustomEventCount\x12\x15\n\x06sub_id\x18\x0f \x01(\tR\x05subId\"l\n\x12QueryStatsResponse\x12.\n\x04rows\x18\x01 \x03(\x0b\x32\x1a.headwater.v1.StatisticRowR\x04rows\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xbc\x01\n\x0eStatisticGroup\x12\x1f\n\x1bSTATISTIC_GROUP_UNSPECIFIED\x10\x00\x12\x17\n\x13STATISTIC_GROUP_DAY\x10\x01\x12\x1b\n\x17STATISTIC_GROUP_PROGRAM\x10\x02\x12\x1d\n\x19STATISTIC_GROUP_AFFILIATE\x10\x03\x12\x18\n\x14STATISTIC_GROUP_LINK\x10\x04\x12\x1a\n\x16STATISTIC_GROUP_SUB_ID\x10\x05\x42P\n\x10\x64\x65v.headwater.v1B\x0eStatisticProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.statistic_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\016StatisticProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_STATISTICGROUP']._serialized_start=1163
-  _globals['_STATISTICGROUP']._serialized_end=1351
-  _globals['_QUERYSTATSREQUEST']._serialized_start=130
-  _globals['_QUERYSTATSREQUEST']._serialized_end=464
-  _globals['_STATISTICROW']._serialized_start=467
-  _globals['_STATISTICROW']._serialized_end=1050
-  _globals['_QUERYSTATSRESPONSE']._serialized_start=1052
-  _globals['_QUERYSTATSRESPONSE']._serialized_end=1160
+  _globals['_STATISTICGROUP']._serialized_start=1169
+  _globals['_STATISTICGROUP']._serialized_end=1357
+  _globals['_QUERYSTATSREQUEST']._serialized_start=136
+  _globals['_QUERYSTATSREQUEST']._serialized_end=470
+  _globals['_STATISTICROW']._serialized_start=473
+  _globals['_STATISTICROW']._serialized_end=1056
+  _globals['_QUERYSTATSRESPONSE']._serialized_start=1058
+  _globals['_QUERYSTATSRESPONSE']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
-from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -186,7 +186,7 @@ class StatisticRow(_message.Message):
         """The amounts of the counted refunds, one for each currency, positive."""
 
     @_builtins.property
-    def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.RewardValue]:
+    def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_value_pb2.RewardValue]:
         """The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
         reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
         reward that a person created counts on the day on which it was created.
@@ -206,7 +206,7 @@ class StatisticRow(_message.Message):
         cancellation_count: _builtins.int = ...,
         sale_amounts: _abc.Iterable[_common_pb2.Money] | None = ...,
         refund_amounts: _abc.Iterable[_common_pb2.Money] | None = ...,
-        rewards: _abc.Iterable[_reward_pb2.RewardValue] | None = ...,
+        rewards: _abc.Iterable[_reward_value_pb2.RewardValue] | None = ...,
         appointment_count: _builtins.int = ...,
         custom_event_count: _builtins.int = ...,
         sub_id: _builtins.str = ...,

@@ -128,6 +128,11 @@ class TrackingServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadResponse.FromString,
                 _registered_method=True)
+        self.FulfillCustomerReward = channel.unary_unary(
+                '/headwater.v1.TrackingService/FulfillCustomerReward',
+                request_serializer=headwater_dot_v1_dot_lead__pb2.FulfillCustomerRewardRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_lead__pb2.FulfillCustomerRewardResponse.FromString,
+                _registered_method=True)
         self.GetAttribution = channel.unary_unary(
                 '/headwater.v1.TrackingService/GetAttribution',
                 request_serializer=headwater_dot_v1_dot_lead__pb2.GetAttributionRequest.SerializeToString,
@@ -319,6 +324,16 @@ class TrackingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FulfillCustomerReward(self, request, context):
+        """Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+        final; a refund does not take it back, and the customer gets no other one in the program.
+        Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+        reward in the program that is GRANTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAttribution(self, request, context):
         """Returns who a lead is bound to and why, with the evidence that lost.
         Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -463,6 +478,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.AttributeLead,
                     request_deserializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_lead__pb2.AttributeLeadResponse.SerializeToString,
+            ),
+            'FulfillCustomerReward': grpc.unary_unary_rpc_method_handler(
+                    servicer.FulfillCustomerReward,
+                    request_deserializer=headwater_dot_v1_dot_lead__pb2.FulfillCustomerRewardRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_lead__pb2.FulfillCustomerRewardResponse.SerializeToString,
             ),
             'GetAttribution': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAttribution,
@@ -918,6 +938,33 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/AttributeLead',
             headwater_dot_v1_dot_lead__pb2.AttributeLeadRequest.SerializeToString,
             headwater_dot_v1_dot_lead__pb2.AttributeLeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FulfillCustomerReward(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/FulfillCustomerReward',
+            headwater_dot_v1_dot_lead__pb2.FulfillCustomerRewardRequest.SerializeToString,
+            headwater_dot_v1_dot_lead__pb2.FulfillCustomerRewardResponse.FromString,
             options,
             channel_credentials,
             insecure,

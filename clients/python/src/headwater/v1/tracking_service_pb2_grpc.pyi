@@ -129,6 +129,12 @@ class TrackingServiceStub:
     binding. Sales that are credited already stay as they are.
     Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
     """
+    FulfillCustomerReward: _grpc.UnaryUnaryMultiCallable[_lead_pb2.FulfillCustomerRewardRequest, _lead_pb2.FulfillCustomerRewardResponse]
+    """Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+    final; a refund does not take it back, and the customer gets no other one in the program.
+    Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+    reward in the program that is GRANTED.
+    """
     GetAttribution: _grpc.UnaryUnaryMultiCallable[_lead_pb2.GetAttributionRequest, _lead_pb2.GetAttributionResponse]
     """Returns who a lead is bound to and why, with the evidence that lost.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -252,6 +258,12 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
     binding. Sales that are credited already stay as they are.
     Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+    """
+    FulfillCustomerReward: _aio.UnaryUnaryMultiCallable[_lead_pb2.FulfillCustomerRewardRequest, _lead_pb2.FulfillCustomerRewardResponse]  # type: ignore[assignment]
+    """Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+    final; a refund does not take it back, and the customer gets no other one in the program.
+    Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+    reward in the program that is GRANTED.
     """
     GetAttribution: _aio.UnaryUnaryMultiCallable[_lead_pb2.GetAttributionRequest, _lead_pb2.GetAttributionResponse]  # type: ignore[assignment]
     """Returns who a lead is bound to and why, with the evidence that lost.
@@ -463,6 +475,18 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Binds a lead to an affiliate by hand, from now on, whoever referred it. Its sales after now are credited to the affiliate as by any other
         binding. Sales that are credited already stay as they are.
         Errors: NOT_FOUND when the lead or the referrer does not exist, FAILED_PRECONDITION with reason ENROLLMENT_ENDED or PROGRAM_ARCHIVED.
+        """
+
+    @_abc_1.abstractmethod
+    def FulfillCustomerReward(
+        self,
+        request: _lead_pb2.FulfillCustomerRewardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lead_pb2.FulfillCustomerRewardResponse, _abc.Awaitable[_lead_pb2.FulfillCustomerRewardResponse]]:
+        """Tells that a customer got the reward that a program promised: the discount was given, the credits were booked. A fulfilled reward is
+        final; a refund does not take it back, and the customer gets no other one in the program.
+        Errors: NOT_FOUND when the lead or the program does not exist, FAILED_PRECONDITION with reason CUSTOMER_REWARD_STATE if the lead has no
+        reward in the program that is GRANTED.
         """
 
     @_abc_1.abstractmethod

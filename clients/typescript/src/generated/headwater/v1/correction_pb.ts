@@ -8,10 +8,12 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Money } from "./common_pb.js";
+import type { Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { SaleLine } from "./line_pb.js";
+import { file_headwater_v1_line } from "./line_pb.js";
 import type { RewardSummary } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/correction.proto.
  */
 export const file_headwater_v1_correction: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29ycmVjdGlvbi5wcm90bxIMaGVhZHdhdGVyLnYxIqIBChJDb3JyZWN0U2FsZVJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRIjCgZhbW91bnQYAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSDgoGcmVhc29uGAQgASgJEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIroBChNDb3JyZWN0U2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIaChJzYWxlX2NvbnZlcnNpb25faWQYAyABKAkSLAoHcmV3YXJkcxgEIAMoCzIbLmhlYWR3YXRlci52MS5SZXdhcmRTdW1tYXJ5EhAKCHJlcGxheWVkGAUgASgIQlEKEGRldi5oZWFkd2F0ZXIudjFCD0NvcnJlY3Rpb25Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29ycmVjdGlvbi5wcm90bxIMaGVhZHdhdGVyLnYxIskBChJDb3JyZWN0U2FsZVJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRIjCgZhbW91bnQYAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSDgoGcmVhc29uGAQgASgJEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBWxpbmVzGAYgAygLMhYuaGVhZHdhdGVyLnYxLlNhbGVMaW5lIuMBChNDb3JyZWN0U2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIaChJzYWxlX2NvbnZlcnNpb25faWQYAyABKAkSLAoHcmV3YXJkcxgEIAMoCzIbLmhlYWR3YXRlci52MS5SZXdhcmRTdW1tYXJ5EhAKCHJlcGxheWVkGAUgASgIEicKCHdhcm5pbmdzGAYgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmdCUQoQZGV2LmhlYWR3YXRlci52MUIPQ29ycmVjdGlvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_line, file_headwater_v1_reward]);
 
 /**
  * The request of CorrectSale.
@@ -63,6 +65,16 @@ export type CorrectSaleRequest = Message<"headwater.v1.CorrectSaleRequest"> & {
    * @generated from field: google.protobuf.Timestamp occur_time = 5;
    */
   occurTime?: Timestamp | undefined;
+
+  /**
+   * The right lines of the sale, as in RecordSaleRequest: all of them, not the changed ones. They take the place of those before. A line of
+   * which something was refunded must be among them under the same id, with at least that amount and that many units, or the call
+   * fails with CORRECTION_BELOW_REFUNDS. A sale without lines may get some; what was refunded of it is divided among them. Empty: if the
+   * sale has lines, what is left of each changes in the same proportion.
+   *
+   * @generated from field: repeated headwater.v1.SaleLine lines = 6;
+   */
+  lines: SaleLine[];
 };
 
 /**
@@ -113,6 +125,13 @@ export type CorrectSaleResponse = Message<"headwater.v1.CorrectSaleResponse"> & 
    * @generated from field: bool replayed = 5;
    */
   replayed: boolean;
+
+  /**
+   * The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 6;
+   */
+  warnings: Warning[];
 };
 
 /**

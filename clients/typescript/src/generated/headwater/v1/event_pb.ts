@@ -509,7 +509,7 @@ export enum EventKind {
   REFUND_EXCEEDED_SALE = 29,
 
   /**
-   * [reward] CreateReward created a reward.
+   * [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
    *
    * @generated from enum value: EVENT_KIND_REWARD_CREATED = 30;
    */

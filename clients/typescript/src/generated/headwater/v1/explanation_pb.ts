@@ -14,17 +14,23 @@ import type { Money } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { Conversion, ConversionKind, ConversionSelector, SaleChannel } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { CustomerReward } from "./customer_reward_pb.js";
+import { file_headwater_v1_customer_reward } from "./customer_reward_pb.js";
+import type { ConversionLine } from "./line_pb.js";
+import { file_headwater_v1_line } from "./line_pb.js";
 import type { Commission, Comparison, ConditionField, Rounding, TermsReach } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
-import type { RewardRule, RewardState, RewardValue } from "./reward_pb.js";
+import type { CapApplied, RewardLine, RewardRule, RewardState } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
+import type { RewardValue } from "./reward_value_pb.js";
+import { file_headwater_v1_reward_value } from "./reward_value_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/explanation.proto.
  */
 export const file_headwater_v1_explanation: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFkd2F0ZXIvdjEvZXhwbGFuYXRpb24ucHJvdG8SDGhlYWR3YXRlci52MSKZAQoMQ291cG9uSG9sZGVyEhEKCWNvdXBvbl9pZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKxBAoUQ2FuZGlkYXRlRXhwbGFuYXRpb24SNQoJY2FuZGlkYXRlGAEgASgLMiIuaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uQ2FuZGlkYXRlEjEKDWV2aWRlbmNlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3dpbmRvd19lbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJYmluZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1ib3VuZF9ieV9oYW5kGAUgASgIEi4KCmNhdXNlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNvdXBvbl9ob2xkZXJzGAcgAygLMhouaGVhZHdhdGVyLnYxLkNvdXBvbkhvbGRlchIXCg9jb3Vwb25faXRlbV9za3UYCCABKAkSMQoOY291cG9uX2NoYW5uZWwYCSABKA4yGS5oZWFkd2F0ZXIudjEuU2FsZUNoYW5uZWwSFwoPY291cG9uX21heF91c2VzGAogASgFEjkKEWF0dHJpYnV0aW9uX21vZGVsGAsgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSMAoHYWN0aW9ucxgMIAMoDjIfLmhlYWR3YXRlci52MS5FeHBsYW5hdGlvbkFjdGlvbiKhAQoKTGF0ZXJUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSKQoGcmVzdWx0GAQgASgOMhkuaGVhZHdhdGVyLnYxLlRlcm1zUmVzdWx0IrcBChVDb21wYXJpc29uRXhwbGFuYXRpb24SKwoFZmllbGQYASABKA4yHC5oZWFkd2F0ZXIudjEuQ29uZGl0aW9uRmllbGQSLAoKY29tcGFyaXNvbhgCIAEoDjIYLmhlYWR3YXRlci52MS5Db21wYXJpc29uEg4KBnZhbHVlcxgDIAMoCRIOCgZhY3R1YWwYBCABKAkSDQoFaG9sZHMYBSABKAgSFAoMbm90X2NvbXBhcmVkGAYgASgIIr4CCg5Db21taXNzaW9uU3RlcBIoCgZzb3VyY2UYASABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkUnVsZRIRCglydWxlX25hbWUYAiABKAkSEwoLcnVsZV9udW1iZXIYAyABKAUSLAoKY29tbWlzc2lvbhgEIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEjIKBnJlc3VsdBgFIAEoDjIiLmhlYWR3YXRlci52MS5Db21taXNzaW9uU3RlcFJlc3VsdBIOCgZhY3R1YWwYBiABKAkSLgoKY2F1c2VfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOAoLY29tcGFyaXNvbnMYCCADKAsyIy5oZWFkd2F0ZXIudjEuQ29tcGFyaXNvbkV4cGxhbmF0aW9uIlAKDlVucm91bmRlZE1vbmV5EhMKC3dob2xlX21pbm9yGAEgASgDEhIKCm1pbGxpb250aHMYAiABKAUSFQoNY3VycmVuY3lfY29kZRgDIAEoCSKRAwoVQ29tbWlzc2lvbkNvbXB1dGF0aW9uEigKC2Jhc2VfYW1vdW50GAEgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EiwKCmNvbW1pc3Npb24YAiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIQCghxdWFudGl0eRgDIAEoBRI6ChRjb21taXNzaW9uX3Vucm91bmRlZBgEIAEoCzIcLmhlYWR3YXRlci52MS5VbnJvdW5kZWRNb25leRIuChFjb21taXNzaW9uX2Ftb3VudBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIRCglzaGFyZV9wcG0YBiABKAUSNQoPdmFsdWVfdW5yb3VuZGVkGAcgASgLMhwuaGVhZHdhdGVyLnYxLlVucm91bmRlZE1vbmV5EikKDHZhbHVlX2Ftb3VudBgIIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRItChBmaXJzdF9zYWxlX2JvbnVzGAkgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IokEChFDcmVkaXRFeHBsYW5hdGlvbhIkCgZjcmVkaXQYASABKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EjQKEHRlcm1zX3N0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KC3Rlcm1zX3JlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSLQoLbGF0ZXJfdGVybXMYBCADKAsyGC5oZWFkd2F0ZXIudjEuTGF0ZXJUZXJtcxIoCghyb3VuZGluZxgFIAEoDjIWLmhlYWR3YXRlci52MS5Sb3VuZGluZxIYChBob2xkX3BlcmlvZF9kYXlzGAYgASgFEisKBXN0ZXBzGAcgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25TdGVwEjgKC2NvbXB1dGF0aW9uGAggASgLMiMuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25Db21wdXRhdGlvbhIqCg1leHBlY3RlZF9yZXN0GAkgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EioKDXJlY29yZGVkX3Jlc3QYCiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSNwoKZGlmZmVyZW5jZRgLIAEoDjIjLmhlYWR3YXRlci52MS5FeHBsYW5hdGlvbkRpZmZlcmVuY2Ui0AEKDFJld2FyZENoYW5nZRIRCglyZXdhcmRfaWQYASABKAkSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIqCgRraW5kGAMgASgOMhwuaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25LaW5kEhAKCGV2ZW50X2lkGAQgASgJEigKBXZhbHVlGAUgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEi4KCm9jY3VyX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo0CChFSZXdhcmRFeHBsYW5hdGlvbhIRCglyZXdhcmRfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSJwoEcmVzdBgDIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIuCghhcHByb3ZhbBgEIAEoDjIcLmhlYWR3YXRlci52MS5SZXdhcmRBcHByb3ZhbBI1ChFhdXRvX2FwcHJvdmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHY2hhbmdlcxgGIAMoCzIaLmhlYWR3YXRlci52MS5SZXdhcmRDaGFuZ2UiUAoYRXhwbGFpbkNvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yIpEDChlFeHBsYWluQ29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbhIvCgZyZXN1bHQYAiABKA4yHy5oZWFkd2F0ZXIudjEuRXhwbGFuYXRpb25SZXN1bHQSEQoJc2VudGVuY2VzGAMgAygJEjAKB2FjdGlvbnMYBCADKA4yHy5oZWFkd2F0ZXIudjEuRXhwbGFuYXRpb25BY3Rpb24SNgoKY2FuZGlkYXRlcxgFIAMoCzIiLmhlYWR3YXRlci52MS5DYW5kaWRhdGVFeHBsYW5hdGlvbhIwCgdjcmVkaXRzGAYgAygLMh8uaGVhZHdhdGVyLnYxLkNyZWRpdEV4cGxhbmF0aW9uEjAKB3Jld2FyZHMYByADKAsyHy5oZWFkd2F0ZXIudjEuUmV3YXJkRXhwbGFuYXRpb24SNAoLc2FsZV9yZXN1bHQYCCABKA4yHy5oZWFkd2F0ZXIudjEuRXhwbGFuYXRpb25SZXN1bHQqgAQKEUV4cGxhbmF0aW9uUmVzdWx0EiIKHkVYUExBTkFUSU9OX1JFU1VMVF9VTlNQRUNJRklFRBAAEh0KGUVYUExBTkFUSU9OX1JFU1VMVF9FQVJORUQQARIjCh9FWFBMQU5BVElPTl9SRVNVTFRfTk9UX1JFRkVSUkVEEAISJAogRVhQTEFOQVRJT05fUkVTVUxUX05PX0NPTU1JU1NJT04QAxIgChxFWFBMQU5BVElPTl9SRVNVTFRfTk9fQU1PVU5UEAQSGwoXRVhQTEFOQVRJT05fUkVTVUxUX1pFUk8QBRIdChlFWFBMQU5BVElPTl9SRVNVTFRfREVOSUVEEAYSIQodRVhQTEFOQVRJT05fUkVTVUxUX1RBS0VOX0JBQ0sQBxIiCh5FWFBMQU5BVElPTl9SRVNVTFRfTk9UX0JJTkRJTkcQCBIeChpFWFBMQU5BVElPTl9SRVNVTFRfV0FJVElORxAJEiYKIkVYUExBTkFUSU9OX1JFU1VMVF9DSEFOR0VEX1JFV0FSRFMQChImCiJFWFBMQU5BVElPTl9SRVNVTFRfQ0hBTkdFRF9OT1RISU5HEAsSIwofRVhQTEFOQVRJT05fUkVTVUxUX0NBTkNFTExBVElPThAMEiMKH0VYUExBTkFUSU9OX1JFU1VMVF9OT1RfUkVDT1JERUQQDSq5AwoRRXhwbGFuYXRpb25BY3Rpb24SIgoeRVhQTEFOQVRJT05fQUNUSU9OX1VOU1BFQ0lGSUVEEAASJQohRVhQTEFOQVRJT05fQUNUSU9OX0FUVFJJQlVURV9MRUFEEAESIgoeRVhQTEFOQVRJT05fQUNUSU9OX0NSRUFURV9MRUFEEAISIwofRVhQTEFOQVRJT05fQUNUSU9OX1JFQ09SRF9BR0FJThADEiYKIkVYUExBTkFUSU9OX0FDVElPTl9HSVZFX1RPX0FOT1RIRVIQBBIlCiFFWFBMQU5BVElPTl9BQ1RJT05fVVBEQVRFX1BST0dSQU0QBRInCiNFWFBMQU5BVElPTl9BQ1RJT05fQUNDRVBUX0FHUkVFTUVOVBAGEiQKIEVYUExBTkFUSU9OX0FDVElPTl9DUkVBVEVfUkVXQVJEEAcSJgoiRVhQTEFOQVRJT05fQUNUSU9OX0FQUFJPVkVfUkVXQVJEUxAIEiYKIkVYUExBTkFUSU9OX0FDVElPTl9SRUxFQVNFX1JFV0FSRFMQCRIiCh5FWFBMQU5BVElPTl9BQ1RJT05fUkVDT1JEX1NBTEUQCiqNAQoLVGVybXNSZXN1bHQSHAoYVEVSTVNfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHgoaVEVSTVNfUkVTVUxUX1NUQVJURURfTEFURVIQARIjCh9URVJNU19SRVNVTFRfTkVXX0NVU1RPTUVSU19PTkxZEAISGwoXVEVSTVNfUkVTVUxUX01BREVfTEFURVIQAyrZBAoUQ29tbWlzc2lvblN0ZXBSZXN1bHQSJgoiQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9VTlNQRUNJRklFRBAAEiAKHENPTU1JU1NJT05fU1RFUF9SRVNVTFRfVEFLRU4QARIkCiBDT01NSVNTSU9OX1NURVBfUkVTVUxUX09VVFJBTktFRBACEiIKHkNPTU1JU1NJT05fU1RFUF9SRVNVTFRfTk9UX1NFVBADEisKJ0NPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfRVZFTlRfS0lORBAEEiYKIkNPTU1JU1NJT05fU1RFUF9SRVNVTFRfTk9UX1NUQVJURUQQBRIfChtDT01NSVNTSU9OX1NURVBfUkVTVUxUX09WRVIQBhIsCihDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX0NVU1RPTV9LSU5EEAcSLAooQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVEhFUl9DT1VQT05fQ09ERRAIEiUKIUNPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfSVRFTRAJEiUKIUNPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfUExBThAKEiwKKENPTU1JU1NJT05fU1RFUF9SRVNVTFRfQ09ORElUSU9OX05PVF9NRVQQCxIuCipDT01NSVNTSU9OX1NURVBfUkVTVUxUX0NVU1RPTUVSX1NBTEVTX09WRVIQDBIvCitDT01NSVNTSU9OX1NURVBfUkVTVUxUX0NVU1RPTUVSX01PTlRIU19PVkVSEA0qugEKFUV4cGxhbmF0aW9uRGlmZmVyZW5jZRImCiJFWFBMQU5BVElPTl9ESUZGRVJFTkNFX1VOU1BFQ0lGSUVEEAASLAooRVhQTEFOQVRJT05fRElGRkVSRU5DRV9PVEhFUl9DQUxDVUxBVElPThABEiUKIUVYUExBTkFUSU9OX0RJRkZFUkVOQ0VfT1RIRVJfUkVTVBACEiQKIEVYUExBTkFUSU9OX0RJRkZFUkVOQ0VfTk9fUkVXQVJEEAMqxwEKDlJld2FyZEFwcHJvdmFsEh8KG1JFV0FSRF9BUFBST1ZBTF9VTlNQRUNJRklFRBAAEh0KGVJFV0FSRF9BUFBST1ZBTF9CWV9JVFNFTEYQARIeChpSRVdBUkRfQVBQUk9WQUxfQllfUkVMRUFTRRACEiAKHFJFV0FSRF9BUFBST1ZBTF9XSVRIX0FOT1RIRVIQAxIYChRSRVdBUkRfQVBQUk9WQUxfRE9ORRAEEhkKFVJFV0FSRF9BUFBST1ZBTF9ORVZFUhAFQlIKEGRldi5oZWFkd2F0ZXIudjFCEEV4cGxhbmF0aW9uUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_program, file_headwater_v1_reward]);
+  fileDesc("Ch5oZWFkd2F0ZXIvdjEvZXhwbGFuYXRpb24ucHJvdG8SDGhlYWR3YXRlci52MSKZAQoMQ291cG9uSG9sZGVyEhEKCWNvdXBvbl9pZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKxBAoUQ2FuZGlkYXRlRXhwbGFuYXRpb24SNQoJY2FuZGlkYXRlGAEgASgLMiIuaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uQ2FuZGlkYXRlEjEKDWV2aWRlbmNlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3dpbmRvd19lbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJYmluZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1ib3VuZF9ieV9oYW5kGAUgASgIEi4KCmNhdXNlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNvdXBvbl9ob2xkZXJzGAcgAygLMhouaGVhZHdhdGVyLnYxLkNvdXBvbkhvbGRlchIXCg9jb3Vwb25faXRlbV9za3UYCCABKAkSMQoOY291cG9uX2NoYW5uZWwYCSABKA4yGS5oZWFkd2F0ZXIudjEuU2FsZUNoYW5uZWwSFwoPY291cG9uX21heF91c2VzGAogASgFEjkKEWF0dHJpYnV0aW9uX21vZGVsGAsgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSMAoHYWN0aW9ucxgMIAMoDjIfLmhlYWR3YXRlci52MS5FeHBsYW5hdGlvbkFjdGlvbiLPAQoKTGF0ZXJUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSKQoGcmVzdWx0GAQgASgOMhkuaGVhZHdhdGVyLnYxLlRlcm1zUmVzdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK3AQoVQ29tcGFyaXNvbkV4cGxhbmF0aW9uEisKBWZpZWxkGAEgASgOMhwuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbkZpZWxkEiwKCmNvbXBhcmlzb24YAiABKA4yGC5oZWFkd2F0ZXIudjEuQ29tcGFyaXNvbhIOCgZ2YWx1ZXMYAyADKAkSDgoGYWN0dWFsGAQgASgJEg0KBWhvbGRzGAUgASgIEhQKDG5vdF9jb21wYXJlZBgGIAEoCCK+AgoOQ29tbWlzc2lvblN0ZXASKAoGc291cmNlGAEgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSEQoJcnVsZV9uYW1lGAIgASgJEhMKC3J1bGVfbnVtYmVyGAMgASgFEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIyCgZyZXN1bHQYBSABKA4yIi5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvblN0ZXBSZXN1bHQSDgoGYWN0dWFsGAYgASgJEi4KCmNhdXNlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjgKC2NvbXBhcmlzb25zGAggAygLMiMuaGVhZHdhdGVyLnYxLkNvbXBhcmlzb25FeHBsYW5hdGlvbiJQCg5VbnJvdW5kZWRNb25leRITCgt3aG9sZV9taW5vchgBIAEoAxISCgptaWxsaW9udGhzGAIgASgFEhUKDWN1cnJlbmN5X2NvZGUYAyABKAki6QMKFUNvbW1pc3Npb25Db21wdXRhdGlvbhIoCgtiYXNlX2Ftb3VudBgBIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCgpjb21taXNzaW9uGAIgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SEAoIcXVhbnRpdHkYAyABKAUSOgoUY29tbWlzc2lvbl91bnJvdW5kZWQYBCABKAsyHC5oZWFkd2F0ZXIudjEuVW5yb3VuZGVkTW9uZXkSLgoRY29tbWlzc2lvbl9hbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJc2hhcmVfcHBtGAYgASgFEjUKD3ZhbHVlX3Vucm91bmRlZBgHIAEoCzIcLmhlYWR3YXRlci52MS5VbnJvdW5kZWRNb25leRIpCgx2YWx1ZV9hbW91bnQYCCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLQoQZmlyc3Rfc2FsZV9ib251cxgJIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRImCgRjYXBzGAogAygLMhguaGVhZHdhdGVyLnYxLkNhcEFwcGxpZWQSLgoRdmFsdWVfYmVmb3JlX2NhcHMYCyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXki6wQKEUNyZWRpdEV4cGxhbmF0aW9uEiQKBmNyZWRpdBgBIAEoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSNAoQdGVybXNfc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoLdGVybXNfcmVhY2gYAyABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaBItCgtsYXRlcl90ZXJtcxgEIAMoCzIYLmhlYWR3YXRlci52MS5MYXRlclRlcm1zEigKCHJvdW5kaW5nGAUgASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEhgKEGhvbGRfcGVyaW9kX2RheXMYBiABKAUSKwoFc3RlcHMYByADKAsyHC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvblN0ZXASOAoLY29tcHV0YXRpb24YCCABKAsyIy5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkNvbXB1dGF0aW9uEioKDWV4cGVjdGVkX3Jlc3QYCSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKgoNcmVjb3JkZWRfcmVzdBgKIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRI3CgpkaWZmZXJlbmNlGAsgASgOMiMuaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uRGlmZmVyZW5jZRIyCg50ZXJtc19lbmRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoFbGluZXMYDSADKAsyHS5oZWFkd2F0ZXIudjEuTGluZUV4cGxhbmF0aW9uIv8BCg9MaW5lRXhwbGFuYXRpb24SKgoEbGluZRgBIAEoCzIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uTGluZRIrCgVzdGVwcxgCIAMoCzIcLmhlYWR3YXRlci52MS5Db21taXNzaW9uU3RlcBItCgtjb21wdXRhdGlvbhgDIAEoCzIYLmhlYWR3YXRlci52MS5SZXdhcmRMaW5lEjoKFGNvbW1pc3Npb25fdW5yb3VuZGVkGAQgASgLMhwuaGVhZHdhdGVyLnYxLlVucm91bmRlZE1vbmV5EigKC3Jlc3RfYW1vdW50GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5ItABCgxSZXdhcmRDaGFuZ2USEQoJcmV3YXJkX2lkGAEgASgJEhUKDWNvbnZlcnNpb25faWQYAiABKAkSKgoEa2luZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uS2luZBIQCghldmVudF9pZBgEIAEoCRIoCgV2YWx1ZRgFIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIuCgpvY2N1cl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKNAgoRUmV3YXJkRXhwbGFuYXRpb24SEQoJcmV3YXJkX2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkuaGVhZHdhdGVyLnYxLlJld2FyZFN0YXRlEicKBHJlc3QYAyABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSLgoIYXBwcm92YWwYBCABKA4yHC5oZWFkd2F0ZXIudjEuUmV3YXJkQXBwcm92YWwSNQoRYXV0b19hcHByb3ZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2NoYW5nZXMYBiADKAsyGi5oZWFkd2F0ZXIudjEuUmV3YXJkQ2hhbmdlIlAKGEV4cGxhaW5Db252ZXJzaW9uUmVxdWVzdBI0Cgpjb252ZXJzaW9uGAEgASgLMiAuaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25TZWxlY3RvciLIAwoZRXhwbGFpbkNvbnZlcnNpb25SZXNwb25zZRIsCgpjb252ZXJzaW9uGAEgASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb24SLwoGcmVzdWx0GAIgASgOMh8uaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uUmVzdWx0EhEKCXNlbnRlbmNlcxgDIAMoCRIwCgdhY3Rpb25zGAQgAygOMh8uaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uQWN0aW9uEjYKCmNhbmRpZGF0ZXMYBSADKAsyIi5oZWFkd2F0ZXIudjEuQ2FuZGlkYXRlRXhwbGFuYXRpb24SMAoHY3JlZGl0cxgGIAMoCzIfLmhlYWR3YXRlci52MS5DcmVkaXRFeHBsYW5hdGlvbhIwCgdyZXdhcmRzGAcgAygLMh8uaGVhZHdhdGVyLnYxLlJld2FyZEV4cGxhbmF0aW9uEjQKC3NhbGVfcmVzdWx0GAggASgOMh8uaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uUmVzdWx0EjUKD2N1c3RvbWVyX3Jld2FyZBgJIAEoCzIcLmhlYWR3YXRlci52MS5DdXN0b21lclJld2FyZCqfBAoRRXhwbGFuYXRpb25SZXN1bHQSIgoeRVhQTEFOQVRJT05fUkVTVUxUX1VOU1BFQ0lGSUVEEAASHQoZRVhQTEFOQVRJT05fUkVTVUxUX0VBUk5FRBABEiMKH0VYUExBTkFUSU9OX1JFU1VMVF9OT1RfUkVGRVJSRUQQAhIkCiBFWFBMQU5BVElPTl9SRVNVTFRfTk9fQ09NTUlTU0lPThADEiAKHEVYUExBTkFUSU9OX1JFU1VMVF9OT19BTU9VTlQQBBIbChdFWFBMQU5BVElPTl9SRVNVTFRfWkVSTxAFEh0KGUVYUExBTkFUSU9OX1JFU1VMVF9ERU5JRUQQBhIhCh1FWFBMQU5BVElPTl9SRVNVTFRfVEFLRU5fQkFDSxAHEiIKHkVYUExBTkFUSU9OX1JFU1VMVF9OT1RfQklORElORxAIEh4KGkVYUExBTkFUSU9OX1JFU1VMVF9XQUlUSU5HEAkSJgoiRVhQTEFOQVRJT05fUkVTVUxUX0NIQU5HRURfUkVXQVJEUxAKEiYKIkVYUExBTkFUSU9OX1JFU1VMVF9DSEFOR0VEX05PVEhJTkcQCxIjCh9FWFBMQU5BVElPTl9SRVNVTFRfQ0FOQ0VMTEFUSU9OEAwSIwofRVhQTEFOQVRJT05fUkVTVUxUX05PVF9SRUNPUkRFRBANEh0KGUVYUExBTkFUSU9OX1JFU1VMVF9DQVBQRUQQDiq5AwoRRXhwbGFuYXRpb25BY3Rpb24SIgoeRVhQTEFOQVRJT05fQUNUSU9OX1VOU1BFQ0lGSUVEEAASJQohRVhQTEFOQVRJT05fQUNUSU9OX0FUVFJJQlVURV9MRUFEEAESIgoeRVhQTEFOQVRJT05fQUNUSU9OX0NSRUFURV9MRUFEEAISIwofRVhQTEFOQVRJT05fQUNUSU9OX1JFQ09SRF9BR0FJThADEiYKIkVYUExBTkFUSU9OX0FDVElPTl9HSVZFX1RPX0FOT1RIRVIQBBIlCiFFWFBMQU5BVElPTl9BQ1RJT05fVVBEQVRFX1BST0dSQU0QBRInCiNFWFBMQU5BVElPTl9BQ1RJT05fQUNDRVBUX0FHUkVFTUVOVBAGEiQKIEVYUExBTkFUSU9OX0FDVElPTl9DUkVBVEVfUkVXQVJEEAcSJgoiRVhQTEFOQVRJT05fQUNUSU9OX0FQUFJPVkVfUkVXQVJEUxAIEiYKIkVYUExBTkFUSU9OX0FDVElPTl9SRUxFQVNFX1JFV0FSRFMQCRIiCh5FWFBMQU5BVElPTl9BQ1RJT05fUkVDT1JEX1NBTEUQCiqJAgoLVGVybXNSZXN1bHQSHAoYVEVSTVNfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHgoaVEVSTVNfUkVTVUxUX1NUQVJURURfTEFURVIQARIjCh9URVJNU19SRVNVTFRfTkVXX0NVU1RPTUVSU19PTkxZEAISGwoXVEVSTVNfUkVTVUxUX01BREVfTEFURVIQAxIkCiBURVJNU19SRVNVTFRfTkVXX0FGRklMSUFURVNfT05MWRAEEhYKElRFUk1TX1JFU1VMVF9FTkRFRBAFEhoKFlRFUk1TX1JFU1VMVF9XSVRIRFJBV04QBhIgChxURVJNU19SRVNVTFRfU1RBUlRFRF9FQVJMSUVSEAcq2QQKFENvbW1pc3Npb25TdGVwUmVzdWx0EiYKIkNPTU1JU1NJT05fU1RFUF9SRVNVTFRfVU5TUEVDSUZJRUQQABIgChxDT01NSVNTSU9OX1NURVBfUkVTVUxUX1RBS0VOEAESJAogQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVVRSQU5LRUQQAhIiCh5DT01NSVNTSU9OX1NURVBfUkVTVUxUX05PVF9TRVQQAxIrCidDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX0VWRU5UX0tJTkQQBBImCiJDT01NSVNTSU9OX1NURVBfUkVTVUxUX05PVF9TVEFSVEVEEAUSHwobQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVkVSEAYSLAooQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVEhFUl9DVVNUT01fS0lORBAHEiwKKENPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfQ09VUE9OX0NPREUQCBIlCiFDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX0lURU0QCRIlCiFDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX1BMQU4QChIsCihDT01NSVNTSU9OX1NURVBfUkVTVUxUX0NPTkRJVElPTl9OT1RfTUVUEAsSLgoqQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9DVVNUT01FUl9TQUxFU19PVkVSEAwSLworQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9DVVNUT01FUl9NT05USFNfT1ZFUhANKroBChVFeHBsYW5hdGlvbkRpZmZlcmVuY2USJgoiRVhQTEFOQVRJT05fRElGRkVSRU5DRV9VTlNQRUNJRklFRBAAEiwKKEVYUExBTkFUSU9OX0RJRkZFUkVOQ0VfT1RIRVJfQ0FMQ1VMQVRJT04QARIlCiFFWFBMQU5BVElPTl9ESUZGRVJFTkNFX09USEVSX1JFU1QQAhIkCiBFWFBMQU5BVElPTl9ESUZGRVJFTkNFX05PX1JFV0FSRBADKscBCg5SZXdhcmRBcHByb3ZhbBIfChtSRVdBUkRfQVBQUk9WQUxfVU5TUEVDSUZJRUQQABIdChlSRVdBUkRfQVBQUk9WQUxfQllfSVRTRUxGEAESHgoaUkVXQVJEX0FQUFJPVkFMX0JZX1JFTEVBU0UQAhIgChxSRVdBUkRfQVBQUk9WQUxfV0lUSF9BTk9USEVSEAMSGAoUUkVXQVJEX0FQUFJPVkFMX0RPTkUQBBIZChVSRVdBUkRfQVBQUk9WQUxfTkVWRVIQBUJSChBkZXYuaGVhZHdhdGVyLnYxQhBFeHBsYW5hdGlvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_customer_reward, file_headwater_v1_line, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_reward_value]);
 
 /**
  * A coupon with a code, in the time in which the code was its own.
@@ -202,6 +208,13 @@ export type LaterTerms = Message<"headwater.v1.LaterTerms"> & {
    * @generated from field: headwater.v1.TermsResult result = 4;
    */
   result: TermsResult;
+
+  /**
+   * When it ends. Not set: it does not end.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 5;
+   */
+  endTime?: Timestamp | undefined;
 };
 
 /**
@@ -441,6 +454,20 @@ export type CommissionComputation = Message<"headwater.v1.CommissionComputation"
    * @generated from field: headwater.v1.Money first_sale_bonus = 9;
    */
   firstSaleBonus?: Money | undefined;
+
+  /**
+   * The caps of the terms, as the event met them. `value_amount` is at most the least `room_minor`.
+   *
+   * @generated from field: repeated headwater.v1.CapApplied caps = 10;
+   */
+  caps: CapApplied[];
+
+  /**
+   * What the affiliate would earn without `caps`, before refunds.
+   *
+   * @generated from field: headwater.v1.Money value_before_caps = 11;
+   */
+  valueBeforeCaps?: Money | undefined;
 };
 
 /**
@@ -513,14 +540,14 @@ export type CreditExplanation = Message<"headwater.v1.CreditExplanation"> & {
   computation?: CommissionComputation | undefined;
 
   /**
-   * What the terms give for the part of the event that is not refunded. Not set without `computation`.
+   * What the terms give for the part of the event that is not refunded. Not set without `computation` or `lines`.
    *
    * @generated from field: headwater.v1.Money expected_rest = 9;
    */
   expectedRest?: Money | undefined;
 
   /**
-   * What is left of the recorded rewards of this credit, without denied ones. Not set without `computation`.
+   * What is left of the recorded rewards of this credit, without denied ones. Not set without `computation` or `lines`.
    *
    * @generated from field: headwater.v1.Money recorded_rest = 10;
    */
@@ -532,6 +559,20 @@ export type CreditExplanation = Message<"headwater.v1.CreditExplanation"> & {
    * @generated from field: headwater.v1.ExplanationDifference difference = 11;
    */
   difference: ExplanationDifference;
+
+  /**
+   * When the version of the terms ends. Not set: it does not end.
+   *
+   * @generated from field: google.protobuf.Timestamp terms_end_time = 12;
+   */
+  termsEndTime?: Timestamp | undefined;
+
+  /**
+   * How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then.
+   *
+   * @generated from field: repeated headwater.v1.LineExplanation lines = 13;
+   */
+  lines: LineExplanation[];
 };
 
 /**
@@ -540,6 +581,55 @@ export type CreditExplanation = Message<"headwater.v1.CreditExplanation"> & {
  */
 export const CreditExplanationSchema: GenMessage<CreditExplanation> = /*@__PURE__*/
   messageDesc(file_headwater_v1_explanation, 7);
+
+/**
+ * How a line of a sale is priced.
+ *
+ * @generated from message headwater.v1.LineExplanation
+ */
+export type LineExplanation = Message<"headwater.v1.LineExplanation"> & {
+  /**
+   * The line, with what was refunded of it.
+   *
+   * @generated from field: headwater.v1.ConversionLine line = 1;
+   */
+  line?: ConversionLine | undefined;
+
+  /**
+   * Every commission in the order of precedence, with the facts of the line. If the sale has more than 10 lines, only the one that is taken.
+   *
+   * @generated from field: repeated headwater.v1.CommissionStep steps = 2;
+   */
+  steps: CommissionStep[];
+
+  /**
+   * The commission that was taken, and the line's part of the reward.
+   *
+   * @generated from field: headwater.v1.RewardLine computation = 3;
+   */
+  computation?: RewardLine | undefined;
+
+  /**
+   * The commission on the line before it is rounded, without its part of a flat amount or bonus that is paid once for the sale.
+   *
+   * @generated from field: headwater.v1.UnroundedMoney commission_unrounded = 4;
+   */
+  commissionUnrounded?: UnroundedMoney | undefined;
+
+  /**
+   * What is left of the line's part of the reward after refunds.
+   *
+   * @generated from field: headwater.v1.Money rest_amount = 5;
+   */
+  restAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.LineExplanation.
+ * Use `create(LineExplanationSchema)` to create a new message.
+ */
+export const LineExplanationSchema: GenMessage<LineExplanation> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_explanation, 8);
 
 /**
  * What one event took from a reward or added to it.
@@ -596,7 +686,7 @@ export type RewardChange = Message<"headwater.v1.RewardChange"> & {
  * Use `create(RewardChangeSchema)` to create a new message.
  */
 export const RewardChangeSchema: GenMessage<RewardChange> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 8);
+  messageDesc(file_headwater_v1_explanation, 9);
 
 /**
  * What became of a reward of the conversion.
@@ -652,7 +742,7 @@ export type RewardExplanation = Message<"headwater.v1.RewardExplanation"> & {
  * Use `create(RewardExplanationSchema)` to create a new message.
  */
 export const RewardExplanationSchema: GenMessage<RewardExplanation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 9);
+  messageDesc(file_headwater_v1_explanation, 10);
 
 /**
  * The request of ExplainConversion.
@@ -673,7 +763,7 @@ export type ExplainConversionRequest = Message<"headwater.v1.ExplainConversionRe
  * Use `create(ExplainConversionRequestSchema)` to create a new message.
  */
 export const ExplainConversionRequestSchema: GenMessage<ExplainConversionRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 10);
+  messageDesc(file_headwater_v1_explanation, 11);
 
 /**
  * The answer of ExplainConversion. It has less than 4 MiB.
@@ -737,6 +827,13 @@ export type ExplainConversionResponse = Message<"headwater.v1.ExplainConversionR
    * @generated from field: headwater.v1.ExplanationResult sale_result = 8;
    */
   saleResult: ExplanationResult;
+
+  /**
+   * What the conversion granted the customer, as it is now. Not set if it granted nothing.
+   *
+   * @generated from field: headwater.v1.CustomerReward customer_reward = 9;
+   */
+  customerReward?: CustomerReward | undefined;
 };
 
 /**
@@ -744,7 +841,7 @@ export type ExplainConversionResponse = Message<"headwater.v1.ExplainConversionR
  * Use `create(ExplainConversionResponseSchema)` to create a new message.
  */
 export const ExplainConversionResponseSchema: GenMessage<ExplainConversionResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 11);
+  messageDesc(file_headwater_v1_explanation, 12);
 
 /**
  * The short answer to why a conversion paid what it paid.
@@ -849,6 +946,13 @@ export enum ExplanationResult {
    * @generated from enum value: EXPLANATION_RESULT_NOT_RECORDED = 13;
    */
   NOT_RECORDED = 13,
+
+  /**
+   * The event is credited, and the caps of the terms had no room for what it earns. `computation` says which.
+   *
+   * @generated from enum value: EXPLANATION_RESULT_CAPPED = 14;
+   */
+  CAPPED = 14,
 }
 
 /**
@@ -981,6 +1085,34 @@ export enum TermsResult {
    * @generated from enum value: TERMS_RESULT_MADE_LATER = 3;
    */
   MADE_LATER = 3,
+
+  /**
+   * It reaches only affiliates who were enrolled later than this one.
+   *
+   * @generated from enum value: TERMS_RESULT_NEW_AFFILIATES_ONLY = 4;
+   */
+  NEW_AFFILIATES_ONLY = 4,
+
+  /**
+   * It ended before the event occurred.
+   *
+   * @generated from enum value: TERMS_RESULT_ENDED = 5;
+   */
+  ENDED = 5,
+
+  /**
+   * It was withdrawn before it started.
+   *
+   * @generated from enum value: TERMS_RESULT_WITHDRAWN = 6;
+   */
+  WITHDRAWN = 6,
+
+  /**
+   * It started earlier than the version that applies, which had been scheduled before it was made.
+   *
+   * @generated from enum value: TERMS_RESULT_STARTED_EARLIER = 7;
+   */
+  STARTED_EARLIER = 7,
 }
 
 /**

@@ -12,13 +12,17 @@ import type { AttributionModel, AttributionSource } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
 import type { ListOrder, Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
+import type { CustomerRewardPromise } from "./customer_reward_pb.js";
+import { file_headwater_v1_customer_reward } from "./customer_reward_pb.js";
+import type { RewardValue } from "./reward_value_pb.js";
+import { file_headwater_v1_reward_value } from "./reward_value_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJItQDCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCBIaChJtYXhfY3VzdG9tZXJfc2FsZXMYDCABKAUSGwoTbWF4X2N1c3RvbWVyX21vbnRocxgNIAEoBRItChBmaXJzdF9zYWxlX2JvbnVzGA4gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IkwKC1VwbGluZUxldmVsEigKBWJhc2lzGAEgASgOMhkuaGVhZHdhdGVyLnYxLlVwbGluZUJhc2lzEhMKC3BlcmNlbnRfcHBtGAIgASgFIqQECgVUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSLAoKY29tbWlzc2lvbhgEIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEh0KEGhvbGRfcGVyaW9kX2RheXMYBSABKAVIAIgBARI5ChFhdHRyaWJ1dGlvbl9tb2RlbBgGIAEoDjIeLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbk1vZGVsEiQKF2F0dHJpYnV0aW9uX3dpbmRvd19kYXlzGAcgASgFSAGIAQESMwoKcHJlY2VkZW5jZRgIIAMoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIoCghyb3VuZGluZxgJIAEoDjIWLmhlYWR3YXRlci52MS5Sb3VuZGluZxIUCgxjdXN0b21fa2luZHMYCiADKAkSKwoFcnVsZXMYCyADKAsyHC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvblJ1bGUSMAoNdXBsaW5lX2xldmVscxgMIAMoCzIZLmhlYWR3YXRlci52MS5VcGxpbmVMZXZlbEITChFfaG9sZF9wZXJpb2RfZGF5c0IaChhfYXR0cmlidXRpb25fd2luZG93X2RheXMiTAoJQWdyZWVtZW50Eg8KB3ZlcnNpb24YASABKAUSCwoDdXJsGAIgASgJEgwKBHRleHQYAyABKAkSEwoLaXNfcmVxdWlyZWQYBCABKAgiQAoLV2VsY29tZU1haWwSEgoKaXNfZW5hYmxlZBgBIAEoCBIPCgdzdWJqZWN0GAIgASgJEgwKBGJvZHkYAyABKAkiRgoTQXBwbGljYXRpb25RdWVzdGlvbhILCgNrZXkYASABKAkSDQoFbGFiZWwYAiABKAkSEwoLaXNfcmVxdWlyZWQYAyABKAgidwoRUHJvZ3JhbUludml0YXRpb24SDAoEY29kZRgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIbWF4X3VzZXMYAyABKAUSEQoJdXNlX2NvdW50GAQgASgDIv4ECgdQcm9ncmFtEgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEhIKCmlzX2RlZmF1bHQYBSABKAgSKQoFc3RhdGUYBiABKA4yGi5oZWFkd2F0ZXIudjEuUHJvZ3JhbVN0YXRlEiIKBXRlcm1zGAcgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgKIAEoCRINCgVob3N0cxgLIAMoCRIqCglhZ3JlZW1lbnQYDCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgNIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYDiABKAgSNAoLaW52aXRhdGlvbnMYDyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGBAgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsEjUKCG1ldGFkYXRhGBEgAygLMiMuaGVhZHdhdGVyLnYxLlByb2dyYW0uTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihQQKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsEkIKCG1ldGFkYXRhGA0gAygLMjAuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInoKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJGCgpQcm9ncmFtTXJyEiAKA21ychgBIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIWCg5jdXN0b21lcl9jb3VudBgCIAEoAyI+ChFHZXRQcm9ncmFtUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhUKDXRlcm1zX3ZlcnNpb24YAiABKAUibwoSR2V0UHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIxCg9tcnJfYnlfY3VycmVuY3kYAiADKAsyGC5oZWFkd2F0ZXIudjEuUHJvZ3JhbU1yciKeAgoTTGlzdFByb2dyYW1zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKgoGc3RhdGVzGAQgAygOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIYChB3aXRoX3RvdGFsX2NvdW50GAUgASgIEkEKCG1ldGFkYXRhGAYgAygLMi8uaGVhZHdhdGVyLnYxLkxpc3RQcm9ncmFtc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiggEKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEicKCHByb2dyYW1zGAEgAygLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKC3RvdGFsX2NvdW50GAMgASgDSACIAQFCDgoMX3RvdGFsX2NvdW50IoMBChRVcGRhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKB3Byb2dyYW0YAiABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siegoVVXBkYXRlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCBInCgh3YXJuaW5ncxgDIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqYwoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAiquAQoPQ29tbWlzc2lvbkV2ZW50EiAKHENPTU1JU1NJT05fRVZFTlRfVU5TUEVDSUZJRUQQABIZChVDT01NSVNTSU9OX0VWRU5UX1NBTEUQARIZChVDT01NSVNTSU9OX0VWRU5UX0xFQUQQAhIgChxDT01NSVNTSU9OX0VWRU5UX0FQUE9JTlRNRU5UEAMSIQodQ09NTUlTU0lPTl9FVkVOVF9DVVNUT01fRVZFTlQQBCqaAwoOQ29uZGl0aW9uRmllbGQSHwobQ09ORElUSU9OX0ZJRUxEX1VOU1BFQ0lGSUVEEAASGgoWQ09ORElUSU9OX0ZJRUxEX0FNT1VOVBABEhwKGENPTkRJVElPTl9GSUVMRF9RVUFOVElUWRACEhwKGENPTkRJVElPTl9GSUVMRF9JVEVNX1NLVRADEhgKFENPTkRJVElPTl9GSUVMRF9QTEFOEAQSGwoXQ09ORElUSU9OX0ZJRUxEX0NIQU5ORUwQBRIfChtDT05ESVRJT05fRklFTERfQ09VUE9OX0NPREUQBhIfChtDT05ESVRJT05fRklFTERfQ1VTVE9NX0tJTkQQBxIcChhDT05ESVRJT05fRklFTERfT1JERVJfSUQQCBIoCiRDT05ESVRJT05fRklFTERfQ1VTVE9NRVJfU0FMRV9OVU1CRVIQCRIlCiFDT05ESVRJT05fRklFTERfQ1VTVE9NRVJfQUdFX0RBWVMQChInCiNDT05ESVRJT05fRklFTERfQ1VTVE9NRVJfQUdFX01PTlRIUxALKogDCgpDb21wYXJpc29uEhoKFkNPTVBBUklTT05fVU5TUEVDSUZJRUQQABIUChBDT01QQVJJU09OX0VRVUFMEAESGAoUQ09NUEFSSVNPTl9OT1RfRVFVQUwQAhITCg9DT01QQVJJU09OX0xFU1MQAxIcChhDT01QQVJJU09OX0xFU1NfT1JfRVFVQUwQBBITCg9DT01QQVJJU09OX01PUkUQBRIcChhDT01QQVJJU09OX01PUkVfT1JfRVFVQUwQBhIWChJDT01QQVJJU09OX0JFVFdFRU4QBxIVChFDT01QQVJJU09OX09ORV9PRhAIEhYKEkNPTVBBUklTT05fTk9ORV9PRhAJEhoKFkNPTVBBUklTT05fU1RBUlRTX1dJVEgQChIXChNDT01QQVJJU09OX0NPTlRBSU5TEAsSFQoRQ09NUEFSSVNPTl9FWElTVFMQDBIZChVDT01QQVJJU09OX05PVF9FWElTVFMQDRIaChZDT01QQVJJU09OX01VTFRJUExFX09GEA4qYwoMUHJvZ3JhbVN0YXRlEh0KGVBST0dSQU1fU1RBVEVfVU5TUEVDSUZJRUQQABIYChRQUk9HUkFNX1NUQVRFX0FDVElWRRABEhoKFlBST0dSQU1fU1RBVEVfQVJDSElWRUQQAipmCgtVcGxpbmVCYXNpcxIcChhVUExJTkVfQkFTSVNfVU5TUEVDSUZJRUQQABIbChdVUExJTkVfQkFTSVNfQ09NTUlTU0lPThABEhwKGFVQTElORV9CQVNJU19TQUxFX0FNT1VOVBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJItQDCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCBIaChJtYXhfY3VzdG9tZXJfc2FsZXMYDCABKAUSGwoTbWF4X2N1c3RvbWVyX21vbnRocxgNIAEoBRItChBmaXJzdF9zYWxlX2JvbnVzGA4gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IkwKC1VwbGluZUxldmVsEigKBWJhc2lzGAEgASgOMhkuaGVhZHdhdGVyLnYxLlVwbGluZUJhc2lzEhMKC3BlcmNlbnRfcHBtGAIgASgFIngKA0NhcBIlCgVzY29wZRgBIAEoDjIWLmhlYWR3YXRlci52MS5DYXBTY29wZRIkCgZwZXJpb2QYAiABKA4yFC5oZWFkd2F0ZXIudjEuUGVyaW9kEiQKB21heGltdW0YAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkiygYKBVRlcm1zEg8KB3ZlcnNpb24YASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFcmVhY2gYAyABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaBIsCgpjb21taXNzaW9uGAQgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SHQoQaG9sZF9wZXJpb2RfZGF5cxgFIAEoBUgAiAEBEjkKEWF0dHJpYnV0aW9uX21vZGVsGAYgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSJAoXYXR0cmlidXRpb25fd2luZG93X2RheXMYByABKAVIAYgBARIzCgpwcmVjZWRlbmNlGAggAygOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEigKCHJvdW5kaW5nGAkgASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEhQKDGN1c3RvbV9raW5kcxgKIAMoCRIrCgVydWxlcxgLIAMoCzIcLmhlYWR3YXRlci52MS5Db21taXNzaW9uUnVsZRIwCg11cGxpbmVfbGV2ZWxzGAwgAygLMhkuaGVhZHdhdGVyLnYxLlVwbGluZUxldmVsEh8KBGNhcHMYDSADKAsyES5oZWFkd2F0ZXIudjEuQ2FwEiwKCGVuZF90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNd2l0aGRyYXdfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoPY3VzdG9tZXJfcmV3YXJkGBEgASgLMiMuaGVhZHdhdGVyLnYxLkN1c3RvbWVyUmV3YXJkUHJvbWlzZRIzChBlbnJvbGxtZW50X2JvbnVzGBIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMi/gQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwSNQoIbWV0YWRhdGEYESADKAsyIy5oZWFkd2F0ZXIudjEuUHJvZ3JhbS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKcBAoUQ3JlYXRlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRIiCgV0ZXJtcxgFIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxISCgppc19kZWZhdWx0GAYgASgIEg0KBWhvc3RzGAcgAygJEioKCWFncmVlbWVudBgIIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGAkgAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgKIAEoCBI0CgtpbnZpdGF0aW9ucxgLIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYDCABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwSQgoIbWV0YWRhdGEYDSADKAsyMC5oZWFkd2F0ZXIudjEuQ3JlYXRlUHJvZ3JhbVJlcXVlc3QuTWV0YWRhdGFFbnRyeRIVCg12YWxpZGF0ZV9vbmx5GA4gASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ6ChVDcmVhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIEicKCHdhcm5pbmdzGAMgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmciRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIqgBCg5TY2hlZHVsZWRUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgEIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoIsQBChJHZXRQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEjEKD21ycl9ieV9jdXJyZW5jeRgCIAMoCzIYLmhlYWR3YXRlci52MS5Qcm9ncmFtTXJyEjUKD3NjaGVkdWxlZF90ZXJtcxgDIAMoCzIcLmhlYWR3YXRlci52MS5TY2hlZHVsZWRUZXJtcxIcChRuZXdlc3RfdGVybXNfdmVyc2lvbhgEIAEoBSKeAgoTTGlzdFByb2dyYW1zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKgoGc3RhdGVzGAQgAygOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIYChB3aXRoX3RvdGFsX2NvdW50GAUgASgIEkEKCG1ldGFkYXRhGAYgAygLMi8uaGVhZHdhdGVyLnYxLkxpc3RQcm9ncmFtc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiggEKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEicKCHByb2dyYW1zGAEgAygLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKC3RvdGFsX2NvdW50GAMgASgDSACIAQFCDgoMX3RvdGFsX2NvdW50IqQCChRVcGRhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKB3Byb2dyYW0YAiABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSNAoQdGVybXNfc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOdGVybXNfZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh4KFndpdGhkcmF3X3Rlcm1zX3ZlcnNpb24YBiABKAUSFQoNdmFsaWRhdGVfb25seRgHIAEoCCJ6ChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIEicKCHdhcm5pbmdzGAMgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmciTQoVQXJjaGl2ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcHJvZ3JhbV9pZBgCIAEoCRIMCgRldGFnGAMgASgJIlIKFkFyY2hpdmVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIKmUKCFJvdW5kaW5nEhgKFFJPVU5ESU5HX1VOU1BFQ0lGSUVEEAASFgoSUk9VTkRJTkdfSEFMRl9FVkVOEAESFAoQUk9VTkRJTkdfSEFMRl9VUBACEhEKDVJPVU5ESU5HX0RPV04QAyqDAQoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAhIeChpURVJNU19SRUFDSF9ORVdfQUZGSUxJQVRFUxADKq4BCg9Db21taXNzaW9uRXZlbnQSIAocQ09NTUlTU0lPTl9FVkVOVF9VTlNQRUNJRklFRBAAEhkKFUNPTU1JU1NJT05fRVZFTlRfU0FMRRABEhkKFUNPTU1JU1NJT05fRVZFTlRfTEVBRBACEiAKHENPTU1JU1NJT05fRVZFTlRfQVBQT0lOVE1FTlQQAxIhCh1DT01NSVNTSU9OX0VWRU5UX0NVU1RPTV9FVkVOVBAEKrsDCg5Db25kaXRpb25GaWVsZBIfChtDT05ESVRJT05fRklFTERfVU5TUEVDSUZJRUQQABIaChZDT05ESVRJT05fRklFTERfQU1PVU5UEAESHAoYQ09ORElUSU9OX0ZJRUxEX1FVQU5USVRZEAISHAoYQ09ORElUSU9OX0ZJRUxEX0lURU1fU0tVEAMSGAoUQ09ORElUSU9OX0ZJRUxEX1BMQU4QBBIbChdDT05ESVRJT05fRklFTERfQ0hBTk5FTBAFEh8KG0NPTkRJVElPTl9GSUVMRF9DT1VQT05fQ09ERRAGEh8KG0NPTkRJVElPTl9GSUVMRF9DVVNUT01fS0lORBAHEhwKGENPTkRJVElPTl9GSUVMRF9PUkRFUl9JRBAIEigKJENPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9TQUxFX05VTUJFUhAJEiUKIUNPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9BR0VfREFZUxAKEicKI0NPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9BR0VfTU9OVEhTEAsSHwobQ09ORElUSU9OX0ZJRUxEX0xJTkVfQU1PVU5UEAwqiAMKCkNvbXBhcmlzb24SGgoWQ09NUEFSSVNPTl9VTlNQRUNJRklFRBAAEhQKEENPTVBBUklTT05fRVFVQUwQARIYChRDT01QQVJJU09OX05PVF9FUVVBTBACEhMKD0NPTVBBUklTT05fTEVTUxADEhwKGENPTVBBUklTT05fTEVTU19PUl9FUVVBTBAEEhMKD0NPTVBBUklTT05fTU9SRRAFEhwKGENPTVBBUklTT05fTU9SRV9PUl9FUVVBTBAGEhYKEkNPTVBBUklTT05fQkVUV0VFThAHEhUKEUNPTVBBUklTT05fT05FX09GEAgSFgoSQ09NUEFSSVNPTl9OT05FX09GEAkSGgoWQ09NUEFSSVNPTl9TVEFSVFNfV0lUSBAKEhcKE0NPTVBBUklTT05fQ09OVEFJTlMQCxIVChFDT01QQVJJU09OX0VYSVNUUxAMEhkKFUNPTVBBUklTT05fTk9UX0VYSVNUUxANEhoKFkNPTVBBUklTT05fTVVMVElQTEVfT0YQDipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACKmYKC1VwbGluZUJhc2lzEhwKGFVQTElORV9CQVNJU19VTlNQRUNJRklFRBAAEhsKF1VQTElORV9CQVNJU19DT01NSVNTSU9OEAESHAoYVVBMSU5FX0JBU0lTX1NBTEVfQU1PVU5UEAIqiQEKCENhcFNjb3BlEhkKFUNBUF9TQ09QRV9VTlNQRUNJRklFRBAAEhoKFkNBUF9TQ09QRV9TSU5HTEVfRVZFTlQQARIWChJDQVBfU0NPUEVfQ1VTVE9NRVIQAhIXChNDQVBfU0NPUEVfQUZGSUxJQVRFEAMSFQoRQ0FQX1NDT1BFX1BST0dSQU0QBCqNAQoGUGVyaW9kEhYKElBFUklPRF9VTlNQRUNJRklFRBAAEg4KClBFUklPRF9EQVkQARIPCgtQRVJJT0RfV0VFSxACEhAKDFBFUklPRF9NT05USBADEhIKDlBFUklPRF9RVUFSVEVSEAQSDwoLUEVSSU9EX1lFQVIQBRITCg9QRVJJT0RfQUxMX1RJTUUQBkJOChBkZXYuaGVhZHdhdGVyLnYxQgxQcm9ncmFtUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_customer_reward, file_headwater_v1_reward_value]);
 
 /**
  * The commission for a sale.
@@ -210,7 +214,8 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
   commission?: Commission | undefined;
 
   /**
-   * Whether `flat` is paid once for each unit of the sale's `quantity`. Only with `flat`, of up to 10^9 minor units, and only for sales.
+   * Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
+   * sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
    *
    * @generated from field: bool is_per_unit = 11;
    */
@@ -279,7 +284,53 @@ export const UplineLevelSchema: GenMessage<UplineLevel> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 3);
 
 /**
- * The rules that sales are priced under. A version never changes.
+ * The most that is earned in a period. The event that reaches it earns what there is room for, and later events earn nothing.
+ *
+ * If something is taken back from an event, by a refund, a correction or another credit, the affiliate keeps no less than its other events have
+ * earned up to the cap. What is given for that is a reward of its own, REWARD_RULE_TALLY_CHANGE. What an event gives up of the cap of
+ * a program goes to events that are told later. A reward that is denied stays counted.
+ *
+ * A new version of the terms with another maximum goes on with what was earned before: a larger one pays nothing of before, and a smaller one
+ * takes nothing back. Rewards of uplines and rewards by hand are not counted. Nor are rewards in another currency than the program's, which no
+ * cap limits; their calculation has `amount_not_compared`.
+ *
+ * @generated from message headwater.v1.Cap
+ */
+export type Cap = Message<"headwater.v1.Cap"> & {
+  /**
+   * What is limited. Required.
+   *
+   * @generated from field: headwater.v1.CapScope scope = 1;
+   */
+  scope: CapScope;
+
+  /**
+   * The period. Default `PERIOD_ALL_TIME`.
+   *
+   * @generated from field: headwater.v1.Period period = 2;
+   */
+  period: Period;
+
+  /**
+   * The most that is earned, in the program's currency. More than zero. Required.
+   *
+   * @generated from field: headwater.v1.Money maximum = 3;
+   */
+  maximum?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.Cap.
+ * Use `create(CapSchema)` to create a new message.
+ */
+export const CapSchema: GenMessage<Cap> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 4);
+
+/**
+ * The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
+ *
+ * Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
+ * same start, the one with the highest number applies. Version 1 also applies to sales from before its start.
  *
  * @generated from message headwater.v1.Terms
  */
@@ -292,7 +343,8 @@ export type Terms = Message<"headwater.v1.Terms"> & {
   version: number;
 
   /**
-   * When the version starts: the time of the call that created it. Set by the server, ignored in requests.
+   * When the version starts: the time of the call that created it, or `terms_start_time` of UpdateProgram. Set by the server, ignored in
+   * requests.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 2;
    */
@@ -377,6 +429,54 @@ export type Terms = Message<"headwater.v1.Terms"> & {
    * @generated from field: repeated headwater.v1.UplineLevel upline_levels = 12;
    */
   uplineLevels: UplineLevel[];
+
+  /**
+   * The most that is earned, at most one cap for each `scope` and `period`. If there are several, the tightest counts. Returned in the order in
+   * which they are applied: by scope, then by period. Empty: there is no limit.
+   *
+   * @generated from field: repeated headwater.v1.Cap caps = 13;
+   */
+  caps: Cap[];
+
+  /**
+   * When the version ends: sales that occur at this time or later are priced by the other versions again. Not set: it does not end. Set by
+   * the server, ignored in requests.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 16;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * When the version was created. Set by the server, ignored in requests.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 14;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When the version was withdrawn. It never applies then. Not set: it was not. Set by the server, ignored in requests.
+   *
+   * @generated from field: google.protobuf.Timestamp withdraw_time = 15;
+   */
+  withdrawTime?: Timestamp | undefined;
+
+  /**
+   * What the referred customer gets, once in the program, see `Lead.customer_rewards`. The terms of the event that grants it count. Not set:
+   * nothing.
+   *
+   * @generated from field: headwater.v1.CustomerRewardPromise customer_reward = 17;
+   */
+  customerReward?: CustomerRewardPromise | undefined;
+
+  /**
+   * What an affiliate gets once when it becomes active in the program: when it is enrolled as ACTIVE and has accepted what it must, or when
+   * ApproveAffiliate or AcceptAgreement makes it so. The newest terms at that moment count, and the reward is pending for their
+   * `hold_period_days`. Cash and `discount_money` must be in the program's currency. An affiliate that was active in the program before gets
+   * nothing, so no end, move or new terms pay it again. Not set: nothing.
+   *
+   * @generated from field: headwater.v1.RewardValue enrollment_bonus = 18;
+   */
+  enrollmentBonus?: RewardValue | undefined;
 };
 
 /**
@@ -384,7 +484,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 4);
+  messageDesc(file_headwater_v1_program, 5);
 
 /**
  * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
@@ -427,7 +527,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  * Use `create(AgreementSchema)` to create a new message.
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 6);
 
 /**
  * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
@@ -468,7 +568,7 @@ export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
  * Use `create(WelcomeMailSchema)` to create a new message.
  */
 export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -503,7 +603,7 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
@@ -546,7 +646,7 @@ export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
  * Use `create(ProgramInvitationSchema)` to create a new message.
  */
 export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -597,7 +697,8 @@ export type Program = Message<"headwater.v1.Program"> & {
   state: ProgramState;
 
   /**
-   * The newest version of the terms, or the version that GetProgram was asked for.
+   * A version of the terms: the one that applies now to new customers and new affiliates. GetProgram returns the version that it is asked
+   * for, and UpdateProgram and its event the version that it has created or withdrawn.
    *
    * @generated from field: headwater.v1.Terms terms = 7;
    */
@@ -683,7 +784,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * The request of CreateProgram.
@@ -785,6 +886,13 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
    * @generated from field: map<string, string> metadata = 13;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept.
+   *
+   * @generated from field: bool validate_only = 14;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -792,7 +900,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * The answer of CreateProgram.
@@ -801,7 +909,7 @@ export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@_
  */
 export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"> & {
   /**
-   * The new program.
+   * The new program. With `validate_only`, the program as it would be, without `id` and `etag`.
    *
    * @generated from field: headwater.v1.Program program = 1;
    */
@@ -827,7 +935,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -855,7 +963,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The request of GetProgram.
@@ -871,7 +979,8 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
   programId: string;
 
   /**
-   * The version of the terms to return. 0: the newest. A negative number is refused.
+   * The version of the terms to return, from 1 to `newest_terms_version`: any version that the program has ever had. 0: the one that
+   * applies now to new customers and new affiliates. A negative number is refused.
    *
    * @generated from field: int32 terms_version = 2;
    */
@@ -883,7 +992,49 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 14);
+
+/**
+ * A version of the terms that is going to start.
+ *
+ * @generated from message headwater.v1.ScheduledTerms
+ */
+export type ScheduledTerms = Message<"headwater.v1.ScheduledTerms"> & {
+  /**
+   * The version. GetProgram returns its rules, if it is asked for the version.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * When it starts.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When it ends. Not set: it does not end.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * The sales that it applies to.
+   *
+   * @generated from field: headwater.v1.TermsReach reach = 4;
+   */
+  reach: TermsReach;
+};
+
+/**
+ * Describes the message headwater.v1.ScheduledTerms.
+ * Use `create(ScheduledTermsSchema)` to create a new message.
+ */
+export const ScheduledTermsSchema: GenMessage<ScheduledTerms> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The answer of GetProgram.
@@ -906,6 +1057,20 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
    * @generated from field: repeated headwater.v1.ProgramMrr mrr_by_currency = 2;
    */
   mrrByCurrency: ProgramMrr[];
+
+  /**
+   * The versions of the terms that are going to start, in the order of their starts, up to 20. Without those that were withdrawn.
+   *
+   * @generated from field: repeated headwater.v1.ScheduledTerms scheduled_terms = 3;
+   */
+  scheduledTerms: ScheduledTerms[];
+
+  /**
+   * The highest number of a version of the terms.
+   *
+   * @generated from field: int32 newest_terms_version = 4;
+   */
+  newestTermsVersion: number;
 };
 
 /**
@@ -913,7 +1078,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * The request of ListPrograms.
@@ -973,7 +1138,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * The answer of ListPrograms.
@@ -1008,7 +1173,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 16);
+  messageDesc(file_headwater_v1_program, 18);
 
 /**
  * The request of UpdateProgram.
@@ -1045,6 +1210,38 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * When the new version of the terms starts. Only if `update_mask` names `terms`. A time that is past is refused, and up to 10 minutes count
+   * as now, because clocks differ. Up to 20 versions may be scheduled. Not set: now.
+   *
+   * @generated from field: google.protobuf.Timestamp terms_start_time = 4;
+   */
+  termsStartTime?: Timestamp | undefined;
+
+  /**
+   * When the new version of the terms ends, later than its start. From then on the other versions apply again, as if it had never been there.
+   * Only if `update_mask` names `terms`. Not set: it does not end.
+   *
+   * @generated from field: google.protobuf.Timestamp terms_end_time = 5;
+   */
+  termsEndTime?: Timestamp | undefined;
+
+  /**
+   * The number of a version of the terms to withdraw that starts in more than 10 minutes. It never applies then, and can be read still. In
+   * this case `update_mask` may be empty. To replace a version, send a new one in the same call. 0: none.
+   *
+   * @generated from field: int32 withdraw_terms_version = 6;
+   */
+  withdrawTermsVersion: number;
+
+  /**
+   * Whether to check everything, the `etag` too, and to change nothing. The answer is that of the call, or its refusal. `request_id` is not
+   * kept.
+   *
+   * @generated from field: bool validate_only = 7;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -1052,7 +1249,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 17);
+  messageDesc(file_headwater_v1_program, 19);
 
 /**
  * The answer of UpdateProgram.
@@ -1061,7 +1258,7 @@ export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@_
  */
 export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"> & {
   /**
-   * The program after the change.
+   * The program after the change. With `validate_only`, the program as it would be, without `etag`.
    *
    * @generated from field: headwater.v1.Program program = 1;
    */
@@ -1087,7 +1284,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 18);
+  messageDesc(file_headwater_v1_program, 20);
 
 /**
  * The request of ArchiveProgram.
@@ -1124,7 +1321,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 19);
+  messageDesc(file_headwater_v1_program, 21);
 
 /**
  * The answer of ArchiveProgram.
@@ -1152,7 +1349,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 20);
+  messageDesc(file_headwater_v1_program, 22);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.
@@ -1222,6 +1419,14 @@ export enum TermsReach {
    * @generated from enum value: TERMS_REACH_NEW_CUSTOMERS = 2;
    */
   NEW_CUSTOMERS = 2,
+
+  /**
+   * Sales that occur at or after the version's start, except sales of affiliates who were first enrolled in the program before that start.
+   * Sales of such affiliates stay under an earlier version.
+   *
+   * @generated from enum value: TERMS_REACH_NEW_AFFILIATES = 3;
+   */
+  NEW_AFFILIATES = 3,
 }
 
 /**
@@ -1300,7 +1505,7 @@ export enum ConditionField {
   AMOUNT = 1,
 
   /**
-   * A number: the `quantity` of a sale.
+   * A number: the `quantity` of a sale. Of a sale with lines, that of the line, as for ITEM_SKU and PLAN. AMOUNT is that of the whole sale.
    *
    * @generated from enum value: CONDITION_FIELD_QUANTITY = 2;
    */
@@ -1368,6 +1573,13 @@ export enum ConditionField {
    * @generated from enum value: CONDITION_FIELD_CUSTOMER_AGE_MONTHS = 11;
    */
   CUSTOMER_AGE_MONTHS = 11,
+
+  /**
+   * A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line.
+   *
+   * @generated from enum value: CONDITION_FIELD_LINE_AMOUNT = 12;
+   */
+  LINE_AMOUNT = 12,
 }
 
 /**
@@ -1562,4 +1774,115 @@ export enum UplineBasis {
  */
 export const UplineBasisSchema: GenEnum<UplineBasis> = /*@__PURE__*/
   enumDesc(file_headwater_v1_program, 6);
+
+/**
+ * What a cap limits.
+ *
+ * @generated from enum headwater.v1.CapScope
+ */
+export enum CapScope {
+  /**
+   * Not set; refused.
+   *
+   * @generated from enum value: CAP_SCOPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * What one event earns. Such a cap has no period.
+   *
+   * @generated from enum value: CAP_SCOPE_SINGLE_EVENT = 1;
+   */
+  SINGLE_EVENT = 1,
+
+  /**
+   * What an affiliate earns for one customer. A sale without a customer is limited as one event.
+   *
+   * @generated from enum value: CAP_SCOPE_CUSTOMER = 2;
+   */
+  CUSTOMER = 2,
+
+  /**
+   * What an affiliate earns in the program.
+   *
+   * @generated from enum value: CAP_SCOPE_AFFILIATE = 3;
+   */
+  AFFILIATE = 3,
+
+  /**
+   * What all credited affiliates of the program earn together.
+   *
+   * @generated from enum value: CAP_SCOPE_PROGRAM = 4;
+   */
+  PROGRAM = 4,
+}
+
+/**
+ * Describes the enum headwater.v1.CapScope.
+ */
+export const CapScopeSchema: GenEnum<CapScope> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 7);
+
+/**
+ * The length of a period. Periods begin at midnight in the account's time zone. The time at which an event occurred says which period it is in,
+ * whenever it is told.
+ *
+ * @generated from enum headwater.v1.Period
+ */
+export enum Period {
+  /**
+   * Not set. Means `PERIOD_ALL_TIME`.
+   *
+   * @generated from enum value: PERIOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A day.
+   *
+   * @generated from enum value: PERIOD_DAY = 1;
+   */
+  DAY = 1,
+
+  /**
+   * A week, from Monday on.
+   *
+   * @generated from enum value: PERIOD_WEEK = 2;
+   */
+  WEEK = 2,
+
+  /**
+   * A month.
+   *
+   * @generated from enum value: PERIOD_MONTH = 3;
+   */
+  MONTH = 3,
+
+  /**
+   * A quarter of a year.
+   *
+   * @generated from enum value: PERIOD_QUARTER = 4;
+   */
+  QUARTER = 4,
+
+  /**
+   * A year.
+   *
+   * @generated from enum value: PERIOD_YEAR = 5;
+   */
+  YEAR = 5,
+
+  /**
+   * For ever.
+   *
+   * @generated from enum value: PERIOD_ALL_TIME = 6;
+   */
+  ALL_TIME = 6,
+}
+
+/**
+ * Describes the enum headwater.v1.Period.
+ */
+export const PeriodSchema: GenEnum<Period> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 8);
 

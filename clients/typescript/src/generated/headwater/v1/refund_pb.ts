@@ -12,6 +12,8 @@ import type { Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { RefundLine } from "./line_pb.js";
+import { file_headwater_v1_line } from "./line_pb.js";
 import type { RewardSummary } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/refund.proto.
  */
 export const file_headwater_v1_refund: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEi/gEKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgIIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSLkAQoUUmVjb3JkUmVmdW5kUmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEhoKEnNhbGVfY29udmVyc2lvbl9pZBgDIAEoCRIsCgdyZXdhcmRzGAQgAygLMhsuaGVhZHdhdGVyLnYxLlJld2FyZFN1bW1hcnkSEAoIcmVwbGF5ZWQYBSABKAgSJwoId2FybmluZ3MYBiADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZ0JNChBkZXYuaGVhZHdhdGVyLnYxQgtSZWZ1bmRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEipwIKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgIIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRInCgVsaW5lcxgJIAMoCzIYLmhlYWR3YXRlci52MS5SZWZ1bmRMaW5lIuQBChRSZWNvcmRSZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQk0KEGRldi5oZWFkd2F0ZXIudjFCC1JlZnVuZFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_line, file_headwater_v1_reward]);
 
 /**
  * The request of RecordRefund.
@@ -60,7 +62,7 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
   externalId: string;
 
   /**
-   * The refunded amount, in the sale's currency. Required. More than zero, unless the sale is free: a refund of zero takes back what a
+   * The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
    * free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
    * `commission_adjustment`.
    *
@@ -94,6 +96,21 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
    * @generated from field: headwater.v1.Money commission_adjustment = 8;
    */
   commissionAdjustment?: Money | undefined;
+
+  /**
+   * The lines of the sale that are refunded, up to 100, each once. The commission of these lines is taken back. `sale_event_id` is required
+   * with them. A line that the sale does not have, and more units than are left of a line, are refused, and so is more than what is left of
+   * a line, with REFUND_EXCEEDS_SALE.
+   * - If `amount` is more than they are, the difference is taken from the part of the sale that is of no line, such as shipping, and then
+   *   from all lines in proportion to what is left of them.
+   * - If it is less, because the shop keeps a fee, it is divided among them in proportion.
+   * A refund without lines takes from all lines of its sale, in proportion to what is left of them. So does the part of a refund that waited for its
+   * sale, or that has a `commission_adjustment`, if its lines are not in the sale or have less left. If the sale is not known yet, `amount`
+   * is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
+   *
+   * @generated from field: repeated headwater.v1.RefundLine lines = 9;
+   */
+  lines: RefundLine[];
 };
 
 /**

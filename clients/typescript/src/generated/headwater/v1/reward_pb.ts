@@ -12,8 +12,10 @@ import type { AttributionSource } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
 import type { ListOrder, Money, TimeInterval } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
-import type { Rounding, UplineBasis } from "./program_pb.js";
+import type { CapScope, Period, Rounding, UplineBasis } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
+import type { RewardUnit, RewardValue } from "./reward_value_pb.js";
+import { file_headwater_v1_reward_value } from "./reward_value_pb.js";
 import type { AffiliateSelector, EnrollmentSelector, LeadSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -22,78 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/reward.proto.
  */
 export const file_headwater_v1_reward: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmV3YXJkLnByb3RvEgxoZWFkd2F0ZXIudjEixwEKC1Jld2FyZFZhbHVlEiMKBGNhc2gYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXlIABIQCgZwb2ludHMYAiABKANIABIRCgdjcmVkaXRzGAMgASgDSAASFQoLZnJlZV9tb250aHMYBCABKAVIABIeChRkaXNjb3VudF9wZXJjZW50X3BwbRgFIAEoBUgAEi0KDmRpc2NvdW50X21vbmV5GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCCAoGYW1vdW50IogCChBSZXdhcmRDb252ZXJzaW9uEhAKCGV2ZW50X2lkGAEgASgJEiMKBmFtb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIPCgdsZWFkX2lkGAMgASgJEi8KBnNvdXJjZRgEIAEoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIQCghvcmRlcl9pZBgFIAEoCRIUCgxvcmRlcl9udW1iZXIYBiABKAkSEQoJcmVmdW5kX2lkGAcgASgJEhAKCHF1YW50aXR5GAggASgFEi4KCm9jY3VyX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIskECgZSZXdhcmQSCgoCaWQYASABKAkSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIUCgxhZmZpbGlhdGVfaWQYAyABKAkSFQoNZW5yb2xsbWVudF9pZBgEIAEoCRISCgpwcm9ncmFtX2lkGAUgASgJEigKBXZhbHVlGAYgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEisKCHJldmVyc2VkGAcgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEhoKEnJldmVyc2VzX3Jld2FyZF9pZBgIIAEoCRIoCgVzdGF0ZRgJIAEoDjIZLmhlYWR3YXRlci52MS5SZXdhcmRTdGF0ZRI0CgtjYWxjdWxhdGlvbhgKIAEoCzIfLmhlYWR3YXRlci52MS5SZXdhcmRDYWxjdWxhdGlvbhI1ChFhdXRvX2FwcHJvdmVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZW55X3JlYXNvbhgOIAEoCRIVCg1jcmVhdGVfcmVhc29uGA8gASgJEg8KB2xlYWRfaWQYECABKAkSMgoKY29udmVyc2lvbhgRIAEoCzIeLmhlYWR3YXRlci52MS5SZXdhcmRDb252ZXJzaW9uIoEEChFSZXdhcmRDYWxjdWxhdGlvbhImCgRydWxlGAEgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSKAoLYmFzZV9hbW91bnQYAiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKAoLc2FsZV9hbW91bnQYAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFQoLcGVyY2VudF9wcG0YBCABKAVIABIjCgRmbGF0GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SAASEQoJc2hhcmVfcHBtGAYgASgFEhUKDXRlcm1zX3ZlcnNpb24YByABKAUSKAoIcm91bmRpbmcYCCABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSJwoKYWRqdXN0bWVudBgJIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIRCglydWxlX25hbWUYCiABKAkSEwoLcnVsZV9udW1iZXIYCyABKAUSEAoIcXVhbnRpdHkYDCABKAUSGwoTYW1vdW50X25vdF9jb21wYXJlZBgNIAEoCBItChBmaXJzdF9zYWxlX2JvbnVzGA8gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EikKBnVwbGluZRgOIAEoCzIZLmhlYWR3YXRlci52MS5VcGxpbmVTaGFyZUIGCgRyYXRlInsKC1VwbGluZVNoYXJlEg0KBWxldmVsGAEgASgFEigKBWJhc2lzGAIgASgOMhkuaGVhZHdhdGVyLnYxLlVwbGluZUJhc2lzEhMKC3BlcmNlbnRfcHBtGAMgASgFEh4KFmNyZWRpdGVkX2Vucm9sbG1lbnRfaWQYBCABKAkiYgoNUmV3YXJkU3VtbWFyeRIRCglyZXdhcmRfaWQYASABKAkSFAoMYWZmaWxpYXRlX2lkGAIgASgJEigKBXZhbHVlGAMgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlIk0KEEdldFJld2FyZFJlcXVlc3QSEQoJcmV3YXJkX2lkGAEgASgJEiYKBHZpZXcYAiABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVmlldyI5ChFHZXRSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkIvUDChJMaXN0UmV3YXJkc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEikKBnN0YXRlcxgEIAMoDjIZLmhlYWR3YXRlci52MS5SZXdhcmRTdGF0ZRIyCglhZmZpbGlhdGUYBSABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgGIAEoCRIzCg9jcmVhdGVfaW50ZXJ2YWwYByABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEicKBXVuaXRzGAggAygOMhguaGVhZHdhdGVyLnYxLlJld2FyZFVuaXQSEAoIb3JkZXJfaWQYCSABKAkSFAoMb3JkZXJfbnVtYmVyGAogASgJEhEKCXJlZnVuZF9pZBgLIAEoCRIwCgdzb3VyY2VzGAwgAygOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEioKBm9yaWdpbhgNIAEoDjIaLmhlYWR3YXRlci52MS5SZXdhcmRPcmlnaW4SJgoEdmlldxgOIAEoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRWaWV3IlUKE0xpc3RSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIj8KFUFwcHJvdmVSZXdhcmRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnJld2FyZF9pZHMYAiADKAkiUQoWQXBwcm92ZVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCJMChJEZW55UmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJEg4KBnJlYXNvbhgDIAEoCSJOChNEZW55UmV3YXJkc1Jlc3BvbnNlEiUKB3Jld2FyZHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIIj8KFVJlbGVhc2VSZXdhcmRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnJld2FyZF9pZHMYAiADKAkiUQoWUmVsZWFzZVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCL+AQoTQ3JlYXRlUmV3YXJkUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEioKBGxlYWQYAiABKAsyGi5oZWFkd2F0ZXIudjEuTGVhZFNlbGVjdG9ySAASNgoKZW5yb2xsbWVudBgDIAEoCzIgLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U2VsZWN0b3JIABIoCgV2YWx1ZRgEIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIoCgVzdGF0ZRgFIAEoDjIZLmhlYWR3YXRlci52MS5SZXdhcmRTdGF0ZRIOCgZyZWFzb24YBiABKAlCCwoJcmVjaXBpZW50Ik4KFENyZWF0ZVJld2FyZFJlc3BvbnNlEiQKBnJld2FyZBgBIAEoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgiPQoURnVsZmlsbFJld2FyZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCglyZXdhcmRfaWQYAiABKAkiTwoVRnVsZmlsbFJld2FyZFJlc3BvbnNlEiQKBnJld2FyZBgBIAEoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgqzwEKClJld2FyZFVuaXQSGwoXUkVXQVJEX1VOSVRfVU5TUEVDSUZJRUQQABIUChBSRVdBUkRfVU5JVF9DQVNIEAESFgoSUkVXQVJEX1VOSVRfUE9JTlRTEAISFwoTUkVXQVJEX1VOSVRfQ1JFRElUUxADEhsKF1JFV0FSRF9VTklUX0ZSRUVfTU9OVEhTEAQSIAocUkVXQVJEX1VOSVRfRElTQ09VTlRfUEVSQ0VOVBAFEh4KGlJFV0FSRF9VTklUX0RJU0NPVU5UX01PTkVZEAYqwgEKC1Jld2FyZFN0YXRlEhwKGFJFV0FSRF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFJFV0FSRF9TVEFURV9QRU5ESU5HEAESGQoVUkVXQVJEX1NUQVRFX0FQUFJPVkVEEAISFwoTUkVXQVJEX1NUQVRFX0RFTklFRBADEhUKEVJFV0FSRF9TVEFURV9QQUlEEAQSGQoVUkVXQVJEX1NUQVRFX1JFVkVSU0VEEAUSFQoRUkVXQVJEX1NUQVRFX0hFTEQQBipWCgpSZXdhcmRWaWV3EhsKF1JFV0FSRF9WSUVXX1VOU1BFQ0lGSUVEEAASFQoRUkVXQVJEX1ZJRVdfQkFTSUMQARIUChBSRVdBUkRfVklFV19GVUxMEAIqZgoMUmV3YXJkT3JpZ2luEh0KGVJFV0FSRF9PUklHSU5fVU5TUEVDSUZJRUQQABIcChhSRVdBUkRfT1JJR0lOX0NPTlZFUlNJT04QARIZChVSRVdBUkRfT1JJR0lOX0JZX0hBTkQQAirMAQoKUmV3YXJkUnVsZRIbChdSRVdBUkRfUlVMRV9VTlNQRUNJRklFRBAAEhcKE1JFV0FSRF9SVUxFX1BST0dSQU0QARIaChZSRVdBUkRfUlVMRV9FTlJPTExNRU5UEAISGAoUUkVXQVJEX1JVTEVfUkVWRVJTQUwQAxIaChZSRVdBUkRfUlVMRV9DT1JSRUNUSU9OEAQSGgoWUkVXQVJEX1JVTEVfQURKVVNUTUVOVBAFEhoKFlJFV0FSRF9SVUxFX1RFUk1TX1JVTEUQBkJNChBkZXYuaGVhZHdhdGVyLnYxQgtSZXdhcmRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_program, file_headwater_v1_selector]);
-
-/**
- * An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
- * takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
- * given as the nearest one that does.
- *
- * @generated from message headwater.v1.RewardValue
- */
-export type RewardValue = Message<"headwater.v1.RewardValue"> & {
-  /**
-   * The amount, in the unit of the member that is set. Negative in the reward of a refund.
-   *
-   * @generated from oneof headwater.v1.RewardValue.amount
-   */
-  amount: {
-    /**
-     * Money that is paid out. A reward in cash is a commission.
-     *
-     * @generated from field: headwater.v1.Money cash = 1;
-     */
-    value: Money;
-    case: "cash";
-  } | {
-    /**
-     * Points of the merchant's own scheme.
-     *
-     * @generated from field: int64 points = 2;
-     */
-    value: bigint;
-    case: "points";
-  } | {
-    /**
-     * Whole credits towards the affiliate's own purchases.
-     *
-     * @generated from field: int64 credits = 3;
-     */
-    value: bigint;
-    case: "credits";
-  } | {
-    /**
-     * Free months of a subscription.
-     *
-     * @generated from field: int32 free_months = 4;
-     */
-    value: number;
-    case: "freeMonths";
-  } | {
-    /**
-     * A discount in parts per million of the price: 20 % is 200000.
-     *
-     * @generated from field: int32 discount_percent_ppm = 5;
-     */
-    value: number;
-    case: "discountPercentPpm";
-  } | {
-    /**
-     * A discount of a fixed amount.
-     *
-     * @generated from field: headwater.v1.Money discount_money = 6;
-     */
-    value: Money;
-    case: "discountMoney";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message headwater.v1.RewardValue.
- * Use `create(RewardValueSchema)` to create a new message.
- */
-export const RewardValueSchema: GenMessage<RewardValue> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 0);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmV3YXJkLnByb3RvEgxoZWFkd2F0ZXIudjEiiAIKEFJld2FyZENvbnZlcnNpb24SEAoIZXZlbnRfaWQYASABKAkSIwoGYW1vdW50GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Eg8KB2xlYWRfaWQYAyABKAkSLwoGc291cmNlGAQgASgOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEhAKCG9yZGVyX2lkGAUgASgJEhQKDG9yZGVyX251bWJlchgGIAEoCRIRCglyZWZ1bmRfaWQYByABKAkSEAoIcXVhbnRpdHkYCCABKAUSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5gQKBlJld2FyZBIKCgJpZBgBIAEoCRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEhIKCnByb2dyYW1faWQYBSABKAkSKAoFdmFsdWUYBiABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKwoIcmV2ZXJzZWQYByABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSGgoScmV2ZXJzZXNfcmV3YXJkX2lkGAggASgJEigKBXN0YXRlGAkgASgOMhkuaGVhZHdhdGVyLnYxLlJld2FyZFN0YXRlEjQKC2NhbGN1bGF0aW9uGAogASgLMh8uaGVhZHdhdGVyLnYxLlJld2FyZENhbGN1bGF0aW9uEjUKEWF1dG9fYXBwcm92ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlbnlfcmVhc29uGA4gASgJEhUKDWNyZWF0ZV9yZWFzb24YDyABKAkSDwoHbGVhZF9pZBgQIAEoCRIyCgpjb252ZXJzaW9uGBEgASgLMh4uaGVhZHdhdGVyLnYxLlJld2FyZENvbnZlcnNpb24SGwoTYm9udXNfdGVybXNfdmVyc2lvbhgSIAEoBSKtBQoRUmV3YXJkQ2FsY3VsYXRpb24SJgoEcnVsZRgBIAEoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRSdWxlEigKC2Jhc2VfYW1vdW50GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EigKC3NhbGVfYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhUKC3BlcmNlbnRfcHBtGAQgASgFSAASIwoEZmxhdBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leUgAEhEKCXNoYXJlX3BwbRgGIAEoBRIVCg10ZXJtc192ZXJzaW9uGAcgASgFEigKCHJvdW5kaW5nGAggASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEicKCmFkanVzdG1lbnQYCSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcnVsZV9uYW1lGAogASgJEhMKC3J1bGVfbnVtYmVyGAsgASgFEhAKCHF1YW50aXR5GAwgASgFEhsKE2Ftb3VudF9ub3RfY29tcGFyZWQYDSABKAgSLQoQZmlyc3Rfc2FsZV9ib251cxgPIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIpCgZ1cGxpbmUYDiABKAsyGS5oZWFkd2F0ZXIudjEuVXBsaW5lU2hhcmUSKAoFc3BsaXQYECABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3BsaXQSJgoEY2FwcxgRIAMoCzIYLmhlYWR3YXRlci52MS5DYXBBcHBsaWVkEi8KDHRhbGx5X2NoYW5nZRgSIAEoCzIZLmhlYWR3YXRlci52MS5UYWxseUNoYW5nZRInCgVsaW5lcxgTIAMoCzIYLmhlYWR3YXRlci52MS5SZXdhcmRMaW5lQgYKBHJhdGUi1wEKCkNhcEFwcGxpZWQSJQoFc2NvcGUYASABKA4yFi5oZWFkd2F0ZXIudjEuQ2FwU2NvcGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIYChBwZXJpb2Rfc3RhcnRfZGF5GAMgASgJEiQKB21heGltdW0YBCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKAoLcGFpZF9iZWZvcmUYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEgoKcm9vbV9taW5vchgGIAEoAyJYCgtUYWxseUNoYW5nZRIZChFwYWlkX2JlZm9yZV9taW5vchgBIAEoAxIYChBwYWlkX2FmdGVyX21pbm9yGAIgASgDEhQKDGJvb2tlZF9taW5vchgDIAEoAyIwCgtSZXdhcmRTcGxpdBISCgpzaGFyZXNfcHBtGAEgAygFEg0KBXBsYWNlGAIgASgFIq4DCgpSZXdhcmRMaW5lEg8KB2xpbmVfaWQYASABKAkSEAoIaXRlbV9za3UYAiABKAkSDAoEcGxhbhgDIAEoCRIoCgtiYXNlX2Ftb3VudBgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRImCgRydWxlGAUgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSFQoLcGVyY2VudF9wcG0YBiABKAVIABIjCgRmbGF0GAcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SAASEQoJcnVsZV9uYW1lGAggASgJEhMKC3J1bGVfbnVtYmVyGAkgASgFEhAKCHF1YW50aXR5GAogASgFEi0KEGZpcnN0X3NhbGVfYm9udXMYCyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLgoRY29tbWlzc2lvbl9hbW91bnQYDCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKQoMdmFsdWVfYW1vdW50GA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhUKDWxpbmVfcXVhbnRpdHkYDiABKAVCBgoEcmF0ZSJ7CgtVcGxpbmVTaGFyZRINCgVsZXZlbBgBIAEoBRIoCgViYXNpcxgCIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgDIAEoBRIeChZjcmVkaXRlZF9lbnJvbGxtZW50X2lkGAQgASgJImIKDVJld2FyZFN1bW1hcnkSEQoJcmV3YXJkX2lkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRIoCgV2YWx1ZRgDIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJNChBHZXRSZXdhcmRSZXF1ZXN0EhEKCXJld2FyZF9pZBgBIAEoCRImCgR2aWV3GAIgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFZpZXciOQoRR2V0UmV3YXJkUmVzcG9uc2USJAoGcmV3YXJkGAEgASgLMhQuaGVhZHdhdGVyLnYxLlJld2FyZCL1AwoSTGlzdFJld2FyZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIpCgZzdGF0ZXMYBCADKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBiABKAkSMwoPY3JlYXRlX2ludGVydmFsGAcgASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbBInCgV1bml0cxgIIAMoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRVbml0EhAKCG9yZGVyX2lkGAkgASgJEhQKDG9yZGVyX251bWJlchgKIAEoCRIRCglyZWZ1bmRfaWQYCyABKAkSMAoHc291cmNlcxgMIAMoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIqCgZvcmlnaW4YDSABKA4yGi5oZWFkd2F0ZXIudjEuUmV3YXJkT3JpZ2luEiYKBHZpZXcYDiABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVmlldyJVChNMaXN0UmV3YXJkc1Jlc3BvbnNlEiUKB3Jld2FyZHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI/ChVBcHByb3ZlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFkFwcHJvdmVSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgiTAoSRGVueVJld2FyZHNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcmV3YXJkX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkiTgoTRGVueVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCI/ChVSZWxlYXNlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFlJlbGVhc2VSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgi/gEKE0NyZWF0ZVJld2FyZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIqCgRsZWFkGAIgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvckgAEjYKCmVucm9sbG1lbnQYAyABKAsyIC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFNlbGVjdG9ySAASKAoFdmFsdWUYBCABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKAoFc3RhdGUYBSABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSDgoGcmVhc29uGAYgASgJQgsKCXJlY2lwaWVudCJOChRDcmVhdGVSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIIj0KFEZ1bGZpbGxSZXdhcmRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcmV3YXJkX2lkGAIgASgJIk8KFUZ1bGZpbGxSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIKsIBCgtSZXdhcmRTdGF0ZRIcChhSRVdBUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRVdBUkRfU1RBVEVfUEVORElORxABEhkKFVJFV0FSRF9TVEFURV9BUFBST1ZFRBACEhcKE1JFV0FSRF9TVEFURV9ERU5JRUQQAxIVChFSRVdBUkRfU1RBVEVfUEFJRBAEEhkKFVJFV0FSRF9TVEFURV9SRVZFUlNFRBAFEhUKEVJFV0FSRF9TVEFURV9IRUxEEAYqVgoKUmV3YXJkVmlldxIbChdSRVdBUkRfVklFV19VTlNQRUNJRklFRBAAEhUKEVJFV0FSRF9WSUVXX0JBU0lDEAESFAoQUkVXQVJEX1ZJRVdfRlVMTBACKmYKDFJld2FyZE9yaWdpbhIdChlSRVdBUkRfT1JJR0lOX1VOU1BFQ0lGSUVEEAASHAoYUkVXQVJEX09SSUdJTl9DT05WRVJTSU9OEAESGQoVUkVXQVJEX09SSUdJTl9CWV9IQU5EEAIq6gEKClJld2FyZFJ1bGUSGwoXUkVXQVJEX1JVTEVfVU5TUEVDSUZJRUQQABIXChNSRVdBUkRfUlVMRV9QUk9HUkFNEAESGgoWUkVXQVJEX1JVTEVfRU5ST0xMTUVOVBACEhgKFFJFV0FSRF9SVUxFX1JFVkVSU0FMEAMSGgoWUkVXQVJEX1JVTEVfQ09SUkVDVElPThAEEhoKFlJFV0FSRF9SVUxFX0FESlVTVE1FTlQQBRIaChZSRVdBUkRfUlVMRV9URVJNU19SVUxFEAYSHAoYUkVXQVJEX1JVTEVfVEFMTFlfQ0hBTkdFEAdCTQoQZGV2LmhlYWR3YXRlci52MUILUmV3YXJkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_program, file_headwater_v1_reward_value, file_headwater_v1_selector]);
 
 /**
  * The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
@@ -170,7 +101,7 @@ export type RewardConversion = Message<"headwater.v1.RewardConversion"> & {
  * Use `create(RewardConversionSchema)` to create a new message.
  */
 export const RewardConversionSchema: GenMessage<RewardConversion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 1);
+  messageDesc(file_headwater_v1_reward, 0);
 
 /**
  * The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
@@ -299,6 +230,13 @@ export type Reward = Message<"headwater.v1.Reward"> & {
    * @generated from field: headwater.v1.RewardConversion conversion = 17;
    */
   conversion?: RewardConversion | undefined;
+
+  /**
+   * Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
+   *
+   * @generated from field: int32 bonus_terms_version = 18;
+   */
+  bonusTermsVersion: number;
 };
 
 /**
@@ -306,12 +244,13 @@ export type Reward = Message<"headwater.v1.Reward"> & {
  * Use `create(RewardSchema)` to create a new message.
  */
 export const RewardSchema: GenMessage<Reward> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 2);
+  messageDesc(file_headwater_v1_reward, 1);
 
 /**
  * How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
  * `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
- * commission (`share_ppm`). Today every share is the whole.
+ * commission (`share_ppm`). If several affiliates share it, `split` has all shares, and the commission is divided by largest remainder: all parts
+ * are rounded down, and the minor units that are left are given away one by one, first where most was cut off, and of equal ones to the first.
  *
  * A refund takes back a part of a reward. All refunds of a sale together take back
  * `reward value x refunded amount / base_amount`, rounded. A new refund takes back the difference to what earlier refunds took
@@ -442,6 +381,36 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
    * @generated from field: headwater.v1.UplineShare upline = 14;
    */
   upline?: UplineShare | undefined;
+
+  /**
+   * Set if several affiliates share the commission.
+   *
+   * @generated from field: headwater.v1.RewardSplit split = 16;
+   */
+  split?: RewardSplit | undefined;
+
+  /**
+   * The caps of the terms, as the event met them. The reward of the credited affiliate is at most the least `room_minor`.
+   *
+   * @generated from field: repeated headwater.v1.CapApplied caps = 17;
+   */
+  caps: CapApplied[];
+
+  /**
+   * Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds.
+   *
+   * @generated from field: headwater.v1.TallyChange tally_change = 18;
+   */
+  tallyChange?: TallyChange | undefined;
+
+  /**
+   * How each line of a sale with lines was priced, in their order. The parts add up to the reward. `rule`, `rate` and the fields of the rule are
+   * those of the line with the largest commission then, and the amounts are those of the whole sale. Empty for a sale without lines, and for
+   * rewards that take back: the conversion of a refund says how much it took of each line.
+   *
+   * @generated from field: repeated headwater.v1.RewardLine lines = 19;
+   */
+  lines: RewardLine[];
 };
 
 /**
@@ -449,7 +418,251 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
  * Use `create(RewardCalculationSchema)` to create a new message.
  */
 export const RewardCalculationSchema: GenMessage<RewardCalculation> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_reward, 2);
+
+/**
+ * A cap of the terms, as an event met it.
+ *
+ * @generated from message headwater.v1.CapApplied
+ */
+export type CapApplied = Message<"headwater.v1.CapApplied"> & {
+  /**
+   * What is limited.
+   *
+   * @generated from field: headwater.v1.CapScope scope = 1;
+   */
+  scope: CapScope;
+
+  /**
+   * The period.
+   *
+   * @generated from field: headwater.v1.Period period = 2;
+   */
+  period: Period;
+
+  /**
+   * The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+   *
+   * @generated from field: string period_start_day = 3;
+   */
+  periodStartDay: string;
+
+  /**
+   * The most that is earned.
+   *
+   * @generated from field: headwater.v1.Money maximum = 4;
+   */
+  maximum?: Money | undefined;
+
+  /**
+   * What was paid in the period before the event.
+   *
+   * @generated from field: headwater.v1.Money paid_before = 5;
+   */
+  paidBefore?: Money | undefined;
+
+  /**
+   * What could still be paid: `maximum` less `paid_before`, and not less than zero.
+   *
+   * @generated from field: int64 room_minor = 6;
+   */
+  roomMinor: bigint;
+};
+
+/**
+ * Describes the message headwater.v1.CapApplied.
+ * Use `create(CapAppliedSchema)` to create a new message.
+ */
+export const CapAppliedSchema: GenMessage<CapApplied> = /*@__PURE__*/
   messageDesc(file_headwater_v1_reward, 3);
+
+/**
+ * How much an affiliate gets for an event within the caps, if that is not what the event's own reward says. The value of the reward is
+ * `paid_after_minor` less `booked_minor`.
+ *
+ * @generated from message headwater.v1.TallyChange
+ */
+export type TallyChange = Message<"headwater.v1.TallyChange"> & {
+  /**
+   * What the caps let the affiliate have for the event before, in minor units.
+   *
+   * @generated from field: int64 paid_before_minor = 1;
+   */
+  paidBeforeMinor: bigint;
+
+  /**
+   * What they let the affiliate have for it now.
+   *
+   * @generated from field: int64 paid_after_minor = 2;
+   */
+  paidAfterMinor: bigint;
+
+  /**
+   * What is left of the event's own reward, and of earlier changes of tallies.
+   *
+   * @generated from field: int64 booked_minor = 3;
+   */
+  bookedMinor: bigint;
+};
+
+/**
+ * Describes the message headwater.v1.TallyChange.
+ * Use `create(TallyChangeSchema)` to create a new message.
+ */
+export const TallyChangeSchema: GenMessage<TallyChange> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_reward, 4);
+
+/**
+ * The shares of all affiliates who share a commission.
+ *
+ * @generated from message headwater.v1.RewardSplit
+ */
+export type RewardSplit = Message<"headwater.v1.RewardSplit"> & {
+  /**
+   * The shares in parts per million, in the order of the enrollments' ids.
+   *
+   * @generated from field: repeated int32 shares_ppm = 1;
+   */
+  sharesPpm: number[];
+
+  /**
+   * The place of this reward's share: 1 for the first.
+   *
+   * @generated from field: int32 place = 2;
+   */
+  place: number;
+};
+
+/**
+ * Describes the message headwater.v1.RewardSplit.
+ * Use `create(RewardSplitSchema)` to create a new message.
+ */
+export const RewardSplitSchema: GenMessage<RewardSplit> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_reward, 5);
+
+/**
+ * How one line of a sale was priced.
+ *
+ * @generated from message headwater.v1.RewardLine
+ */
+export type RewardLine = Message<"headwater.v1.RewardLine"> & {
+  /**
+   * The line's id. Empty for the part of the sale's amount that is of no line.
+   *
+   * @generated from field: string line_id = 1;
+   */
+  lineId: string;
+
+  /**
+   * The SKU of the item. May be empty.
+   *
+   * @generated from field: string item_sku = 2;
+   */
+  itemSku: string;
+
+  /**
+   * The plan. Empty: that of the sale.
+   *
+   * @generated from field: string plan = 3;
+   */
+  plan: string;
+
+  /**
+   * The amount of the line.
+   *
+   * @generated from field: headwater.v1.Money base_amount = 4;
+   */
+  baseAmount?: Money | undefined;
+
+  /**
+   * The origin of the rate.
+   *
+   * @generated from field: headwater.v1.RewardRule rule = 5;
+   */
+  rule: RewardRule;
+
+  /**
+   * The rate.
+   *
+   * @generated from oneof headwater.v1.RewardLine.rate
+   */
+  rate: {
+    /**
+     * Parts per million of `base_amount`.
+     *
+     * @generated from field: int32 percent_ppm = 6;
+     */
+    value: number;
+    case: "percentPpm";
+  } | {
+    /**
+     * The fixed amount: for each unit if `is_per_unit` of the rule is set, for each line if the rule has `item_skus` or a condition on
+     * ITEM_SKU or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
+     *
+     * @generated from field: headwater.v1.Money flat = 7;
+     */
+    value: Money;
+    case: "flat";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The name of the commission rule in the terms that the rate is from. Empty for a rate that is from none.
+   *
+   * @generated from field: string rule_name = 8;
+   */
+  ruleName: string;
+
+  /**
+   * The place of that rule in `Terms.rules`: 1 for the first. 0 for a rate that is from none.
+   *
+   * @generated from field: int32 rule_number = 9;
+   */
+  ruleNumber: number;
+
+  /**
+   * How many units `flat` was paid for. 0 for a commission that is not per unit.
+   *
+   * @generated from field: int32 quantity = 10;
+   */
+  quantity: number;
+
+  /**
+   * The line's part of the bonus of a first sale. The bonus is paid once for the sale, the largest of those of the rules that were taken,
+   * and is divided among the lines of its rule in proportion to their amounts. Not set if there is none.
+   *
+   * @generated from field: headwater.v1.Money first_sale_bonus = 11;
+   */
+  firstSaleBonus?: Money | undefined;
+
+  /**
+   * The commission on the line with `first_sale_bonus`, before it is shared.
+   *
+   * @generated from field: headwater.v1.Money commission_amount = 12;
+   */
+  commissionAmount?: Money | undefined;
+
+  /**
+   * The line's part of the reward. The reward is divided in proportion to `commission_amount`. Of an upline's percentage of the sale's amount it is divided in
+   * proportion to `base_amount`, without the lines of which the credited affiliate earns nothing.
+   *
+   * @generated from field: headwater.v1.Money value_amount = 13;
+   */
+  valueAmount?: Money | undefined;
+
+  /**
+   * How many units the line has.
+   *
+   * @generated from field: int32 line_quantity = 14;
+   */
+  lineQuantity: number;
+};
+
+/**
+ * Describes the message headwater.v1.RewardLine.
+ * Use `create(RewardLineSchema)` to create a new message.
+ */
+export const RewardLineSchema: GenMessage<RewardLine> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_reward, 6);
 
 /**
  * How the reward of an upline was computed from what the credited affiliate earns.
@@ -491,7 +704,7 @@ export type UplineShare = Message<"headwater.v1.UplineShare"> & {
  * Use `create(UplineShareSchema)` to create a new message.
  */
 export const UplineShareSchema: GenMessage<UplineShare> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 4);
+  messageDesc(file_headwater_v1_reward, 7);
 
 /**
  * A reward as it was created. GetReward returns later changes.
@@ -526,7 +739,7 @@ export type RewardSummary = Message<"headwater.v1.RewardSummary"> & {
  * Use `create(RewardSummarySchema)` to create a new message.
  */
 export const RewardSummarySchema: GenMessage<RewardSummary> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 5);
+  messageDesc(file_headwater_v1_reward, 8);
 
 /**
  * The request of GetReward.
@@ -554,7 +767,7 @@ export type GetRewardRequest = Message<"headwater.v1.GetRewardRequest"> & {
  * Use `create(GetRewardRequestSchema)` to create a new message.
  */
 export const GetRewardRequestSchema: GenMessage<GetRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 6);
+  messageDesc(file_headwater_v1_reward, 9);
 
 /**
  * The answer of GetReward.
@@ -575,7 +788,7 @@ export type GetRewardResponse = Message<"headwater.v1.GetRewardResponse"> & {
  * Use `create(GetRewardResponseSchema)` to create a new message.
  */
 export const GetRewardResponseSchema: GenMessage<GetRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 7);
+  messageDesc(file_headwater_v1_reward, 10);
 
 /**
  * The request of ListRewards.
@@ -689,7 +902,7 @@ export type ListRewardsRequest = Message<"headwater.v1.ListRewardsRequest"> & {
  * Use `create(ListRewardsRequestSchema)` to create a new message.
  */
 export const ListRewardsRequestSchema: GenMessage<ListRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 8);
+  messageDesc(file_headwater_v1_reward, 11);
 
 /**
  * The answer of ListRewards.
@@ -717,7 +930,7 @@ export type ListRewardsResponse = Message<"headwater.v1.ListRewardsResponse"> & 
  * Use `create(ListRewardsResponseSchema)` to create a new message.
  */
 export const ListRewardsResponseSchema: GenMessage<ListRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 9);
+  messageDesc(file_headwater_v1_reward, 12);
 
 /**
  * The request of ApproveRewards.
@@ -748,7 +961,7 @@ export type ApproveRewardsRequest = Message<"headwater.v1.ApproveRewardsRequest"
  * Use `create(ApproveRewardsRequestSchema)` to create a new message.
  */
 export const ApproveRewardsRequestSchema: GenMessage<ApproveRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 10);
+  messageDesc(file_headwater_v1_reward, 13);
 
 /**
  * The answer of ApproveRewards.
@@ -776,7 +989,7 @@ export type ApproveRewardsResponse = Message<"headwater.v1.ApproveRewardsRespons
  * Use `create(ApproveRewardsResponseSchema)` to create a new message.
  */
 export const ApproveRewardsResponseSchema: GenMessage<ApproveRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 11);
+  messageDesc(file_headwater_v1_reward, 14);
 
 /**
  * The request of DenyRewards.
@@ -814,7 +1027,7 @@ export type DenyRewardsRequest = Message<"headwater.v1.DenyRewardsRequest"> & {
  * Use `create(DenyRewardsRequestSchema)` to create a new message.
  */
 export const DenyRewardsRequestSchema: GenMessage<DenyRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 12);
+  messageDesc(file_headwater_v1_reward, 15);
 
 /**
  * The answer of DenyRewards.
@@ -842,7 +1055,7 @@ export type DenyRewardsResponse = Message<"headwater.v1.DenyRewardsResponse"> & 
  * Use `create(DenyRewardsResponseSchema)` to create a new message.
  */
 export const DenyRewardsResponseSchema: GenMessage<DenyRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 13);
+  messageDesc(file_headwater_v1_reward, 16);
 
 /**
  * The request of ReleaseRewards.
@@ -873,7 +1086,7 @@ export type ReleaseRewardsRequest = Message<"headwater.v1.ReleaseRewardsRequest"
  * Use `create(ReleaseRewardsRequestSchema)` to create a new message.
  */
 export const ReleaseRewardsRequestSchema: GenMessage<ReleaseRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 14);
+  messageDesc(file_headwater_v1_reward, 17);
 
 /**
  * The answer of ReleaseRewards.
@@ -901,7 +1114,7 @@ export type ReleaseRewardsResponse = Message<"headwater.v1.ReleaseRewardsRespons
  * Use `create(ReleaseRewardsResponseSchema)` to create a new message.
  */
 export const ReleaseRewardsResponseSchema: GenMessage<ReleaseRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 15);
+  messageDesc(file_headwater_v1_reward, 18);
 
 /**
  * The request of CreateReward.
@@ -969,7 +1182,7 @@ export type CreateRewardRequest = Message<"headwater.v1.CreateRewardRequest"> & 
  * Use `create(CreateRewardRequestSchema)` to create a new message.
  */
 export const CreateRewardRequestSchema: GenMessage<CreateRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 16);
+  messageDesc(file_headwater_v1_reward, 19);
 
 /**
  * The answer of CreateReward.
@@ -997,7 +1210,7 @@ export type CreateRewardResponse = Message<"headwater.v1.CreateRewardResponse"> 
  * Use `create(CreateRewardResponseSchema)` to create a new message.
  */
 export const CreateRewardResponseSchema: GenMessage<CreateRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 17);
+  messageDesc(file_headwater_v1_reward, 20);
 
 /**
  * The request of FulfillReward.
@@ -1027,7 +1240,7 @@ export type FulfillRewardRequest = Message<"headwater.v1.FulfillRewardRequest"> 
  * Use `create(FulfillRewardRequestSchema)` to create a new message.
  */
 export const FulfillRewardRequestSchema: GenMessage<FulfillRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 18);
+  messageDesc(file_headwater_v1_reward, 21);
 
 /**
  * The answer of FulfillReward.
@@ -1055,69 +1268,7 @@ export type FulfillRewardResponse = Message<"headwater.v1.FulfillRewardResponse"
  * Use `create(FulfillRewardResponseSchema)` to create a new message.
  */
 export const FulfillRewardResponseSchema: GenMessage<FulfillRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 19);
-
-/**
- * The unit that a reward is counted in: the members of RewardValue.
- *
- * @generated from enum headwater.v1.RewardUnit
- */
-export enum RewardUnit {
-  /**
-   * Not set; never returned.
-   *
-   * @generated from enum value: REWARD_UNIT_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * Money that is paid out.
-   *
-   * @generated from enum value: REWARD_UNIT_CASH = 1;
-   */
-  CASH = 1,
-
-  /**
-   * Points of the merchant's own scheme.
-   *
-   * @generated from enum value: REWARD_UNIT_POINTS = 2;
-   */
-  POINTS = 2,
-
-  /**
-   * Credits towards the affiliate's own purchases.
-   *
-   * @generated from enum value: REWARD_UNIT_CREDITS = 3;
-   */
-  CREDITS = 3,
-
-  /**
-   * Free months of a subscription.
-   *
-   * @generated from enum value: REWARD_UNIT_FREE_MONTHS = 4;
-   */
-  FREE_MONTHS = 4,
-
-  /**
-   * A discount in parts per million of the price.
-   *
-   * @generated from enum value: REWARD_UNIT_DISCOUNT_PERCENT = 5;
-   */
-  DISCOUNT_PERCENT = 5,
-
-  /**
-   * A discount of a fixed amount.
-   *
-   * @generated from enum value: REWARD_UNIT_DISCOUNT_MONEY = 6;
-   */
-  DISCOUNT_MONEY = 6,
-}
-
-/**
- * Describes the enum headwater.v1.RewardUnit.
- */
-export const RewardUnitSchema: GenEnum<RewardUnit> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_reward, 0);
+  messageDesc(file_headwater_v1_reward, 22);
 
 /**
  * The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
@@ -1181,7 +1332,7 @@ export enum RewardState {
  * Describes the enum headwater.v1.RewardState.
  */
 export const RewardStateSchema: GenEnum<RewardState> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_reward, 1);
+  enumDesc(file_headwater_v1_reward, 0);
 
 /**
  * How much of a reward to return.
@@ -1215,7 +1366,7 @@ export enum RewardView {
  * Describes the enum headwater.v1.RewardView.
  */
 export const RewardViewSchema: GenEnum<RewardView> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_reward, 2);
+  enumDesc(file_headwater_v1_reward, 1);
 
 /**
  * How rewards came to be.
@@ -1238,7 +1389,7 @@ export enum RewardOrigin {
   CONVERSION = 1,
 
   /**
-   * CreateReward created it.
+   * CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
    *
    * @generated from enum value: REWARD_ORIGIN_BY_HAND = 2;
    */
@@ -1249,7 +1400,7 @@ export enum RewardOrigin {
  * Describes the enum headwater.v1.RewardOrigin.
  */
 export const RewardOriginSchema: GenEnum<RewardOrigin> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_reward, 3);
+  enumDesc(file_headwater_v1_reward, 2);
 
 /**
  * The origin of a reward's rate.
@@ -1305,11 +1456,18 @@ export enum RewardRule {
    * @generated from enum value: REWARD_RULE_TERMS_RULE = 6;
    */
   TERMS_RULE = 6,
+
+  /**
+   * The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
+   *
+   * @generated from enum value: REWARD_RULE_TALLY_CHANGE = 7;
+   */
+  TALLY_CHANGE = 7,
 }
 
 /**
  * Describes the enum headwater.v1.RewardRule.
  */
 export const RewardRuleSchema: GenEnum<RewardRule> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_reward, 4);
+  enumDesc(file_headwater_v1_reward, 3);
 

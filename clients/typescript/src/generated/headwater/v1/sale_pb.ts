@@ -14,6 +14,10 @@ import type { Money, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { ConversionOutcome, SaleChannel } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
+import type { CustomerReward } from "./customer_reward_pb.js";
+import { file_headwater_v1_customer_reward } from "./customer_reward_pb.js";
+import type { SaleLine } from "./line_pb.js";
+import { file_headwater_v1_line } from "./line_pb.js";
 import type { RewardSummary } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -22,7 +26,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/sale.proto.
  */
 export const file_headwater_v1_sale: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIpEEChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIQCghpdGVtX3NrdRgRIAEoCRI/CghtZXRhZGF0YRgSIAMoCzItLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASL+AQoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQksKEGRldi5oZWFkd2F0ZXIudjFCCVNhbGVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_reward]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvc2FsZS5wcm90bxIMaGVhZHdhdGVyLnYxIrgEChFSZWNvcmRTYWxlUmVxdWVzdBIQCghldmVudF9pZBgBIAEoCRINCgVlbWFpbBgCIAEoCRITCgtleHRlcm5hbF9pZBgDIAEoCRILCgN0aWQYBCABKAkSDgoGcmVmX2lkGAUgASgJEhMKC2NvdXBvbl9jb2RlGAYgASgJEiMKBmFtb3VudBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdjaGFubmVsGAkgASgOMhkuaGVhZHdhdGVyLnYxLlNhbGVDaGFubmVsEhIKCmZpcnN0X25hbWUYCiABKAkSEQoJbGFzdF9uYW1lGAsgASgJEgwKBHBsYW4YDCABKAkSIAoDbXJyGA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIQCghpdGVtX3NrdRgRIAEoCRI/CghtZXRhZGF0YRgSIAMoCzItLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdC5NZXRhZGF0YUVudHJ5EiUKBWxpbmVzGBMgAygLMhYuaGVhZHdhdGVyLnYxLlNhbGVMaW5lGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK1AgoSUmVjb3JkU2FsZVJlc3BvbnNlEjAKB291dGNvbWUYASABKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIPCgdsZWFkX2lkGAMgASgJEiUKB2NyZWRpdHMYBCADKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EiwKB3Jld2FyZHMYBSADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgGIAEoCBInCgh3YXJuaW5ncxgHIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nEjUKD2N1c3RvbWVyX3Jld2FyZBgIIAEoCzIcLmhlYWR3YXRlci52MS5DdXN0b21lclJld2FyZEJLChBkZXYuaGVhZHdhdGVyLnYxQglTYWxlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_customer_reward, file_headwater_v1_line, file_headwater_v1_reward]);
 
 /**
  * The request of RecordSale. A sale is not refused over a text that only describes it or that a visitor brought, because its money would
@@ -171,6 +175,18 @@ export type RecordSaleRequest = Message<"headwater.v1.RecordSaleRequest"> & {
    * @generated from field: map<string, string> metadata = 18;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * The lines of the sale, up to 100. Each is priced by the commission that applies to its item, plan, quantity and amount, and the sale
+   * earns the sum. Refunds may name them. `amount` is the amount of the whole sale in any case:
+   * - If the lines are less, the difference becomes a line without an id, such as shipping. It is priced as a line without an item.
+   * - If they are more, because of a discount on the order, each is reduced in proportion, to the minor unit, with a warning.
+   * Lines after the first 100 are left out with a warning, and are part of the difference. Empty: the sale is priced as a whole, with its
+   * own `item_sku` and `quantity`. A coupon that is tied to an item also credits a sale without `item_sku` if one of the lines has the item.
+   *
+   * @generated from field: repeated headwater.v1.SaleLine lines = 19;
+   */
+  lines: SaleLine[];
 };
 
 /**
@@ -235,6 +251,13 @@ export type RecordSaleResponse = Message<"headwater.v1.RecordSaleResponse"> & {
    * @generated from field: repeated headwater.v1.Warning warnings = 7;
    */
   warnings: Warning[];
+
+  /**
+   * What the sale granted the customer, as it was then. Not set if it granted nothing.
+   *
+   * @generated from field: headwater.v1.CustomerReward customer_reward = 8;
+   */
+  customerReward?: CustomerReward | undefined;
 };
 
 /**
