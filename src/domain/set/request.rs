@@ -112,7 +112,8 @@ impl WorkingSet {
         let now = self.existing::<Enrollment>(&(kept.account_id, kept.id))?;
         let (ref_id, landing_url) = (now.ref_id.clone(), now.landing_url.clone());
         let (acceptances, metadata) = (now.acceptances.clone(), now.metadata.clone());
-        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, ..kept.clone() };
+        let enrollment =
+            Enrollment { ref_id, landing_url, acceptances, metadata, was_active: now.was_active, ..kept.clone() };
         self.with_landing(Arc::new(enrollment))
     }
 

@@ -24,8 +24,9 @@ const REFUSING: [(&str, &str); 9] = [
     ("commission_adjustment.currency_code", "it is money that the affiliate gets"),
 ];
 
-/// The merchant's own ids are kept as sent, with whatever characters are no control characters.
-const KEPT_AS_SENT: [&str; 6] = ["event_id", "external_id", "sale_event_id", "order_id", "refund_id", "item_sku"];
+/// The merchant's own ids and what a person writes are kept as sent, with whatever characters are no control characters.
+const KEPT_AS_SENT: [&str; 7] =
+    ["event_id", "external_id", "sale_event_id", "order_id", "refund_id", "item_sku", "reason"];
 
 /// Texts that people and programs send.
 fn texts() -> Vec<(&'static str, String)> {

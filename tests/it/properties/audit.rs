@@ -50,12 +50,14 @@ fn image(set: &WorkingSet, conversion: &Conversion) -> ConversionImage {
     as_seen(&set.image(conversion.account_id, conversion.id).unwrap())
 }
 
-/// The image without the ways by which the customer came, which no caller sees, and without what repeated requests are answered.
+/// The image without the ways by which the customer came and the numbers of its sales, which no caller sees, and without what repeated
+/// requests are answered.
 fn as_seen(image: &ConversionImage) -> ConversionImage {
     let mut conversion = image.conversion.as_ref().clone();
     for credit in &mut conversion.credits {
         (credit.link_id, credit.sub_id) = (None, None);
     }
+    conversion.order.customer_sale = None;
     conversion.as_recorded = None;
     ConversionImage { conversion: Arc::new(conversion), ..image.clone() }
 }

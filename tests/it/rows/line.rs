@@ -4,7 +4,7 @@ use headwater::app::check;
 use headwater::pb;
 use headwater::store::entity::{conversion, reward};
 use pb::refund_line::Part;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Func, IntoColumnRef, SimpleExpr};
 use sea_orm::{Database, EntityTrait, ExprTrait, QueryFilter};
 use testkit::client::Client;
 use tonic::Code;
@@ -209,7 +209,7 @@ db_test!(p5_p6_rates_of_items_hold_for_each_line_in_batches_too, |database: Test
         item(pb::RecordSaleRequest { item_sku: "GIFT".to_owned(), ..sale("three", 6_000, Vec::new()) }),
         item(pb::RecordSaleRequest { item_sku: "MUG".to_owned(), quantity: 2, ..sale("four", 6_000, Vec::new()) }),
     ];
-    let request = pb::BatchRecordEventsRequest { items, ..Default::default() };
+    let request = pb::BatchRecordEventsRequest { items };
     client.tracking.batch_record_events(request).await.unwrap();
     for (event_id, earned) in [("one", 100), ("two", 400), ("three", 0), ("four", 200)] {
         let stored = conversion(&mut client, event_id, pb::ConversionKind::Sale).await;
@@ -219,12 +219,17 @@ db_test!(p5_p6_rates_of_items_hold_for_each_line_in_batches_too, |database: Test
     assert_eq!(differences(&server).await, Vec::<String>::new());
 });
 
+/// A column with another text in place of a part of it.
+fn replaced(column: impl IntoColumnRef, from: &str, to: &str) -> SimpleExpr {
+    Func::cust("replace").arg(Expr::col(column)).arg(from).arg(to).into()
+}
+
 db_test!(p24_lines_that_do_not_add_up_are_found, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = open(&server).await.client;
     client.tracking.record_sale(sale("one", 10_000, four_lines())).await.unwrap();
     assert_eq!(differences(&server).await, Vec::<String>::new());
-    let details = Expr::cust("replace(order_details, '\"amount_minor\":900', '\"amount_minor\":901')");
+    let details = replaced(conversion::Column::OrderDetails, "\"amount_minor\":900", "\"amount_minor\":901");
     let connection = Database::connect(database.url.as_str()).await.unwrap();
     conversion::Entity::update_many()
         .col_expr(conversion::Column::OrderDetails, details)
@@ -232,7 +237,7 @@ db_test!(p24_lines_that_do_not_add_up_are_found, |database: TestDatabase| async 
         .exec(&connection)
         .await
         .unwrap();
-    let calculation = Expr::cust("replace(calculation, '\"value_minor\":180', '\"value_minor\":170')");
+    let calculation = replaced(reward::Column::Calculation, "\"value_minor\":180", "\"value_minor\":170");
     reward::Entity::update_many().col_expr(reward::Column::Calculation, calculation).exec(&connection).await.unwrap();
     connection.close().await.unwrap();
     let found = differences(&server).await;

@@ -29,6 +29,7 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
+use headwater::domain::split::Split;
 use headwater::domain::tally::TallyChange;
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
@@ -302,6 +303,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("conversion_order_details.v1.with_lines", &lines);
     let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_lines", &lines);
+    let split = Split { shares_ppm: vec![333_334, 333_333, 333_333], place: 1 };
+    let shared = Calculation { share_ppm: 333_333, split: Some(split), ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_split", &shared);
     let counted = OrderDetails { customer_sale: Some(place), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_customer_sale", &counted);
     let count =
@@ -493,7 +497,7 @@ fn texts_of_closed_sets_are_never_renamed() {
 
 db_test!(a_text_of_an_unknown_version_names_its_row, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::everything::put_everything, NOW).await.unwrap();
     let connection = Database::connect(database.url.as_str()).await.unwrap();
     let (sale, first_reward) = (rows::sale(1).id, RewardId::from_uuid(uuid(1)));
 

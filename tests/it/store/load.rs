@@ -27,7 +27,7 @@ fn key(scope: &str, key: &str) -> RequestKey {
 fn everything() -> WorkingSet {
     let mut set = WorkingSet::default();
     set.put(rows::account(ACCOUNT));
-    rows::put_everything(&mut set);
+    rows::everything::put_everything(&mut set);
     set
 }
 
@@ -83,7 +83,7 @@ headwater::for_all_kinds!(every_kind);
 
 db_test!(saved_rows_load_back, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::everything::put_everything, NOW).await.unwrap();
     let saved = everything();
     assert_same_rows(&read(&store, by_every_name()).await, &saved);
     assert_same_rows(&read(&store, by_key(&saved)).await, &saved);
@@ -91,7 +91,7 @@ db_test!(saved_rows_load_back, |database: TestDatabase| async move {
 
 db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::everything::put_everything, NOW).await.unwrap();
     let (affiliate, enrollment) = (Arc::new(rows::inactive_affiliate()), Arc::new(rows::enrollment()));
     let (program, lead, sale) = (Arc::new(rows::program()), Arc::new(rows::lead()), Arc::new(rows::sale(1)));
 
@@ -175,7 +175,7 @@ db_test!(numbers_that_limits_need_are_rows, |database: TestDatabase| async move 
 
 db_test!(a_refunds_sale_and_a_rewards_reversals_come_along, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::everything::put_everything, NOW).await.unwrap();
     let (reward, reversal) = (RewardId::from_uuid(uuid(1)), RewardId::from_uuid(uuid(2)));
     let (sale, refund) = (Arc::new(rows::sale(1)), Arc::new(rows::refund(2, ConversionOutcome::Attributed)));
     for needs in [
@@ -197,7 +197,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
     let store = open_with_account(&database).await;
     let none = read(&store, Needs::default()).await;
     let mut missing = WorkingSet::default();
-    rows::put_everything(&mut missing);
+    rows::everything::put_everything(&mut missing);
     missing.put(rows::account(AccountId::from_uuid(uuid(77))));
     assert_absent(&read(&store, by_key(&missing)).await, &missing);
     assert_not_loaded(&none, &missing);
@@ -266,7 +266,7 @@ db_test!(missing_rows_are_absent_and_unrequested_rows_not_loaded, |database: Tes
 
 db_test!(another_accounts_rows_are_not_seen, |database: TestDatabase| async move {
     let store = open_with_account(&database).await;
-    write(&store, Needs::default(), rows::put_everything, NOW).await.unwrap();
+    write(&store, Needs::default(), rows::everything::put_everything, NOW).await.unwrap();
     let other = AccountId::from_uuid(uuid(55));
     let needs = needs(|needs| {
         needs.row::<Program>((other, rows::program().id));

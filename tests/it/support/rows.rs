@@ -2,6 +2,7 @@
 
 mod affiliates;
 mod coupons;
+pub(crate) mod everything;
 pub(crate) mod lines;
 mod outcomes;
 pub(crate) mod rules;
@@ -671,43 +672,4 @@ pub(crate) fn event(account_id: AccountId, number: u128) -> NewEvent {
         cause_id: "order-1".to_owned(),
         audit_entry: None,
     }
-}
-
-/// Puts in one row of each kind except the account, a refund of the sale, and a refund that waits.
-pub(crate) fn put_everything(set: &mut WorkingSet) {
-    let (sold, refunded) = (sale(1), refund(2, ConversionOutcome::Attributed));
-    let earned = reward(1, &sold, None);
-    set.put(api_key());
-    set.put(mail());
-    set.put(audit_entry());
-    set.put(program());
-    set.put(terms());
-    set.put(inactive_affiliate());
-    set.put(enrollment());
-    set.put(link());
-    set.put(coupon(1, "ADA10", CouponState::Active));
-    set.put(tied_coupon(2));
-    set.put(coupon_count());
-    set.put(limited_coupon(3));
-    set.put(coupon_uses());
-    set.put(CouponUses { lead_id: None, ..coupon_uses() });
-    set.put(tallies::tally());
-    set.put(tallies::tally_of_program());
-    set.put(affiliate_group());
-    set.put(item());
-    set.put(offer());
-    set.put(offer_claims());
-    set.put(click(1, ClickId::from_uuid(uuid(1))));
-    set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
-    set.put(lead());
-    set.put(unmatched_sale(&sold));
-    set.put(request("sale", "order-1", sold.id.uuid()));
-    set.put(reward(2, &refunded, Some(earned.id)));
-    set.put(earned);
-    set.put(reward_by_hand(3));
-    set.put(sold);
-    set.put(refunded);
-    let waiting = refund(3, ConversionOutcome::Waiting);
-    set.put(waiting_refund(&waiting));
-    set.put(waiting);
 }

@@ -46,13 +46,20 @@ pub(super) fn cases() -> Vec<Case> {
             },
         }))
         .wrong(json!({"program_id": "prg_1", "terms": null, "sample_sale": {"email": "", "amount": null}}));
-    // Faults of a rule and of a level are named with its place in the list. The other fields of a sale are tolerated, as by RecordSale.
+    // Faults of a rule, of a level, of a cap and of what is given are named with its place in the list. The other fields of a sale are tolerated, as by RecordSale.
     vec![
         case.free(&[
             "terms.version",
             "terms.start_time",
             "terms.rules",
             "terms.upline_levels",
+            "terms.caps",
+            "terms.customer_reward",
+            "terms.enrollment_bonus",
+            "terms.end_time",
+            "terms.create_time",
+            "terms.withdraw_time",
+            "sample_sale.lines",
             "sample_sale.event_id",
             "sample_sale.tid",
             "sample_sale.ref_id",
@@ -68,6 +75,6 @@ pub(super) fn cases() -> Vec<Case> {
             "sample_sale.item_sku",
             "sample_sale.metadata",
         ])
-        .not_references(&["sample_sale.event_id", "sample_sale.order_id"]),
+        .not_references(&["sample_sale.event_id", "sample_sale.order_id", "sample_sale.lines.line_id"]),
     ]
 }

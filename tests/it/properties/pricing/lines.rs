@@ -302,7 +302,7 @@ fn check_rows(shop: &Rules, lines: &[Line]) -> Result<(), TestCaseError> {
 }
 
 /// Refunds or corrects the sale, in the shop and in the model.
-fn change(shop: &mut Rules, draw: &mut Draw, event: &mut Event, lines: &mut Vec<Line>, step: usize) {
+fn change(shop: &mut Rules, draw: &mut Draw, event: &mut Event, lines: &mut [Line], step: usize) {
     let sold = event.amount.clone().unwrap();
     let refunded: i64 = lines.iter().map(|line| line.refunded).sum();
     let left = sold.amount_minor - refunded;
