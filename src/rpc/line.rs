@@ -144,7 +144,7 @@ fn refund_line<'sent>(
             if amount.currency != expected {
                 fields.wrong("amount.currency_code", format!("must be {expected}, as in the other amounts"));
             }
-            Some(SaleLine { line_id, amount_minor: -amount.amount_minor, ..SaleLine::default() })
+            Some(SaleLine { line_id, amount_minor: amount.amount_minor.saturating_neg(), ..SaleLine::default() })
         }
         Some(Part::Quantity(units)) => {
             let quantity = fields.number("quantity", *units, 1..=QUANTITY_MAX);
