@@ -118,8 +118,21 @@ impl Maker<'_> {
 /// Whether the field is left out of most messages, because with it many other calls are refused.
 fn is_rare(field: &FieldDescriptor) -> bool {
     match field.name() {
-        "upline" | "agreement" | "questions" | "is_private" | "invitation_code" | "welcome_mail" | "channel"
-        | "rules" | "caps" => true,
+        "upline"
+        | "agreement"
+        | "questions"
+        | "is_private"
+        | "invitation_code"
+        | "welcome_mail"
+        | "channel"
+        | "rules"
+        | "caps"
+        | "customer_reward"
+        | "enrollment_bonus"
+        | "terms_start_time"
+        | "terms_end_time"
+        | "withdraw_terms_version"
+        | "validate_only" => true,
         "temporary_password" | "invitations" | "max_uses" | "max_uses_per_customer" | "max_uses_per_coupon" => true,
         "password" => field.parent_message().name() != "CheckAffiliatePasswordRequest",
         name if field.parent_message().name() == "CommissionRule" => !matches!(name, "name" | "commission"),
