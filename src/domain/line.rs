@@ -78,7 +78,7 @@ pub fn fitted(mut lines: Vec<SaleLine>, amount_minor: i64) -> Vec<SaleLine> {
     lines
 }
 
-/// What lines add up to.
+/// The sum of the amounts of lines.
 pub fn sum(lines: &[SaleLine]) -> i128 {
     lines.iter().map(|line| i128::from(line.amount_minor)).sum()
 }
@@ -95,7 +95,7 @@ pub fn scaled(lines: &[SaleLine], amount_minor: i64) -> Vec<SaleLine> {
     lines.iter().zip(parts).map(scaled).collect()
 }
 
-/// What a refund takes of each line.
+/// The part of a line that a refund takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundedPart {
@@ -103,7 +103,7 @@ pub struct RefundedPart {
     pub quantity: i32,
 }
 
-/// What a refund of this amount, which is at most what is left of the sale, takes of each line. `named` are the lines of the refund. Each line
+/// The part of each line that a refund of this amount takes, which is at most the rest of the sale. `named` are the lines of the refund. Each line
 /// gives at most what is left of it. If the refund is less than its lines, they are reduced in proportion. What it is more than them is taken
 /// from the rest of the sale, and then from all lines in proportion to what is left of them.
 pub fn refunded_parts(lines: &[SaleLine], named: &[SaleLine], amount_minor: i64) -> Vec<RefundedPart> {
@@ -133,7 +133,7 @@ pub fn refunded_parts(lines: &[SaleLine], named: &[SaleLine], amount_minor: i64)
     parts
 }
 
-/// What the lines of a refund say of a line.
+/// The part of a line that the lines of a refund name.
 fn named_part(line: &SaleLine, named: &[SaleLine]) -> RefundedPart {
     let mut part = RefundedPart::default();
     for sent in named.iter().filter(|sent| sent.line_id == line.line_id) {

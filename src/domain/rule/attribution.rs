@@ -92,7 +92,7 @@ const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
 /// How many of a visitor's latest clicks are kept as candidates. The first click and the chosen one are always kept.
 const CLICKS_EXPLAINED_MAX: usize = 20;
 
-/// Those who get the credit, and the result of each candidate.
+/// The winners, and the result of each candidate.
 pub(super) struct Attribution {
     pub(super) winners: Winners,
     /// All candidates, the strongest source first.

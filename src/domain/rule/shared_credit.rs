@@ -1,4 +1,4 @@
-//! Those who get the credit of a conversion, and in which proportion, if several share it.
+//! Shared credit: the enrollments that get the credit of one conversion, and their shares.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(super) struct Winner {
     pub(super) share_ppm: i32,
 }
 
-/// Those who share the credit, the largest share first. Of equal ones, the enrollment with the lowest id comes first. Nearly always one, or none.
+/// The enrollments that share the credit, the largest share first. Of equal ones, the enrollment with the lowest id comes first. Nearly always one, or none.
 pub(super) type Winners = SmallVec<[Winner; 1]>;
 
 /// The last click of each enrollment, with its weight. The clicks come in the order in which they happened, each with its place.

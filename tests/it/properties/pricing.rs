@@ -155,7 +155,7 @@ proptest! {
     }
 }
 
-/// By this seed, rules of two currencies price a sale before and after its correction.
+/// The seed by which a wrong currency was found. The scenario `rules_currency.txt` shows the rule.
 #[test]
 fn a_correction_may_change_the_currency_of_a_reward() {
     play_corrections_and_refunds(8_640_687_129_116_216_860).unwrap();
