@@ -1,0 +1,142 @@
+//! All state of all fakes, and the steps of one request through it. Does not wait and knows no connection.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::crypto::Keys;
+use crate::exchange::{Answer, Provider, Request};
+use crate::faults::{Fault, Faults};
+use crate::hooks::Hooks;
+use crate::ids::Ids;
+use crate::ledger::Ledger;
+use crate::paypal::PayPal;
+use crate::{Settings, paypal};
+
+/// What all providers use.
+pub(crate) struct Common {
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+    pub(crate) ledger: Ledger,
+    pub(crate) hooks: Hooks,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// The state of all fakes.
+pub(crate) struct World {
+    settings: Settings,
+    pub(crate) common: Common,
+    pub(crate) faults: Faults,
+    pub(crate) paypal: PayPal,
+    requests: Vec<Value>,
+    number: u64,
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings, keys: Arc<Keys>) -> World {
+        let common = Common {
+            clock: Clock::new(settings.time),
+            ids: Ids::new(settings.seed),
+            ledger: Ledger::default(),
+            hooks: Hooks::default(),
+            keys,
+        };
+        World {
+            faults: Faults::new(settings.seed),
+            settings,
+            common,
+            paypal: PayPal::default(),
+            requests: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// Forgets all that happened, as at the start.
+    pub(crate) fn reset(&mut self) {
+        *self = World::new(self.settings.clone(), Arc::clone(&self.common.keys));
+    }
+
+    /// Lets all that is due by now happen.
+    pub(crate) fn settle(&mut self) {
+        self.paypal.settle(&mut self.common);
+    }
+
+    /// Numbers the request and says which faults befall it.
+    pub(crate) fn begin(&mut self, request: &mut Request) -> Vec<Fault> {
+        self.number += 1;
+        request.number = self.number;
+        self.settle();
+        self.faults.of(request)
+    }
+
+    /// Carries the request out. The answer is the one that the caller gets, unless the connection is cut.
+    pub(crate) fn apply(&mut self, request: &Request, faults: &[Fault]) -> Answer {
+        self.settle();
+        for fault in faults {
+            match fault {
+                Fault::DrainBefore { account, currency, amount_minor } => self.drain(account, currency, *amount_minor),
+                Fault::ExpireTokens => self.paypal.expire_tokens(),
+                _ => {}
+            }
+        }
+        let mut answer = self.apply_or_refuse(request, faults);
+        for fault in faults {
+            match fault {
+                Fault::ErrorAfter { status } => answer = self.error(request.provider, *status, None),
+                Fault::DrainAfter { account, currency, amount_minor } => self.drain(account, currency, *amount_minor),
+                Fault::MalformedJson => answer.body = bytes::Bytes::from_static(b"{\"id\": \"cut off"),
+                _ => {}
+            }
+        }
+        answer
+    }
+
+    fn apply_or_refuse(&mut self, request: &Request, faults: &[Fault]) -> Answer {
+        for fault in faults {
+            match fault {
+                Fault::RateLimit { retry_after_seconds } => {
+                    return self.error(request.provider, 429, Some(*retry_after_seconds));
+                }
+                Fault::ErrorBefore { status } => return self.error(request.provider, *status, None),
+                _ => {}
+            }
+        }
+        self.answer(request)
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        match request.provider {
+            Provider::PayPal => self.paypal.answer(&mut self.common, request),
+        }
+    }
+
+    /// An error that is no refusal, in the provider's own form.
+    fn error(&mut self, provider: Provider, status: u16, retry_after_seconds: Option<u32>) -> Answer {
+        let answer = match provider {
+            Provider::PayPal => paypal::errors::of_status(&mut self.common.ids, status),
+        };
+        match retry_after_seconds {
+            Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
+            None => answer,
+        }
+    }
+
+    /// Records how the request ended. Without a status the connection was cut before anything was done.
+    pub(crate) fn end(&mut self, request: &Request, faults: &[Fault], status: Option<u16>) {
+        self.requests.push(json!({
+            "number": request.number, "provider": request.provider, "method": request.method, "path": request.path,
+            "status": status, "faults": faults,
+        }));
+    }
+
+    /// All requests of providers, oldest first.
+    pub(crate) fn requests(&self) -> Value {
+        Value::Array(self.requests.clone())
+    }
+
+    fn drain(&mut self, account: &str, currency: &str, amount_minor: i64) {
+        let now = self.common.clock.now_ms();
+        self.common.ledger.set_balance(now, account, currency, amount_minor);
+    }
+}
