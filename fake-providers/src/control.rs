@@ -9,7 +9,7 @@ use crate::faults::Rule;
 use crate::hooks::Delivering;
 use crate::serve::App;
 use crate::world::World;
-use crate::{clock, paypal};
+use crate::{clock, paypal, stripe};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +38,10 @@ pub(crate) fn answer(app: &App, method: &str, path: &str, query: &[(String, Stri
         ["paypal", rest @ ..] => {
             let World { common, paypal, .. } = &mut *world;
             paypal::control::answer(paypal, common, method, rest, body)
+        }
+        ["stripe", rest @ ..] => {
+            let World { common, stripe, .. } = &mut *world;
+            stripe::control::answer(stripe, common, method, rest, body)
         }
         rest => general(&mut world, method, rest, body),
     };

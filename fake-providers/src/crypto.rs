@@ -91,3 +91,9 @@ fn parameters(name: &str, is_ca: IsCa, until_year: i32) -> anyhow::Result<Certif
     parameters.not_after = date_time_ymd(until_year, 1, 1);
     Ok(parameters)
 }
+
+/// HMAC with SHA-256, in hexadecimal digits.
+pub(crate) fn hmac_hex(key: &[u8], message: &[u8]) -> String {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+    ring::hmac::sign(&key, message).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Provider {
     PayPal,
+    Stripe,
 }
 
 impl Provider {
@@ -16,11 +17,12 @@ impl Provider {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Provider::PayPal => "paypal",
+            Provider::Stripe => "stripe",
         }
     }
 
     pub(crate) fn by_name(name: &str) -> Option<Provider> {
-        [Provider::PayPal].into_iter().find(|provider| provider.name() == name)
+        [Provider::PayPal, Provider::Stripe].into_iter().find(|provider| provider.name() == name)
     }
 }
 

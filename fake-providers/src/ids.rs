@@ -7,6 +7,7 @@ pub(crate) struct Ids {
     made: u64,
 }
 
+const MIXED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const UPPER: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 impl Ids {
@@ -37,6 +38,11 @@ impl Ids {
     /// Capitals and digits, as PayPal's ids are.
     pub(crate) fn upper(&mut self, length: usize) -> String {
         self.letters(UPPER, length)
+    }
+
+    /// A prefix and 24 letters and digits, as Stripe's ids are.
+    pub(crate) fn prefixed(&mut self, prefix: &str) -> String {
+        format!("{prefix}_{}", self.letters(MIXED, 24))
     }
 
     /// A UUID of version 4 by its form.

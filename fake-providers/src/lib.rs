@@ -1,11 +1,12 @@
-//! PayPal Payouts on this machine: its paths and its JSON over HTTP, with money in a ledger that says who truly got what, and with
-//! faults on demand. For tests and demonstrations. Knows nothing of Headwater.
+//! PayPal Payouts and Stripe Connect on this machine: their paths and their answers over HTTP, with money in a ledger that says who
+//! truly got what, and with faults on demand. For tests and demonstrations. Knows nothing of Headwater.
 
 mod clock;
 mod control;
 mod crypto;
 mod exchange;
 mod faults;
+mod form;
 mod hooks;
 mod ids;
 mod ledger;
@@ -13,6 +14,7 @@ mod money;
 mod paypal;
 mod sender;
 mod serve;
+mod stripe;
 mod world;
 
 use std::net::SocketAddr;
@@ -63,7 +65,7 @@ impl Running {
         self.address
     }
 
-    /// The base address of one part: `paypal`, or `fake`, which is the control.
+    /// The base address of one part: `paypal`, `stripe`, or `fake`, which is the control.
     #[must_use]
     pub fn url(&self, part: &str) -> String {
         format!("http://{}/{part}", self.address)

@@ -46,6 +46,11 @@ pub(crate) fn share(amount_minor: i64, parts_per_million: i64) -> i64 {
     i64::try_from((parts + 999_999) / 1_000_000).unwrap_or(i64::MAX)
 }
 
+/// Whether the text has the form of a currency's code, in upper case.
+pub(crate) fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,8 @@ use crate::hooks::Hooks;
 use crate::ids::Ids;
 use crate::ledger::Ledger;
 use crate::paypal::PayPal;
-use crate::{Settings, paypal};
+use crate::stripe::Stripe;
+use crate::{Settings, paypal, stripe};
 
 /// What all providers use.
 pub(crate) struct Common {
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) common: Common,
     pub(crate) faults: Faults,
     pub(crate) paypal: PayPal,
+    pub(crate) stripe: Stripe,
     requests: Vec<Value>,
     number: u64,
 }
@@ -47,6 +49,7 @@ impl World {
             settings,
             common,
             paypal: PayPal::default(),
+            stripe: Stripe::default(),
             requests: Vec::new(),
             number: 0,
         }
@@ -60,6 +63,7 @@ impl World {
     /// Lets all that is due by now happen.
     pub(crate) fn settle(&mut self) {
         self.paypal.settle(&mut self.common);
+        self.stripe.settle(&mut self.common);
     }
 
     /// Numbers the request and says which faults befall it.
@@ -67,6 +71,9 @@ impl World {
         self.number += 1;
         request.number = self.number;
         self.settle();
+        if request.provider == Provider::Stripe {
+            self.stripe.begin(request);
+        }
         self.faults.of(request)
     }
 
@@ -76,14 +83,18 @@ impl World {
         for fault in faults {
             match fault {
                 Fault::DrainBefore { account, currency, amount_minor } => self.drain(account, currency, *amount_minor),
-                Fault::ExpireTokens => self.paypal.expire_tokens(),
+                Fault::ExpireTokens if request.provider == Provider::PayPal => self.paypal.expire_tokens(),
                 _ => {}
             }
         }
         let mut answer = self.apply_or_refuse(request, faults);
         for fault in faults {
             match fault {
-                Fault::ErrorAfter { status } => answer = self.error(request.provider, *status, None),
+                Fault::ErrorAfter { status } => {
+                    let is_replayed = answer.headers.iter().any(|(name, _)| *name == "idempotent-replayed");
+                    answer = self.error(request.provider, *status, None);
+                    self.remember(request, &answer, is_replayed);
+                }
                 Fault::DrainAfter { account, currency, amount_minor } => self.drain(account, currency, *amount_minor),
                 Fault::MalformedJson => answer.body = bytes::Bytes::from_static(b"{\"id\": \"cut off"),
                 _ => {}
@@ -98,16 +109,32 @@ impl World {
                 Fault::RateLimit { retry_after_seconds } => {
                     return self.error(request.provider, 429, Some(*retry_after_seconds));
                 }
-                Fault::ErrorBefore { status } => return self.error(request.provider, *status, None),
+                // Tokens of the others are not renewed, so only this request is refused.
+                Fault::ExpireTokens if request.provider != Provider::PayPal => {
+                    return self.error(request.provider, 401, None);
+                }
+                Fault::ErrorBefore { status } => {
+                    let answer = self.error(request.provider, *status, None);
+                    self.remember(request, &answer, self.stripe.has_stored(request));
+                    return answer;
+                }
                 _ => {}
             }
         }
         self.answer(request)
     }
 
+    /// Stripe keeps an error of the server as the answer to the request's key, unless an earlier request has used the key.
+    fn remember(&mut self, request: &Request, answer: &Answer, is_used: bool) {
+        if request.provider == Provider::Stripe && !is_used {
+            self.stripe.remember_error(&self.common, request, answer);
+        }
+    }
+
     fn answer(&mut self, request: &Request) -> Answer {
         match request.provider {
             Provider::PayPal => self.paypal.answer(&mut self.common, request),
+            Provider::Stripe => self.stripe.answer(&mut self.common, request),
         }
     }
 
@@ -115,6 +142,7 @@ impl World {
     fn error(&mut self, provider: Provider, status: u16, retry_after_seconds: Option<u32>) -> Answer {
         let answer = match provider {
             Provider::PayPal => paypal::errors::of_status(&mut self.common.ids, status),
+            Provider::Stripe => stripe::errors::of_status(status),
         };
         match retry_after_seconds {
             Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
@@ -124,6 +152,9 @@ impl World {
 
     /// Records how the request ended. Without a status the connection was cut before anything was done.
     pub(crate) fn end(&mut self, request: &Request, faults: &[Fault], status: Option<u16>) {
+        if request.provider == Provider::Stripe {
+            self.stripe.end(request);
+        }
         self.requests.push(json!({
             "number": request.number, "provider": request.provider, "method": request.method, "path": request.path,
             "status": status, "faults": faults,

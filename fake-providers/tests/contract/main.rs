@@ -9,4 +9,5 @@
 
 mod faults;
 mod paypal;
+mod stripe;
 mod support;
