@@ -347,6 +347,22 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(time("updated_at"))
             .col(time_null("archived_at"))
             .take(),
+        table("payout", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("affiliate_id"))
+            .col(money("amount_minor"))
+            .col(state("currency"))
+            .col(state("provider"))
+            .col(state("state"))
+            .col(count("reward_count"))
+            .col(text("reference"))
+            .col(text("note"))
+            .col(text("message"))
+            .col(time("paid_at"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
         table("offer_claim", &["account_id", "offer_id", "affiliate_id"])
             .col(id("account_id"))
             .col(id("offer_id"))
@@ -469,6 +485,7 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(text("deny_reason"))
+            .col(id_null("payout_id"))
             .take(),
         table("ledger_entry", &["account_id", "sequence"])
             .col(id("account_id"))
@@ -685,6 +702,14 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["auto_approve_at"],
             Expr::col("state").eq(Expr::Constant("pending".into())),
         ),
+        // Most rewards are not paid yet, or never.
+        partial_index(
+            "reward_by_payout",
+            "reward",
+            &["account_id", "payout_id", "id"],
+            Expr::col("payout_id").is_not_null(),
+        ),
+        index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]
 }

@@ -350,6 +350,7 @@ fn of_affiliate(method: &'static str, mut pairs: Vec<(Json, Json)>, one_spelling
 }
 
 fn codes() -> Vec<Spelling> {
+    let (time, same_time) = times();
     vec![
         spelling(
             "AffiliateService/CreateLink",
@@ -494,6 +495,14 @@ fn codes() -> Vec<Spelling> {
             &["enrollment.id", "lead.id", "lead.external_id", "value"],
         ),
         ids_only("RewardService/FulfillReward", &["reward_id"]),
+        spelling(
+            "PayoutService/MarkPaid",
+            vec![(
+                json!({"reference": "t-1", "note": "a", "message": "b", "paid_time": time}),
+                json!({"reference": " t-1", "note": "a ", "message": " b", "paid_time": same_time}),
+            )],
+            &["affiliate.id", "reward_ids", "amount"],
+        ),
     ]
 }
 

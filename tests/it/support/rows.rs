@@ -32,7 +32,7 @@ use headwater::domain::enrollment::{
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, EnrollmentId, EventId,
-    ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
+    ItemId, LeadId, LinkId, MailId, OfferId, PayoutId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -42,6 +42,7 @@ use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
+use headwater::domain::payout::{Payout, PayoutProvider, PayoutState};
 use headwater::domain::program::{
     Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
 };
@@ -387,6 +388,24 @@ pub(crate) fn offer() -> Offer {
         created_at: NOW,
         updated_at: NOW.plus_days(3),
         archived_at: Some(NOW.plus_days(3)),
+    }
+}
+
+pub(crate) fn payout() -> Payout {
+    Payout {
+        id: PayoutId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        amount: Money::new(1_250, "USD".parse().unwrap()),
+        provider: PayoutProvider::Manual,
+        state: PayoutState::Paid,
+        reward_count: 2,
+        reference: "TRX 17".to_owned(),
+        note: "November".to_owned(),
+        message: "Thank you".to_owned(),
+        paid_at: NOW,
+        created_at: NOW.plus_days(1),
+        updated_at: NOW.plus_days(1),
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(affiliate_group());
     set.put(item());
     set.put(offer());
+    set.put(payout());
     set.put(offer_claims());
     set.put(click(1, ClickId::from_uuid(uuid(1))));
     set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());

@@ -122,5 +122,6 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         }),
         Outcome::Rewards(vec![Arc::new(reward)]),
         Outcome::Reward(Arc::new(reward_by_hand(3))),
+        Outcome::Payout(Arc::new(payout())),
     ]
 }
