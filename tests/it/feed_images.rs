@@ -447,6 +447,12 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let found = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
             Subject::Reward(pb::Reward { deny_reason: String::new(), ..found })
         }
+        Subject::Payout(row) => {
+            let request = pb::GetPayoutRequest { payout_id: row.id.clone() };
+            let found = client.payouts.get_payout(request).await.unwrap().into_inner().payout.unwrap();
+            let empty = String::new;
+            Subject::Payout(pb::Payout { reference: empty(), note: empty(), message: empty(), ..found })
+        }
         Subject::Program(row) => {
             let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };
             Subject::Program(client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap())
@@ -560,6 +566,7 @@ fn id_of(subject: &Subject) -> String {
     match subject {
         Subject::Conversion(row) => row.id.clone(),
         Subject::Reward(row) => row.id.clone(),
+        Subject::Payout(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),
         Subject::Affiliate(row) => row.id.clone(),
         Subject::Enrollment(row) => row.id.clone(),

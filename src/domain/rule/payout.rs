@@ -135,9 +135,11 @@ fn payable(
             faults.push(UnpayableReward { reward_id: *id, fault });
             continue;
         }
-        let reversals = context.set.reversals_of(context.account_id, *id)?;
-        let with_it = reversals.into_iter().filter(|other| other.state == reward.state).cloned();
-        payable.extend(with_it.map(|reversal| (reversal.id, reversal)));
+        if reward.reverses.is_none() {
+            let reversals = context.set.reversals_of(context.account_id, *id)?;
+            let with_it = reversals.into_iter().filter(|other| other.state == reward.state).cloned();
+            payable.extend(with_it.map(|reversal| (reversal.id, reversal)));
+        }
         payable.insert(reward.id, reward);
     }
     if faults.is_empty() { Ok(payable) } else { Err(Refusal::RewardsNotPayable { rewards: faults }) }

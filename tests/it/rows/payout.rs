@@ -178,14 +178,13 @@ db_test!(g18_what_cannot_be_paid_is_named_and_nothing_is_paid, |database: TestDa
 db_test!(u9_a_refund_after_the_payment_reduces_the_next_one, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
-    let sold = |event_id: &str, amount_minor: i64| pb::RecordSaleRequest {
-        coupon_code: "ANN".to_owned(),
+    let sold = |number: usize, amount_minor: i64| pb::RecordSaleRequest {
         amount: Some(money(amount_minor, "USD")),
-        ..sale(event_id)
+        ..sale(number)
     };
     let mut ids = Vec::new();
-    for (event_id, amount_minor) in [("order-1", 10_000), ("order-2", 4_000), ("order-3", 18_000)] {
-        let answer = shop.client.tracking.record_sale(sold(event_id, amount_minor)).await.unwrap().into_inner();
+    for (number, amount_minor) in [(1, 10_000), (2, 4_000), (3, 18_000)] {
+        let answer = shop.client.tracking.record_sale(sold(number, amount_minor)).await.unwrap().into_inner();
         let reward_ids = vec![answer.rewards[0].reward_id.clone()];
         let request = pb::ApproveRewardsRequest { reward_ids: reward_ids.clone(), ..Default::default() };
         shop.client.rewards.approve_rewards(request).await.unwrap();
@@ -196,13 +195,13 @@ db_test!(u9_a_refund_after_the_payment_reduces_the_next_one, |database: TestData
     let (_, paid_minor) = owed_and_paid(&mut shop).await;
     let request = pb::RecordRefundRequest {
         event_id: "refund-1".to_owned(),
-        sale_event_id: "order-1".to_owned(),
+        sale_event_id: "sale-1".to_owned(),
         amount: Some(money(10_000, "USD")),
         ..Default::default()
     };
     let taken = shop.client.tracking.record_refund(request).await.unwrap().into_inner().rewards[0].reward_id.clone();
     let (owed_minor, _) = owed_and_paid(&mut shop).await;
-    // What is left of order-2 and order-3 is owed, less what the refund took back.
+    // The two other sales are owed, less what the refund took back.
     assert_eq!(owed_minor, (4_000 + 18_000) * paid_minor / 10_000 - paid_minor);
     let request = paid(&shop, &[&ids[1], &ids[2]]);
     let status = mark_paid(&mut shop.client, request).await.unwrap_err();
@@ -223,7 +222,6 @@ db_test!(u9_a_refund_after_the_payment_reduces_the_next_one, |database: TestData
     verify(&mut shop.client).await;
 });
 
-/// The same reward is marked by several callers at once.
 db_test!(g18_a_reward_is_paid_once_whoever_says_it_first, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
@@ -237,7 +235,7 @@ db_test!(g18_a_reward_is_paid_once_whoever_says_it_first, |database: TestDatabas
         let request = paid(&shop, &[&ids[number % 8], &ids[(number + 1) % 8]]);
         async move { mark_paid(&mut client, request).await }
     });
-    let answers = futures_util::future::join_all(calls).await;
+    let answers = futures::future::join_all(calls).await;
     let (paid, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert!((1..=4).contains(&paid.len()), "{}", paid.len());
     assert!(refused.iter().all(|answer| reason(answer.as_ref().unwrap_err()) == "REWARDS_NOT_PAYABLE"));

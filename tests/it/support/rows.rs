@@ -620,6 +620,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         created_at: NOW,
         updated_at: NOW,
         deny_reason: "none".to_owned(),
+        payout_id: None,
     }
 }
 

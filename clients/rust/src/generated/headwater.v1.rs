@@ -436,7 +436,7 @@ pub enum ApiKeyKind {
     Tracking = 3,
     /// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
     Read = 4,
-    /// Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
+    /// Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
     Payout = 5,
     /// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
     Publishable = 6,
@@ -3118,7 +3118,7 @@ pub struct Reward {
     #[prost(int32, tag = "18")]
     pub bonus_terms_version: i32,
     /// The id of the payout that paid it. Empty unless it is paid in cash.
-    #[prost(string, tag = "29")]
+    #[prost(string, tag = "19")]
     pub payout_id: ::prost::alloc::string::String,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
@@ -9782,15 +9782,15 @@ pub enum ErrorReason {
     /// fulfilled, revoked or none.
     CustomerRewardState = 67,
     /// \[NOT_FOUND\] The account has no such payout.
-    PayoutNotFound = 88,
+    PayoutNotFound = 68,
     /// \[FAILED_PRECONDITION\] A payout cannot pay some of the rewards. `google.rpc.PreconditionFailure` has one violation for each of them, with its
     /// id and its fault. Metadata: `reward_count`, how many they are.
-    RewardsNotPayable = 89,
+    RewardsNotPayable = 69,
     /// \[FAILED_PRECONDITION\] The rewards add up to another amount than the one that was sent. Metadata: `sum_minor`, `currency_code`.
-    PayoutAmount = 90,
+    PayoutAmount = 70,
     /// \[FAILED_PRECONDITION\] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
     /// Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
-    PayoutAboveOwed = 91,
+    PayoutAboveOwed = 71,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -10190,7 +10190,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 32"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -10242,7 +10242,7 @@ pub mod event {
         #[prost(message, tag = "20")]
         AffiliateGroup(super::AffiliateGroup),
         /// A payout, without reference, note and message.
-        #[prost(message, tag = "32")]
+        #[prost(message, tag = "22")]
         Payout(super::Payout),
     }
 }
@@ -10417,9 +10417,9 @@ pub enum EventKind {
     /// \[affiliate_group\] A group of affiliates was archived.
     AffiliateGroupArchived = 63,
     /// A payout paid a reward.
-    RewardPaid = 84,
+    RewardPaid = 64,
     /// An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
-    PayoutPaid = 85,
+    PayoutPaid = 65,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.

@@ -18,7 +18,7 @@ use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, coupon, credit, enrollment, inactive_affiliate, item,
-    lead, link, offer, program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
+    lead, link, offer, payout, program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
