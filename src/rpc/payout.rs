@@ -73,7 +73,6 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
-    let states = fields.values("states", &message.states);
     let currencies = fields.currencies("currencies", &message.currencies);
     let paid = fields.interval("paid_interval", message.paid_interval.as_ref());
     fields.finish()?;
@@ -81,7 +80,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = PayoutQuery { affiliate_id, states, currencies, paid };
+    let query = PayoutQuery { affiliate_id, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;
     let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
@@ -105,7 +104,7 @@ fn render(payout: &Payout) -> pb::Payout {
         amount: Some(money(payout.amount)),
         provider: payout.provider.number(),
         state: payout.state.number(),
-        reward_count: payout.reward_count,
+        reward_count: payout.reward_count.into(),
         reference: payout.reference.clone(),
         note: payout.note.clone(),
         message: payout.message.clone(),

@@ -13,7 +13,7 @@ use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, PayoutId};
 use crate::domain::money::Currency;
-use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::payout::Payout;
 use crate::domain::set::Needs;
 use crate::domain::time::{Interval, Time};
 
@@ -68,8 +68,6 @@ impl Stored for Payout {
 pub struct PayoutQuery {
     /// Only payouts to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
-    /// Only payouts in one of these states. Empty: any state.
-    pub states: Vec<PayoutState>,
     /// Only payouts in one of these currencies. Empty: any currency.
     pub currencies: Vec<Currency>,
     /// Only payouts of which the affiliate got the money in this interval.
@@ -112,12 +110,10 @@ fn filtered(account_id: AccountId, wanted: &PayoutQuery) -> Select<table::Entity
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.paid.start, |query, start| query.filter(table::Column::PaidAt.gte(start.micros())))
         .apply_if(wanted.paid.end, |query, end| query.filter(table::Column::PaidAt.lt(end.micros())));
-    let query = if wanted.currencies.is_empty() {
-        query
-    } else {
-        query.filter(table::Column::Currency.is_in(wanted.currencies.iter().map(|currency| currency.code())))
-    };
-    list::one_of(query, table::Column::State, &wanted.states)
+    if wanted.currencies.is_empty() {
+        return query;
+    }
+    query.filter(table::Column::Currency.is_in(wanted.currencies.iter().map(|currency| currency.code())))
 }
 
 /// Those of these payouts that exist.

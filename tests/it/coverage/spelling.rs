@@ -5,6 +5,7 @@ mod account;
 mod appointment;
 mod lead;
 mod offer;
+mod payout;
 mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -350,7 +351,6 @@ fn of_affiliate(method: &'static str, mut pairs: Vec<(Json, Json)>, one_spelling
 }
 
 fn codes() -> Vec<Spelling> {
-    let (time, same_time) = times();
     vec![
         spelling(
             "AffiliateService/CreateLink",
@@ -495,14 +495,6 @@ fn codes() -> Vec<Spelling> {
             &["enrollment.id", "lead.id", "lead.external_id", "value"],
         ),
         ids_only("RewardService/FulfillReward", &["reward_id"]),
-        spelling(
-            "PayoutService/MarkPaid",
-            vec![(
-                json!({"reference": "t-1", "note": "a", "message": "b", "paid_time": time}),
-                json!({"reference": " t-1", "note": "a ", "message": " b", "paid_time": same_time}),
-            )],
-            &["affiliate.id", "reward_ids", "amount"],
-        ),
     ]
 }
 

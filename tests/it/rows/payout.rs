@@ -175,7 +175,7 @@ db_test!(g18_what_cannot_be_paid_is_named_and_nothing_is_paid, |database: TestDa
     verify(&mut shop.client).await;
 });
 
-db_test!(u9_a_refund_after_the_payment_reduces_the_next_one, |database: TestDatabase| async move {
+db_test!(g16_a_refund_after_the_payment_reduces_the_next_one, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
     let sold = |number: usize, amount_minor: i64| pb::RecordSaleRequest {

@@ -9977,8 +9977,8 @@ pub struct Payout {
     #[prost(enumeration = "PayoutState", tag = "5")]
     pub state: i32,
     /// How many rewards it pays. The rewards of refunds that took back a part of one are counted too.
-    #[prost(int32, tag = "6")]
-    pub reward_count: i32,
+    #[prost(int64, tag = "6")]
+    pub reward_count: i64,
     /// The name of the transfer at the bank or the provider. May be empty. Empty in the feed, because a person wrote it.
     #[prost(string, tag = "7")]
     pub reference: ::prost::alloc::string::String,
@@ -10071,17 +10071,14 @@ pub struct ListPayoutsRequest {
     /// Only payouts to this affiliate. Optional.
     #[prost(message, optional, tag = "4")]
     pub affiliate: ::core::option::Option<AffiliateSelector>,
-    /// Only payouts in these states. Empty: all states.
-    #[prost(enumeration = "PayoutState", repeated, tag = "5")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
     /// Only payouts in these currencies, as ISO 4217 codes. Empty: all currencies.
-    #[prost(string, repeated, tag = "6")]
+    #[prost(string, repeated, tag = "5")]
     pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only payouts whose `paid_time` is in this interval. Optional.
-    #[prost(message, optional, tag = "7")]
+    #[prost(message, optional, tag = "6")]
     pub paid_interval: ::core::option::Option<TimeInterval>,
     /// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
-    #[prost(bool, tag = "8")]
+    #[prost(bool, tag = "7")]
     pub with_total_count: bool,
 }
 /// The answer of ListPayouts.

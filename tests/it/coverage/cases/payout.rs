@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "message": long(),
                 "paid_time": no_time(),
             }))
-            .wrong(json!({"reward_ids": [], "paid_time": {"seconds": 4_000_000_000_i64}}))
+            .wrong(json!({"affiliate": null, "reward_ids": [], "paid_time": {"seconds": 4_000_000_000_i64}}))
             .wrong_affiliates(&json!({"reward_ids": []})),
         case("PayoutService/GetPayout", json!({"payout_id": "${payout_id}"}))
             .reference(json!({"payout_id": "${payout_id}"}))
@@ -51,7 +51,6 @@ pub(super) fn cases() -> Vec<Case> {
                 "page_size": -1,
                 "order": 99,
                 "affiliate": {"id": "aff_1"},
-                "states": [0, 99],
                 "currencies": ["usd"],
                 "paid_interval": {"start_time": no_time(), "end_time": no_time()},
             }))
