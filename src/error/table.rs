@@ -502,7 +502,9 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
             format!("{}: {text}, and payouts pay what is in cash", path(&Field::RewardIds)),
         )
         .with("reward_id", reward_id),
-        Refusal::RewardsNotPayable { rewards } => unpayable(rewards, &path(&Field::RewardIds), &text, violation_bytes_max),
+        Refusal::RewardsNotPayable { rewards } => {
+            unpayable(rewards, path(&Field::RewardIds), &text, violation_bytes_max)
+        },
         Refusal::PayoutAmount { sent: _, sum } => Answer::precondition(
             ErrorReason::PayoutAmount,
             "amount",

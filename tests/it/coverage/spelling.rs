@@ -48,6 +48,7 @@ fn spellings() -> Vec<Spelling> {
         affiliates(),
         codes(),
         offer::offers(),
+        payout::spellings(),
         events(),
         appointment::spellings(),
         lead::spellings(),
