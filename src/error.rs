@@ -246,6 +246,11 @@ fn status(answer: Answer, request_id: &str) -> Status {
         Detail::Precondition(subject) => {
             details.set_precondition_failure(vec![PreconditionViolation::new(reason, subject, &answer.message)]);
         }
+        Detail::Preconditions(subjects) => {
+            let violations =
+                subjects.into_iter().map(|(subject, fault)| PreconditionViolation::new(reason, subject, fault));
+            details.set_precondition_failure(violations.collect::<Vec<_>>());
+        }
         Detail::Quota(subject) => {
             details.add_quota_failure_violation(subject, &answer.message);
         }

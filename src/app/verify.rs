@@ -15,11 +15,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::id::{AccountId, AffiliateId, PayoutId};
 use crate::domain::ledger::{AccountHead, LedgerAccount};
 use crate::domain::money::Currency;
+use crate::domain::payout::Payout;
 use crate::domain::reward::RewardUnit;
 use crate::store::list::Walk;
+use crate::store::payout::PayoutQuery;
 use crate::store::{self, ReadTurn, Snapshot, Store, StoreError};
 use audit::Audit;
 
@@ -73,6 +75,8 @@ pub async fn verify_in_slices(store: &Store, account_id: AccountId, slice_rows: 
     walk.rewards().await?;
     walk.rewards_not_met().await?;
     walk.reversed_rewards().await?;
+    walk.payouts().await?;
+    walk.payouts_not_met().await?;
     walk.events().await?;
     let mut report = walk.audit.finish();
     figures::differences(store, account_id, slice_rows).await?.into_iter().for_each(|text| report.differs(text));
@@ -184,6 +188,43 @@ impl Walker<'_> {
             let slice = self.slice().await?;
             let rewards = store::reward::with_reversals(&slice.books, self.account_id, originals).await?;
             self.audit.check_settled(originals, &rewards);
+            slice.end().await;
+        }
+        Ok(())
+    }
+
+    /// Compares all payouts, in the order of their ids.
+    async fn payouts(&mut self) -> Result<(), StoreError> {
+        let mut after: Option<PayoutId> = None;
+        loop {
+            let slice = self.slice().await?;
+            let walk = Walk { after: after.map(PayoutId::uuid), ..Walk::first(self.slice_rows) };
+            let page = store::payout::list(&slice.books, self.account_id, &PayoutQuery::default(), walk).await?;
+            self.check_payouts(&slice, &page).await?;
+            slice.end().await;
+            after = page.last().map(|payout| payout.id);
+            if !self.is_full(page.len()) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn check_payouts(&mut self, slice: &Slice, payouts: &[Payout]) -> Result<(), StoreError> {
+        let ids: Vec<_> = payouts.iter().map(|payout| payout.id).collect();
+        let mut sums = store::payout::paid_rewards(&slice.books, self.account_id, &ids).await?;
+        for payout in payouts {
+            self.audit.check_payout(payout, sums.remove(&payout.id).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Looks up the payouts that have entries and were not among those before, as for rewards.
+    async fn payouts_not_met(&mut self) -> Result<(), StoreError> {
+        for ids in self.audit.payouts_not_met().chunks(self.chunk_length()) {
+            let slice = self.slice().await?;
+            let found = store::payout::find_all(&slice.books, self.account_id, ids).await?;
+            self.check_payouts(&slice, &found).await?;
+            self.audit.check_payouts_exist(ids);
             slice.end().await;
         }
         Ok(())

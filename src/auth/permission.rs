@@ -24,6 +24,8 @@ pub const RECORDING: &[KeyKind] = &[Admin, Tracking];
 pub const CLICKS: &[KeyKind] = &[Admin, Tracking, Publishable];
 /// For methods that read.
 pub const READING: &[KeyKind] = &[Admin, Read];
+/// For methods that pay affiliates.
+pub const PAYING: &[KeyKind] = &[Admin, Payout];
 /// For methods that read rewards, balances and the ledger.
 pub const READING_MONEY: &[KeyKind] = &[Admin, Read, Payout];
 

@@ -66,6 +66,10 @@ text_enum! {
         RewardCreated = "reward_created",
         /// An affiliate was given what is no cash.
         RewardFulfilled = "reward_fulfilled",
+        /// A payout paid a reward.
+        RewardPaid = "reward_paid",
+        /// An affiliate was paid.
+        PayoutPaid = "payout_paid",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -171,7 +175,9 @@ impl EventKind {
             | Self::RewardReleased
             | Self::RewardReversed
             | Self::RewardCreated
-            | Self::RewardFulfilled => EventSubject::Reward,
+            | Self::RewardFulfilled
+            | Self::RewardPaid => EventSubject::Reward,
+            Self::PayoutPaid => EventSubject::Payout,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated
@@ -283,6 +289,8 @@ images! {
         [..image.program_ids()], [..image.affiliate_ids()];
     /// A reward.
     Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
+    /// A payout.
+    Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
     /// A program with its newest terms.
     Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.

@@ -145,6 +145,8 @@ typed_ids! {
     ConversionId = "cnv";
     /// A reward.
     RewardId = "rwd";
+    /// A payout.
+    PayoutId = "pay";
     /// An entry of the audit log.
     AuditEntryId = "aud";
     /// A mail that waits to be sent.

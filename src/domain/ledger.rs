@@ -8,6 +8,7 @@
 //! | refunded before approval | affiliate_pending | commission_expense |
 //! | refunded after approval or payment | affiliate_payable (may go below zero) | commission_expense |
 //! | fulfilled, for what is no cash | affiliate_payable | fulfilled |
+//! | paid, marked by hand | affiliate_payable | provider_cash |
 //!
 //! The difference that a correction makes is booked like a refund, or like what is earned if it is positive. It goes to the account that
 //! the reward is in. So does the adjustment of a refund.
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::event::FeedPlace;
-use super::id::{AccountId, AffiliateId, RewardId};
+use super::id::{AccountId, AffiliateId, PayoutId, RewardId};
 use super::money::{Currency, Overflow};
 use super::reward::{Reward, RewardUnit};
 use super::text_enum::text_enum;
@@ -33,6 +34,8 @@ text_enum! {
         AffiliatePayable = "affiliate_payable",
         /// Given to an affiliate: rewards that are no cash and were fulfilled.
         Fulfilled = "fulfilled",
+        /// Paid to an affiliate, from the merchant's account at a bank or a provider.
+        ProviderCash = "provider_cash",
     }
 }
 
@@ -55,6 +58,8 @@ text_enum! {
         Corrected = "corrected",
         /// A refund came with a commission adjustment.
         Adjusted = "adjusted",
+        /// An affiliate was paid.
+        Paid = "paid",
     }
 }
 
@@ -63,6 +68,8 @@ text_enum! {
     LedgerSubjectKind {
         /// A reward.
         Reward = "reward",
+        /// A payout.
+        Payout = "payout",
     }
 }
 
@@ -84,6 +91,20 @@ impl LedgerSubject {
     pub const fn reward_id(self) -> Option<RewardId> {
         match self.kind {
             LedgerSubjectKind::Reward => Some(RewardId::from_uuid(self.id)),
+            LedgerSubjectKind::Payout => None,
+        }
+    }
+
+    /// A payout as a subject.
+    pub const fn payout(id: PayoutId) -> Self {
+        Self { kind: LedgerSubjectKind::Payout, id: id.uuid() }
+    }
+
+    /// The subject's id, if the subject is a payout.
+    pub const fn payout_id(self) -> Option<PayoutId> {
+        match self.kind {
+            LedgerSubjectKind::Payout => Some(PayoutId::from_uuid(self.id)),
+            LedgerSubjectKind::Reward => None,
         }
     }
 }
@@ -237,7 +258,7 @@ impl Balance {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
-                LedgerAccount::Fulfilled => &mut self.paid_minor,
+                LedgerAccount::Fulfilled | LedgerAccount::ProviderCash => &mut self.paid_minor,
                 LedgerAccount::CommissionExpense => continue,
             };
             *sum = sum.checked_add(amount).ok_or(Overflow)?;

@@ -32,6 +32,7 @@ pub mod money;
 pub mod offer;
 pub mod outcome;
 pub mod page;
+pub mod payout;
 pub mod period;
 pub mod pricing;
 pub mod program;

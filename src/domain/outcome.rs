@@ -102,6 +102,8 @@ outcomes! {
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
     /// CreateReward, FulfillReward.
     Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
+    /// MarkPaid.
+    Payout(Arc<super::payout::Payout>): |payout| Some(&payout.id);
 }
 
 /// The outcome belongs to another command.

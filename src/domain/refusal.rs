@@ -7,8 +7,9 @@ use super::customer_reward::CustomerRewardState;
 use super::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
 };
-use super::money::{Currency, Overflow};
+use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
+use super::payout::UnpayableReward;
 use super::program::InvitationFault;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
@@ -42,6 +43,8 @@ text_enum! {
         Conversion = "conversion",
         /// A reward.
         Reward = "reward",
+        /// A payout.
+        Payout = "payout",
     }
 }
 
@@ -124,6 +127,8 @@ text_enum! {
         Conversion = "conversion",
         /// The rewards that are named.
         RewardIds = "reward_ids",
+        /// The payout that is named.
+        PayoutId = "payout_id",
         /// The amount of a sale or refund.
         Amount = "amount",
         /// The lines of a sale or refund.
@@ -154,6 +159,7 @@ impl Resource {
             Self::Lead => Field::Lead,
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
+            Self::Payout => Field::PayoutId,
         }
     }
 }
@@ -446,6 +452,30 @@ pub enum Refusal {
         /// The reward.
         reward_id: RewardId,
     },
+    /// Some of the rewards cannot be paid by one payout to the affiliate.
+    #[error("{}", unpayable(.rewards))]
+    RewardsNotPayable {
+        /// Each of them, with its fault.
+        rewards: Vec<UnpayableReward>,
+    },
+    /// The rewards add up to another amount than the one that was paid.
+    #[error("{sent} were paid, and the rewards add up to {sum}")]
+    PayoutAmount {
+        /// The amount that was sent.
+        sent: Money,
+        /// What the rewards add up to.
+        sum: Money,
+    },
+    /// The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid.
+    #[error("affiliate {affiliate_id} is owed {owed}, and the rewards add up to {amount}")]
+    PayoutAboveOwed {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// What the rewards add up to.
+        amount: Money,
+        /// What is owed.
+        owed: Money,
+    },
     /// The customer has no reward in the program that is granted.
     #[error("lead {lead_id} has no reward in program {program_id} that is granted")]
     CustomerRewardState {
@@ -480,5 +510,15 @@ impl Refusal {
     /// [`Refusal::NotFound`] for a resource that was looked up by this name.
     pub fn not_found(resource: Resource, name: impl ToString) -> Self {
         Self::NotFound { resource, name: name.to_string() }
+    }
+}
+
+/// The first of the rewards that cannot be paid, in words, and how many others there are.
+fn unpayable(rewards: &[UnpayableReward]) -> String {
+    let first = rewards.first().map(|first| format!("reward {} {}", first.reward_id, first.fault.describe()));
+    let first = first.unwrap_or_default();
+    match rewards.len() {
+        0 | 1 => first,
+        count => format!("{first}; {} other rewards cannot be paid either", count - 1),
     }
 }

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId};
 use super::line::SaleLine;
 use super::money::{Money, Rounding};
 use super::program::Commission;
@@ -223,6 +223,8 @@ pub struct Reward {
     pub updated_at: Time,
     /// Why the reward was denied. Empty unless it was.
     pub deny_reason: String,
+    /// The payout that paid it. Set if it is cash and paid.
+    pub payout_id: Option<PayoutId>,
 }
 
 /// The part of a reward that never changes.

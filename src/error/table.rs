@@ -7,6 +7,7 @@ use tonic::Code;
 use super::{Error, FieldPaths, FieldViolation, LimitedBy};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
+use crate::domain::payout::UnpayableReward;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 
@@ -29,6 +30,8 @@ pub(super) enum Detail {
     Fields(Vec<FieldViolation>),
     /// The subject that breaks the precondition, such as `reward/rwd_...`.
     Precondition(String),
+    /// Each subject that breaks the precondition, and how.
+    Preconditions(Vec<(String, String)>),
     Resource(&'static str, String),
     /// Whose calls were counted: `key` or `address`.
     Quota(&'static str),
@@ -107,7 +110,7 @@ impl Error {
             Self::InvalidFields(violations) => {
                 Answer::fields(ErrorReason::InvalidFields, violations, violation_bytes_max)
             }
-            Self::Refused(refusal, paths) => refused(refusal, paths, request_id),
+            Self::Refused(refusal, paths) => refused(refusal, paths, request_id, violation_bytes_max),
             Self::KeyMissing => Answer::new(
                 ErrorReason::KeyMissing,
                 Code::Unauthenticated,
@@ -269,7 +272,7 @@ fn alternatives(kinds: &[KeyKind]) -> String {
 }
 
 /// The part of the table for refusals.
-fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
+fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_bytes_max: usize) -> Answer {
     let text = refusal.to_string();
     let path = |field: &Field| paths.iter().find(|(other, _)| other == field).map_or(field.as_str(), |(_, path)| path);
     match refusal {
@@ -499,6 +502,28 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str) -> Answer {
             format!("{}: {text}, and payouts pay what is in cash", path(&Field::RewardIds)),
         )
         .with("reward_id", reward_id),
+        Refusal::RewardsNotPayable { rewards } => {
+            unpayable(rewards, path(&Field::RewardIds), &text, violation_bytes_max)
+        },
+        Refusal::PayoutAmount { sent: _, sum } => Answer::precondition(
+            ErrorReason::PayoutAmount,
+            "amount",
+            format!("amount: {text}; a refund may have been told meanwhile, so look at the rewards again"),
+        )
+        .with("sum_minor", sum.amount_minor)
+        .with("currency_code", sum.currency),
+        Refusal::PayoutAboveOwed { affiliate_id, amount, owed } => Answer::precondition(
+            ErrorReason::PayoutAboveOwed,
+            affiliate_id.to_string(),
+            format!(
+                "{}: {text}, because refunds took back from rewards that were paid before; name the approved rewards with negative values too",
+                path(&Field::RewardIds)
+            ),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("owed_minor", owed.amount_minor)
+        .with("sum_minor", amount.amount_minor)
+        .with("currency_code", owed.currency),
         Refusal::CustomerRewardState { lead_id, program_id, state } => Answer::precondition(
             ErrorReason::CustomerRewardState,
             lead_id.to_string(),
@@ -551,5 +576,27 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
+        Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
     }
+}
+
+/// The answer that names each reward that cannot be paid, as far as the details have room.
+fn unpayable(rewards: &[UnpayableReward], path: &str, text: &str, violation_bytes_max: usize) -> Answer {
+    let mut bytes = 0;
+    let described = rewards.iter().map(|reward| (reward.reward_id.to_string(), reward.fault.describe().to_owned()));
+    let fits = |(id, fault): &(String, String)| {
+        bytes += id.len() + fault.len();
+        bytes <= violation_bytes_max
+    };
+    let mut listed: Vec<_> = described.take_while(fits).collect();
+    let rest = rewards.len() - listed.len();
+    if rest > 0 {
+        listed.push(("...".to_owned(), format!("and {rest} more")));
+    }
+    let message = format!("{path}: {text}; nothing was changed");
+    Answer {
+        detail: Detail::Preconditions(listed),
+        ..Answer::new(ErrorReason::RewardsNotPayable, Code::FailedPrecondition, message)
+    }
+    .with("reward_count", rewards.len())
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use uuid::Uuid;
 
 use super::call::parse::Fields;
-use super::call::render::{reward_value, timestamp};
+use super::call::render::{id_or_empty, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::app::verify;
@@ -183,6 +183,7 @@ fn render_entry(entry: &LedgerEntry, conversions: &HashMap<RewardId, ConversionI
         reason: posting.reason.number(),
         post_time: Some(timestamp(posting.posted_at)),
         entry_hash: hexadecimal(&entry.hash),
+        payout_id: id_or_empty(posting.subject.payout_id()),
     }
 }
 

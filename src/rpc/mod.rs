@@ -24,6 +24,7 @@ mod ledger;
 mod line;
 mod link;
 mod offer;
+mod payout;
 mod program;
 mod reward;
 mod sale;
@@ -45,13 +46,14 @@ use crate::auth::password::Passwords;
 use crate::pb::server::account_service_server::AccountServiceServer;
 use crate::pb::server::affiliate_service_server::AffiliateServiceServer;
 use crate::pb::server::feed_service_server::FeedServiceServer;
+use crate::pb::server::payout_service_server::PayoutServiceServer;
 use crate::pb::server::reward_service_server::RewardServiceServer;
 use crate::pb::server::tracking_service_server::TrackingServiceServer;
 pub use call::RegisteredBy;
 use call::Rpc;
 use feed::FeedStreams;
 pub use service::METHODS;
-use service::{AccountHandlers, AffiliateHandlers, FeedHandlers, RewardHandlers, TrackingHandlers};
+use service::{AccountHandlers, AffiliateHandlers, FeedHandlers, PayoutHandlers, RewardHandlers, TrackingHandlers};
 
 /// All services of `headwater.v1`.
 pub struct Services {
@@ -92,6 +94,7 @@ impl Services {
             .add_service(tuned!(AffiliateServiceServer, AffiliateHandlers { rpc: rpc() }))
             .add_service(tuned!(TrackingServiceServer, TrackingHandlers { rpc: rpc(), streams: streams() }))
             .add_service(tuned!(FeedServiceServer, FeedHandlers { rpc: rpc(), streams: streams() }))
-            .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc(), streams: streams() }));
+            .add_service(tuned!(RewardServiceServer, RewardHandlers { rpc: rpc(), streams: streams() }))
+            .add_service(tuned!(PayoutServiceServer, PayoutHandlers { rpc: rpc() }));
     }
 }

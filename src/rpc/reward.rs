@@ -107,6 +107,7 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let program_id = fields.optional_id("program_id", &message.program_id);
     let created = fields.interval("create_interval", message.create_interval.as_ref());
+    let payout_id = fields.optional_id("payout_id", &message.payout_id);
     let units = fields.values("units", &message.units);
     let conversion = ConversionFilter {
         order_id: fields.key("order_id", &message.order_id),
@@ -121,7 +122,7 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id_of_list(affiliate.as_ref()).await?;
     let is_by_hand = origin.map(|origin| origin == RewardOrigin::ByHand);
-    let query = RewardQuery { states, units, affiliate_id, program_id, created, conversion, is_by_hand };
+    let query = RewardQuery { states, units, affiliate_id, program_id, created, conversion, is_by_hand, payout_id };
     let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.check_unless_found(&rewards, affiliate.as_ref()).await?;
     let conversions = conversions(&call, view, &rewards).await?;
@@ -353,6 +354,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         lead_id: id_or_empty(by_hand.and_then(|by_hand| by_hand.lead_id)),
         conversion: None,
         bonus_terms_version: by_hand.map_or(0, |by_hand| by_hand.bonus_terms_version),
+        payout_id: id_or_empty(reward.payout_id),
     }
 }
 

@@ -154,6 +154,7 @@ impl Behind {
             reason: posting.reason.number(),
             change: Some(render_balance(&posting.balance_key(), change)),
             reward_id: id_or_empty(posting.subject.reward_id()),
+            payout_id: id_or_empty(posting.subject.payout_id()),
             ..pb::StatementLine::default()
         };
         let Some(reward) = posting.subject.reward_id().and_then(|id| self.rewards.get(&id)) else { return line };

@@ -34,6 +34,7 @@ pub mod lists;
 pub mod mail;
 pub mod metadata;
 pub mod offer;
+pub mod payout;
 pub mod program;
 pub mod program_mrr;
 pub mod request;

@@ -18,7 +18,7 @@ use super::set::stored::SqlKey;
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
 use crate::domain::conversion::Conversion;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, PayoutId, ProgramId, RewardId};
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
@@ -50,6 +50,7 @@ impl Stored for Reward {
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
             deny_reason: self.deny_reason.clone(),
+            payout_id: self.payout_id.map(PayoutId::uuid),
         })
     }
 
@@ -73,6 +74,7 @@ impl Stored for Reward {
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
             deny_reason: row.deny_reason,
+            payout_id: row.payout_id.map(PayoutId::from_uuid),
         })
     }
 
@@ -141,6 +143,8 @@ pub struct RewardQuery {
     pub conversion: ConversionFilter,
     /// Only rewards that a person created (true), or no such reward (false).
     pub is_by_hand: Option<bool>,
+    /// Only rewards that this payout paid.
+    pub payout_id: Option<PayoutId>,
 }
 
 /// The reward with this id.
@@ -165,6 +169,7 @@ pub async fn list(
     let conversions = wanted.conversion.ids(source.connection(), account_id);
     let filter = |query: Select<table::Entity>| {
         let query = query
+            .apply_if(wanted.payout_id, |query, id| query.filter(table::Column::PayoutId.eq(id.uuid())))
             .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())))
             .apply_if(wanted.is_by_hand, |query, is_by_hand| {
                 let by_hand = table::Column::ByHand;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use headwater_client::pb::account_service_client::AccountServiceClient;
 use headwater_client::pb::affiliate_service_client::AffiliateServiceClient;
 use headwater_client::pb::feed_service_client::FeedServiceClient;
+use headwater_client::pb::payout_service_client::PayoutServiceClient;
 use headwater_client::pb::reward_service_client::RewardServiceClient;
 use headwater_client::pb::tracking_service_client::TrackingServiceClient;
 use tonic::client::Grpc;
@@ -66,6 +67,8 @@ pub struct Client {
     pub feed: FeedServiceClient<Authorized>,
     /// Rewards and the ledger.
     pub rewards: RewardServiceClient<Authorized>,
+    /// Payouts.
+    pub payouts: PayoutServiceClient<Authorized>,
 }
 
 impl Client {
@@ -82,7 +85,8 @@ impl Client {
             affiliates: AffiliateServiceClient::new(channel.clone()),
             tracking: TrackingServiceClient::new(channel.clone()),
             feed: FeedServiceClient::new(channel.clone()),
-            rewards: RewardServiceClient::new(channel),
+            rewards: RewardServiceClient::new(channel.clone()),
+            payouts: PayoutServiceClient::new(channel),
         })
     }
 

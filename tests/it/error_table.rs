@@ -9,8 +9,9 @@ use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
 };
-use headwater::domain::money::Overflow;
+use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
+use headwater::domain::payout::{PayoutFault, UnpayableReward};
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -32,6 +33,15 @@ fn call() -> CallName {
 
 fn id() -> Uuid {
     Uuid::from_u128(0x0193_a5f0_0000_7000_8000_0000_0000_0001)
+}
+
+fn dollars(amount_minor: i64) -> Money {
+    Money::new(amount_minor, "USD".parse().unwrap())
+}
+
+fn unpayable() -> Vec<UnpayableReward> {
+    let reward_id = RewardId::from_uuid(id());
+    [PayoutFault::Pending, PayoutFault::OtherAffiliate].map(|fault| UnpayableReward { reward_id, fault }).to_vec()
 }
 
 fn refusals() -> Vec<Refusal> {
@@ -99,6 +109,13 @@ fn refusals() -> Vec<Refusal> {
         Refusal::KeyRevoked { key_id: ApiKeyId::from_uuid(id()) },
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
+        Refusal::RewardsNotPayable { rewards: unpayable() },
+        Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },
+        Refusal::PayoutAboveOwed {
+            affiliate_id: AffiliateId::from_uuid(id()),
+            amount: dollars(1_000),
+            owed: dollars(-50),
+        },
         Refusal::CustomerRewardState {
             lead_id: LeadId::from_uuid(id()),
             program_id: ProgramId::from_uuid(id()),

@@ -362,6 +362,7 @@ async fn give_and_correct(client: &mut Client, enrollment_id: &str) {
     let reward = client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
     let request = pb::FulfillRewardRequest { reward_id: reward.id, ..Default::default() };
     client.rewards.fulfill_reward(request).await.unwrap();
+    pay(client, enrollment_id).await;
     let request = pb::CorrectSaleRequest {
         event_id: "corrected".to_owned(),
         sale_event_id: "approved".to_owned(),
@@ -370,6 +371,29 @@ async fn give_and_correct(client: &mut Client, enrollment_id: &str) {
         ..Default::default()
     };
     client.tracking.correct_sale(request).await.unwrap();
+}
+
+/// Gives a reward in cash, and pays it.
+async fn pay(client: &mut Client, enrollment_id: &str) {
+    use pb::create_reward_request::Recipient;
+    let selector = pb::enrollment_selector::Selector::Id(enrollment_id.to_owned());
+    let request = pb::CreateRewardRequest {
+        recipient: Some(Recipient::Enrollment(pb::EnrollmentSelector { selector: Some(selector) })),
+        value: Some(pb::RewardValue { amount: cents(300).map(pb::reward_value::Amount::Cash) }),
+        ..Default::default()
+    };
+    let reward = client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let request = pb::MarkPaidRequest {
+        affiliate: Some(pb::AffiliateSelector {
+            selector: Some(pb::affiliate_selector::Selector::Id(reward.affiliate_id)),
+        }),
+        reward_ids: vec![reward.id],
+        reference: "to Ann's bank".to_owned(),
+        note: "Ann asked for it".to_owned(),
+        message: "Thank you, Ann".to_owned(),
+        ..Default::default()
+    };
+    client.payouts.mark_paid(request).await.unwrap();
 }
 
 /// Creates leads, binds one by hand, merges two and deletes one.
@@ -422,6 +446,12 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let request = pb::GetRewardRequest { reward_id: row.id.clone(), view: pb::RewardView::Basic.into() };
             let found = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
             Subject::Reward(pb::Reward { deny_reason: String::new(), ..found })
+        }
+        Subject::Payout(row) => {
+            let request = pb::GetPayoutRequest { payout_id: row.id.clone() };
+            let found = client.payouts.get_payout(request).await.unwrap().into_inner().payout.unwrap();
+            let empty = String::new;
+            Subject::Payout(pb::Payout { reference: empty(), note: empty(), message: empty(), ..found })
         }
         Subject::Program(row) => {
             let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };
@@ -536,6 +566,7 @@ fn id_of(subject: &Subject) -> String {
     match subject {
         Subject::Conversion(row) => row.id.clone(),
         Subject::Reward(row) => row.id.clone(),
+        Subject::Payout(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),
         Subject::Affiliate(row) => row.id.clone(),
         Subject::Enrollment(row) => row.id.clone(),

@@ -36,6 +36,7 @@ mod metadata;
 mod mrr;
 mod offer;
 mod password;
+mod payout;
 mod program;
 mod rate;
 mod reading;

@@ -8,7 +8,8 @@ use headwater::domain::id::AccountId;
 use headwater::domain::ledger::entry_hash;
 use headwater::pb;
 use headwater::store::entity::{
-    account_head, balance, click, event_segment, ledger_entry, list_tail, reward, statistic_block, statistic_tail,
+    account_head, balance, click, event_segment, ledger_entry, list_tail, payout, reward, statistic_block,
+    statistic_tail,
 };
 use headwater::store::list::Walk;
 use headwater::store::{self, Store};
@@ -443,5 +444,45 @@ db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| 
     let report = verify(&mut shop).await;
     let words = "in points: 0 pending, 0 owed and 49 paid are kept, the entries say 0, 0 and 50";
     assert!(report.differences.iter().all(|text| text.contains(words)) && !report.ok, "{:?}", report.differences);
+    connection.close().await.unwrap();
+});
+
+db_test!(verify_ledger_finds_tampered_payouts, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let connection = Database::connect(database.url.as_str()).await.unwrap();
+    let (mut shop, account_id) = open_shop(&server, "shop").await;
+    let request = pb::ListRewardsRequest {
+        states: vec![pb::RewardState::Approved.into()],
+        affiliate: Some(shop.affiliate()),
+        ..Default::default()
+    };
+    let approved = shop.client.rewards.list_rewards(request).await.unwrap().into_inner().rewards;
+    let reward_ids = approved.into_iter().map(|reward| reward.id).collect();
+    let request = pb::MarkPaidRequest { affiliate: Some(shop.affiliate()), reward_ids, ..Default::default() };
+    shop.client.payouts.mark_paid(request).await.unwrap();
+    assert!(verify(&mut shop).await.ok);
+    let mine = payout::Column::AccountId.eq(account_id);
+    for (column, value, words) in [
+        (payout::Column::AmountMinor, 201, "is paid with 2.01 USD, the entries say -200 payable and 200 paid"),
+        (payout::Column::AmountMinor, 200, ""),
+        (payout::Column::RewardCount, 2, "pays 2 rewards with 2.00 USD, and 1 rewards name it, with 200 in all"),
+        (payout::Column::RewardCount, 1, ""),
+    ] {
+        let update = payout::Entity::update_many().col_expr(column, Expr::value(value));
+        apply(update.filter(mine.clone()), &connection).await;
+        let report = verify(&mut shop).await;
+        assert_eq!(report.ok, words.is_empty(), "{:?}", report.differences);
+        assert!(report.ok || report.differences.iter().any(|text| text.contains(words)), "{:?}", report.differences);
+    }
+    let paid = reward::Column::AccountId.eq(account_id).and(reward::Column::State.eq("paid"));
+    let update = reward::Entity::update_many().col_expr(reward::Column::PayoutId, Expr::value(Option::<Uuid>::None));
+    apply(update.filter(paid), &connection).await;
+    let report = verify(&mut shop).await;
+    let words = "and 0 rewards name it, with 0 in all";
+    assert!(report.differences.iter().any(|text| text.contains(words)), "{:?}", report.differences);
+    remove::<payout::Entity>(mine, &connection).await;
+    let report = verify(&mut shop).await;
+    let is_told = report.differences.iter().any(|text| text.contains("pay_") && text.contains("does not exist"));
+    assert!(is_told, "{:?}", report.differences);
     connection.close().await.unwrap();
 });

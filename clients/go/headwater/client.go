@@ -34,6 +34,8 @@ type Client struct {
 	Affiliates hw.AffiliateServiceClient
 	// Feed reads pages of the feed. To follow the feed, use [Client.Follow].
 	Feed hw.FeedServiceClient
+	// Payouts has the calls for payouts.
+	Payouts hw.PayoutServiceClient
 	// Rewards has the calls for rewards, balances and the ledger.
 	Rewards hw.RewardServiceClient
 	// Tracking records clicks, leads, sales, refunds and cancellations.
@@ -117,6 +119,7 @@ func Connect(ctx context.Context, address, key string, options ...Option) (*Clie
 		Accounts:   hw.NewAccountServiceClient(connection),
 		Affiliates: hw.NewAffiliateServiceClient(connection),
 		Feed:       hw.NewFeedServiceClient(connection),
+		Payouts:    hw.NewPayoutServiceClient(connection),
 		Rewards:    hw.NewRewardServiceClient(connection),
 		Tracking:   hw.NewTrackingServiceClient(connection),
 		connection: connection,

@@ -9,7 +9,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
 use crate::call::{Caller, Rules};
-use crate::calls::{AccountCalls, AffiliateCalls, FeedCalls, RewardCalls, TrackingCalls};
+use crate::calls::{AccountCalls, AffiliateCalls, FeedCalls, PayoutCalls, RewardCalls, TrackingCalls};
 use crate::error::Error;
 use crate::follow::{FollowOptions, Follower};
 use crate::pb;
@@ -197,6 +197,11 @@ impl Client {
     /// Pages of the feed. [`Client::follow`] follows it.
     pub fn feed(&self) -> FeedCalls {
         FeedCalls::new(self.caller.clone())
+    }
+
+    /// Payouts.
+    pub fn payouts(&self) -> PayoutCalls {
+        PayoutCalls::new(self.caller.clone())
     }
 
     /// Rewards, balances and the ledger.

@@ -47,7 +47,7 @@ mod client;
 mod error;
 mod follow;
 
-pub use calls::{AccountCalls, AffiliateCalls, FeedCalls, RewardCalls, TrackingCalls};
+pub use calls::{AccountCalls, AffiliateCalls, FeedCalls, PayoutCalls, RewardCalls, TrackingCalls};
 pub use client::{Client, ConnectOptions, Key, KeyedChannel};
 pub use error::{Error, Violation};
 pub use follow::{Delivery, FollowOptions, Follower};

@@ -10,6 +10,7 @@ import { AffiliateService } from "./generated/headwater/v1/affiliate_service_pb.
 import type { CheckApiKeyResponse } from "./generated/headwater/v1/api_key_pb.js";
 import type { FeedStart } from "./generated/headwater/v1/feed_pb.js";
 import { FeedService } from "./generated/headwater/v1/feed_service_pb.js";
+import { PayoutService } from "./generated/headwater/v1/payout_service_pb.js";
 import { RewardService } from "./generated/headwater/v1/reward_service_pb.js";
 import { TrackingService } from "./generated/headwater/v1/tracking_service_pb.js";
 
@@ -36,6 +37,8 @@ export class HeadwaterClient {
   readonly accounts: Client<typeof AccountService>;
   /** Programs, affiliates, enrollments, links and coupons. */
   readonly affiliates: Client<typeof AffiliateService>;
+  /** Payouts. */
+  readonly payouts: Client<typeof PayoutService>;
   /** Rewards, balances and the ledger. */
   readonly rewards: Client<typeof RewardService>;
   /** Clicks, leads, sales, refunds, cancellations and conversions. */
@@ -57,6 +60,7 @@ export class HeadwaterClient {
     const transport = this.#transport(this.#channel, true);
     this.accounts = createClient(AccountService, transport);
     this.affiliates = createClient(AffiliateService, transport);
+    this.payouts = createClient(PayoutService, transport);
     this.rewards = createClient(RewardService, transport);
     this.tracking = createClient(TrackingService, transport);
     this.feed = createClient(FeedService, transport);

@@ -91,6 +91,7 @@ changes! {
     ReleaseRewardsRequest,
     CreateRewardRequest,
     FulfillRewardRequest,
+    MarkPaidRequest,
 }
 
 /// Methods whose answer says whether it is a repeat, and which have a rule therefore, that the list above lacks.

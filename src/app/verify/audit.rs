@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::Report;
-use crate::domain::id::{AffiliateId, RewardId};
+use crate::domain::id::{AffiliateId, PayoutId, RewardId};
 use crate::domain::ledger::{
     AccountHead, Balance, BalanceKey, GENESIS_HASH, HASH_VERSION, LedgerAccount, LedgerEntry, LedgerSubjectKind,
     entry_hash,
 };
 use crate::domain::money::Currency;
+use crate::domain::payout::Payout;
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::domain::time::Time;
@@ -20,12 +21,22 @@ struct Booked {
     pending: i64,
     payable: i64,
     fulfilled: i64,
+    paid: i64,
 }
 
 /// A reward, as the entries know it.
 #[derive(Debug, Default, Clone, Copy)]
 struct Known {
     booked: Booked,
+    /// Whether its row was compared.
+    is_met: bool,
+}
+
+/// A payout, as the entries know it.
+#[derive(Debug, Default, Clone, Copy)]
+struct KnownPayout {
+    payable_minor: i64,
+    paid_minor: i64,
     /// Whether its row was compared.
     is_met: bool,
 }
@@ -44,6 +55,7 @@ pub(super) struct Audit {
     /// Sums over the entries.
     balances: BTreeMap<AffiliateId, OfAffiliate>,
     rewards: BTreeMap<RewardId, Known>,
+    payouts: BTreeMap<PayoutId, KnownPayout>,
     /// For each reversed reward, what it and its reversals add up to.
     settled: BTreeMap<RewardId, i128>,
     /// Whether the head was found wrong. It is compared in every slice, and reported once.
@@ -79,10 +91,13 @@ impl Audit {
         if of_affiliate.entry((posting.unit, posting.currency)).or_default().post(posting).is_err() {
             report.differs(format!("entry {}: the balance is too large to compute", entry.sequence));
         }
-        let of_reward = match posting.subject.kind {
-            LedgerSubjectKind::Reward => self.rewards.entry(RewardId::from_uuid(posting.subject.id)).or_default(),
+        let mut of_payout = Booked::default();
+        let booked = match posting.subject.kind {
+            LedgerSubjectKind::Reward => {
+                &mut self.rewards.entry(RewardId::from_uuid(posting.subject.id)).or_default().booked
+            }
+            LedgerSubjectKind::Payout => &mut of_payout,
         };
-        let booked = &mut of_reward.booked;
         for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
             let total = report.totals.entry((posting.unit, posting.currency, account)).or_default();
             *total += i128::from(amount);
@@ -90,8 +105,14 @@ impl Audit {
                 LedgerAccount::AffiliatePending => booked.pending = booked.pending.saturating_add(amount),
                 LedgerAccount::AffiliatePayable => booked.payable = booked.payable.saturating_add(amount),
                 LedgerAccount::Fulfilled => booked.fulfilled = booked.fulfilled.saturating_add(amount),
+                LedgerAccount::ProviderCash => booked.paid = booked.paid.saturating_add(amount),
                 LedgerAccount::CommissionExpense => {}
             }
+        }
+        if let Some(payout_id) = posting.subject.payout_id() {
+            let known = self.payouts.entry(payout_id).or_default();
+            known.paid_minor = known.paid_minor.saturating_add(of_payout.paid);
+            known.payable_minor = known.payable_minor.saturating_add(of_payout.payable);
         }
     }
 
@@ -172,6 +193,40 @@ impl Audit {
                 booked.payable,
                 booked.fulfilled,
             ));
+        }
+    }
+
+    /// Compares a payout with its entries, and with the rewards that name it: how many they are, and what they add up to.
+    pub(super) fn check_payout(&mut self, payout: &Payout, (reward_count, sum): (i64, i128)) {
+        let known = self.payouts.entry(payout.id).or_default();
+        known.is_met = true;
+        let (id, amount_minor) = (payout.id, payout.amount.amount_minor);
+        if (known.payable_minor, known.paid_minor) != (amount_minor.saturating_neg(), amount_minor) {
+            let (payable, paid) = (known.payable_minor, known.paid_minor);
+            self.report.differs(format!(
+                "{id} is {} with {}, the entries say {payable} payable and {paid} paid",
+                payout.state, payout.amount
+            ));
+        }
+        if (reward_count, sum) != (payout.reward_count.into(), amount_minor.into()) {
+            self.report.differs(format!(
+                "{id} pays {} rewards with {}, and {reward_count} rewards name it, with {sum} in all",
+                payout.reward_count, payout.amount
+            ));
+        }
+    }
+
+    /// The payouts that have entries and were not compared.
+    pub(super) fn payouts_not_met(&self) -> Vec<PayoutId> {
+        self.payouts.iter().filter(|(_, known)| !known.is_met).map(|(id, _)| *id).collect()
+    }
+
+    /// Reports those of these payouts that were not compared, after all that exist were.
+    pub(super) fn check_payouts_exist(&mut self, ids: &[PayoutId]) {
+        for id in ids {
+            if self.payouts.get(id).is_some_and(|known| !known.is_met) {
+                self.report.differs(format!("{id} has entries and does not exist"));
+            }
         }
     }
 

@@ -122,6 +122,7 @@ commands! {
     reward::ReleaseRewards(ReleaseRewards),
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
+    payout::MarkPaid(Box<MarkPaid>),
 }
 
 /// A write with its sender.

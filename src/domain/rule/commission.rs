@@ -101,6 +101,7 @@ fn write(
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
+        payout_id: None,
     };
     let reward = context.put(reward);
     context.post(Posting::for_reward(

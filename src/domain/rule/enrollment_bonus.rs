@@ -44,6 +44,7 @@ pub(super) fn pay(context: &mut Context<'_>, enrollment: &mut Enrollment) -> Res
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
+        payout_id: None,
     });
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);
     context.post(Posting::for_reward(&reward, debit, credit, LedgerReason::Earned, context.now));

@@ -26,6 +26,7 @@ mod link;
 mod new_coupon;
 mod newcomer;
 mod offer;
+mod payout;
 mod program;
 mod refund;
 mod reversal;

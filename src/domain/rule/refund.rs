@@ -332,6 +332,7 @@ pub(super) fn adjust(
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
+        payout_id: None,
     };
     let reward = context.put(reward);
     let account = if waiting.is_some() { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };

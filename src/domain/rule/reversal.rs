@@ -164,6 +164,7 @@ pub(super) fn take_back(
             RewardState::Paid => RewardState::Approved,
             state => state,
         },
+        payout_id: None,
         created_at: context.now,
         ..reward.as_ref().clone()
     };

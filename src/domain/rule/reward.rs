@@ -205,6 +205,7 @@ impl Rule for CreateReward {
             created_at: context.now,
             updated_at: context.now,
             deny_reason: if is_denied { self.reason.clone() } else { String::new() },
+            payout_id: None,
         };
         let reward = context.put(reward);
         if !is_denied {
@@ -332,15 +333,25 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
             moved.insert(next.id, next);
         }
     }
+    tell_moved(context, step.kind, &moved)?;
+    Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
+}
+
+/// Adds an event for each reward that changed state, and one for each of their conversions.
+pub(super) fn tell_moved(
+    context: &mut Context<'_>,
+    kind: EventKind,
+    moved: &BTreeMap<RewardId, Arc<Reward>>,
+) -> Result<(), Refusal> {
     let mut by_conversion: BTreeMap<Option<ConversionId>, Vec<Arc<Reward>>> = BTreeMap::new();
     for reward in moved.values() {
         by_conversion.entry(reward.conversion_id).or_default().push(Arc::clone(reward));
     }
     for (conversion_id, rewards) in by_conversion {
-        rewards.into_iter().for_each(|reward| context.tell(step.kind, EventImage::Reward(reward)));
+        rewards.into_iter().for_each(|reward| context.tell(kind, EventImage::Reward(reward)));
         conversion_id.map_or(Ok(()), |id| tell_updated(context, id))?;
     }
-    Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
+    Ok(())
 }
 
 /// Adds the event that rewards of a conversion changed state, with the conversion as it is now.

@@ -258,6 +258,7 @@ fn book(
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
+        payout_id: None,
     };
     let reward = context.put(reward);
     let (debit, reason) = (LedgerAccount::CommissionExpense, LedgerReason::Adjusted);

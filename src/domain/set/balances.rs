@@ -49,6 +49,15 @@ impl Sum {
         }
         Ok(self)
     }
+
+    /// The balance with the changes of the batch. The parts fit, because they were checked when they were added.
+    const fn sum(self) -> Balance {
+        Balance {
+            pending_minor: self.stored.pending_minor.saturating_add(self.change.pending_minor),
+            owed_minor: self.stored.owed_minor.saturating_add(self.change.owed_minor),
+            paid_minor: self.stored.paid_minor.saturating_add(self.change.paid_minor),
+        }
+    }
 }
 
 /// See the head of the file.
@@ -82,6 +91,12 @@ impl Balances {
     /// Puts in a balance that was read from the database; zero when there is none.
     pub fn load(&mut self, key: BalanceKey, stored: Balance) {
         self.known.entry(key).or_insert(Sum { stored, ..Sum::default() });
+    }
+
+    /// A balance after these postings of the batch. `None` if it was not looked up.
+    pub(super) fn after(&self, key: &BalanceKey, postings: &[Posting]) -> Result<Option<Balance>, Overflow> {
+        let known = self.known.get(key).copied().or_else(|| self.is_complete.then(Sum::default));
+        known.map(|sum| Ok(sum.add(key, postings)?.sum())).transpose()
     }
 
     pub(super) fn complete(&mut self) {

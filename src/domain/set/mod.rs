@@ -22,6 +22,7 @@ mod names;
 mod needed_names;
 mod needs;
 mod offer;
+mod payout;
 mod program;
 mod request;
 mod reward;

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use super::undo::Undo;
 use crate::domain::event::NewEvent;
 use crate::domain::id::AccountId;
-use crate::domain::ledger::Posting;
+use crate::domain::ledger::{Balance, BalanceKey, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::simulation::ProposedTerms;
 
@@ -40,6 +40,7 @@ macro_rules! for_all_kinds {
             tallies: $crate::domain::tally::Tally,
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
+            payouts: $crate::domain::payout::Payout,
             items: $crate::domain::item::Item,
             conversions: $crate::domain::conversion::Conversion,
             rewards: $crate::domain::reward::Reward,
@@ -240,6 +241,18 @@ impl WorkingSet {
             return Ok(());
         }
         self.wanted().names.balances.extend(missing);
+        Err(Refusal::NotLoaded("balance"))
+    }
+
+    /// A balance, with the postings of the batch so far. If it was not looked up, it is wanted.
+    ///
+    /// # Errors
+    /// [`Refusal::NotLoaded`]; [`Refusal::Overflow`] when the sum is too large.
+    pub fn balance(&mut self, key: BalanceKey) -> Result<Balance, Refusal> {
+        if let Some(balance) = self.balances.after(&key, &self.postings)? {
+            return Ok(balance);
+        }
+        self.wanted().names.balances.insert(key);
         Err(Refusal::NotLoaded("balance"))
     }
 

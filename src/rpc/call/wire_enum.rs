@@ -18,6 +18,7 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
+use crate::domain::payout::{PayoutProvider, PayoutState};
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -129,12 +130,14 @@ wire_enums! {
     OfferState = OfferState { Active, Archived }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
+    PayoutState = PayoutState { Paid }
+    PayoutProvider = PayoutProvider { Manual }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange }
-    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled }
-    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted }
+    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled, ProviderCash }
+    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Paid }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
@@ -156,6 +159,7 @@ wire_enums! {
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
+        RewardPaid, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }

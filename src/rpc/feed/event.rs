@@ -11,7 +11,7 @@ use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId,
-    OfferId, ProgramId, RewardId,
+    OfferId, PayoutId, ProgramId, RewardId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -21,8 +21,8 @@ use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
-    account, affiliate, affiliate_group, audit, conversion, coupon, enrollment, item, lead, link, offer, program,
-    reward,
+    account, affiliate, affiliate_group, audit, conversion, coupon, enrollment, item, lead, link, offer, payout,
+    program, reward,
 };
 
 /// The default number of events in a message of a stream.
@@ -201,6 +201,7 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         AffiliateGroupId,
         ItemId,
         OfferId,
+        PayoutId,
         LeadId,
         ApiKeyId,
         AccountId
@@ -280,6 +281,7 @@ fn subject(image: &EventImage) -> Subject {
     match image {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
+        EventImage::Payout(row) => Subject::Payout(payout::image(row)),
         EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),

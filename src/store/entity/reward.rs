@@ -25,6 +25,7 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub deny_reason: String,
+    pub payout_id: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

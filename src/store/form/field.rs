@@ -22,6 +22,7 @@ use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
+use crate::domain::payout::{PayoutProvider, PayoutState};
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -166,6 +167,8 @@ as_they_are!(
     KeyKind,
     LeadState,
     LinkState,
+    PayoutProvider,
+    PayoutState,
     PendingRewards,
     Period,
     ProgramState,

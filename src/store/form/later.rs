@@ -49,6 +49,7 @@ copies! {
     "link.rs" link,
     "offer.rs" offer,
     "outcome.rs" outcome,
+    "payout.rs" payout,
     "program.rs" program,
     "reward.rs" reward,
     "tally.rs" tally,

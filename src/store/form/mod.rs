@@ -68,6 +68,7 @@ mod lead;
 mod link;
 mod offer;
 mod outcome;
+mod payout;
 mod program;
 mod reward;
 mod tally;

@@ -27,5 +27,6 @@ enum_form! {
         Cancellation(cancellation: super::lead::CancellationOutcomeForm),
         Rewards(rewards: Vec<Box<super::reward::RewardForm<'a>>>),
         Reward(reward: Box<super::reward::RewardForm<'a>>),
+        Payout(payout: Box<super::payout::PayoutForm<'a>>),
     }
 }

@@ -6,7 +6,7 @@ use super::field::Text;
 use super::program::{CommissionForm, UplineLevelForm};
 use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId};
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
@@ -114,6 +114,7 @@ form! {
         reverses: Option<RewardId>,
         deny_reason: Text<'a>,
         by_hand: Option<ByHandForm<'a>>,
+        payout_id: Option<PayoutId>,
     }
 }
 

@@ -18,6 +18,7 @@ mod lead;
 mod ledger;
 mod link;
 mod offer;
+mod payout;
 mod program;
 mod reward;
 mod sale;
@@ -308,6 +309,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("ledger", ledger::cases()),
         ("link", link::cases()),
         ("offer", offer::cases()),
+        ("payout", payout::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),

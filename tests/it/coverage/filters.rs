@@ -165,7 +165,7 @@ db_test!(each_total_count_counts_the_rows_of_all_pages, |database: TestDatabase|
     let shop = Shop::open(&database).await;
     let counted = reads().into_iter().filter(|read| read.input().get_field_by_name("with_total_count").is_some());
     let counted: Vec<String> = counted.map(|read| short_name(&read)).collect();
-    assert_eq!(counted.len(), 7, "{counted:?}");
+    assert_eq!(counted.len(), 8, "{counted:?}");
     for name in &counted {
         let own = filters().into_iter().filter(|filter| filter.method == name && filter.fields["metadata"].is_null());
         for fields in std::iter::once(json!({})).chain(own.map(|filter| filter.fields)) {

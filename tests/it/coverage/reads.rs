@@ -27,6 +27,7 @@ const FREE: &[(&str, &str, &str)] = &[
     ("AffiliateService/ListLinks", "with_total_count", "yes and no each mean something"),
     ("AffiliateService/ListOffers", "with_total_count", "yes and no each mean something"),
     ("AffiliateService/ListPrograms", "with_total_count", "yes and no each mean something"),
+    ("PayoutService/ListPayouts", "with_total_count", "yes and no each mean something"),
 ];
 
 /// Fields that are right alone and wrong together, and the field that the answer names.

@@ -5,6 +5,7 @@ mod account;
 mod appointment;
 mod lead;
 mod offer;
+mod payout;
 mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,7 @@ fn spellings() -> Vec<Spelling> {
         affiliates(),
         codes(),
         offer::offers(),
+        payout::spellings(),
         events(),
         appointment::spellings(),
         lead::spellings(),

@@ -339,6 +339,22 @@ offer_claim.offer_id uuid NOT NULL
 offer_claim.affiliate_id uuid NOT NULL
 offer_claim.claim_count integer NOT NULL
 CREATE UNIQUE INDEX offer_claim_pkey ON public.offer_claim USING btree (account_id, offer_id, affiliate_id)
+payout.account_id uuid NOT NULL
+payout.id uuid NOT NULL
+payout.affiliate_id uuid NOT NULL
+payout.amount_minor bigint NOT NULL
+payout.currency character varying(32) NOT NULL
+payout.provider character varying(32) NOT NULL
+payout.state character varying(32) NOT NULL
+payout.reward_count integer NOT NULL
+payout.reference text NOT NULL
+payout.note text NOT NULL
+payout.message text NOT NULL
+payout.paid_at bigint NOT NULL
+payout.created_at bigint NOT NULL
+payout.updated_at bigint NOT NULL
+CREATE INDEX payout_by_affiliate ON public.payout USING btree (account_id, affiliate_id, id)
+CREATE UNIQUE INDEX payout_pkey ON public.payout USING btree (account_id, id)
 program.account_id uuid NOT NULL
 program.id uuid NOT NULL
 program.display_name text NOT NULL
@@ -395,8 +411,10 @@ reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL
 reward.deny_reason text NOT NULL
+reward.payout_id uuid
 CREATE INDEX reward_by_approval ON public.reward USING btree (auto_approve_at) WHERE ((state)::text = 'pending'::text)
 CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)
+CREATE INDEX reward_by_payout ON public.reward USING btree (account_id, payout_id, id) WHERE (payout_id IS NOT NULL)
 CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)
 CREATE UNIQUE INDEX reward_pkey ON public.reward USING btree (account_id, id)
 statistic_block.account_id uuid NOT NULL

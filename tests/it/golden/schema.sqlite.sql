@@ -365,6 +365,23 @@ CREATE TABLE "offer_claim" (
   "claim_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "offer_id",
   "affiliate_id") ) WITHOUT ROWID
+CREATE TABLE "payout" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "amount_minor" integer NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "provider" varchar(32) NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "reward_count" integer NOT NULL,
+  "reference" text NOT NULL,
+  "note" text NOT NULL,
+  "message" text NOT NULL,
+  "paid_at" integer NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "payout_by_affiliate" ON "payout" ("account_id", "affiliate_id", "id")
 CREATE TABLE "program" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -426,10 +443,12 @@ CREATE TABLE "reward" (
   "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
-  "deny_reason" text NOT NULL, PRIMARY KEY ("account_id",
+  "deny_reason" text NOT NULL,
+  "payout_id" uuid_text NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
+CREATE INDEX "reward_by_payout" ON "reward" ("account_id", "payout_id", "id") WHERE "payout_id" IS NOT NULL
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
 CREATE TABLE sqlite_stat1(tbl,idx,stat)
 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)

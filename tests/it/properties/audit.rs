@@ -103,6 +103,7 @@ impl Audit {
                     LedgerAccount::AffiliatePending => booked.pending += amount,
                     LedgerAccount::AffiliatePayable => booked.payable += amount,
                     LedgerAccount::Fulfilled => booked.fulfilled += amount,
+                    LedgerAccount::ProviderCash => panic!("nothing pays cash here"),
                     LedgerAccount::CommissionExpense => {}
                 }
             }

@@ -37,6 +37,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Enrollment(row)) => vec![&row.affiliate_id],
         Some(Subject::Link(row)) => vec![&row.affiliate_id],
         Some(Subject::Coupon(row)) => vec![&row.affiliate_id],
+        Some(Subject::Payout(row)) => vec![&row.affiliate_id],
         Some(
             Subject::Program(_)
             | Subject::AffiliateGroup(_)

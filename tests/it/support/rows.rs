@@ -32,7 +32,7 @@ use headwater::domain::enrollment::{
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, EnrollmentId, EventId,
-    ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
+    ItemId, LeadId, LinkId, MailId, OfferId, PayoutId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -42,6 +42,7 @@ use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
+use headwater::domain::payout::{Payout, PayoutProvider, PayoutState};
 use headwater::domain::program::{
     Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
 };
@@ -390,6 +391,24 @@ pub(crate) fn offer() -> Offer {
     }
 }
 
+pub(crate) fn payout() -> Payout {
+    Payout {
+        id: PayoutId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        amount: Money::new(1_250, "USD".parse().unwrap()),
+        provider: PayoutProvider::Manual,
+        state: PayoutState::Paid,
+        reward_count: 2,
+        reference: "TRX 17".to_owned(),
+        note: "November".to_owned(),
+        message: "Thank you".to_owned(),
+        paid_at: NOW,
+        created_at: NOW.plus_days(1),
+        updated_at: NOW.plus_days(1),
+    }
+}
+
 pub(crate) fn offer_claims() -> OfferClaims {
     OfferClaims { account_id: ACCOUNT, offer_id: offer().id, affiliate_id: affiliate().id, claim_count: 1 }
 }
@@ -601,6 +620,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         created_at: NOW,
         updated_at: NOW,
         deny_reason: "none".to_owned(),
+        payout_id: None,
     }
 }
 

@@ -32,6 +32,7 @@ SERVICE_CONFIG = json.dumps(
                         "AccountService",
                         "AffiliateService",
                         "FeedService",
+                        "PayoutService",
                         "RewardService",
                         "TrackingService",
                     )

@@ -86,6 +86,8 @@ class Client:
     """Programs, affiliates, enrollments, links and coupons."""
     feed: v1.FeedServiceStub
     """The feed of events. To follow it, use `follow_events`."""
+    payouts: v1.PayoutServiceStub
+    """Payouts."""
     rewards: v1.RewardServiceStub
     """Rewards, balances and the ledger."""
     tracking: v1.TrackingServiceStub
@@ -121,6 +123,7 @@ class Client:
         self.accounts = v1.AccountServiceStub(self.channel)
         self.affiliates = v1.AffiliateServiceStub(self.channel)
         self.feed = v1.FeedServiceStub(self.channel)
+        self.payouts = v1.PayoutServiceStub(self.channel)
         self.rewards = v1.RewardServiceStub(self.channel)
         self.tracking = v1.TrackingServiceStub(self.channel)
 

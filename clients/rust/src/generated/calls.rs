@@ -1196,6 +1196,64 @@ impl FeedCalls {
     }
 }
 
+impl Call for pb::MarkPaidRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutRequest {}
+
+impl Call for pb::ListPayoutsRequest {}
+
+/// Payouts of the calling key's account.
+#[derive(Debug, Clone)]
+pub struct PayoutCalls {
+    caller: Caller,
+}
+
+impl PayoutCalls {
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self { caller }
+    }
+
+    /// Records that an affiliate was paid outside Headwater: for all of the rewards or for none. The rewards become PAID, and one payout
+    /// groups them. What is owed falls by what they add up to.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARDS_NOT_PAYABLE, which names
+    /// each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
+    /// than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn mark_paid(&self, request: pb::MarkPaidRequest) -> Result<pb::MarkPaidResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).mark_paid(request).await)
+            .await
+    }
+
+    /// Returns a payout.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout(&self, request: pb::GetPayoutRequest) -> Result<pb::GetPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout(request).await)
+            .await
+    }
+
+    /// Lists payouts.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_payouts(&self, request: pb::ListPayoutsRequest) -> Result<pb::ListPayoutsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_payouts(request).await)
+            .await
+    }
+}
+
 impl Call for pb::GetRewardRequest {}
 
 impl Call for pb::ListRewardsRequest {}

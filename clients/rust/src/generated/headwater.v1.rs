@@ -436,7 +436,7 @@ pub enum ApiKeyKind {
     Tracking = 3,
     /// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
     Read = 4,
-    /// Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
+    /// Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
     Payout = 5,
     /// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
     Publishable = 6,
@@ -3117,6 +3117,9 @@ pub struct Reward {
     /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
     #[prost(int32, tag = "18")]
     pub bonus_terms_version: i32,
+    /// The id of the payout that paid it. Empty unless it is paid in cash.
+    #[prost(string, tag = "19")]
+    pub payout_id: ::prost::alloc::string::String,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
@@ -3405,6 +3408,9 @@ pub struct ListRewardsRequest {
     /// How much of each reward to return. Default `REWARD_VIEW_BASIC`.
     #[prost(enumeration = "RewardView", tag = "14")]
     pub view: i32,
+    /// Only rewards that this payout paid. Optional.
+    #[prost(string, tag = "15")]
+    pub payout_id: ::prost::alloc::string::String,
 }
 /// The answer of ListRewards.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3568,7 +3574,7 @@ pub enum RewardState {
     Approved = 2,
     /// DenyRewards denied it.
     Denied = 3,
-    /// FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state.
+    /// A payout paid it, or FulfillReward said that the affiliate was given what it is.
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
@@ -4934,7 +4940,7 @@ pub struct Balance {
     /// the negative amount.
     #[prost(message, optional, tag = "3")]
     pub owed: ::core::option::Option<RewardValue>,
-    /// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
+    /// The rewards that are paid, or fulfilled if they are not in cash.
     #[prost(message, optional, tag = "4")]
     pub paid: ::core::option::Option<RewardValue>,
 }
@@ -5033,6 +5039,9 @@ pub struct LedgerEntry {
     /// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
     #[prost(string, tag = "10")]
     pub entry_hash: ::prost::alloc::string::String,
+    /// The id of the payout that the entry is about. Empty for an entry that is not about a payout.
+    #[prost(string, tag = "11")]
+    pub payout_id: ::prost::alloc::string::String,
 }
 /// The request of ListLedgerEntries.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5111,6 +5120,8 @@ pub enum LedgerAccount {
     AffiliatePayable = 3,
     /// The fulfilled part of the rewards that are not in cash.
     Fulfilled = 4,
+    /// The merchant's money at banks and providers that affiliates were paid from.
+    ProviderCash = 5,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5124,6 +5135,7 @@ impl LedgerAccount {
             Self::AffiliatePending => "LEDGER_ACCOUNT_AFFILIATE_PENDING",
             Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
             Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
+            Self::ProviderCash => "LEDGER_ACCOUNT_PROVIDER_CASH",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5134,6 +5146,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_AFFILIATE_PENDING" => Some(Self::AffiliatePending),
             "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
             "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
+            "LEDGER_ACCOUNT_PROVIDER_CASH" => Some(Self::ProviderCash),
             _ => None,
         }
     }
@@ -5161,6 +5174,8 @@ pub enum LedgerReason {
     Corrected = 7,
     /// A refund came with a commission adjustment.
     Adjusted = 8,
+    /// An affiliate was paid.
+    Paid = 9,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5178,6 +5193,7 @@ impl LedgerReason {
             Self::Fulfilled => "LEDGER_REASON_FULFILLED",
             Self::Corrected => "LEDGER_REASON_CORRECTED",
             Self::Adjusted => "LEDGER_REASON_ADJUSTED",
+            Self::Paid => "LEDGER_REASON_PAID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5192,6 +5208,7 @@ impl LedgerReason {
             "LEDGER_REASON_FULFILLED" => Some(Self::Fulfilled),
             "LEDGER_REASON_CORRECTED" => Some(Self::Corrected),
             "LEDGER_REASON_ADJUSTED" => Some(Self::Adjusted),
+            "LEDGER_REASON_PAID" => Some(Self::Paid),
             _ => None,
         }
     }
@@ -9764,6 +9781,16 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
     /// fulfilled, revoked or none.
     CustomerRewardState = 67,
+    /// \[NOT_FOUND\] The account has no such payout.
+    PayoutNotFound = 68,
+    /// \[FAILED_PRECONDITION\] A payout cannot pay some of the rewards. `google.rpc.PreconditionFailure` has one violation for each of them, with its
+    /// id and its fault. Metadata: `reward_count`, how many they are.
+    RewardsNotPayable = 69,
+    /// \[FAILED_PRECONDITION\] The rewards add up to another amount than the one that was sent. Metadata: `sum_minor`, `currency_code`.
+    PayoutAmount = 70,
+    /// \[FAILED_PRECONDITION\] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
+    /// Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
+    PayoutAboveOwed = 71,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -9840,6 +9867,10 @@ impl ErrorReason {
             Self::InvitationInvalid => "ERROR_REASON_INVITATION_INVALID",
             Self::PasswordTries => "ERROR_REASON_PASSWORD_TRIES",
             Self::CustomerRewardState => "ERROR_REASON_CUSTOMER_REWARD_STATE",
+            Self::PayoutNotFound => "ERROR_REASON_PAYOUT_NOT_FOUND",
+            Self::RewardsNotPayable => "ERROR_REASON_REWARDS_NOT_PAYABLE",
+            Self::PayoutAmount => "ERROR_REASON_PAYOUT_AMOUNT",
+            Self::PayoutAboveOwed => "ERROR_REASON_PAYOUT_ABOVE_OWED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -9919,6 +9950,204 @@ impl ErrorReason {
             "ERROR_REASON_INVITATION_INVALID" => Some(Self::InvitationInvalid),
             "ERROR_REASON_PASSWORD_TRIES" => Some(Self::PasswordTries),
             "ERROR_REASON_CUSTOMER_REWARD_STATE" => Some(Self::CustomerRewardState),
+            "ERROR_REASON_PAYOUT_NOT_FOUND" => Some(Self::PayoutNotFound),
+            "ERROR_REASON_REWARDS_NOT_PAYABLE" => Some(Self::RewardsNotPayable),
+            "ERROR_REASON_PAYOUT_AMOUNT" => Some(Self::PayoutAmount),
+            "ERROR_REASON_PAYOUT_ABOVE_OWED" => Some(Self::PayoutAboveOwed),
+            _ => None,
+        }
+    }
+}
+/// Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Payout {
+    /// The id, `pay_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The amount: what the rewards add up to. Always more than zero.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// The mover of the money.
+    #[prost(enumeration = "PayoutProvider", tag = "4")]
+    pub provider: i32,
+    /// The state.
+    #[prost(enumeration = "PayoutState", tag = "5")]
+    pub state: i32,
+    /// How many rewards it pays. The rewards of refunds that took back a part of one are counted too.
+    #[prost(int64, tag = "6")]
+    pub reward_count: i64,
+    /// The name of the transfer at the bank or the provider. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "7")]
+    pub reference: ::prost::alloc::string::String,
+    /// The merchant's text about the payout. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "8")]
+    pub note: ::prost::alloc::string::String,
+    /// The merchant's text for the affiliate. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "9")]
+    pub message: ::prost::alloc::string::String,
+    /// When the affiliate got the money.
+    #[prost(message, optional, tag = "10")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the payout was recorded.
+    #[prost(message, optional, tag = "11")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the payout last changed.
+    #[prost(message, optional, tag = "12")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of MarkPaid.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkPaidRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate who was paid. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The ids of 1 to 1,000 rewards that were paid, each once. All are approved, in cash, in one currency, and the affiliate's. Refunds that
+    /// took back a part of one of them are paid with it. A refund of a reward that was paid before has an approved reward of its own with a
+    /// negative value. To reduce the payment by it, name it too.
+    #[prost(string, repeated, tag = "3")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The amount that was paid. If it is set, it must be what the rewards add up to, so that a refund that was told meanwhile is noticed.
+    /// Optional.
+    #[prost(message, optional, tag = "4")]
+    pub amount: ::core::option::Option<Money>,
+    /// The name of the transfer at the bank or the provider, up to 200 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
+    /// Text about the payout for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliate, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// When the affiliate got the money. Not in the future. Default: now.
+    #[prost(message, optional, tag = "8")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of MarkPaid.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkPaidResponse {
+    /// The payout.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRequest {
+    /// The payout's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutResponse {
+    /// The payout.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+}
+/// The request of ListPayouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPayoutsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only payouts to this affiliate. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only payouts in these currencies, as ISO 4217 codes. Empty: all currencies.
+    #[prost(string, repeated, tag = "5")]
+    pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only payouts whose `paid_time` is in this interval. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub paid_interval: ::core::option::Option<TimeInterval>,
+    /// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
+    #[prost(bool, tag = "7")]
+    pub with_total_count: bool,
+}
+/// The answer of ListPayouts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPayoutsResponse {
+    /// One page of payouts.
+    #[prost(message, repeated, tag = "1")]
+    pub payouts: ::prost::alloc::vec::Vec<Payout>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How many payouts pass the filter, on all pages. Set if the request has `with_total_count`.
+    #[prost(int64, optional, tag = "3")]
+    pub total_count: ::core::option::Option<i64>,
+}
+/// The state of a payout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The affiliate has the money.
+    Paid = 1,
+}
+impl PayoutState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_STATE_UNSPECIFIED",
+            Self::Paid => "PAYOUT_STATE_PAID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_STATE_PAID" => Some(Self::Paid),
+            _ => None,
+        }
+    }
+}
+/// The mover of a payout's money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutProvider {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The merchant, outside Headwater: MarkPaid recorded it.
+    Manual = 1,
+}
+impl PayoutProvider {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_PROVIDER_UNSPECIFIED",
+            Self::Manual => "PAYOUT_PROVIDER_MANUAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_PROVIDER_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_PROVIDER_MANUAL" => Some(Self::Manual),
             _ => None,
         }
     }
@@ -9958,7 +10187,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -10009,6 +10238,9 @@ pub mod event {
         /// A group of affiliates, without note.
         #[prost(message, tag = "20")]
         AffiliateGroup(super::AffiliateGroup),
+        /// A payout, without reference, note and message.
+        #[prost(message, tag = "22")]
+        Payout(super::Payout),
     }
 }
 /// Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
@@ -10181,6 +10413,10 @@ pub enum EventKind {
     AffiliateGroupUpdated = 62,
     /// \[affiliate_group\] A group of affiliates was archived.
     AffiliateGroupArchived = 63,
+    /// A payout paid a reward.
+    RewardPaid = 64,
+    /// An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
+    PayoutPaid = 65,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -10253,6 +10489,8 @@ impl EventKind {
             Self::AffiliateGroupCreated => "EVENT_KIND_AFFILIATE_GROUP_CREATED",
             Self::AffiliateGroupUpdated => "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
+            Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
+            Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -10322,6 +10560,8 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_CREATED" => Some(Self::AffiliateGroupCreated),
             "EVENT_KIND_AFFILIATE_GROUP_UPDATED" => Some(Self::AffiliateGroupUpdated),
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
+            "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
+            "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
             _ => None,
         }
     }
@@ -11458,6 +11698,181 @@ pub mod feed_service_client {
         }
     }
 }
+/// Generated client implementations.
+pub mod payout_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Payouts of the calling key's account.
+    #[derive(Debug, Clone)]
+    pub struct PayoutServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl PayoutServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> PayoutServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PayoutServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PayoutServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Records that an affiliate was paid outside Headwater: for all of the rewards or for none. The rewards become PAID, and one payout
+        /// groups them. What is owed falls by what they add up to.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARDS_NOT_PAYABLE, which names
+        /// each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
+        /// than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
+        pub async fn mark_paid(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MarkPaidRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkPaidResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/MarkPaid",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "MarkPaid"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a payout.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
+        pub async fn get_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists payouts.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn list_payouts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPayoutsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPayoutsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListPayouts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "ListPayouts"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 /// The request of SimulateTerms.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SimulateTermsRequest {
@@ -11742,6 +12157,9 @@ pub struct StatementLine {
     /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
     #[prost(int32, tag = "14")]
     pub bonus_terms_version: i32,
+    /// The id of the payout that the line is about. Empty for a line about a reward.
+    #[prost(string, tag = "15")]
+    pub payout_id: ::prost::alloc::string::String,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 /// `closing_balances`, exactly. Every page has the same balances.

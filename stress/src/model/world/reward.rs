@@ -265,7 +265,10 @@ impl World {
                 match account {
                     LedgerAccount::AffiliatePending => *pending += amount,
                     LedgerAccount::AffiliatePayable => *owed += amount,
-                    LedgerAccount::CommissionExpense | LedgerAccount::Fulfilled | LedgerAccount::Unspecified => {}
+                    LedgerAccount::CommissionExpense
+                    | LedgerAccount::Fulfilled
+                    | LedgerAccount::ProviderCash
+                    | LedgerAccount::Unspecified => {}
                 }
             }
         }

@@ -21,12 +21,14 @@ pub(super) fn cases() -> Vec<Case> {
             .list()
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))
+            .reference(json!({"payout_id": "${payout_id}"}))
             .wrong(json!({
                 "page_size": -1,
                 "order": 99,
                 "states": [0, 99],
                 "affiliate": {"id": "aff_1"},
                 "program_id": "prg_1",
+                "payout_id": "pay_1",
                 "create_interval": {"start_time": no_time(), "end_time": no_time()},
                 "units": [0, 99],
                 "order_id": long(),

@@ -248,9 +248,21 @@ impl Shop {
             "state": "REWARD_STATE_PENDING",
         });
         self.make("RewardService/CreateReward", request, &[]).await;
+        self.pay("${affiliate_id}", "${affiliate_ref_id}", dollars(300), day(3), &[("payout_id", "/payout/id")]).await;
+        let euros = json!({"amount_minor": 400, "currency_code": "EUR"});
+        self.pay("${bea_id}", "bea", euros, day(9), &[]).await;
         let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
         self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
         self.make("TrackingService/RecordCancellation", request, &[]).await;
+    }
+
+    /// Gives an affiliate a reward by hand, and pays it.
+    async fn pay(&mut self, id: &str, ref_id: &str, cash: Json, paid_time: Json, kept: &[(&str, &str)]) {
+        let request = json!({"enrollment": {"ref_id": ref_id}, "value": {"cash": cash}});
+        self.make("RewardService/CreateReward", request, &[("paid_reward_id", "/reward/id")]).await;
+        let reward_ids = json!(["${paid_reward_id}"]);
+        let request = json!({"affiliate": {"id": id}, "reward_ids": reward_ids, "paid_time": paid_time});
+        self.make("PayoutService/MarkPaid", request, kept).await;
     }
 }

@@ -54,6 +54,10 @@ fn created_before_day_7(row: &Json) -> bool {
     at(row, "/create_time/seconds") < at(&day(7), "/seconds")
 }
 
+fn paid_before_day_7(row: &Json) -> bool {
+    at(row, "/paid_time/seconds") < at(&day(7), "/seconds")
+}
+
 fn is_owed(row: &Json) -> bool {
     at(row, "/balance/owed/cash/amount_minor") > 0 || at(row, "/balance/owed/points") > 0
 }
@@ -184,6 +188,7 @@ fn tracking() -> Vec<Filter> {
 
 fn rewards() -> Vec<Filter> {
     let (list, balances) = ("RewardService/ListRewards", "RewardService/ListBalances");
+    let payouts = "PayoutService/ListPayouts";
     let source = "ATTRIBUTION_SOURCE_LEAD_BINDING";
     vec![
         state(list, "REWARD_STATE_APPROVED"),
@@ -206,6 +211,11 @@ fn rewards() -> Vec<Filter> {
         ),
         filter(balances, json!({"currencies": ["EUR"]}), At("/balance/earned/cash/currency_code", json!("EUR"))),
         filter(balances, json!({"owed_only": true}), Those(is_owed)),
+        filter(list, json!({"payout_id": "${payout_id}"}), At("/payout_id", json!("${payout_id}"))),
+        filter(payouts, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
+        filter(payouts, json!({"currencies": ["EUR"]}), At("/amount/currency_code", json!("EUR"))),
+        filter(payouts, json!({"paid_interval": {"end_time": day(7)}}), Those(paid_before_day_7)),
+        filter(payouts, json!({"paid_interval": {"start_time": day(7)}}), Those(|row| !paid_before_day_7(row))),
         filter(
             "RewardService/ListLedgerEntries",
             json!({"affiliate": ann()}),

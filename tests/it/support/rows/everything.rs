@@ -25,6 +25,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(affiliate_group());
     set.put(item());
     set.put(offer());
+    set.put(payout());
     set.put(offer_claims());
     set.put(click(1, ClickId::from_uuid(uuid(1))));
     set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
@@ -33,7 +34,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(request("sale", "order-1", sold.id.uuid()));
     set.put(reward(2, &refunded, Some(earned.id)));
     set.put(earned);
-    set.put(reward_by_hand(3));
+    set.put(Reward { payout_id: Some(payout().id), ..reward_by_hand(3) });
     set.put(sold);
     set.put(refunded);
     let waiting = refund(3, ConversionOutcome::Waiting);

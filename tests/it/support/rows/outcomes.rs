@@ -18,7 +18,7 @@ use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, coupon, credit, enrollment, inactive_affiliate, item,
-    lead, link, offer, program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
+    lead, link, offer, payout, program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -122,5 +122,6 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         }),
         Outcome::Rewards(vec![Arc::new(reward)]),
         Outcome::Reward(Arc::new(reward_by_hand(3))),
+        Outcome::Payout(Arc::new(payout())),
     ]
 }

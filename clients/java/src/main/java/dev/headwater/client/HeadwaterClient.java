@@ -4,6 +4,7 @@ import dev.headwater.v1.AccountServiceGrpc;
 import dev.headwater.v1.AffiliateServiceGrpc;
 import dev.headwater.v1.CheckApiKeyRequest;
 import dev.headwater.v1.FeedServiceGrpc;
+import dev.headwater.v1.PayoutServiceGrpc;
 import dev.headwater.v1.RewardServiceGrpc;
 import dev.headwater.v1.TrackingServiceGrpc;
 import io.grpc.Channel;
@@ -101,6 +102,15 @@ public final class HeadwaterClient implements AutoCloseable {
      */
     public TrackingServiceGrpc.TrackingServiceBlockingStub tracking() {
         return TrackingServiceGrpc.newBlockingStub(channel);
+    }
+
+    /**
+     * Returns the stub for payouts.
+     *
+     * @return the stub
+     */
+    public PayoutServiceGrpc.PayoutServiceBlockingStub payouts() {
+        return PayoutServiceGrpc.newBlockingStub(channel);
     }
 
     /**

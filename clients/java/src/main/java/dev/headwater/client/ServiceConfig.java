@@ -3,6 +3,7 @@ package dev.headwater.client;
 import dev.headwater.v1.AccountServiceGrpc;
 import dev.headwater.v1.AffiliateServiceGrpc;
 import dev.headwater.v1.FeedServiceGrpc;
+import dev.headwater.v1.PayoutServiceGrpc;
 import dev.headwater.v1.RewardServiceGrpc;
 import dev.headwater.v1.TrackingServiceGrpc;
 import java.util.List;
@@ -40,6 +41,7 @@ final class ServiceConfig {
                                     Map.of("service", AccountServiceGrpc.SERVICE_NAME),
                                     Map.of("service", AffiliateServiceGrpc.SERVICE_NAME),
                                     Map.of("service", FeedServiceGrpc.SERVICE_NAME),
+                                    Map.of("service", PayoutServiceGrpc.SERVICE_NAME),
                                     Map.of("service", RewardServiceGrpc.SERVICE_NAME),
                                     Map.of("service", TrackingServiceGrpc.SERVICE_NAME)),
                             "retryPolicy",

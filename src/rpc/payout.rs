@@ -1,0 +1,115 @@
+//! Payouts on the wire.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::call::canonical::{self, canonical};
+use super::call::change::{Asking, Change, RepeatKey};
+use super::call::parse::{Fields, KEY_LENGTH_MAX};
+use super::call::render::{money, timestamp};
+use super::call::wire_enum::WireEnum;
+use super::call::{Call, page, selector};
+use crate::domain::payout::Payout;
+use crate::domain::refusal::{Refusal, Resource};
+use crate::domain::rule::MarkPaid;
+use crate::error::Error;
+use crate::pb;
+use crate::store;
+use crate::store::payout::PayoutQuery;
+
+impl Change for pb::MarkPaidRequest {
+    type Rule = MarkPaid;
+    type Kept = ();
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::MarkPaidRequest,
+            self,
+            affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
+            reference: canonical::trimmed(&self.reference),
+            note: canonical::trimmed(&self.note),
+            message: canonical::trimmed(&self.message),
+            paid_time: canonical::time(self.paid_time.as_ref());
+            as_sent: request_id, reward_ids, amount,
+        )
+    }
+
+    fn read(&self, asking: &Asking) -> Result<(MarkPaid, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
+        let reward_ids = fields.ids("reward_ids", &self.reward_ids);
+        let amount = fields.optional_money("amount", self.amount.as_ref());
+        let reference = fields.line("reference", &self.reference, KEY_LENGTH_MAX);
+        let note = fields.paragraph("note", &self.note);
+        let message = fields.paragraph("message", &self.message);
+        let paid_at = fields.time("paid_time", self.paid_time.as_ref());
+        if paid_at.is_some_and(|time| time > asking.now) {
+            fields.wrong("paid_time", "is in the future; leave it out for now");
+        }
+        let affiliate = fields.complete(affiliate)?;
+        Ok((MarkPaid { affiliate, reward_ids, amount, reference, note, message, paid_at }, ()))
+    }
+
+    fn render(payout: Arc<Payout>, replayed: bool, (): (), _asking: &Asking) -> pb::MarkPaidResponse {
+        pb::MarkPaidResponse { payout: Some(render(&payout)), replayed }
+    }
+}
+
+pub(super) async fn get(call: Call, message: pb::GetPayoutRequest) -> Result<pb::GetPayoutResponse, Error> {
+    let mut fields = Fields::default();
+    let id = fields.id("payout_id", &message.payout_id);
+    let id = fields.complete(id)?;
+    let found = store::payout::find(call.store(), call.account_id(), id).await?;
+    let found = found.ok_or_else(|| Refusal::not_found(Resource::Payout, id))?;
+    Ok(pb::GetPayoutResponse { payout: Some(render(&found)) })
+}
+
+pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<pb::ListPayoutsResponse, Error> {
+    let mut fields = Fields::default();
+    let shape = page::shape(&mut fields, message.page_size, message.order);
+    let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let currencies = fields.currencies("currencies", &message.currencies);
+    let paid = fields.interval("paid_interval", message.paid_interval.as_ref());
+    fields.finish()?;
+    let filter =
+        pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token).await?;
+    let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    let query = PayoutQuery { affiliate_id, currencies, paid };
+    let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
+    call.works_on(payouts.len()).await;
+    let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
+    let total_count = if message.with_total_count {
+        Some(store::payout::count(call.store(), call.account_id(), &query).await?)
+    } else {
+        None
+    };
+    Ok(pb::ListPayoutsResponse { payouts, next_page_token, total_count })
+}
+
+/// A payout as stored in the feed, without the texts that a person wrote.
+pub(super) fn image(payout: &Payout) -> pb::Payout {
+    pb::Payout { reference: String::new(), note: String::new(), message: String::new(), ..render(payout) }
+}
+
+fn render(payout: &Payout) -> pb::Payout {
+    pb::Payout {
+        id: payout.id.to_string(),
+        affiliate_id: payout.affiliate_id.to_string(),
+        amount: Some(money(payout.amount)),
+        provider: payout.provider.number(),
+        state: payout.state.number(),
+        reward_count: payout.reward_count.into(),
+        reference: payout.reference.clone(),
+        note: payout.note.clone(),
+        message: payout.message.clone(),
+        paid_time: Some(timestamp(payout.paid_at)),
+        create_time: Some(timestamp(payout.created_at)),
+        update_time: Some(timestamp(payout.updated_at)),
+    }
+}

@@ -1,0 +1,21 @@
+//! PayoutService.
+
+use std::sync::Arc;
+
+use crate::auth::permission::{PAYING, READING_MONEY};
+use crate::rpc;
+use crate::rpc::call::service::service;
+use crate::rpc::call::{Rpc, change};
+
+/// Payouts.
+pub(in crate::rpc) struct PayoutHandlers {
+    pub(in crate::rpc) rpc: Arc<Rpc>,
+}
+
+service! {
+    "headwater.v1" PayoutService(payout_service_server) for PayoutHandlers {
+        MarkPaid = write change, PAYING;
+        GetPayout = read rpc::payout::get, READING_MONEY;
+        ListPayouts = read rpc::payout::list, READING_MONEY;
+    }
+}

@@ -1,0 +1,159 @@
+//! Payouts: rows and reads.
+
+use std::collections::HashMap;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
+use uuid::Uuid;
+
+use super::entity::payout as table;
+use super::entity::reward as reward_table;
+use super::list::{self, Walk};
+use super::row::RowName;
+use super::set::stored::Stored;
+use super::{Source, Store, StoreError};
+use crate::domain::id::{AccountId, AffiliateId, PayoutId};
+use crate::domain::money::Currency;
+use crate::domain::payout::Payout;
+use crate::domain::set::Needs;
+use crate::domain::time::{Interval, Time};
+
+impl Stored for Payout {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            affiliate_id: self.affiliate_id.uuid(),
+            amount_minor: self.amount.amount_minor,
+            currency: self.amount.currency.code().to_owned(),
+            provider: self.provider.as_str().to_owned(),
+            state: self.state.as_str().to_owned(),
+            reward_count: self.reward_count,
+            reference: self.reference.clone(),
+            note: self.note.clone(),
+            message: self.message.clone(),
+            paid_at: self.paid_at.micros(),
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("payout", row.id);
+        Ok(Self {
+            id: PayoutId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
+            amount: name.money(row.amount_minor, &row.currency)?,
+            provider: name.parse(&row.provider)?,
+            state: name.parse(&row.state)?,
+            reward_count: row.reward_count,
+            reference: row.reference,
+            note: row.note,
+            message: row.message,
+            paid_at: Time::from_micros(row.paid_at),
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
+}
+
+/// A filter of payouts. All fields that are set must match.
+#[derive(Debug, Clone, Default)]
+pub struct PayoutQuery {
+    /// Only payouts to this affiliate.
+    pub affiliate_id: Option<AffiliateId>,
+    /// Only payouts in one of these currencies. Empty: any currency.
+    pub currencies: Vec<Currency>,
+    /// Only payouts of which the affiliate got the money in this interval.
+    pub paid: Interval,
+}
+
+/// The payout with this id.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(store: &Store, account_id: AccountId, id: PayoutId) -> Result<Option<Payout>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    row.map(Payout::from_row).transpose()
+}
+
+/// One page of payouts.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(
+    source: &impl Source,
+    account_id: AccountId,
+    wanted: &PayoutQuery,
+    walk: Walk,
+) -> Result<Vec<Payout>, StoreError> {
+    list::read(walk.cut(filtered(account_id, wanted), table::Column::Id), source.connection()).await
+}
+
+/// How many payouts a list has in all.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn count(store: &Store, account_id: AccountId, wanted: &PayoutQuery) -> Result<i64, StoreError> {
+    list::count(filtered(account_id, wanted), table::Column::Id, store.read()).await
+}
+
+fn filtered(account_id: AccountId, wanted: &PayoutQuery) -> Select<table::Entity> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
+        .apply_if(wanted.paid.start, |query, start| query.filter(table::Column::PaidAt.gte(start.micros())))
+        .apply_if(wanted.paid.end, |query, end| query.filter(table::Column::PaidAt.lt(end.micros())));
+    if wanted.currencies.is_empty() {
+        return query;
+    }
+    query.filter(table::Column::Currency.is_in(wanted.currencies.iter().map(|currency| currency.code())))
+}
+
+/// Those of these payouts that exist.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_all(
+    source: &impl Source,
+    account_id: AccountId,
+    ids: &[PayoutId],
+) -> Result<Vec<Payout>, StoreError> {
+    let query = table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .filter(table::Column::Id.is_in(ids.iter().map(|id| id.uuid())));
+    list::read(query, source.connection()).await
+}
+
+/// How many rewards these payouts pay, and what the rewards add up to.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn paid_rewards(
+    source: &impl Source,
+    account_id: AccountId,
+    ids: &[PayoutId],
+) -> Result<HashMap<PayoutId, (i64, i128)>, StoreError> {
+    use reward_table::Column;
+    let rows: Vec<(Uuid, i64)> = reward_table::Entity::find()
+        .select_only()
+        .columns([Column::PayoutId, Column::ValueMinor])
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .filter(Column::PayoutId.is_in(ids.iter().map(|id| id.uuid())))
+        .into_tuple()
+        .all(source.connection())
+        .await?;
+    let mut sums: HashMap<PayoutId, (i64, i128)> = HashMap::new();
+    for (id, value_minor) in rows {
+        let (count, sum) = sums.entry(PayoutId::from_uuid(id)).or_default();
+        *count += 1;
+        *sum += i128::from(value_minor);
+    }
+    Ok(sums)
+}
