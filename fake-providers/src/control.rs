@@ -9,7 +9,7 @@ use crate::faults::Rule;
 use crate::hooks::Delivering;
 use crate::serve::App;
 use crate::world::World;
-use crate::{clock, paypal, stripe};
+use crate::{clock, paypal, stripe, wise};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +42,10 @@ pub(crate) fn answer(app: &App, method: &str, path: &str, query: &[(String, Stri
         ["stripe", rest @ ..] => {
             let World { common, stripe, .. } = &mut *world;
             stripe::control::answer(stripe, common, method, rest, body)
+        }
+        ["wise", rest @ ..] => {
+            let World { common, wise, .. } = &mut *world;
+            wise::control::answer(wise, common, method, rest, body)
         }
         rest => general(&mut world, method, rest, body),
     };

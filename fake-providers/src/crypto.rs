@@ -23,6 +23,10 @@ impl Signer {
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.key.sign(message).unwrap_or_default()
     }
+
+    pub(crate) fn public_key_pem(&self) -> String {
+        self.key.public_key_pem()
+    }
 }
 
 /// Certificates of PayPal, each with its intermediate one, as PayPal's certificate address serves them.
@@ -39,6 +43,7 @@ pub(crate) struct Chains {
 pub(crate) struct Keys {
     pub(crate) paypal: Signer,
     pub(crate) chains: Chains,
+    pub(crate) wise: Signer,
 }
 
 impl Keys {
@@ -52,7 +57,7 @@ impl Keys {
             expired_pem: trusted.certify(&paypal.key, 2024)?,
             foreign_pem: foreign.certify(&paypal.key, 2045)?,
         };
-        Ok(Keys { paypal, chains })
+        Ok(Keys { paypal, chains, wise: Signer::new(include_bytes!("../keys/wise.pk8"))? })
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub(crate) enum Provider {
     PayPal,
     Stripe,
+    Wise,
 }
 
 impl Provider {
@@ -18,11 +19,12 @@ impl Provider {
         match self {
             Provider::PayPal => "paypal",
             Provider::Stripe => "stripe",
+            Provider::Wise => "wise",
         }
     }
 
     pub(crate) fn by_name(name: &str) -> Option<Provider> {
-        [Provider::PayPal, Provider::Stripe].into_iter().find(|provider| provider.name() == name)
+        [Provider::PayPal, Provider::Stripe, Provider::Wise].into_iter().find(|provider| provider.name() == name)
     }
 }
 

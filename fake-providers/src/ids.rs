@@ -45,6 +45,12 @@ impl Ids {
         format!("{prefix}_{}", self.letters(MIXED, 24))
     }
 
+    /// A number of eight digits, as Wise's ids are. Never the same twice.
+    pub(crate) fn number(&mut self) -> i64 {
+        self.made = self.made.wrapping_add(1);
+        50_000_000 + i64::try_from(self.made).unwrap_or(0)
+    }
+
     /// A UUID of version 4 by its form.
     pub(crate) fn uuid(&mut self) -> String {
         let (high, low) = (self.draw(), self.draw());

@@ -1,4 +1,4 @@
-//! PayPal Payouts and Stripe Connect on this machine: their paths and their answers over HTTP, with money in a ledger that says who
+//! PayPal Payouts, Stripe Connect and Wise on this machine: their paths and their answers over HTTP, with money in a ledger that says who
 //! truly got what, and with faults on demand. For tests and demonstrations. Knows nothing of Headwater.
 
 mod clock;
@@ -15,6 +15,7 @@ mod paypal;
 mod sender;
 mod serve;
 mod stripe;
+mod wise;
 mod world;
 
 use std::net::SocketAddr;
@@ -65,7 +66,7 @@ impl Running {
         self.address
     }
 
-    /// The base address of one part: `paypal`, `stripe`, or `fake`, which is the control.
+    /// The base address of one part: `paypal`, `stripe`, `wise`, or `fake`, which is the control.
     #[must_use]
     pub fn url(&self, part: &str) -> String {
         format!("http://{}/{part}", self.address)

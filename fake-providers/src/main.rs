@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     let time = arguments.standing_at.map_or(Time::Running, |time| Time::Standing(time.as_millisecond()));
     let settings = Settings { address: arguments.address, seed: arguments.seed, time };
     let running = fake_providers::start(settings).await?;
-    for part in ["paypal", "stripe", "fake"] {
+    for part in ["paypal", "stripe", "wise", "fake"] {
         println!("{}", running.url(part));
     }
     tokio::signal::ctrl_c().await.context("cannot wait for the signal to stop")?;

@@ -1,5 +1,7 @@
 //! Amounts as providers write them, to and from integers of minor units. Nothing is rounded and no float is calculated with.
 
+use serde_json::Value;
+
 /// The largest amount of one payment, in minor units. Far above every limit of a provider, and a JSON number can still carry it.
 pub(crate) const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000;
 
@@ -40,6 +42,20 @@ pub(crate) fn format(amount_minor: i64, exponent: u32) -> String {
     if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
+/// The minor units of a JSON number in major units. The shortest text of a number is the text that was sent, up to 15 digits.
+pub(crate) fn parse_number(value: &Value, exponent: u32) -> Result<i64, MoneyError> {
+    let Value::Number(number) = value else { return Err(MoneyError::Malformed) };
+    let text = number.to_string();
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    if text.len() > 16 { Err(MoneyError::TooLarge) } else { parse(text, exponent) }
+}
+
+/// The JSON number of an amount in major units.
+pub(crate) fn number(amount_minor: i64, exponent: u32) -> Value {
+    let text = format(amount_minor, exponent);
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
 /// A share of an amount in parts per million, rounded up.
 pub(crate) fn share(amount_minor: i64, parts_per_million: i64) -> i64 {
     let parts = i128::from(amount_minor) * i128::from(parts_per_million);
@@ -75,6 +91,7 @@ mod tests {
         for amount in [0, 1, 9, 10, 99, 100, 123_456, AMOUNT_MINOR_MAX] {
             for exponent in [0, 2, 3] {
                 assert_eq!(parse(&format(amount, exponent), exponent), Ok(amount));
+                assert_eq!(parse_number(&number(amount, exponent), exponent), Ok(amount));
             }
         }
         assert_eq!(format(-5, 2), "-0.05");

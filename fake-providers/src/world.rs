@@ -13,7 +13,8 @@ use crate::ids::Ids;
 use crate::ledger::Ledger;
 use crate::paypal::PayPal;
 use crate::stripe::Stripe;
-use crate::{Settings, paypal, stripe};
+use crate::wise::Wise;
+use crate::{Settings, paypal, stripe, wise};
 
 /// What all providers use.
 pub(crate) struct Common {
@@ -31,6 +32,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) paypal: PayPal,
     pub(crate) stripe: Stripe,
+    pub(crate) wise: Wise,
     requests: Vec<Value>,
     number: u64,
 }
@@ -50,6 +52,7 @@ impl World {
             common,
             paypal: PayPal::default(),
             stripe: Stripe::default(),
+            wise: Wise::default(),
             requests: Vec::new(),
             number: 0,
         }
@@ -64,6 +67,7 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.paypal.settle(&mut self.common);
         self.stripe.settle(&mut self.common);
+        self.wise.settle(&mut self.common);
     }
 
     /// Numbers the request and says which faults befall it.
@@ -135,6 +139,7 @@ impl World {
         match request.provider {
             Provider::PayPal => self.paypal.answer(&mut self.common, request),
             Provider::Stripe => self.stripe.answer(&mut self.common, request),
+            Provider::Wise => self.wise.answer(&mut self.common, request),
         }
     }
 
@@ -143,6 +148,7 @@ impl World {
         let answer = match provider {
             Provider::PayPal => paypal::errors::of_status(&mut self.common.ids, status),
             Provider::Stripe => stripe::errors::of_status(status),
+            Provider::Wise => wise::errors::of_status(status),
         };
         match retry_after_seconds {
             Some(seconds) => answer.with_header("retry-after", seconds.to_string()),

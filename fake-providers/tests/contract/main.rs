@@ -11,3 +11,4 @@ mod faults;
 mod paypal;
 mod stripe;
 mod support;
+mod wise;
