@@ -161,6 +161,7 @@ impl World {
             reason: reason.into(),
             post_time: Some(stamp(posted)),
             entry_hash: ANY.to_owned(),
+            payout_id: String::new(),
         });
     }
 
