@@ -14,7 +14,8 @@ use lexer::{Kind, Token, tokens};
 const FILE_LINES_MAX: usize = 700;
 
 /// Modules that may use the methods banned by `clippy.toml`. Each uses only those of its own concern.
-const KEEPERS_OF_BANNED_METHODS: [&str; 4] = ["src/clock", "src/error", "src/store/backend", "fake-providers/src/clock"];
+const KEEPERS_OF_BANNED_METHODS: [&str; 4] =
+    ["src/clock", "src/error", "src/store/backend", "fake-providers/src/clock"];
 
 /// Names that write to the store.
 const WRITE_PATH: [&str; 2] = ["WriteTransaction", "lock_heads"];
