@@ -11,6 +11,7 @@ use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::line::render_reward_line;
+use crate::domain::ladder::LadderMet;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
 use crate::domain::money::{Currency, Money};
@@ -395,6 +396,7 @@ pub(super) fn render_calculation(calculation: &Calculation, currency: Currency) 
             paid_after_minor: change.paid_after_minor,
             booked_minor: change.booked_minor,
         }),
+        ladder: calculation.ladder.as_ref().map(ladder_met),
     }
 }
 
@@ -408,6 +410,17 @@ pub(super) fn cap_applied(applied: &CapApplied) -> pb::CapApplied {
         maximum: Some(money(maximum)),
         paid_before: Some(money(Money::new(applied.paid_before_minor, maximum.currency))),
         room_minor: applied.room_minor(),
+    }
+}
+
+/// The step of a ladder, as a sale has met it.
+pub(super) fn ladder_met(met: &LadderMet) -> pb::LadderMet {
+    pb::LadderMet {
+        step: met.step,
+        period: met.period.number(),
+        period_start_day: if met.period == Period::AllTime { String::new() } else { met.starts_on.to_string() },
+        sale_count_before: met.sale_count_before,
+        amount_before: Some(money(met.amount_before)),
     }
 }
 

@@ -20,6 +20,7 @@ mod decide;
 mod enrollment;
 mod enrollment_bonus;
 mod item;
+mod ladder;
 mod lead;
 mod line;
 mod link;

@@ -491,6 +491,7 @@ pub(crate) fn order_details() -> OrderDetails {
         metadata: BTreeMap::new(),
         customer_sale: None,
         counted: Vec::new(),
+        laddered: Vec::new(),
         lines: Vec::new(),
     }
 }
@@ -579,6 +580,7 @@ pub(crate) fn calculation() -> Calculation {
         split: None,
         caps: Vec::new(),
         tally_change: None,
+        ladder: None,
     }
 }
 
