@@ -11,9 +11,9 @@ use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::line::render_reward_line;
-use crate::domain::ladder::LadderMet;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
+use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::program::Commission;
@@ -419,8 +419,8 @@ pub(super) fn ladder_met(met: &LadderMet) -> pb::LadderMet {
         step: met.step,
         period: met.period.number(),
         period_start_day: if met.period == Period::AllTime { String::new() } else { met.starts_on.to_string() },
-        sale_count_before: met.sale_count_before,
-        amount_before: Some(money(met.amount_before)),
+        earlier_sale_count: met.sale_count_before,
+        earlier_amount: Some(money(met.amount_before)),
     }
 }
 

@@ -43,8 +43,7 @@ pub fn price_at_step(
 pub fn with_ladder(mut priced: Priced, met: Option<&LadderMet>) -> Priced {
     if let Some(met) = met.filter(|_| is_by_ladder(&priced.calculation)) {
         // What is in another currency is not counted.
-        priced.calculation.amount_not_compared |=
-            priced.calculation.sale_amount.currency != met.amount_before.currency;
+        priced.calculation.amount_not_compared |= priced.calculation.sale_amount.currency != met.amount_before.currency;
         priced.calculation.ladder = Some(*met);
     }
     priced

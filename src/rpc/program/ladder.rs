@@ -31,7 +31,8 @@ pub(super) fn read(fields: &mut Fields, sent: Option<&pb::Ladder>) -> Option<Lad
 
 fn steps(fields: &mut Fields, sent: &[pb::LadderStep]) -> Option<(LadderMeasure, Vec<LadderStep>)> {
     if sent.is_empty() || sent.len() > STEPS_MAX {
-        let problem = format!("has {} steps; a ladder has 1 to {STEPS_MAX}, and the commission of the terms", sent.len());
+        let problem =
+            format!("has {} steps; a ladder has 1 to {STEPS_MAX}, and the commission of the terms", sent.len());
         fields.wrong("steps", problem);
         return None;
     }
@@ -63,11 +64,13 @@ fn step(fields: &mut Fields, sent: &pb::LadderStep, measure: LadderMeasure) -> O
 
 fn sale_count(fields: &mut Fields, sent: &pb::LadderStep) -> Option<(i64, Option<crate::domain::money::Currency>)> {
     if sent.min_amount.is_some() {
-        fields.wrong("min_amount", "is not set in the first step; all steps have min_sale_count, or all have min_amount");
+        fields
+            .wrong("min_amount", "is not set in the first step; all steps have min_sale_count, or all have min_amount");
         return None;
     }
     if !(1..=SALE_COUNT_MAX).contains(&sent.min_sale_count) {
-        let problem = format!("must be 1 to {SALE_COUNT_MAX}; before the first step the commission of the terms applies");
+        let problem =
+            format!("must be 1 to {SALE_COUNT_MAX}; before the first step the commission of the terms applies");
         fields.wrong("min_sale_count", problem);
         return None;
     }

@@ -3,6 +3,7 @@
 mod affiliates;
 mod coupons;
 pub(crate) mod everything;
+pub(crate) mod ladders;
 pub(crate) mod lines;
 mod outcomes;
 pub(crate) mod rules;
@@ -220,6 +221,7 @@ pub(crate) fn terms() -> Terms {
             commission_rules: Vec::new(),
             upline_levels: Vec::new(),
             caps: Vec::new(),
+            ladder: None,
             customer_reward: None,
             enrollment_bonus: None,
         },
