@@ -78,7 +78,7 @@ pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim)
 /// Prices a credited event. If the terms have a ladder, it is counted there.
 fn price_and_count(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
     let Some(of_terms) = &claim.terms.rules.ladder else { return price(context, event, claim) };
-    let event = ladder::meet(context, event.id, claim, of_terms)?;
+    let event = ladder::meet(context, event.id, &claim.credit, of_terms)?;
     let priced = price(context, &event, claim)?;
     if let Some(laddered) = event.laddered(claim.credit.enrollment_id) {
         ladder::count(context, &event, claim.split.as_ref(), *laddered, priced.as_ref())?;

@@ -1,16 +1,14 @@
-//! Counts sales in the tallies of ladders, and finds the step at which a sale is priced. See [`ladder`](crate::domain::ladder). Only terms with
-//! a ladder load tallies.
+//! Counts sales in the tallies of ladders, and finds the step at which a sale is priced. See [`ladder`](crate::domain::ladder), and
+//! [`recount`](super::recount) for what refunds, corrections and other credits change. Only terms with a ladder load tallies.
 //!
 //! A sale keeps the step that it has met when it was credited: neither a refund nor a sale that is told later prices it anew.
 
 use std::sync::Arc;
 
-use super::commission::{self, Claim};
 use super::context::Context;
 use super::tally::day_of;
-use super::tally_change::claim_of;
 use crate::domain::calendar::Day;
-use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::id::ConversionId;
 use crate::domain::ladder::{Ladder, LadderMet, LadderPart, LadderTally, Laddered};
 use crate::domain::money::{Money, Overflow};
@@ -20,30 +18,30 @@ use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardRule;
 use crate::domain::split::Split;
 
-/// The event with the step that a claim meets in it. A step that it has met before stays.
+/// The event with the step that a credit of it meets. A step that it has met before stays.
 pub(super) fn meet(
     context: &mut Context<'_>,
     event_id: ConversionId,
-    claim: &Claim,
+    credit: &Credit,
     ladder: &Ladder,
 ) -> Result<Arc<Conversion>, Refusal> {
     let account_id = context.account_id;
     let event = Arc::clone(context.set.conversion(account_id, event_id)?);
-    if event.kind != ConversionKind::Sale || event.laddered(claim.credit.enrollment_id).is_some() {
+    if event.kind != ConversionKind::Sale || event.laddered(credit.enrollment_id).is_some() {
         return Ok(event);
     }
     let starts_on = match ladder.period {
         Period::AllTime => Day::default(),
         period => period.first_day(day_of(context, event.occurred_at)?),
     };
-    let currency = context.set.program(account_id, claim.credit.program_id)?.currency;
+    let currency = context.set.program(account_id, credit.program_id)?.currency;
     let amount_before = Money::new(0, currency);
     let met = LadderMet { step: 0, period: ladder.period, starts_on, sale_count_before: 0, amount_before };
     let mut laddered = Laddered {
-        enrollment_id: claim.credit.enrollment_id,
-        affiliate_id: claim.credit.affiliate_id,
-        program_id: claim.credit.program_id,
-        terms_version: claim.credit.terms_version,
+        enrollment_id: credit.enrollment_id,
+        affiliate_id: credit.affiliate_id,
+        program_id: credit.program_id,
+        terms_version: credit.terms_version,
         since_version: ladder.since_version,
         met,
         part: LadderPart::default(),
@@ -73,34 +71,6 @@ pub(super) fn count(
     Ok(())
 }
 
-/// Follows a refund or a correction of a sale.
-pub(super) fn follow(context: &mut Context<'_>, event_id: ConversionId) -> Result<(), Refusal> {
-    let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-    for laddered in event.order.laddered.clone() {
-        let Laddered { enrollment_id, program_id, terms_version, .. } = laddered;
-        let Some(claim) = claim_of(context, &event, enrollment_id, program_id, terms_version)? else { continue };
-        let priced = commission::price(context, &event, &claim)?;
-        let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-        count(context, &event, claim.split.as_ref(), laddered, priced.as_ref())?;
-    }
-    Ok(())
-}
-
-/// Takes an event out of its tallies, and lets it meet a step anew when it is credited again.
-pub(super) fn withdraw(context: &mut Context<'_>, event_id: ConversionId) -> Result<(), Refusal> {
-    let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-    if event.order.laddered.is_empty() {
-        return Ok(());
-    }
-    for laddered in &event.order.laddered {
-        replace(context, laddered, LadderPart::default())?;
-    }
-    let mut event = event.as_ref().clone();
-    event.order.laddered = Vec::new();
-    context.put(event);
-    Ok(())
-}
-
 /// What is left of a sale, of what the ladder prices, in minor units. Nothing of a sale in another currency.
 fn left_of(event: &Conversion, priced: &Priced, laddered: &Laddered) -> Result<i64, Overflow> {
     let Some(left) = event.left() else { return Ok(0) };
@@ -122,7 +92,8 @@ fn tally_of(context: &mut Context<'_>, laddered: &Laddered) -> Result<LadderTall
     context.set.ladder_tally(key)
 }
 
-fn replace(context: &mut Context<'_>, laddered: &Laddered, part: LadderPart) -> Result<(), Refusal> {
+/// Replaces what a sale has in its tally.
+pub(super) fn replace(context: &mut Context<'_>, laddered: &Laddered, part: LadderPart) -> Result<(), Refusal> {
     if part == laddered.part {
         return Ok(());
     }

@@ -28,6 +28,7 @@ mod new_coupon;
 mod newcomer;
 mod offer;
 mod program;
+mod recount;
 mod refund;
 mod reversal;
 mod reward;

@@ -10,15 +10,14 @@
 
 use std::sync::Arc;
 
-use super::commission::{self, Claim};
+use super::commission;
 use super::context::Context;
-use super::ladder;
 use super::line;
+use super::recount::{self, claim_of};
 use super::reversal::{Cause, Target, take_back, taken_part};
 use super::tally::{before_tallies, change, keep, note_paid};
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
-use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{ConversionId, EnrollmentId, ProgramId, RewardId};
+use crate::domain::id::{ConversionId, EnrollmentId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::line::divide;
 use crate::domain::money::{Money, Overflow, PPM, Rounding, portion};
@@ -35,7 +34,7 @@ pub(super) fn follow(
     cause: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    ladder::follow(context, event_id)?;
+    recount::follow(context, event_id)?;
     for mut counted in counted_of(context, event_id)? {
         let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
         let Counted { enrollment_id, program_id, terms_version, .. } = counted;
@@ -59,7 +58,7 @@ pub(super) fn withdraw(
     event_id: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    ladder::withdraw(context, event_id)?;
+    recount::withdraw(context, event_id)?;
     let all = counted_of(context, event_id)?;
     if all.is_empty() {
         return Ok(());
@@ -89,28 +88,6 @@ pub(super) fn reset(
 
 fn counted_of(context: &Context<'_>, event_id: ConversionId) -> Result<Vec<Counted>, Refusal> {
     Ok(context.set.conversion(context.account_id, event_id)?.order.counted.clone())
-}
-
-/// The claim by which an event was counted.
-pub(super) fn claim_of(
-    context: &mut Context<'_>,
-    event: &Conversion,
-    enrollment_id: EnrollmentId,
-    program_id: ProgramId,
-    terms_version: i32,
-) -> Result<Option<Claim>, Refusal> {
-    let account_id = context.account_id;
-    let wanted = context.set.wanted();
-    wanted.row::<Enrollment>((account_id, enrollment_id));
-    wanted.row::<Program>((account_id, program_id));
-    wanted.row::<Terms>((account_id, program_id, terms_version));
-    let credit = event.credits.iter().find(|credit| credit.enrollment_id == enrollment_id);
-    let Some(credit) = credit.cloned() else { return Ok(None) };
-    let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, enrollment_id))?);
-    let program = context.set.program(account_id, program_id)?;
-    let terms = Arc::clone(context.set.terms(program, terms_version)?);
-    let split = credit.split_among(&event.credits);
-    Ok(Some(Claim { credit, enrollment, terms, split }))
 }
 
 /// What of a value is left by the refunds of its event.

@@ -3296,10 +3296,10 @@ pub struct LadderMet {
     pub period_start_day: ::prost::alloc::string::String,
     /// How many sales of the period were told before.
     #[prost(int64, tag = "4")]
-    pub sale_count_before: i64,
+    pub earlier_sale_count: i64,
     /// What they amount to, less refunds.
     #[prost(message, optional, tag = "5")]
-    pub amount_before: ::core::option::Option<Money>,
+    pub earlier_amount: ::core::option::Option<Money>,
 }
 /// A cap of the terms, as an event met it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
