@@ -127,6 +127,7 @@ fn is_rare(field: &FieldDescriptor) -> bool {
         | "channel"
         | "rules"
         | "caps"
+        | "ladder"
         | "customer_reward"
         | "enrollment_bonus"
         | "terms_start_time"

@@ -329,6 +329,16 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(money("earned_minor"))
             .col(money("paid_minor"))
             .take(),
+        table("ladder_tally", &["account_id", "program_id", "affiliate_id", "since_version", "period", "starts_on"])
+            .col(id("account_id"))
+            .col(id("program_id"))
+            .col(id("affiliate_id"))
+            .col(count("since_version"))
+            .col(state("period"))
+            .col(count("starts_on"))
+            .col(money("sale_count"))
+            .col(money("amount_minor"))
+            .take(),
         table("offer", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))

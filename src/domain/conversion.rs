@@ -11,6 +11,7 @@ pub use super::customer_sale::CustomerSale;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
+use super::ladder::Laddered;
 pub use super::line::SaleLine;
 use super::money::Money;
 use super::reward::{Reward, RewardSummary};
@@ -163,6 +164,8 @@ pub struct OrderDetails {
     pub customer_sale: Option<CustomerSale>,
     /// What the event has in tallies, for each credit whose terms have caps.
     pub counted: Vec<Counted>,
+    /// What a sale has in the tallies of ladders, for each credit whose terms have one.
+    pub laddered: Vec<Laddered>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
 }
@@ -296,6 +299,11 @@ impl Conversion {
     /// What the event has in tallies for a credit.
     pub fn counted(&self, enrollment_id: EnrollmentId) -> Option<&Counted> {
         self.order.counted.iter().find(|counted| counted.enrollment_id == enrollment_id)
+    }
+
+    /// The step of a ladder that a credit of a sale has met.
+    pub fn laddered(&self, enrollment_id: EnrollmentId) -> Option<&Laddered> {
+        self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id)
     }
 
     /// The lead and the credits of the answer to the call that recorded it.

@@ -23,6 +23,7 @@ pub mod event;
 pub mod explanation;
 pub mod id;
 pub mod item;
+pub mod ladder;
 pub mod lead;
 pub mod ledger;
 pub mod line;

@@ -10,6 +10,7 @@ use super::attribution::AttributionSource;
 pub use super::commission::Commission;
 use super::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use super::id::{AccountId, ProgramId};
+use super::ladder::Ladder;
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
 use super::pricing::rule::CommissionRule;
@@ -238,6 +239,8 @@ pub struct TermsDraft {
     pub upline_levels: Vec<UplineLevel>,
     /// The most that is earned, in the order in which the caps are applied. Each scope with a period occurs once.
     pub caps: Vec<Cap>,
+    /// How the commission of the terms rises with what an affiliate sells.
+    pub ladder: Option<Ladder>,
     /// What referred customers get.
     pub customer_reward: Option<CustomerRewardPromise>,
     /// What an affiliate gets when it becomes active in the program.

@@ -73,6 +73,10 @@ text_enum! {
         RuleBonusCurrency = "rule_bonus_currency",
         /// The currency of a cap.
         CapCurrency = "cap_currency",
+        /// The currency of the amount that a step of a ladder asks for.
+        LadderAmountCurrency = "ladder_amount_currency",
+        /// The currency of the flat commission of a step of a ladder.
+        LadderFlatCurrency = "ladder_flat_currency",
         /// The start of a new version of the terms.
         TermsStartTime = "terms_start_time",
         /// The end of a new version of the terms.

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId};
+use super::ladder::LadderMet;
 use super::line::SaleLine;
 use super::money::{Money, Rounding};
 use super::program::Commission;
@@ -114,6 +115,8 @@ pub struct Calculation {
     pub caps: Vec<CapApplied>,
     /// Set if the reward is the change of a tally.
     pub tally_change: Option<TallyChange>,
+    /// The step of the ladder that the commission is of. `None` if the ladder does not price the sale.
+    pub ladder: Option<LadderMet>,
 }
 
 /// How one line of a sale was priced.

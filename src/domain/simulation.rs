@@ -34,6 +34,12 @@ impl ProposedTerms {
 
     /// Terms that stand in place of `in_force` while it is in force, or in place of all versions from `start_at` on.
     pub fn new(in_force: &Terms, rules: TermsDraft, start_at: Option<Time>, end_at: Option<Time>) -> Self {
+        let mut rules = rules;
+        if let (Some(ladder), Some(before)) = (&mut rules.ladder, &in_force.rules.ladder)
+            && ladder.goes_on(before)
+        {
+            ladder.since_version = before.since_version;
+        }
         let terms = Terms { version: Self::VERSION, rules, ..in_force.clone() };
         let (terms, replaced) = match start_at {
             None => (terms, Replaced::Version(in_force.version)),

@@ -10,12 +10,13 @@ use super::customer_reward;
 use super::line;
 use super::program::condition;
 use super::program::terms::commission;
-use super::reward::cap_applied;
+use super::reward::{cap_applied, ladder_met};
 use crate::domain::explanation::{
-    self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation, LaterTerms,
-    LineExplanation, RewardApproval, RewardChange, RewardExplanation,
+    self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation,
+    LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation,
 };
-use crate::domain::money::Unrounded;
+use crate::domain::ladder::LadderMeasure;
+use crate::domain::money::{Money, Unrounded};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
 use crate::pb;
@@ -87,9 +88,23 @@ fn credit(told: &CreditExplanation) -> pb::CreditExplanation {
         steps: told.steps.iter().map(step).collect(),
         computation: told.computation.as_ref().map(computation),
         lines: told.lines.iter().map(line_of).collect(),
+        ladder: told.ladder.as_ref().map(ladder),
         expected_rest: told.expected_rest.map(money),
         recorded_rest: told.recorded_rest.map(money),
         difference: told.difference.map_or(0, WireEnum::number),
+    }
+}
+
+fn ladder(told: &LadderExplanation) -> pb::LadderExplanation {
+    let is_amount = told.measure == LadderMeasure::Amount;
+    let currency = told.met.amount_before.currency;
+    let next = told.next.filter(|_| is_amount);
+    pb::LadderExplanation {
+        mode: told.mode.number(),
+        met: Some(ladder_met(&told.met)),
+        next_commission: told.next.map(|next| commission(next.commission)),
+        missing_sale_count: if is_amount { 0 } else { told.missing },
+        missing_amount: next.map(|_| money(Money::new(told.missing, currency))),
     }
 }
 

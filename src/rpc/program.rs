@@ -4,6 +4,7 @@ mod agreement;
 mod caps;
 pub(super) mod condition;
 mod invitations;
+mod ladder;
 mod questions;
 mod rules;
 pub(super) mod terms;
@@ -62,6 +63,8 @@ impl Change for pb::CreateProgramRequest {
         (Field::RuleCurrency, "terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "terms.rules[].first_sale_bonus.currency_code"),
         (Field::CapCurrency, "terms.caps[].maximum.currency_code"),
+        (Field::LadderAmountCurrency, "terms.ladder.steps[].min_amount.currency_code"),
+        (Field::LadderFlatCurrency, "terms.ladder.steps[].commission.flat.currency_code"),
         (Field::CustomerRewardCurrency, "terms.customer_reward.value.discount_money.currency_code"),
         (Field::EnrollmentBonusCurrency, "terms.enrollment_bonus.cash.currency_code"),
         (Field::EnrollmentDiscountCurrency, "terms.enrollment_bonus.discount_money.currency_code"),
@@ -226,6 +229,8 @@ impl Change for pb::UpdateProgramRequest {
         (Field::RuleCurrency, "program.terms.rules[].commission.flat.currency_code"),
         (Field::RuleBonusCurrency, "program.terms.rules[].first_sale_bonus.currency_code"),
         (Field::CapCurrency, "program.terms.caps[].maximum.currency_code"),
+        (Field::LadderAmountCurrency, "program.terms.ladder.steps[].min_amount.currency_code"),
+        (Field::LadderFlatCurrency, "program.terms.ladder.steps[].commission.flat.currency_code"),
         (Field::CustomerRewardCurrency, "program.terms.customer_reward.value.discount_money.currency_code"),
         (Field::EnrollmentBonusCurrency, "program.terms.enrollment_bonus.cash.currency_code"),
         (Field::EnrollmentDiscountCurrency, "program.terms.enrollment_bonus.discount_money.currency_code"),
@@ -450,6 +455,7 @@ mod tests {
                 commission_rules: Vec::new(),
                 upline_levels: Vec::new(),
                 caps: Vec::new(),
+                ladder: None,
                 customer_reward: None,
                 enrollment_bonus: None,
             }

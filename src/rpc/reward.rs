@@ -13,6 +13,7 @@ use super::call::{Call, page, selector};
 use super::line::render_reward_line;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
+use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::program::Commission;
@@ -397,6 +398,7 @@ pub(super) fn render_calculation(calculation: &Calculation, currency: Currency) 
             paid_after_minor: change.paid_after_minor,
             booked_minor: change.booked_minor,
         }),
+        ladder: calculation.ladder.as_ref().map(ladder_met),
     }
 }
 
@@ -410,6 +412,17 @@ pub(super) fn cap_applied(applied: &CapApplied) -> pb::CapApplied {
         maximum: Some(money(maximum)),
         paid_before: Some(money(Money::new(applied.paid_before_minor, maximum.currency))),
         room_minor: applied.room_minor(),
+    }
+}
+
+/// The step of a ladder, as a sale has met it.
+pub(super) fn ladder_met(met: &LadderMet) -> pb::LadderMet {
+    pb::LadderMet {
+        step: met.step,
+        period: met.period.number(),
+        period_start_day: if met.period == Period::AllTime { String::new() } else { met.starts_on.to_string() },
+        earlier_sale_count: met.sale_count_before,
+        earlier_amount: Some(money(met.amount_before)),
     }
 }
 

@@ -108,6 +108,7 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
     let has_caps = store::simulation::has_caps(store, account_id, program.id).await?;
     refuse_caps(&wanted, has_caps)?;
+    refuse_ladders(&wanted, store::simulation::has_ladder(store, account_id, program.id).await?)?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
     let share = call.rpc.app.begin_heavy(account_id)?;
@@ -132,6 +133,19 @@ fn refuse_caps(wanted: &Wanted, has_caps: bool) -> Result<(), Error> {
     }
     if wanted.sale.is_none() && has_caps {
         let problem = "has terms with caps, which cannot be simulated over the history; send a sample_sale";
+        fields.wrong("program_id", problem);
+    }
+    fields.complete(Some(()))
+}
+
+/// Ladders count what all customers of an affiliate buy, in the order in which it was told.
+fn refuse_ladders(wanted: &Wanted, has_ladder: bool) -> Result<(), Error> {
+    let mut fields = Fields::default();
+    if wanted.sale.is_none() && wanted.terms.ladder.is_some() {
+        fields.wrong("terms.ladder", "cannot be simulated over the history; leave it out, or send a sample_sale");
+    }
+    if wanted.sale.is_none() && has_ladder {
+        let problem = "has terms with a ladder, which cannot be simulated over the history; send a sample_sale";
         fields.wrong("program_id", problem);
     }
     fields.complete(Some(()))

@@ -25,6 +25,7 @@ pub mod event;
 pub mod explanation;
 pub mod form;
 pub mod item;
+pub mod ladder_tally;
 pub mod lead;
 pub mod ledger;
 pub mod lines;

@@ -74,15 +74,34 @@ pub async fn count_events(snapshot: &Snapshot, account_id: AccountId, occurred: 
     list::count(query, Column::Id, snapshot.connection()).await
 }
 
+/// Whether a version of a program's terms has a ladder.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn has_ladder(
+    source: &impl Source,
+    account_id: AccountId,
+    program_id: ProgramId,
+) -> Result<bool, StoreError> {
+    Ok(versions(source, account_id, program_id).await?.iter().any(|terms| terms.rules.ladder.is_some()))
+}
+
 /// Whether a version of a program's terms has caps.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn has_caps(source: &impl Source, account_id: AccountId, program_id: ProgramId) -> Result<bool, StoreError> {
+    Ok(versions(source, account_id, program_id).await?.iter().any(|terms| !terms.rules.caps.is_empty()))
+}
+
+async fn versions(
+    source: &impl Source,
+    account_id: AccountId,
+    program_id: ProgramId,
+) -> Result<Vec<Terms>, StoreError> {
     use terms::Column;
     let query = terms::Entity::find()
         .filter(Column::AccountId.eq(account_id.uuid()))
         .filter(Column::ProgramId.eq(program_id.uuid()));
-    let versions = list::read::<Terms>(query, source.connection()).await?;
-    Ok(versions.iter().any(|terms| !terms.rules.caps.is_empty()))
+    list::read::<Terms>(query, source.connection()).await
 }

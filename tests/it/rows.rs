@@ -29,6 +29,7 @@ mod explanation;
 mod guarantees;
 mod item;
 mod keys;
+mod ladder;
 mod leads;
 mod line;
 mod link;

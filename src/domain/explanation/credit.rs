@@ -4,14 +4,17 @@
 use super::line;
 use super::reward::rest;
 use super::step::{Pricing, told_step};
-use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
+use super::{
+    Computation, CreditExplanation, Dossier, ExplanationDifference, LadderExplanation, LaterTerms, TermsResult,
+};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::enrollment::Enrollment;
+use crate::domain::ladder::{LadderMeasure, LadderMet};
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
 use crate::domain::pricing::{self, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
-use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
+use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
 use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
@@ -28,13 +31,19 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
     let facts = pricing::facts_of(event, currency)?;
-    let pricing = Pricing { event, terms, enrollment, credit, currency };
+    let met = event.laddered(credit.enrollment_id).map(|laddered| laddered.met);
+    let terms_at_step = pricing::at_step(terms, met.as_ref());
+    let pricing = Pricing { event, terms: &terms_at_step, enrollment, credit, currency, met };
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let lines = line::explained(&pricing, &facts, &caps);
     let is_whole = event.order.lines.is_empty();
     let trace = if is_whole { pricing.trace(&facts).ok()? } else { Trace { steps: Vec::new(), priced: None } };
     let priced = trace.priced.map(|priced| pricing::with_caps(priced, caps)).transpose().ok()?;
+    let is_by_ladder = match &priced {
+        Some(priced) => priced.calculation.ladder.is_some(),
+        None => lines.iter().any(|line| line.priced.rule == RewardRule::Program),
+    };
     let computation = priced.as_ref().and_then(|priced| computation(priced).ok());
     let rewards: Vec<&Reward> = dossier.image.rewards.iter().map(AsRef::as_ref).collect();
     let rewards: Vec<&Reward> = rewards.into_iter().filter(|reward| is_of(reward, credit)).collect();
@@ -54,11 +63,24 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         hold_period_days: terms.rules.hold_period_days,
         steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
         computation,
+        ladder: ladder(terms, is_by_ladder.then_some(met).flatten()),
         lines,
         expected_rest,
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
         difference: difference(&pricing, &rewards, expected_rest),
     })
+}
+
+/// The step of the ladder that a sale has met, and the next one.
+fn ladder(terms: &Terms, met: Option<LadderMet>) -> Option<LadderExplanation> {
+    let (ladder, met) = (terms.rules.ladder.as_ref()?, met?);
+    let next = ladder.step(met.step.saturating_add(1)).copied();
+    let reached = match ladder.measure {
+        LadderMeasure::SaleCount => met.sale_count_before,
+        LadderMeasure::Amount => met.amount_before.amount_minor,
+    };
+    let missing = next.map_or(0, |next| next.minimum.saturating_sub(reached));
+    Some(LadderExplanation { mode: ladder.mode, measure: ladder.measure, met, next, missing })
 }
 
 fn is_of(reward: &Reward, credit: &Credit) -> bool {

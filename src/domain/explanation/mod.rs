@@ -15,6 +15,7 @@ use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, S
 use super::coupon::Coupon;
 use super::customer_reward::CustomerReward;
 use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
+use super::ladder::{LadderMeasure, LadderMet, LadderMode, LadderStep};
 use super::money::{Currency, Money, Rounding, Unrounded};
 use super::pricing::{Compare, StepResult};
 use super::program::{AttributionModel, Commission, TermsReach};
@@ -291,9 +292,24 @@ pub struct CreditExplanation {
     pub computation: Option<Computation>,
     /// How each line of a sale with lines is priced. There are no steps and no computation then.
     pub lines: Vec<LineExplanation>,
+    /// The step of the ladder that the sale has met, if the ladder prices it or some of its lines.
+    pub ladder: Option<LadderExplanation>,
     pub expected_rest: Option<Money>,
     pub recorded_rest: Option<Money>,
     pub difference: Option<ExplanationDifference>,
+}
+
+/// The step of a ladder that a sale has met, and what was missing to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LadderExplanation {
+    pub mode: LadderMode,
+    pub measure: LadderMeasure,
+    pub met: LadderMet,
+    /// `None` on the last step.
+    pub next: Option<LadderStep>,
+    /// What was missing to the next step before the sale.
+    pub missing: i64,
 }
 
 impl CreditExplanation {

@@ -3,6 +3,7 @@
 use super::{CommissionStep, Compared};
 use crate::domain::conversion::{Conversion, Credit, CustomerSale};
 use crate::domain::enrollment::Enrollment;
+use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Overflow};
 use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
 use crate::domain::program::Terms;
@@ -17,6 +18,8 @@ pub(super) struct Pricing<'rows> {
     pub(super) enrollment: &'rows Enrollment,
     pub(super) credit: &'rows Credit,
     pub(super) currency: Currency,
+    /// The step of the ladder that the event has met. The terms have its commission.
+    pub(super) met: Option<LadderMet>,
 }
 
 impl<'rows> Pricing<'rows> {
@@ -33,8 +36,9 @@ impl<'rows> Pricing<'rows> {
         Ok(trace)
     }
 
-    /// A price with the mark that caps do not limit what is in another currency.
-    pub(super) fn marked(&self, mut priced: Priced) -> Priced {
+    /// A price with the step of the ladder, and with the mark that caps do not limit what is in another currency.
+    pub(super) fn marked(&self, priced: Priced) -> Priced {
+        let mut priced = pricing::with_ladder(priced, self.met.as_ref());
         if !self.terms.rules.caps.is_empty() && priced.value.currency != self.currency {
             priced.calculation.amount_not_compared = true;
         }

@@ -113,6 +113,7 @@ fn price_lines(
         amount_not_compared,
         caps: Vec::new(),
         tally_change: None,
+        ladder: None,
         upline: None,
         split: None,
         lines: priced,

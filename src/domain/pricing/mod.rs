@@ -9,10 +9,11 @@
 //! | 3 | rules with SKUs |
 //! | 4 | rules with plans |
 //! | 5 | all other rules |
-//! | 6 | that of the terms, for sales |
+//! | 6 | that of the terms, for sales: of the step of their ladder, if they have one |
 
 mod condition;
 mod facts;
+mod ladder;
 mod lines;
 pub mod rule;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod trace;
 
 pub use condition::{Compare, Comparison, Condition, ConditionField, Fact, ValueType};
 pub use facts::{CommissionEvent, Facts};
+pub use ladder::{at_step, price_at_step, with_ladder};
 pub(super) use lines::facts_of_line;
 pub use lines::{price_event, trace_line};
 pub use rule::{CommissionRule, Misfit, RuleScope};
@@ -115,6 +117,7 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
         split: None,
         caps: Vec::new(),
         tally_change: None,
+        ladder: None,
     };
     Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
 }

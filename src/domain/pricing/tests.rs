@@ -52,6 +52,7 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
             commission_rules,
             upline_levels: Vec::new(),
             caps: Vec::new(),
+            ladder: None,
             customer_reward: None,
             enrollment_bonus: None,
         },

@@ -117,6 +117,7 @@ impl CorrectSale {
                 coupon_use: None,
                 customer_sale: None,
                 counted: Vec::new(),
+                laddered: Vec::new(),
                 lines: Vec::new(),
                 ..sale.order.clone()
             },

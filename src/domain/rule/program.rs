@@ -89,6 +89,10 @@ impl Rule for CreateProgram {
             program.set_agreement(agreement);
         }
         program.set_invitations(&self.invitations);
+        let mut rules = self.rules.clone();
+        if let Some(ladder) = &mut rules.ladder {
+            ladder.since_version = 1;
+        }
         let terms = context.put(Terms {
             account_id: context.account_id,
             program_id: program.id,
@@ -98,7 +102,7 @@ impl Rule for CreateProgram {
             scheduled_at: None,
             withdrawn_at: None,
             yields_to: Vec::new(),
-            rules: self.rules.clone(),
+            rules,
         });
         Ok(put(context, EventKind::ProgramCreated, program, terms))
     }
@@ -261,9 +265,21 @@ pub fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refu
             Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::RuleBonusCurrency, place, problem }),
             None => match rules.cap_faults(currency).next() {
                 Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::CapCurrency, place, problem }),
-                None => check_gifts(rules, currency),
+                None => check_ladder(rules, currency).and_then(|()| check_gifts(rules, currency)),
             },
         },
+    }
+}
+
+/// The steps of the ladder must be in the program's currency.
+fn check_ladder(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
+    let fault = rules.ladder.as_ref().and_then(|ladder| ladder.currency_faults(currency).next());
+    match fault {
+        Some((place, is_commission, problem)) => {
+            let field = if is_commission { Field::LadderFlatCurrency } else { Field::LadderAmountCurrency };
+            Err(Refusal::InvalidPlace { field, place, problem })
+        }
+        None => Ok(()),
     }
 }
 

@@ -254,6 +254,7 @@ fn book(
             coupon_use: None,
             customer_sale: None,
             counted: Vec::new(),
+            laddered: Vec::new(),
             lines,
             ..sale.order.clone()
         },
@@ -386,6 +387,7 @@ fn excess_part(
         upline: None,
         caps: Vec::new(),
         tally_change: None,
+        ladder: None,
         lines: Vec::new(),
     };
     Ok((0, nothing))

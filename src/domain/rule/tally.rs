@@ -69,7 +69,7 @@ fn caps_met(context: &mut Context<'_>, event: &Conversion, terms: &Terms) -> Res
 }
 
 /// The day of the account that a time is in.
-fn day_of(context: &mut Context<'_>, time: Time) -> Result<Day, Refusal> {
+pub(super) fn day_of(context: &mut Context<'_>, time: Time) -> Result<Day, Refusal> {
     let account_id = context.account_id;
     context.set.wanted().row::<Account>(account_id);
     let zones = &context.set.account(account_id)?.time_zones;
@@ -112,13 +112,13 @@ pub(super) fn change(context: &mut Context<'_>, counted: &mut Counted, earned_mi
     Ok(())
 }
 
-/// An event as it is once it was counted. Terms without caps count nothing.
+/// An event as it is once it was counted. Terms without caps and without a ladder count nothing.
 pub(super) fn present<'terms>(
     context: &Context<'_>,
     event: Arc<Conversion>,
     terms: impl IntoIterator<Item = &'terms Arc<Terms>>,
 ) -> Result<Arc<Conversion>, Refusal> {
-    if terms.into_iter().all(|terms| terms.rules.caps.is_empty()) {
+    if terms.into_iter().all(|terms| terms.rules.caps.is_empty() && terms.rules.ladder.is_none()) {
         return Ok(event);
     }
     context.set.conversion(context.account_id, event.id).cloned()

@@ -10,13 +10,13 @@
 
 use std::sync::Arc;
 
-use super::commission::{self, Claim};
+use super::commission;
 use super::context::Context;
 use super::line;
+use super::recount::{self, claim_of};
 use super::reversal::{Cause, Target, take_back, taken_part};
 use super::tally::{before_tallies, change, keep, note_paid};
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
-use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ConversionId, EnrollmentId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::line::divide;
@@ -34,9 +34,11 @@ pub(super) fn follow(
     cause: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
+    recount::follow(context, event_id)?;
     for mut counted in counted_of(context, event_id)? {
         let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
-        let Some(claim) = claim_of(context, &event, &counted)? else { continue };
+        let Counted { enrollment_id, program_id, terms_version, .. } = counted;
+        let Some(claim) = claim_of(context, &event, enrollment_id, program_id, terms_version)? else { continue };
         let currency = context.set.program(context.account_id, counted.program_id)?.currency;
         let priced = commission::price(context, &event, &claim)?;
         let priced = priced.filter(|priced| priced.value.currency == currency);
@@ -56,6 +58,7 @@ pub(super) fn withdraw(
     event_id: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
+    recount::withdraw(context, event_id)?;
     let all = counted_of(context, event_id)?;
     if all.is_empty() {
         return Ok(());
@@ -85,22 +88,6 @@ pub(super) fn reset(
 
 fn counted_of(context: &Context<'_>, event_id: ConversionId) -> Result<Vec<Counted>, Refusal> {
     Ok(context.set.conversion(context.account_id, event_id)?.order.counted.clone())
-}
-
-/// The claim by which an event was counted.
-fn claim_of(context: &mut Context<'_>, event: &Conversion, counted: &Counted) -> Result<Option<Claim>, Refusal> {
-    let account_id = context.account_id;
-    let wanted = context.set.wanted();
-    wanted.row::<Enrollment>((account_id, counted.enrollment_id));
-    wanted.row::<Program>((account_id, counted.program_id));
-    wanted.row::<Terms>((account_id, counted.program_id, counted.terms_version));
-    let credit = event.credits.iter().find(|credit| credit.enrollment_id == counted.enrollment_id);
-    let Some(credit) = credit.cloned() else { return Ok(None) };
-    let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, counted.enrollment_id))?);
-    let program = context.set.program(account_id, counted.program_id)?;
-    let terms = Arc::clone(context.set.terms(program, counted.terms_version)?);
-    let split = credit.split_among(&event.credits);
-    Ok(Some(Claim { credit, enrollment, terms, split }))
 }
 
 /// What of a value is left by the refunds of its event.
@@ -234,6 +221,7 @@ fn book(
         split: None,
         caps,
         tally_change: Some(tally_change),
+        ladder: None,
     };
     let (state, ledger_account) = if value_minor > 0 {
         (RewardState::Pending, LedgerAccount::AffiliatePending)

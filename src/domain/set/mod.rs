@@ -15,6 +15,7 @@ mod coupon;
 mod enrollment;
 mod item;
 mod kind;
+mod ladder;
 mod lead;
 mod link;
 mod mail;

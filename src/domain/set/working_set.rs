@@ -38,6 +38,7 @@ macro_rules! for_all_kinds {
             coupon_counts: $crate::domain::coupon::CouponCount,
             coupon_uses: $crate::domain::coupon::CouponUses,
             tallies: $crate::domain::tally::Tally,
+            ladder_tallies: $crate::domain::ladder::LadderTally,
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
             payouts: $crate::domain::payout::Payout,

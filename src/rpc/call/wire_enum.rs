@@ -13,6 +13,7 @@ use crate::domain::explanation::{
     ExplanationAction, ExplanationDifference, ExplanationResult, RewardApproval, TermsResult,
 };
 use crate::domain::item::ItemState;
+use crate::domain::ladder::LadderMode;
 use crate::domain::lead::LeadState;
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
@@ -84,6 +85,7 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers, NewAffiliates }
     UplineBasis = UplineBasis { Commission, SaleAmount }
+    LadderMode = LadderMode { LevelUp }
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }

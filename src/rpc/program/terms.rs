@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{caps, rules, uplines};
+use super::{caps, ladder, rules, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, EnrollmentBonus, Terms, TermsDraft, TermsReach};
@@ -43,6 +43,7 @@ pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::
             commission_rules: Vec::new(),
             upline_levels: uplines::read(fields, &terms.upline_levels),
             caps: caps::read(fields, &terms.caps),
+            ladder: ladder::read(fields, terms.ladder.as_ref()),
             customer_reward: customer_reward::promise(fields, "customer_reward", terms.customer_reward.as_ref()),
             enrollment_bonus: enrollment_bonus(fields, terms.enrollment_bonus.as_ref()),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
@@ -166,7 +167,8 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         custom_kinds: canonical::codes(&sent.custom_kinds),
         rules: rules::canonical(&sent.rules, &sent.custom_kinds),
         upline_levels: uplines::canonical(&sent.upline_levels),
-        caps: caps::canonical(&sent.caps);
+        caps: caps::canonical(&sent.caps),
+        ladder: canonical::inside(sent.ladder.as_ref(), ladder::canonical);
         as_sent: commission, customer_reward, enrollment_bonus,
     )
 }
@@ -201,6 +203,7 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         rules: draft.commission_rules.iter().map(rules::render).collect(),
         upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
         caps: draft.caps.iter().map(caps::render).collect(),
+        ladder: draft.ladder.as_ref().map(ladder::render),
         customer_reward: draft.customer_reward.as_ref().map(customer_reward::render_promise),
         enrollment_bonus: draft.enrollment_bonus.map(|bonus| reward_value(bonus.unit, bonus.value)),
     }

@@ -34,7 +34,8 @@ pub(super) fn warn(fields: &mut Fields, rules: &TermsDraft) {
         levels.map(|level| i64::from(level.percent_ppm)).sum()
     };
     let (of_commission, of_amount) = (of(UplineBasis::Commission), of(UplineBasis::SaleAmount));
-    let commissions = rules.commission_rules.iter().map(|rule| rule.commission).chain([rules.commission]);
+    let steps = rules.ladder.iter().flat_map(|ladder| ladder.steps.iter().map(|step| step.commission));
+    let commissions = rules.commission_rules.iter().map(|rule| rule.commission).chain([rules.commission]).chain(steps);
     let rates = commissions.filter_map(|commission| match commission {
         Commission::PercentPpm(ppm) => Some(i64::from(ppm)),
         Commission::Flat(_) => None,

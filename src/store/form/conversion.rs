@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
+use super::ladder::LadderedForm;
 use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
 use super::tally::CountedForm;
@@ -49,6 +50,7 @@ form! {
         metadata: Entries<'a>,
         customer_sale: Option<CustomerSaleForm>,
         counted: Vec<CountedForm>,
+        laddered: Vec<LadderedForm>,
         lines: Vec<SaleLineForm<'a>>,
     }
 }

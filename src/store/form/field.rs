@@ -18,6 +18,7 @@ use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::id::TypedId;
 use crate::domain::item::ItemState;
+use crate::domain::ladder::{LadderMeasure, LadderMode};
 use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
@@ -154,6 +155,8 @@ as_they_are!(
     [AttributionSource; 3],
     CandidateResult,
     CapScope,
+    LadderMeasure,
+    LadderMode,
     CommissionEvent,
     Comparison,
     ConditionField,

@@ -45,6 +45,7 @@ copies! {
     "coupon.rs" coupon,
     "enrollment.rs" enrollment,
     "item.rs" item,
+    "ladder.rs" ladder,
     "lead.rs" lead,
     "link.rs" link,
     "offer.rs" offer,

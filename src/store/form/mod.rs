@@ -62,6 +62,7 @@ mod coupon;
 mod enrollment;
 mod field;
 mod item;
+mod ladder;
 #[cfg(test)]
 mod later;
 mod lead;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::Text;
+use super::ladder::LadderForm;
 use super::tally::CapForm;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
@@ -133,6 +134,7 @@ form! {
         commission_rules: Vec<CommissionRuleForm<'a>>,
         upline_levels: Vec<UplineLevelForm>,
         caps: Vec<CapForm>,
+        ladder: Option<LadderForm>,
         customer_reward: Option<CustomerRewardPromiseForm>,
         enrollment_bonus: Option<EnrollmentBonusForm>,
     }

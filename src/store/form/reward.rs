@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::field::Text;
+use super::ladder::LadderMetForm;
 use super::program::{CommissionForm, UplineLevelForm};
 use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
@@ -33,6 +34,7 @@ form! {
         split: Option<SplitForm>,
         caps: Vec<CapAppliedForm>,
         tally_change: Option<TallyChangeForm>,
+        ladder: Option<LadderMetForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,

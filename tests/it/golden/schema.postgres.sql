@@ -243,6 +243,15 @@ item.updated_at bigint NOT NULL
 item.archived_at bigint
 CREATE UNIQUE INDEX item_by_active_sku ON public.item USING btree (account_id, active_sku) WHERE (active_sku IS NOT NULL)
 CREATE UNIQUE INDEX item_pkey ON public.item USING btree (account_id, id)
+ladder_tally.account_id uuid NOT NULL
+ladder_tally.program_id uuid NOT NULL
+ladder_tally.affiliate_id uuid NOT NULL
+ladder_tally.since_version integer NOT NULL
+ladder_tally.period character varying(32) NOT NULL
+ladder_tally.starts_on integer NOT NULL
+ladder_tally.sale_count bigint NOT NULL
+ladder_tally.amount_minor bigint NOT NULL
+CREATE UNIQUE INDEX ladder_tally_pkey ON public.ladder_tally USING btree (account_id, program_id, affiliate_id, since_version, period, starts_on)
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL
 lead.email text

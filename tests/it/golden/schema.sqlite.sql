@@ -260,6 +260,20 @@ CREATE TABLE "item" (
   "archived_at" integer NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "item_by_active_sku" ON "item" ("account_id", "active_sku") WHERE "active_sku" IS NOT NULL
+CREATE TABLE "ladder_tally" (
+  "account_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "since_version" integer NOT NULL,
+  "period" varchar(32) NOT NULL,
+  "starts_on" integer NOT NULL,
+  "sale_count" integer NOT NULL,
+  "amount_minor" integer NOT NULL, PRIMARY KEY ("account_id",
+  "program_id",
+  "affiliate_id",
+  "since_version",
+  "period",
+  "starts_on") ) WITHOUT ROWID
 CREATE TABLE "lead" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

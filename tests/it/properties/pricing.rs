@@ -2,6 +2,7 @@
 
 mod caps;
 mod draw;
+mod ladder;
 mod lines;
 mod model;
 mod recurring;

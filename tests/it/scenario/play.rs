@@ -27,6 +27,7 @@ pub(super) struct Player<'world, W> {
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
     pub(super) caps: Vec<pb::Cap>,
+    pub(super) ladder: Option<pb::Ladder>,
     pub(super) promise: Option<pb::CustomerRewardPromise>,
     pub(super) enrollment_bonus: Option<pb::RewardValue>,
 }
@@ -35,8 +36,21 @@ impl<'world, W: World> Player<'world, W> {
     pub(super) fn new(world: &'world mut W) -> Self {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
-        let (rules, levels, caps, promise, enrollment_bonus) = Default::default();
-        Self { world, programs, affiliates, visitors, items, offers, rules, levels, caps, promise, enrollment_bonus }
+        let (rules, levels, caps, ladder, promise, enrollment_bonus) = Default::default();
+        Self {
+            world,
+            programs,
+            affiliates,
+            visitors,
+            items,
+            offers,
+            rules,
+            levels,
+            caps,
+            ladder,
+            promise,
+            enrollment_bonus,
+        }
     }
 
     pub(super) async fn perform(&mut self, step: &Step) -> String {
@@ -53,7 +67,7 @@ impl<'world, W: World> Player<'world, W> {
                 Ok("ok".to_owned())
             }
             "zone" => self.zone_step(step).await,
-            "rule" | "levels" | "cap" => Ok(self.rule_step(step)),
+            "rule" | "levels" | "cap" | "ladder" => Ok(self.rule_step(step)),
             "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
             "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,

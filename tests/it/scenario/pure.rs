@@ -98,6 +98,9 @@ fn priced_by(calculation: &Calculation) -> String {
     if calculation.amount_not_compared {
         text += " amount_not_compared";
     }
+    if let Some(met) = &calculation.ladder {
+        text += &format!(" step {}", met.step);
+    }
     for line in &calculation.lines {
         let id = if line.line_id.is_empty() { "rest" } else { &line.line_id };
         let rule = line.rule_taken.as_ref().map_or_else(|| line.rule.to_string(), |taken| taken.number.to_string());

@@ -4,6 +4,7 @@
 //!
 //! `levels LEVEL LEVEL` says what uplines earn under the terms of the next step: `10%` of the commission, or `2%amount`.
 //! `cap SCOPE [PERIOD] MAXIMUM [CURRENCY]` is a cap under the terms of the next step.
+//! `ladder MODE [PERIOD] STEP STEP` is the ladder of the terms of the next step: `10:20%` from 10 sales on, `500.00:20%` from 500.00 on.
 //!
 //! `upline AFFILIATE UPLINE` sets an upline, and `upline AFFILIATE` removes it.
 //!
@@ -27,6 +28,10 @@ impl<W: World> Player<'_, W> {
         }
         if step.verb == "cap" {
             self.caps.push(cap(&step.words));
+            return "ok".to_owned();
+        }
+        if step.verb == "ladder" {
+            self.ladder = Some(ladder(&step.words));
             return "ok".to_owned();
         }
         let list = |key| step.option(key).map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect());
@@ -67,10 +72,10 @@ impl<W: World> Player<'_, W> {
     /// The terms of a step, with the rules of the steps before.
     pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
         let (rules, upline_levels) = (std::mem::take(&mut self.rules), std::mem::take(&mut self.levels));
-        let caps = std::mem::take(&mut self.caps);
+        let (caps, ladder) = (std::mem::take(&mut self.caps), self.ladder.take());
         let (customer_reward, enrollment_bonus) = (self.promise.take(), self.enrollment_bonus.take());
         let terms = super::request::terms(step, place, currency);
-        pb::Terms { rules, upline_levels, caps, customer_reward, enrollment_bonus, ..terms }
+        pb::Terms { rules, upline_levels, caps, ladder, customer_reward, enrollment_bonus, ..terms }
     }
 
     pub(super) async fn upline_step(&mut self, step: &Step) -> Result<String, Status> {
@@ -103,6 +108,9 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
     if calculation.amount_not_compared {
         text += " amount_not_compared";
     }
+    if let Some(met) = &calculation.ladder {
+        text += &format!(" step {}", met.step);
+    }
     for line in &calculation.lines {
         let id = if line.line_id.is_empty() { "rest" } else { &line.line_id };
         let rule = match line.rule_number {
@@ -125,6 +133,22 @@ fn cap(words: &[String]) -> pb::Cap {
         period: period.unwrap_or_default().into(),
         maximum: Some(super::request::money(maximum, currency)),
     }
+}
+
+fn ladder(words: &[String]) -> pb::Ladder {
+    let [mode, words @ ..] = words else { panic!("a ladder without a mode") };
+    let mode = pb::LadderMode::from_str_name(&format!("LADDER_MODE_{}", mode.to_uppercase())).unwrap();
+    let period = words.first().and_then(|word| pb::Period::from_str_name(&format!("PERIOD_{}", word.to_uppercase())));
+    let steps = words[usize::from(period.is_some())..].iter().map(|word| {
+        let (minimum, rate) = word.split_once(':').unwrap();
+        let is_amount = minimum.contains('.');
+        pb::LadderStep {
+            min_sale_count: if is_amount { 0 } else { minimum.parse().unwrap() },
+            min_amount: is_amount.then(|| super::request::money(minimum, "USD")),
+            commission: Some(commission(rate, "USD")),
+        }
+    });
+    pb::Ladder { mode: mode.into(), period: period.unwrap_or_default().into(), steps: steps.collect() }
 }
 
 fn level(text: &str) -> pb::UplineLevel {

@@ -294,6 +294,12 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("reward_calculation.v1.with_tally_change", &of_tally);
     let in_tallies = OrderDetails { counted: vec![rows::tallies::counted()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_counted", &in_tallies);
+    let rules = TermsDraft { ladder: Some(rows::ladders::ladder()), ..rows::terms().rules };
+    golden.holds("terms_rules.v1.with_ladder", &rules);
+    let on_step = Calculation { ladder: Some(rows::ladders::met()), ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_ladder", &on_step);
+    let on_ladder = OrderDetails { laddered: vec![rows::ladders::laddered()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_laddered", &on_ladder);
     let taken = by_rule.rule_taken.clone().map(|taken| RuleTaken { first_sale_bonus: Some(rows::usd(500)), ..taken });
     let with_bonus = Calculation { rule_taken: taken, ..by_rule };
     golden.holds("reward_calculation.v1.with_first_sale_bonus", &with_bonus);

@@ -3,6 +3,7 @@
 mod affiliates;
 mod coupons;
 pub(crate) mod everything;
+pub(crate) mod ladders;
 pub(crate) mod lines;
 mod outcomes;
 pub(crate) mod rules;
@@ -221,6 +222,7 @@ pub(crate) fn terms() -> Terms {
             commission_rules: Vec::new(),
             upline_levels: Vec::new(),
             caps: Vec::new(),
+            ladder: None,
             customer_reward: None,
             enrollment_bonus: None,
         },
@@ -510,6 +512,7 @@ pub(crate) fn order_details() -> OrderDetails {
         metadata: BTreeMap::new(),
         customer_sale: None,
         counted: Vec::new(),
+        laddered: Vec::new(),
         lines: Vec::new(),
     }
 }
@@ -598,6 +601,7 @@ pub(crate) fn calculation() -> Calculation {
         split: None,
         caps: Vec::new(),
         tally_change: None,
+        ladder: None,
     }
 }
 

@@ -45,8 +45,9 @@ pub(crate) fn differences(
     now: Time,
     ids: &mut dyn IdSource,
 ) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
-    // A program with caps is not simulated.
-    let has_caps = |id| set.terms.iter().any(|terms| terms.program_id == id && !terms.rules.caps.is_empty());
+    // A program with caps is not simulated, and none with a ladder.
+    let counts = |terms: &Terms| !terms.rules.caps.is_empty() || terms.rules.ladder.is_some();
+    let has_caps = |id| set.terms.iter().any(|terms| terms.program_id == id && counts(terms));
     let programs = set.programs.iter().map(|program| program.id);
     let programs: Vec<ProgramId> = programs.filter(|id| !has_caps(*id)).collect();
     let (mut changed, mut other) = (Vec::new(), Vec::new());

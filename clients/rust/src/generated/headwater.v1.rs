@@ -2150,6 +2150,46 @@ pub struct Cap {
     #[prost(message, optional, tag = "3")]
     pub maximum: ::core::option::Option<Money>,
 }
+/// The commission of the terms rises with what an affiliate has sold in the program, in a period.
+///
+/// The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
+/// ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
+/// each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
+/// that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
+///
+/// A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
+/// in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
+/// period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
+/// tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+///
+/// A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
+/// Otherwise counting begins anew.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Ladder {
+    /// Which sales get the commission of a step. Required.
+    #[prost(enumeration = "LadderMode", tag = "1")]
+    pub mode: i32,
+    /// The period. Each one begins before the first step. Default `PERIOD_ALL_TIME`.
+    #[prost(enumeration = "Period", tag = "2")]
+    pub period: i32,
+    /// The steps, 1 to 99, in the order of what must be reached. Before the first one the terms' `commission` applies.
+    #[prost(message, repeated, tag = "3")]
+    pub steps: ::prost::alloc::vec::Vec<LadderStep>,
+}
+/// A step of a ladder.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LadderStep {
+    /// The number of sales from which on the step is reached, 1 to 1,000,000,000, more than that of the step before. All steps have a
+    /// `min_sale_count`, or all have a `min_amount`.
+    #[prost(int64, tag = "1")]
+    pub min_sale_count: i64,
+    /// The sum of net amounts from which on the step is reached, in the program's currency: more than zero, and more than that of the step before.
+    #[prost(message, optional, tag = "2")]
+    pub min_amount: ::core::option::Option<Money>,
+    /// The commission of the step. Required.
+    #[prost(message, optional, tag = "3")]
+    pub commission: ::core::option::Option<Commission>,
+}
 /// The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
 ///
 /// Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
@@ -2227,6 +2267,9 @@ pub struct Terms {
     /// nothing, so no end, move or new terms pay it again. Not set: nothing.
     #[prost(message, optional, tag = "18")]
     pub enrollment_bonus: ::core::option::Option<RewardValue>,
+    /// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
+    #[prost(message, optional, tag = "19")]
+    pub ladder: ::core::option::Option<Ladder>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3026,6 +3069,35 @@ impl Period {
         }
     }
 }
+/// Which sales get the commission of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LadderMode {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// Those that are told after the step was reached. The sale that reaches it has the commission of before.
+    LevelUp = 1,
+}
+impl LadderMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LADDER_MODE_UNSPECIFIED",
+            Self::LevelUp => "LADDER_MODE_LEVEL_UP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LADDER_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "LADDER_MODE_LEVEL_UP" => Some(Self::LevelUp),
+            _ => None,
+        }
+    }
+}
 /// The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RewardConversion {
@@ -3193,6 +3265,9 @@ pub struct RewardCalculation {
     /// rewards that take back: the conversion of a refund says how much it took of each line.
     #[prost(message, repeated, tag = "19")]
     pub lines: ::prost::alloc::vec::Vec<RewardLine>,
+    /// The step of the ladder that the rate is of, see `Terms.ladder`. Not set if the ladder does not price the sale.
+    #[prost(message, optional, tag = "20")]
+    pub ladder: ::core::option::Option<LadderMet>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -3209,6 +3284,25 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
+}
+/// The step of a ladder at which a sale is priced, and what the affiliate had sold before, of what the ladder prices.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LadderMet {
+    /// 0 before the first step, 1 for the first one.
+    #[prost(int32, tag = "1")]
+    pub step: i32,
+    /// The period.
+    #[prost(enumeration = "Period", tag = "2")]
+    pub period: i32,
+    /// The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+    #[prost(string, tag = "3")]
+    pub period_start_day: ::prost::alloc::string::String,
+    /// How many sales of the period were told before.
+    #[prost(int64, tag = "4")]
+    pub earlier_sale_count: i64,
+    /// What they amount to, less refunds.
+    #[prost(message, optional, tag = "5")]
+    pub earlier_amount: ::core::option::Option<Money>,
 }
 /// A cap of the terms, as an event met it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10787,6 +10881,28 @@ pub struct CreditExplanation {
     /// How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then.
     #[prost(message, repeated, tag = "13")]
     pub lines: ::prost::alloc::vec::Vec<LineExplanation>,
+    /// The step of the ladder that the sale has met. Not set if the ladder does not price it.
+    #[prost(message, optional, tag = "14")]
+    pub ladder: ::core::option::Option<LadderExplanation>,
+}
+/// The step of a ladder that a sale has met, and what was missing to the next one before it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LadderExplanation {
+    /// Which sales get the commission of a step.
+    #[prost(enumeration = "LadderMode", tag = "1")]
+    pub mode: i32,
+    /// The step, and what the affiliate had sold before.
+    #[prost(message, optional, tag = "2")]
+    pub met: ::core::option::Option<LadderMet>,
+    /// The commission of the next step. Not set on the last one.
+    #[prost(message, optional, tag = "3")]
+    pub next_commission: ::core::option::Option<Commission>,
+    /// How many sales were missing to the next step. 0 if its steps have amounts, and on the last one.
+    #[prost(int64, tag = "4")]
+    pub missing_sale_count: i64,
+    /// What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one.
+    #[prost(message, optional, tag = "5")]
+    pub missing_amount: ::core::option::Option<Money>,
 }
 /// How a line of a sale is priced.
 #[derive(Clone, PartialEq, ::prost::Message)]

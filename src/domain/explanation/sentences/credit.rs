@@ -5,8 +5,10 @@ use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
 use crate::domain::explanation::credit::without;
 use crate::domain::explanation::{
-    CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LaterTerms, TermsResult,
+    CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LadderExplanation, LaterTerms,
+    TermsResult,
 };
+use crate::domain::ladder::LadderMeasure;
 use crate::domain::money::{Money, Rounding, Unrounded};
 use crate::domain::period::Period;
 use crate::domain::pricing::{ConditionField, StepResult};
@@ -26,6 +28,7 @@ pub(super) fn sentences(event: &Conversion, told: &CreditExplanation, sentences:
         sentences.push(computed(computation, told.rounding));
         sentences.extend(computation.caps.iter().map(|cap| capped(cap, computation)));
     }
+    sentences.extend(told.ladder.as_ref().map(ladder));
     sentences.extend(difference(told));
 }
 
@@ -229,6 +232,30 @@ fn capped(cap: &CapApplied, told: &Computation) -> String {
         money(cap.room_minor()),
         told.value,
     )
+}
+
+/// The step of a ladder, and what was missing to the next one.
+fn ladder(told: &LadderExplanation) -> String {
+    let when = match told.met.period {
+        Period::AllTime => "before it".to_owned(),
+        period => format!("before it in the {period} from {}", told.met.starts_on),
+    };
+    let count = told.met.sale_count_before;
+    let sales = if count == 1 { "sale" } else { "sales" };
+    let step = match told.met.step {
+        0 => "before the first step of the ladder".to_owned(),
+        step => format!("on step {step} of the ladder"),
+    };
+    let missing = match told.measure {
+        LadderMeasure::SaleCount if told.missing == 1 => "1 sale".to_owned(),
+        LadderMeasure::SaleCount => format!("{} sales", told.missing),
+        LadderMeasure::Amount => Money::new(told.missing, told.met.amount_before.currency).to_string(),
+    };
+    let next = match told.next {
+        Some(_) => format!("{missing} was missing to the next step"),
+        None => "there is no further step".to_owned(),
+    };
+    format!("The affiliate was {step}, with {count} {sales} of {} {when}; {next}.", told.met.amount_before)
 }
 
 /// An amount with six more decimals than its currency has, without zeros at the end.

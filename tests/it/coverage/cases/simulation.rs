@@ -54,6 +54,7 @@ pub(super) fn cases() -> Vec<Case> {
             "terms.rules",
             "terms.upline_levels",
             "terms.caps",
+            "terms.ladder",
             "terms.customer_reward",
             "terms.enrollment_bonus",
             "terms.end_time",

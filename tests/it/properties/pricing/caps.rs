@@ -16,19 +16,19 @@ use super::{START, program_of};
 use crate::properties::config;
 use crate::properties::rules::Rules;
 
-const AFFILIATES: [&str; 2] = ["ann", "bob"];
+pub(super) const AFFILIATES: [&str; 2] = ["ann", "bob"];
 const CUSTOMERS: usize = 4;
 const FIRST_DAY: i64 = START.micros() / 1_000_000 / DAY_SECONDS;
-const PERIODS: [pb::Period; 6] =
+pub(super) const PERIODS: [pb::Period; 6] =
     [pb::Period::Day, pb::Period::Week, pb::Period::Month, pb::Period::Quarter, pb::Period::Year, pb::Period::AllTime];
 
 /// A sale of a customer, who is always the same affiliate's.
-struct Sold {
-    event_id: String,
-    customer: usize,
-    seconds: i64,
-    amount: i64,
-    refunded: i64,
+pub(super) struct Sold {
+    pub(super) event_id: String,
+    pub(super) customer: usize,
+    pub(super) seconds: i64,
+    pub(super) amount: i64,
+    pub(super) refunded: i64,
 }
 
 fn cap(draw: &mut Draw, scope: pb::CapScope) -> pb::Cap {
@@ -49,7 +49,7 @@ fn terms(draw: &mut Draw, caps: Vec<pb::Cap>) -> pb::Terms {
 }
 
 /// The quotient, rounded. Neither number is negative.
-fn rounded(numerator: i128, denominator: i128, rounding: pb::Rounding) -> i64 {
+pub(super) fn rounded(numerator: i128, denominator: i128, rounding: pb::Rounding) -> i64 {
     let (whole, rest) = (numerator / denominator, 2 * (numerator % denominator));
     let is_up = match rounding {
         pb::Rounding::HalfUp => rest >= denominator,
@@ -60,7 +60,7 @@ fn rounded(numerator: i128, denominator: i128, rounding: pb::Rounding) -> i64 {
 }
 
 /// What a sale has earned before the caps of periods.
-fn earned(terms: &pb::Terms, sold: &Sold) -> i64 {
+pub(super) fn earned(terms: &pb::Terms, sold: &Sold) -> i64 {
     let commission = match terms.commission.as_ref().unwrap().rate.as_ref().unwrap() {
         pb::commission::Rate::Flat(flat) => flat.amount_minor,
         pb::commission::Rate::PercentPpm(ppm) => {
@@ -76,7 +76,7 @@ fn earned(terms: &pb::Terms, sold: &Sold) -> i64 {
 }
 
 /// The period of a day, as numbers that are the same for all its days.
-fn period(period: pb::Period, days: i64) -> (i64, i64) {
+pub(super) fn period(period: pb::Period, days: i64) -> (i64, i64) {
     // Each day is counted from 1970 on, which takes long.
     static DATES: LazyLock<Vec<(i64, i64, i64)>> =
         LazyLock::new(|| (0..500).map(|day| date(FIRST_DAY + day)).collect());
@@ -112,13 +112,13 @@ fn expected(terms: &pb::Terms, sales: &[Sold]) -> Vec<i64> {
 }
 
 /// A shop in which sales are told, refunded and corrected.
-struct Story {
+pub(super) struct Story {
     shop: Rules,
-    sales: Vec<Sold>,
+    pub(super) sales: Vec<Sold>,
 }
 
 impl Story {
-    fn new(terms: &pb::Terms) -> Self {
+    pub(super) fn new(terms: &pb::Terms) -> Self {
         let mut shop = Rules::new();
         shop.carry_out(&program_of(terms, "USD")).unwrap();
         for name in AFFILIATES {
@@ -183,7 +183,7 @@ impl Story {
     }
 
     /// One step: a sale, a refund or a correction.
-    fn step(&mut self, draw: &mut Draw, step: usize) {
+    pub(super) fn step(&mut self, draw: &mut Draw, step: usize) {
         self.shop.now = Time::from_micros(self.shop.now.micros() + 1);
         let chosen = draw.below(self.sales.len() * 2 + 1);
         let Some(sold) = self.sales.get(chosen).filter(|sold| sold.amount > 0) else {
@@ -201,7 +201,7 @@ impl Story {
     }
 
     /// What each affiliate has.
-    fn sums(&self) -> Vec<i64> {
+    pub(super) fn sums(&self) -> Vec<i64> {
         let of = |name: &&str| {
             let email = format!("{name}@affiliates.example");
             let affiliate = self.shop.set.affiliates.iter().find(|row| row.email == email).unwrap();
@@ -212,7 +212,7 @@ impl Story {
     }
 
     /// Checks that what the caps let pass is what is left of the rewards, for each sale, and what the tallies have.
-    fn check(&self) -> Result<(), TestCaseError> {
+    pub(super) fn check(&self) -> Result<(), TestCaseError> {
         let mut in_tallies: BTreeMap<_, i64> = BTreeMap::new();
         for sale in self.shop.set.conversions.iter() {
             let Some(counted) = sale.order.counted.first() else { continue };
@@ -230,11 +230,24 @@ impl Story {
             prop_assert_eq!(tally.earned_minor, in_tallies.remove(&tally.key).unwrap_or_default(), "{:?}", tally);
         }
         prop_assert!(in_tallies.values().all(|sum| *sum == 0), "{:?}", in_tallies);
+        let mut on_ladders: BTreeMap<_, (i64, i64)> = BTreeMap::new();
+        for sale in self.shop.set.conversions.iter() {
+            for laddered in &sale.order.laddered {
+                let (count, amount) = on_ladders.entry(laddered.key(sale.account_id)).or_default();
+                *count += laddered.part.sale_count;
+                *amount += laddered.part.amount_minor;
+            }
+        }
+        for tally in self.shop.set.ladder_tallies.iter() {
+            let sum = on_ladders.remove(&tally.key).unwrap_or_default();
+            prop_assert_eq!((tally.sale_count, tally.amount_minor), sum, "{:?}", tally);
+        }
+        prop_assert!(on_ladders.values().all(|sum| *sum == (0, 0)), "{:?}", on_ladders);
         Ok(())
     }
 
     /// Refunds what is left of everything.
-    fn refund_everything(&mut self) {
+    pub(super) fn refund_everything(&mut self) {
         for place in 0..self.sales.len() {
             let (left, amount) = (self.sales[place].amount - self.sales[place].refunded, self.sales[place].amount);
             if left > 0 || amount == 0 {

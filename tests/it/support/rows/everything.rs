@@ -22,6 +22,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(CouponUses { lead_id: None, ..coupon_uses() });
     set.put(tallies::tally());
     set.put(tallies::tally_of_program());
+    set.put(ladders::tally());
     set.put(affiliate_group());
     set.put(item());
     set.put(offer());

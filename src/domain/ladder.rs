@@ -1,0 +1,192 @@
+//! Ladders: the commission of the terms rises with what an affiliate has sold in a period. Knows no rule and no set.
+//!
+//! The commission of the terms is that of step 0. Each further step has a least number of sales, or a least sum of their net amounts. A sale is
+//! counted in the tally of its affiliate with its part of what is left of it, if the ladder prices it or some of its lines.
+
+use super::calendar::Day;
+use super::commission::Commission;
+use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use super::money::{Currency, Money, Overflow};
+use super::period::Period;
+use super::text_enum::text_enum;
+
+text_enum! {
+    /// Which sales get the commission of a step.
+    LadderMode {
+        /// Those that are told after it was reached.
+        LevelUp = "level_up",
+    }
+}
+
+text_enum! {
+    /// What is compared with the steps of a ladder.
+    LadderMeasure {
+        /// The number of sales.
+        SaleCount = "sale_count",
+        /// The sum of their net amounts.
+        Amount = "amount",
+    }
+}
+
+/// How the commission rises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Ladder {
+    pub mode: LadderMode,
+    pub measure: LadderMeasure,
+    /// Each period begins at step 0.
+    pub period: Period,
+    /// In the order of what must be reached.
+    pub steps: Vec<LadderStep>,
+    /// The version of the terms since which the tallies go on. 0 in a draft.
+    pub since_version: i32,
+}
+
+/// A step of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LadderStep {
+    /// What must be reached: a number of sales, or an amount in minor units of the program's currency. More than zero.
+    pub minimum: i64,
+    /// The currency of an amount.
+    pub currency: Option<Currency>,
+    pub commission: Commission,
+}
+
+/// How many steps a ladder may have.
+pub const STEPS_MAX: usize = 99;
+
+impl Ladder {
+    /// The step that is reached with this: 0 before the first one.
+    pub fn step_at(&self, tally: &LadderTally) -> i32 {
+        let reached = tally.reached(self.measure);
+        let count = self.steps.iter().take_while(|step| step.minimum <= reached).count();
+        i32::try_from(count).unwrap_or(i32::MAX)
+    }
+
+    /// The commission of a step. `None` for step 0, which has that of the terms.
+    pub fn commission_of(&self, step: i32) -> Option<Commission> {
+        self.step(step).map(|step| step.commission)
+    }
+
+    /// A step by its number. `None` for step 0.
+    pub fn step(&self, number: i32) -> Option<&LadderStep> {
+        self.steps.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+
+    /// Whether a ladder that replaces another one goes on with its tallies.
+    pub fn goes_on(&self, before: &Self) -> bool {
+        (self.mode, self.measure, self.period) == (before.mode, before.measure, before.period)
+    }
+
+    /// The amounts and flat commissions that are not in the currency of the program: the place of the step, whether it is a commission, and
+    /// the fault.
+    pub fn currency_faults(&self, currency: Currency) -> impl Iterator<Item = (usize, bool, String)> {
+        self.steps.iter().enumerate().flat_map(move |(place, step)| {
+            let amount = step.currency.map(|of_step| Commission::Flat(Money::new(step.minimum, of_step)));
+            let of_amount = amount.and_then(|amount| amount.problem_in(currency)).map(|fault| (place, false, fault));
+            let of_commission = step.commission.problem_in(currency).map(|fault| (place, true, fault));
+            of_amount.into_iter().chain(of_commission)
+        })
+    }
+}
+
+/// The key of the tally of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LadderTallyKey {
+    pub account_id: AccountId,
+    pub program_id: ProgramId,
+    pub affiliate_id: AffiliateId,
+    /// See [`Ladder::since_version`].
+    pub since_version: i32,
+    pub period: Period,
+    /// The first day of the period.
+    pub starts_on: Day,
+}
+
+/// What an affiliate has sold in a period, of what a ladder prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LadderTally {
+    pub key: LadderTallyKey,
+    /// Sales of which something is left.
+    pub sale_count: i64,
+    /// What is left of them, in minor units of the program's currency.
+    pub amount_minor: i64,
+}
+
+impl LadderTally {
+    /// A tally of nothing.
+    pub const fn none(key: LadderTallyKey) -> Self {
+        Self { key, sale_count: 0, amount_minor: 0 }
+    }
+
+    /// What is compared with the steps.
+    pub const fn reached(&self, measure: LadderMeasure) -> i64 {
+        match measure {
+            LadderMeasure::SaleCount => self.sale_count,
+            LadderMeasure::Amount => self.amount_minor,
+        }
+    }
+
+    /// Replaces what a sale has in the tally.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn replace(&mut self, before: LadderPart, now: LadderPart) -> Result<(), Overflow> {
+        let changed = |sum: i64, before: i64, now: i64| {
+            sum.checked_sub(before).and_then(|rest| rest.checked_add(now)).ok_or(Overflow)
+        };
+        self.sale_count = changed(self.sale_count, before.sale_count, now.sale_count)?;
+        self.amount_minor = changed(self.amount_minor, before.amount_minor, now.amount_minor)?;
+        Ok(())
+    }
+}
+
+/// The step at which a sale is priced, and what its affiliate had sold before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct LadderMet {
+    /// 0 before the first step.
+    pub step: i32,
+    pub period: Period,
+    /// The first day of the period.
+    pub starts_on: Day,
+    pub sale_count_before: i64,
+    /// In the program's currency.
+    pub amount_before: Money,
+}
+
+/// What a sale has in a tally.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LadderPart {
+    /// 1 if something is left of the sale.
+    pub sale_count: i64,
+    /// The affiliate's share of what is left of it.
+    pub amount_minor: i64,
+}
+
+/// What a credit of a sale has to do with a ladder. The sale keeps it, so that it can be taken out of the tally, and so that corrections price
+/// it at the same step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Laddered {
+    pub enrollment_id: EnrollmentId,
+    pub affiliate_id: AffiliateId,
+    pub program_id: ProgramId,
+    pub terms_version: i32,
+    /// See [`Ladder::since_version`].
+    pub since_version: i32,
+    pub met: LadderMet,
+    pub part: LadderPart,
+}
+
+impl Laddered {
+    /// The key of the tally that it is in.
+    pub const fn key(&self, account_id: AccountId) -> LadderTallyKey {
+        let LadderMet { period, starts_on, .. } = self.met;
+        let Self { program_id, affiliate_id, since_version, .. } = *self;
+        LadderTallyKey { account_id, program_id, affiliate_id, since_version, period, starts_on }
+    }
+}

@@ -1,0 +1,58 @@
+//! Samples of ladders and their tallies.
+
+use headwater::domain::calendar::Day;
+use headwater::domain::commission::Commission;
+use headwater::domain::ladder::{
+    Ladder, LadderMeasure, LadderMet, LadderMode, LadderPart, LadderStep, LadderTally, LadderTallyKey, Laddered,
+};
+use headwater::domain::money::Currency;
+use headwater::domain::period::Period;
+
+use super::{ACCOUNT, affiliate, enrollment, program, usd};
+
+/// What the affiliate has sold in November 2026.
+pub(crate) fn tally() -> LadderTally {
+    let key = LadderTallyKey {
+        account_id: ACCOUNT,
+        program_id: program().id,
+        affiliate_id: affiliate().id,
+        since_version: 1,
+        period: Period::Month,
+        starts_on: Day(20_758),
+    };
+    LadderTally { key, sale_count: 3, amount_minor: 30_000 }
+}
+
+pub(crate) fn ladder() -> Ladder {
+    let currency: Currency = "USD".parse().unwrap();
+    let step = |minimum, ppm| LadderStep { minimum, currency: Some(currency), commission: Commission::PercentPpm(ppm) };
+    Ladder {
+        mode: LadderMode::LevelUp,
+        measure: LadderMeasure::Amount,
+        period: Period::Month,
+        steps: vec![step(100_000, 150_000), step(500_000, 200_000)],
+        since_version: 1,
+    }
+}
+
+pub(crate) fn met() -> LadderMet {
+    LadderMet {
+        step: 1,
+        period: Period::Month,
+        starts_on: Day(20_758),
+        sale_count_before: 2,
+        amount_before: usd(120_000),
+    }
+}
+
+pub(crate) fn laddered() -> Laddered {
+    Laddered {
+        enrollment_id: enrollment().id,
+        affiliate_id: affiliate().id,
+        program_id: program().id,
+        terms_version: 1,
+        since_version: 1,
+        met: met(),
+        part: LadderPart { sale_count: 1, amount_minor: 10_000 },
+    }
+}
