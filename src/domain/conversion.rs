@@ -13,6 +13,7 @@ use super::id::{
 };
 pub use super::line::SaleLine;
 use super::money::Money;
+use super::noted::NotedFacts;
 use super::reward::{Reward, RewardSummary};
 use super::split::Split;
 use super::tally::Counted;
@@ -165,6 +166,25 @@ pub struct OrderDetails {
     pub counted: Vec<Counted>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
+    /// The ISO 3166-1 code of the customer's country.
+    pub country_code: String,
+    /// What the rules of terms have asked about affiliates and the customer, for each credit that it was asked for.
+    pub noted: Vec<NotedFacts>,
+}
+
+impl OrderDetails {
+    /// What was noted for a credit.
+    pub fn noted(&self, enrollment_id: EnrollmentId) -> Option<&NotedFacts> {
+        self.noted.iter().find(|noted| noted.enrollment_id == enrollment_id)
+    }
+
+    /// Keeps what was noted for a credit.
+    pub fn note(&mut self, facts: NotedFacts) {
+        match self.noted.iter_mut().find(|noted| noted.enrollment_id == facts.enrollment_id) {
+            Some(noted) => *noted = facts,
+            None => self.noted.push(facts),
+        }
+    }
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.

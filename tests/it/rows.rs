@@ -16,6 +16,7 @@ mod balance_as_of;
 mod caps;
 mod commission;
 mod commission_rule;
+mod condition;
 mod conversion;
 mod coupon;
 mod coupon_limits;

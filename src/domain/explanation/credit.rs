@@ -27,7 +27,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let currency = dossier.programs.get(&credit.program_id)?.currency;
     let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
-    let facts = pricing::facts_of(event, currency)?;
+    let facts = pricing::facts_of(event, currency, credit.enrollment_id)?;
     let pricing = Pricing { event, terms, enrollment, credit, currency };
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
@@ -72,7 +72,7 @@ fn gives(pricing: &Pricing<'_>, calculation: &Calculation, value: Money) -> bool
         return line::gives(pricing, calculation, value);
     }
     let event = Conversion { amount, ..pricing.event.clone() };
-    let Some(facts) = pricing::facts_of(&event, pricing.currency) else { return false };
+    let Some(facts) = pricing::facts_of(&event, pricing.currency, pricing.credit.enrollment_id) else { return false };
     let priced = pricing.trace(&facts).ok().and_then(|trace| trace.priced);
     let priced = priced.and_then(|priced| pricing::with_caps(priced, calculation.caps.clone()).ok());
     priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)

@@ -79,7 +79,7 @@ pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
 }
 
 fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
-    let fact = compare.field.fact_of(facts);
+    let fact = compare.fact_of(facts);
     let amount = match compare.field {
         ConditionField::LineAmount => facts.line_amount.or(facts.amount),
         _ => facts.amount,
@@ -87,6 +87,7 @@ fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
     let actual = match fact {
         Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
         Fact::Text(text) => shortened(text),
+        Fact::Time(time) => pricing::moment::written(time),
         Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
     };
     let is_other_currency = fact == Fact::OtherCurrency;

@@ -14,6 +14,7 @@
 mod condition;
 mod facts;
 mod lines;
+pub mod moment;
 pub mod rule;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use trace::{Step, StepResult, Trace, trace};
 
 use super::commission::Commission;
 use super::conversion::{Conversion, ConversionKind};
+use super::id::EnrollmentId;
 use super::money::{Currency, Money, Overflow, PPM, portion};
 use super::program::Terms;
 use super::reward::{Calculation, RewardRule, RuleTaken};
@@ -44,8 +46,8 @@ pub struct Priced {
     pub calculation: Calculation,
 }
 
-/// The facts of a conversion in a program of this currency. `None` for a kind that earns nothing.
-pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<Facts<'_>> {
+/// The facts of a conversion for a credit in a program of this currency. `None` for a kind that earns nothing.
+pub fn facts_of(conversion: &Conversion, program_currency: Currency, enrollment_id: EnrollmentId) -> Option<Facts<'_>> {
     let order = &conversion.order;
     let is_paid = conversion.amount.is_some_and(|amount| amount.amount_minor > 0);
     Some(Facts {
@@ -59,6 +61,9 @@ pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<F
         plan: &order.plan,
         custom_kind: &order.custom_kind,
         order_id: &order.order_id,
+        metadata: &order.metadata,
+        country_code: &order.country_code,
+        noted: order.noted(enrollment_id),
         occurred_at: conversion.occurred_at,
         customer_sale: order.customer_sale.filter(|sale| sale.number > 0 && is_paid),
         program_currency,

@@ -1,5 +1,7 @@
 //! Tests of the choice among rules, without a set.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Rounding};
@@ -58,6 +60,8 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
     }
 }
 
+static NO_TEXTS: BTreeMap<String, String> = BTreeMap::new();
+
 /// The facts of a sale whose texts are all this one.
 fn facts(text: &str) -> Facts<'_> {
     Facts {
@@ -71,6 +75,9 @@ fn facts(text: &str) -> Facts<'_> {
         plan: text,
         custom_kind: "",
         order_id: text,
+        metadata: &NO_TEXTS,
+        country_code: "",
+        noted: None,
         occurred_at: Time::from_micros(1_000),
         customer_sale: None,
         program_currency: usd(),

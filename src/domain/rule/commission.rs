@@ -5,10 +5,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::{tally, upline_reward};
+use super::{noted, tally, upline_reward};
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{ProgramId, RewardId};
+use crate::domain::id::RewardId;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::pricing::{self, Priced};
 use crate::domain::program::{Program, Terms};
@@ -51,6 +51,8 @@ pub(super) fn earn_all(
 /// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
 /// affiliate's reward rounds to zero, and for an event that earns nothing.
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let noted = noted::keep(context, event, claim)?;
+    let event = noted.as_ref().unwrap_or(event);
     let Some(mut priced) = price(context, event, claim)? else { return Ok(Vec::new()) };
     if !claim.terms.rules.caps.is_empty() {
         priced = tally::count(context, event, &claim.credit, &claim.terms, priced)?;
@@ -123,10 +125,10 @@ pub(super) fn is_paid(context: &Context<'_>, event: &Conversion, claim: &Claim) 
 pub(super) fn price_again(
     context: &mut Context<'_>,
     sale: &Conversion,
-    program_id: ProgramId,
+    reward: &Reward,
     before: &Calculation,
 ) -> Result<Option<Priced>, Refusal> {
-    let account_id = context.account_id;
+    let (account_id, program_id) = (context.account_id, reward.program_id);
     context.set.wanted().row::<Program>((account_id, program_id));
     context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
     let program = context.set.program(account_id, program_id)?;
@@ -134,7 +136,8 @@ pub(super) fn price_again(
     if terms.rules.commission_rules.is_empty() {
         return Ok(None);
     }
-    let priced = pricing::price_event(terms, sale, program.currency, None, before.share_ppm)?;
+    let priced =
+        pricing::price_event(terms, sale, program.currency, reward.credited_enrollment_id(), None, before.share_ppm)?;
     let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
@@ -146,16 +149,17 @@ pub(super) fn price_again(
 pub(super) fn price_lines_again(
     context: &mut Context<'_>,
     sale: &Conversion,
-    program_id: ProgramId,
+    reward: &Reward,
     before: &Calculation,
 ) -> Result<Option<Priced>, Refusal> {
-    let account_id = context.account_id;
+    let (account_id, program_id) = (context.account_id, reward.program_id);
     context.set.wanted().row::<Program>((account_id, program_id));
     context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
     let program = context.set.program(account_id, program_id)?;
     let terms = context.set.terms(program, before.terms_version)?;
     let own = (before.rule == RewardRule::Enrollment).then_some(before.commission);
-    let priced = pricing::price_event(terms, sale, program.currency, own, before.share_ppm)?;
+    let priced =
+        pricing::price_event(terms, sale, program.currency, reward.credited_enrollment_id(), own, before.share_ppm)?;
     let priced = divided(priced, before.split.as_ref())?;
     let priced = priced.map(|priced| pricing::with_caps(priced, before.caps.clone())).transpose()?;
     match (priced, before.upline) {
@@ -177,7 +181,8 @@ pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) ->
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
     let own = enrollment.standing_at(event.occurred_at).commission_override;
-    divided(pricing::price_event(terms, event, program_currency, own, credit.share_ppm)?, split.as_ref())
+    let priced = pricing::price_event(terms, event, program_currency, enrollment.id, own, credit.share_ppm)?;
+    divided(priced, split.as_ref())
 }
 
 /// The part of a price, if others share it.

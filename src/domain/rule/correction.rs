@@ -117,6 +117,7 @@ impl CorrectSale {
                 coupon_use: None,
                 customer_sale: None,
                 counted: Vec::new(),
+                noted: Vec::new(),
                 lines: Vec::new(),
                 ..sale.order.clone()
             },

@@ -31,7 +31,7 @@ pub(super) fn present_price(
     if RewardLine::are_of(&calculation.lines, &sale.order.lines) {
         return Ok(Some(PresentPrice { value_minor: reward.value.amount_minor, calculation: None }));
     }
-    let priced = commission::price_lines_again(context, sale, reward.program_id, calculation)?;
+    let priced = commission::price_lines_again(context, sale, reward, calculation)?;
     let priced = priced.filter(|priced| priced.value.currency == reward.value.currency);
     Ok(priced.map(|Priced { value, calculation }| PresentPrice {
         value_minor: value.amount_minor,

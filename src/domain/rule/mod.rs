@@ -25,6 +25,7 @@ mod line;
 mod link;
 mod new_coupon;
 mod newcomer;
+mod noted;
 mod offer;
 mod program;
 mod refund;

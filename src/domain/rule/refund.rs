@@ -254,6 +254,7 @@ fn book(
             coupon_use: None,
             customer_sale: None,
             counted: Vec::new(),
+            noted: Vec::new(),
             lines,
             ..sale.order.clone()
         },

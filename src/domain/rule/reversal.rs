@@ -103,7 +103,7 @@ pub(super) fn present_price(
         return Ok(Some(PresentPrice { value_minor: reward.value.amount_minor, calculation: None }));
     }
     if matches!(calculation.rule, RewardRule::Program | RewardRule::TermsRule) {
-        let priced = commission::price_again(context, sale, reward.program_id, calculation)?;
+        let priced = commission::price_again(context, sale, reward, calculation)?;
         if let Some(Priced { value, calculation }) = priced {
             let price = PresentPrice { value_minor: value.amount_minor, calculation: Some(calculation) };
             return Ok((value.currency == reward.value.currency).then_some(price));

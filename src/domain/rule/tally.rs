@@ -112,13 +112,13 @@ pub(super) fn change(context: &mut Context<'_>, counted: &mut Counted, earned_mi
     Ok(())
 }
 
-/// An event as it is once it was counted. Terms without caps count nothing.
+/// An event as it is once it was counted, and once facts were noted in it. Most terms do neither.
 pub(super) fn present<'terms>(
     context: &Context<'_>,
     event: Arc<Conversion>,
     terms: impl IntoIterator<Item = &'terms Arc<Terms>>,
 ) -> Result<Arc<Conversion>, Refusal> {
-    if terms.into_iter().all(|terms| terms.rules.caps.is_empty()) {
+    if terms.into_iter().all(|terms| terms.rules.caps.is_empty() && !terms.rules.looks_at_noted()) {
         return Ok(event);
     }
     context.set.conversion(context.account_id, event.id).cloned()

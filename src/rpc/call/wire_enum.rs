@@ -90,10 +90,11 @@ wire_enums! {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
         LineAmount,
+        EventMetadata, LeadMetadata, CustomerCountry, AffiliateCountry, AffiliateGroup, OccurTime,
     }
     Comparison = Comparison {
         Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,
-        MultipleOf,
+        MultipleOf, Before, After,
     }
     StepResult = CommissionStepResult {
         Taken, Outranked, NotSet, OtherEventKind, NotStarted, Over, OtherCustomKind, OtherCouponCode, OtherItem, OtherPlan,

@@ -1,5 +1,6 @@
 //! Forms of credits, orders, the answers of RecordSale and RecordRefund, and what is kept of a sale's answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
@@ -13,6 +14,7 @@ use crate::domain::conversion::{
 };
 use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
+use crate::domain::noted::NotedFacts;
 use crate::domain::time::Time;
 
 form! {
@@ -50,6 +52,16 @@ form! {
         customer_sale: Option<CustomerSaleForm>,
         counted: Vec<CountedForm>,
         lines: Vec<SaleLineForm<'a>>,
+        country_code: Text<'a>,
+        noted: Vec<NotedFactsForm<'a>>,
+    }
+}
+
+form! {
+    /// What the rules of terms have asked about an affiliate and the customer.
+    NotedFactsForm<'a> of NotedFacts {
+        enrollment_id: EnrollmentId,
+        values: BTreeMap<Text<'a>, Text<'a>>,
     }
 }
 

@@ -10,6 +10,7 @@ use headwater::domain::account::KeyKind;
 use headwater::domain::conversion::CustomerSale;
 use headwater::domain::explanation::{self, Explanation};
 use headwater::domain::money::{Currency, Money};
+use headwater::domain::noted::NotedFacts;
 use headwater::domain::pricing::{self, CommissionEvent, Facts, StepResult};
 use headwater::domain::program::{Terms, TermsDraft};
 use headwater::pb;
@@ -57,6 +58,12 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
     let sale = pb::RecordSaleRequest { event_id: "sale".to_owned(), ..event.sale.clone() };
     let (sale, _) = sale.read(&asking()).unwrap();
     let kind = pb::CommissionEvent::as_str_name(&event.kind).to_lowercase();
+    let mut noted = NotedFacts::none(rows::enrollment().id);
+    for (field, value) in &event.noted {
+        let name = field.as_str_name().strip_prefix("CONDITION_FIELD_").unwrap().to_lowercase();
+        let key = if *field == pb::ConditionField::LeadMetadata { "tier" } else { "" };
+        noted.keep(name.parse().unwrap(), key, value);
+    }
     let facts = Facts {
         event_kind: kind.strip_prefix("commission_event_").unwrap().parse::<CommissionEvent>().unwrap(),
         amount: event.amount.as_ref().map(|money| Money::new(money.amount_minor, money.currency_code.parse().unwrap())),
@@ -68,6 +75,9 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
         plan: &sale.order.plan,
         custom_kind: &event.custom_kind,
         order_id: &sale.order.order_id,
+        metadata: &sale.order.metadata,
+        country_code: &sale.order.country_code,
+        noted: Some(&noted),
         occurred_at: event.time(),
         customer_sale: event.customer_sale,
         program_currency: currency,
@@ -186,6 +196,8 @@ fn play_corrections_and_refunds(seed: u64) -> Result<(), TestCaseError> {
         ..event.sale
     };
     event.sold_at(START);
+    // The affiliate and the customer have neither a country nor a group, and no metadata.
+    event.noted.clear();
     let first = CustomerSale { number: 1, ..CustomerSale::default() };
     let place = |amount: i64| (amount > 0).then_some(first);
     event.customer_sale = place(sold.amount_minor);

@@ -57,6 +57,7 @@ impl<'world, W: World> Player<'world, W> {
             "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
             "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,
+            "country" | "group" => self.affiliate_fact_step(step).await,
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "withdraw-terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
@@ -333,6 +334,8 @@ impl<'world, W: World> Player<'world, W> {
             coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
             state: state.into(),
             occur_time: occur_time(step),
+            metadata: super::rules::metadata(step),
+            country_code: step.option("country").unwrap_or_default().to_owned(),
             ..Default::default()
         };
         let answer = self.world.change(request).await?;
@@ -364,6 +367,8 @@ impl<'world, W: World> Player<'world, W> {
             quantity: step.option("quantity").map_or(0, |number| number.parse().unwrap()),
             lines: super::line::sale_lines(step, currency),
             occur_time: occur_time(step),
+            metadata: super::rules::metadata(step),
+            country_code: step.option("country").unwrap_or_default().to_owned(),
             ..Default::default()
         };
         let answer = self.world.change(request).await?;

@@ -446,6 +446,7 @@ pub(crate) fn lead_details() -> LeadDetails {
         former_ids: vec![LeadId::from_uuid(uuid(9))],
         sale_counts: Vec::new(),
         customer_rewards: Default::default(),
+        country_code: String::new(),
     }
 }
 
@@ -492,6 +493,8 @@ pub(crate) fn order_details() -> OrderDetails {
         customer_sale: None,
         counted: Vec::new(),
         lines: Vec::new(),
+        country_code: String::new(),
+        noted: Vec::new(),
     }
 }
 

@@ -110,8 +110,11 @@ fn sale(draw: &mut Draw, number: usize, currency: &str) -> Event {
         ref_id: "ann".to_owned(),
         amount: Some(amount),
         occur_time: Some(prost_types::Timestamp { seconds: event.seconds, nanos: 0 }),
+        // The lead would keep the country for the sales that are told later.
+        country_code: String::new(),
         ..event.sale
     };
+    event.noted.clear();
     event
 }
 
