@@ -533,6 +533,7 @@ fn events() -> Vec<Spelling> {
                     "first_name": "Ann",
                     "last_name": "Lee",
                     "metadata": {"form": "a\nb"},
+                    "country_code": "US",
                     "occur_time": time,
                 }),
                 json!({
@@ -544,6 +545,7 @@ fn events() -> Vec<Spelling> {
                     "last_name": "Lee\u{200b}",
                     "state": "LEAD_STATE_SIGNED_UP",
                     "metadata": {"form": "a\nb ", "empty": ""},
+                    "country_code": "us ",
                     "occur_time": same_time,
                 }),
             )],
@@ -562,6 +564,7 @@ fn events() -> Vec<Spelling> {
                     "plan": "gold",
                     "order_number": "1",
                     "metadata": {"shelf": "7", "size": "\u{e9}"},
+                    "country_code": "US",
                     "lines": [{"line_id": "a", "amount": {"amount_minor": 1, "currency_code": "USD"}, "plan": "gold"}],
                     "occur_time": time,
                 }),
@@ -575,6 +578,7 @@ fn events() -> Vec<Spelling> {
                     "plan": "gold ",
                     "order_number": " 1",
                     "metadata": {"shelf": " 7\u{7}", "size": "\u{e9} ", "empty": ""},
+                    "country_code": " us",
                     "channel": "SALE_CHANNEL_ONLINE",
                     "quantity": 1,
                     "lines": [{
