@@ -136,8 +136,18 @@ fn update() -> Case {
         "lead": {"first_name": "Rob"},
         "update_mask": {"paths": ["first_name"]},
     });
-    let all =
-        ["email", "external_id", "first_name", "last_name", "state", "plan", "first_sale_time", "metadata", "country_code", "nope"];
+    let all = [
+        "email",
+        "external_id",
+        "first_name",
+        "last_name",
+        "state",
+        "plan",
+        "first_sale_time",
+        "metadata",
+        "country_code",
+        "nope",
+    ];
     let mut case = case("TrackingService/UpdateLead", valid)
         .prepare("TrackingService/CreateLead", json!({"external_id": "${unique}"}), FRESH_LEAD)
         .furnish(

@@ -210,7 +210,7 @@ fn asks_for_customer(rule: &pb::CommissionRule) -> bool {
     fn compares(condition: &pb::Condition) -> bool {
         let name = condition.field().as_str_name();
         let inside = condition.all_of.iter().chain(&condition.any_of);
-        name.contains("CUSTOMER") || inside.into_iter().any(compares)
+        name.contains("CUSTOMER_SALE") || name.contains("CUSTOMER_AGE") || inside.into_iter().any(compares)
     }
     rule.max_customer_sales > 0
         || rule.max_customer_months > 0
