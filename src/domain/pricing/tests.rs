@@ -142,10 +142,15 @@ fn the_table_of_comparisons_is_closed() {
     let numbers = [Is::Less, Is::LessOrEqual, Is::More, Is::MoreOrEqual, Is::Between, Is::MultipleOf];
     let texts = [Is::StartsWith, Is::Contains];
     let optional = [Is::Exists, Is::NotExists];
+    let times = [Is::Before, Is::After];
     for comparison in Comparison::ALL.iter().copied() {
-        let is_for_all = !numbers.contains(&comparison) && !texts.contains(&comparison);
+        let is_of_times = times.contains(&comparison);
+        let is_for_all = !numbers.contains(&comparison) && !texts.contains(&comparison) && !is_of_times;
         assert_eq!(comparison.fits(ValueType::Number), is_for_all || numbers.contains(&comparison));
         assert_eq!(comparison.fits(ValueType::Text), is_for_all || texts.contains(&comparison));
         assert_eq!(comparison.fits(ValueType::OneOfSet), is_for_all && !optional.contains(&comparison));
+        assert_eq!(comparison.fits(ValueType::Code), is_for_all);
+        assert_eq!(comparison.fits(ValueType::Time), is_of_times || comparison == Is::Between);
+        assert!(comparison.fits(ValueType::Any));
     }
 }

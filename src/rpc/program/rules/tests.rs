@@ -207,7 +207,7 @@ fn wrong_rules_are_refused_with_the_path_and_the_fix() {
         ),
         (
             on(pb::Condition { key: "a".to_owned(), ..good() }),
-            "condition.key: is only for texts by key, which CONDITION_FIELD_AMOUNT is not; leave it out",
+            "condition.key: is only for texts by key, which CONDITION_FIELD_QUANTITY is not; leave it out",
         ),
         (
             on(pb::Condition { key: "a".to_owned(), ..compare(Of::EventMetadata, Is::Less, &["ten"]) }),
