@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::attribution::{AttributionSource, Candidate, CandidateResult};
+use super::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use super::customer_reward::CustomerReward;
 pub use super::customer_sale::CustomerSale;
 use super::id::{
@@ -316,6 +316,16 @@ impl Conversion {
     /// What the event has in tallies for a credit.
     pub fn counted(&self, enrollment_id: EnrollmentId) -> Option<&Counted> {
         self.order.counted.iter().find(|counted| counted.enrollment_id == enrollment_id)
+    }
+
+    /// Whether it is a sale that was made with a coupon of this affiliate, which could credit it.
+    pub fn has_coupon_of(&self, affiliate_id: AffiliateId) -> bool {
+        let is_good = |candidate: &Candidate| {
+            matches!(candidate.evidence, Evidence::Coupon(_))
+                && candidate.affiliate_id == Some(affiliate_id)
+                && matches!(candidate.result, CandidateResult::Won | CandidateResult::LowerPrecedence)
+        };
+        self.kind == ConversionKind::Sale && !self.order.coupon_code.is_empty() && self.candidates.iter().any(is_good)
     }
 
     /// The lead and the credits of the answer to the call that recorded it.

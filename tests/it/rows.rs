@@ -19,6 +19,7 @@ mod commission_rule;
 mod condition;
 mod conversion;
 mod coupon;
+mod coupon_commission;
 mod coupon_limits;
 mod coupon_validity;
 mod customer_reward;

@@ -7,9 +7,10 @@ use super::step::{Pricing, told_step};
 use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
+use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
-use crate::domain::pricing::{self, Priced, Trace};
+use crate::domain::pricing::{self, OwnRates, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
@@ -28,7 +29,11 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
     let facts = pricing::facts_of(event, currency, credit.enrollment_id)?;
-    let pricing = Pricing { event, terms, enrollment, credit, currency };
+    let own = OwnRates {
+        enrollment: enrollment.standing_at(event.occurred_at).commission_override,
+        coupon: coupon_rate(dossier, credit),
+    };
+    let pricing = Pricing { event, terms, own, credit, currency };
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let lines = line::explained(&pricing, &facts, &caps);
@@ -59,6 +64,13 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
         difference: difference(&pricing, &rewards, expected_rest),
     })
+}
+
+/// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
+fn coupon_rate(dossier: &Dossier, credit: &Credit) -> Option<Commission> {
+    let event = dossier.image.conversion.as_ref();
+    let is_of_affiliate = event.has_coupon_of(credit.affiliate_id);
+    is_of_affiliate.then(|| Coupon::own_commission(&dossier.coupons, credit.affiliate_id, event.occurred_at)).flatten()
 }
 
 fn is_of(reward: &Reward, credit: &Credit) -> bool {

@@ -15,15 +15,11 @@ use crate::domain::tally::CapApplied;
 const LINES_WITH_STEPS_MAX: usize = 10;
 
 impl Pricing<'_> {
-    fn own(&self) -> Option<Commission> {
-        self.enrollment.standing_at(self.event.occurred_at).commission_override
-    }
-
     /// The price of the sale with these lines, with their sum as its amount, and within these caps.
     fn price_lines(&self, lines: Vec<SaleLine>, amount: Money, caps: &[CapApplied]) -> Option<Priced> {
         let mut event = Conversion { amount: Some(amount), ..self.event.clone() };
         event.order.lines = lines;
-        let (own, Credit { enrollment_id, share_ppm, .. }) = (self.own(), self.credit);
+        let (own, Credit { enrollment_id, share_ppm, .. }) = (self.own, self.credit);
         let priced =
             pricing::price_event(self.terms, &event, self.currency, *enrollment_id, own, *share_ppm).ok()??;
         let priced = match self.credit.split_among(&self.event.credits) {
@@ -51,7 +47,7 @@ fn explained_one(
     whole: &Priced,
 ) -> Result<LineExplanation, Overflow> {
     let of_line = pricing::facts_of_line(facts, line);
-    let steps = pricing::trace_line(pricing.terms, facts, line, pricing.own())?;
+    let steps = pricing::trace_line(pricing.terms, facts, line, pricing.own)?;
     let is_told = |step: &&pricing::Step<'_>| {
         pricing.event.order.lines.len() <= LINES_WITH_STEPS_MAX || step.result == StepResult::Taken
     };

@@ -2,9 +2,8 @@
 
 use super::{CommissionStep, Compared};
 use crate::domain::conversion::{Conversion, Credit, CustomerSale};
-use crate::domain::enrollment::Enrollment;
 use crate::domain::money::{Currency, Overflow};
-use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
+use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, OwnRates, Priced, Step, StepResult, Trace};
 use crate::domain::program::Terms;
 
 /// How many characters of a value of an event are told.
@@ -14,7 +13,7 @@ const ACTUAL_CHARACTERS_MAX: usize = 100;
 pub(super) struct Pricing<'rows> {
     pub(super) event: &'rows Conversion,
     pub(super) terms: &'rows Terms,
-    pub(super) enrollment: &'rows Enrollment,
+    pub(super) own: OwnRates,
     pub(super) credit: &'rows Credit,
     pub(super) currency: Currency,
 }
@@ -22,8 +21,7 @@ pub(super) struct Pricing<'rows> {
 impl<'rows> Pricing<'rows> {
     /// How the whole event is priced.
     pub(super) fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
-        let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
-        let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
+        let mut trace = pricing::trace(self.terms, facts, self.own, self.credit.share_ppm)?;
         if let Some(split) = self.credit.split_among(&self.event.credits)
             && let Some(priced) = trace.priced.take()
         {

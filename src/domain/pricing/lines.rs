@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::rule::CommissionRule;
 use super::trace::{Step, Trace, trace};
-use super::{Chosen, Facts, Priced, choose, facts_of, price};
+use super::{Chosen, Facts, OwnRates, Priced, choose, facts_of, price};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, SaleLine, WHOLE_SHARE_PPM};
 use crate::domain::id::EnrollmentId;
@@ -35,7 +35,7 @@ pub fn price_event(
     event: &Conversion,
     program_currency: Currency,
     enrollment_id: EnrollmentId,
-    own: Option<Commission>,
+    own: OwnRates,
     share_ppm: i32,
 ) -> Result<Option<Priced>, Overflow> {
     let Some(facts) = facts_of(event, program_currency, enrollment_id) else { return Ok(None) };
@@ -55,7 +55,7 @@ pub fn trace_line<'terms>(
     terms: &'terms Terms,
     facts: &Facts<'_>,
     line: &SaleLine,
-    own: Option<Commission>,
+    own: OwnRates,
 ) -> Result<Vec<Step<'terms>>, Overflow> {
     let Trace { steps, .. } = trace(terms, &facts_of_line(facts, line), own, WHOLE_SHARE_PPM)?;
     Ok(steps)
@@ -77,7 +77,7 @@ fn price_lines(
     facts: &Facts<'_>,
     amount: Money,
     lines: &[SaleLine],
-    own: Option<Commission>,
+    own: OwnRates,
     share_ppm: i32,
 ) -> Result<Option<Priced>, Overflow> {
     let chosen = lines.iter().map(|line| choose(terms, &facts_of_line(facts, line), own));

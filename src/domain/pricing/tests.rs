@@ -85,6 +85,7 @@ fn facts(text: &str) -> Facts<'_> {
 }
 
 fn value(terms: &Terms, facts: &Facts<'_>, own: Option<Commission>) -> Option<i64> {
+    let own = OwnRates { enrollment: own, coupon: None };
     price(terms, facts, own, 1_000_000).unwrap().map(|priced| priced.value.amount_minor)
 }
 

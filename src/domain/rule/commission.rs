@@ -6,11 +6,13 @@ use smallvec::SmallVec;
 
 use super::context::Context;
 use super::{noted, tally, upline_reward};
+use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
+use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::RewardId;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::pricing::{self, Priced};
+use crate::domain::pricing::{self, OwnRates, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
@@ -116,7 +118,7 @@ fn write(
 }
 
 /// Whether a credited event earns more than zero.
-pub(super) fn is_paid(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<bool, Refusal> {
+pub(super) fn is_paid(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<bool, Refusal> {
     Ok(price(context, event, claim)?.is_some_and(|priced| priced.value.amount_minor != 0))
 }
 
@@ -136,8 +138,14 @@ pub(super) fn price_again(
     if terms.rules.commission_rules.is_empty() {
         return Ok(None);
     }
-    let priced =
-        pricing::price_event(terms, sale, program.currency, reward.credited_enrollment_id(), None, before.share_ppm)?;
+    let priced = pricing::price_event(
+        terms,
+        sale,
+        program.currency,
+        reward.credited_enrollment_id(),
+        OwnRates::default(),
+        before.share_ppm,
+    )?;
     let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
@@ -157,7 +165,7 @@ pub(super) fn price_lines_again(
     context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
     let program = context.set.program(account_id, program_id)?;
     let terms = context.set.terms(program, before.terms_version)?;
-    let own = (before.rule == RewardRule::Enrollment).then_some(before.commission);
+    let own = OwnRates::of(before);
     let priced =
         pricing::price_event(terms, sale, program.currency, reward.credited_enrollment_id(), own, before.share_ppm)?;
     let priced = divided(priced, before.split.as_ref())?;
@@ -169,7 +177,8 @@ pub(super) fn price_lines_again(
 }
 
 /// What a credited event earns. `None` if no commission applies to it.
-pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+pub(super) fn price(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+    let coupon = coupon_rate(context, event, claim)?;
     let Claim { credit, enrollment, terms, split } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {
@@ -180,9 +189,24 @@ pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) ->
         Some(amount) if !has_rules => amount.currency,
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
-    let own = enrollment.standing_at(event.occurred_at).commission_override;
+    let own = OwnRates { enrollment: enrollment.standing_at(event.occurred_at).commission_override, coupon };
     let priced = pricing::price_event(terms, event, program_currency, enrollment.id, own, credit.share_ppm)?;
     divided(priced, split.as_ref())
+}
+
+/// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
+fn coupon_rate(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Commission>, Refusal> {
+    let affiliate_id = claim.credit.affiliate_id;
+    if !event.has_coupon_of(affiliate_id) {
+        return Ok(None);
+    }
+    let (account_id, code) = (context.account_id, event.order.coupon_code.as_str());
+    // Who judges the sale has looked the code up. Corrections and refunds have not.
+    if context.set.coupons_with_code(account_id, code).is_err() {
+        context.set.wanted().coupon_code(account_id, code);
+    }
+    let coupons = context.set.coupons_with_code(account_id, code)?;
+    Ok(Coupon::own_commission(coupons.iter().map(AsRef::as_ref), affiliate_id, event.occurred_at))
 }
 
 /// The part of a price, if others share it.

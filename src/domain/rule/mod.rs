@@ -52,7 +52,7 @@ pub use decide::{Decision, add_needs, decide};
 pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;
 pub use line::line_skus;
-pub use new_coupon::{CouponValidity, UseLimits};
+pub use new_coupon::{CouponValidity, OwnRate, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
 pub use program::check_currency;
 pub use reward::Recipient;

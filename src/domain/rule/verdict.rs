@@ -145,7 +145,7 @@ fn changes_earning(context: &mut Context<'_>, event: &Conversion, verdict: &Verd
 
 /// Whether a sale has another price at its place among those of its customer.
 fn changes_price(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     event: &Conversion,
     order: &OrderDetails,
     verdict: &Verdict,

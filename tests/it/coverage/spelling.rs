@@ -408,6 +408,8 @@ fn codes() -> Vec<Spelling> {
                         "start_time": {"seconds": 1_800_000_000, "nanos": 1_000},
                         "end_time": {"seconds": 1_900_000_000, "nanos": 1_000},
                         "metadata": {"crm": "17"},
+                        "commission": {"percent_ppm": 5},
+                        "commission_end_time": {"seconds": 1_900_000_000, "nanos": 1_000},
                     }),
                     json!({
                         "affiliate": {"email": "${affiliate_email}."},
@@ -416,6 +418,8 @@ fn codes() -> Vec<Spelling> {
                         "start_time": {"seconds": 1_800_000_000, "nanos": 1_999},
                         "end_time": {"seconds": 1_900_000_000, "nanos": 1_999},
                         "metadata": {"crm": "17 ", "empty": " "},
+                        "commission": {"percent_ppm": 5},
+                        "commission_end_time": {"seconds": 1_900_000_000, "nanos": 1_999},
                     }),
                 ),
                 (
@@ -433,6 +437,7 @@ fn codes() -> Vec<Spelling> {
                 "channel",
                 "max_uses",
                 "max_uses_per_customer",
+                "commission",
             ],
         ),
         spelling(
@@ -460,6 +465,8 @@ fn codes() -> Vec<Spelling> {
                         "metadata": {"crm": " 17"},
                         "max_uses": 100,
                         "max_uses_per_customer": 5,
+                        "commission": {"percent_ppm": 5},
+                        "commission_end_time": {"seconds": 1},
                     },
                     "update_mask": {"paths": ["note", "metadata", "note"]},
                 }),

@@ -11,8 +11,9 @@ use headwater::domain::conversion::CustomerSale;
 use headwater::domain::explanation::{self, Explanation};
 use headwater::domain::money::{Currency, Money};
 use headwater::domain::noted::NotedFacts;
-use headwater::domain::pricing::{self, CommissionEvent, Facts, StepResult};
+use headwater::domain::pricing::{self, CommissionEvent, Facts, OwnRates, StepResult};
 use headwater::domain::program::{Terms, TermsDraft};
+use headwater::domain::reward::RewardRule;
 use headwater::pb;
 use headwater::rpc::call::change::{Asking, Change};
 use proptest::prelude::*;
@@ -47,7 +48,7 @@ fn read(terms: &pb::Terms, currency: &str) -> TermsDraft {
 /// The value, its currency and the number of the rule, by the engine.
 fn priced(terms: TermsDraft, event: &Event, currency: Currency) -> Option<(i64, String, i32)> {
     let terms = Terms { rules: terms, ..rows::terms() };
-    let priced = with_facts(event, currency, |facts| pricing::price(&terms, facts, None, 1_000_000)).unwrap()?;
+    let priced = with_facts(event, currency, |facts| pricing::price(&terms, facts, event.own, 1_000_000)).unwrap()?;
     let number = priced.calculation.rule_taken.as_ref().map_or(0, |taken| taken.number);
     // A calculation is computed again from what it says.
     assert_eq!(pricing::value_at(&priced.calculation, priced.calculation.base_amount).unwrap(), priced.value);
@@ -90,15 +91,15 @@ fn check_trace(terms: &pb::Terms, event: &Event, currency: &str) {
     let own_code: Currency = currency.parse().unwrap();
     let read = Terms { rules: read(terms, currency), ..rows::terms() };
     let (trace, priced) = with_facts(event, own_code, |facts| {
-        let trace = pricing::trace(&read, facts, None, 1_000_000).unwrap();
-        (trace, pricing::price(&read, facts, None, 1_000_000).unwrap())
+        let trace = pricing::trace(&read, facts, event.own, 1_000_000).unwrap();
+        (trace, pricing::price(&read, facts, event.own, 1_000_000).unwrap())
     });
     assert_eq!(trace.priced, priced);
-    assert_eq!(trace.steps.len(), terms.rules.len() + 2);
+    assert_eq!(trace.steps.len(), terms.rules.len() + 2 + usize::from(event.own.coupon.is_some()));
     let mut taken = None;
     for step in &trace.steps {
         if step.result == StepResult::Taken {
-            assert_eq!(taken.replace(step.number), None, "two are taken");
+            assert_eq!(taken.replace((step.source, step.number)), None, "two are taken");
         }
         let Some(rule) = usize::try_from(step.number - 1).ok().and_then(|place| terms.rules.get(place)) else {
             continue;
@@ -113,7 +114,14 @@ fn check_trace(terms: &pb::Terms, event: &Event, currency: &str) {
         }
     }
     if let Some(priced) = priced {
-        assert_eq!(taken, Some(priced.calculation.rule_taken.map_or(0, |taken| taken.number)));
+        let number = priced.calculation.rule_taken.map_or(0, |taken| taken.number);
+        assert_eq!(taken, Some((priced.calculation.rule, number)));
+        let own = event.kind == pb::CommissionEvent::Sale;
+        match (event.own.enrollment.filter(|_| own), event.own.coupon.filter(|_| own)) {
+            (Some(_), _) => assert_eq!(priced.calculation.rule, RewardRule::Enrollment),
+            (None, Some(_)) => assert_eq!(priced.calculation.rule, RewardRule::Coupon),
+            (None, None) => {}
+        }
     }
 }
 
@@ -198,6 +206,7 @@ fn play_corrections_and_refunds(seed: u64) -> Result<(), TestCaseError> {
     event.sold_at(START);
     // The affiliate and the customer have neither a country nor a group, and no metadata.
     event.noted.clear();
+    event.own = OwnRates::default();
     let first = CustomerSale { number: 1, ..CustomerSale::default() };
     let place = |amount: i64| (amount > 0).then_some(first);
     event.customer_sale = place(sold.amount_minor);

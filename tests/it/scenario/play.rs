@@ -63,7 +63,7 @@ impl<'world, W: World> Player<'world, W> {
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
             "override" | "ref" | "end" | "move" => self.enrollment_step(step).await,
-            "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
+            "link" | "revoke" | "coupon" | "coupon-rate" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "click" => self.click_step(step).await,
             "lead" => self.lead_step(step).await,
@@ -283,8 +283,21 @@ impl<'world, W: World> Player<'world, W> {
                     channel: channel(step).into(),
                     max_uses: super::offer::limit(step, "uses"),
                     max_uses_per_customer: super::offer::limit(step, "each"),
+                    commission: step.option("commission").map(|text| commission(text, "USD")),
+                    commission_end_time: super::offer::day(step, "rate-until"),
                     ..Default::default()
                 };
+                self.world.change(request).await?;
+            }
+            "coupon-rate" => {
+                let coupon = pb::Coupon {
+                    id: self.world.coupon_id(&code).await,
+                    commission: step.words.get(1).map(|text| commission(text, "USD")),
+                    commission_end_time: super::offer::day(step, "rate-until"),
+                    ..Default::default()
+                };
+                let update_mask = Some(prost_types::FieldMask { paths: vec!["commission".to_owned()] });
+                let request = pb::UpdateCouponRequest { coupon: Some(coupon), update_mask, ..Default::default() };
                 self.world.change(request).await?;
             }
             _ => {

@@ -14,7 +14,7 @@ use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
     RefundOutcome, SaleLine, SaleOutcome,
 };
-use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
+use headwater::domain::coupon::{Coupon, CouponDetails, CouponRate, CouponState};
 use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
@@ -400,6 +400,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         golden.holds(name, &OrderDetails { coupon_use: Some(used), ..OrderDetails::default() });
     }
     golden.holds("coupon_details.v1.short", &CouponDetails::default());
+    let (commission, ends_at) = (Some(Commission::PercentPpm(250_000)), Some(NOW.plus_days(7)));
+    let first = CouponRate { starts_at: None, commission, ends_at };
+    let none = CouponRate { starts_at: Some(NOW), commission: None, ends_at: None };
+    let with_rates = CouponDetails { rates: vec![first, none], ..CouponDetails::default() };
+    golden.holds("coupon_details.v1.with_rates", &with_rates);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));

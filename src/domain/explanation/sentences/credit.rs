@@ -78,6 +78,7 @@ fn later(later: &LaterTerms) -> String {
 fn step(step: &CommissionStep) -> String {
     let what = match step.source {
         RewardRule::Enrollment => "The enrollment's own commission".to_owned(),
+        RewardRule::Coupon => "The coupon's own commission".to_owned(),
         RewardRule::TermsRule => format!("The rule {} \"{}\"", step.rule_number, step.rule_name),
         _ => "The commission of the terms".to_owned(),
     };

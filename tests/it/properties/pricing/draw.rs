@@ -1,6 +1,8 @@
 //! Random terms and events. The values are few, so that rules often apply and thresholds are often met exactly.
 
 use headwater::domain::conversion::CustomerSale;
+use headwater::domain::pricing::OwnRates;
+use headwater::domain::program::Commission;
 use headwater::pb;
 use pb::{CommissionEvent, Comparison, ConditionField};
 use prost_types::Timestamp;
@@ -39,6 +41,10 @@ impl Draw {
 
     fn happens(&mut self, one_of: usize) -> bool {
         self.below(one_of) == 0
+    }
+
+    fn own_rate(&mut self) -> Option<Commission> {
+        self.happens(6).then(|| Commission::PercentPpm(self.of(&[0, 5_000, 125_000, 1_000_000])))
     }
 
     /// Currencies with 0, 2, 3 and 4 decimals.
@@ -128,6 +134,7 @@ impl Draw {
                 (ConditionField::AffiliateCountry, self.of(&["", "US", "DE"]).to_owned()),
                 (ConditionField::AffiliateGroup, self.of(&GROUPS).to_owned()),
             ],
+            own: OwnRates { enrollment: self.own_rate(), coupon: self.own_rate() },
         }
     }
 

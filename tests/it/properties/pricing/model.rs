@@ -3,6 +3,8 @@
 
 use headwater::domain::conversion::CustomerSale;
 use headwater::domain::money::Currency;
+use headwater::domain::pricing::OwnRates;
+use headwater::domain::program::Commission;
 use headwater::domain::time::Time;
 use headwater::pb;
 use pb::{CommissionEvent, CommissionStepResult, Comparison, ConditionField};
@@ -22,6 +24,8 @@ pub(super) struct Event {
     pub(super) customer_sale: Option<CustomerSale>,
     /// What is noted of the affiliate and the customer. The only key of the customer's metadata is `tier`.
     pub(super) noted: Vec<(ConditionField, String)>,
+    /// The commissions of the enrollment's and of the coupon's own, which are percentages here.
+    pub(super) own: OwnRates,
 }
 
 /// Times as texts, each with its seconds.
@@ -247,6 +251,14 @@ pub(super) fn price(terms: &pb::Terms, event: &Event, currency: &str) -> Option<
                 found = Some((i32::try_from(place).unwrap() + 1, rule.commission.clone().unwrap(), units));
                 bonus =
                     rule.first_sale_bonus.clone().filter(|_| event.customer_sale.is_some_and(|sale| sale.number == 1));
+            }
+        }
+    }
+    if event.kind == CommissionEvent::Sale {
+        for own in [event.own.coupon, event.own.enrollment] {
+            if let Some(Commission::PercentPpm(ppm)) = own {
+                let rate = Some(pb::commission::Rate::PercentPpm(ppm));
+                (found, bonus) = (Some((0, pb::Commission { rate }, 1)), None);
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use headwater::domain::conversion::{ConversionKind, CustomerSale};
+use headwater::domain::pricing::OwnRates;
 use headwater::domain::time::Time;
 use headwater::pb;
 use proptest::prelude::*;
@@ -115,6 +116,7 @@ fn sale(draw: &mut Draw, number: usize, currency: &str) -> Event {
         ..event.sale
     };
     event.noted.clear();
+    event.own = OwnRates::default();
     event
 }
 
