@@ -35,7 +35,6 @@ const RATES_MAX: usize = 500;
 
 /// A version of a coupon's own commission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct CouponRate {
     /// `None`: from the beginning.
     pub starts_at: Option<Time>,

@@ -15,7 +15,7 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::pricing::{self, OwnRates, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use crate::domain::reward::{Calculation, Reward, RewardState, RewardUnit};
 use crate::domain::split::Split;
 
 /// Who earns from an event, and under which terms.

@@ -2068,11 +2068,12 @@ pub struct Condition {
 /// |Step|Commission|
 /// |----|----------|
 /// |1|the enrollment's own `commission_override`, for sales|
-/// |2|rules with `coupon_codes`|
-/// |3|rules with `item_skus`|
-/// |4|rules with `plans`|
-/// |5|all other rules|
-/// |6|`Terms.commission`, for sales|
+/// |2|the coupon's own `commission`, for sales that were made with it and are credited to its affiliate|
+/// |3|rules with `coupon_codes`|
+/// |4|rules with `item_skus`|
+/// |5|rules with `plans`|
+/// |6|all other rules|
+/// |7|`Terms.commission`, for sales|
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommissionRule {
     /// The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required.
@@ -3737,6 +3738,8 @@ pub enum RewardRule {
     TermsRule = 6,
     /// The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
     TallyChange = 7,
+    /// The coupon's own commission.
+    Coupon = 8,
 }
 impl RewardRule {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3753,6 +3756,7 @@ impl RewardRule {
             Self::Adjustment => "REWARD_RULE_ADJUSTMENT",
             Self::TermsRule => "REWARD_RULE_TERMS_RULE",
             Self::TallyChange => "REWARD_RULE_TALLY_CHANGE",
+            Self::Coupon => "REWARD_RULE_COUPON",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3766,6 +3770,7 @@ impl RewardRule {
             "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
             "REWARD_RULE_TERMS_RULE" => Some(Self::TermsRule),
             "REWARD_RULE_TALLY_CHANGE" => Some(Self::TallyChange),
+            "REWARD_RULE_COUPON" => Some(Self::Coupon),
             _ => None,
         }
     }
@@ -4249,6 +4254,15 @@ pub struct Coupon {
     /// total. 0: no limit.
     #[prost(int32, tag = "16")]
     pub max_uses_per_customer: i32,
+    /// The commission of the coupon's own: what the coupon's affiliate earns from a sale that was made with it and that it could credit, also if
+    /// the affiliate was credited by another trace. See CommissionRule for what takes precedence. Each change is a version that counts for sales
+    /// from its time on, and a sale that is told late is judged by the version of its time. What AssignCoupon set counts from the beginning. Not
+    /// set: none.
+    #[prost(message, optional, tag = "17")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When `commission` ends: sales at or after this time are priced without it. Not set: it does not end.
+    #[prost(message, optional, tag = "18")]
+    pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4300,6 +4314,12 @@ pub struct AssignCouponRequest {
     /// The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
     #[prost(int32, tag = "13")]
     pub max_uses_per_customer: i32,
+    /// The commission of the coupon's own. A flat one must be in the program's currency. Optional. See `Coupon.commission`.
+    #[prost(message, optional, tag = "14")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`.
+    #[prost(message, optional, tag = "15")]
+    pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4393,8 +4413,9 @@ pub struct UpdateCouponRequest {
     /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
-    /// whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+    /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
+    /// too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+    /// coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
     /// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
     /// affiliate or item, or another time or channel, remove the coupon and assign the code again.
     #[prost(message, optional, tag = "3")]
@@ -10495,7 +10516,7 @@ pub struct ComparisonExplanation {
 /// One commission that the event could have earned.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommissionStep {
-    /// Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM.
+    /// Where the commission is from: ENROLLMENT, COUPON, TERMS_RULE or PROGRAM.
     #[prost(enumeration = "RewardRule", tag = "1")]
     pub source: i32,
     /// The name of the rule in the terms. Empty for other commissions.
