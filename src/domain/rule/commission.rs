@@ -189,7 +189,8 @@ pub(super) fn price(context: &mut Context<'_>, event: &Conversion, claim: &Claim
         Some(amount) if !has_rules => amount.currency,
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
-    let own = OwnRates { enrollment: enrollment.standing_at(event.occurred_at).commission_override, coupon };
+    let own = enrollment.standing_at(event.occurred_at).commission_override;
+    let own = OwnRates { enrollment: own, coupon };
     let priced = pricing::price_event(terms, event, program_currency, enrollment.id, own, credit.share_ppm)?;
     divided(priced, split.as_ref())
 }
