@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::attribution::{AttributionSource, Candidate, CandidateResult};
+use super::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use super::customer_reward::CustomerReward;
 pub use super::customer_sale::CustomerSale;
 use super::id::{
@@ -14,6 +14,7 @@ use super::id::{
 use super::ladder::Laddered;
 pub use super::line::SaleLine;
 use super::money::Money;
+use super::noted::NotedFacts;
 use super::reward::{Reward, RewardSummary};
 use super::split::Split;
 use super::tally::Counted;
@@ -168,6 +169,25 @@ pub struct OrderDetails {
     pub laddered: Vec<Laddered>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
+    /// The ISO 3166-1 code of the customer's country.
+    pub country_code: String,
+    /// What the rules of terms have asked about affiliates and the customer, for each credit that it was asked for.
+    pub noted: Vec<NotedFacts>,
+}
+
+impl OrderDetails {
+    /// What was noted for a credit.
+    pub fn noted(&self, enrollment_id: EnrollmentId) -> Option<&NotedFacts> {
+        self.noted.iter().find(|noted| noted.enrollment_id == enrollment_id)
+    }
+
+    /// Keeps what was noted for a credit.
+    pub fn note(&mut self, facts: NotedFacts) {
+        match self.noted.iter_mut().find(|noted| noted.enrollment_id == facts.enrollment_id) {
+            Some(noted) => *noted = facts,
+            None => self.noted.push(facts),
+        }
+    }
 }
 
 /// The use of a coupon by a sale. The sale keeps it for ever, because no use is given back.
@@ -304,6 +324,16 @@ impl Conversion {
     /// The step of a ladder that a credit of a sale has met.
     pub fn laddered(&self, enrollment_id: EnrollmentId) -> Option<&Laddered> {
         self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id)
+    }
+
+    /// Whether it is a sale that was made with a coupon of this affiliate, which could credit it.
+    pub fn has_coupon_of(&self, affiliate_id: AffiliateId) -> bool {
+        let is_good = |candidate: &Candidate| {
+            matches!(candidate.evidence, Evidence::Coupon(_))
+                && candidate.affiliate_id == Some(affiliate_id)
+                && matches!(candidate.result, CandidateResult::Won | CandidateResult::LowerPrecedence)
+        };
+        self.kind == ConversionKind::Sale && !self.order.coupon_code.is_empty() && self.candidates.iter().any(is_good)
     }
 
     /// The lead and the credits of the answer to the call that recorded it.

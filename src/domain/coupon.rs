@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::attribution::CandidateResult;
+use super::commission::Commission;
 use super::conversion::SaleChannel;
 use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, LeadId, OfferId};
 use super::item::Item;
@@ -25,6 +26,53 @@ text_enum! {
 pub struct CouponDetails {
     /// The merchant's own texts by key.
     pub metadata: BTreeMap<String, String>,
+    /// The versions of the coupon's own commission, earliest first. Sales are judged by that of their time.
+    pub rates: Vec<CouponRate>,
+}
+
+/// How many versions of a commission are kept. When there are more, the oldest one is dropped, and the next one counts for its time too.
+const RATES_MAX: usize = 500;
+
+/// A version of a coupon's own commission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CouponRate {
+    /// `None`: from the beginning.
+    pub starts_at: Option<Time>,
+    /// `None`: the coupon has none.
+    pub commission: Option<Commission>,
+    /// The first moment at which the commission no longer counts.
+    pub ends_at: Option<Time>,
+}
+
+impl CouponDetails {
+    /// The coupon's own commission at a time.
+    pub fn commission_at(&self, time: Time) -> Option<Commission> {
+        let place = self.rates.partition_point(|rate| rate.starts_at.is_none_or(|start| start <= time));
+        let rate = self.rates.get(place.checked_sub(1)?)?;
+        rate.commission.filter(|_| rate.ends_at.is_none_or(|end| time < end))
+    }
+
+    /// The newest version. It may have ended.
+    pub fn newest_rate(&self) -> Option<&CouponRate> {
+        self.rates.last()
+    }
+
+    /// Adds a version that counts from now on, unless it is the one that counts.
+    pub fn change_rate(&mut self, commission: Option<Commission>, ends_at: Option<Time>, now: Time) {
+        let newest = self.rates.last().map_or((None, None), |rate| (rate.commission, rate.ends_at));
+        if newest == (commission, ends_at) {
+            return;
+        }
+        // The server's clock may have been set back, and the versions must stay in order.
+        let starts_at = self.rates.last().and_then(|rate| rate.starts_at).map_or(now, |last| last.max(now));
+        self.rates.push(CouponRate { starts_at: Some(starts_at), commission, ends_at });
+        if self.rates.len() > RATES_MAX {
+            self.rates.remove(0);
+            if let Some(first) = self.rates.first_mut() {
+                first.starts_at = None;
+            }
+        }
+    }
 }
 
 /// A code that credits an affiliate.
@@ -80,6 +128,17 @@ impl Coupon {
         } else {
             None
         }
+    }
+
+    /// The commission of the coupon's own at a time, of the coupons that have or had one code, in the order in which they were made: that of
+    /// the one that had it then, if it is this affiliate's.
+    pub fn own_commission<'row>(
+        coupons: impl IntoIterator<Item = &'row Self>,
+        affiliate_id: AffiliateId,
+        time: Time,
+    ) -> Option<Commission> {
+        let had_it = coupons.into_iter().find(|coupon| !coupon.is_removed_at(time))?;
+        had_it.details.commission_at(time).filter(|_| had_it.affiliate_id == affiliate_id)
     }
 
     /// Whether the coupon was removed at a time.

@@ -91,6 +91,8 @@ pub struct LeadDetails {
     /// How many sales were credited, for the programs whose commission rules ask for it. In the order of the programs.
     pub sale_counts: Vec<SaleCount>,
     pub customer_rewards: CustomerRewards,
+    /// The ISO 3166-1 code of the country that the last sign-up or sale named.
+    pub country_code: String,
 }
 
 /// The credited sales of a customer in a program.
@@ -185,6 +187,8 @@ pub struct Customer {
     pub email: Option<String>,
     /// The email address as it was written, for display; empty if it was normalized. It identifies nobody.
     pub email_as_sent: String,
+    /// The ISO 3166-1 code of the country; empty if it was not sent. It identifies nobody.
+    pub country_code: String,
 }
 
 /// The identifiers by which a lead may be named.
@@ -323,6 +327,7 @@ impl Lead {
             ..self.clone()
         };
         lead.details.metadata.clear();
+        lead.details.country_code.clear();
         lead.details.manual_bindings.iter_mut().for_each(|manual| manual.reason.clear());
         lead
     }

@@ -30,6 +30,7 @@ pub mod line;
 pub mod link;
 pub mod mail;
 pub mod money;
+pub mod noted;
 pub mod offer;
 pub mod outcome;
 pub mod page;

@@ -13,6 +13,7 @@ use super::id::{AccountId, ProgramId};
 use super::ladder::Ladder;
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
+use super::pricing::Compare;
 use super::pricing::rule::CommissionRule;
 use super::reward_unit::RewardUnit;
 use super::tally::Cap;
@@ -286,6 +287,20 @@ impl TermsDraft {
     pub fn looks_at_customer(&self) -> bool {
         let promised = self.customer_reward.is_some_and(|promise| promise.event == CustomerRewardEvent::FirstSale);
         promised || self.commission_rules.iter().any(CommissionRule::looks_at_customer)
+    }
+
+    /// Whether what an event earns depends on facts of the affiliate or of the customer that are noted.
+    pub fn looks_at_noted(&self) -> bool {
+        self.commission_rules.iter().any(CommissionRule::looks_at_noted)
+    }
+
+    /// The comparisons of facts of the affiliate or of the customer that are noted.
+    pub fn noted_comparisons(&self) -> Vec<&Compare> {
+        let mut found = Vec::new();
+        let conditions = self.commission_rules.iter().filter_map(|rule| rule.condition.as_ref());
+        conditions.for_each(|condition| condition.comparisons(&mut found));
+        found.retain(|compare| compare.field.is_noted());
+        found
     }
 
     /// Why the bonus of enrollments does not fit a program in this currency.

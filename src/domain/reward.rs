@@ -68,6 +68,8 @@ text_enum! {
         TermsRule = "terms_rule",
         /// The reward is the difference that a change of a tally makes to what its event earned.
         TallyChange = "tally_change",
+        /// The coupon's own commission.
+        Coupon = "coupon",
     }
 }
 

@@ -13,13 +13,14 @@ use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::enrollment;
+use super::program::terms::{commission, optional_commission};
 use crate::clock;
 use crate::domain::affiliate::{AffiliateSelector, AffiliateState, Profile};
 use crate::domain::coupon::Coupon;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{
-    AssignCoupon, CodeHolder, CouponValidity, CreateAffiliate, IfMissing, NewEnrollment, RemoveCoupon, UpdateCoupon,
-    UseLimits,
+    AssignCoupon, CodeHolder, CouponValidity, CreateAffiliate, IfMissing, NewEnrollment, OwnRate, RemoveCoupon,
+    UpdateCoupon, UseLimits,
 };
 use crate::error::{Error, FieldPaths};
 use crate::pb::{self, affiliate_selector::Selector};
@@ -36,7 +37,8 @@ impl Change for pb::AssignCouponRequest {
     type Rule = AssignCoupon;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::EnrollmentId, "affiliate")];
+    const PATHS: FieldPaths =
+        &[(Field::EnrollmentId, "affiliate"), (Field::CommissionCurrency, "commission.flat.currency_code")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -51,8 +53,9 @@ impl Change for pb::AssignCouponRequest {
             note: canonical::trimmed(&self.note),
             start_time: canonical::time(self.start_time.as_ref()),
             end_time: canonical::time(self.end_time.as_ref()),
-            metadata: canonical::trimmed_values(&self.metadata);
-            as_sent: request_id, program_id, item, create_affiliate_if_missing, channel, max_uses, max_uses_per_customer,
+            metadata: canonical::trimmed_values(&self.metadata),
+            commission_end_time: canonical::time(self.commission_end_time.as_ref());
+            as_sent: request_id, program_id, item, commission, create_affiliate_if_missing, channel, max_uses, max_uses_per_customer,
         )
     }
 
@@ -74,8 +77,9 @@ impl Change for pb::AssignCouponRequest {
             max_uses_per_customer: fields.number("max_uses_per_customer", self.max_uses_per_customer, USES_OF_ONE_MAX),
         };
         let metadata = fields.metadata("metadata", &self.metadata);
+        let rate = own_rate(&mut fields, self.commission.as_ref(), self.commission_end_time.as_ref());
         let (recipient, code) = fields.complete((recipient, code))?;
-        Ok((AssignCoupon { recipient, program_id, item, code, note, validity, limits, metadata }, ()))
+        Ok((AssignCoupon { recipient, program_id, item, code, note, validity, limits, metadata, rate }, ()))
     }
 
     fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
@@ -90,6 +94,19 @@ fn validity(fields: &mut Fields, message: &pb::AssignCouponRequest) -> CouponVal
         fields.wrong("end_time", "must be later than start_time");
     }
     CouponValidity { starts_at, ends_at, channel: fields.optional_value("channel", message.channel) }
+}
+
+/// The commission of a coupon's own.
+fn own_rate(
+    fields: &mut Fields,
+    commission: Option<&pb::Commission>,
+    end_time: Option<&prost_types::Timestamp>,
+) -> OwnRate {
+    let ends_at = fields.time("commission_end_time", end_time);
+    if ends_at.is_some() && commission.is_none() {
+        fields.wrong("commission_end_time", "needs a commission; send one, or leave this out");
+    }
+    OwnRate { commission: optional_commission(fields, "commission", commission), ends_at }
 }
 
 /// The words of a request about an affiliate that is missing.
@@ -195,13 +212,14 @@ pub(super) async fn get(call: Call, message: pb::GetCouponRequest) -> Result<pb:
 }
 
 /// The fields that UpdateCoupon changes.
-const UPDATED: [&str; 4] = ["note", "metadata", "max_uses", "max_uses_per_customer"];
+const UPDATED: [&str; 5] = ["note", "metadata", "max_uses", "max_uses_per_customer", "commission"];
 
 impl Change for pb::UpdateCouponRequest {
     type Rule = UpdateCoupon;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::CouponId, "coupon.id")];
+    const PATHS: FieldPaths =
+        &[(Field::CouponId, "coupon.id"), (Field::CommissionCurrency, "coupon.commission.flat.currency_code")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -236,7 +254,10 @@ impl Change for pb::UpdateCouponRequest {
             let has_of_one = paths.contains(&"max_uses_per_customer");
             let max_uses_per_customer =
                 has_of_one.then(|| fields.number("max_uses_per_customer", of_one, USES_OF_ONE_MAX));
-            Some(UpdateCoupon { id: id?, note, metadata, max_uses, max_uses_per_customer })
+            let has_rate = paths.contains(&"commission");
+            let rate =
+                has_rate.then(|| own_rate(fields, values.commission.as_ref(), values.commission_end_time.as_ref()));
+            Some(UpdateCoupon { id: id?, note, metadata, max_uses, max_uses_per_customer, rate })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -265,7 +286,9 @@ fn canonical_update<'message>(sent: &'message pb::Coupon, mask: Mask<'_>) -> Cow
         channel: canonical::unread(&sent.channel),
         max_uses: mask.field("max_uses", &sent.max_uses, |_| None),
         max_uses_per_customer: mask.field("max_uses_per_customer", &sent.max_uses_per_customer, |_| None),
-        metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values);
+        metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values),
+        commission: mask.field("commission", &sent.commission, |_| None),
+        commission_end_time: mask.field("commission", &sent.commission_end_time, |time| canonical::time(time.as_ref()));
         as_sent: id,
     )
 }
@@ -301,6 +324,7 @@ pub(super) fn image(coupon: &Coupon) -> pb::Coupon {
 
 /// A coupon as a message.
 pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
+    let rate = coupon.details.newest_rate();
     pb::Coupon {
         id: coupon.id.to_string(),
         enrollment_id: coupon.enrollment_id.to_string(),
@@ -318,5 +342,7 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         metadata: coupon.details.metadata.clone(),
         max_uses: coupon.max_uses,
         max_uses_per_customer: coupon.max_uses_per_customer,
+        commission: rate.and_then(|rate| rate.commission).map(commission),
+        commission_end_time: rate.and_then(|rate| rate.ends_at).map(timestamp),
     }
 }

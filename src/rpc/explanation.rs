@@ -148,6 +148,7 @@ fn comparison(compared: &Compared) -> pb::ComparisonExplanation {
     pb::ComparisonExplanation {
         field: compared.compare.field.number(),
         comparison: compared.compare.comparison.number(),
+        key: compared.compare.key.clone(),
         values,
         actual: compared.actual.clone(),
         holds: compared.holds,

@@ -42,6 +42,7 @@ impl Change for pb::RecordLeadRequest {
             first_name: canonical::description(&self.first_name),
             last_name: canonical::description(&self.last_name),
             metadata: canonical::described_values(&self.metadata),
+            country_code: canonical::country_code(&self.country_code),
             state: canonical::default_number(self.state, LeadState::SignedUp.number()),
             occur_time: canonical::time(self.occur_time.as_ref());
             as_sent: event_id, external_id,
@@ -51,7 +52,8 @@ impl Change for pb::RecordLeadRequest {
     fn read(&self, asking: &Asking) -> Result<(RecordLead, Warnings), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let customer = customer(&mut fields, &self.email, &self.external_id, !self.external_id.is_empty());
+        let mut customer = customer(&mut fields, &self.email, &self.external_id, !self.external_id.is_empty());
+        customer.country_code = fields.told_country("country_code", &self.country_code);
         require_name(&mut fields, &self.email, &self.external_id);
         let referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
         let first_name = fields.description("first_name", &self.first_name, NAME_LENGTH_MAX);
@@ -91,7 +93,7 @@ pub(super) fn customer(fields: &mut Fields, sent: &str, external_id: &str, has_o
         fields.optional_email("email", sent)
     };
     let email_as_sent = email.as_deref().map(|normalized| email_as_sent(sent, normalized)).unwrap_or_default();
-    Customer { email, email_as_sent, external_id: fields.key("external_id", external_id) }
+    Customer { email, email_as_sent, external_id: fields.key("external_id", external_id), ..Customer::default() }
 }
 
 fn require_name(fields: &mut Fields, email: &str, external_id: &str) {
@@ -236,6 +238,7 @@ pub(super) fn render(lead: &Lead) -> pb::Lead {
         update_time: Some(timestamp(lead.updated_at)),
         email_as_sent: lead.email_as_sent.clone(),
         metadata: lead.details.metadata.clone(),
+        country_code: lead.details.country_code.clone(),
         merged_lead_ids: lead.details.merged_ids.iter().map(ToString::to_string).collect(),
         merged_into_lead_id: id_or_empty(lead.merged_into),
         delete_time: lead.deleted_at.map(timestamp),

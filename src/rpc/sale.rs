@@ -42,7 +42,8 @@ impl Change for pb::RecordSaleRequest {
             quantity: canonical::default_number(self.quantity, 1),
             order_number: canonical::description(&self.order_number),
             metadata: canonical::described_values(&self.metadata),
-            lines: line::canonical_sale_lines(&self.lines);
+            lines: line::canonical_sale_lines(&self.lines),
+            country_code: canonical::country_code(&self.country_code);
             as_sent: event_id, external_id, amount, mrr, order_id, item_sku,
         )
     }
@@ -52,7 +53,8 @@ impl Change for pb::RecordSaleRequest {
         let event_id = fields.required_key("event_id", &self.event_id);
         let mut referral = referral(&mut fields, &self.tid, &self.ref_id, &self.coupon_code);
         let has_other_name = !self.external_id.is_empty() || !referral.is_traceless();
-        let customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
+        let mut customer = customer(&mut fields, &self.email, &self.external_id, has_other_name);
+        customer.country_code = fields.told_country("country_code", &self.country_code);
         if !has_other_name && self.email.trim().is_empty() {
             fields.wrong("email", "is required, or one of external_id, tid, ref_id and coupon_code in its place");
         }
@@ -76,6 +78,7 @@ impl Change for pb::RecordSaleRequest {
             order_number: fields.description("order_number", &self.order_number, KEY_LENGTH_MAX),
             metadata: fields.described_metadata("metadata", &self.metadata),
             lines,
+            country_code: customer.country_code.clone(),
             ..OrderDetails::default()
         };
         let warnings = fields.take_warnings();

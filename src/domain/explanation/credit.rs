@@ -9,10 +9,11 @@ use super::{
 };
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
+use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::ladder::{LadderMeasure, LadderMet};
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
-use crate::domain::pricing::{self, Priced, Trace};
+use crate::domain::pricing::{self, OwnRates, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
@@ -30,10 +31,14 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let currency = dossier.programs.get(&credit.program_id)?.currency;
     let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
-    let facts = pricing::facts_of(event, currency)?;
+    let facts = pricing::facts_of(event, currency, credit.enrollment_id)?;
+    let own = OwnRates {
+        enrollment: enrollment.standing_at(event.occurred_at).commission_override,
+        coupon: coupon_rate(dossier, credit),
+    };
     let met = event.laddered(credit.enrollment_id).map(|laddered| laddered.met);
     let terms_at_step = pricing::at_step(terms, met.as_ref());
-    let pricing = Pricing { event, terms: &terms_at_step, enrollment, credit, currency, met };
+    let pricing = Pricing { event, terms: &terms_at_step, own, credit, currency, met };
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let lines = line::explained(&pricing, &facts, &caps);
@@ -83,6 +88,13 @@ fn ladder(terms: &Terms, met: Option<LadderMet>) -> Option<LadderExplanation> {
     Some(LadderExplanation { mode: ladder.mode, measure: ladder.measure, met, next, missing })
 }
 
+/// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
+fn coupon_rate(dossier: &Dossier, credit: &Credit) -> Option<Commission> {
+    let event = dossier.image.conversion.as_ref();
+    let is_of_affiliate = event.has_coupon_of(credit.affiliate_id);
+    is_of_affiliate.then(|| Coupon::own_commission(&dossier.coupons, credit.affiliate_id, event.occurred_at)).flatten()
+}
+
 fn is_of(reward: &Reward, credit: &Credit) -> bool {
     reward.reverses.is_none() && reward.is_of_credit(credit.enrollment_id) && reward.calculation.is_some()
 }
@@ -94,7 +106,7 @@ fn gives(pricing: &Pricing<'_>, calculation: &Calculation, value: Money) -> bool
         return line::gives(pricing, calculation, value);
     }
     let event = Conversion { amount, ..pricing.event.clone() };
-    let Some(facts) = pricing::facts_of(&event, pricing.currency) else { return false };
+    let Some(facts) = pricing::facts_of(&event, pricing.currency, pricing.credit.enrollment_id) else { return false };
     let priced = pricing.trace(&facts).ok().and_then(|trace| trace.priced);
     let priced = priced.and_then(|priced| pricing::with_caps(priced, calculation.caps.clone()).ok());
     priced.is_some_and(|priced| priced.value == value && priced.calculation == *calculation)

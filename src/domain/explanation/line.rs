@@ -3,7 +3,7 @@
 use super::step::{Pricing, told_step};
 use super::{CommissionStep, LineExplanation};
 use crate::domain::commission::Commission;
-use crate::domain::conversion::{Conversion, SaleLine};
+use crate::domain::conversion::{Conversion, Credit, SaleLine};
 use crate::domain::line::refunded_share;
 use crate::domain::money::{Money, Overflow, Unrounded, portion};
 use crate::domain::pricing::{self, Facts, Priced, StepResult};
@@ -15,16 +15,13 @@ use crate::domain::tally::CapApplied;
 const LINES_WITH_STEPS_MAX: usize = 10;
 
 impl Pricing<'_> {
-    fn own(&self) -> Option<Commission> {
-        self.enrollment.standing_at(self.event.occurred_at).commission_override
-    }
-
     /// The price of the sale with these lines, with their sum as its amount, and within these caps.
     fn price_lines(&self, lines: Vec<SaleLine>, amount: Money, caps: &[CapApplied]) -> Option<Priced> {
         let mut event = Conversion { amount: Some(amount), ..self.event.clone() };
         event.order.lines = lines;
+        let (own, Credit { enrollment_id, share_ppm, .. }) = (self.own, self.credit);
         let priced =
-            pricing::price_event(self.terms, &event, self.currency, self.own(), self.credit.share_ppm).ok()??;
+            pricing::price_event(self.terms, &event, self.currency, *enrollment_id, own, *share_ppm).ok()??;
         let priced = match self.credit.split_among(&self.event.credits) {
             Some(split) => pricing::price_of_part(priced, &split).ok()?,
             None => priced,
@@ -50,7 +47,7 @@ fn explained_one(
     whole: &Priced,
 ) -> Result<LineExplanation, Overflow> {
     let of_line = pricing::facts_of_line(facts, line);
-    let steps = pricing::trace_line(pricing.terms, facts, line, pricing.own())?;
+    let steps = pricing::trace_line(pricing.terms, facts, line, pricing.own)?;
     let is_told = |step: &&pricing::Step<'_>| {
         pricing.event.order.lines.len() <= LINES_WITH_STEPS_MAX || step.result == StepResult::Taken
     };

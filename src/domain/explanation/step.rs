@@ -2,10 +2,9 @@
 
 use super::{CommissionStep, Compared};
 use crate::domain::conversion::{Conversion, Credit, CustomerSale};
-use crate::domain::enrollment::Enrollment;
 use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Overflow};
-use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, Priced, Step, StepResult, Trace};
+use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, OwnRates, Priced, Step, StepResult, Trace};
 use crate::domain::program::Terms;
 
 /// How many characters of a value of an event are told.
@@ -15,7 +14,7 @@ const ACTUAL_CHARACTERS_MAX: usize = 100;
 pub(super) struct Pricing<'rows> {
     pub(super) event: &'rows Conversion,
     pub(super) terms: &'rows Terms,
-    pub(super) enrollment: &'rows Enrollment,
+    pub(super) own: OwnRates,
     pub(super) credit: &'rows Credit,
     pub(super) currency: Currency,
     /// The step of the ladder that the event has met. The terms have its commission.
@@ -25,8 +24,7 @@ pub(super) struct Pricing<'rows> {
 impl<'rows> Pricing<'rows> {
     /// How the whole event is priced.
     pub(super) fn trace(&self, facts: &Facts<'_>) -> Result<Trace<'rows>, Overflow> {
-        let own = self.enrollment.standing_at(self.event.occurred_at).commission_override;
-        let mut trace = pricing::trace(self.terms, facts, own, self.credit.share_ppm)?;
+        let mut trace = pricing::trace(self.terms, facts, self.own, self.credit.share_ppm)?;
         if let Some(split) = self.credit.split_among(&self.event.credits)
             && let Some(priced) = trace.priced.take()
         {
@@ -83,7 +81,7 @@ pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
 }
 
 fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
-    let fact = compare.field.fact_of(facts);
+    let fact = compare.fact_of(facts);
     let amount = match compare.field {
         ConditionField::LineAmount => facts.line_amount.or(facts.amount),
         _ => facts.amount,
@@ -91,6 +89,7 @@ fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
     let actual = match fact {
         Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
         Fact::Text(text) => shortened(text),
+        Fact::Time(time) => pricing::moment::written(time),
         Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
     };
     let is_other_currency = fact == Fact::OtherCurrency;

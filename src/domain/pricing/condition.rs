@@ -4,8 +4,10 @@
 //! [`ConditionField::is_fact_of`].
 
 use super::facts::{CommissionEvent, Facts};
+use super::moment;
 use crate::domain::customer_sale::CustomerSale;
 use crate::domain::text_enum::text_enum;
+use crate::domain::time::Time;
 
 text_enum! {
     /// A fact of an event.
@@ -34,6 +36,18 @@ text_enum! {
         CustomerAgeMonths = "customer_age_months",
         /// The amount of the line. A sale without lines is one line.
         LineAmount = "line_amount",
+        /// One of the merchant's own texts about the event.
+        EventMetadata = "event_metadata",
+        /// One of the merchant's own texts about the customer.
+        LeadMetadata = "lead_metadata",
+        /// The country of the customer.
+        CustomerCountry = "customer_country",
+        /// The country of the credited affiliate.
+        AffiliateCountry = "affiliate_country",
+        /// The id of the group of the credited affiliate.
+        AffiliateGroup = "affiliate_group",
+        /// When the event happened.
+        OccurTime = "occur_time",
     }
 }
 
@@ -46,6 +60,12 @@ pub enum ValueType {
     Text,
     /// Values of a closed set. Every event has one.
     OneOfSet,
+    /// Codes and ids, which are compared as a whole.
+    Code,
+    /// Times. Every event has one.
+    Time,
+    /// Texts that may be numbers or times. The comparison decides as what they are compared.
+    Any,
 }
 
 impl ConditionField {
@@ -60,6 +80,9 @@ impl ConditionField {
             | Self::CustomerAgeMonths => ValueType::Number,
             Self::ItemSku | Self::Plan | Self::CouponCode | Self::CustomKind | Self::OrderId => ValueType::Text,
             Self::Channel => ValueType::OneOfSet,
+            Self::CustomerCountry | Self::AffiliateCountry | Self::AffiliateGroup => ValueType::Code,
+            Self::OccurTime => ValueType::Time,
+            Self::EventMetadata | Self::LeadMetadata => ValueType::Any,
         }
     }
 
@@ -77,13 +100,29 @@ impl ConditionField {
             | Self::CustomerAgeDays
             | Self::CustomerAgeMonths => matches!(event, CommissionEvent::Sale),
             Self::CustomKind => matches!(event, CommissionEvent::CustomEvent),
-            Self::CouponCode => true,
+            Self::CouponCode
+            | Self::EventMetadata
+            | Self::LeadMetadata
+            | Self::CustomerCountry
+            | Self::AffiliateCountry
+            | Self::AffiliateGroup
+            | Self::OccurTime => true,
         }
     }
 
     /// Whether the fact is an amount, which is compared only in the currency of the program.
     pub const fn is_amount(self) -> bool {
         matches!(self, Self::Amount | Self::LineAmount)
+    }
+
+    /// Whether the fact has a key.
+    pub const fn has_key(self) -> bool {
+        matches!(self, Self::EventMetadata | Self::LeadMetadata)
+    }
+
+    /// Whether the fact is one of the affiliate or of the customer, which is noted when the event is credited.
+    pub const fn is_noted(self) -> bool {
+        matches!(self, Self::LeadMetadata | Self::CustomerCountry | Self::AffiliateCountry | Self::AffiliateGroup)
     }
 
     /// Whether the fact is about the earlier sales of the customer.
@@ -123,6 +162,10 @@ text_enum! {
         NotExists = "not_exists",
         /// A multiple of the value.
         MultipleOf = "multiple_of",
+        /// Earlier than the value.
+        Before = "before",
+        /// Later than the value.
+        After = "after",
     }
 }
 
@@ -130,12 +173,25 @@ impl Comparison {
     /// Whether values of this type can be compared in this way.
     pub const fn fits(self, values: ValueType) -> bool {
         match self {
-            Self::Equal | Self::NotEqual | Self::OneOf | Self::NoneOf => true,
-            Self::Exists | Self::NotExists => !matches!(values, ValueType::OneOfSet),
-            Self::Less | Self::LessOrEqual | Self::More | Self::MoreOrEqual | Self::Between | Self::MultipleOf => {
-                matches!(values, ValueType::Number)
+            Self::Equal | Self::NotEqual | Self::OneOf | Self::NoneOf => !matches!(values, ValueType::Time),
+            Self::Exists | Self::NotExists => !matches!(values, ValueType::OneOfSet | ValueType::Time),
+            Self::Between => matches!(values, ValueType::Number | ValueType::Time | ValueType::Any),
+            Self::Less | Self::LessOrEqual | Self::More | Self::MoreOrEqual | Self::MultipleOf => {
+                matches!(values, ValueType::Number | ValueType::Any)
             }
-            Self::StartsWith | Self::Contains => matches!(values, ValueType::Text),
+            Self::StartsWith | Self::Contains => matches!(values, ValueType::Text | ValueType::Any),
+            Self::Before | Self::After => matches!(values, ValueType::Time | ValueType::Any),
+        }
+    }
+
+    /// As what texts are compared in this way that may be numbers or times.
+    const fn reads_as(self) -> ValueType {
+        match self {
+            Self::Less | Self::LessOrEqual | Self::More | Self::MoreOrEqual | Self::Between | Self::MultipleOf => {
+                ValueType::Number
+            }
+            Self::Before | Self::After => ValueType::Time,
+            _ => ValueType::Text,
         }
     }
 
@@ -156,6 +212,9 @@ impl Comparison {
 pub struct Compare {
     pub field: ConditionField,
     pub comparison: Comparison,
+    /// The key of a text of the merchant's own. Empty for other fields.
+    pub key: String,
+    /// Numbers, and times in microseconds.
     pub numbers: Vec<i64>,
     /// Texts as facts have them, and values of closed sets as they are stored.
     pub texts: Vec<String>,
@@ -188,6 +247,14 @@ impl Condition {
         match self {
             Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_customer),
             Self::Compare(compare) => compare.field.is_of_customer(),
+        }
+    }
+
+    /// Whether it compares a fact of the affiliate or of the customer that is noted.
+    pub fn looks_at_noted(&self) -> bool {
+        match self {
+            Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_noted),
+            Self::Compare(compare) => compare.field.is_noted(),
         }
     }
 
@@ -225,16 +292,46 @@ pub enum Fact<'event> {
     Number(Option<i64>),
     /// A text. An empty one is missing.
     Text(&'event str),
+    /// A time.
+    Time(Time),
     /// An amount in another currency than the program's. No comparison of it holds.
     OtherCurrency,
 }
 
-impl ConditionField {
+impl Compare {
+    /// As what the values are compared.
+    pub const fn compares(&self) -> ValueType {
+        match self.field.value_type() {
+            ValueType::Any => self.comparison.reads_as(),
+            values => values,
+        }
+    }
+
     /// The value that an event has.
-    pub fn fact_of<'event>(self, facts: &Facts<'event>) -> Fact<'event> {
+    pub fn fact_of<'event>(&self, facts: &Facts<'event>) -> Fact<'event> {
+        match self.field {
+            ConditionField::EventMetadata => Fact::Text(facts.metadata.get(&self.key).map_or("", String::as_str)),
+            ConditionField::CustomerCountry if !facts.country_code.is_empty() => Fact::Text(facts.country_code),
+            field if field.is_noted() => {
+                Fact::Text(facts.noted.and_then(|noted| noted.get(field, &self.key)).unwrap_or_default())
+            }
+            field => field.fact_of(facts),
+        }
+    }
+}
+
+impl ConditionField {
+    /// The value that an event has, for a field without a key that is not noted.
+    fn fact_of<'event>(self, facts: &Facts<'event>) -> Fact<'event> {
         let of_customer =
             |fact: fn(&CustomerSale) -> i32| Fact::Number(facts.customer_sale.as_ref().map(|sale| fact(sale).into()));
         match self {
+            Self::OccurTime => Fact::Time(facts.occurred_at),
+            Self::EventMetadata
+            | Self::LeadMetadata
+            | Self::CustomerCountry
+            | Self::AffiliateCountry
+            | Self::AffiliateGroup => Fact::Text(""),
             Self::Amount | Self::LineAmount if facts.has_other_currency() => Fact::OtherCurrency,
             Self::Amount => Fact::Number(facts.amount.map(|amount| amount.amount_minor)),
             Self::LineAmount => Fact::Number(facts.line_amount.or(facts.amount).map(|amount| amount.amount_minor)),
@@ -255,9 +352,14 @@ impl ConditionField {
 impl Compare {
     /// Whether the comparison holds for an event.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
-        match self.field.fact_of(facts) {
+        match self.fact_of(facts) {
             Fact::Number(fact) => self.holds_for_number(fact),
-            Fact::Text(fact) => self.holds_for_text(fact),
+            Fact::Time(time) => self.holds_for_number(Some(time.micros())),
+            Fact::Text(fact) => match self.compares() {
+                ValueType::Number => self.holds_for_number(fact.parse().ok()),
+                ValueType::Time => self.holds_for_number(moment::read(fact).map(Time::micros)),
+                _ => self.holds_for_text(fact),
+            },
             Fact::OtherCurrency => false,
         }
     }
@@ -270,9 +372,9 @@ impl Compare {
         match (self.comparison, values) {
             (Comparison::Equal | Comparison::OneOf, _) => values.contains(&fact),
             (Comparison::NotEqual | Comparison::NoneOf, _) => !values.contains(&fact),
-            (Comparison::Less, [value]) => fact < *value,
+            (Comparison::Less | Comparison::Before, [value]) => fact < *value,
             (Comparison::LessOrEqual, [value]) => fact <= *value,
-            (Comparison::More, [value]) => fact > *value,
+            (Comparison::More | Comparison::After, [value]) => fact > *value,
             (Comparison::MoreOrEqual, [value]) => fact >= *value,
             (Comparison::Between, [first, last]) => (*first..=*last).contains(&fact),
             (Comparison::MultipleOf, [value]) => fact.checked_rem(*value) == Some(0),

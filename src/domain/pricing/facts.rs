@@ -1,7 +1,10 @@
 //! The facts of an event by which it is priced. Knows no rows, so that terms can name rules about facts.
 
+use std::collections::BTreeMap;
+
 use crate::domain::customer_sale::CustomerSale;
 use crate::domain::money::{Currency, Money};
+use crate::domain::noted::NotedFacts;
 use crate::domain::text_enum::text_enum;
 use crate::domain::time::Time;
 
@@ -46,6 +49,12 @@ pub struct Facts<'event> {
     /// In lower case.
     pub custom_kind: &'event str,
     pub order_id: &'event str,
+    /// The merchant's own texts by key.
+    pub metadata: &'event BTreeMap<String, String>,
+    /// The country of the customer, as it was sent with the event.
+    pub country_code: &'event str,
+    /// What was noted about the affiliate and the customer for the credit that is priced.
+    pub noted: Option<&'event NotedFacts>,
     pub occurred_at: Time,
     /// The place among the sales of the customer. `None` if it has none.
     pub customer_sale: Option<CustomerSale>,

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Priced, lines};
-use crate::domain::commission::Commission;
+use super::{OwnRates, Priced, lines};
 use crate::domain::conversion::Conversion;
+use crate::domain::id::EnrollmentId;
 use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Overflow};
 use crate::domain::program::Terms;
@@ -31,11 +31,12 @@ pub fn price_at_step(
     terms: &Terms,
     event: &Conversion,
     program_currency: Currency,
-    own: Option<Commission>,
+    enrollment_id: EnrollmentId,
+    own: OwnRates,
     share_ppm: i32,
     met: Option<&LadderMet>,
 ) -> Result<Option<Priced>, Overflow> {
-    let priced = lines::price_event(&at_step(terms, met), event, program_currency, own, share_ppm)?;
+    let priced = lines::price_event(&at_step(terms, met), event, program_currency, enrollment_id, own, share_ppm)?;
     Ok(priced.map(|priced| with_ladder(priced, met)))
 }
 

@@ -16,16 +16,17 @@ use std::collections::BTreeMap;
 
 use super::rule::CommissionRule;
 use super::trace::{Step, Trace, trace};
-use super::{Chosen, Facts, Priced, choose, facts_of, price};
+use super::{Chosen, Facts, OwnRates, Priced, choose, facts_of, price};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, SaleLine, WHOLE_SHARE_PPM};
+use crate::domain::id::EnrollmentId;
 use crate::domain::line::divide;
 use crate::domain::money::{Currency, Money, Overflow, PPM, Rounding, portion};
 use crate::domain::program::Terms;
 use crate::domain::reward::{Calculation, RewardLine, RewardRule, RuleTaken};
 use crate::domain::upline::UplineBasis;
 
-/// Prices an event in a program of this currency, with its lines if it has any. `None` as for [`price`], and for a kind that earns nothing.
+/// Prices an event for a credit in a program of this currency, with its lines if it has any. `None` as for [`price`], and for a kind that earns nothing.
 ///
 /// # Errors
 /// [`Overflow`].
@@ -33,10 +34,11 @@ pub fn price_event(
     terms: &Terms,
     event: &Conversion,
     program_currency: Currency,
-    own: Option<Commission>,
+    enrollment_id: EnrollmentId,
+    own: OwnRates,
     share_ppm: i32,
 ) -> Result<Option<Priced>, Overflow> {
-    let Some(facts) = facts_of(event, program_currency) else { return Ok(None) };
+    let Some(facts) = facts_of(event, program_currency, enrollment_id) else { return Ok(None) };
     match facts.amount {
         Some(amount) if !event.order.lines.is_empty() => {
             price_lines(terms, &facts, amount, &event.order.lines, own, share_ppm)
@@ -53,7 +55,7 @@ pub fn trace_line<'terms>(
     terms: &'terms Terms,
     facts: &Facts<'_>,
     line: &SaleLine,
-    own: Option<Commission>,
+    own: OwnRates,
 ) -> Result<Vec<Step<'terms>>, Overflow> {
     let Trace { steps, .. } = trace(terms, &facts_of_line(facts, line), own, WHOLE_SHARE_PPM)?;
     Ok(steps)
@@ -75,7 +77,7 @@ fn price_lines(
     facts: &Facts<'_>,
     amount: Money,
     lines: &[SaleLine],
-    own: Option<Commission>,
+    own: OwnRates,
     share_ppm: i32,
 ) -> Result<Option<Priced>, Overflow> {
     let chosen = lines.iter().map(|line| choose(terms, &facts_of_line(facts, line), own));

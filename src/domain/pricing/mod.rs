@@ -5,16 +5,18 @@
 //! | Step | Commission |
 //! |---|---|
 //! | 1 | the enrollment's own, for sales |
-//! | 2 | rules with coupon codes |
-//! | 3 | rules with SKUs |
-//! | 4 | rules with plans |
-//! | 5 | all other rules |
-//! | 6 | that of the terms, for sales: of the step of their ladder, if they have one |
+//! | 2 | the coupon's own, for sales that were made with it and are credited to its affiliate |
+//! | 3 | rules with coupon codes |
+//! | 4 | rules with SKUs |
+//! | 5 | rules with plans |
+//! | 6 | all other rules |
+//! | 7 | that of the terms, for sales: of the step of their ladder, if they have one |
 
 mod condition;
 mod facts;
 mod ladder;
 mod lines;
+pub mod moment;
 pub mod rule;
 #[cfg(test)]
 mod tests;
@@ -30,12 +32,39 @@ pub use trace::{Step, StepResult, Trace, trace};
 
 use super::commission::Commission;
 use super::conversion::{Conversion, ConversionKind};
+use super::id::EnrollmentId;
 use super::money::{Currency, Money, Overflow, PPM, portion};
 use super::program::Terms;
 use super::reward::{Calculation, RewardRule, RuleTaken};
 use super::split::Split;
 use super::tally::CapApplied;
 use super::upline::{UplineBasis, UplineShare};
+
+/// The commissions that take precedence over terms, for sales.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct OwnRates {
+    pub enrollment: Option<Commission>,
+    pub coupon: Option<Commission>,
+}
+
+impl OwnRates {
+    /// That by which a reward was priced, if it was one of these.
+    pub fn of(calculation: &Calculation) -> Self {
+        let commission = Some(calculation.commission);
+        match calculation.rule {
+            RewardRule::Enrollment => Self { enrollment: commission, coupon: None },
+            RewardRule::Coupon => Self { enrollment: None, coupon: commission },
+            _ => Self::default(),
+        }
+    }
+
+    /// The one that is taken.
+    fn first(self) -> Option<(RewardRule, Commission)> {
+        let enrollment = self.enrollment.map(|commission| (RewardRule::Enrollment, commission));
+        enrollment.or(self.coupon.map(|commission| (RewardRule::Coupon, commission)))
+    }
+}
 
 /// What one affiliate earns from an event, before refunds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +75,8 @@ pub struct Priced {
     pub calculation: Calculation,
 }
 
-/// The facts of a conversion in a program of this currency. `None` for a kind that earns nothing.
-pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<Facts<'_>> {
+/// The facts of a conversion for a credit in a program of this currency. `None` for a kind that earns nothing.
+pub fn facts_of(conversion: &Conversion, program_currency: Currency, enrollment_id: EnrollmentId) -> Option<Facts<'_>> {
     let order = &conversion.order;
     let is_paid = conversion.amount.is_some_and(|amount| amount.amount_minor > 0);
     Some(Facts {
@@ -61,6 +90,9 @@ pub fn facts_of(conversion: &Conversion, program_currency: Currency) -> Option<F
         plan: &order.plan,
         custom_kind: &order.custom_kind,
         order_id: &order.order_id,
+        metadata: &order.metadata,
+        country_code: &order.country_code,
+        noted: order.noted(enrollment_id),
         occurred_at: conversion.occurred_at,
         customer_sale: order.customer_sale.filter(|sale| sale.number > 0 && is_paid),
         program_currency,
@@ -86,12 +118,7 @@ const fn event_of(kind: ConversionKind) -> Option<CommissionEvent> {
 ///
 /// # Errors
 /// [`Overflow`].
-pub fn price(
-    terms: &Terms,
-    facts: &Facts<'_>,
-    own: Option<Commission>,
-    share_ppm: i32,
-) -> Result<Option<Priced>, Overflow> {
+pub fn price(terms: &Terms, facts: &Facts<'_>, own: OwnRates, share_ppm: i32) -> Result<Option<Priced>, Overflow> {
     match choose(terms, facts, own) {
         Some(chosen) => price_by(chosen, terms, facts, share_ppm),
         None => Ok(None),
@@ -224,11 +251,11 @@ impl Chosen {
 }
 
 /// The commission that applies to an event: the table in the head of the file.
-fn choose(terms: &Terms, facts: &Facts<'_>, own: Option<Commission>) -> Option<Chosen> {
+fn choose(terms: &Terms, facts: &Facts<'_>, own: OwnRates) -> Option<Chosen> {
     let is_sale = facts.event_kind == CommissionEvent::Sale;
     let without_rule = |rule, commission| Chosen { rule, commission, taken: None, amount_not_compared: false };
-    if let Some(own) = own.filter(|_| is_sale) {
-        return Some(without_rule(RewardRule::Enrollment, own));
+    if let Some((rule, commission)) = own.first().filter(|_| is_sale) {
+        return Some(without_rule(rule, commission));
     }
     let rules = &terms.rules.commission_rules;
     let mut best: Option<(usize, &CommissionRule)> = None;

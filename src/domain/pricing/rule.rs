@@ -123,6 +123,11 @@ impl CommissionRule {
             || self.condition.as_ref().is_some_and(Condition::looks_at_customer)
     }
 
+    /// Whether what it pays depends on facts of the affiliate or of the customer that are noted.
+    pub fn looks_at_noted(&self) -> bool {
+        self.condition.as_ref().is_some_and(Condition::looks_at_noted)
+    }
+
     /// The bonus of a sale of this currency and place. Amounts of two currencies are never added.
     pub fn bonus_for(&self, facts: &Facts<'_>, currency: Currency) -> Option<Money> {
         let is_first = facts.customer_sale.is_some_and(|sale| sale.number == 1);

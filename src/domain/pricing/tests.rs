@@ -1,5 +1,7 @@
 //! Tests of the choice among rules, without a set.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::{Currency, Rounding};
@@ -59,6 +61,8 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
     }
 }
 
+static NO_TEXTS: BTreeMap<String, String> = BTreeMap::new();
+
 /// The facts of a sale whose texts are all this one.
 fn facts(text: &str) -> Facts<'_> {
     Facts {
@@ -72,6 +76,9 @@ fn facts(text: &str) -> Facts<'_> {
         plan: text,
         custom_kind: "",
         order_id: text,
+        metadata: &NO_TEXTS,
+        country_code: "",
+        noted: None,
         occurred_at: Time::from_micros(1_000),
         customer_sale: None,
         program_currency: usd(),
@@ -79,6 +86,7 @@ fn facts(text: &str) -> Facts<'_> {
 }
 
 fn value(terms: &Terms, facts: &Facts<'_>, own: Option<Commission>) -> Option<i64> {
+    let own = OwnRates { enrollment: own, coupon: None };
     price(terms, facts, own, 1_000_000).unwrap().map(|priced| priced.value.amount_minor)
 }
 
@@ -136,10 +144,15 @@ fn the_table_of_comparisons_is_closed() {
     let numbers = [Is::Less, Is::LessOrEqual, Is::More, Is::MoreOrEqual, Is::Between, Is::MultipleOf];
     let texts = [Is::StartsWith, Is::Contains];
     let optional = [Is::Exists, Is::NotExists];
+    let times = [Is::Before, Is::After];
     for comparison in Comparison::ALL.iter().copied() {
-        let is_for_all = !numbers.contains(&comparison) && !texts.contains(&comparison);
+        let is_of_times = times.contains(&comparison);
+        let is_for_all = !numbers.contains(&comparison) && !texts.contains(&comparison) && !is_of_times;
         assert_eq!(comparison.fits(ValueType::Number), is_for_all || numbers.contains(&comparison));
         assert_eq!(comparison.fits(ValueType::Text), is_for_all || texts.contains(&comparison));
         assert_eq!(comparison.fits(ValueType::OneOfSet), is_for_all && !optional.contains(&comparison));
+        assert_eq!(comparison.fits(ValueType::Code), is_for_all);
+        assert_eq!(comparison.fits(ValueType::Time), is_of_times || comparison == Is::Between);
+        assert!(comparison.fits(ValueType::Any));
     }
 }

@@ -2,7 +2,7 @@
 //! Whether a rule applies and which one is taken are the answers of the code that prices. Sales are priced without a trace.
 
 use super::rule::{CommissionRule, Misfit};
-use super::{Chosen, CommissionEvent, Facts, Priced, choose, price_by};
+use super::{Chosen, CommissionEvent, Facts, OwnRates, Priced, choose, price_by};
 use crate::domain::commission::Commission;
 use crate::domain::money::Overflow;
 use crate::domain::program::Terms;
@@ -88,7 +88,7 @@ pub struct Trace<'terms> {
 pub fn trace<'terms>(
     terms: &'terms Terms,
     facts: &Facts<'_>,
-    own: Option<Commission>,
+    own: OwnRates,
     share_ppm: i32,
 ) -> Result<Trace<'terms>, Overflow> {
     let chosen = choose(terms, facts, own);
@@ -110,7 +110,7 @@ impl Chosen {
 fn steps<'terms>(
     terms: &'terms Terms,
     facts: &Facts<'_>,
-    own: Option<Commission>,
+    own: OwnRates,
     taken: Option<(RewardRule, i32)>,
 ) -> Vec<Step<'terms>> {
     let not_a_sale = (facts.event_kind != CommissionEvent::Sale).then_some(StepResult::OtherEventKind);
@@ -119,11 +119,15 @@ fn steps<'terms>(
         let result = if is_taken { StepResult::Taken } else { misfit.unwrap_or(StepResult::Outranked) };
         Step { source, number, rule, commission, result }
     };
-    let not_set = own.is_none().then_some(StepResult::NotSet);
+    let not_set = own.enrollment.is_none().then_some(StepResult::NotSet);
     let mut rules: Vec<_> = (1..).zip(&terms.rules.commission_rules).collect();
     // Stable, so that rules on one step stay in the order of the list.
     rules.sort_by_key(|(_, rule)| rule.scope());
-    let mut steps = vec![step(RewardRule::Enrollment, 0, None, own, not_set.or(not_a_sale))];
+    let mut steps = vec![step(RewardRule::Enrollment, 0, None, own.enrollment, not_set.or(not_a_sale))];
+    // Few coupons have one, so it is told only if there is one.
+    if own.coupon.is_some() {
+        steps.push(step(RewardRule::Coupon, 0, None, own.coupon, not_a_sale));
+    }
     steps.extend(rules.into_iter().map(|(number, rule)| {
         let misfit = rule.misfit(facts).map(StepResult::from);
         step(RewardRule::TermsRule, number, Some(rule), Some(rule.commission), misfit)

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::{ladder, tally, upline_reward};
+use super::{ladder, noted, tally, upline_reward};
+use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
+use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::RewardId;
 use crate::domain::ladder::LadderMet;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::pricing::{self, Priced};
+use crate::domain::pricing::{self, OwnRates, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use crate::domain::reward::{Calculation, Reward, RewardState, RewardUnit};
 use crate::domain::split::Split;
 
 /// Who earns from an event, and under which terms.
@@ -52,6 +54,8 @@ pub(super) fn earn_all(
 /// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
 /// affiliate's reward rounds to zero, and for an event that earns nothing.
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let noted = noted::keep(context, event, claim)?;
+    let event = noted.as_ref().unwrap_or(event);
     let Some(mut priced) = price_and_count(context, event, claim)? else { return Ok(Vec::new()) };
     if !claim.terms.rules.caps.is_empty() {
         priced = tally::count(context, event, &claim.credit, &claim.terms, priced)?;
@@ -127,7 +131,7 @@ fn write(
 }
 
 /// Whether a credited event earns more than zero.
-pub(super) fn is_paid(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<bool, Refusal> {
+pub(super) fn is_paid(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<bool, Refusal> {
     Ok(price(context, event, claim)?.is_some_and(|priced| priced.value.amount_minor != 0))
 }
 
@@ -148,7 +152,10 @@ pub(super) fn price_again(
         return Ok(None);
     }
     let met = met_by(sale, reward);
-    let priced = pricing::price_at_step(terms, sale, program.currency, None, before.share_ppm, met)?;
+    let enrollment_id = reward.credited_enrollment_id();
+    let own = OwnRates::default();
+    let priced =
+        pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
     let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
@@ -168,9 +175,10 @@ pub(super) fn price_lines_again(
     context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
     let program = context.set.program(account_id, program_id)?;
     let terms = context.set.terms(program, before.terms_version)?;
-    let own = (before.rule == RewardRule::Enrollment).then_some(before.commission);
-    let met = met_by(sale, reward);
-    let priced = pricing::price_at_step(terms, sale, program.currency, own, before.share_ppm, met)?;
+    let own = OwnRates::of(before);
+    let (met, enrollment_id) = (met_by(sale, reward), reward.credited_enrollment_id());
+    let priced =
+        pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
     let priced = divided(priced, before.split.as_ref())?;
     let priced = priced.map(|priced| pricing::with_caps(priced, before.caps.clone())).transpose()?;
     match (priced, before.upline) {
@@ -185,7 +193,8 @@ fn met_by<'sale>(sale: &'sale Conversion, reward: &Reward) -> Option<&'sale Ladd
 }
 
 /// What a credited event earns. `None` if no commission applies to it.
-pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+pub(super) fn price(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+    let coupon = coupon_rate(context, event, claim)?;
     let Claim { credit, enrollment, terms, split } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {
@@ -197,9 +206,26 @@ pub(super) fn price(context: &Context<'_>, event: &Conversion, claim: &Claim) ->
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
     let own = enrollment.standing_at(event.occurred_at).commission_override;
+    let own = OwnRates { enrollment: own, coupon };
     let met = event.laddered(credit.enrollment_id).map(|laddered| &laddered.met);
-    let priced = pricing::price_at_step(terms, event, program_currency, own, credit.share_ppm, met)?;
+    let priced =
+        pricing::price_at_step(terms, event, program_currency, enrollment.id, own, credit.share_ppm, met)?;
     divided(priced, split.as_ref())
+}
+
+/// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
+fn coupon_rate(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Commission>, Refusal> {
+    let affiliate_id = claim.credit.affiliate_id;
+    if !event.has_coupon_of(affiliate_id) {
+        return Ok(None);
+    }
+    let (account_id, code) = (context.account_id, event.order.coupon_code.as_str());
+    // Who judges the sale has looked the code up. Corrections and refunds have not.
+    if context.set.coupons_with_code(account_id, code).is_err() {
+        context.set.wanted().coupon_code(account_id, code);
+    }
+    let coupons = context.set.coupons_with_code(account_id, code)?;
+    Ok(Coupon::own_commission(coupons.iter().map(AsRef::as_ref), affiliate_id, event.occurred_at))
 }
 
 /// The part of a price, if others share it.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::new_coupon::{CouponValidity, NewCoupon, UseLimits, make, needs_of_code, put};
+use super::new_coupon::{CouponValidity, NewCoupon, OwnRate, UseLimits, check_rate, make, needs_of_code, put};
 use super::newcomer::CodeHolder;
 use super::offer;
-use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponState};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, CouponId, ProgramId};
@@ -34,6 +34,8 @@ pub struct AssignCoupon {
     pub limits: UseLimits,
     /// The merchant's own texts by key.
     pub metadata: BTreeMap<String, String>,
+    /// The commission of its own.
+    pub rate: OwnRate,
 }
 
 impl Rule for AssignCoupon {
@@ -60,6 +62,7 @@ impl Rule for AssignCoupon {
             validity: self.validity,
             limits: self.limits,
             metadata: self.metadata.clone(),
+            rate: self.rate,
             ..NewCoupon::plain(Field::Code, &self.code)
         };
         make(context, &enrollment, wanted)
@@ -79,6 +82,8 @@ pub struct UpdateCoupon {
     pub max_uses: Option<i32>,
     /// The limit of uses by one customer. 0: none.
     pub max_uses_per_customer: Option<i32>,
+    /// The commission of its own, for sales from now on.
+    pub rate: Option<OwnRate>,
 }
 
 impl Rule for UpdateCoupon {
@@ -92,12 +97,19 @@ impl Rule for UpdateCoupon {
         let coupon = Arc::clone(context.get::<Coupon, _>(self.id)?);
         let program_id = context.get::<Enrollment, _>(coupon.enrollment_id)?.program_id;
         let note = self.note.as_ref().unwrap_or(&coupon.note).clone();
-        let metadata = self.metadata.as_ref().unwrap_or(&coupon.details.metadata).clone();
+        let mut details = coupon.details.clone();
+        if let Some(metadata) = &self.metadata {
+            details.metadata.clone_from(metadata);
+        }
+        if let Some(rate) = self.rate {
+            check_rate(context, program_id, rate)?;
+            details.change_rate(rate.commission, rate.ends_at, context.now);
+        }
         let coupon = Coupon {
             note,
             max_uses: self.max_uses.unwrap_or(coupon.max_uses),
             max_uses_per_customer: self.max_uses_per_customer.unwrap_or(coupon.max_uses_per_customer),
-            details: CouponDetails { metadata },
+            details,
             ..coupon.as_ref().clone()
         };
         Ok(put(context, EventKind::CouponUpdated, coupon, program_id))

@@ -30,7 +30,7 @@ pub(super) fn new_lead(context: &mut Context<'_>, customer: &Customer, state: Le
         updated_at: context.now,
         merged_into: None,
         deleted_at: None,
-        details: LeadDetails::default(),
+        details: LeadDetails { country_code: customer.country_code.clone(), ..LeadDetails::default() },
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn binding(credits: Credits, bound_at: Time, referred_at: Time) -> Bi
     Binding { credits, bound_at, referred_at }
 }
 
-/// Adds a request's identifiers and names to a lead. Identifiers that the lead already has stay, because a request with another
+/// Adds a request's identifiers, names and country to a lead. Identifiers that the lead already has stay, because a request with another
 /// one may be about another customer.
 pub(super) fn add_names(
     context: &Context<'_>,
@@ -73,6 +73,9 @@ pub(super) fn add_names(
     }
     if !last_name.is_empty() {
         last_name.clone_into(&mut lead.last_name);
+    }
+    if !customer.country_code.is_empty() {
+        lead.details.country_code.clone_from(&customer.country_code);
     }
     if lead.external_id.is_none() && is_free(context, customer.external_id.clone().map(LeadSelector::ExternalId))? {
         lead.external_id.clone_from(&customer.external_id);

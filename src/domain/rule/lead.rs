@@ -177,6 +177,7 @@ impl RecordLead {
             made.order.coupon_code.clone_from(code);
         }
         made.order.metadata.clone_from(&self.metadata);
+        made.order.country_code.clone_from(&self.customer.country_code);
         Ok((made, attribution.winners))
     }
 }

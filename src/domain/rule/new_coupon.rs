@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::program::check_commission;
 use crate::domain::account::Account;
+use crate::domain::commission::Commission;
 use crate::domain::conversion::SaleChannel;
-use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponState};
+use crate::domain::coupon::{Coupon, CouponCount, CouponDetails, CouponRate, CouponState};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind, InProgram};
 use crate::domain::id::{AccountId, CouponId, ItemId, OfferId, ProgramId};
+use crate::domain::program::Program;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -31,13 +34,33 @@ pub(super) struct NewCoupon<'request> {
     pub(super) validity: CouponValidity,
     pub(super) limits: UseLimits,
     pub(super) metadata: BTreeMap<String, String>,
+    pub(super) rate: OwnRate,
+}
+
+/// A commission of a coupon's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnRate {
+    /// `None`: the coupon has none.
+    pub commission: Option<Commission>,
+    /// The first moment at which it no longer counts.
+    pub ends_at: Option<Time>,
 }
 
 impl<'request> NewCoupon<'request> {
     /// A coupon with a code and nothing else.
     pub(super) fn plain(field: Field, code: &'request str) -> Self {
         let (validity, limits, metadata) = (CouponValidity::default(), UseLimits::default(), BTreeMap::new());
-        Self { field, code, note: "", item_id: None, offer_id: None, validity, limits, metadata }
+        Self {
+            field,
+            code,
+            note: "",
+            item_id: None,
+            offer_id: None,
+            validity,
+            limits,
+            metadata,
+            rate: OwnRate::default(),
+        }
     }
 }
 
@@ -68,6 +91,7 @@ pub(super) fn make(
     wanted: NewCoupon<'_>,
 ) -> Result<Arc<Coupon>, Refusal> {
     code_is_free(context, wanted.field, wanted.code)?;
+    check_rate(context, enrollment.program_id, wanted.rate)?;
     let limit = context.set.account(context.account_id)?.max_active_coupons_per_affiliate;
     let count = context.set.coupon_count(context.account_id, enrollment.affiliate_id)?;
     if count.active_count >= limit {
@@ -88,12 +112,26 @@ pub(super) fn make(
         channel: wanted.validity.channel,
         max_uses: wanted.limits.max_uses,
         max_uses_per_customer: wanted.limits.max_uses_per_customer,
-        details: CouponDetails { metadata: wanted.metadata },
+        details: CouponDetails { metadata: wanted.metadata, rates: first_rate(wanted.rate) },
         state: CouponState::Active,
         created_at: context.now,
         removed_at: None,
     };
     Ok(put(context, EventKind::CouponAssigned, coupon, enrollment.program_id))
+}
+
+/// The first version of a coupon's commission. It also counts for sales of before, as the coupon does.
+fn first_rate(OwnRate { commission, ends_at }: OwnRate) -> Vec<CouponRate> {
+    commission
+        .map(|commission| CouponRate { starts_at: None, commission: Some(commission), ends_at })
+        .into_iter()
+        .collect()
+}
+
+/// Checks that a flat commission is in the currency of the program.
+pub(super) fn check_rate(context: &Context<'_>, program_id: ProgramId, rate: OwnRate) -> Result<(), Refusal> {
+    let Some(commission) = rate.commission else { return Ok(()) };
+    check_commission(commission, context.get::<Program, _>(program_id)?.currency)
 }
 
 /// Checks that no active coupon has the code. A removed coupon's code may be assigned again.

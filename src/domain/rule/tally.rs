@@ -112,13 +112,15 @@ pub(super) fn change(context: &mut Context<'_>, counted: &mut Counted, earned_mi
     Ok(())
 }
 
-/// An event as it is once it was counted. Terms without caps and without a ladder count nothing.
+/// An event as it is once it was counted, and once facts were noted in it. Terms without caps, without a ladder and without such rules do neither.
 pub(super) fn present<'terms>(
     context: &Context<'_>,
     event: Arc<Conversion>,
     terms: impl IntoIterator<Item = &'terms Arc<Terms>>,
 ) -> Result<Arc<Conversion>, Refusal> {
-    if terms.into_iter().all(|terms| terms.rules.caps.is_empty() && terms.rules.ladder.is_none()) {
+    let changes_none =
+        |terms: &Terms| terms.rules.caps.is_empty() && terms.rules.ladder.is_none() && !terms.rules.looks_at_noted();
+    if terms.into_iter().all(|terms| changes_none(terms)) {
         return Ok(event);
     }
     context.set.conversion(context.account_id, event.id).cloned()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::commission::{self, Claim, Claims};
 use super::context::Context;
+use super::noted;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
 use super::tally_change;
 use crate::domain::attribution::Candidate;
@@ -117,7 +118,7 @@ fn has_same_terms(before: &Credits, after: &Credits) -> bool {
 }
 
 /// Whether a sign-up whose credit leads to the same terms begins to earn, or ends: another sign-up turns out to have bound the customer.
-fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict) -> Result<bool, Refusal> {
+fn changes_earning(context: &mut Context<'_>, event: &Conversion, verdict: &Verdict) -> Result<bool, Refusal> {
     let has_rules = |claim: &&Claim| !claim.terms.rules.commission_rules.is_empty();
     let claims = verdict.claims.iter().filter(|_| event.kind == ConversionKind::Lead);
     let mut claims = claims.filter(has_rules).peekable();
@@ -136,14 +137,15 @@ fn changes_earning(context: &Context<'_>, event: &Conversion, verdict: &Verdict)
         });
     let mut earns = false;
     for claim in claims.filter(|_| verdict.may_earn) {
-        earns |= commission::is_paid(context, event, claim)?;
+        let noted = noted::with_noted(context, event, claim)?;
+        earns |= commission::is_paid(context, noted.as_ref().unwrap_or(event), claim)?;
     }
     Ok(has_reward != earns)
 }
 
 /// Whether a sale has another price at its place among those of its customer.
 fn changes_price(
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     event: &Conversion,
     order: &OrderDetails,
     verdict: &Verdict,

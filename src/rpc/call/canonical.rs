@@ -127,6 +127,11 @@ pub(in crate::rpc) fn tid(sent: &str) -> Option<String> {
     changed(sent, text::clean_brought(sent))
 }
 
+/// A code in capitals, which may have blanks around it.
+pub(in crate::rpc) fn country_code(sent: &str) -> Option<String> {
+    changed(sent, sent.trim().to_ascii_uppercase())
+}
+
 /// A text that may have blanks around it.
 pub(in crate::rpc) fn trimmed(sent: &str) -> Option<String> {
     let trimmed = sent.trim();

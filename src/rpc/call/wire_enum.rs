@@ -93,10 +93,11 @@ wire_enums! {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
         LineAmount,
+        EventMetadata, LeadMetadata, CustomerCountry, AffiliateCountry, AffiliateGroup, OccurTime,
     }
     Comparison = Comparison {
         Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,
-        MultipleOf,
+        MultipleOf, Before, After,
     }
     StepResult = CommissionStepResult {
         Taken, Outranked, NotSet, OtherEventKind, NotStarted, Over, OtherCustomKind, OtherCouponCode, OtherItem, OtherPlan,
@@ -137,7 +138,7 @@ wire_enums! {
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
-    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange }
+    RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange, Coupon }
     LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled, ProviderCash }
     LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Paid }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }

@@ -17,8 +17,8 @@ use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::lead::{customer, render, require_name};
 
 /// The fields that UpdateLead may change.
-const CHANGEABLE: [&str; 8] =
-    ["email", "external_id", "first_name", "last_name", "state", "plan", "first_sale_time", "metadata"];
+const CHANGEABLE: [&str; 9] =
+    ["email", "external_id", "first_name", "last_name", "state", "plan", "first_sale_time", "metadata", "country_code"];
 
 impl Change for pb::CreateLeadRequest {
     type Rule = CreateLead;
@@ -41,6 +41,7 @@ impl Change for pb::CreateLeadRequest {
             plan: canonical::trimmed(&self.plan),
             first_sale_time: canonical::time(self.first_sale_time.as_ref()),
             metadata: canonical::trimmed_values(&self.metadata),
+            country_code: canonical::country_code(&self.country_code),
             referrer: canonical::inside(self.referrer.as_ref(), canonical_referrer),
             referral_time: canonical::time(self.referral_time.as_ref());
             as_sent: request_id, external_id,
@@ -50,7 +51,8 @@ impl Change for pb::CreateLeadRequest {
     fn read(&self, asking: &Asking) -> Result<(CreateLead, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let customer = customer(&mut fields, &self.email, &self.external_id, false);
+        let mut customer = customer(&mut fields, &self.email, &self.external_id, false);
+        customer.country_code = fields.country("country_code", &self.country_code).unwrap_or_default();
         require_name(&mut fields, &self.email, &self.external_id);
         let first_name = fields.line("first_name", &self.first_name, NAME_LENGTH_MAX);
         let last_name = fields.line("last_name", &self.last_name, NAME_LENGTH_MAX);
@@ -125,6 +127,8 @@ impl Change for pb::UpdateLeadRequest {
             let first_sale_at = has("first_sale_time")
                 .then(|| fields.occur_time("first_sale_time", sent.first_sale_time.as_ref(), asking.now));
             let metadata = has("metadata").then(|| fields.metadata("metadata", &sent.metadata));
+            let country_code =
+                has("country_code").then(|| fields.country("country_code", &sent.country_code).unwrap_or_default());
             Some(UpdateLead {
                 lead: lead?,
                 email,
@@ -135,6 +139,7 @@ impl Change for pb::UpdateLeadRequest {
                 plan,
                 first_sale_at,
                 metadata,
+                country_code,
             })
         });
         Ok((fields.complete(rule)?, ()))
@@ -157,6 +162,7 @@ fn canonical_values<'message>(sent: &'message pb::Lead, mask: Mask<'_>) -> Cow<'
         last_name: mask.field("last_name", &sent.last_name, |name| canonical::trimmed(name)),
         state: mask.field("state", &sent.state, |_| None),
         credits: canonical::unread(&sent.credits),
+        country_code: mask.field("country_code", &sent.country_code, |code| canonical::country_code(code)),
         bind_time: canonical::unread(&sent.bind_time),
         plan: mask.field("plan", &sent.plan, |plan| canonical::trimmed(plan)),
         mrr: canonical::unread(&sent.mrr),

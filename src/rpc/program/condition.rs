@@ -1,8 +1,10 @@
 //! Conditions of commission rules on the wire.
 
 use crate::domain::conversion::SaleChannel;
+use crate::domain::id::AffiliateGroupId;
 use crate::domain::money::AMOUNT_MINOR_MAX;
-use crate::domain::pricing::{CommissionEvent, Compare, Comparison, Condition, ConditionField, ValueType};
+use crate::domain::pricing::{CommissionEvent, Compare, Comparison, Condition, ConditionField, ValueType, moment};
+use crate::domain::time::Time;
 use crate::pb;
 use crate::rpc::call::canonical;
 use crate::rpc::call::parse::{Fields, KEY_LENGTH_MAX};
@@ -36,7 +38,7 @@ fn read_at(
     event: CommissionEvent,
     depth: usize,
 ) -> Option<Condition> {
-    let is_comparison = sent.field != 0 || sent.comparison != 0 || !sent.values.is_empty();
+    let is_comparison = sent.field != 0 || sent.comparison != 0 || !sent.values.is_empty() || !sent.key.is_empty();
     match (sent.all_of.is_empty(), sent.any_of.is_empty(), is_comparison) {
         (true, true, true) => fields.within(path, |fields| compare(fields, sent, event)).map(Condition::Compare),
         (false, true, false) => list(fields, path, "all_of", &sent.all_of, event, depth).map(Condition::AllOf),
@@ -90,13 +92,16 @@ fn compare(fields: &mut Fields, sent: &pb::Condition, event: CommissionEvent) ->
         fields.wrong("values", format!("has {has} values; {comparison} takes {wanted}"));
         return None;
     }
-    let mut compare = Compare { field, comparison, numbers: Vec::new(), texts: Vec::new() };
+    let key = key(fields, sent, field);
+    let mut compare = Compare { field, comparison, key, numbers: Vec::new(), texts: Vec::new() };
     for (place, sent) in sent.values.iter().enumerate() {
         let path = format!("values[{place}]");
-        match value_type {
+        match compare.compares() {
             ValueType::Number => compare.numbers.extend(number(fields, &path, sent, comparison)),
-            ValueType::Text => compare.texts.push(text(fields, &path, sent, field)),
+            ValueType::Time => compare.numbers.extend(time(fields, &path, sent)),
             ValueType::OneOfSet => compare.texts.extend(channel(fields, &path, sent)),
+            ValueType::Code => compare.texts.extend(code(fields, &path, sent, field)),
+            ValueType::Text | ValueType::Any => compare.texts.push(text(fields, &path, sent, field)),
         }
     }
     if let (Comparison::Between, [first, last]) = (comparison, compare.numbers.as_slice())
@@ -105,6 +110,37 @@ fn compare(fields: &mut Fields, sent: &pb::Condition, event: CommissionEvent) ->
         fields.wrong("values[1]", "must not be less than values[0]");
     }
     Some(compare)
+}
+
+/// The key of the merchant's own text. Other fields have none.
+fn key(fields: &mut Fields, sent: &pb::Condition, field: ConditionField) -> String {
+    if field.has_key() {
+        return fields.metadata_key("key", &sent.key);
+    }
+    if !sent.key.is_empty() {
+        fields.wrong("key", format!("is only for texts by key, which {} is not; leave it out", field.wire_name()));
+    }
+    String::new()
+}
+
+/// A time in microseconds.
+fn time(fields: &mut Fields, path: &str, sent: &str) -> Option<i64> {
+    let time = moment::read(sent);
+    if time.is_none() {
+        fields.wrong(path, "must be a time since 1970 in RFC 3339, such as 2026-11-28T00:00:00Z");
+    }
+    time.map(Time::micros)
+}
+
+/// A country, or the id of a group.
+fn code(fields: &mut Fields, path: &str, sent: &str, field: ConditionField) -> Option<String> {
+    if field == ConditionField::AffiliateGroup {
+        return fields.id::<AffiliateGroupId>(path, sent).map(|id| id.to_string());
+    }
+    if sent.trim().is_empty() {
+        fields.wrong(path, "is required");
+    }
+    fields.country(path, sent)
 }
 
 /// A whole number. A multiple of zero would be none.
@@ -154,6 +190,7 @@ pub(super) fn render(condition: &Condition) -> pb::Condition {
         Condition::Compare(compare) => pb::Condition {
             field: compare.field.number(),
             comparison: compare.comparison.number(),
+            key: compare.key.clone(),
             values: values(compare),
             ..pb::Condition::default()
         },
@@ -166,5 +203,9 @@ pub(in crate::rpc) fn values(compare: &Compare) -> Vec<String> {
         Ok(channel) if compare.field == ConditionField::Channel => channel.wire_name().to_owned(),
         _ => text.clone(),
     };
-    compare.numbers.iter().map(ToString::to_string).chain(compare.texts.iter().map(text)).collect()
+    let number = |number: &i64| match compare.compares() {
+        ValueType::Time => moment::written(Time::from_micros(*number)),
+        _ => number.to_string(),
+    };
+    compare.numbers.iter().map(number).chain(compare.texts.iter().map(text)).collect()
 }

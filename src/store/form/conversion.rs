@@ -1,5 +1,6 @@
 //! Forms of credits, orders, the answers of RecordSale and RecordRefund, and what is kept of a sale's answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
@@ -14,6 +15,7 @@ use crate::domain::conversion::{
 };
 use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
+use crate::domain::noted::NotedFacts;
 use crate::domain::time::Time;
 
 form! {
@@ -52,6 +54,16 @@ form! {
         counted: Vec<CountedForm>,
         laddered: Vec<LadderedForm>,
         lines: Vec<SaleLineForm<'a>>,
+        country_code: Text<'a>,
+        noted: Vec<NotedFactsForm<'a>>,
+    }
+}
+
+form! {
+    /// What the rules of terms have asked about an affiliate and the customer.
+    NotedFactsForm<'a> of NotedFacts {
+        enrollment_id: EnrollmentId,
+        values: BTreeMap<Text<'a>, Text<'a>>,
     }
 }
 

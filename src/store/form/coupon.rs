@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::field::Text;
+use super::program::CommissionForm;
 use crate::domain::conversion::SaleChannel;
-use crate::domain::coupon::{Coupon, CouponDetails, CouponState};
+use crate::domain::coupon::{Coupon, CouponDetails, CouponRate, CouponState};
 use crate::domain::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, OfferId};
 use crate::domain::time::Time;
 
@@ -40,5 +41,16 @@ form! {
     CouponDetailsForm<'a> of CouponDetails {}
     unless_empty {
         metadata: BTreeMap<Text<'a>, Text<'a>>,
+        rates: Vec<CouponRateForm>,
+    }
+}
+
+form! {
+    /// A version of a coupon's own commission.
+    CouponRateForm of CouponRate {}
+    unless_empty {
+        starts_at: Option<Time>,
+        commission: Option<CommissionForm>,
+        ends_at: Option<Time>,
     }
 }

@@ -83,6 +83,7 @@ form! {
         former_ids: Vec<LeadId>,
         sale_counts: Vec<SaleCountForm>,
         customer_rewards: Vec<CustomerRewardForm>,
+        country_code: Text<'a>,
     }
 }
 

@@ -197,6 +197,7 @@ form! {
         comparison: Comparison,
     }
     unless_empty {
+        key: Text<'a>,
         numbers: Vec<i64>,
         texts: Vec<Text<'a>>,
     }

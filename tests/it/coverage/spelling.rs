@@ -410,6 +410,8 @@ fn codes() -> Vec<Spelling> {
                         "start_time": {"seconds": 1_800_000_000, "nanos": 1_000},
                         "end_time": {"seconds": 1_900_000_000, "nanos": 1_000},
                         "metadata": {"crm": "17"},
+                        "commission": {"percent_ppm": 5},
+                        "commission_end_time": {"seconds": 1_900_000_000, "nanos": 1_000},
                     }),
                     json!({
                         "affiliate": {"email": "${affiliate_email}."},
@@ -418,6 +420,8 @@ fn codes() -> Vec<Spelling> {
                         "start_time": {"seconds": 1_800_000_000, "nanos": 1_999},
                         "end_time": {"seconds": 1_900_000_000, "nanos": 1_999},
                         "metadata": {"crm": "17 ", "empty": " "},
+                        "commission": {"percent_ppm": 5},
+                        "commission_end_time": {"seconds": 1_900_000_000, "nanos": 1_999},
                     }),
                 ),
                 (
@@ -435,6 +439,7 @@ fn codes() -> Vec<Spelling> {
                 "channel",
                 "max_uses",
                 "max_uses_per_customer",
+                "commission",
             ],
         ),
         spelling(
@@ -462,6 +467,8 @@ fn codes() -> Vec<Spelling> {
                         "metadata": {"crm": " 17"},
                         "max_uses": 100,
                         "max_uses_per_customer": 5,
+                        "commission": {"percent_ppm": 5},
+                        "commission_end_time": {"seconds": 1},
                     },
                     "update_mask": {"paths": ["note", "metadata", "note"]},
                 }),
@@ -535,6 +542,7 @@ fn events() -> Vec<Spelling> {
                     "first_name": "Ann",
                     "last_name": "Lee",
                     "metadata": {"form": "a\nb"},
+                    "country_code": "US",
                     "occur_time": time,
                 }),
                 json!({
@@ -546,6 +554,7 @@ fn events() -> Vec<Spelling> {
                     "last_name": "Lee\u{200b}",
                     "state": "LEAD_STATE_SIGNED_UP",
                     "metadata": {"form": "a\nb ", "empty": ""},
+                    "country_code": "us ",
                     "occur_time": same_time,
                 }),
             )],
@@ -564,6 +573,7 @@ fn events() -> Vec<Spelling> {
                     "plan": "gold",
                     "order_number": "1",
                     "metadata": {"shelf": "7", "size": "\u{e9}"},
+                    "country_code": "US",
                     "lines": [{"line_id": "a", "amount": {"amount_minor": 1, "currency_code": "USD"}, "plan": "gold"}],
                     "occur_time": time,
                 }),
@@ -577,6 +587,7 @@ fn events() -> Vec<Spelling> {
                     "plan": "gold ",
                     "order_number": " 1",
                     "metadata": {"shelf": " 7\u{7}", "size": "\u{e9} ", "empty": ""},
+                    "country_code": " us",
                     "channel": "SALE_CHANNEL_ONLINE",
                     "quantity": 1,
                     "lines": [{

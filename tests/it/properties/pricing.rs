@@ -11,8 +11,10 @@ use headwater::domain::account::KeyKind;
 use headwater::domain::conversion::CustomerSale;
 use headwater::domain::explanation::{self, Explanation};
 use headwater::domain::money::{Currency, Money};
-use headwater::domain::pricing::{self, CommissionEvent, Facts, StepResult};
+use headwater::domain::noted::NotedFacts;
+use headwater::domain::pricing::{self, CommissionEvent, Facts, OwnRates, StepResult};
 use headwater::domain::program::{Terms, TermsDraft};
+use headwater::domain::reward::RewardRule;
 use headwater::pb;
 use headwater::rpc::call::change::{Asking, Change};
 use proptest::prelude::*;
@@ -47,7 +49,7 @@ fn read(terms: &pb::Terms, currency: &str) -> TermsDraft {
 /// The value, its currency and the number of the rule, by the engine.
 fn priced(terms: TermsDraft, event: &Event, currency: Currency) -> Option<(i64, String, i32)> {
     let terms = Terms { rules: terms, ..rows::terms() };
-    let priced = with_facts(event, currency, |facts| pricing::price(&terms, facts, None, 1_000_000)).unwrap()?;
+    let priced = with_facts(event, currency, |facts| pricing::price(&terms, facts, event.own, 1_000_000)).unwrap()?;
     let number = priced.calculation.rule_taken.as_ref().map_or(0, |taken| taken.number);
     // A calculation is computed again from what it says.
     assert_eq!(pricing::value_at(&priced.calculation, priced.calculation.base_amount).unwrap(), priced.value);
@@ -58,6 +60,12 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
     let sale = pb::RecordSaleRequest { event_id: "sale".to_owned(), ..event.sale.clone() };
     let (sale, _) = sale.read(&asking()).unwrap();
     let kind = pb::CommissionEvent::as_str_name(&event.kind).to_lowercase();
+    let mut noted = NotedFacts::none(rows::enrollment().id);
+    for (field, value) in &event.noted {
+        let name = field.as_str_name().strip_prefix("CONDITION_FIELD_").unwrap().to_lowercase();
+        let key = if *field == pb::ConditionField::LeadMetadata { "tier" } else { "" };
+        noted.keep(name.parse().unwrap(), key, value);
+    }
     let facts = Facts {
         event_kind: kind.strip_prefix("commission_event_").unwrap().parse::<CommissionEvent>().unwrap(),
         amount: event.amount.as_ref().map(|money| Money::new(money.amount_minor, money.currency_code.parse().unwrap())),
@@ -69,6 +77,9 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
         plan: &sale.order.plan,
         custom_kind: &event.custom_kind,
         order_id: &sale.order.order_id,
+        metadata: &sale.order.metadata,
+        country_code: &sale.order.country_code,
+        noted: Some(&noted),
         occurred_at: event.time(),
         customer_sale: event.customer_sale,
         program_currency: currency,
@@ -81,15 +92,15 @@ fn check_trace(terms: &pb::Terms, event: &Event, currency: &str) {
     let own_code: Currency = currency.parse().unwrap();
     let read = Terms { rules: read(terms, currency), ..rows::terms() };
     let (trace, priced) = with_facts(event, own_code, |facts| {
-        let trace = pricing::trace(&read, facts, None, 1_000_000).unwrap();
-        (trace, pricing::price(&read, facts, None, 1_000_000).unwrap())
+        let trace = pricing::trace(&read, facts, event.own, 1_000_000).unwrap();
+        (trace, pricing::price(&read, facts, event.own, 1_000_000).unwrap())
     });
     assert_eq!(trace.priced, priced);
-    assert_eq!(trace.steps.len(), terms.rules.len() + 2);
+    assert_eq!(trace.steps.len(), terms.rules.len() + 2 + usize::from(event.own.coupon.is_some()));
     let mut taken = None;
     for step in &trace.steps {
         if step.result == StepResult::Taken {
-            assert_eq!(taken.replace(step.number), None, "two are taken");
+            assert_eq!(taken.replace((step.source, step.number)), None, "two are taken");
         }
         let Some(rule) = usize::try_from(step.number - 1).ok().and_then(|place| terms.rules.get(place)) else {
             continue;
@@ -104,7 +115,14 @@ fn check_trace(terms: &pb::Terms, event: &Event, currency: &str) {
         }
     }
     if let Some(priced) = priced {
-        assert_eq!(taken, Some(priced.calculation.rule_taken.map_or(0, |taken| taken.number)));
+        let number = priced.calculation.rule_taken.map_or(0, |taken| taken.number);
+        assert_eq!(taken, Some((priced.calculation.rule, number)));
+        let own = event.kind == pb::CommissionEvent::Sale;
+        match (event.own.enrollment.filter(|_| own), event.own.coupon.filter(|_| own)) {
+            (Some(_), _) => assert_eq!(priced.calculation.rule, RewardRule::Enrollment),
+            (None, Some(_)) => assert_eq!(priced.calculation.rule, RewardRule::Coupon),
+            (None, None) => {}
+        }
     }
 }
 
@@ -187,6 +205,9 @@ fn play_corrections_and_refunds(seed: u64) -> Result<(), TestCaseError> {
         ..event.sale
     };
     event.sold_at(START);
+    // The affiliate and the customer have neither a country nor a group, and no metadata.
+    event.noted.clear();
+    event.own = OwnRates::default();
     let first = CustomerSale { number: 1, ..CustomerSale::default() };
     let place = |amount: i64| (amount > 0).then_some(first);
     event.customer_sale = place(sold.amount_minor);

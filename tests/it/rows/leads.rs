@@ -118,6 +118,7 @@ db_test!(f13_a_lead_is_created_for_a_referrer_with_all_its_fields, |database: Te
         metadata: [("crm".to_owned(), "17".to_owned())].into(),
         referrer: by_code("ANN"),
         referral_time: seconds(1),
+        country_code: "nl".to_owned(),
     };
     let answer = shop.client.tracking.create_lead(request.clone()).await.unwrap().into_inner();
     let lead = answer.lead.clone().unwrap();
@@ -137,6 +138,7 @@ db_test!(f13_a_lead_is_created_for_a_referrer_with_all_its_fields, |database: Te
         plan: "pro".to_owned(),
         first_sale_time: seconds(2),
         metadata: [("crm".to_owned(), "17".to_owned())].into(),
+        country_code: "NL".to_owned(),
         create_time: seconds(10),
         update_time: seconds(10),
         ..Default::default()

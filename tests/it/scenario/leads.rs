@@ -98,6 +98,8 @@ impl<W: World> Player<'_, W> {
             first_sale_time: occur_time(step),
             referrer: self.referrer(step.option("ref"), step.option("affiliate"), step),
             referral_time: referral_time(step),
+            metadata: super::rules::metadata(step),
+            country_code: step.option("country").unwrap_or_default().to_owned(),
             ..Default::default()
         };
         Ok(self.world.change(request).await?.lead)
@@ -105,14 +107,17 @@ impl<W: World> Player<'_, W> {
 
     async fn update_lead(&mut self, step: &Step) -> Result<Option<pb::Lead>, Status> {
         let named = |key: &str| step.option(key).map(str::to_owned);
-        let paths = ["email", "external_id", "state"];
+        let paths = ["email", "external_id", "state", "country_code"];
         let paths = paths.into_iter().filter(|path| step.option(path).is_some()).map(str::to_owned);
+        let paths = paths.chain(step.option("meta").map(|_| "metadata".to_owned()));
         let request = pb::UpdateLeadRequest {
             selector: lead(step.word(0)),
             lead: Some(pb::Lead {
                 email: named("email").unwrap_or_default(),
                 external_id: named("external_id").unwrap_or_default(),
                 state: state(step).into(),
+                metadata: super::rules::metadata(step),
+                country_code: named("country_code").unwrap_or_default(),
                 ..Default::default()
             }),
             update_mask: Some(prost_types::FieldMask { paths: paths.collect() }),

@@ -71,12 +71,13 @@ impl<'world, W: World> Player<'world, W> {
             "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
             "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,
+            "country" | "group" => self.affiliate_fact_step(step).await,
             "by" => Ok(self.by_step(step).await),
             "program" | "terms" | "withdraw-terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
             "override" | "ref" | "end" | "move" => self.enrollment_step(step).await,
-            "link" | "revoke" | "coupon" | "remove" => self.code_step(step).await,
+            "link" | "revoke" | "coupon" | "coupon-rate" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "click" => self.click_step(step).await,
             "lead" => self.lead_step(step).await,
@@ -297,8 +298,21 @@ impl<'world, W: World> Player<'world, W> {
                     channel: channel(step).into(),
                     max_uses: super::offer::limit(step, "uses"),
                     max_uses_per_customer: super::offer::limit(step, "each"),
+                    commission: step.option("commission").map(|text| commission(text, "USD")),
+                    commission_end_time: super::offer::day(step, "rate-until"),
                     ..Default::default()
                 };
+                self.world.change(request).await?;
+            }
+            "coupon-rate" => {
+                let coupon = pb::Coupon {
+                    id: self.world.coupon_id(&code).await,
+                    commission: step.words.get(1).map(|text| commission(text, "USD")),
+                    commission_end_time: super::offer::day(step, "rate-until"),
+                    ..Default::default()
+                };
+                let update_mask = Some(prost_types::FieldMask { paths: vec!["commission".to_owned()] });
+                let request = pb::UpdateCouponRequest { coupon: Some(coupon), update_mask, ..Default::default() };
                 self.world.change(request).await?;
             }
             _ => {
@@ -348,6 +362,8 @@ impl<'world, W: World> Player<'world, W> {
             coupon_code: step.option("coupon").unwrap_or_default().to_owned(),
             state: state.into(),
             occur_time: occur_time(step),
+            metadata: super::rules::metadata(step),
+            country_code: step.option("country").unwrap_or_default().to_owned(),
             ..Default::default()
         };
         let answer = self.world.change(request).await?;
@@ -379,6 +395,8 @@ impl<'world, W: World> Player<'world, W> {
             quantity: step.option("quantity").map_or(0, |number| number.parse().unwrap()),
             lines: super::line::sale_lines(step, currency),
             occur_time: occur_time(step),
+            metadata: super::rules::metadata(step),
+            country_code: step.option("country").unwrap_or_default().to_owned(),
             ..Default::default()
         };
         let answer = self.world.change(request).await?;

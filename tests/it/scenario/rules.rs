@@ -8,7 +8,7 @@
 //!
 //! `upline AFFILIATE UPLINE` sets an upline, and `upline AFFILIATE` removes it.
 //!
-//! A condition is `FIELD COMPARISON VALUE|VALUE`, `all(CONDITION, CONDITION)` or `any(CONDITION, CONDITION)`.
+//! A condition is `FIELD COMPARISON VALUE|VALUE` with `FIELD.KEY` for metadata, `all(CONDITION, CONDITION)` or `any(CONDITION, CONDITION)`.
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::pb;
@@ -85,6 +85,28 @@ impl<W: World> Player<'_, W> {
         Ok("ok".to_owned())
     }
 
+    /// `country AFFILIATE [CODE]` sets the country of an affiliate's address, and `group AFFILIATE [NAME]` puts it into a group that is made.
+    pub(super) async fn affiliate_fact_step(&mut self, step: &Step) -> Result<String, Status> {
+        let fact = step.words.get(1).cloned().unwrap_or_default();
+        let (affiliate, path) = if step.verb == "country" {
+            let address = Some(pb::PostalAddress { country_code: fact, ..Default::default() });
+            let profile = Some(pb::AffiliateProfile { address, ..Default::default() });
+            (pb::Affiliate { profile, ..Default::default() }, "profile")
+        } else {
+            let request = pb::CreateAffiliateGroupRequest { display_name: fact, ..Default::default() };
+            let group_id = self.world.change(request).await?.group.unwrap().id;
+            (pb::Affiliate { group_id, ..Default::default() }, "group_id")
+        };
+        let request = pb::UpdateAffiliateRequest {
+            selector: self.selector(step.word(0)),
+            affiliate: Some(affiliate),
+            update_mask: Some(FieldMask { paths: vec![path.to_owned()] }),
+            ..Default::default()
+        };
+        self.world.change(request).await?;
+        Ok("ok".to_owned())
+    }
+
     /// `by EVENT [kind=KIND]`: by which rules the rewards of an event were priced.
     pub(super) async fn by_step(&mut self, step: &Step) -> String {
         let kind = step.option("kind").map_or(ConversionKind::Sale, |kind| kind.parse().unwrap());
@@ -120,6 +142,13 @@ pub(super) fn priced_by(calculation: &pb::RewardCalculation) -> String {
         text += &format!(" {id}:{rule}:{}", line.value_amount.as_ref().map_or(0, |value| value.amount_minor));
     }
     text
+}
+
+/// Texts by key, such as `tier:gold`.
+pub(super) fn metadata(step: &Step) -> std::collections::BTreeMap<String, String> {
+    let entries = step.option("meta").into_iter().flat_map(|text| text.split(','));
+    let entries = entries.filter_map(|entry| entry.split_once(':'));
+    entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
 }
 
 fn cap(words: &[String]) -> pb::Cap {
@@ -177,11 +206,14 @@ fn condition(text: &str) -> pb::Condition {
         return pb::Condition { any_of, ..Default::default() };
     }
     let mut words = text.splitn(3, ' ');
+    let field = words.next().unwrap_or_default();
+    let (field, key) = field.split_once('.').unwrap_or((field, ""));
+    let field = pb::ConditionField::from_str_name(&format!("CONDITION_FIELD_{}", field.to_uppercase())).unwrap();
     let mut word = || words.next().unwrap_or_default().to_uppercase();
-    let field = pb::ConditionField::from_str_name(&format!("CONDITION_FIELD_{}", word())).unwrap();
     let comparison = pb::Comparison::from_str_name(&format!("COMPARISON_{}", word())).unwrap();
     let values = words.next().map_or_else(Vec::new, |values| values.split('|').map(str::to_owned).collect());
-    pb::Condition { field: field.into(), comparison: comparison.into(), values, ..Default::default() }
+    let key = key.to_owned();
+    pb::Condition { field: field.into(), comparison: comparison.into(), values, key, ..Default::default() }
 }
 
 /// Conditions at the commas that are inside no other brackets.

@@ -14,7 +14,7 @@ use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
     RefundOutcome, SaleLine, SaleOutcome,
 };
-use headwater::domain::coupon::{Coupon, CouponDetails, CouponState};
+use headwater::domain::coupon::{Coupon, CouponDetails, CouponRate, CouponState};
 use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
@@ -24,8 +24,10 @@ use headwater::domain::item::Item;
 use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome, SaleCount};
 use headwater::domain::link::{Link, LinkWithDestination};
 use headwater::domain::money::Rounding;
+use headwater::domain::noted::NotedFacts;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
+use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
@@ -300,6 +302,14 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("reward_calculation.v1.with_ladder", &on_step);
     let on_ladder = OrderDetails { laddered: vec![rows::ladders::laddered()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_laddered", &on_ladder);
+    let mut noted = NotedFacts::none(rows::enrollment().id);
+    noted.keep(ConditionField::AffiliateCountry, "", "DE");
+    noted.keep(ConditionField::LeadMetadata, "tier", "");
+    let told = OrderDetails { country_code: "US".to_owned(), noted: vec![noted], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_noted", &told);
+    golden.holds("terms_rules.v1.with_noted", &rows::rules::terms_with_noted());
+    let told = LeadDetails { country_code: "US".to_owned(), ..LeadDetails::default() };
+    golden.holds("lead_details.v1.with_country_code", &told);
     let taken = by_rule.rule_taken.clone().map(|taken| RuleTaken { first_sale_bonus: Some(rows::usd(500)), ..taken });
     let with_bonus = Calculation { rule_taken: taken, ..by_rule };
     golden.holds("reward_calculation.v1.with_first_sale_bonus", &with_bonus);
@@ -396,6 +406,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         golden.holds(name, &OrderDetails { coupon_use: Some(used), ..OrderDetails::default() });
     }
     golden.holds("coupon_details.v1.short", &CouponDetails::default());
+    let (commission, ends_at) = (Some(Commission::PercentPpm(250_000)), Some(NOW.plus_days(7)));
+    let first = CouponRate { starts_at: None, commission, ends_at };
+    let none = CouponRate { starts_at: Some(NOW), commission: None, ends_at: None };
+    let with_rates = CouponDetails { rates: vec![first, none], ..CouponDetails::default() };
+    golden.holds("coupon_details.v1.with_rates", &with_rates);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));

@@ -467,6 +467,7 @@ pub(crate) fn lead_details() -> LeadDetails {
         former_ids: vec![LeadId::from_uuid(uuid(9))],
         sale_counts: Vec::new(),
         customer_rewards: Default::default(),
+        country_code: String::new(),
     }
 }
 
@@ -514,6 +515,8 @@ pub(crate) fn order_details() -> OrderDetails {
         counted: Vec::new(),
         laddered: Vec::new(),
         lines: Vec::new(),
+        country_code: String::new(),
+        noted: Vec::new(),
     }
 }
 

@@ -2024,6 +2024,11 @@ pub mod commission {
 }
 /// The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
 /// `field` is required.
+///
+/// Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
+/// is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
+/// merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
+/// SimulateTerms uses noted values too, and present ones where nothing was noted.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Condition {
     /// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -2033,16 +2038,20 @@ pub struct Condition {
     #[prost(message, repeated, tag = "2")]
     pub any_of: ::prost::alloc::vec::Vec<Condition>,
     /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
+    /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+    /// countries, groups and times are for every event.
     #[prost(enumeration = "ConditionField", tag = "3")]
     pub field: i32,
     /// How it is compared. Required with `field`.
     #[prost(enumeration = "Comparison", tag = "4")]
     pub comparison: i32,
-    /// The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
-    /// `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+    /// The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, times such as
+    /// `2026-11-28T00:00:00Z`, countries such as `US`, ids of groups, or names of `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
     #[prost(string, repeated, tag = "5")]
     pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The key of the metadata: 1 to 40 characters. Required with EVENT_METADATA and LEAD_METADATA, and refused with other fields.
+    #[prost(string, tag = "6")]
+    pub key: ::prost::alloc::string::String,
 }
 /// A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
 /// All of these are facts of the event, so the order in which events are told does not change what they earn.
@@ -2059,11 +2068,12 @@ pub struct Condition {
 /// |Step|Commission|
 /// |----|----------|
 /// |1|the enrollment's own `commission_override`, for sales|
-/// |2|rules with `coupon_codes`|
-/// |3|rules with `item_skus`|
-/// |4|rules with `plans`|
-/// |5|all other rules|
-/// |6|`Terms.commission`, for sales|
+/// |2|the coupon's own `commission`, for sales that were made with it and are credited to its affiliate|
+/// |3|rules with `coupon_codes`|
+/// |4|rules with `item_skus`|
+/// |5|rules with `plans`|
+/// |6|all other rules|
+/// |7|`Terms.commission`, for sales|
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommissionRule {
     /// The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required.
@@ -2787,6 +2797,22 @@ pub enum ConditionField {
     CustomerAgeMonths = 11,
     /// A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line.
     LineAmount = 12,
+    /// One of your own texts about the event, by `key`: an entry of its `metadata`. LESS, MORE, BETWEEN, MULTIPLE_OF and their like compare it as a
+    /// whole number, BEFORE and AFTER as a time in RFC 3339, and the others as a text. A text that is no number or no time is more, less,
+    /// earlier and later than nothing.
+    EventMetadata = 13,
+    /// One of your own texts about the customer, by `key`: an entry of `Lead.metadata`, compared as for EVENT_METADATA. Noted, see Condition.
+    /// The noted text stays with the event when the lead is deleted, so do not name entries that have personal data.
+    LeadMetadata = 14,
+    /// The country of the customer: the `country_code` that was sent with the sale or the sign-up, or else that of the lead, noted. The values
+    /// are ISO 3166-1 codes of two letters, such as `US`.
+    CustomerCountry = 15,
+    /// The country in the address of the credited affiliate, as for CUSTOMER_COUNTRY. Noted, see Condition.
+    AffiliateCountry = 16,
+    /// The id of the group of the credited affiliate. Noted, see Condition.
+    AffiliateGroup = 17,
+    /// A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`.
+    OccurTime = 18,
 }
 impl ConditionField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2808,6 +2834,12 @@ impl ConditionField {
             Self::CustomerAgeDays => "CONDITION_FIELD_CUSTOMER_AGE_DAYS",
             Self::CustomerAgeMonths => "CONDITION_FIELD_CUSTOMER_AGE_MONTHS",
             Self::LineAmount => "CONDITION_FIELD_LINE_AMOUNT",
+            Self::EventMetadata => "CONDITION_FIELD_EVENT_METADATA",
+            Self::LeadMetadata => "CONDITION_FIELD_LEAD_METADATA",
+            Self::CustomerCountry => "CONDITION_FIELD_CUSTOMER_COUNTRY",
+            Self::AffiliateCountry => "CONDITION_FIELD_AFFILIATE_COUNTRY",
+            Self::AffiliateGroup => "CONDITION_FIELD_AFFILIATE_GROUP",
+            Self::OccurTime => "CONDITION_FIELD_OCCUR_TIME",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2826,6 +2858,12 @@ impl ConditionField {
             "CONDITION_FIELD_CUSTOMER_AGE_DAYS" => Some(Self::CustomerAgeDays),
             "CONDITION_FIELD_CUSTOMER_AGE_MONTHS" => Some(Self::CustomerAgeMonths),
             "CONDITION_FIELD_LINE_AMOUNT" => Some(Self::LineAmount),
+            "CONDITION_FIELD_EVENT_METADATA" => Some(Self::EventMetadata),
+            "CONDITION_FIELD_LEAD_METADATA" => Some(Self::LeadMetadata),
+            "CONDITION_FIELD_CUSTOMER_COUNTRY" => Some(Self::CustomerCountry),
+            "CONDITION_FIELD_AFFILIATE_COUNTRY" => Some(Self::AffiliateCountry),
+            "CONDITION_FIELD_AFFILIATE_GROUP" => Some(Self::AffiliateGroup),
+            "CONDITION_FIELD_OCCUR_TIME" => Some(Self::OccurTime),
             _ => None,
         }
     }
@@ -2837,9 +2875,9 @@ impl ConditionField {
 pub enum Comparison {
     /// Not set; never returned.
     Unspecified = 0,
-    /// Equal to the value. For every field.
+    /// Equal to the value. For every field except times.
     Equal = 1,
-    /// Not equal to the value. For every field.
+    /// Not equal to the value. For every field except times.
     NotEqual = 2,
     /// Less than the value. For numbers.
     Less = 3,
@@ -2849,22 +2887,26 @@ pub enum Comparison {
     More = 5,
     /// More than the value or equal to it. For numbers.
     MoreOrEqual = 6,
-    /// From the first of two values to the second, both included. For numbers.
+    /// From the first of two values to the second, both included. For numbers and times.
     Between = 7,
-    /// Equal to one of 1 to 100 values. For every field.
+    /// Equal to one of 1 to 100 values. For every field except times.
     OneOf = 8,
-    /// Equal to none of 1 to 100 values. For every field.
+    /// Equal to none of 1 to 100 values. For every field except times.
     NoneOf = 9,
     /// Begins with the value. For texts.
     StartsWith = 10,
     /// Contains the value. For texts.
     Contains = 11,
-    /// The event has the fact. Without a value. For numbers and texts.
+    /// The event has the fact. Without a value. For numbers, texts, countries and groups.
     Exists = 12,
-    /// The event does not have the fact. Without a value. For numbers and texts.
+    /// The event does not have the fact. Without a value. For numbers, texts, countries and groups.
     NotExists = 13,
     /// A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers.
     MultipleOf = 14,
+    /// Earlier than the value. For times.
+    Before = 15,
+    /// Later than the value. For times.
+    After = 16,
 }
 impl Comparison {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2888,6 +2930,8 @@ impl Comparison {
             Self::Exists => "COMPARISON_EXISTS",
             Self::NotExists => "COMPARISON_NOT_EXISTS",
             Self::MultipleOf => "COMPARISON_MULTIPLE_OF",
+            Self::Before => "COMPARISON_BEFORE",
+            Self::After => "COMPARISON_AFTER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2908,6 +2952,8 @@ impl Comparison {
             "COMPARISON_EXISTS" => Some(Self::Exists),
             "COMPARISON_NOT_EXISTS" => Some(Self::NotExists),
             "COMPARISON_MULTIPLE_OF" => Some(Self::MultipleOf),
+            "COMPARISON_BEFORE" => Some(Self::Before),
+            "COMPARISON_AFTER" => Some(Self::After),
             _ => None,
         }
     }
@@ -3792,6 +3838,8 @@ pub enum RewardRule {
     TermsRule = 6,
     /// The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
     TallyChange = 7,
+    /// The coupon's own commission.
+    Coupon = 8,
 }
 impl RewardRule {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3808,6 +3856,7 @@ impl RewardRule {
             Self::Adjustment => "REWARD_RULE_ADJUSTMENT",
             Self::TermsRule => "REWARD_RULE_TERMS_RULE",
             Self::TallyChange => "REWARD_RULE_TALLY_CHANGE",
+            Self::Coupon => "REWARD_RULE_COUPON",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3821,6 +3870,7 @@ impl RewardRule {
             "REWARD_RULE_ADJUSTMENT" => Some(Self::Adjustment),
             "REWARD_RULE_TERMS_RULE" => Some(Self::TermsRule),
             "REWARD_RULE_TALLY_CHANGE" => Some(Self::TallyChange),
+            "REWARD_RULE_COUPON" => Some(Self::Coupon),
             _ => None,
         }
     }
@@ -3929,6 +3979,9 @@ pub struct Conversion {
     /// that were told without lines, and for other kinds.
     #[prost(message, repeated, tag = "29")]
     pub lines: ::prost::alloc::vec::Vec<ConversionLine>,
+    /// The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty.
+    #[prost(string, tag = "30")]
+    pub country_code: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4301,6 +4354,15 @@ pub struct Coupon {
     /// total. 0: no limit.
     #[prost(int32, tag = "16")]
     pub max_uses_per_customer: i32,
+    /// The commission of the coupon's own: what the coupon's affiliate earns from a sale that was made with it and that it could credit, also if
+    /// the affiliate was credited by another trace. See CommissionRule for what takes precedence. Each change is a version that counts for sales
+    /// from its time on, and a sale that is told late is judged by the version of its time. What AssignCoupon set counts from the beginning. Not
+    /// set: none.
+    #[prost(message, optional, tag = "17")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When `commission` ends: sales at or after this time are priced without it. Not set: it does not end.
+    #[prost(message, optional, tag = "18")]
+    pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4352,6 +4414,12 @@ pub struct AssignCouponRequest {
     /// The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
     #[prost(int32, tag = "13")]
     pub max_uses_per_customer: i32,
+    /// The commission of the coupon's own. A flat one must be in the program's currency. Optional. See `Coupon.commission`.
+    #[prost(message, optional, tag = "14")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`.
+    #[prost(message, optional, tag = "15")]
+    pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4445,8 +4513,9 @@ pub struct UpdateCouponRequest {
     /// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
-    /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
-    /// whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+    /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
+    /// too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+    /// coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
     /// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
     /// affiliate or item, or another time or channel, remove the coupon and assign the code again.
     #[prost(message, optional, tag = "3")]
@@ -8912,6 +8981,9 @@ pub struct Lead {
     /// else that of the lead that stays.
     #[prost(message, repeated, tag = "20")]
     pub customer_rewards: ::prost::alloc::vec::Vec<CustomerReward>,
+    /// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
+    #[prost(string, tag = "21")]
+    pub country_code: ::prost::alloc::string::String,
 }
 /// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8981,6 +9053,9 @@ pub struct CreateLeadRequest {
     /// not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
     #[prost(message, optional, tag = "11")]
     pub referral_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Optional.
+    #[prost(string, tag = "12")]
+    pub country_code: ::prost::alloc::string::String,
 }
 /// The answer of CreateLead.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9005,7 +9080,8 @@ pub struct UpdateLeadRequest {
     /// emptied.
     #[prost(message, optional, tag = "2")]
     pub lead: ::core::option::Option<Lead>,
-    /// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+    /// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time`, `metadata` and
+    /// `country_code`.
     /// Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
     /// email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
     #[prost(message, optional, tag = "3")]
@@ -9204,6 +9280,10 @@ pub struct RecordLeadRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Stored with the sign-up and with the lead. A
+    /// wrong one is left out with a warning. Empty: the lead keeps its country.
+    #[prost(string, tag = "12")]
+    pub country_code: ::prost::alloc::string::String,
 }
 /// The answer of RecordLead.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9524,6 +9604,10 @@ pub struct RecordSaleRequest {
     ///   own `item_sku` and `quantity`. A coupon that is tied to an item also credits a sale without `item_sku` if one of the lines has the item.
     #[prost(message, repeated, tag = "19")]
     pub lines: ::prost::alloc::vec::Vec<SaleLine>,
+    /// The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Stored with the sale and with the lead. A wrong
+    /// one is left out with a warning. Empty: commission rules use the country that the lead has.
+    #[prost(string, tag = "20")]
+    pub country_code: ::prost::alloc::string::String,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10759,11 +10843,14 @@ pub struct ComparisonExplanation {
     /// Whether it does not hold because the amount is in another currency than the program's.
     #[prost(bool, tag = "6")]
     pub not_compared: bool,
+    /// The key of the metadata that is compared. Empty for other fields.
+    #[prost(string, tag = "7")]
+    pub key: ::prost::alloc::string::String,
 }
 /// One commission that the event could have earned.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommissionStep {
-    /// Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM.
+    /// Where the commission is from: ENROLLMENT, COUPON, TERMS_RULE or PROGRAM.
     #[prost(enumeration = "RewardRule", tag = "1")]
     pub source: i32,
     /// The name of the rule in the terms. Empty for other commissions.

@@ -11,10 +11,11 @@ use crate::domain::explanation::{
 use crate::domain::ladder::LadderMeasure;
 use crate::domain::money::{Money, Rounding, Unrounded};
 use crate::domain::period::Period;
-use crate::domain::pricing::{ConditionField, StepResult};
+use crate::domain::pricing::{Compare, ConditionField, StepResult, ValueType, moment};
 use crate::domain::program::TermsReach;
 use crate::domain::reward::RewardRule;
 use crate::domain::tally::{Cap, CapApplied, CapScope};
+use crate::domain::time::Time;
 
 /// How many values of a comparison a sentence names.
 const VALUES_MAX: usize = 3;
@@ -80,6 +81,7 @@ fn later(later: &LaterTerms) -> String {
 fn step(step: &CommissionStep) -> String {
     let what = match step.source {
         RewardRule::Enrollment => "The enrollment's own commission".to_owned(),
+        RewardRule::Coupon => "The coupon's own commission".to_owned(),
         RewardRule::TermsRule => format!("The rule {} \"{}\"", step.rule_number, step.rule_name),
         _ => "The commission of the terms".to_owned(),
     };
@@ -126,11 +128,15 @@ fn step(step: &CommissionStep) -> String {
 /// A comparison that does not hold.
 fn comparison(compared: &Compared) -> String {
     let compare = &compared.compare;
-    let numbers = compare.numbers.iter().map(ToString::to_string);
+    let number = |number: &i64| match compare.compares() {
+        ValueType::Time => moment::written(Time::from_micros(*number)),
+        _ => number.to_string(),
+    };
+    let numbers = compare.numbers.iter().map(number);
     let all: Vec<String> = numbers.chain(compare.texts.iter().cloned()).collect();
     let more = if all.len() > VALUES_MAX { " and others" } else { "" };
     let named: Vec<&str> = all.iter().take(VALUES_MAX).map(String::as_str).collect();
-    let (field, comparison, values) = (field(compare.field), compare.comparison.as_str(), named.join(", "));
+    let (field, comparison, values) = (field_of(compare), compare.comparison.as_str(), named.join(", "));
     let comparison = comparison.replace('_', " ");
     let wanted = format!("{field} {comparison} {values}{more}");
     let wanted = wanted.trim_end();
@@ -141,6 +147,12 @@ fn comparison(compared: &Compared) -> String {
     } else {
         format!(": the {field} is {}, so \"{wanted}\" does not hold", compared.actual)
     }
+}
+
+/// The name of the fact, with its key.
+fn field_of(compare: &Compare) -> String {
+    let name = field(compare.field);
+    if compare.key.is_empty() { name.to_owned() } else { format!("{name} `{}`", compare.key) }
 }
 
 const fn field(field: ConditionField) -> &'static str {
@@ -157,6 +169,12 @@ const fn field(field: ConditionField) -> &'static str {
         ConditionField::CustomerAgeDays => "customer's age in days",
         ConditionField::CustomerAgeMonths => "customer's age in months",
         ConditionField::LineAmount => "amount of the line in minor units",
+        ConditionField::EventMetadata => "metadata",
+        ConditionField::LeadMetadata => "customer's metadata",
+        ConditionField::CustomerCountry => "customer's country",
+        ConditionField::AffiliateCountry => "affiliate's country",
+        ConditionField::AffiliateGroup => "affiliate's group",
+        ConditionField::OccurTime => "time",
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn sentence(told: &LineExplanation) -> String {
     let by = match (priced.rule, taken) {
         (RewardRule::TermsRule, Some(rule)) => format!("the rule {} \"{}\"", rule.number, rule.name),
         (RewardRule::Enrollment, _) => "the enrollment's own commission".to_owned(),
+        (RewardRule::Coupon, _) => "the coupon's own commission".to_owned(),
         _ => "the commission of the terms".to_owned(),
     };
     let commission = Money::new(priced.commission_minor, told.rest.currency);

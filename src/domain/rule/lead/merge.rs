@@ -81,6 +81,7 @@ fn hand_over(lead: &mut Lead, merged: &mut Lead, now: Time) {
         (&mut lead.first_name, &mut merged.first_name),
         (&mut lead.last_name, &mut merged.last_name),
         (&mut lead.plan, &mut merged.plan),
+        (&mut lead.details.country_code, &mut merged.details.country_code),
     ] {
         if own.is_empty() {
             std::mem::swap(own, other);

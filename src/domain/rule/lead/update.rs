@@ -34,6 +34,8 @@ pub struct UpdateLead {
     pub first_sale_at: Option<Option<Time>>,
     /// The merchant's own data.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// The country. Empty: it is not known.
+    pub country_code: Option<String>,
 }
 
 impl Rule for UpdateLead {
@@ -82,7 +84,7 @@ impl UpdateLead {
         Customer {
             external_id: self.external_id.clone().flatten(),
             email: self.email.clone().flatten().map(|(email, _)| email),
-            email_as_sent: String::new(),
+            ..Customer::default()
         }
     }
 
@@ -108,6 +110,9 @@ impl UpdateLead {
         lead.first_sale_at = self.first_sale_at.unwrap_or(lead.first_sale_at);
         if let Some(metadata) = &self.metadata {
             lead.details.metadata.clone_from(metadata);
+        }
+        if let Some(country_code) = &self.country_code {
+            lead.details.country_code.clone_from(country_code);
         }
     }
 }
@@ -142,7 +147,7 @@ fn former_row(context: &mut Context<'_>, before: &Lead, lead: &mut Lead) -> Resu
     let former = Customer {
         external_id: before.external_id.clone().filter(|_| before.external_id != lead.external_id),
         email: before.email.clone().filter(|_| before.email != lead.email),
-        email_as_sent: String::new(),
+        ..Customer::default()
     };
     if former.is_unnamed() {
         return Ok(None);

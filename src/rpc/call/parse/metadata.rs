@@ -57,6 +57,16 @@ impl Fields {
         texts
     }
 
+    /// A key of such texts, required.
+    pub(in crate::rpc) fn metadata_key(&mut self, field: &str, key: &str) -> String {
+        if key.is_empty() {
+            self.wrong(field, "is required");
+        } else if let Some(fault) = key_fault(key) {
+            self.wrong(field, fault);
+        }
+        key.to_owned()
+    }
+
     /// The texts that rows of a list must have. An entry without text is wrong, because no row has it.
     pub(in crate::rpc) fn wanted_metadata(
         &mut self,

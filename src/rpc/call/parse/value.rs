@@ -113,6 +113,24 @@ impl Fields {
         Money::new(count, Currency::NONE)
     }
 
+    /// The ISO 3166-1 code of a country, in capitals; `None` when it is empty.
+    pub(in crate::rpc) fn country(&mut self, field: &str, text: &str) -> Option<String> {
+        let code = text.trim().to_ascii_uppercase();
+        if code.is_empty() {
+            return None;
+        }
+        if code.len() != 2 || code.parse::<iso_country::Country>().is_err() {
+            self.wrong(field, "must be an ISO 3166-1 code of two letters, such as US");
+            return None;
+        }
+        Some(code)
+    }
+
+    /// The country of an event, which is recorded whatever was sent. Empty if there is none.
+    pub(in crate::rpc) fn told_country(&mut self, field: &str, text: &str) -> String {
+        self.or_without(|fields| fields.country(field, text)).unwrap_or_default()
+    }
+
     /// A number within a range.
     pub(in crate::rpc) fn number(&mut self, field: &str, number: i32, range: std::ops::RangeInclusive<i32>) -> i32 {
         if !range.contains(&number) {

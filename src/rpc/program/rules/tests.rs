@@ -1,6 +1,7 @@
 //! Tests of rules as messages: what is refused, with which path and fix, and that a rule is returned as it was sent.
 
 use super::*;
+use crate::domain::pricing::{Compare, ConditionField, ValueType};
 use crate::rpc::call::wire_enum::WireEnum;
 use pb::{CommissionEvent as Event, Comparison as Is, ConditionField as Of};
 
@@ -199,6 +200,37 @@ fn wrong_rules_are_refused_with_the_path_and_the_fix() {
         ),
         (on(compare(Of::CouponCode, Is::Contains, &[" "])), "condition.values[0]: is required"),
         (on(compare(Of::OrderId, Is::StartsWith, &[""])), "condition.values[0]: is required"),
+        (on(compare(Of::EventMetadata, Is::Equal, &["gold"])), "condition.key: is required"),
+        (
+            on(pb::Condition { key: "a ".to_owned(), ..compare(Of::LeadMetadata, Is::Exists, &[]) }),
+            "condition.key: has the key `a `; send keys of 1 to 40 characters, without blanks around them",
+        ),
+        (
+            on(pb::Condition { key: "a".to_owned(), ..good() }),
+            "condition.key: is only for texts by key, which CONDITION_FIELD_QUANTITY is not; leave it out",
+        ),
+        (
+            on(pb::Condition { key: "a".to_owned(), ..compare(Of::EventMetadata, Is::Less, &["ten"]) }),
+            "condition.values[0]: must be a whole number of 0 to 1000000000000000, without a unit",
+        ),
+        (
+            on(pb::Condition { key: "a".to_owned(), ..compare(Of::EventMetadata, Is::After, &["2026-11-28"]) }),
+            "condition.values[0]: must be a time since 1970 in RFC 3339, such as 2026-11-28T00:00:00Z",
+        ),
+        (
+            on(compare(Of::OccurTime, Is::Between, &["2026-11-28T00:00:00Z", "2026-11-27T00:00:00Z"])),
+            "condition.values[1]: must not be less than values[0]",
+        ),
+        (
+            on(compare(Of::OccurTime, Is::Equal, &["2026-11-28T00:00:00Z"])),
+            "condition.comparison: must be one of COMPARISON_BETWEEN, COMPARISON_BEFORE, COMPARISON_AFTER for CONDITION_FIELD_OCCUR_TIME",
+        ),
+        (
+            on(compare(Of::AffiliateCountry, Is::OneOf, &["US", "UK"])),
+            "condition.values[1]: must be an ISO 3166-1 code of two letters, such as US",
+        ),
+        (on(compare(Of::CustomerCountry, Is::Equal, &[" "])), "condition.values[0]: is required"),
+        (on(compare(Of::AffiliateGroup, Is::Equal, &["gold"])), "condition.values[0]: "),
     ];
     for (wrong, expected) in cases {
         // The third of three rules, so that the path has its place.
@@ -223,16 +255,26 @@ fn the_list_of_rules_is_bounded_and_its_names_differ() {
 
 #[test]
 fn every_comparison_is_taken_for_the_fields_that_it_fits() {
-    for field in <crate::domain::pricing::ConditionField as WireEnum>::VALUES {
+    for field in <ConditionField as WireEnum>::VALUES {
         let event = match field.wire_name() {
             "CONDITION_FIELD_CUSTOM_KIND" => Event::CustomEvent,
             _ => Event::Sale,
         };
         for comparison in <crate::domain::pricing::Comparison as WireEnum>::VALUES {
-            let value = if field.wire_name().ends_with("CHANNEL") { "SALE_CHANNEL_ONLINE" } else { "10" };
-            let values = vec![value.to_owned(); comparison.value_count().0];
             let (field, wire) = (*field, comparison.number());
-            let condition = pb::Condition { field: field.number(), comparison: wire, values, ..Default::default() };
+            let (key, numbers, texts) = Default::default();
+            let compared = Compare { field, comparison: *comparison, key, numbers, texts };
+            let value = match (field, compared.compares()) {
+                (ConditionField::AffiliateGroup, _) => "grp_0198c0de000070008000000000000001",
+                (_, ValueType::OneOfSet) => "SALE_CHANNEL_ONLINE",
+                (_, ValueType::Code) => "US",
+                (_, ValueType::Time) => "2026-11-28T00:00:00Z",
+                _ => "10",
+            };
+            let values = vec![value.to_owned(); comparison.value_count().0];
+            let key = if field.has_key() { "tier" } else { "" }.to_owned();
+            let condition =
+                pb::Condition { field: field.number(), comparison: wire, values, key, ..Default::default() };
             let sent = pb::CommissionRule { condition: Some(condition), ..for_event(event) };
             let is_taken = faults(std::slice::from_ref(&sent)).is_empty();
             assert_eq!(is_taken, comparison.fits(field.value_type()), "{sent:?}");

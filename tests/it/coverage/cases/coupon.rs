@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Case, case, long, no_time};
+use super::{Case, case, long, no_time, wrong_flat};
 
 fn update(note: &str) -> Json {
     json!({"coupon": {"id": "${coupon_id}", "note": note}, "update_mask": {"paths": ["note"]}})
@@ -31,7 +31,11 @@ pub(super) fn cases() -> Vec<Case> {
                 "metadata": {"": "x"},
                 "max_uses": -1,
                 "max_uses_per_customer": 10_001,
+                "commission": wrong_flat(),
+                "commission_end_time": no_time(),
             }))
+            .wrong(json!({"affiliate": null, "commission": {}, "commission_end_time": {"seconds": 1_900_000_000}}))
+            .wrong(json!({"affiliate": null, "commission_end_time": {"seconds": 1_900_000_000}}))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"}))
             .wrong_items(&json!({"affiliate": null, "code": "a"})),
@@ -68,8 +72,12 @@ pub(super) fn cases() -> Vec<Case> {
                     "metadata": {"": "x"},
                     "max_uses": 1_000_000_001,
                     "max_uses_per_customer": -1,
+                    "commission": wrong_flat(),
+                    "commission_end_time": no_time(),
                 },
-                "update_mask": {"paths": ["note", "metadata", "max_uses", "max_uses_per_customer", "nope"]},
+                "update_mask": {
+                    "paths": ["note", "metadata", "max_uses", "max_uses_per_customer", "commission", "nope"],
+                },
             }))
             .wrong(json!({"coupon": {"id": ""}, "update_mask": {"paths": []}}))
             .wrong(json!({"coupon": null, "update_mask": {"paths": []}}))

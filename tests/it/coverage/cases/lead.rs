@@ -66,6 +66,7 @@ fn lead() -> Case {
             "last_name": long(),
             "state": 99,
             "metadata": wrong_metadata(),
+            "country_code": "UK",
         }))
         .tolerated(json!({"state": "LEAD_STATE_ACTIVE"}))
 }
@@ -115,6 +116,7 @@ fn create() -> Case {
             "plan": long(),
             "first_sale_time": far_ahead(),
             "metadata": wrong_metadata(),
+            "country_code": "UK",
             "referrer": {"affiliate": {"id": "aff_1"}, "program_id": "prg_1"},
             "referral_time": far_ahead(),
         }))
@@ -134,8 +136,18 @@ fn update() -> Case {
         "lead": {"first_name": "Rob"},
         "update_mask": {"paths": ["first_name"]},
     });
-    let all =
-        ["email", "external_id", "first_name", "last_name", "state", "plan", "first_sale_time", "metadata", "nope"];
+    let all = [
+        "email",
+        "external_id",
+        "first_name",
+        "last_name",
+        "state",
+        "plan",
+        "first_sale_time",
+        "metadata",
+        "country_code",
+        "nope",
+    ];
     let mut case = case("TrackingService/UpdateLead", valid)
         .prepare("TrackingService/CreateLead", json!({"external_id": "${unique}"}), FRESH_LEAD)
         .furnish(
@@ -158,6 +170,7 @@ fn update() -> Case {
                 "plan": long(),
                 "first_sale_time": far_ahead(),
                 "metadata": wrong_metadata(),
+                "country_code": "USA",
             },
             "update_mask": {"paths": all},
         }))

@@ -50,6 +50,7 @@ fn sale() -> Case {
         "order_number": long(),
         "item_sku": long(),
         "metadata": {"": "x"},
+        "country_code": "UK",
     }))
     .tolerated(json!({"mrr": too_much(), "quantity": 1_000_001}))
     .tolerated(json!({"mrr": not_paid()}))

@@ -75,6 +75,7 @@ pub(super) fn cases() -> Vec<Case> {
             "sample_sale.order_number",
             "sample_sale.item_sku",
             "sample_sale.metadata",
+            "sample_sale.country_code",
         ])
         .not_references(&["sample_sale.event_id", "sample_sale.order_id", "sample_sale.lines.line_id"]),
     ]

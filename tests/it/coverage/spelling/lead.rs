@@ -18,6 +18,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "plan": "gold",
                         "first_sale_time": time,
                         "metadata": {"crm": "17"},
+                        "country_code": "US",
                         "referrer": {"affiliate": {"email": "${affiliate_email}"}},
                         "referral_time": time,
                     }),
@@ -29,6 +30,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "plan": "gold ",
                         "first_sale_time": same_time,
                         "metadata": {"crm": " 17", "empty": " "},
+                        "country_code": " us",
                         "referrer": {"affiliate": {"email": " ${affiliate_email}."}},
                         "referral_time": same_time,
                     }),
@@ -126,7 +128,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
 
 fn update_lead() -> Spelling {
     let (time, same_time) = times();
-    let paths = ["email", "first_name", "last_name", "plan", "first_sale_time", "metadata"];
+    let paths = ["email", "first_name", "last_name", "plan", "first_sale_time", "metadata", "country_code"];
     let mut backwards = paths;
     backwards.reverse();
     spelling(
@@ -141,6 +143,7 @@ fn update_lead() -> Spelling {
                         "plan": "gold",
                         "first_sale_time": time,
                         "metadata": {"crm": "17"},
+                        "country_code": "US",
                     },
                     "update_mask": {"paths": paths},
                 }),
@@ -162,6 +165,7 @@ fn update_lead() -> Spelling {
                         "referral_time": {"seconds": 1},
                         "email_as_sent": "not read",
                         "metadata": {"crm": "17 "},
+                        "country_code": "us ",
                         "merged_lead_ids": ["led_1"],
                         "merged_into_lead_id": "led_1",
                         "delete_time": {"seconds": 1},

@@ -1,11 +1,13 @@
 //! Random terms and events. The values are few, so that rules often apply and thresholds are often met exactly.
 
 use headwater::domain::conversion::CustomerSale;
+use headwater::domain::pricing::OwnRates;
+use headwater::domain::program::Commission;
 use headwater::pb;
 use pb::{CommissionEvent, Comparison, ConditionField};
 use prost_types::Timestamp;
 
-use super::model::Event;
+use super::model::{Event, MOMENTS};
 
 /// Random numbers from a seed.
 pub(super) struct Draw(pub(super) u64);
@@ -15,6 +17,9 @@ const SKUS: [&str; 4] = ["", "MUG", "mug", "CUP-X"];
 const PLANS: [&str; 4] = ["", "pro", "Pro", "team max"];
 const COUPONS: [&str; 4] = ["", "ann10", "ANN10", "Sommer%"];
 const ORDERS: [&str; 3] = ["", "TEST-1", "A-TEST"];
+const TIERS: [&str; 8] = ["", "gold", "Gold", "12", "007", "-5", "2026-01-01T00:00:00Z", "2026-01-01T01:00:01+01:00"];
+const COUNTRIES: [&str; 4] = ["", "US", "de", "DE"];
+const GROUPS: [&str; 3] = ["", "grp_0198c0de000070008000000000000001", "grp_0198c0de000070008000000000000002"];
 const KINDS: [&str; 2] = ["demo", "trial"];
 const DAY_SECONDS: i64 = 86_400;
 /// The day around which times are.
@@ -36,6 +41,10 @@ impl Draw {
 
     fn happens(&mut self, one_of: usize) -> bool {
         self.below(one_of) == 0
+    }
+
+    fn own_rate(&mut self) -> Option<Commission> {
+        self.happens(6).then(|| Commission::PercentPpm(self.of(&[0, 5_000, 125_000, 1_000_000])))
     }
 
     /// Currencies with 0, 2, 3 and 4 decimals.
@@ -90,6 +99,8 @@ impl Draw {
             email: "bob@shop.example".to_owned(),
             coupon_code: self.of(&COUPONS).to_owned(),
             amount: Some(amount.clone().unwrap_or_else(|| self.amount(currency))),
+            metadata: [("tier".to_owned(), self.of(&TIERS).to_owned())].into(),
+            country_code: self.of(&COUNTRIES).to_owned(),
             ..Default::default()
         };
         let sale = if kind == CommissionEvent::Sale {
@@ -117,6 +128,13 @@ impl Draw {
             custom_kind: custom_kind.to_owned(),
             seconds: self.moment(),
             customer_sale,
+            noted: vec![
+                (ConditionField::LeadMetadata, self.of(&TIERS).to_owned()),
+                (ConditionField::CustomerCountry, self.of(&["", "US", "DE"]).to_owned()),
+                (ConditionField::AffiliateCountry, self.of(&["", "US", "DE"]).to_owned()),
+                (ConditionField::AffiliateGroup, self.of(&GROUPS).to_owned()),
+            ],
+            own: OwnRates { enrollment: self.own_rate(), coupon: self.own_rate() },
         }
     }
 
@@ -180,6 +198,9 @@ impl Draw {
             let (all_of, any_of) = if self.happens(2) { (list, Vec::new()) } else { (Vec::new(), list) };
             return pb::Condition { all_of, any_of, ..Default::default() };
         }
+        if self.happens(3) {
+            return self.condition_on_any_event();
+        }
         let fields: &[ConditionField] = if is_sale {
             &[
                 ConditionField::Amount,
@@ -203,6 +224,49 @@ impl Draw {
         let comparison = self.comparison(field);
         let values = self.values(field, comparison);
         pb::Condition { field: field.into(), comparison: comparison.into(), values, ..Default::default() }
+    }
+
+    /// A comparison of a fact that every event may have.
+    fn condition_on_any_event(&mut self) -> pb::Condition {
+        use Comparison::{
+            After, Before, Between, Contains, Equal, Exists, Less, LessOrEqual, More, MoreOrEqual, MultipleOf, NoneOf,
+            NotEqual, NotExists, OneOf, StartsWith,
+        };
+        let field = self.of(&[
+            ConditionField::EventMetadata,
+            ConditionField::LeadMetadata,
+            ConditionField::CustomerCountry,
+            ConditionField::AffiliateCountry,
+            ConditionField::AffiliateGroup,
+            ConditionField::OccurTime,
+        ]);
+        let whole = [Equal, NotEqual, OneOf, NoneOf, Exists, NotExists];
+        let of_texts = [StartsWith, Contains, Less, LessOrEqual, More, MoreOrEqual, Between, MultipleOf, Before, After];
+        let comparison = match field {
+            ConditionField::OccurTime => self.of(&[Before, After, Between]),
+            ConditionField::EventMetadata | ConditionField::LeadMetadata if !self.happens(3) => self.of(&of_texts),
+            _ => self.of(&whole),
+        };
+        let count = match comparison {
+            Exists | NotExists => 0,
+            Between => 2,
+            OneOf | NoneOf => 1 + self.below(3),
+            _ => 1,
+        };
+        let moments = MOMENTS.map(|(text, _)| text);
+        let values = match (field, comparison) {
+            (ConditionField::OccurTime, _) | (_, Before | After) => &moments[..],
+            (_, Less | LessOrEqual | More | MoreOrEqual | Between | MultipleOf) => &["1", "7", "12", "13"][..],
+            (ConditionField::EventMetadata | ConditionField::LeadMetadata, _) => &TIERS[1..],
+            (ConditionField::AffiliateGroup, _) => &GROUPS[1..],
+            _ => &COUNTRIES[1..],
+        };
+        let mut places: Vec<usize> = (0..count).map(|_| self.below(values.len())).collect();
+        places.sort_unstable();
+        let values = places.into_iter().map(|place| values[place].to_owned()).collect();
+        let has_key = [ConditionField::EventMetadata, ConditionField::LeadMetadata].contains(&field);
+        let key = if has_key { self.of(&["tier", "tier", "tier", "other"]) } else { "" }.to_owned();
+        pb::Condition { field: field.into(), comparison: comparison.into(), values, key, ..Default::default() }
     }
 
     fn comparison(&mut self, field: ConditionField) -> Comparison {

@@ -4,7 +4,7 @@
 use headwater::domain::conversion::CustomerSale;
 use headwater::domain::line::LINES_MAX;
 use headwater::domain::money::Currency;
-use headwater::domain::pricing;
+use headwater::domain::pricing::{self, OwnRates};
 use headwater::domain::program::Terms;
 use headwater::pb;
 use headwater::rpc::call::change::Change;
@@ -193,6 +193,8 @@ fn drawn(draw: &mut Draw, currency: &str) -> Event {
     let amount = Some(pb::Money { amount_minor, currency_code: code });
     event.amount.clone_from(&amount);
     event.sale = pb::RecordSaleRequest { event_id: "sale".to_owned(), amount, lines, ..event.sale };
+    event.noted.clear();
+    event.own = OwnRates::default();
     event
 }
 
@@ -217,7 +219,7 @@ proptest! {
         prop_assume!(is_counted || event.customer_sale.is_none());
         let own: Currency = currency.parse().unwrap();
         let engine = Terms { rules: read(&terms, currency), ..rows::terms() };
-        let priced = pricing::price_event(&engine, &row, own, None, 1_000_000).unwrap().unwrap();
+        let priced = pricing::price_event(&engine, &row, own, rows::enrollment().id, OwnRates::default(), 1_000_000).unwrap().unwrap();
         let found: Vec<i64> = priced.calculation.lines.iter().map(|line| line.value_minor).collect();
         prop_assert_eq!(&found, &parts, "{:#?}\n{:#?}", terms, event);
         prop_assert_eq!(priced.value.amount_minor, parts.iter().sum::<i64>());
@@ -225,7 +227,7 @@ proptest! {
         let taken = priced.calculation.lines.iter().map(|line| line.rule_taken.as_ref().map_or(0, |rule| rule.number));
         prop_assert_eq!(taken.collect::<Vec<_>>(), numbers);
         // A share is divided among the lines too, without losing a unit.
-        let share = pricing::price_event(&engine, &row, own, None, 333_333).unwrap().unwrap();
+        let share = pricing::price_event(&engine, &row, own, rows::enrollment().id, OwnRates::default(), 333_333).unwrap().unwrap();
         let sum: i64 = share.calculation.lines.iter().map(|line| line.value_minor).sum();
         prop_assert_eq!(sum, share.value.amount_minor);
         prop_assert_eq!(pricing::value_at(&share.calculation, share.calculation.base_amount).unwrap(), share.value);

@@ -3,6 +3,8 @@
 
 use headwater::domain::conversion::CustomerSale;
 use headwater::domain::money::Currency;
+use headwater::domain::pricing::OwnRates;
+use headwater::domain::program::Commission;
 use headwater::domain::time::Time;
 use headwater::pb;
 use pb::{CommissionEvent, CommissionStepResult, Comparison, ConditionField};
@@ -20,6 +22,21 @@ pub(super) struct Event {
     pub(super) seconds: i64,
     /// The place of the sale among its customer's, if it has one.
     pub(super) customer_sale: Option<CustomerSale>,
+    /// What is noted of the affiliate and the customer. The only key of the customer's metadata is `tier`.
+    pub(super) noted: Vec<(ConditionField, String)>,
+    /// The commissions of the enrollment's and of the coupon's own, which are percentages here.
+    pub(super) own: OwnRates,
+}
+
+/// Times as texts, each with its seconds.
+pub(super) const MOMENTS: [(&str, i64); 3] = [
+    ("2025-12-31T00:00:00Z", 1_767_139_200),
+    ("2026-01-01T00:00:00Z", 1_767_225_600),
+    ("2026-01-01T01:00:01+01:00", 1_767_225_601),
+];
+
+fn seconds(text: &str) -> Option<i64> {
+    MOMENTS.iter().find(|(moment, _)| *moment == text).map(|(_, seconds)| *seconds)
 }
 
 impl Event {
@@ -31,7 +48,11 @@ impl Event {
         self.seconds = time.micros() / 1_000_000;
     }
 
-    fn text(&self, field: ConditionField) -> String {
+    fn noted(&self, field: ConditionField) -> String {
+        self.noted.iter().find(|(noted, _)| *noted == field).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    fn text(&self, field: ConditionField, key: &str) -> String {
         let channel = match self.sale.channel() {
             pb::SaleChannel::PointOfSale => pb::SaleChannel::PointOfSale,
             _ => pb::SaleChannel::Online,
@@ -43,6 +64,15 @@ impl Event {
             ConditionField::CouponCode => self.sale.coupon_code.to_uppercase(),
             ConditionField::CustomKind => self.custom_kind.clone(),
             ConditionField::Channel => channel.as_str_name().to_owned(),
+            ConditionField::EventMetadata => self.sale.metadata.get(key).cloned().unwrap_or_default(),
+            ConditionField::LeadMetadata if key != "tier" => String::new(),
+            ConditionField::CustomerCountry if !self.sale.country_code.is_empty() => {
+                self.sale.country_code.to_uppercase()
+            }
+            ConditionField::LeadMetadata
+            | ConditionField::CustomerCountry
+            | ConditionField::AffiliateCountry
+            | ConditionField::AffiliateGroup => self.noted(field),
             _ => panic!("{field:?}"),
         }
     }
@@ -53,6 +83,7 @@ fn spelled(field: ConditionField, value: &str) -> String {
     match field {
         ConditionField::CouponCode => value.to_uppercase(),
         ConditionField::CustomKind => value.to_lowercase(),
+        ConditionField::CustomerCountry | ConditionField::AffiliateCountry => value.to_uppercase(),
         _ => value.to_owned(),
     }
 }
@@ -64,11 +95,37 @@ fn is_number(field: ConditionField) -> bool {
 
 fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
     let (field, values) = (condition.field(), &condition.values);
-    if [ConditionField::Amount, ConditionField::LineAmount].contains(&field) || is_number(field) {
+    if field == ConditionField::OccurTime || [Comparison::Before, Comparison::After].contains(&condition.comparison()) {
+        let fact = match field {
+            ConditionField::OccurTime => Some(event.seconds),
+            _ => seconds(&event.text(field, &condition.key)),
+        };
+        let values: Vec<i64> = values.iter().map(|value| seconds(value).unwrap()).collect();
+        return fact.is_some_and(|fact| match condition.comparison() {
+            Comparison::Before => values[0] - fact > 0,
+            Comparison::After => fact - values[0] > 0,
+            Comparison::Between => fact - values[0] >= 0 && values[1] - fact >= 0,
+            other => panic!("{other:?}"),
+        });
+    }
+    let is_of_numbers = [
+        Comparison::Less,
+        Comparison::LessOrEqual,
+        Comparison::More,
+        Comparison::MoreOrEqual,
+        Comparison::Between,
+        Comparison::MultipleOf,
+    ];
+    let is_read_as_number = [ConditionField::EventMetadata, ConditionField::LeadMetadata].contains(&field)
+        && is_of_numbers.contains(&condition.comparison());
+    if [ConditionField::Amount, ConditionField::LineAmount].contains(&field) || is_number(field) || is_read_as_number {
         let fact = match (field, &event.amount) {
             (ConditionField::CustomerSaleNumber, _) => event.customer_sale.map(|sale| sale.number.into()),
             (ConditionField::CustomerAgeDays, _) => event.customer_sale.map(|sale| sale.age_days.into()),
             (ConditionField::CustomerAgeMonths, _) => event.customer_sale.map(|sale| sale.age_months.into()),
+            (ConditionField::EventMetadata | ConditionField::LeadMetadata, _) => {
+                event.text(field, &condition.key).parse().ok()
+            }
             (ConditionField::Quantity, _) => Some(i64::from(event.sale.quantity.max(1))),
             (_, Some(amount)) if amount.currency_code != currency => return false,
             (ConditionField::LineAmount, amount) => {
@@ -92,7 +149,7 @@ fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
             other => panic!("{other:?}"),
         };
     }
-    let fact = event.text(field);
+    let fact = event.text(field, &condition.key);
     let values: Vec<String> = values.iter().map(|value| spelled(field, value)).collect();
     let is_there = !fact.is_empty();
     match condition.comparison() {
@@ -194,6 +251,14 @@ pub(super) fn price(terms: &pb::Terms, event: &Event, currency: &str) -> Option<
                 found = Some((i32::try_from(place).unwrap() + 1, rule.commission.clone().unwrap(), units));
                 bonus =
                     rule.first_sale_bonus.clone().filter(|_| event.customer_sale.is_some_and(|sale| sale.number == 1));
+            }
+        }
+    }
+    if event.kind == CommissionEvent::Sale {
+        for own in [event.own.coupon, event.own.enrollment] {
+            if let Some(Commission::PercentPpm(ppm)) = own {
+                let rate = Some(pb::commission::Rate::PercentPpm(ppm));
+                (found, bonus) = (Some((0, pb::Commission { rate }, 1)), None);
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use headwater::domain::conversion::{ConversionKind, CustomerSale};
+use headwater::domain::pricing::OwnRates;
 use headwater::domain::time::Time;
 use headwater::pb;
 use proptest::prelude::*;
@@ -110,8 +111,12 @@ fn sale(draw: &mut Draw, number: usize, currency: &str) -> Event {
         ref_id: "ann".to_owned(),
         amount: Some(amount),
         occur_time: Some(prost_types::Timestamp { seconds: event.seconds, nanos: 0 }),
+        // The lead would keep the country for the sales that are told later.
+        country_code: String::new(),
         ..event.sale
     };
+    event.noted.clear();
+    event.own = OwnRates::default();
     event
 }
 
@@ -207,7 +212,7 @@ fn asks_for_customer(rule: &pb::CommissionRule) -> bool {
     fn compares(condition: &pb::Condition) -> bool {
         let name = condition.field().as_str_name();
         let inside = condition.all_of.iter().chain(&condition.any_of);
-        name.contains("CUSTOMER") || inside.into_iter().any(compares)
+        name.contains("CUSTOMER_SALE") || name.contains("CUSTOMER_AGE") || inside.into_iter().any(compares)
     }
     rule.max_customer_sales > 0
         || rule.max_customer_months > 0

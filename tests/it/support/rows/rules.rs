@@ -8,7 +8,9 @@ use super::{NOW, terms, usd};
 /// Terms with rules that have every field.
 pub(crate) fn terms_with_rules() -> TermsDraft {
     let texts = |text: &str| vec![text.to_owned()];
-    let compare = |field, comparison, numbers, texts| Condition::Compare(Compare { field, comparison, numbers, texts });
+    let compare = |field, comparison, numbers, texts| {
+        Condition::Compare(Compare { field, comparison, key: String::new(), numbers, texts })
+    };
     let large = compare(ConditionField::Amount, Comparison::Between, vec![1_000, 9_000], Vec::new());
     let till = compare(ConditionField::Channel, Comparison::Equal, Vec::new(), texts("point_of_sale"));
     let full = CommissionRule {
@@ -52,6 +54,7 @@ pub(crate) fn terms_with_customer_limits() -> TermsDraft {
     let renewals = Compare {
         field: ConditionField::CustomerSaleNumber,
         comparison: Comparison::MultipleOf,
+        key: String::new(),
         numbers: vec![12],
         texts: Vec::new(),
     };
@@ -60,5 +63,16 @@ pub(crate) fn terms_with_customer_limits() -> TermsDraft {
     terms.commission_rules[0].max_customer_sales = Some(24);
     terms.commission_rules[0].max_customer_months = Some(36);
     terms.commission_rules[0].first_sale_bonus = Some(usd(500));
+    terms
+}
+
+/// Terms with a rule that asks for the customer's metadata.
+pub(crate) fn terms_with_noted() -> TermsDraft {
+    let mut terms = terms_with_rules();
+    let (field, comparison) = (ConditionField::LeadMetadata, Comparison::Before);
+    let (key, numbers) = ("until".to_owned(), vec![NOW.micros()]);
+    let compare = Compare { field, comparison, key, numbers, texts: Vec::new() };
+    terms.commission_rules.truncate(1);
+    terms.commission_rules[0].condition = Some(Condition::Compare(compare));
     terms
 }

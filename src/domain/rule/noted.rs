@@ -1,0 +1,103 @@
+//! Notes in an event what the rules of its terms ask about the credited affiliate and the customer. Neither has a history, so the values at
+//! the time of the first credit count for ever. Only terms that ask for them load the rows.
+
+use std::sync::Arc;
+
+use super::commission::Claim;
+use super::context::Context;
+use crate::domain::affiliate::Affiliate;
+use crate::domain::conversion::Conversion;
+use crate::domain::id::{AffiliateId, LeadId};
+use crate::domain::lead::Lead;
+use crate::domain::noted::NotedFacts;
+use crate::domain::pricing::{Compare, ConditionField};
+use crate::domain::refusal::Refusal;
+
+/// An event with what the terms of a claim ask for. `None` if they ask for nothing that it does not have.
+pub(super) fn with_noted(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+) -> Result<Option<Conversion>, Refusal> {
+    if !claim.terms.rules.looks_at_noted() {
+        return Ok(None);
+    }
+    // Another claim of the same event may have noted something since.
+    let stored = context.set.conversion(context.account_id, event.id)?.order.noted.clone();
+    let mut event = event.clone();
+    event.order.noted = stored;
+    let enrollment_id = claim.enrollment.id;
+    let mut noted = event.order.noted(enrollment_id).cloned().unwrap_or_else(|| NotedFacts::none(enrollment_id));
+    let mut asked = claim.terms.rules.noted_comparisons();
+    asked.retain(|compare| noted.get(compare.field, &compare.key).is_none());
+    for compare in asked {
+        let value = value_of(context, &event, claim, compare)?;
+        noted.keep(compare.field, &compare.key, &value);
+    }
+    event.order.note(noted);
+    Ok(Some(event))
+}
+
+/// An event with what the terms of a claim ask for, which it keeps. `None` if they ask for nothing.
+pub(super) fn keep(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+) -> Result<Option<Conversion>, Refusal> {
+    let Some(noted) = with_noted(context, event, claim)? else { return Ok(None) };
+    let mut stored = context.set.conversion(context.account_id, event.id)?.as_ref().clone();
+    if stored.order.noted != noted.order.noted {
+        stored.order.noted.clone_from(&noted.order.noted);
+        context.put(stored);
+    }
+    Ok(Some(noted))
+}
+
+fn value_of(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    compare: &Compare,
+) -> Result<String, Refusal> {
+    Ok(match compare.field {
+        ConditionField::AffiliateCountry => {
+            affiliate(context, claim.credit.affiliate_id)?.profile.address.country_code.clone()
+        }
+        ConditionField::AffiliateGroup => {
+            affiliate(context, claim.credit.affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
+        }
+        ConditionField::LeadMetadata => {
+            let lead = lead(context, event.lead_id)?;
+            lead.and_then(|lead| lead.details.metadata.get(&compare.key).cloned()).unwrap_or_default()
+        }
+        ConditionField::CustomerCountry => {
+            let lead = lead(context, event.lead_id)?;
+            lead.map(|lead| lead.details.country_code.clone()).unwrap_or_default()
+        }
+        _ => String::new(),
+    })
+}
+
+fn affiliate(context: &mut Context<'_>, id: AffiliateId) -> Result<Arc<Affiliate>, Refusal> {
+    let key = (context.account_id, id);
+    context.set.wanted().row::<Affiliate>(key);
+    context.set.existing::<Affiliate>(&key).cloned()
+}
+
+/// The customer: the lead that stays, if it was merged.
+fn lead(context: &mut Context<'_>, id: Option<LeadId>) -> Result<Option<Arc<Lead>>, Refusal> {
+    let Some(mut id) = id else { return Ok(None) };
+    // A lead that was merged names the one that stays, which may have been merged since.
+    for _ in 0..MERGES_MAX {
+        let key = (context.account_id, id);
+        context.set.wanted().row::<Lead>(key);
+        let lead = context.set.find::<Lead>(&key)?.cloned();
+        match lead.as_ref().and_then(|lead| lead.merged_into) {
+            Some(into) => id = into,
+            None => return Ok(lead),
+        }
+    }
+    Ok(None)
+}
+
+const MERGES_MAX: usize = 100;
