@@ -88,6 +88,11 @@ impl<K: Kind> Rows<K> {
         self.find(key).flatten()
     }
 
+    /// The keys that were looked up or written, in no order.
+    pub(in crate::domain) fn keys(&self) -> impl Iterator<Item = &K::Key> {
+        self.slots.keys()
+    }
+
     /// All rows, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<K>> {
         self.slots.values().flatten().filter(|entry| entry.mark != Mark::Removed).map(|entry| &entry.row)

@@ -59,7 +59,7 @@ impl WireWorld {
             let mut messages = match self.client.rewards.simulate_terms(request).await {
                 Ok(messages) => messages.into_inner(),
                 Err(status) => {
-                    assert!(status.message().contains("caps"), "{status:?}");
+                    assert!(status.message().contains("cap"), "{status:?}");
                     continue;
                 }
             };
