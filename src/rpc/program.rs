@@ -7,7 +7,7 @@ mod invitations;
 mod questions;
 mod rules;
 pub(super) mod terms;
-mod uplines;
+pub(super) mod uplines;
 mod welcome;
 
 use std::borrow::Cow;

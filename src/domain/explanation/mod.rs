@@ -8,6 +8,7 @@ mod line;
 mod reward;
 mod sentences;
 mod step;
+mod upline;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
@@ -25,6 +26,7 @@ use super::text_enum::text_enum;
 use super::time::Time;
 pub use dossier::Dossier;
 pub use sentences::sentences;
+pub use upline::UplineExplanation;
 
 text_enum! {
     /// The short answer.
@@ -294,6 +296,8 @@ pub struct CreditExplanation {
     pub expected_rest: Option<Money>,
     pub recorded_rest: Option<Money>,
     pub difference: Option<ExplanationDifference>,
+    /// The levels above the credited affiliate, the nearest first.
+    pub uplines: Vec<UplineExplanation>,
 }
 
 impl CreditExplanation {

@@ -45,7 +45,7 @@ mod welcome;
 
 pub use account::NewApiKey;
 pub use account_email::{TOKEN_DAYS, WantedEmail, registered_already_letter, registration_letter};
-pub use attribution::{Referral, SentRefId, why_not_earning};
+pub use attribution::{Referral, SentRefId};
 pub use command::*;
 pub use context::{Context, Rule};
 pub use decide::{Decision, add_needs, decide};

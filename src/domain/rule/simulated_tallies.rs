@@ -33,8 +33,11 @@ impl SimulatedTallies {
 
 /// Puts the tallies of the simulation in place of those of the set, for the customer that is judged next.
 pub(super) fn enter(set: &mut WorkingSet, tallies: &Counted) {
-    let keys: Vec<TallyKey> = set.tallies.keys().copied().collect();
-    for key in keys {
+    let mut known: Vec<TallyKey> = set.tallies.keys().copied().collect();
+    if set.tallies.is_complete() {
+        known.extend(tallies.keys());
+    }
+    for key in known {
         set.put(tallies.get(&key).copied().unwrap_or(Tally::none(key)));
     }
 }
