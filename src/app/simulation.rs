@@ -2,7 +2,8 @@
 //!
 //! A part of the customers is judged at a time, in a snapshot of its own, so that none is held for long: SQLite cannot shorten its log past a
 //! snapshot. Each customer is therefore read as it is at one moment, and different customers at different moments. Nothing is written, and
-//! what the rules write in memory is undone customer by customer. The memory is bounded by the customers of a part and by the affiliates.
+//! what the rules write in memory is undone customer by customer. The memory is bounded by the customers of a part and by the affiliates, with
+//! caps by the affiliates and the periods.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use crate::clock::{self, RandomIds};
 use crate::domain::conversion::ConversionImage;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
 use crate::domain::money::Currency;
+use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
-use crate::domain::rule::{Envelope, SimulatedCustomer, add_needs, simulate, simulate_sale};
+use crate::domain::rule::{Envelope, SimulatedCustomer, SimulatedTallies, add_needs, simulate, simulate_sale};
 use crate::domain::set::{Needs, WorkingSet};
 use crate::domain::simulation::{ProposedTerms, SimulatedConversion};
 use crate::domain::time::{Interval, Time};
@@ -71,14 +73,14 @@ pub struct Results {
 
 impl Results {
     fn add(&mut self, conversion: &SimulatedConversion) {
-        self.judged_count += 1;
+        self.judged_count += i64::from(conversion.is_covered);
         let keys: Vec<_> = conversion.keys().map(|key| (key, conversion.difference(&key))).collect();
         let is_changed = keys.iter().any(|(_, difference)| *difference != 0);
         self.changed_count += i64::from(is_changed);
         if !is_changed && !conversion.is_of_program {
             return;
         }
-        self.program_count += i64::from(conversion.is_of_program);
+        self.program_count += i64::from(conversion.is_of_program && conversion.is_covered);
         for (key, difference) in keys {
             let sums = self.sums.entry(key).or_default();
             sums.earned_minor += i128::from(conversion.recorded.get(&key).copied().unwrap_or_default());
@@ -103,17 +105,19 @@ pub struct Simulation {
     now: Time,
     place: Place,
     catalogues: Catalogues,
+    tallies: SimulatedTallies,
     /// The results so far.
     pub results: Results,
 }
 
 impl Simulation {
-    /// A simulation of terms over the history of an account, which has judged nothing yet.
-    pub fn new(app: Arc<App>, account_id: AccountId, proposed: ProposedTerms) -> Self {
+    /// A simulation of terms over the history of an account, which has judged nothing yet. `versions` are those of all programs.
+    pub fn new(app: Arc<App>, account_id: AccountId, proposed: ProposedTerms, versions: &[Terms]) -> Self {
         let now = app.clock().now();
+        let tallies = SimulatedTallies::of(versions.iter().chain([proposed.terms.as_ref()]));
         let (proposed, catalogues) = (Arc::new(proposed), Catalogues::default());
         let (place, results) = (Place::Leads(None), Results::default());
-        Self { app, account_id, proposed, now, place, catalogues, results }
+        Self { app, account_id, proposed, now, place, catalogues, tallies, results }
     }
 
     /// How many conversions there are to judge.
@@ -179,7 +183,8 @@ impl Simulation {
             let mut needs = Needs::default();
             let mut missing = Vec::new();
             for customer in waiting {
-                match simulate(&mut set, self.account_id, customer, &self.proposed, self.now, &mut RandomIds) {
+                let Self { account_id, proposed, tallies, now, .. } = &mut *self;
+                match simulate(&mut set, *account_id, customer, proposed, tallies, *now, &mut RandomIds) {
                     Ok(conversions) => conversions.iter().for_each(|conversion| self.results.add(conversion)),
                     Err(refusal) => {
                         needs.add(wanted(&mut set, refusal)?);

@@ -53,6 +53,7 @@ pub mod terms_period;
 mod text_enum;
 pub mod time;
 pub mod upline;
+pub mod upline_standing;
 pub mod welcome;
 
 pub use rule::{Decision, decide};

@@ -257,6 +257,12 @@ pub struct EnrollmentBonus {
 }
 
 impl TermsDraft {
+    /// Whether these rules credit events as the other ones do.
+    pub fn attributes_as(&self, other: &Self) -> bool {
+        let attribution = |rules: &Self| (rules.attribution_model, rules.attribution_window_days, rules.precedence);
+        attribution(self) == attribution(other) && self.custom_kinds == other.custom_kinds
+    }
+
     /// The flat commissions that are not in the currency of the program: the place of the rule, or `None` for the commission of the terms,
     /// and the fault.
     pub fn currency_faults(&self, currency: Currency) -> impl Iterator<Item = (Option<usize>, String)> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::id::{AffiliateId, ConversionId, ProgramId};
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
+use super::tally::{Cap, CapScope};
 use super::terms_period::Occasion;
 use super::time::Time;
 
@@ -80,12 +81,67 @@ impl ProposedTerms {
         ranked.max_by_key(|(rank, _)| *rank).map(|(_, terms)| terms)
     }
 
+    /// The terms of the program that apply to some event while these stand in place of others.
+    pub fn with_the_rest<'set>(&'set self, versions: &[&'set Terms]) -> Vec<&'set TermsDraft> {
+        // The versions apply again after the end.
+        let stands = |terms: &&&Terms| self.end_at.is_some() || !self.replaces(terms);
+        let rest = versions.iter().filter(stands).map(|terms| &terms.rules);
+        rest.chain([&self.terms.rules]).collect()
+    }
+
     /// Whether they stand in place of a version.
     fn replaces(&self, terms: &Terms) -> bool {
         match self.replaced {
             Replaced::Version(version) => terms.version == version,
             // The first version stays for those whom these do not reach.
             Replaced::Later => terms.version > 1 && terms.starts_at >= self.terms.starts_at,
+        }
+    }
+}
+
+/// Whether what an event earns by the terms may depend on what other events have earned.
+pub fn has_tallies(rules: &TermsDraft) -> bool {
+    rules.caps.iter().any(|cap| cap.scope != CapScope::SingleEvent)
+}
+
+/// Why nobody can say what a history earns by some terms without telling it again in the order in which it was told: what events earn then
+/// depends on that order. See ADR 38 for the terms under which it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderMatters {
+    /// What events give up of several tallies goes to those that are told later.
+    SeveralCaps,
+    /// The same, of the tally of a program.
+    CapOfProgram,
+    /// Uplines earn a part of a commission, so it matters whose commission found no room.
+    Uplines,
+    /// A maximum that is changed pays nothing of before and takes nothing back.
+    OtherMaximum,
+}
+
+impl OrderMatters {
+    /// Why the order matters by these versions of a program's terms, if it does.
+    pub fn by(versions: &[&TermsDraft]) -> Option<Self> {
+        if let Some(reason) = versions.iter().find_map(|rules| Self::by_one(rules)) {
+            return Some(reason);
+        }
+        let caps = || versions.iter().flat_map(|rules| &rules.caps).filter(|cap| cap.scope != CapScope::SingleEvent);
+        let is_changed = caps().any(|cap| {
+            let is_same_tally = |other: &&Cap| (other.scope, other.period) == (cap.scope, cap.period);
+            caps().filter(is_same_tally).any(|other| other.maximum != cap.maximum)
+        });
+        is_changed.then_some(Self::OtherMaximum)
+    }
+
+    fn by_one(rules: &TermsDraft) -> Option<Self> {
+        let count = rules.caps.iter().filter(|cap| cap.scope != CapScope::SingleEvent).count();
+        if rules.caps.iter().any(|cap| cap.scope == CapScope::Program) {
+            Some(Self::CapOfProgram)
+        } else if count > 1 {
+            Some(Self::SeveralCaps)
+        } else if count > 0 && rules.upline_levels.iter().any(|level| level.percent_ppm > 0) {
+            Some(Self::Uplines)
+        } else {
+            None
         }
     }
 }
@@ -98,6 +154,8 @@ pub type Earnings = BTreeMap<(AffiliateId, Currency), i64>;
 pub struct SimulatedConversion {
     /// The conversion.
     pub conversion_id: ConversionId,
+    /// Whether it occurred while the proposed terms stand. Else only its tallies may change what it earns.
+    pub is_covered: bool,
     /// By its rewards. Denied rewards are left out here and below.
     pub recorded: Earnings,
     /// Judged again by the terms in force.

@@ -10,10 +10,12 @@ use super::customer_reward;
 use super::line;
 use super::program::condition;
 use super::program::terms::commission;
+use super::program::uplines;
 use super::reward::{cap_applied, ladder_met};
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation,
     LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation,
+    UplineExplanation,
 };
 use crate::domain::ladder::LadderMeasure;
 use crate::domain::money::{Money, Unrounded};
@@ -92,6 +94,19 @@ fn credit(told: &CreditExplanation) -> pb::CreditExplanation {
         expected_rest: told.expected_rest.map(money),
         recorded_rest: told.recorded_rest.map(money),
         difference: told.difference.map_or(0, WireEnum::number),
+        uplines: told.uplines.iter().map(upline).collect(),
+    }
+}
+
+fn upline(told: &UplineExplanation) -> pb::UplineExplanation {
+    pb::UplineExplanation {
+        level: told.level,
+        rate: Some(uplines::render(&told.rate)),
+        affiliate_id: id_or_empty(told.affiliate_id),
+        enrollment_id: id_or_empty(told.enrollment_id),
+        result: told.result.number(),
+        value_amount: told.value.map(money),
+        recorded_rest: told.recorded_rest.map(money),
     }
 }
 

@@ -8,7 +8,7 @@ mod ladder;
 mod questions;
 mod rules;
 pub(super) mod terms;
-mod uplines;
+pub(super) mod uplines;
 mod welcome;
 
 use std::borrow::Cow;

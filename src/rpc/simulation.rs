@@ -1,7 +1,9 @@
 //! SimulateTerms on the wire. The app judges the history part by part, whenever the stream is asked for its next message, so a caller who is
 //! gone leaves nothing open.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
@@ -22,11 +24,11 @@ use crate::deadline::Deadline;
 use crate::domain::conversion::ConversionImage;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::money::{Currency, Money};
-use crate::domain::program::TermsDraft;
+use crate::domain::program::{Terms, TermsDraft};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::reward::Reward;
 use crate::domain::rule::{Envelope, RecordSale, check_currency};
-use crate::domain::simulation::ProposedTerms;
+use crate::domain::simulation::{OrderMatters, ProposedTerms};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error};
 use crate::pb::{self, simulate_terms_response::Content};
@@ -106,13 +108,15 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     };
     check_currency(&wanted.terms, program.currency)
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
-    let has_caps = store::simulation::has_caps(store, account_id, program.id).await?;
-    refuse_caps(&wanted, has_caps)?;
-    refuse_ladders(&wanted, store::simulation::has_ladder(store, account_id, program.id).await?)?;
+    let versions = store::simulation::versions(store, account_id).await?;
+    refuse_ladders(&wanted, versions.iter().any(|terms| terms.program_id == program.id && terms.rules.ladder.is_some()))?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
+    if wanted.sale.is_none() {
+        refuse_unordered(&proposed, &versions)?;
+    }
     let share = call.rpc.app.begin_heavy(account_id)?;
-    let mut simulation = Simulation::new(std::sync::Arc::clone(&call.rpc.app), account_id, proposed);
+    let mut simulation = Simulation::new(Arc::clone(&call.rpc.app), account_id, proposed, &versions);
     let sale = match wanted.sale {
         Some(rule) => {
             let envelope = Envelope { account_id, fingerprint: None, actor: None, command: rule.into() };
@@ -125,15 +129,27 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     Ok((simulation, wanted.warnings, share, sale))
 }
 
-/// Caps count what all customers earn together, and the history is judged customer by customer.
-fn refuse_caps(wanted: &Wanted, has_caps: bool) -> Result<(), Error> {
+/// The history is judged customer by customer, so terms are refused by which the order of all customers' events decides.
+fn refuse_unordered(proposed: &ProposedTerms, versions: &[Terms]) -> Result<(), Error> {
     let mut fields = Fields::default();
-    if wanted.sale.is_none() && !wanted.terms.caps.is_empty() {
-        fields.wrong("terms.caps", "cannot be simulated over the history; leave it out, or send a sample_sale");
-    }
-    if wanted.sale.is_none() && has_caps {
-        let problem = "has terms with caps, which cannot be simulated over the history; send a sample_sale";
-        fields.wrong("program_id", problem);
+    let (own, others): (Vec<&Terms>, Vec<_>) =
+        versions.iter().partition(|terms| terms.program_id == proposed.terms.program_id);
+    let rules: Vec<_> = own.iter().map(|terms| &terms.rules).collect();
+    if let Some(reason) = OrderMatters::by(&[&proposed.terms.rules]) {
+        fields.wrong("terms.caps", why_unordered(reason));
+    } else if let Some(reason) = OrderMatters::by(&rules) {
+        fields.wrong("program_id", format!("has terms with caps: {}", why_unordered(reason)));
+    } else if let Some(reason) = OrderMatters::by(&proposed.with_the_rest(&own)) {
+        fields.wrong("terms.caps", why_unordered(reason));
+    } else if own.iter().any(|terms| !terms.rules.attributes_as(&proposed.terms.rules)) {
+        // Events may then be credited in another program.
+        let mut programs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        others.iter().for_each(|terms| programs.entry(terms.program_id).or_default().push(&terms.rules));
+        if let Some((id, reason)) = programs.iter().find_map(|(id, rules)| Some((id, OrderMatters::by(rules)?))) {
+            let reason = why_unordered(reason);
+            let problem = format!("credits other events than before, maybe those of program {id} with caps: {reason}");
+            fields.wrong("terms", problem);
+        }
     }
     fields.complete(Some(()))
 }
@@ -149,6 +165,27 @@ fn refuse_ladders(wanted: &Wanted, has_ladder: bool) -> Result<(), Error> {
         fields.wrong("program_id", problem);
     }
     fields.complete(Some(()))
+}
+
+const fn why_unordered(reason: OrderMatters) -> &'static str {
+    match reason {
+        OrderMatters::SeveralCaps => {
+            "several caps of customers and affiliates cannot be simulated over the history, because what they pay depends on the order in \
+             which all events were told; keep one of them, or send a sample_sale"
+        }
+        OrderMatters::CapOfProgram => {
+            "a cap of the program cannot be simulated over the history, because what it pays to whom depends on the order in which all \
+             events were told; leave it out, or send a sample_sale"
+        }
+        OrderMatters::Uplines => {
+            "caps and upline_levels cannot be simulated together over the history, because uplines earn of those commissions that found \
+             room; leave one of both out, or send a sample_sale"
+        }
+        OrderMatters::OtherMaximum => {
+            "one cap with two maxima in two versions cannot be simulated over the history, because a new maximum pays nothing of before; \
+             keep the maximum, or send a sample_sale"
+        }
+    }
 }
 
 async fn read(call: &Call, mut fields: Fields, message: &pb::SimulateTermsRequest) -> Result<Wanted, Error> {

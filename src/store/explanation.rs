@@ -6,18 +6,19 @@ use std::hash::Hash;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
-use super::entity::{click, coupon, terms, unmatched_sale};
+use super::entity::{click, coupon, enrollment, terms, unmatched_sale};
 use super::program::terms_for;
 use super::set::keyed::rows_by;
 use super::set::stored::{Stored, key_columns};
 use super::{Snapshot, Source, StoreError, conversion, list, reward};
+use crate::domain::affiliate::Affiliate;
 use crate::domain::attribution::Evidence;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionSelector};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::explanation::Dossier;
-use crate::domain::id::{AccountId, ClickId, EnrollmentId, ProgramId, TypedId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, ProgramId, TypedId};
 use crate::domain::item::Item;
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
@@ -62,6 +63,9 @@ async fn dossier_of(snapshot: &Snapshot, image: ConversionImage) -> Result<Dossi
     let enrollment_ids = event.credits.iter().map(|credit| credit.enrollment_id).chain(of_candidates);
     let enrollments: HashMap<_, Enrollment> = read.rows(enrollment_ids, |row: &Enrollment| row.id).await?;
     let program_ids: BTreeSet<ProgramId> = enrollments.values().map(|enrollment| enrollment.program_id).collect();
+    let terms = read.terms(event).await?;
+    let affiliates = read.uplines(event, &terms).await?;
+    let upline_enrollments = read.enrollments_of(event, &affiliates).await?;
     let programs = read.rows(program_ids, |program: &Program| program.id).await?;
     let terms_then = read.terms_then(event.occurred_at, &enrollments, &programs).await?;
     let lead_ids = candidates.iter().filter_map(|candidate| match candidate.evidence {
@@ -94,7 +98,9 @@ async fn dossier_of(snapshot: &Snapshot, image: ConversionImage) -> Result<Dossi
     let causes = conversion::by_ids(snapshot, account_id, causes).await?;
     let has_lead = event.lead_id.and_then(|id| leads.get(&id)).is_some_and(|lead| lead.deleted_at.is_none());
     Ok(Dossier {
-        terms: read.terms(event).await?,
+        terms,
+        affiliates,
+        upline_enrollments,
         items: read.rows(items, |item: &Item| item.id).await?,
         offers: read.rows(offers, |offer: &Offer| offer.id).await?,
         is_customer_named: !has_lead && read.is_customer_named(event).await?,
@@ -176,6 +182,49 @@ impl Reader<'_> {
             all.extend(list::read::<Terms>(query, self.snapshot.connection()).await?);
         }
         Ok(all)
+    }
+
+    /// The credited affiliates and those above them when the event occurred, as far up as the terms pay for.
+    async fn uplines(
+        &self,
+        event: &Conversion,
+        terms: &[Terms],
+    ) -> Result<HashMap<AffiliateId, Affiliate>, StoreError> {
+        let mut found: HashMap<AffiliateId, Affiliate> = HashMap::new();
+        for credit in &event.credits {
+            let is_of_credit =
+                |terms: &&Terms| (terms.program_id, terms.version) == (credit.program_id, credit.terms_version);
+            let levels = terms.iter().find(is_of_credit).map_or(0, |terms| terms.rules.upline_levels.len());
+            if levels == 0 {
+                continue;
+            }
+            let mut next = Some(credit.affiliate_id);
+            for _ in 0..=levels {
+                let Some(id) = next else { break };
+                if !found.contains_key(&id) {
+                    found.extend(self.rows([id], |affiliate: &Affiliate| affiliate.id).await?);
+                }
+                next = found.get(&id).and_then(|affiliate| affiliate.upline_at(event.occurred_at));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The enrollments of these affiliates in the programs of the credits.
+    async fn enrollments_of(
+        &self,
+        event: &Conversion,
+        affiliates: &HashMap<AffiliateId, Affiliate>,
+    ) -> Result<Vec<Enrollment>, StoreError> {
+        if affiliates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let programs = event.credits.iter().map(|credit| credit.program_id.uuid());
+        let query = enrollment::Entity::find()
+            .filter(enrollment::Column::AccountId.eq(self.account_id.uuid()))
+            .filter(enrollment::Column::ProgramId.is_in(programs))
+            .filter(enrollment::Column::AffiliateId.is_in(affiliates.keys().map(|id| id.uuid())));
+        list::read::<Enrollment>(query, self.snapshot.connection()).await
     }
 
     /// The version for each enrollment that applies to an event of this time whose customer was not bound before.

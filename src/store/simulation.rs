@@ -7,7 +7,7 @@ use super::entity::{conversion, lead, terms};
 use super::list::{self, Walk};
 use super::{Snapshot, Source, StoreError};
 use crate::domain::conversion::{Conversion, ConversionKind};
-use crate::domain::id::{AccountId, ConversionId, LeadId, ProgramId};
+use crate::domain::id::{AccountId, ConversionId, LeadId};
 use crate::domain::lead::Lead;
 use crate::domain::program::Terms;
 use crate::domain::time::Interval;
@@ -74,34 +74,11 @@ pub async fn count_events(snapshot: &Snapshot, account_id: AccountId, occurred: 
     list::count(query, Column::Id, snapshot.connection()).await
 }
 
-/// Whether a version of a program's terms has a ladder.
+/// All versions of the terms of all programs.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn has_ladder(
-    source: &impl Source,
-    account_id: AccountId,
-    program_id: ProgramId,
-) -> Result<bool, StoreError> {
-    Ok(versions(source, account_id, program_id).await?.iter().any(|terms| terms.rules.ladder.is_some()))
-}
-
-/// Whether a version of a program's terms has caps.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn has_caps(source: &impl Source, account_id: AccountId, program_id: ProgramId) -> Result<bool, StoreError> {
-    Ok(versions(source, account_id, program_id).await?.iter().any(|terms| !terms.rules.caps.is_empty()))
-}
-
-async fn versions(
-    source: &impl Source,
-    account_id: AccountId,
-    program_id: ProgramId,
-) -> Result<Vec<Terms>, StoreError> {
-    use terms::Column;
-    let query = terms::Entity::find()
-        .filter(Column::AccountId.eq(account_id.uuid()))
-        .filter(Column::ProgramId.eq(program_id.uuid()));
+pub async fn versions(source: &impl Source, account_id: AccountId) -> Result<Vec<Terms>, StoreError> {
+    let query = terms::Entity::find().filter(terms::Column::AccountId.eq(account_id.uuid()));
     list::read::<Terms>(query, source.connection()).await
 }

@@ -15,6 +15,7 @@ mod rules;
 mod sequence;
 mod step;
 mod stored;
+mod tallies;
 mod terms_period;
 
 mod text;

@@ -4,6 +4,7 @@
 use super::line;
 use super::reward::rest;
 use super::step::{Pricing, told_step};
+use super::upline;
 use super::{
     Computation, CreditExplanation, Dossier, ExplanationDifference, LadderExplanation, LaterTerms, TermsResult,
 };
@@ -42,6 +43,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let lines = line::explained(&pricing, &facts, &caps);
+    let uplines = upline::explained(dossier, &pricing, &caps);
     let is_whole = event.order.lines.is_empty();
     let trace = if is_whole { pricing.trace(&facts).ok()? } else { Trace { steps: Vec::new(), priced: None } };
     let priced = trace.priced.map(|priced| pricing::with_caps(priced, caps)).transpose().ok()?;
@@ -73,6 +75,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         expected_rest,
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
         difference: difference(&pricing, &rewards, expected_rest),
+        uplines,
     })
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use crate::domain::affiliate::Affiliate;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind};
 use crate::domain::coupon::Coupon;
 use crate::domain::customer_reward::CustomerReward;
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{ClickId, ConversionId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId};
+use crate::domain::id::{AffiliateId, ClickId, ConversionId, EnrollmentId, ItemId, LeadId, LinkId, OfferId, ProgramId};
 use crate::domain::item::Item;
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
@@ -28,6 +29,10 @@ pub struct Dossier {
     pub causes: HashMap<ConversionId, Conversion>,
     /// Those of credits and candidates.
     pub enrollments: HashMap<EnrollmentId, Enrollment>,
+    /// The credited affiliates and those above them, if the terms pay uplines.
+    pub affiliates: HashMap<AffiliateId, Affiliate>,
+    /// Those of the affiliates in the programs of the credits.
+    pub upline_enrollments: Vec<Enrollment>,
     /// Those of the enrollments.
     pub programs: HashMap<ProgramId, Program>,
     /// The versions of the credits, and the versions that follow them, in their order.

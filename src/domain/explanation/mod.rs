@@ -8,6 +8,7 @@ mod line;
 mod reward;
 mod sentences;
 mod step;
+mod upline;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
@@ -26,6 +27,7 @@ use super::text_enum::text_enum;
 use super::time::Time;
 pub use dossier::Dossier;
 pub use sentences::sentences;
+pub use upline::UplineExplanation;
 
 text_enum! {
     /// The short answer.
@@ -297,6 +299,8 @@ pub struct CreditExplanation {
     pub expected_rest: Option<Money>,
     pub recorded_rest: Option<Money>,
     pub difference: Option<ExplanationDifference>,
+    /// The levels above the credited affiliate, the nearest first.
+    pub uplines: Vec<UplineExplanation>,
 }
 
 /// The step of a ladder that a sale has met, and what was missing to the next one.

@@ -3,6 +3,7 @@
 mod candidate;
 mod credit;
 mod line;
+mod upline;
 
 use super::{
     Dossier, Explanation, ExplanationAction, ExplanationResult, RewardApproval, RewardChange, RewardExplanation,
@@ -26,6 +27,7 @@ pub fn sentences(dossier: &Dossier, explanation: &Explanation) -> Vec<String> {
     for credit in &explanation.credits {
         credit::sentences(event, credit, &mut sentences);
         sentences.extend(credit.lines.iter().map(line::sentence));
+        sentences.extend(credit.uplines.iter().map(|told| upline::sentence(event, told)));
     }
     for reward in &explanation.rewards {
         of_reward(reward, &mut sentences);

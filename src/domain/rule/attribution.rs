@@ -7,11 +7,10 @@ use smallvec::SmallVec;
 
 use super::shared_credit::{self, Winner, Winners};
 use super::terms::applicable_terms;
-use crate::domain::affiliate::AffiliateState;
 use crate::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{Conversion, SaleChannel, WHOLE_SHARE_PPM, Way};
 use crate::domain::coupon::{Coupon, Purchase};
-use crate::domain::enrollment::{Enrollment, EnrollmentStanding, EnrollmentState};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AccountId, ClickId, LinkId};
 use crate::domain::lead::Lead;
 use crate::domain::link::Link;
@@ -21,6 +20,7 @@ use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
+use crate::domain::upline_standing::why_not_earning;
 
 /// The referral data of a request: the traces of where a conversion came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -198,21 +198,6 @@ impl<'set> Runner<'set> {
         let (Some(enrollment), Some(program)) = (self.enrollment, self.program) else { return Ok(None) };
         let terms = applicable_terms(set, program, &Occasion::of(enrollment, occurred_at))?;
         Ok(Some(&terms.rules))
-    }
-}
-
-/// Why an enrollment with this standing does not earn from an event at this time, if so.
-pub fn why_not_earning(standing: EnrollmentStanding, program: &Program, occurred_at: Time) -> Option<CandidateResult> {
-    if standing.affiliate_state != AffiliateState::Active {
-        Some(CandidateResult::AffiliateNotActive)
-    } else if standing.state == EnrollmentState::Ended {
-        Some(CandidateResult::EnrollmentEnded)
-    } else if standing.awaits_agreement {
-        Some(CandidateResult::AgreementNotAccepted)
-    } else if program.is_archived_at(occurred_at) {
-        Some(CandidateResult::ProgramArchived)
-    } else {
-        None
     }
 }
 

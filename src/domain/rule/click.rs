@@ -1,6 +1,5 @@
 //! The rule of clicks.
 
-use super::attribution::why_not_earning;
 use super::context::{Context, Rule};
 use super::timeline;
 use crate::domain::click::{Click, ClickOutcome};
@@ -8,6 +7,7 @@ use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use crate::domain::upline_standing::why_not_earning;
 
 /// Record a visit through a link.
 #[derive(Debug, Clone)]

@@ -264,7 +264,7 @@ fn book(
     });
 
     let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
-    let (mut taken_back, mut settled) = (Vec::new(), Vec::new());
+    let mut settled = Vec::new();
     // The part that exceeds the sale takes nothing back.
     let base_amount =
         refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
@@ -272,15 +272,17 @@ fn book(
     let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
     for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
         let target = taken_part(context, &sale, reward)?;
-        taken_back.extend(take_back(context, reward, &target, &cause, &mut settled)?);
+        take_back(context, reward, &target, &cause, &mut settled)?;
     }
     tally_change::follow(context, sale.id, refund.id, &mut settled)?;
-    taken_back.extend(adjust(context, &sale, &refund, &rewards)?);
+    adjust(context, &sale, &refund, &rewards)?;
+    // Also what was taken from the changes of tallies.
+    let image = context.set.image(context.account_id, refund.id)?;
+    let taken_back = image.rewards.clone();
     // Readers of a refund that waited must get an event about its outcome, even when nobody referred the sale.
     if refund.is_told {
         let is_unexpected = refund.excess_minor > 0 && refund.order.commission_adjustment.is_none();
         let kind = if is_unexpected { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
-        let image = ConversionImage { conversion: Arc::clone(&refund), rewards: taken_back.clone() };
         context.tell_conversion(kind, refund.occurred_at, image);
     }
     if sale.is_told {

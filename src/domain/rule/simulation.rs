@@ -15,6 +15,7 @@ use super::decide::decide;
 use super::refund;
 use super::sale_count::{self, Verdicts};
 use super::shared_credit::{Winner, Winners};
+use super::simulated_tallies::{self, Counted, SimulatedTallies, begin_missing};
 use super::timeline;
 use super::verdict::{Verdict, earn_left};
 use crate::domain::conversion::{
@@ -39,7 +40,8 @@ pub enum SimulatedCustomer {
     Event(ConversionId),
 }
 
-/// Judges the events of a customer again. Returns those that occurred while the proposed terms stand. The set is left as it was.
+/// Judges the events of a customer again. Returns those that occurred while the proposed terms stand, and those that the tallies change. The
+/// set is left as it was, and the tallies have those of the customer in them.
 ///
 /// # Errors
 /// [`Refusal::NotLoaded`] when rows must be loaded first, and the refusals of amounts that are too large.
@@ -48,13 +50,20 @@ pub fn simulate(
     account_id: AccountId,
     customer: SimulatedCustomer,
     proposed: &Arc<ProposedTerms>,
+    tallies: &mut SimulatedTallies,
     now: Time,
     ids: &mut dyn IdSource,
 ) -> Result<Vec<SimulatedConversion>, Refusal> {
     let mut context = Context { set, account_id, now, ids, cause_id: String::new() };
-    let simulated = compare(&mut context, customer, proposed);
-    context.set.roll_back();
-    context.set.proposed = None;
+    let simulated = loop {
+        let simulated = compare(&mut context, customer, proposed, tallies);
+        context.set.roll_back();
+        context.set.proposed = None;
+        match &simulated {
+            Err(refusal) if begin_missing(context.set, refusal) => {}
+            _ => break simulated,
+        }
+    };
     if !matches!(simulated, Err(Refusal::NotLoaded(_))) {
         _ = context.set.take_wanted();
     }
@@ -113,32 +122,39 @@ fn compare(
     context: &mut Context<'_>,
     customer: SimulatedCustomer,
     proposed: &Arc<ProposedTerms>,
+    tallies: &mut SimulatedTallies,
 ) -> Result<Vec<SimulatedConversion>, Refusal> {
     context.set.begin();
+    // Events that share tallies are judged too.
+    let count_all = tallies.count_all;
+    let is_wanted = |event: &Conversion| count_all || proposed.covers(event.occurred_at);
     let group = match customer {
-        SimulatedCustomer::Lead(id) => group_of_lead(context, id, proposed)?,
-        SimulatedCustomer::Event(id) => group_of_event(context, id, proposed)?,
+        SimulatedCustomer::Lead(id) => group_of_lead(context, id, &is_wanted)?,
+        SimulatedCustomer::Event(id) => group_of_event(context, id, &is_wanted)?,
     };
     let Some(group) = group else { return Ok(Vec::new()) };
     let recorded = Recorded::of(context, &group)?;
     context.set.roll_back();
-    let current = pass(context, &group, &recorded, proposed, None)?;
-    let changed = pass(context, &group, &recorded, proposed, Some(proposed))?;
+    let (current, of_current) = pass(context, &group, &recorded, None, &is_wanted, &tallies.current)?;
+    let (changed, of_proposed) = pass(context, &group, &recorded, Some(proposed), &is_wanted, &tallies.proposed)?;
+    tallies.current.extend(of_current);
+    tallies.proposed.extend(of_proposed);
     let program_id = proposed.terms.program_id;
-    let events = group.events().filter(|event| proposed.covers(event.occurred_at));
-    let simulated = events.map(|event| {
+    let simulated = group.events().map(|event| {
+        let is_covered = proposed.covers(event.occurred_at);
         let of = |earned: &BTreeMap<ConversionId, Earned>| earned.get(&event.id).cloned().unwrap_or_default();
         let (recorded, current, proposed) = (of(&recorded.earned), of(&current), of(&changed));
         let is_of_program = [&recorded, &current, &proposed].iter().any(|each| each.programs.contains(&program_id));
         SimulatedConversion {
             conversion_id: event.id,
-            recorded: recorded.sums,
+            is_covered,
+            recorded: if is_covered { recorded.sums } else { Earnings::new() },
             current: current.sums,
             proposed: proposed.sums,
             is_of_program,
         }
     });
-    Ok(simulated.collect())
+    Ok(simulated.filter(|event| event.is_covered || event.current != event.proposed).collect())
 }
 
 /// Judges the events by the terms in force, or by those that stand in place of them. What is written is undone.
@@ -146,9 +162,10 @@ fn pass(
     context: &mut Context<'_>,
     group: &Group,
     recorded: &Recorded,
-    covered: &ProposedTerms,
     terms: Option<&Arc<ProposedTerms>>,
-) -> Result<BTreeMap<ConversionId, Earned>, Refusal> {
+    is_wanted: &dyn Fn(&Conversion) -> bool,
+    tallies: &Counted,
+) -> Result<(BTreeMap<ConversionId, Earned>, Counted), Refusal> {
     // What the events turned out to need may not be loaded yet.
     let wanted = context.set.take_wanted();
     context.set.begin();
@@ -160,13 +177,19 @@ fn pass(
         // Refunds look the terms up by their version.
         context.put::<Terms>(Arc::clone(&proposed.terms));
     }
-    let earned = judge(context, group, recorded, covered)?;
+    simulated_tallies::enter(context.set, tallies);
+    let earned = judge(context, group, recorded, is_wanted)?;
+    let left = simulated_tallies::left(context.set);
     context.set.roll_back();
-    Ok(earned)
+    Ok((earned, left))
 }
 
 /// The events of a lead that was not merged into another one, and those of the leads that were merged into it.
-fn group_of_lead(context: &mut Context<'_>, id: LeadId, proposed: &ProposedTerms) -> Result<Option<Group>, Refusal> {
+fn group_of_lead(
+    context: &mut Context<'_>,
+    id: LeadId,
+    is_wanted: &dyn Fn(&Conversion) -> bool,
+) -> Result<Option<Group>, Refusal> {
     let account_id = context.account_id;
     context.set.wanted().row::<Lead>((account_id, id));
     let lead = Arc::clone(context.set.existing::<Lead>(&(account_id, id))?);
@@ -181,12 +204,12 @@ fn group_of_lead(context: &mut Context<'_>, id: LeadId, proposed: &ProposedTerms
     let names = lead.selectors().into_iter().map(|name| (account_id, name));
     context.set.wanted().names.unmatched_sales.extend(names);
     let mut leads = Vec::new();
-    let mut is_covered = context.set.unmatched_sales_of(account_id, Some(&lead), &Customer::default())?.into_iter();
-    let mut is_covered = is_covered.any(|event| proposed.covers(event.occurred_at));
+    let mut unmatched = context.set.unmatched_sales_of(account_id, Some(&lead), &Customer::default())?.into_iter();
+    let mut is_one_wanted = unmatched.any(|event| is_wanted(event));
     let mut changes: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for id in lead.own_and_merged_ids() {
         let (rows, _) = context.set.timeline_of(account_id, id)?;
-        is_covered |= rows.iter().any(|row| row.kind.is_attributed() && proposed.covers(row.occurred_at));
+        is_one_wanted |= rows.iter().any(|row| row.kind.is_attributed() && is_wanted(row));
         for row in rows {
             if let (ConversionKind::Refund | ConversionKind::Correction, Some(sale_id)) = (row.kind, row.sale_id) {
                 changes.entry(sale_id).or_default().push(Arc::clone(row));
@@ -195,7 +218,7 @@ fn group_of_lead(context: &mut Context<'_>, id: LeadId, proposed: &ProposedTerms
         leads.push(context.set.existing::<Lead>(&(account_id, id))?.as_ref().clone());
     }
     // Most customers have no events of that time.
-    if !is_covered {
+    if !is_one_wanted {
         return Ok(None);
     }
     changes.values_mut().for_each(|rows| rows.sort_by_key(|row| (row.created_at, row.id)));
@@ -218,7 +241,7 @@ fn group_of_lead(context: &mut Context<'_>, id: LeadId, proposed: &ProposedTerms
 fn group_of_event(
     context: &mut Context<'_>,
     id: ConversionId,
-    proposed: &ProposedTerms,
+    is_wanted: &dyn Fn(&Conversion) -> bool,
 ) -> Result<Option<Group>, Refusal> {
     let account_id = context.account_id;
     context.set.wanted().row::<Conversion>((account_id, id));
@@ -229,9 +252,9 @@ fn group_of_event(
     let customer = timeline::customer_of(context, &event)?;
     if customer.is_unnamed() {
         timeline::look_up_evidence(context, &event)?;
-        let is_covered = proposed.covers(event.occurred_at);
+        let is_wanted = is_wanted(&event);
         let group = Group { lead: None, parts: Vec::new(), alone: Some(event), changes: BTreeMap::new() };
-        return Ok(is_covered.then_some(group));
+        return Ok(is_wanted.then_some(group));
     }
     context.set.wanted().customer(account_id, &customer);
     context.set.wanted().unmatched_sales(account_id, &customer);
@@ -239,14 +262,16 @@ fn group_of_event(
         return Ok(None);
     }
     // As when a lead is made for the event: nothing was recorded for it before.
+    // It has the id of the event, so that its tallies have the same names whenever more rows were loaded.
     let lead = customer::new_lead(context, &customer, LeadState::of_new(event.kind));
+    let lead = Lead { id: LeadId::from_uuid(id.uuid()), ..lead };
     context.set.names.timelines.insert_absent((account_id, lead.id));
     let (events, is_whole) = timeline::events_of(context, &lead)?;
     let is_first = events.iter().map(|event| event.id).min() == Some(id);
-    let is_covered = events.iter().any(|event| proposed.covers(event.occurred_at));
+    let is_one_wanted = events.iter().any(|event| is_wanted(event));
     let parts = vec![(lead.clone(), events, is_whole)];
     let group = Group { lead: Some(lead), parts, alone: None, changes: BTreeMap::new() };
-    Ok((is_first && is_covered).then_some(group))
+    Ok((is_first && is_one_wanted).then_some(group))
 }
 
 /// A sale with the time at which refunds and corrections have left nothing of it, if its terms did not ask for that when they were told.
@@ -289,11 +314,11 @@ impl Earned {
     }
 }
 
-/// A reward of a conversion, whichever way it was earned: that of an enrollment for a credit.
-type RewardName = (ConversionId, EnrollmentId, EnrollmentId);
+/// A reward of a conversion, whichever way it was earned: that of an enrollment for a credit, or the change of a tally.
+type RewardName = (ConversionId, EnrollmentId, EnrollmentId, bool);
 
 fn name_of(reward: &Reward) -> Option<RewardName> {
-    Some((reward.conversion_id?, reward.enrollment_id, reward.credited_enrollment_id()))
+    Some((reward.conversion_id?, reward.enrollment_id, reward.credited_enrollment_id(), reward.is_tally_change()))
 }
 
 /// The rewards that the events of a customer have.
@@ -336,15 +361,16 @@ fn judge(
     context: &mut Context<'_>,
     group: &Group,
     recorded: &Recorded,
-    proposed: &ProposedTerms,
+    is_wanted: &dyn Fn(&Conversion) -> bool,
 ) -> Result<BTreeMap<ConversionId, Earned>, Refusal> {
     // Nothing stands of the rewards that were earned before.
     for reward in &recorded.rewards {
-        context.put(Reward { state: RewardState::Reversed, ..reward.as_ref().clone() });
+        let reversed_minor = reward.value.amount_minor;
+        context.put(Reward { state: RewardState::Reversed, reversed_minor, ..reward.as_ref().clone() });
     }
     let mut earned = BTreeMap::new();
     for (event, verdict) in verdicts_on(context, group)? {
-        if proposed.covers(event.occurred_at) {
+        if is_wanted(&event) {
             let of_event = earn(context, group, recorded, &event, verdict)?;
             earned.insert(event.id, of_event);
         }
@@ -402,7 +428,8 @@ fn earn(
     let sale = context.put(Conversion {
         outcome: ConversionOutcome::Attributed,
         credits: credits_of(&verdict.claims),
-        order: OrderDetails { customer_sale: verdict.customer_sale, ..event.order.clone() },
+        lead_id: event.lead_id.or(group.lead.as_ref().map(|lead| lead.id)),
+        order: OrderDetails { customer_sale: verdict.customer_sale, counted: Vec::new(), ..event.order.clone() },
         ..event.clone()
     });
     let before: BTreeSet<_> = recorded.rewards.iter().map(|reward| reward.id).collect();

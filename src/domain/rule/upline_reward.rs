@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::attribution::why_not_earning;
 use super::context::Context;
 use crate::domain::affiliate::{Affiliate, AffiliateSelector};
 use crate::domain::conversion::Conversion;
@@ -11,6 +10,7 @@ use crate::domain::id::{AffiliateId, ProgramId};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::upline::{UplineLevel, UplineShare};
+use crate::domain::upline_standing::why_not_on_level;
 
 /// The uplines that earn from a credited event, with the enrollment through which each earns. Uplines are those of the event's time. A level
 /// whose affiliate cannot earn is left out, and nobody moves up to it.
@@ -52,12 +52,10 @@ fn enrollment(
 ) -> Result<Option<Arc<Enrollment>>, Refusal> {
     let account_id = context.account_id;
     affiliate(context, upline_id)?;
-    let Some(enrollment) = context.set.enrollment_in(account_id, upline_id, program_id)? else { return Ok(None) };
+    let enrollment = context.set.enrollment_in(account_id, upline_id, program_id)?.cloned();
     let program = context.set.program(account_id, program_id)?;
-    let standing = enrollment.standing_at(event.occurred_at);
-    let was_there = enrollment.created_at.may_precede(event.occurred_at) && standing.moved.is_none();
-    let may_earn = was_there && why_not_earning(standing, program, event.occurred_at).is_none();
-    Ok(may_earn.then(|| Arc::clone(enrollment)))
+    let may_earn = why_not_on_level(enrollment.as_deref(), program, event.occurred_at).is_none();
+    Ok(enrollment.filter(|_| may_earn))
 }
 
 /// Whether the upline has a reward of the event that stands, or that a person denied.

@@ -26,6 +26,7 @@ use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::CapScope;
 use crate::domain::upline::UplineBasis;
+use crate::domain::upline_standing::UplineResult;
 use crate::pb;
 use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
@@ -120,6 +121,20 @@ wire_enums! {
         Ended,
         Withdrawn,
         StartedEarlier,
+    }
+    UplineResult = UplineResult {
+        Earns,
+        NoRate,
+        NoUpline,
+        NotEnrolled,
+        EnrolledLater,
+        Moved,
+        NotActive,
+        EnrollmentEnded,
+        AgreementNotAccepted,
+        ProgramArchived,
+        NothingBelow,
+        Zero,
     }
     RewardApproval = RewardApproval { ByItself, ByRelease, WithAnother, Done, Never }
     ProgramState = ProgramState { Active, Archived }

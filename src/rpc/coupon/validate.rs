@@ -5,7 +5,7 @@ use crate::domain::conversion::SaleChannel;
 use crate::domain::coupon::{Coupon, CouponTies, Purchase};
 use crate::domain::item::ItemSelector;
 use crate::domain::lead::{Lead, LeadSelector};
-use crate::domain::rule::why_not_earning;
+use crate::domain::upline_standing::why_not_earning;
 use crate::error::Error;
 use crate::pb;
 use crate::rpc::call::parse::Fields;

@@ -58,6 +58,6 @@ pub(super) fn canonical(sent: &[pb::UplineLevel]) -> Option<Vec<pb::UplineLevel>
 }
 
 /// A level as a message.
-pub(super) fn render(level: &UplineLevel) -> pb::UplineLevel {
+pub(in crate::rpc) fn render(level: &UplineLevel) -> pb::UplineLevel {
     pb::UplineLevel { basis: level.basis.number(), percent_ppm: level.percent_ppm }
 }

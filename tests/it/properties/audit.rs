@@ -15,8 +15,11 @@ use headwater::domain::program::{Commission, ProgramState};
 use headwater::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
 use headwater::domain::set::{Kind, WorkingSet};
 use headwater::domain::split::Split;
+use headwater::domain::tally::CapApplied;
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
+
+use super::tallies;
 
 /// A reward's value by ledger account, according to the entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +77,9 @@ impl Audit {
             let reversals = by_original.get(&reward.id).unwrap_or(&none);
             match (reward.reverses, &reward.calculation) {
                 (Some(original), _) => check_reversal(set, reward, original)?,
+                (None, Some(calculation)) if calculation.rule == RewardRule::TallyChange => {
+                    tallies::check_change(reward, reversals)?;
+                }
                 (None, Some(calculation)) if calculation.rule != RewardRule::Adjustment => {
                     check_reward(set, reward, calculation, reversals, &self.booked)?;
                 }
@@ -88,6 +94,7 @@ impl Audit {
         self.check_leads(set, account_id)?;
         self.check_unmatched(set)?;
         check_waiting(set)?;
+        tallies::check(set)?;
         check_names(set, account_id)
     }
 
@@ -288,10 +295,11 @@ fn value_at(calculation: &Calculation, value: i64, amount: i64) -> i64 {
         Commission::PercentPpm(ppm) => portion(amount, ppm.into(), PPM, calculation.rounding).unwrap(),
         Commission::Flat(flat) => flat.amount_minor,
     };
-    match &calculation.split {
+    let share = match &calculation.split {
         Some(split) => part(whole, split),
         None => portion(whole, calculation.share_ppm.into(), PPM, calculation.rounding).unwrap(),
-    }
+    };
+    calculation.caps.iter().map(CapApplied::room_minor).fold(share, i64::min)
 }
 
 /// Checks that a calculation has the shares of all credits of its event.

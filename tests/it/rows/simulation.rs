@@ -320,32 +320,147 @@ db_test!(n6_wrong_terms_are_answered_as_by_update_program, |database: TestDataba
     assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "end_time");
 });
 
-db_test!(n6_caps_are_simulated_for_a_sample_sale_alone, |database: TestDatabase| async move {
+fn cap(scope: pb::CapScope, period: pb::Period, maximum: i64) -> pb::Cap {
+    pb::Cap { scope: scope.into(), period: period.into(), maximum: Some(usd(maximum)) }
+}
+
+db_test!(n6_one_cap_is_simulated_over_the_history, |database: TestDatabase| async move {
+    use pb::CapScope::{Affiliate, Customer, SingleEvent};
+    use pb::Period::{AllTime, Month};
     let server = TestServer::start(&database).await;
-    let mut shop = Shop::open(&server, "shop").await;
-    let cap = pb::Cap { scope: pb::CapScope::Affiliate.into(), maximum: Some(usd(500)), ..Default::default() };
-    let capped = pb::Terms { caps: vec![cap], ..terms_with(200_000, 60) };
-    let request = pb::SimulateTermsRequest { terms: Some(capped.clone()), ..Default::default() };
-    let faults = |status: tonic::Status| -> Vec<String> {
-        let violations = status.get_details_bad_request().unwrap().field_violations;
-        violations.into_iter().map(|fault| fault.field).collect()
-    };
-    assert_eq!(faults(shop.client.rewards.simulate_terms(request.clone()).await.unwrap_err()), ["terms.caps"]);
-    let sample = pb::RecordSaleRequest { ref_id: "ann".to_owned(), amount: Some(usd(10_000)), ..Default::default() };
-    let sampled = pb::SimulateTermsRequest { sample_sale: Some(sample), ..request };
-    let mut messages = shop.client.rewards.simulate_terms(sampled).await.unwrap().into_inner();
-    let Some(Content::SampleSale(sale)) = messages.message().await.unwrap().unwrap().content else { panic!() };
-    assert_eq!(sale.proposed.unwrap().rewards[0].value, Some(usd(500)));
-    drop(messages);
-    let update = pb::UpdateProgramRequest {
-        program: Some(pb::Program { id: shop.program_id.clone(), terms: Some(capped), ..Default::default() }),
-        update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+    let capped = |caps: &[pb::Cap]| pb::Terms { caps: caps.to_vec(), ..terms_with(200_000, 10) };
+    let of_affiliate = cap(Affiliate, Month, 1_300);
+    let mut current = chain(&server, "current", capped(std::slice::from_ref(&of_affiliate))).await;
+    play(&server, &mut current).await;
+    let before = earned(&mut current).await;
+    let stopped = Time::from_micros(START_MICROS).plus_days(20);
+    let proposals = [
+        capped(&[of_affiliate]),
+        capped(&[]),
+        capped(&[cap(Affiliate, AllTime, 1_000)]),
+        capped(&[cap(Customer, AllTime, 1_200)]),
+        capped(&[cap(SingleEvent, AllTime, 900), cap(Affiliate, Month, 2_000)]),
+    ];
+    for (number, terms) in proposals.into_iter().enumerate() {
+        server.clock.set(stopped);
+        let request = pb::SimulateTermsRequest { terms: Some(terms.clone()), ..Default::default() };
+        let simulated = simulate(&mut current.shop.client, request).await;
+        let mut replay = chain(&server, &format!("replay-{number}"), terms).await;
+        play(&server, &mut replay).await;
+        let after = earned(&mut replay).await;
+        for (place, id) in current.ids.iter().enumerate() {
+            let [was, proposed, difference, _] = simulated.affiliates.get(id).copied().unwrap_or_default();
+            assert_eq!((was, proposed), (before[place], after[place]), "{number}, affiliate {place}");
+            assert_eq!(difference, after[place] - before[place]);
+        }
+        assert_eq!(number == 0, after == before, "{number}: the maximum is never reached");
+        assert_eq!(number == 0, simulated.summary.changed_conversion_count == 0);
+    }
+    // Sales of before the proposed terms share the tally with later ones. They count, and are not in the results.
+    server.clock.set(stopped);
+    let start = START_MICROS / 1_000_000 + 60 * 60 * 24;
+    let request = pb::SimulateTermsRequest {
+        terms: Some(pb::Terms { caps: vec![cap(Affiliate, Month, 1_300)], ..terms_with(0, 10) }),
+        start_time: Some(prost_types::Timestamp { seconds: start, nanos: 0 }),
         ..Default::default()
     };
-    shop.client.affiliates.update_program(update).await.unwrap();
-    let request = pb::SimulateTermsRequest { terms: Some(terms_with(200_000, 60)), ..Default::default() };
-    assert_eq!(faults(shop.client.rewards.simulate_terms(request).await.unwrap_err()), ["program_id"]);
+    let simulated = simulate(&mut current.shop.client, request).await;
+    assert!(
+        simulated.affiliates.values().all(|[earned, proposed, ..]| proposed <= earned),
+        "{:?}",
+        simulated.affiliates
+    );
+    let report = current.shop.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
 });
+
+db_test!(
+    n6_caps_by_which_the_order_decides_are_simulated_for_a_sample_sale_alone,
+    |database: TestDatabase| async move {
+        use pb::CapScope::{Affiliate, Customer, Program};
+        use pb::Period::AllTime;
+        let server = TestServer::start(&database).await;
+        let mut shop = Shop::open(&server, "shop").await;
+        let level = pb::UplineLevel { basis: pb::UplineBasis::Commission.into(), percent_ppm: 100_000 };
+        let capped = |caps: &[pb::Cap]| pb::Terms { caps: caps.to_vec(), ..terms_with(200_000, 60) };
+        let of_affiliate = cap(Affiliate, AllTime, 500);
+        let faults = |status: tonic::Status| -> Vec<(String, String)> {
+            let violations = status.get_details_bad_request().unwrap().field_violations;
+            violations.into_iter().map(|fault| (fault.field, fault.description)).collect()
+        };
+        let unordered = [
+            (capped(&[cap(Program, AllTime, 500)]), "a cap of the program"),
+            (capped(&[of_affiliate.clone(), cap(Customer, AllTime, 500)]), "several caps"),
+            (
+                pb::Terms { upline_levels: vec![level], ..capped(std::slice::from_ref(&of_affiliate)) },
+                "caps and upline_levels",
+            ),
+        ];
+        for (terms, problem) in &unordered {
+            let request = pb::SimulateTermsRequest { terms: Some(terms.clone()), ..Default::default() };
+            let faults = faults(shop.client.rewards.simulate_terms(request).await.unwrap_err());
+            assert_eq!((faults.len(), faults[0].0.as_str()), (1, "terms.caps"));
+            assert!(faults[0].1.starts_with(problem), "{faults:?}");
+        }
+        let sample =
+            pb::RecordSaleRequest { ref_id: "ann".to_owned(), amount: Some(usd(10_000)), ..Default::default() };
+        let request = pb::SimulateTermsRequest {
+            terms: Some(unordered[0].0.clone()),
+            sample_sale: Some(sample),
+            ..Default::default()
+        };
+        let mut messages = shop.client.rewards.simulate_terms(request).await.unwrap().into_inner();
+        let Some(Content::SampleSale(sale)) = messages.message().await.unwrap().unwrap().content else { panic!() };
+        assert_eq!(sale.proposed.unwrap().rewards[0].value, Some(usd(500)));
+        drop(messages);
+        let update = |client: &mut Client, id: &str, terms: pb::Terms| {
+            let update = pb::UpdateProgramRequest {
+                program: Some(pb::Program { id: id.to_owned(), terms: Some(terms), ..Default::default() }),
+                update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
+                ..Default::default()
+            };
+            let mut client = client.clone();
+            async move { client.affiliates.update_program(update).await.map(drop) }
+        };
+        // Another maximum replaces that of the version in force, and not that of an earlier version.
+        let id = shop.program_id.clone();
+        update(&mut shop.client, &id, capped(std::slice::from_ref(&of_affiliate))).await.unwrap();
+        let larger = capped(&[cap(Affiliate, AllTime, 900)]);
+        let request = pb::SimulateTermsRequest { terms: Some(larger.clone()), ..Default::default() };
+        simulate(&mut shop.client, request.clone()).await;
+        let until = pb::SimulateTermsRequest {
+            end_time: Some(prost_types::Timestamp { seconds: START_MICROS / 1_000_000 + 600_000, nanos: 0 }),
+            ..request.clone()
+        };
+        let refused = faults(shop.client.rewards.simulate_terms(until).await.unwrap_err());
+        assert_eq!(refused[0].0, "terms.caps");
+        assert!(refused[0].1.starts_with("one cap with two maxima"), "{refused:?}");
+        server.clock.set(Time::from_micros(START_MICROS).plus_days(1));
+        update(&mut shop.client, &id, larger).await.unwrap();
+        assert_eq!(faults(shop.client.rewards.simulate_terms(request).await.unwrap_err())[0].0, "program_id");
+        // Other programs matter if events may be credited there.
+        let other = pb::CreateProgramRequest {
+            display_name: "Other".to_owned(),
+            currency_code: "USD".to_owned(),
+            landing_url: "https://shop.example/".to_owned(),
+            terms: Some(terms_with(200_000, 60)),
+            ..Default::default()
+        };
+        let other = shop.client.affiliates.create_program(other).await.unwrap().into_inner().program.unwrap().id;
+        server.clock.set(Time::from_micros(START_MICROS).plus_days(2));
+        for (days, is_refused) in [(60, false), (10, true)] {
+            let request = pb::SimulateTermsRequest {
+                program_id: other.clone(),
+                terms: Some(terms_with(100_000, days)),
+                ..Default::default()
+            };
+            match shop.client.rewards.simulate_terms(request).await {
+                Ok(messages) => assert!(!is_refused, "{:?}", messages.into_inner().message().await),
+                Err(status) => assert_eq!((is_refused, faults(status)[0].0.as_str()), (true, "terms")),
+            }
+        }
+    }
+);
 
 db_test!(n6_a_caller_who_is_gone_leaves_nothing_open, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;

@@ -1,5 +1,6 @@
 //! What uplines earn: row P28. The scenario `uplines.txt` has the amounts.
 
+use headwater::domain::time::Time;
 use headwater::domain::upline::PAID_LEVELS_MAX;
 use headwater_client::pb;
 use testkit::client::Client;
@@ -7,7 +8,7 @@ use tonic_types::StatusExt;
 
 use crate::support::database::TestDatabase;
 use crate::support::feed::cash;
-use crate::support::server::TestServer;
+use crate::support::server::{START_MICROS, TestServer};
 use crate::support::shop::Shop;
 
 fn level(basis: pb::UplineBasis, percent_ppm: i32) -> pb::UplineLevel {
@@ -88,6 +89,118 @@ db_test!(p28_each_level_has_a_reward_that_says_how_it_was_computed, |database: T
     assert_eq!((sum, stats.rows.iter().map(|row| row.sale_count).sum::<i64>()), (60, 0), "{stats:?}");
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
+});
+
+async fn explain(
+    client: &mut Client,
+    number: usize,
+) -> (Vec<(i32, String, pb::UplineResult, Option<i64>)>, Vec<String>) {
+    let sale = pb::conversion_selector::Selector::RecordedEvent(pb::RecordedEvent {
+        kind: pb::ConversionKind::Sale.into(),
+        event_id: format!("order-{number}"),
+    });
+    let request = pb::ExplainConversionRequest { conversion: Some(pb::ConversionSelector { selector: Some(sale) }) };
+    let told = client.tracking.explain_conversion(request).await.unwrap().into_inner();
+    let level = |told: &pb::UplineExplanation| {
+        let value = told.value_amount.as_ref().map(|money| money.amount_minor);
+        assert_eq!(value, told.recorded_rest.as_ref().map(|money| money.amount_minor), "{told:?}");
+        (told.level, told.affiliate_id.clone(), told.result(), value)
+    };
+    (told.credits[0].uplines.iter().map(level).collect(), told.sentences)
+}
+
+db_test!(n4_each_level_of_uplines_is_explained, |database: TestDatabase| async move {
+    use pb::UplineResult::{Earns, EnrollmentEnded, NoRate, NoUpline, NotActive, NotEnrolled, NothingBelow, Zero};
+    let server = TestServer::start(&database).await;
+    let of_commission = |percent_ppm| level(pb::UplineBasis::Commission, percent_ppm);
+    let of_amount = |percent_ppm| level(pb::UplineBasis::SaleAmount, percent_ppm);
+    let upline_levels = vec![of_commission(100_000), of_commission(1), of_amount(0), of_amount(20_000), of_amount(1)];
+    let terms = pb::Terms { upline_levels, ..Default::default() };
+    let shop = Shop::furnish_with(server.new_account("shop").await, terms).await;
+    let mut client = shop.client.clone();
+    let ann = shop.affiliate_id.clone();
+    client.tracking.record_sale(sale(1)).await.unwrap();
+    let (levels, sentences) = explain(&mut client, 1).await;
+    assert_eq!(levels, [(1, String::new(), NoUpline, None)]);
+    assert!(
+        sentences.iter().any(|text| text.starts_with(&format!("Level 1 earns nothing, because {ann} had no upline")))
+    );
+
+    let mut chain = vec![ann];
+    for name in ["bob", "cy", "dan", "eve"] {
+        let upline = enrolled(&mut client, name).await;
+        set_upline(&mut client, chain.last().unwrap(), &upline).await;
+        chain.push(upline);
+    }
+    server.clock.set(Time::from_micros(START_MICROS).plus_days(1));
+    client.tracking.record_sale(sale(2)).await.unwrap();
+    let [_, bob, cy, dan, eve] = chain.clone().try_into().unwrap();
+    let (levels, sentences) = explain(&mut client, 2).await;
+    let last = (5, String::new(), NoUpline, None);
+    let expected = [
+        (1, bob.clone(), Earns, Some(200)),
+        (2, cy.clone(), Zero, None),
+        (3, dan.clone(), NoRate, None),
+        (4, eve.clone(), Earns, Some(200)),
+        last.clone(),
+    ];
+    assert_eq!(levels, expected);
+    for text in [
+        format!("Level 1, {bob}, earns 10 % of the credited affiliate's commission, which is 2.00 USD."),
+        format!("Level 2, {cy}, earns nothing, because what it would earn rounds to zero."),
+        format!("Level 4, {eve}, earns 2 % of the amount of the event, which is 2.00 USD."),
+    ] {
+        assert!(sentences.contains(&text), "{text}: {sentences:#?}");
+    }
+
+    // Who cannot earn is left out, and nobody moves up.
+    server.clock.set(Time::from_micros(START_MICROS).plus_days(2));
+    let deactivate = pb::DeactivateAffiliateRequest {
+        affiliate: by_id(&bob),
+        pending_rewards: pb::PendingRewards::Keep.into(),
+        ..Default::default()
+    };
+    client.affiliates.deactivate_affiliate(deactivate).await.unwrap();
+    let request = pb::ListEnrollmentsRequest { affiliate: by_id(&eve), ..Default::default() };
+    let enrollment_id =
+        client.affiliates.list_enrollments(request).await.unwrap().into_inner().enrollments[0].id.clone();
+    let end = pb::EndEnrollmentRequest { enrollment_id, ..Default::default() };
+    client.affiliates.end_enrollment(end).await.unwrap();
+    server.clock.set(Time::from_micros(START_MICROS).plus_days(3));
+    client.tracking.record_sale(sale(3)).await.unwrap();
+    let results = |levels: &[(i32, String, pb::UplineResult, Option<i64>)]| -> Vec<pb::UplineResult> {
+        levels.iter().map(|(_, _, result, _)| *result).collect()
+    };
+    assert_eq!(results(&explain(&mut client, 3).await.0), [NotActive, Zero, NoRate, EnrollmentEnded, NoUpline]);
+    // What was earned before stays explained as it was.
+    assert_eq!(results(&explain(&mut client, 2).await.0), [Earns, Zero, NoRate, Earns, NoUpline]);
+    // A free sale earns nobody anything.
+    let free = pb::Money { amount_minor: 0, currency_code: "USD".to_owned() };
+    client.tracking.record_sale(pb::RecordSaleRequest { amount: Some(free), ..sale(4) }).await.unwrap();
+    assert_eq!(results(&explain(&mut client, 4).await.0), [NotActive, NothingBelow, NoRate, EnrollmentEnded, NoUpline]);
+    // An upline who is in another program only.
+    let other = pb::CreateProgramRequest {
+        display_name: "Other".to_owned(),
+        currency_code: "USD".to_owned(),
+        landing_url: "https://shop.example/".to_owned(),
+        terms: Some(pb::Terms {
+            commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(1)) }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let program_id = client.affiliates.create_program(other).await.unwrap().into_inner().program.unwrap().id;
+    let fay = pb::CreateAffiliateRequest {
+        email: "fay@affiliates.example".to_owned(),
+        ref_id: "fay".to_owned(),
+        program_id,
+        ..Default::default()
+    };
+    let fay = client.affiliates.create_affiliate(fay).await.unwrap().into_inner().affiliate.unwrap().id;
+    set_upline(&mut client, &eve, &fay).await;
+    server.clock.set(Time::from_micros(START_MICROS).plus_days(4));
+    client.tracking.record_sale(sale(5)).await.unwrap();
+    assert_eq!(results(&explain(&mut client, 5).await.0), [NotActive, Zero, NoRate, EnrollmentEnded, NotEnrolled]);
 });
 
 db_test!(p28_uplines_are_exact_when_64_sales_arrive_at_once, |database: TestDatabase| async move {

@@ -60,7 +60,7 @@ impl WireWorld {
                 Ok(messages) => messages.into_inner(),
                 Err(status) => {
                     let refuses = |word| status.message().contains(word);
-                    assert!(refuses("caps") || refuses("ladder"), "{status:?}");
+                    assert!(refuses("cap") || refuses("ladder"), "{status:?}");
                     continue;
                 }
             };

@@ -34,6 +34,8 @@ pub(crate) fn dossier(set: &WorkingSet, event: &Arc<Conversion>) -> Dossier {
         sale: sale.map(|sale| Box::new(dossier(set, sale))),
         causes: set.conversions.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
         enrollments: set.enrollments.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
+        affiliates: set.affiliates.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
+        upline_enrollments: set.enrollments.iter().map(|row| row.as_ref().clone()).collect(),
         programs: set.programs.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
         terms,
         terms_then,

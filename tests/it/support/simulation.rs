@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use headwater::domain::id::{AccountId, IdSource, ProgramId};
 use headwater::domain::program::{Terms, TermsDraft};
-use headwater::domain::rule::{SimulatedCustomer, simulate};
+use headwater::domain::reward::RewardState;
+use headwater::domain::rule::{SimulatedCustomer, SimulatedTallies, simulate};
 use headwater::domain::set::WorkingSet;
-use headwater::domain::simulation::{ProposedTerms, SimulatedConversion};
+use headwater::domain::simulation::{Earnings, OrderMatters, ProposedTerms, SimulatedConversion, has_tallies};
 use headwater::domain::terms_period::Occasion;
 use headwater::domain::time::Time;
 
@@ -32,37 +33,60 @@ pub(crate) fn simulated(
     let leads = set.leads.iter().map(|lead| SimulatedCustomer::Lead(lead.id));
     let alone = set.conversions.iter().filter(|event| event.lead_id.is_none());
     let customers: Vec<_> = leads.chain(alone.map(|event| SimulatedCustomer::Event(event.id))).collect();
-    let simulated =
-        customers.into_iter().map(|customer| simulate(set, account_id, customer, &proposed, now, ids).unwrap());
+    let mut tallies = SimulatedTallies::of(set.terms.iter().chain([&proposed.terms]).map(AsRef::as_ref));
+    let simulated = customers
+        .into_iter()
+        .map(|customer| simulate(set, account_id, customer, &proposed, &mut tallies, now, ids).unwrap());
     simulated.flatten().collect()
 }
 
 /// With the terms in force, no conversion earns anything else. Returns those that do, and those whose rewards are not what they earn when
-/// they are judged again.
+/// they are judged again. With caps, these are compared by what each affiliate earns in all, unless a person denied rewards.
 pub(crate) fn differences(
     set: &mut WorkingSet,
     account_id: AccountId,
     now: Time,
     ids: &mut dyn IdSource,
 ) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
-    // A program with caps is not simulated, and none with a ladder.
-    let counts = |terms: &Terms| !terms.rules.caps.is_empty() || terms.rules.ladder.is_some();
-    let has_caps = |id| set.terms.iter().any(|terms| terms.program_id == id && counts(terms));
+    let has_caps = set.terms.iter().any(|terms| has_tallies(&terms.rules));
+    // A program with a ladder is not simulated.
+    let has_ladder =
+        |id| set.terms.iter().any(|terms| terms.program_id == id && terms.rules.ladder.is_some());
     let programs = set.programs.iter().map(|program| program.id);
-    let programs: Vec<ProgramId> = programs.filter(|id| !has_caps(*id)).collect();
+    let programs: Vec<ProgramId> = programs.filter(|id| !has_ladder(*id)).collect();
+    let is_ordered = programs.iter().any(|id| {
+        let versions: Vec<_> = set.terms.iter().filter(|terms| terms.program_id == *id).collect();
+        OrderMatters::by(&versions.iter().map(|terms| &terms.rules).collect::<Vec<_>>()).is_some()
+    });
+    let is_denied = set.rewards.iter().any(|reward| reward.state == RewardState::Denied);
+    let event_count = set.conversions.iter().filter(|event| event.kind.is_attributed()).count();
     let (mut changed, mut other) = (Vec::new(), Vec::new());
     for program_id in programs {
-        for conversion in simulated(set, account_id, program_id, None, (now, ids)) {
-            let is_same = |key| conversion.difference(&key) == 0;
-            let is_recorded =
-                |key| conversion.recorded.get(&key).unwrap_or(&0) == conversion.current.get(&key).unwrap_or(&0);
-            if !conversion.keys().all(is_same) {
-                changed.push(conversion.clone());
-            }
-            if !conversion.keys().all(is_recorded) {
-                other.push(conversion);
-            }
+        let conversions = simulated(set, account_id, program_id, None, (now, ids));
+        let is_same = |conversion: &&SimulatedConversion| conversion.keys().all(|key| conversion.difference(&key) == 0);
+        changed.extend(conversions.iter().filter(|each| !is_same(each)).cloned());
+        if !has_caps {
+            other.extend(conversions.into_iter().filter(|each| !is_as_recorded(each)));
+        } else if !is_ordered && !is_denied && conversions.len() == event_count {
+            other.extend(in_all(conversions).into_iter().filter(|all| !is_as_recorded(all)));
         }
     }
     (changed, other)
+}
+
+fn is_as_recorded(conversion: &SimulatedConversion) -> bool {
+    let of = |earnings: &Earnings, key| earnings.get(&key).copied().unwrap_or_default();
+    conversion.keys().all(|key| of(&conversion.recorded, key) == of(&conversion.current, key))
+}
+
+/// All conversions as one.
+fn in_all(conversions: Vec<SimulatedConversion>) -> Option<SimulatedConversion> {
+    let mut conversions = conversions.into_iter();
+    let mut all = conversions.next()?;
+    for each in conversions {
+        for (sums, more) in [(&mut all.recorded, each.recorded), (&mut all.current, each.current)] {
+            more.into_iter().for_each(|(key, minor)| *sums.entry(key).or_default() += minor);
+        }
+    }
+    Some(all)
 }

@@ -10971,6 +10971,9 @@ pub struct CreditExplanation {
     /// The step of the ladder that the sale has met. Not set if the ladder does not price it.
     #[prost(message, optional, tag = "14")]
     pub ladder: ::core::option::Option<LadderExplanation>,
+    /// The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was.
+    #[prost(message, repeated, tag = "15")]
+    pub uplines: ::prost::alloc::vec::Vec<UplineExplanation>,
 }
 /// The step of a ladder that a sale has met, and what was missing to the next one before it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10990,6 +10993,31 @@ pub struct LadderExplanation {
     /// What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one.
     #[prost(message, optional, tag = "5")]
     pub missing_amount: ::core::option::Option<Money>,
+}
+/// A level above a credited affiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UplineExplanation {
+    /// 1 for the upline of the credited affiliate, 2 for the upline of that one.
+    #[prost(int32, tag = "1")]
+    pub level: i32,
+    /// The rate of the level.
+    #[prost(message, optional, tag = "2")]
+    pub rate: ::core::option::Option<UplineLevel>,
+    /// The affiliate who was on the level when the event occurred. Empty for NO_UPLINE.
+    #[prost(string, tag = "3")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// Its enrollment in the program. Empty if there is none.
+    #[prost(string, tag = "4")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// Whether it earns. An affiliate that cannot earn is left out, and nobody moves up to its level.
+    #[prost(enumeration = "UplineResult", tag = "5")]
+    pub result: i32,
+    /// What it earns, before refunds. Not set unless `result` is EARNS.
+    #[prost(message, optional, tag = "6")]
+    pub value_amount: ::core::option::Option<Money>,
+    /// What is left of its recorded rewards, without denied ones. Not set if there are none.
+    #[prost(message, optional, tag = "7")]
+    pub recorded_rest: ::core::option::Option<Money>,
 }
 /// How a line of a sale is priced.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11407,6 +11435,79 @@ impl ExplanationDifference {
             "EXPLANATION_DIFFERENCE_OTHER_CALCULATION" => Some(Self::OtherCalculation),
             "EXPLANATION_DIFFERENCE_OTHER_REST" => Some(Self::OtherRest),
             "EXPLANATION_DIFFERENCE_NO_REWARD" => Some(Self::NoReward),
+            _ => None,
+        }
+    }
+}
+/// Whether the affiliate on a level above the credited one earns, or why it earns nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UplineResult {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It earns `value_amount`.
+    Earns = 1,
+    /// The rate of the level is zero.
+    NoRate = 2,
+    /// The affiliate below had no upline when the event occurred.
+    NoUpline = 3,
+    /// The affiliate is not in the program.
+    NotEnrolled = 4,
+    /// The affiliate was enrolled in the program after the event.
+    EnrolledLater = 5,
+    /// The affiliate had left the program for another one.
+    Moved = 6,
+    /// The affiliate was not active.
+    NotActive = 7,
+    /// The affiliate's enrollment had ended.
+    EnrollmentEnded = 8,
+    /// The affiliate had not accepted the program's agreement.
+    AgreementNotAccepted = 9,
+    /// The program had been archived.
+    ProgramArchived = 10,
+    /// The credited affiliate earns nothing, so nobody above does.
+    NothingBelow = 11,
+    /// What the level earns rounds to zero.
+    Zero = 12,
+}
+impl UplineResult {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPLINE_RESULT_UNSPECIFIED",
+            Self::Earns => "UPLINE_RESULT_EARNS",
+            Self::NoRate => "UPLINE_RESULT_NO_RATE",
+            Self::NoUpline => "UPLINE_RESULT_NO_UPLINE",
+            Self::NotEnrolled => "UPLINE_RESULT_NOT_ENROLLED",
+            Self::EnrolledLater => "UPLINE_RESULT_ENROLLED_LATER",
+            Self::Moved => "UPLINE_RESULT_MOVED",
+            Self::NotActive => "UPLINE_RESULT_NOT_ACTIVE",
+            Self::EnrollmentEnded => "UPLINE_RESULT_ENROLLMENT_ENDED",
+            Self::AgreementNotAccepted => "UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED",
+            Self::ProgramArchived => "UPLINE_RESULT_PROGRAM_ARCHIVED",
+            Self::NothingBelow => "UPLINE_RESULT_NOTHING_BELOW",
+            Self::Zero => "UPLINE_RESULT_ZERO",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPLINE_RESULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPLINE_RESULT_EARNS" => Some(Self::Earns),
+            "UPLINE_RESULT_NO_RATE" => Some(Self::NoRate),
+            "UPLINE_RESULT_NO_UPLINE" => Some(Self::NoUpline),
+            "UPLINE_RESULT_NOT_ENROLLED" => Some(Self::NotEnrolled),
+            "UPLINE_RESULT_ENROLLED_LATER" => Some(Self::EnrolledLater),
+            "UPLINE_RESULT_MOVED" => Some(Self::Moved),
+            "UPLINE_RESULT_NOT_ACTIVE" => Some(Self::NotActive),
+            "UPLINE_RESULT_ENROLLMENT_ENDED" => Some(Self::EnrollmentEnded),
+            "UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED" => Some(Self::AgreementNotAccepted),
+            "UPLINE_RESULT_PROGRAM_ARCHIVED" => Some(Self::ProgramArchived),
+            "UPLINE_RESULT_NOTHING_BELOW" => Some(Self::NothingBelow),
+            "UPLINE_RESULT_ZERO" => Some(Self::Zero),
             _ => None,
         }
     }
@@ -12082,9 +12183,9 @@ pub struct SimulateTermsRequest {
     /// The program. Empty: the default program.
     #[prost(string, tag = "1")]
     pub program_id: ::prost::alloc::string::String,
-    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Terms with `caps` are
-    /// refused unless there is a `sample_sale`, and so is a program that has a version with caps: the history is judged customer by customer, and
-    /// caps count what all of them earn.
+    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
+    /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
+    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version

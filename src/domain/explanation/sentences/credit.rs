@@ -186,7 +186,7 @@ pub(super) fn rate(commission: Commission) -> String {
     }
 }
 
-fn percent(ppm: i32) -> String {
+pub(super) fn percent(ppm: i32) -> String {
     let decimals = format!("{:04}", ppm % 10_000);
     match decimals.trim_end_matches('0') {
         "" => format!("{} %", ppm / 10_000),

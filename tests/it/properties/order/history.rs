@@ -103,7 +103,23 @@ pub(super) struct Item {
 pub(super) struct History {
     pub(super) models: [i32; 2],
     pub(super) precedences: [[pb::AttributionSource; 3]; 2],
+    /// The caps of all versions of each program's terms.
+    pub(super) caps: [Vec<pb::Cap>; 2],
     pub(super) items: Vec<Item>,
+}
+
+impl History {
+    /// Whether a customer signs up again with traces.
+    pub(super) fn has_second_sign_up(&self) -> bool {
+        let mut signed_up = [false; 2];
+        self.items.iter().any(|item| match &item.what {
+            What::Event(Event::Lead { customer, traces }) => {
+                let has_traces = traces.visitor.is_some() || traces.affiliate.is_some() || traces.coupon.is_some();
+                std::mem::replace(&mut signed_up[*customer], true) && has_traces
+            }
+            _ => false,
+        })
+    }
 }
 
 fn traces() -> impl Strategy<Value = Traces> {
@@ -157,6 +173,22 @@ fn item() -> impl Strategy<Value = Item> {
         .prop_map(|(minutes_later, what, delay, rank)| Item { minutes_later, what, delay, rank })
 }
 
+/// Caps under which the order in which events are told does not matter.
+pub(super) fn caps() -> impl Strategy<Value = Vec<pb::Cap>> {
+    use pb::CapScope::{Affiliate, Customer, SingleEvent};
+    let usd = |amount_minor| Some(pb::Money { amount_minor, currency_code: "USD".to_owned() });
+    let cap = (select(vec![Affiliate, Customer]), select(values::<pb::Period>()), select(vec![3_i64, 20, 150, 300]));
+    let cap =
+        cap.prop_map(move |(scope, period, maximum)| pb::Cap { scope: scope.into(), period, maximum: usd(maximum) });
+    let of_event = select(vec![2_i64, 100]).prop_map(move |maximum| pb::Cap {
+        scope: SingleEvent.into(),
+        maximum: usd(maximum),
+        ..Default::default()
+    });
+    (option::weighted(0.4, cap), option::weighted(0.1, of_event))
+        .prop_map(|(cap, of_event)| cap.into_iter().chain(of_event).collect())
+}
+
 pub(super) fn history() -> impl Strategy<Value = History> {
     use pb::AttributionSource::{Click, Coupon, LeadBinding};
     let orders = || {
@@ -167,7 +199,12 @@ pub(super) fn history() -> impl Strategy<Value = History> {
         ]
     };
     let model = || select(values::<pb::AttributionModel>());
-    ((model(), model()), (orders(), orders()), prop::collection::vec(item(), 3..=8)).prop_map(
-        |(models, precedences, items)| History { models: models.into(), precedences: precedences.into(), items },
+    ((model(), model()), (orders(), orders()), (caps(), caps()), prop::collection::vec(item(), 3..=8)).prop_map(
+        |(models, precedences, caps, items)| History {
+            models: models.into(),
+            precedences: precedences.into(),
+            caps: caps.into(),
+            items,
+        },
     )
 }
