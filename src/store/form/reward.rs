@@ -6,7 +6,9 @@ use super::field::Text;
 use super::program::{CommissionForm, UplineLevelForm};
 use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId};
+use crate::domain::id::{
+    AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, ProgramId, RewardId, SubmissionId,
+};
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
@@ -124,6 +126,7 @@ form! {
         reason: Text<'a>,
         lead_id: Option<LeadId>,
         bonus_terms_version: i32,
+        submission_id: Option<SubmissionId>,
     }
 }
 

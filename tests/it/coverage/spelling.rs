@@ -3,6 +3,7 @@
 
 mod account;
 mod appointment;
+mod bounty;
 mod lead;
 mod offer;
 mod program;
@@ -47,6 +48,7 @@ fn spellings() -> Vec<Spelling> {
         affiliates(),
         codes(),
         offer::offers(),
+        bounty::spellings(),
         events(),
         appointment::spellings(),
         lead::spellings(),
