@@ -93,8 +93,12 @@ async fn rewards(client: &mut Client) -> Vec<pb::Reward> {
 
 /// Creates an affiliate, and returns how to name it.
 async fn newcomer(client: &mut Client, name: &str, state: pb::AffiliateState) -> Option<pb::AffiliateSelector> {
-    let request =
-        pb::CreateAffiliateRequest { external_id: name.to_owned(), state: state.into(), ..Default::default() };
+    let request = pb::CreateAffiliateRequest {
+        external_id: name.to_owned(),
+        email: format!("{name}@people.example"),
+        state: state.into(),
+        ..Default::default()
+    };
     client.affiliates.create_affiliate(request).await.unwrap();
     by_external_id(name)
 }
@@ -245,6 +249,15 @@ db_test!(p29_a_submission_is_approved_and_paid_once_or_rejected_with_a_reason, |
     let told = format!("{:?}", &events[since..]);
     assert!(["my video", "video.example", "blurred"].iter().all(|text| !told.contains(text)), "{told}");
 
+    // The decision about the money is another one than that about the work.
+    let deny = pb::DenyRewardsRequest {
+        reward_ids: vec![approved.reward_id.clone()],
+        reason: "withdrawn".to_owned(),
+        ..Default::default()
+    };
+    client.rewards.deny_rewards(deny).await.unwrap();
+    assert_eq!(get(&mut client, &one.id).await, approved);
+
     // Nobody else sees or decides them.
     let mut stranger = Shop::open(&server, "stranger").await.client;
     for status in
@@ -261,8 +274,8 @@ db_test!(p29_the_winners_of_a_contest_are_named_and_paid_once, |database: TestDa
     let server = TestServer::start(&database).await;
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
-    let contest = create(&mut client, contest(&[10_000, 2_500])).await;
     let other = create(&mut client, contest(&[1])).await;
+    let contest = create(&mut client, contest(&[10_000, 2_500])).await;
     let mut ids = Vec::new();
     for name in ["a", "b", "c"] {
         let affiliate = newcomer(&mut client, name, pb::AffiliateState::Active).await;
@@ -409,7 +422,7 @@ db_test!(p29_bounties_are_seen_and_changed_and_have_a_window, |database: TestDat
         update_mask: Some(FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() }),
         ..Default::default()
     };
-    let wrong = update(&["end_time"], pb::Bounty { end_time: day(10), ..made.clone() });
+    let wrong = update(&["end_time"], pb::Bounty { end_time: day(9), ..made.clone() });
     let wrong = client.affiliates.update_bounty(wrong).await.unwrap_err();
     assert_eq!(wrong.get_details_bad_request().unwrap().field_violations[0].field, "bounty.end_time");
     // A window can be opened again, because nothing was decided by its end.

@@ -841,11 +841,12 @@ impl AffiliateCalls {
     }
 
     /// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
-    /// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
-    /// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
-    /// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
-    /// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
-    /// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    /// that waits, ref_ids, codes of links, their destinations, landing URLs, notes of coupons and what it submitted to bounties. It ends the
+    /// enrollments, revokes the links and removes the coupons. Rewards, ledger entries, balances, conversions and the states of submissions stay
+    /// as they are, under the affiliate's id, and pending rewards are approved in time: deactivate the affiliate first to deny them. This cannot
+    /// be undone. An event that is told later with a former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in
+    /// earlier events and of conversions, and texts that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an
+    /// ERASED affiliate changes nothing.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
@@ -1287,8 +1288,8 @@ impl AffiliateCalls {
     }
 
     /// Submits work to a bounty or a contest in the name of an affiliate. The limits are exact however many submit at once.
-    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND or AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason BOUNTY_CLOSED, BOUNTY_LIMIT,
-    /// SUBMITTER_LIMIT, PROGRAM_ARCHIVED, NOT_ENROLLED, ENROLLMENT_ENDED, AFFILIATE_ERASED or AFFILIATE_NOT_ACTIVE.
+    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND, AFFILIATE_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason
+    /// BOUNTY_CLOSED, BOUNTY_LIMIT, SUBMITTER_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED, AFFILIATE_ERASED or AFFILIATE_NOT_ACTIVE.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
