@@ -6,6 +6,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
+use crate::bounty;
 use crate::column::{
     balance, bytes, count, flag, hash, hash_null, id, id_null, index, json, json_null, money, money_null,
     partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
@@ -20,8 +21,17 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let narrow =
-            [accounts(), programs(), offers(), bounties(), tracking(), balances(), heads(), lists(), statistics()];
+        let narrow = [
+            accounts(),
+            programs(),
+            offers(),
+            bounty::tables(),
+            tracking(),
+            balances(),
+            heads(),
+            lists(),
+            statistics(),
+        ];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
@@ -36,7 +46,7 @@ impl MigrationTrait for Migration {
         {
             manager.create_table(statement).await?;
         }
-        for statement in indexes() {
+        for statement in indexes().into_iter().chain(bounty::indexes()) {
             manager.create_index(statement).await?;
         }
         make_search(manager, is_sqlite).await?;
@@ -357,53 +367,6 @@ fn offers() -> Vec<TableCreateStatement> {
     ]
 }
 
-/// Bounties, what was submitted to them, and the numbers that their limits are compared with.
-fn bounties() -> Vec<TableCreateStatement> {
-    vec![
-        table("bounty", &["account_id", "id"])
-            .col(id("account_id"))
-            .col(id("id"))
-            .col(id("program_id"))
-            .col(state("kind"))
-            .col(text("display_name"))
-            .col(text("about"))
-            .col(json("rewards"))
-            .col(time_null("starts_at"))
-            .col(time_null("ends_at"))
-            .col(count("max_submissions"))
-            .col(count("max_submissions_per_affiliate"))
-            .col(count("submission_count"))
-            .col(state("state"))
-            .col(time("created_at"))
-            .col(time("updated_at"))
-            .col(time_null("archived_at"))
-            .col(time_null("decided_at"))
-            .take(),
-        table("submission", &["account_id", "id"])
-            .col(id("account_id"))
-            .col(id("id"))
-            .col(id("bounty_id"))
-            .col(id("program_id"))
-            .col(id("affiliate_id"))
-            .col(id("enrollment_id"))
-            .col(text("description"))
-            .col(text("url"))
-            .col(state("state"))
-            .col(text("reject_reason"))
-            .col(count("place"))
-            .col(id_null("reward_id"))
-            .col(time("created_at"))
-            .col(time_null("decided_at"))
-            .take(),
-        table("submission_count", &["account_id", "bounty_id", "affiliate_id"])
-            .col(id("account_id"))
-            .col(id("bounty_id"))
-            .col(id("affiliate_id"))
-            .col(count("submission_count"))
-            .take(),
-    ]
-}
-
 fn tracking() -> Vec<TableCreateStatement> {
     vec![
         // Look-ups by tid need no index of their own, because a visitor's clicks are stored together and most visitors click
@@ -702,8 +665,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
             &["account_id", "offer_id", "id"],
             Expr::col("offer_id").is_not_null(),
         ),
-        index("submission_by_bounty", "submission", &["account_id", "bounty_id", "id"]),
-        index("submission_by_affiliate", "submission", &["account_id", "affiliate_id", "id"]),
         // The clicks of visitors who came back, in the order of the list of clicks.
         partial_index("click_of_known_visitor", "click", &["account_id", "id"], Expr::col("tid").ne(Expr::col("id"))),
         unique_index_of_named("lead_by_email", "lead", &["account_id", "email"], "email"),

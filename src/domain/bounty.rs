@@ -133,8 +133,8 @@ pub struct Submission {
     /// The enrollment that earns the reward.
     pub enrollment_id: EnrollmentId,
     /// May be empty if there is a URL.
-    pub description: String,
-    /// May be empty if there is a description.
+    pub note: String,
+    /// May be empty if there is a note.
     pub url: String,
     pub state: SubmissionState,
     /// Why it was rejected. Empty unless it was.
@@ -151,13 +151,13 @@ pub struct Submission {
 impl Submission {
     /// See `Affiliate::without_personal_data`. The reason is left out too, because it may say what the affiliate submitted.
     pub fn without_personal_data(&self) -> Self {
-        Self { description: String::new(), url: String::new(), reject_reason: String::new(), ..self.clone() }
+        Self { note: String::new(), url: String::new(), reject_reason: String::new(), ..self.clone() }
     }
 
     /// The submission with the personal data that it has now.
     pub fn with_data_of(&self, now: &Self) -> Self {
         Self {
-            description: now.description.clone(),
+            note: now.note.clone(),
             url: now.url.clone(),
             // A submission that was rejected later had no reason at first.
             reject_reason: match self.state {

@@ -35,7 +35,7 @@ impl Change for pb::SubmitToBountyRequest {
             pb::SubmitToBountyRequest,
             self,
             affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
-            description: canonical::trimmed(&self.description),
+            note: canonical::trimmed(&self.note),
             url: canonical::url(&self.url);
             as_sent: request_id, bounty_id,
         )
@@ -46,13 +46,13 @@ impl Change for pb::SubmitToBountyRequest {
         fields.request_id(&self.request_id);
         let bounty_id = fields.id("bounty_id", &self.bounty_id);
         let affiliate = selector::affiliate(&mut fields, "affiliate", self.affiliate.as_ref());
-        let description = fields.paragraph("description", &self.description);
-        if self.description.trim().is_empty() && self.url.trim().is_empty() {
-            fields.wrong("description", "is required, or url in its place");
+        let note = fields.paragraph("note", &self.note);
+        if self.note.trim().is_empty() && self.url.trim().is_empty() {
+            fields.wrong("note", "is required, or url in its place");
         }
         let url = fields.optional_url("url", &self.url);
         let (bounty_id, affiliate) = fields.complete((bounty_id, affiliate))?;
-        Ok((SubmitToBounty { bounty_id, affiliate, description, url }, ()))
+        Ok((SubmitToBounty { bounty_id, affiliate, note, url }, ()))
     }
 
     fn render(submission: Arc<Submission>, replayed: bool, (): (), _asking: &Asking) -> pb::SubmitToBountyResponse {
@@ -163,7 +163,7 @@ pub(super) fn render(submission: &Submission) -> pb::Submission {
         program_id: submission.program_id.to_string(),
         affiliate_id: submission.affiliate_id.to_string(),
         enrollment_id: submission.enrollment_id.to_string(),
-        description: submission.description.clone(),
+        note: submission.note.clone(),
         url: submission.url.clone(),
         state: submission.state.number(),
         reject_reason: submission.reject_reason.clone(),

@@ -254,7 +254,7 @@ db_test!(a_bounty_whose_numbers_or_rewards_are_wrong_is_found, empty, |database:
     let submit = pb::SubmitToBountyRequest {
         bounty_id: bounty.id.clone(),
         affiliate: Some(shop.affiliate()),
-        description: "mine".to_owned(),
+        note: "mine".to_owned(),
         ..Default::default()
     };
     let mut ids = Vec::new();

@@ -300,7 +300,7 @@ async fn bounty(client: &mut Client, affiliate: pb::affiliate_selector::Selector
         let request = pb::SubmitToBountyRequest {
             bounty_id: bounty.id.clone(),
             affiliate: Some(pb::AffiliateSelector { selector: Some(affiliate.clone()) }),
-            description: "note of ann".to_owned(),
+            note: "note of ann".to_owned(),
             url: "https://ann.example/video".to_owned(),
             ..Default::default()
         };
@@ -558,7 +558,7 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let request = pb::GetSubmissionRequest { submission_id: row.id.clone() };
             let found = client.affiliates.get_submission(request).await.unwrap().into_inner().submission.unwrap();
             let empty = String::new;
-            Subject::Submission(pb::Submission { description: empty(), url: empty(), reject_reason: empty(), ..found })
+            Subject::Submission(pb::Submission { note: empty(), url: empty(), reject_reason: empty(), ..found })
         }
         Subject::Lead(row) => {
             let selector = Some(pb::lead_selector::Selector::Id(row.id.clone()));

@@ -23,7 +23,7 @@ pub struct SubmitToBounty {
     pub bounty_id: BountyId,
     /// Who submits.
     pub affiliate: AffiliateSelector,
-    pub description: String,
+    pub note: String,
     pub url: String,
 }
 
@@ -53,7 +53,7 @@ impl Rule for SubmitToBounty {
             program_id,
             affiliate_id,
             enrollment_id: enrollment.id,
-            description: self.description.clone(),
+            note: self.note.clone(),
             url: self.url.clone(),
             state: SubmissionState::Submitted,
             reject_reason: String::new(),

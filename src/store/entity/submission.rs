@@ -13,7 +13,7 @@ pub struct Model {
     pub program_id: Uuid,
     pub affiliate_id: Uuid,
     pub enrollment_id: Uuid,
-    pub description: String,
+    pub note: String,
     pub url: String,
     pub state: String,
     pub reject_reason: String,

@@ -53,7 +53,7 @@ form! {
         created_at: Time,
     }
     unless_empty {
-        description: Text<'a>,
+        note: Text<'a>,
         url: Text<'a>,
         reject_reason: Text<'a>,
         place: i32,

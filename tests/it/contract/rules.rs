@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 27] = [
+    const CHANGES: [&str; 29] = [
         "Create",
         "Update",
         "Assign",
@@ -330,6 +330,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Set",
         "Move",
         "Accept",
+        "Submit",
+        "Name",
     ];
     // A batch has an event_id in each of its items.
     const OTHERS: [&str; 14] = [

@@ -343,7 +343,7 @@ impl Asking<'_> {
                 request_id,
                 bounty_id: self.book.bounty(*bounty)?.to_string(),
                 affiliate: Some(self.affiliate(affiliate)?),
-                description: "mine".to_owned(),
+                note: "mine".to_owned(),
                 ..pb::SubmitToBountyRequest::default()
             }),
             Step::ApproveSubmission { submission } => {

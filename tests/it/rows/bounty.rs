@@ -49,7 +49,7 @@ fn submitted(bounty: &pb::Bounty, affiliate: Option<pb::AffiliateSelector>) -> p
     pb::SubmitToBountyRequest {
         bounty_id: bounty.id.clone(),
         affiliate,
-        description: "my video".to_owned(),
+        note: "my video".to_owned(),
         url: "https://video.example/1".to_owned(),
         ..Default::default()
     }
@@ -196,7 +196,7 @@ db_test!(p29_a_submission_is_approved_and_paid_once_or_rejected_with_a_reason, |
         pb::SubmitToBountyRequest { request_id: "one".to_owned(), ..submitted(&bounty, Some(shop.affiliate())) };
     let one = submit(&mut client, request.clone()).await.unwrap();
     assert_eq!(
-        (one.state(), &*one.description, &*one.url),
+        (one.state(), &*one.note, &*one.url),
         (pb::SubmissionState::Submitted, "my video", "https://video.example/1")
     );
     let two = submit(&mut client, submitted(&bounty, Some(shop.affiliate()))).await.unwrap();
@@ -390,10 +390,10 @@ db_test!(p29_who_is_not_active_cannot_submit_and_is_not_paid, |database: TestDat
 
     // Nothing of what an erased affiliate submitted is left, and what it submitted can still be rejected.
     let rejected = get(&mut client, &with_reason.unwrap().id).await;
-    assert_eq!([&*rejected.description, &*rejected.url, &*rejected.reject_reason], ["", "", ""]);
+    assert_eq!([&*rejected.note, &*rejected.url, &*rejected.reject_reason], ["", "", ""]);
     for (submission, _) in &ids[4..] {
         let bare = get(&mut client, &submission.id).await;
-        assert_eq!([&*bare.description, &*bare.url], ["", ""]);
+        assert_eq!([&*bare.note, &*bare.url], ["", ""]);
         let rejected = reject(&mut client, &submission.id).await.unwrap();
         assert_eq!((rejected.state(), &*rejected.reject_reason), (pb::SubmissionState::Rejected, ""));
     }

@@ -45,7 +45,7 @@ impl<W: World> Player<'_, W> {
                 let request = pb::SubmitToBountyRequest {
                     bounty_id: self.bounties[&name].clone(),
                     affiliate: self.selector(step.word(1)),
-                    description: step.word(2).to_owned(),
+                    note: step.word(2).to_owned(),
                     ..Default::default()
                 };
                 let submission = self.world.change(request).await?.submission.unwrap();

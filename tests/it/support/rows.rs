@@ -1,6 +1,7 @@
 //! One sample of every kind of row, with every optional field set. All belong to one account and refer to each other.
 
 mod affiliates;
+mod bounties;
 mod coupons;
 pub(crate) mod everything;
 pub(crate) mod lines;
@@ -16,9 +17,6 @@ use headwater::domain::affiliate::{Affiliate, AffiliateState, CustomField, Posta
 use headwater::domain::affiliate_group::{AffiliateGroup, AffiliateGroupState};
 use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
 use headwater::domain::audit::{Actor, AuditEntry};
-use headwater::domain::bounty::{
-    Bounty, BountyKind, BountyReward, BountyState, Submission, SubmissionCount, SubmissionState,
-};
 use headwater::domain::calendar::ZoneSince;
 use headwater::domain::claim::OfferClaims;
 use headwater::domain::click::Click;
@@ -34,8 +32,8 @@ use headwater::domain::enrollment::{
 };
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, BountyId, ClickId, ConversionId, EnrollmentId,
-    EventId, ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId, SubmissionId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, EnrollmentId, EventId,
+    ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -57,6 +55,7 @@ use smallvec::smallvec;
 use uuid::Uuid;
 
 pub(crate) use affiliates::{inactive_affiliate, past_uplines};
+pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 
@@ -395,55 +394,6 @@ pub(crate) fn offer() -> Offer {
 
 pub(crate) fn offer_claims() -> OfferClaims {
     OfferClaims { account_id: ACCOUNT, offer_id: offer().id, affiliate_id: affiliate().id, claim_count: 1 }
-}
-
-pub(crate) fn bounty() -> Bounty {
-    Bounty {
-        id: BountyId::from_uuid(uuid(1)),
-        account_id: ACCOUNT,
-        program_id: program().id,
-        kind: BountyKind::Contest,
-        display_name: "Best video".to_owned(),
-        about: "Show the mug".to_owned(),
-        rewards: vec![
-            BountyReward { unit: RewardUnit::Cash, value: Money::new(5_000, "USD".parse().unwrap()) },
-            BountyReward { unit: RewardUnit::Points, value: Money::new(50, Currency::NONE) },
-        ],
-        starts_at: Some(NOW),
-        ends_at: Some(NOW.plus_days(30)),
-        max_submissions: 100,
-        max_submissions_per_affiliate: 2,
-        submission_count: 1,
-        state: BountyState::Archived,
-        created_at: NOW,
-        updated_at: NOW.plus_days(3),
-        archived_at: Some(NOW.plus_days(3)),
-        decided_at: Some(NOW.plus_days(2)),
-    }
-}
-
-/// A submission that was paid; `without_personal_data` is how an answer keeps it.
-pub(crate) fn submission() -> Submission {
-    Submission {
-        id: SubmissionId::from_uuid(uuid(1)),
-        account_id: ACCOUNT,
-        bounty_id: bounty().id,
-        program_id: program().id,
-        affiliate_id: affiliate().id,
-        enrollment_id: enrollment().id,
-        description: "A mug in Söhne's kitchen".to_owned(),
-        url: "https://video.test/1".to_owned(),
-        state: SubmissionState::Approved,
-        reject_reason: String::new(),
-        place: 1,
-        reward_id: Some(RewardId::from_uuid(uuid(3))),
-        created_at: NOW,
-        decided_at: Some(NOW.plus_days(2)),
-    }
-}
-
-pub(crate) fn submission_count() -> SubmissionCount {
-    SubmissionCount { account_id: ACCOUNT, bounty_id: bounty().id, affiliate_id: affiliate().id, submission_count: 1 }
 }
 
 pub(crate) fn click(number: u128, tid: ClickId) -> Click {

@@ -7126,8 +7126,8 @@ pub struct Submission {
     pub enrollment_id: ::prost::alloc::string::String,
     /// What the affiliate says about it. May be empty if there is a `url`. Empty in the feed, and once the affiliate was erased.
     #[prost(string, tag = "6")]
-    pub description: ::prost::alloc::string::String,
-    /// Where the work is. May be empty if there is a `description`. Empty in the feed, and once the affiliate was erased.
+    pub note: ::prost::alloc::string::String,
+    /// Where the work is. May be empty if there is a `note`. Empty in the feed, and once the affiliate was erased.
     #[prost(string, tag = "7")]
     pub url: ::prost::alloc::string::String,
     /// The state.
@@ -7166,8 +7166,8 @@ pub struct SubmitToBountyRequest {
     pub affiliate: ::core::option::Option<AffiliateSelector>,
     /// What the affiliate says about it, up to 2,000 characters. Required if there is no `url`.
     #[prost(string, tag = "4")]
-    pub description: ::prost::alloc::string::String,
-    /// Where the work is, an http or https URL of up to 2,048 bytes. The server does not open it. Required if there is no `description`.
+    pub note: ::prost::alloc::string::String,
+    /// Where the work is, an http or https URL of up to 2,048 bytes. The server does not open it. Required if there is no `note`.
     #[prost(string, tag = "5")]
     pub url: ::prost::alloc::string::String,
 }
@@ -10862,7 +10862,7 @@ pub mod event {
         /// A bounty.
         #[prost(message, tag = "22")]
         Bounty(super::Bounty),
-        /// A submission to a bounty, without description, url and reject_reason.
+        /// A submission to a bounty, without note, url and reject_reason.
         #[prost(message, tag = "23")]
         Submission(super::Submission),
     }

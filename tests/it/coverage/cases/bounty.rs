@@ -13,7 +13,7 @@ fn contest() -> Json {
 }
 
 fn submission(bounty_id: &str) -> Json {
-    json!({"bounty_id": bounty_id, "affiliate": {"id": "${affiliate_id}"}, "description": "mine"})
+    json!({"bounty_id": bounty_id, "affiliate": {"id": "${affiliate_id}"}, "note": "mine"})
 }
 
 const FRESH_BOUNTY: &[(&str, &str)] = &[("fresh_bounty_id", "/bounty/id")];
@@ -141,18 +141,18 @@ fn submissions() -> Vec<Case> {
                 &[("submission_id", "/submission/id")],
             )
             .furnish("AffiliateService/SubmitToBounty", submission("${bounty_id}"), &[])
-            .other(json!({"description": "another"}))
+            .other(json!({"note": "another"}))
             .reference(json!({"bounty_id": "${bounty_id}"}))
             .affiliate_reference()
             .wrong(json!({
                 "request_id": long(),
                 "bounty_id": "bnt_1",
                 "affiliate": {"id": "aff_1"},
-                "description": long(),
+                "note": long(),
                 "url": "ftp://video.example/",
             }))
-            .wrong(json!({"bounty_id": "", "affiliate": null, "description": "", "url": ""}))
-            .wrong_affiliates(&json!({"bounty_id": "", "description": ""})),
+            .wrong(json!({"bounty_id": "", "affiliate": null, "note": "", "url": ""}))
+            .wrong_affiliates(&json!({"bounty_id": "", "note": ""})),
         case("AffiliateService/GetSubmission", json!({"submission_id": "${submission_id}"}))
             .reference(json!({"submission_id": "${submission_id}"}))
             .wrong(json!({"submission_id": "sbm_1"}))

@@ -188,7 +188,7 @@ impl Shop {
         let request = json!({"offer_id": "${offer_id}", "affiliate": {"id": "${bea_id}"}});
         self.make("AffiliateService/ClaimOffer", request, &[]).await;
         for (affiliate, bounty) in [("${bea_id}", "${bounty_id}"), ("${affiliate_id}", "${bounty_id}")] {
-            let request = json!({"bounty_id": bounty, "affiliate": {"id": affiliate}, "description": "mine"});
+            let request = json!({"bounty_id": bounty, "affiliate": {"id": affiliate}, "note": "mine"});
             self.make("AffiliateService/SubmitToBounty", request, &[("submission_id", "/submission/id")]).await;
         }
         let approve = json!({"submission_id": "${submission_id}"});

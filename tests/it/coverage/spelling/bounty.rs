@@ -74,12 +74,12 @@ fn submissions() -> Vec<Spelling> {
                 (
                     json!({
                         "affiliate": {"email": "${affiliate_email}"},
-                        "description": "a",
+                        "note": "a",
                         "url": "https://video.example/a%20b",
                     }),
                     json!({
                         "affiliate": {"email": "${affiliate_email}."},
-                        "description": " a",
+                        "note": " a",
                         "url": "https://VIDEO.example/a b",
                     }),
                 ),
