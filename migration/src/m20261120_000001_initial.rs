@@ -6,7 +6,6 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::bounty;
 use crate::column::{
     balance, bytes, count, flag, hash, hash_null, id, id_null, index, json, json_null, money, money_null,
     partial_index, sequence, state, state_null, table, text, text_null, time, time_null, unique_index,
@@ -25,7 +24,7 @@ impl MigrationTrait for Migration {
             accounts(),
             programs(),
             offers(),
-            bounty::tables(),
+            crate::bounty::tables(),
             tracking(),
             balances(),
             heads(),
@@ -46,7 +45,7 @@ impl MigrationTrait for Migration {
         {
             manager.create_table(statement).await?;
         }
-        for statement in indexes().into_iter().chain(bounty::indexes()) {
+        for statement in indexes().into_iter().chain(crate::bounty::indexes()) {
             manager.create_index(statement).await?;
         }
         make_search(manager, is_sqlite).await?;
