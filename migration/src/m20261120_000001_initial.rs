@@ -21,7 +21,17 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let is_sqlite = manager.get_database_backend() == DbBackend::Sqlite;
-        let narrow = [accounts(), programs(), offers(), tracking(), balances(), heads(), lists(), statistics()];
+        let narrow = [
+            accounts(),
+            programs(),
+            offers(),
+            crate::bounty::tables(),
+            tracking(),
+            balances(),
+            heads(),
+            lists(),
+            statistics(),
+        ];
         for mut statement in narrow.into_iter().flatten() {
             if is_sqlite {
                 // SQLite then stores the rows in the order of the primary key, as the head of the file says. It needs one tree
@@ -36,7 +46,7 @@ impl MigrationTrait for Migration {
         {
             manager.create_table(statement).await?;
         }
-        for statement in indexes::all() {
+        for statement in indexes::all().into_iter().chain(crate::bounty::indexes()) {
             manager.create_index(statement).await?;
         }
         make_search(manager, is_sqlite).await?;

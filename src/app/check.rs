@@ -49,6 +49,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the tallies", tally_differences(store, account_id).await)?;
     add(&mut report, "the tallies of ladders", ladder_differences(store, account_id).await)?;
     add(&mut report, "the lines of sales", line_differences(store, account_id).await)?;
+    add(&mut report, "the bounties", bounty_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -93,6 +94,11 @@ async fn search_differences(store: &Store, account_id: AccountId) -> Result<Vec<
 /// The differences in the numbers of customers' sales that commission rules ask for.
 async fn sale_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::sale_counts::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences between bounties, what was submitted to them and what that was paid with.
+async fn bounty_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::submission_counts::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences between tallies and the events that are in them.

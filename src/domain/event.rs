@@ -62,7 +62,7 @@ text_enum! {
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
-        /// A person created a reward, or an affiliate got the bonus of its enrollment.
+        /// A person created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission.
         RewardCreated = "reward_created",
         /// An affiliate was given what is no cash.
         RewardFulfilled = "reward_fulfilled",
@@ -130,6 +130,20 @@ text_enum! {
         OfferClaimed = "offer_claimed",
         /// An offer was archived.
         OfferArchived = "offer_archived",
+        /// A bounty was made.
+        BountyCreated = "bounty_created",
+        /// A bounty was changed.
+        BountyUpdated = "bounty_updated",
+        /// A bounty was archived.
+        BountyArchived = "bounty_archived",
+        /// The winners of a contest were named.
+        ContestDecided = "contest_decided",
+        /// An affiliate submitted something to a bounty.
+        SubmissionCreated = "submission_created",
+        /// A submission was approved, or named a winner.
+        SubmissionApproved = "submission_approved",
+        /// A submission was rejected.
+        SubmissionRejected = "submission_rejected",
         /// An API key was made.
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
@@ -195,6 +209,10 @@ impl EventKind {
             }
             Self::ItemCreated | Self::ItemUpdated | Self::ItemArchived => EventSubject::Item,
             Self::OfferCreated | Self::OfferUpdated | Self::OfferClaimed | Self::OfferArchived => EventSubject::Offer,
+            Self::BountyCreated | Self::BountyUpdated | Self::BountyArchived | Self::ContestDecided => {
+                EventSubject::Bounty
+            }
+            Self::SubmissionCreated | Self::SubmissionApproved | Self::SubmissionRejected => EventSubject::Submission,
             Self::ApiKeyCreated | Self::ApiKeyUpdated | Self::ApiKeyRevoked => EventSubject::ApiKey,
             Self::AccountRegistered
             | Self::AccountUpdated
@@ -308,6 +326,11 @@ images! {
     Item(Arc<super::item::Item>): |item| item.id, [], [];
     /// An offer.
     Offer(Arc<super::offer::Offer>): |offer| offer.id, [offer.program_id], [];
+    /// A bounty.
+    Bounty(Arc<super::bounty::Bounty>): |bounty| bounty.id, [bounty.program_id], [];
+    /// A submission to a bounty.
+    Submission(Arc<super::bounty::Submission>): |submission| submission.id,
+        [submission.program_id], [submission.affiliate_id];
     /// A lead.
     Lead(Arc<super::lead::Lead>): |lead| lead.id,
         [..lead.credits().iter().map(|credit| credit.program_id)],

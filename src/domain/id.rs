@@ -137,6 +137,10 @@ typed_ids! {
     ItemId = "itm";
     /// An offer.
     OfferId = "ofr";
+    /// A bounty.
+    BountyId = "bnt";
+    /// A submission to a bounty.
+    SubmissionId = "sbm";
     /// A click. A visitor's first click gives the visitor's tracking id (tid).
     ClickId = "clk";
     /// A lead.

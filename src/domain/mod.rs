@@ -10,6 +10,7 @@ pub mod affiliate_group;
 pub mod affiliate_state;
 pub mod attribution;
 pub mod audit;
+pub mod bounty;
 pub mod calendar;
 pub mod claim;
 pub mod click;

@@ -84,6 +84,10 @@ outcomes! {
     Offer(Arc<super::offer::Offer>): |offer| Some(&offer.id);
     /// ClaimOffer.
     Claim(Arc<super::claim::ClaimOutcome>): |claim| Some(&claim.coupon.id);
+    /// CreateBounty, UpdateBounty, ArchiveBounty, NameContestWinners.
+    Bounty(Arc<super::bounty::Bounty>): |bounty| Some(&bounty.id);
+    /// SubmitToBounty, ApproveSubmission, RejectSubmission.
+    Submission(Arc<super::bounty::Submission>): |submission| Some(&submission.id);
     /// RecordClick.
     Click(super::click::ClickOutcome): |click| Some(&click.click_id);
     /// RecordLead.
@@ -123,6 +127,7 @@ impl Outcome {
             Self::Link(answer) => Self::Link(Arc::new(answer.without_personal_data())),
             Self::Coupon(coupon) => Self::Coupon(Arc::new(coupon.without_personal_data())),
             Self::Claim(claim) => Self::Claim(Arc::new(claim.without_personal_data())),
+            Self::Submission(submission) => Self::Submission(Arc::new(submission.without_personal_data())),
             Self::Click(click) => Self::Click(click.without_personal_data()),
             other => other.clone(),
         }

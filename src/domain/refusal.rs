@@ -3,9 +3,11 @@
 
 use super::account::KeyKind;
 use super::affiliate_state::AffiliateState;
+use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId,
+    RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
@@ -37,6 +39,10 @@ text_enum! {
         Item = "item",
         /// An offer.
         Offer = "offer",
+        /// A bounty.
+        Bounty = "bounty",
+        /// A submission to a bounty.
+        Submission = "submission",
         /// A lead.
         Lead = "lead",
         /// A conversion.
@@ -115,9 +121,15 @@ text_enum! {
         Item = "item",
         /// The offer that is named.
         OfferId = "offer_id",
+        /// The bounty that is named.
+        BountyId = "bounty_id",
+        /// The submission that is named.
+        SubmissionId = "submission_id",
+        /// The submissions that win a contest.
+        Winners = "winner_submission_ids",
         /// The time zone of an account.
         TimeZone = "time_zone",
-        /// The end of an offer's window.
+        /// The end of the window of an offer or a bounty.
         EndTime = "end_time",
         /// The page that a link leads to.
         DestinationUrl = "destination_url",
@@ -160,6 +172,8 @@ impl Resource {
             Self::Coupon => Field::CouponId,
             Self::Item => Field::Item,
             Self::Offer => Field::OfferId,
+            Self::Bounty => Field::BountyId,
+            Self::Submission => Field::SubmissionId,
             Self::Lead => Field::Lead,
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
@@ -428,6 +442,62 @@ pub enum Refusal {
         offer_id: OfferId,
         /// Its limit for one affiliate.
         limit: i32,
+    },
+    /// The bounty takes no submissions now.
+    #[error("bounty {bounty_id} takes no submissions: it is {closed}")]
+    BountyClosed {
+        /// The bounty.
+        bounty_id: BountyId,
+        /// Why it is closed.
+        closed: BountyClosed,
+    },
+    /// The bounty has as many submissions as it allows.
+    #[error("bounty {bounty_id} has {limit} submissions, as many as it allows")]
+    BountyLimit {
+        /// The bounty.
+        bounty_id: BountyId,
+        /// Its limit.
+        limit: i32,
+    },
+    /// The affiliate has as many submissions as the bounty allows each.
+    #[error("the affiliate has {limit} submissions to bounty {bounty_id}, as many as it allows each affiliate")]
+    SubmitterLimit {
+        /// The bounty.
+        bounty_id: BountyId,
+        /// Its limit.
+        limit: i32,
+    },
+    /// The call is for bounties of the other kind.
+    #[error("bounty {bounty_id} is of the kind {kind}")]
+    BountyKind {
+        /// The bounty.
+        bounty_id: BountyId,
+        /// Its kind.
+        kind: BountyKind,
+    },
+    /// The winners of the contest are named.
+    #[error("the winners of contest {bounty_id} were named")]
+    ContestDecided {
+        /// The contest.
+        bounty_id: BountyId,
+    },
+    /// The submission was approved or rejected.
+    #[error("submission {submission_id} is {from} and cannot become {to}")]
+    SubmissionState {
+        /// The submission.
+        submission_id: SubmissionId,
+        /// Its state.
+        from: SubmissionState,
+        /// The state that was wanted.
+        to: SubmissionState,
+    },
+    /// The affiliate is enrolled and not active.
+    #[error("affiliate {affiliate_id} is not active in program {program_id}")]
+    AffiliateNotActive {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The program.
+        program_id: ProgramId,
     },
     /// The key is the last one that works of those that manage the account's keys.
     #[error("it is the last {kind} key that works; create another one first, or set allow_lockout")]

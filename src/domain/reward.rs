@@ -9,7 +9,9 @@
 
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId};
+use super::id::{
+    AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId, SubmissionId,
+};
 use super::ladder::LadderMet;
 use super::line::SaleLine;
 use super::money::{Money, Rounding};
@@ -73,7 +75,8 @@ text_enum! {
     }
 }
 
-/// How a reward came about without a conversion: a person created it, or it is the bonus of an enrollment. Texts that were not sent are empty.
+/// How a reward came about without a conversion: a person created it, it is the bonus of an enrollment, or it
+/// pays a submission to a bounty. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ByHand {
@@ -82,6 +85,8 @@ pub struct ByHand {
     pub lead_id: Option<LeadId>,
     /// The version of the terms that give the bonus of the enrollment. 0 if a person created the reward.
     pub bonus_terms_version: i32,
+    /// The submission that the reward pays.
+    pub submission_id: Option<SubmissionId>,
 }
 
 /// How a reward was computed. The fields suffice to compute it again.

@@ -472,6 +472,54 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("offer_id", offer_id)
         .with("limit", limit),
+        Refusal::BountyClosed { bounty_id, closed } => Answer::precondition(
+            ErrorReason::BountyClosed,
+            bounty_id.to_string(),
+            format!("{}: {text}; name a bounty that is open", path(&Field::BountyId)),
+        )
+        .with("bounty_id", bounty_id)
+        .with("state", closed),
+        Refusal::BountyLimit { bounty_id, limit } => Answer::precondition(
+            ErrorReason::BountyLimit,
+            "max_submissions",
+            format!("{text}; reject a submission, or raise the bounty's max_submissions"),
+        )
+        .with("bounty_id", bounty_id)
+        .with("limit", limit),
+        Refusal::SubmitterLimit { bounty_id, limit } => Answer::precondition(
+            ErrorReason::SubmitterLimit,
+            "max_submissions_per_affiliate",
+            format!("{text}; reject a submission, or raise the bounty's max_submissions_per_affiliate"),
+        )
+        .with("bounty_id", bounty_id)
+        .with("limit", limit),
+        Refusal::BountyKind { bounty_id, kind } => Answer::precondition(
+            ErrorReason::BountyKind,
+            bounty_id.to_string(),
+            format!("{text}; approve submissions of the kind submission, and name the winners of a contest"),
+        )
+        .with("bounty_id", bounty_id)
+        .with("kind", kind),
+        Refusal::ContestDecided { bounty_id } => Answer::precondition(
+            ErrorReason::ContestDecided,
+            bounty_id.to_string(),
+            format!("{}: {text}; deny a reward and create another one to correct it", path(&Field::BountyId)),
+        )
+        .with("bounty_id", bounty_id),
+        Refusal::SubmissionState { submission_id, from, to: _ } => Answer::precondition(
+            ErrorReason::SubmissionState,
+            submission_id.to_string(),
+            format!("{}: {text}; GetSubmission shows what was decided", path(&Field::SubmissionId)),
+        )
+        .with("submission_id", submission_id)
+        .with("state", from),
+        Refusal::AffiliateNotActive { affiliate_id, program_id } => Answer::precondition(
+            ErrorReason::AffiliateNotActive,
+            affiliate_id.to_string(),
+            format!("{text}; approve the affiliate, or let it accept the agreement"),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("program_id", program_id),
         Refusal::LastKey { kind } => {
             Answer::precondition(ErrorReason::LastKey, "api_key", format!("{}: {text}", path(&Field::ApiKeyId)))
                 .with("key_kind", kind)
@@ -573,6 +621,8 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),
         Resource::Item => (ErrorReason::ItemNotFound, "headwater.v1.Item"),
         Resource::Offer => (ErrorReason::OfferNotFound, "headwater.v1.Offer"),
+        Resource::Bounty => (ErrorReason::BountyNotFound, "headwater.v1.Bounty"),
+        Resource::Submission => (ErrorReason::SubmissionNotFound, "headwater.v1.Submission"),
         Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),

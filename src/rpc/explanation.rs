@@ -14,8 +14,7 @@ use super::program::uplines;
 use super::reward::{cap_applied, ladder_met};
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation,
-    LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation,
-    UplineExplanation,
+    LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation, UplineExplanation,
 };
 use crate::domain::ladder::LadderMeasure;
 use crate::domain::money::{Money, Unrounded};

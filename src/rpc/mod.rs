@@ -8,6 +8,7 @@ mod affiliate_group;
 mod appointment;
 mod audit;
 mod batch;
+mod bounty;
 pub mod call;
 mod click;
 mod conversion;
@@ -33,6 +34,7 @@ mod service;
 mod simulation;
 mod statement;
 mod statistic;
+mod submission;
 
 use std::sync::Arc;
 use std::time::Duration;

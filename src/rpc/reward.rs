@@ -356,6 +356,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         conversion: None,
         bonus_terms_version: by_hand.map_or(0, |by_hand| by_hand.bonus_terms_version),
         payout_id: id_or_empty(reward.payout_id),
+        submission_id: id_or_empty(by_hand.and_then(|by_hand| by_hand.submission_id)),
     }
 }
 

@@ -109,7 +109,10 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     check_currency(&wanted.terms, program.currency)
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
     let versions = store::simulation::versions(store, account_id).await?;
-    refuse_ladders(&wanted, versions.iter().any(|terms| terms.program_id == program.id && terms.rules.ladder.is_some()))?;
+    refuse_ladders(
+        &wanted,
+        versions.iter().any(|terms| terms.program_id == program.id && terms.rules.ladder.is_some()),
+    )?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
     if wanted.sale.is_none() {

@@ -169,6 +169,7 @@ impl Behind {
             conversion: reward.conversion_id.and_then(|id| self.conversions.get(&id)).map(render_conversion),
             create_reason: reward.by_hand.as_ref().map(|by_hand| by_hand.reason.clone()).unwrap_or_default(),
             bonus_terms_version: reward.by_hand.as_ref().map_or(0, |by_hand| by_hand.bonus_terms_version),
+            submission_id: id_or_empty(reward.by_hand.as_ref().and_then(|by_hand| by_hand.submission_id)),
             deny_reason: if is_denial { reward.deny_reason.clone() } else { String::new() },
             ..line
         }

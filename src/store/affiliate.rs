@@ -133,6 +133,7 @@ async fn load_names(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let with_counts: Vec<_> = counted.iter().filter_map(found).collect();
     let with_codes: Vec<_> = holders.iter().filter_map(found).collect();
     loading.needs.names.links_of.extend(&with_codes);
+    loading.needs.names.submissions_of.extend(&with_codes);
     loading.needs.names.coupons_of.extend(with_codes);
     loading.needs.names.enrollments_of.extend(with_enrollments);
     with_counts.into_iter().for_each(|key| loading.needs.row::<CouponCount>(key));

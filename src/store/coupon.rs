@@ -105,7 +105,7 @@ impl Stored for Coupon {
         let affiliates = std::mem::take(&mut loading.needs.names.coupons_of);
         let columns = [table::Column::AccountId, table::Column::AffiliateId];
         loading.by::<Self, _>(&columns, affiliates.iter().map(SqlKey::values)).await?;
-        // Their links were loaded before them.
+        // Their links and submissions were loaded before them.
         affiliates.into_iter().for_each(|affiliate| loading.set.names.code_holders.insert_absent(affiliate));
         loading.by_key::<Self>().await
     }

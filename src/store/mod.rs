@@ -13,6 +13,7 @@ pub mod affiliate_group;
 pub mod audit;
 mod backend;
 pub mod backup;
+pub mod bounty;
 pub mod click;
 pub mod conversion;
 pub mod counts;
@@ -47,6 +48,8 @@ mod segment;
 pub mod set;
 pub mod simulation;
 pub mod statistic;
+pub mod submission;
+pub mod submission_counts;
 pub mod tally;
 pub mod write_trial;
 

@@ -13,6 +13,7 @@ use super::set::keyed::{delete_by, rows_by};
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError, WriteTransaction};
 use crate::domain::affiliate::Affiliate;
+use crate::domain::bounty::Submission;
 use crate::domain::click::Click;
 use crate::domain::conversion::Conversion;
 use crate::domain::coupon::Coupon;
@@ -73,6 +74,7 @@ impl Stored for Request {
             needs.row::<Coupon>((coupon.account_id, coupon.id));
         }
         match &self.outcome {
+            Outcome::Submission(submission) => needs.row::<Submission>((account_id, submission.id)),
             Outcome::ChangedLead(lead) => needs.row::<Lead>((lead.account_id, lead.id)),
             Outcome::Affiliate(made) => {
                 needs.row::<Affiliate>((account_id, made.affiliate.id));

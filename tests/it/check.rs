@@ -6,8 +6,8 @@ use std::process::Output;
 use headwater::pb;
 use headwater::store::entity::offer as offer_table;
 use headwater::store::entity::{
-    affiliate, balance_checkpoint, coupon_count, coupon_use, event_segment, lead, ledger_entry, list_block, list_tail,
-    offer_claim, program_mrr,
+    affiliate, balance_checkpoint, bounty, coupon_count, coupon_use, event_segment, lead, ledger_entry, list_block,
+    list_tail, offer_claim, program_mrr, submission, submission_count,
 };
 use sea_orm::sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table};
 use sea_orm::{ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter, QueryOrder};
@@ -236,6 +236,59 @@ db_test!(a_number_of_coupons_that_is_wrong_is_found, empty, |database: TestDatab
         format!("the number of active coupons of {affiliate_id} is 0 and should be 4"),
         format!("the number of claims that {affiliate_id} has of {offer_id} is 1 and should be 2"),
         format!("the number of claims of {offer_id} is 3 and should be 2"),
+    ] {
+        assert!(text.contains(&words), "{words}: {text}");
+    }
+});
+
+db_test!(a_bounty_whose_numbers_or_rewards_are_wrong_is_found, empty, |database: TestDatabase| async move {
+    let folder = folder();
+    let server = serve(folder.path(), &["--database", &database.url]).await;
+    let mut shop = Shop::furnish(register(&server.url(), &operator_key(folder.path()), "shop").await).await;
+    let request = pb::CreateBountyRequest {
+        display_name: "Video".to_owned(),
+        rewards: vec![pb::RewardValue { amount: Some(pb::reward_value::Amount::Points(7)) }],
+        ..Default::default()
+    };
+    let bounty = shop.client.affiliates.create_bounty(request).await.unwrap().into_inner().bounty.unwrap();
+    let submit = pb::SubmitToBountyRequest {
+        bounty_id: bounty.id.clone(),
+        affiliate: Some(shop.affiliate()),
+        note: "mine".to_owned(),
+        ..Default::default()
+    };
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let answer = shop.client.affiliates.submit_to_bounty(submit.clone()).await.unwrap().into_inner();
+        ids.push(answer.submission.unwrap().id);
+    }
+    let approve = pb::ApproveSubmissionRequest { submission_id: ids[0].clone(), ..Default::default() };
+    shop.client.affiliates.approve_submission(approve).await.unwrap();
+    let (submission_id, reason) = (ids[1].clone(), "blurred".to_owned());
+    let reject = pb::RejectSubmissionRequest { submission_id, reason, ..Default::default() };
+    shop.client.affiliates.reject_submission(reject).await.unwrap();
+    server.terminate().await.unwrap();
+    let sound = check(folder.path(), &database.url).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+
+    let console = Database::connect(&database.url).await.unwrap();
+    bounty::Entity::update_many().col_expr(bounty::Column::SubmissionCount, Expr::val(7)).exec(&console).await.unwrap();
+    submission_count::Entity::delete_many().exec(&console).await.unwrap();
+    submission::Entity::update_many()
+        .col_expr(submission::Column::State, Expr::val("submitted"))
+        .filter(submission::Column::State.eq("approved"))
+        .exec(&console)
+        .await
+        .unwrap();
+    console.close().await.unwrap();
+    let output = check(folder.path(), &database.url).await;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let (affiliate_id, bounty_id) = (shop.affiliate_id, bounty.id);
+    for words in [
+        format!("the number of submissions to {bounty_id} is 7 and should be 2"),
+        format!("the number of submissions of {affiliate_id} to {bounty_id} is 0 and should be 2"),
+        format!("{} has 1 rewards and should have 0, the one that it names", ids[0]),
     ] {
         assert!(text.contains(&words), "{words}: {text}");
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::affiliate::AffiliateState;
+use headwater::domain::bounty::{BountyClosed, BountyKind, SubmissionState};
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId, RewardId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId,
+    RewardId, SubmissionId,
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
@@ -102,6 +104,20 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OfferClosed { offer_id: OfferId::from_uuid(id()), closed: OfferClosed::NotStarted },
         Refusal::OfferLimit { offer_id: OfferId::from_uuid(id()), limit: 100 },
         Refusal::ClaimantLimit { offer_id: OfferId::from_uuid(id()), limit: 1 },
+        Refusal::BountyClosed { bounty_id: BountyId::from_uuid(id()), closed: BountyClosed::Decided },
+        Refusal::BountyLimit { bounty_id: BountyId::from_uuid(id()), limit: 100 },
+        Refusal::SubmitterLimit { bounty_id: BountyId::from_uuid(id()), limit: 1 },
+        Refusal::BountyKind { bounty_id: BountyId::from_uuid(id()), kind: BountyKind::Contest },
+        Refusal::ContestDecided { bounty_id: BountyId::from_uuid(id()) },
+        Refusal::SubmissionState {
+            submission_id: SubmissionId::from_uuid(id()),
+            from: SubmissionState::Approved,
+            to: SubmissionState::Rejected,
+        },
+        Refusal::AffiliateNotActive {
+            affiliate_id: AffiliateId::from_uuid(id()),
+            program_id: ProgramId::from_uuid(id()),
+        },
         Refusal::LastKey { kind: KeyKind::Admin },
         Refusal::CorrectionBelowRefunds { sale_id, refunded_minor: 1250, currency },
         Refusal::CorrectionBelowLine { sale_id, line_id: "mug".to_owned(), refunded_minor: 1250, currency },

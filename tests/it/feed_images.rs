@@ -29,7 +29,7 @@ const PERSONAL: &[&str] = &[
     "user-4711",
 ];
 
-async fn all_events(client: &mut Client) -> Vec<pb::Event> {
+pub(crate) async fn all_events(client: &mut Client) -> Vec<pb::Event> {
     let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
     client.feed.read_events(request).await.unwrap().into_inner().events
 }
@@ -213,7 +213,8 @@ async fn furnish(client: &mut Client) -> pb::Enrollment {
             client.affiliates.remove_coupon(request).await.unwrap();
         }
     }
-    offer(client, selector).await;
+    offer(client, selector.clone()).await;
+    bounty(client, selector).await;
     group(client).await;
     enrollment
 }
@@ -282,6 +283,59 @@ async fn offer(client: &mut Client, affiliate: pb::affiliate_selector::Selector)
         .await
         .unwrap();
     client.affiliates.archive_item(pb::ArchiveItemRequest { item_id: item.id, ..Default::default() }).await.unwrap();
+}
+
+/// Creates, changes and archives a bounty, and decides a contest. The affiliate submits to both.
+async fn bounty(client: &mut Client, affiliate: pb::affiliate_selector::Selector) {
+    let kinds = [pb::BountyKind::Submission, pb::BountyKind::Contest];
+    for kind in kinds {
+        let amount = Some(pb::reward_value::Amount::Points(7));
+        let request = pb::CreateBountyRequest {
+            kind: kind.into(),
+            display_name: "Video".to_owned(),
+            rewards: vec![pb::RewardValue { amount }],
+            ..Default::default()
+        };
+        let bounty = client.affiliates.create_bounty(request).await.unwrap().into_inner().bounty.unwrap();
+        let request = pb::SubmitToBountyRequest {
+            bounty_id: bounty.id.clone(),
+            affiliate: Some(pb::AffiliateSelector { selector: Some(affiliate.clone()) }),
+            note: "note of ann".to_owned(),
+            url: "https://ann.example/video".to_owned(),
+            ..Default::default()
+        };
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let made = client.affiliates.submit_to_bounty(request.clone()).await.unwrap().into_inner();
+            ids.push(made.submission.unwrap().id);
+        }
+        let [first, second] = [ids[0].clone(), ids[1].clone()];
+        let request = pb::RejectSubmissionRequest {
+            submission_id: first,
+            reason: "note of ann".to_owned(),
+            ..Default::default()
+        };
+        client.affiliates.reject_submission(request).await.unwrap();
+        if kind == pb::BountyKind::Submission {
+            let request = pb::ApproveSubmissionRequest { submission_id: second, ..Default::default() };
+            client.affiliates.approve_submission(request).await.unwrap();
+        } else {
+            let request = pb::NameContestWinnersRequest {
+                bounty_id: bounty.id.clone(),
+                winner_submission_ids: vec![second],
+                ..Default::default()
+            };
+            client.affiliates.name_contest_winners(request).await.unwrap();
+        }
+        let request = pb::UpdateBountyRequest {
+            bounty: Some(pb::Bounty { max_submissions: 3, ..bounty.clone() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["max_submissions".to_owned()] }),
+            ..Default::default()
+        };
+        client.affiliates.update_bounty(request).await.unwrap();
+        let request = pb::ArchiveBountyRequest { bounty_id: bounty.id, ..Default::default() };
+        client.affiliates.archive_bounty(request).await.unwrap();
+    }
 }
 
 /// Records a lead, sales and refunds of each outcome, and moves rewards to each state.
@@ -526,6 +580,16 @@ async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let request = pb::GetOfferRequest { offer_id: row.id.clone() };
             Subject::Offer(client.affiliates.get_offer(request).await.unwrap().into_inner().offer.unwrap())
         }
+        Subject::Bounty(row) => {
+            let request = pb::GetBountyRequest { bounty_id: row.id.clone() };
+            Subject::Bounty(client.affiliates.get_bounty(request).await.unwrap().into_inner().bounty.unwrap())
+        }
+        Subject::Submission(row) => {
+            let request = pb::GetSubmissionRequest { submission_id: row.id.clone() };
+            let found = client.affiliates.get_submission(request).await.unwrap().into_inner().submission.unwrap();
+            let empty = String::new;
+            Subject::Submission(pb::Submission { note: empty(), url: empty(), reject_reason: empty(), ..found })
+        }
         Subject::Lead(row) => {
             let selector = Some(pb::lead_selector::Selector::Id(row.id.clone()));
             let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector }) };
@@ -575,6 +639,8 @@ fn id_of(subject: &Subject) -> String {
         Subject::AffiliateGroup(row) => row.id.clone(),
         Subject::Item(row) => row.id.clone(),
         Subject::Offer(row) => row.id.clone(),
+        Subject::Bounty(row) => row.id.clone(),
+        Subject::Submission(row) => row.id.clone(),
         Subject::Lead(row) => row.id.clone(),
         Subject::ApiKey(row) => row.id.clone(),
         Subject::Account(row) => row.id.clone(),

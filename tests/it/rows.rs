@@ -13,6 +13,7 @@ mod agreement;
 mod application;
 mod audit;
 mod balance_as_of;
+mod bounty;
 mod caps;
 mod commission;
 mod commission_rule;

@@ -10,8 +10,8 @@ use headwater::deadline::Deadline;
 use headwater::domain::account::KeyKind;
 use headwater::domain::event::{EventKind, FeedPlace};
 use headwater::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, EventId, ItemId,
-    LeadId, LinkId, OfferId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ClickId, ConversionId, CouponId, EnrollmentId,
+    EventId, ItemId, LeadId, LinkId, OfferId, ProgramId, RewardId, SubmissionId,
 };
 use headwater::domain::money::{Currency, Rounding};
 use headwater::store::Identity;
@@ -93,6 +93,8 @@ fn every_parser(text: &str) {
     one_spelling::<AffiliateGroupId>(text);
     one_spelling::<ItemId>(text);
     one_spelling::<OfferId>(text);
+    one_spelling::<BountyId>(text);
+    one_spelling::<SubmissionId>(text);
     one_spelling::<ClickId>(text);
     one_spelling::<LeadId>(text);
     one_spelling::<ConversionId>(text);

@@ -3,7 +3,7 @@
 use super::Dossier;
 use super::reward::rest;
 use super::step::Pricing;
-use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::conversion::ConversionKind;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AffiliateId, EnrollmentId};
 use crate::domain::money::{Money, Overflow};

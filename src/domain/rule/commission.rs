@@ -154,8 +154,7 @@ pub(super) fn price_again(
     let met = met_by(sale, reward);
     let enrollment_id = reward.credited_enrollment_id();
     let own = OwnRates::default();
-    let priced =
-        pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
+    let priced = pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
     let priced = divided(priced, before.split.as_ref())?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
@@ -177,8 +176,7 @@ pub(super) fn price_lines_again(
     let terms = context.set.terms(program, before.terms_version)?;
     let own = OwnRates::of(before);
     let (met, enrollment_id) = (met_by(sale, reward), reward.credited_enrollment_id());
-    let priced =
-        pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
+    let priced = pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
     let priced = divided(priced, before.split.as_ref())?;
     let priced = priced.map(|priced| pricing::with_caps(priced, before.caps.clone())).transpose()?;
     match (priced, before.upline) {
@@ -208,8 +206,7 @@ pub(super) fn price(context: &mut Context<'_>, event: &Conversion, claim: &Claim
     let own = enrollment.standing_at(event.occurred_at).commission_override;
     let own = OwnRates { enrollment: own, coupon };
     let met = event.laddered(credit.enrollment_id).map(|laddered| &laddered.met);
-    let priced =
-        pricing::price_at_step(terms, event, program_currency, enrollment.id, own, credit.share_ppm, met)?;
+    let priced = pricing::price_at_step(terms, event, program_currency, enrollment.id, own, credit.share_ppm, met)?;
     divided(priced, split.as_ref())
 }
 

@@ -200,7 +200,7 @@ impl Rule for CreateReward {
             reverses: None,
             state: self.state,
             calculation: None,
-            by_hand: Some(ByHand { reason: self.reason.clone(), lead_id, bonus_terms_version: 0 }),
+            by_hand: Some(ByHand { reason: self.reason.clone(), lead_id, ..ByHand::default() }),
             auto_approve_at: context.now.plus_days(hold_period_days),
             created_at: context.now,
             updated_at: context.now,

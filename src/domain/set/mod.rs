@@ -9,6 +9,7 @@ mod affiliate;
 mod affiliate_group;
 mod audit;
 mod balances;
+mod bounty;
 mod click;
 mod conversion;
 mod coupon;

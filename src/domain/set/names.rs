@@ -216,7 +216,7 @@ names! {
     affiliates: Index<(AccountId, AffiliateSelector), AffiliateId>,
     /// All enrollments of an affiliate.
     enrollments_of: Lists<(AccountId, AffiliateId), EnrollmentId>,
-    /// The affiliates whose links and coupons were all looked up. The rows themselves are found among all rows of the set.
+    /// The affiliates whose links, submissions and coupons were all looked up. The rows themselves are found among all rows of the set.
     code_holders: Index<(AccountId, AffiliateId), ()>,
     /// Links by code.
     link_codes: Index<(AccountId, String), LinkId>,

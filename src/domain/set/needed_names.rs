@@ -24,10 +24,12 @@ pub struct NeededNames {
     pub enrollments_of: BTreeSet<(AccountId, AffiliateId)>,
     /// Affiliates who are needed with all affiliates above them.
     pub with_uplines: BTreeSet<(AccountId, AffiliateSelector)>,
-    /// Affiliates whose links and coupons are needed.
+    /// Affiliates whose links, coupons and submissions are needed.
     pub code_holders: BTreeSet<(AccountId, AffiliateSelector)>,
-    /// The same affiliates once they are found. Links are read by them, and then coupons.
+    /// The same affiliates once they are found. Links are read by them, then submissions, then coupons.
     pub links_of: BTreeSet<(AccountId, AffiliateId)>,
+    /// See `links_of`.
+    pub submissions_of: BTreeSet<(AccountId, AffiliateId)>,
     /// See `links_of`.
     pub coupons_of: BTreeSet<(AccountId, AffiliateId)>,
     /// Links by code.
@@ -81,6 +83,7 @@ impl NeededNames {
             with_uplines,
             code_holders,
             links_of,
+            submissions_of,
             coupons_of,
             link_codes,
             claimed_pages,
@@ -109,6 +112,7 @@ impl NeededNames {
         self.with_uplines.extend(with_uplines);
         self.code_holders.extend(code_holders);
         self.links_of.extend(links_of);
+        self.submissions_of.extend(submissions_of);
         self.coupons_of.extend(coupons_of);
         self.link_codes.extend(link_codes);
         self.claimed_pages.extend(claimed_pages);

@@ -25,7 +25,7 @@ impl Needs {
         self.names.with_uplines.insert((account, selector.clone()));
     }
 
-    /// All links and coupons of an affiliate.
+    /// All links, submissions and coupons of an affiliate.
     pub fn codes_of(&mut self, account: AccountId, selector: &AffiliateSelector) {
         self.names.code_holders.insert((account, selector.clone()));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::kind::{Key, Kind};
 use super::working_set::WorkingSet;
 use crate::domain::affiliate::{Affiliate, AffiliateOutcome};
+use crate::domain::bounty::Submission;
 use crate::domain::claim::ClaimOutcome;
 use crate::domain::click::{Click, ClickOutcome};
 use crate::domain::conversion::{AsRecorded, SaleOutcome};
@@ -94,6 +95,10 @@ impl WorkingSet {
                 Outcome::Link(Arc::new(LinkWithDestination { link: Arc::new(link), destination_url }))
             }
             Outcome::Coupon(kept) => Outcome::Coupon(self.present_coupon(kept)?),
+            Outcome::Submission(kept) => {
+                let now = self.existing::<Submission>(&(kept.account_id, kept.id))?;
+                Outcome::Submission(Arc::new(kept.with_data_of(now)))
+            }
             Outcome::Claim(kept) => {
                 let coupon = self.present_coupon(&kept.coupon)?;
                 Outcome::Claim(Arc::new(ClaimOutcome { offer: Arc::clone(&kept.offer), coupon }))

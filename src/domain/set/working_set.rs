@@ -34,6 +34,10 @@ macro_rules! for_all_kinds {
             first_clicks: $crate::domain::click::FirstClick,
             clicks: $crate::domain::click::Click,
             links: $crate::domain::link::Link,
+            // Before coupons: all three of an affiliate are looked up together.
+            submissions: $crate::domain::bounty::Submission,
+            submission_counts: $crate::domain::bounty::SubmissionCount,
+            bounties: $crate::domain::bounty::Bounty,
             coupons: $crate::domain::coupon::Coupon,
             coupon_counts: $crate::domain::coupon::CouponCount,
             coupon_uses: $crate::domain::coupon::CouponUses,

@@ -4,6 +4,7 @@ use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::bounty::{BountyKind, BountyState, SubmissionState};
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
@@ -146,6 +147,9 @@ wire_enums! {
     AffiliateGroupState = AffiliateGroupState { Active, Archived }
     ItemState = ItemState { Active, Archived }
     OfferState = OfferState { Active, Archived }
+    BountyKind = BountyKind { Submission, Contest }
+    BountyState = BountyState { Active, Archived }
+    SubmissionState = SubmissionState { Submitted, Approved, Rejected }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
     PayoutState = PayoutState { Paid }
@@ -179,6 +183,8 @@ wire_enums! {
         AffiliateErased, RewardHeld, RewardReleased,
         RewardPaid, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
+        BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
+        SubmissionRejected,
     }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }

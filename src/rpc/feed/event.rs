@@ -10,8 +10,8 @@ use super::message::write_entry;
 use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
-    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId, LinkId,
-    OfferId, PayoutId, ProgramId, RewardId,
+    AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
+    LinkId, OfferId, PayoutId, ProgramId, RewardId, SubmissionId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -21,8 +21,8 @@ use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
-    account, affiliate, affiliate_group, audit, conversion, coupon, enrollment, item, lead, link, offer, payout,
-    program, reward,
+    account, affiliate, affiliate_group, audit, bounty, conversion, coupon, enrollment, item, lead, link, offer,
+    payout, program, reward, submission,
 };
 
 /// The default number of events in a message of a stream.
@@ -202,6 +202,8 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         ItemId,
         OfferId,
         PayoutId,
+        BountyId,
+        SubmissionId,
         LeadId,
         ApiKeyId,
         AccountId
@@ -290,6 +292,8 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::AffiliateGroup(row) => Subject::AffiliateGroup(affiliate_group::image(row)),
         EventImage::Item(row) => Subject::Item(item::image(row)),
         EventImage::Offer(row) => Subject::Offer(offer::render(row)),
+        EventImage::Bounty(row) => Subject::Bounty(bounty::render(row)),
+        EventImage::Submission(row) => Subject::Submission(submission::image(row)),
         EventImage::Lead(row) => Subject::Lead(lead::image(row)),
         EventImage::ApiKey(row) => Subject::ApiKey(account::api_key(row)),
         EventImage::Account(row) => Subject::Account(account::image(row)),

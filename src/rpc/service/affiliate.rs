@@ -7,7 +7,7 @@ use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
 
-/// Programs, items, affiliates, enrollments, links, coupons and offers.
+/// Programs, items, affiliates, enrollments, links, coupons, offers, bounties and submissions.
 pub(in crate::rpc) struct AffiliateHandlers {
     pub(in crate::rpc) rpc: Arc<Rpc>,
 }
@@ -67,5 +67,16 @@ service! {
         UpdateOffer = write change, ADMINISTRATION;
         ClaimOffer = write change, ADMINISTRATION;
         ArchiveOffer = write change, ADMINISTRATION;
+        CreateBounty = write change, ADMINISTRATION;
+        GetBounty = read rpc::bounty::get, READING;
+        ListBounties = read rpc::bounty::list, READING;
+        UpdateBounty = write change, ADMINISTRATION;
+        ArchiveBounty = write change, ADMINISTRATION;
+        NameContestWinners = write change, ADMINISTRATION;
+        SubmitToBounty = write change, ADMINISTRATION;
+        GetSubmission = read rpc::submission::get, READING;
+        ListSubmissions = read rpc::submission::list, READING;
+        ApproveSubmission = write change, ADMINISTRATION;
+        RejectSubmission = write change, ADMINISTRATION;
     }
 }

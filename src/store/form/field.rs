@@ -11,6 +11,7 @@ use crate::domain::account::KeyKind;
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::bounty::{BountyKind, BountyState, SubmissionState};
 use crate::domain::calendar::Day;
 use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
@@ -165,6 +166,9 @@ as_they_are!(
     ItemState,
     AffiliateGroupState,
     OfferState,
+    BountyKind,
+    BountyState,
+    SubmissionState,
     EnrollmentState,
     MovedLeads,
     KeyKind,

@@ -40,6 +40,7 @@ copies! {
     "affiliate.rs" affiliate,
     "affiliate_group.rs" affiliate_group,
     "attribution.rs" attribution,
+    "bounty.rs" bounty,
     "click.rs" click,
     "conversion.rs" conversion,
     "coupon.rs" coupon,

@@ -39,6 +39,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
+use crate::domain::bounty::BountyReward;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::coupon::CouponDetails;
@@ -56,6 +57,7 @@ mod account;
 mod affiliate;
 mod affiliate_group;
 mod attribution;
+mod bounty;
 mod click;
 mod conversion;
 mod coupon;
@@ -79,6 +81,7 @@ mod tests;
 use account::ZoneSinceForm;
 use affiliate::{PastUplineForm, ProfileForm};
 use attribution::CandidateForm;
+use bounty::BountyRewardForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use coupon::CouponDetailsForm;
 use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
@@ -134,6 +137,8 @@ kept! {
     Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // coupon.details
     CouponDetails: writes 1 CouponDetailsForm<'_>;
+    // bounty.rewards
+    Vec<BountyReward>: writes 1 Vec<BountyRewardForm>;
     // lead.details
     LeadDetails: writes 1 LeadDetailsForm<'_>;
     // conversion.order_details

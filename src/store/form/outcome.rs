@@ -18,6 +18,8 @@ enum_form! {
         AffiliateGroup(group: Box<super::affiliate_group::AffiliateGroupForm<'a>>),
         Offer(offer: Box<super::offer::OfferForm<'a>>),
         Claim(claim: Box<super::offer::ClaimOutcomeForm<'a>>),
+        Bounty(bounty: Box<super::bounty::BountyForm<'a>>),
+        Submission(submission: Box<super::bounty::SubmissionForm<'a>>),
         Click(click: super::click::ClickOutcomeForm<'a>),
         Lead(lead: super::lead::LeadOutcomeForm),
         ChangedLead(lead: Box<super::lead::LeadForm<'a>>),

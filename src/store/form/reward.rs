@@ -7,7 +7,9 @@ use super::ladder::LadderMetForm;
 use super::program::{CommissionForm, UplineLevelForm};
 use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId};
+use crate::domain::id::{
+    AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId, SubmissionId,
+};
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
@@ -127,6 +129,7 @@ form! {
         reason: Text<'a>,
         lead_id: Option<LeadId>,
         bonus_terms_version: i32,
+        submission_id: Option<SubmissionId>,
     }
 }
 

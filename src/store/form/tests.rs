@@ -7,6 +7,7 @@ use super::field::{FormOf, Text};
 use super::{Kept, later};
 use crate::domain::affiliate::{PastUpline, Profile};
 use crate::domain::attribution::Candidate;
+use crate::domain::bounty::BountyReward;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::coupon::CouponDetails;
@@ -102,6 +103,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "conversion_as_recorded" => {
                 read.extend(pass_through!(AsRecorded, later::conversion::AsRecordedForm, &text));
+            }
+            "bounty_rewards" => {
+                read.extend(pass_through!(Vec<BountyReward>, Vec<later::bounty::BountyRewardForm>, &text));
             }
             "reward_by_hand" => read.extend(pass_through!(ByHand, later::reward::ByHandForm<'_>, &text)),
             "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),

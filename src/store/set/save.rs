@@ -88,6 +88,7 @@ async fn overwrite_erased(connection: &WriteConnection, set: &WorkingSet) -> Res
         || has_changed(&set.enrollments)
         || has_changed(&set.links)
         || has_changed(&set.coupons)
+        || has_changed(&set.submissions)
     {
         connection.overwrite_removed().await?;
     }

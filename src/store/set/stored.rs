@@ -5,7 +5,7 @@ use sea_orm::sea_query::ValueTuple;
 use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
 
 use super::Loading;
-use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, OfferId, ProgramId, TypedId};
+use crate::domain::id::{AccountId, AffiliateId, BountyId, ClickId, ConversionId, OfferId, ProgramId, TypedId};
 use crate::domain::request::RequestKey;
 use crate::domain::set::InSet;
 use crate::domain::set::Needs;
@@ -77,6 +77,12 @@ impl SqlKey for (AccountId, ProgramId, i32) {
 }
 
 impl SqlKey for (AccountId, OfferId, AffiliateId) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into())
+    }
+}
+
+impl SqlKey for (AccountId, BountyId, AffiliateId) {
     fn values(&self) -> ValueTuple {
         ValueTuple::Three(self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into())
     }

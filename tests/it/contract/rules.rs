@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 28] = [
+    const CHANGES: [&str; 30] = [
         "Create",
         "Update",
         "Assign",
@@ -331,6 +331,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Move",
         "Accept",
         "Mark",
+        "Submit",
+        "Name",
     ];
     // A batch has an event_id in each of its items.
     const OTHERS: [&str; 14] = [

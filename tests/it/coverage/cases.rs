@@ -8,6 +8,7 @@ mod affiliate_group;
 mod appointment;
 mod audit;
 mod batch;
+mod bounty;
 mod click;
 mod conversion;
 mod coupon;
@@ -299,6 +300,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("appointment", appointment::cases()),
         ("audit", audit::cases()),
         ("batch", batch::cases()),
+        ("bounty", bounty::cases()),
         ("click", click::cases()),
         ("conversion", conversion::cases()),
         ("coupon", coupon::cases()),

@@ -3,6 +3,7 @@
 
 mod account;
 mod appointment;
+mod bounty;
 mod lead;
 mod offer;
 mod payout;
@@ -49,6 +50,7 @@ fn spellings() -> Vec<Spelling> {
         codes(),
         offer::offers(),
         payout::spellings(),
+        bounty::spellings(),
         events(),
         appointment::spellings(),
         lead::spellings(),

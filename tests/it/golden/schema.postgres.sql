@@ -124,6 +124,24 @@ CREATE UNIQUE INDEX balance_checkpoint_pkey ON public.balance_checkpoint USING b
 balance_checkpoint: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
+bounty.account_id uuid NOT NULL
+bounty.id uuid NOT NULL
+bounty.program_id uuid NOT NULL
+bounty.kind character varying(32) NOT NULL
+bounty.display_name text NOT NULL
+bounty.about text NOT NULL
+bounty.rewards text NOT NULL
+bounty.starts_at bigint
+bounty.ends_at bigint
+bounty.max_submissions integer NOT NULL
+bounty.max_submissions_per_affiliate integer NOT NULL
+bounty.submission_count integer NOT NULL
+bounty.state character varying(32) NOT NULL
+bounty.created_at bigint NOT NULL
+bounty.updated_at bigint NOT NULL
+bounty.archived_at bigint
+bounty.decided_at bigint
+CREATE UNIQUE INDEX bounty_pkey ON public.bounty USING btree (account_id, id)
 click.account_id uuid NOT NULL
 click.tid uuid NOT NULL
 click.id uuid NOT NULL
@@ -438,6 +456,28 @@ store_identity.id integer NOT NULL
 store_identity.database_id uuid NOT NULL
 store_identity.secret bytea NOT NULL
 CREATE UNIQUE INDEX store_identity_pkey ON public.store_identity USING btree (id)
+submission.account_id uuid NOT NULL
+submission.id uuid NOT NULL
+submission.bounty_id uuid NOT NULL
+submission.program_id uuid NOT NULL
+submission.affiliate_id uuid NOT NULL
+submission.enrollment_id uuid NOT NULL
+submission.note text NOT NULL
+submission.url text NOT NULL
+submission.state character varying(32) NOT NULL
+submission.reject_reason text NOT NULL
+submission.place integer NOT NULL
+submission.reward_id uuid
+submission.created_at bigint NOT NULL
+submission.decided_at bigint
+CREATE INDEX submission_by_affiliate ON public.submission USING btree (account_id, affiliate_id, id)
+CREATE INDEX submission_by_bounty ON public.submission USING btree (account_id, bounty_id, id)
+CREATE UNIQUE INDEX submission_pkey ON public.submission USING btree (account_id, id)
+submission_count.account_id uuid NOT NULL
+submission_count.bounty_id uuid NOT NULL
+submission_count.affiliate_id uuid NOT NULL
+submission_count.submission_count integer NOT NULL
+CREATE UNIQUE INDEX submission_count_pkey ON public.submission_count USING btree (account_id, bounty_id, affiliate_id)
 tally.account_id uuid NOT NULL
 tally.program_id uuid NOT NULL
 tally.affiliate_id uuid NOT NULL

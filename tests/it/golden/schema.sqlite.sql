@@ -128,6 +128,25 @@ CREATE TABLE "balance_checkpoint" (
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
   "key") ) WITHOUT ROWID
+CREATE TABLE "bounty" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "kind" varchar(32) NOT NULL,
+  "display_name" text NOT NULL,
+  "about" text NOT NULL,
+  "rewards" text NOT NULL,
+  "starts_at" integer NULL,
+  "ends_at" integer NULL,
+  "max_submissions" integer NOT NULL,
+  "max_submissions_per_affiliate" integer NOT NULL,
+  "submission_count" integer NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "archived_at" integer NULL,
+  "decided_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
 CREATE TABLE "click" (
   "account_id" uuid_text NOT NULL,
   "tid" uuid_text NOT NULL,
@@ -479,6 +498,31 @@ CREATE TABLE "store_identity" (
   "id" integer NOT NULL,
   "database_id" uuid_text NOT NULL,
   "secret" blob NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+CREATE TABLE "submission" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "bounty_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "enrollment_id" uuid_text NOT NULL,
+  "note" text NOT NULL,
+  "url" text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "reject_reason" text NOT NULL,
+  "place" integer NOT NULL,
+  "reward_id" uuid_text NULL,
+  "created_at" integer NOT NULL,
+  "decided_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "submission_by_affiliate" ON "submission" ("account_id", "affiliate_id", "id")
+CREATE INDEX "submission_by_bounty" ON "submission" ("account_id", "bounty_id", "id")
+CREATE TABLE "submission_count" (
+  "account_id" uuid_text NOT NULL,
+  "bounty_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "submission_count" integer NOT NULL, PRIMARY KEY ("account_id",
+  "bounty_id",
+  "affiliate_id") ) WITHOUT ROWID
 CREATE TABLE "tally" (
   "account_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,

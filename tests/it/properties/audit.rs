@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use headwater::domain::attribution::CandidateResult;
+use headwater::domain::bounty::{Submission, SubmissionState};
 use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::event::EventImage;
@@ -486,6 +487,33 @@ fn check_uses(set: &WorkingSet) -> Checked {
     Ok(())
 }
 
+/// Checks that limits of bounties are kept, and that each approved submission has one reward and no other one any.
+fn check_bounties(set: &WorkingSet) -> Checked {
+    let taken = || set.submissions.iter().filter(|submission| submission.state != SubmissionState::Rejected);
+    for bounty in set.bounties.iter() {
+        let count = taken().filter(|submission| submission.bounty_id == bounty.id).count();
+        prop_assert_eq!(bounty.submission_count, i32::try_from(count).unwrap());
+        prop_assert!(bounty.max_submissions == 0 || bounty.submission_count <= bounty.max_submissions);
+        let limit = bounty.max_submissions_per_affiliate;
+        for counted in set.submission_counts.iter().filter(|counted| counted.bounty_id == bounty.id) {
+            let is_its = |submission: &&Arc<Submission>| {
+                (submission.bounty_id, submission.affiliate_id) == (bounty.id, counted.affiliate_id)
+            };
+            prop_assert_eq!(counted.submission_count, i32::try_from(taken().filter(is_its).count()).unwrap());
+            prop_assert!(limit == 0 || counted.submission_count <= limit);
+        }
+    }
+    for submission in set.submissions.iter() {
+        let pays = |reward: &&Arc<Reward>| {
+            reward.by_hand.as_ref().is_some_and(|by_hand| by_hand.submission_id == Some(submission.id))
+        };
+        let paid: Vec<_> = set.rewards.iter().filter(pays).map(|reward| reward.id).collect();
+        prop_assert_eq!(&paid, &Vec::from_iter(submission.reward_id));
+        prop_assert_eq!(paid.len(), usize::from(submission.state == SubmissionState::Approved));
+    }
+    Ok(())
+}
+
 /// Checks that every name leads to one row, and that the indexes agree with the rows.
 fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
     each_once("external_id", set.leads.iter().filter_map(|lead| lead.external_id.clone()))?;
@@ -514,6 +542,7 @@ fn check_names(set: &WorkingSet, account_id: AccountId) -> Checked {
         let limit = offer.max_claims_per_affiliate;
         prop_assert!(limit == 0 || claims.iter().all(|claims| claims.claim_count <= limit));
     }
+    check_bounties(set)?;
     check_uses(set)?;
     for enrollment in set.enrollments.iter() {
         let link = set.link_with_code(account_id, &enrollment.ref_id).unwrap();

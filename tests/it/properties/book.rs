@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::id::{
-    AccountId, AffiliateId, ClickId, CouponId, EnrollmentId, LinkId, OfferId, ProgramId, RewardId,
+    AccountId, AffiliateId, BountyId, ClickId, CouponId, EnrollmentId, LinkId, OfferId, ProgramId, RewardId,
+    SubmissionId,
 };
 use headwater::domain::money::Currency;
 use headwater::domain::outcome::Outcome;
@@ -26,6 +27,8 @@ pub(super) struct Book {
     links: Vec<LinkId>,
     coupons: Vec<CouponId>,
     offers: Vec<OfferId>,
+    bounties: Vec<BountyId>,
+    submissions: Vec<SubmissionId>,
     visitors: HashMap<u8, ClickId>,
 }
 
@@ -42,7 +45,8 @@ fn nth<T: Copy>(list: &[T], number: u8) -> Option<T> {
 impl Book {
     pub(super) fn new(account_id: AccountId) -> Self {
         let (programs, affiliates, enrollments, links, coupons, offers, visitors) = Default::default();
-        Self { account_id, programs, affiliates, enrollments, links, coupons, offers, visitors }
+        let (bounties, submissions) = Default::default();
+        Self { account_id, programs, affiliates, enrollments, links, coupons, offers, bounties, submissions, visitors }
     }
 
     /// The events whose rewards the step is about.
@@ -90,6 +94,14 @@ impl Book {
         nth(&self.offers, number)
     }
 
+    pub(super) fn bounty(&self, number: u8) -> Option<BountyId> {
+        nth(&self.bounties, number)
+    }
+
+    pub(super) fn submission(&self, number: u8) -> Option<SubmissionId> {
+        nth(&self.submissions, number)
+    }
+
     pub(super) fn tid(&self, visitor: u8) -> Option<ClickId> {
         self.visitors.get(&visitor).copied()
     }
@@ -112,6 +124,8 @@ impl Book {
             Outcome::Link(made) => add(&mut self.links, made.link.id),
             Outcome::Coupon(coupon) => add(&mut self.coupons, coupon.id),
             Outcome::Offer(offer) => add(&mut self.offers, offer.id),
+            Outcome::Bounty(bounty) => add(&mut self.bounties, bounty.id),
+            Outcome::Submission(submission) => add(&mut self.submissions, submission.id),
             Outcome::Claim(claim) => add(&mut self.coupons, claim.coupon.id),
             Outcome::Click(click) => {
                 if let Step::Click { visitor, .. } = call.step {

@@ -316,6 +316,58 @@ impl Asking<'_> {
                 code: or_empty(code.map(coupon_code)),
                 ..pb::ClaimOfferRequest::default()
             }),
+            _ => self.bounties(step, request_id),
+        }
+    }
+
+    fn bounties(&self, step: &Step, request_id: String) -> Option<Envelope> {
+        let id_of = |number: &u8| self.book.submission(*number).map(|id| id.to_string());
+        match step {
+            Step::CreateBounty { program, is_contest, days, max_submissions, each } => {
+                let kind = if *is_contest { pb::BountyKind::Contest } else { pb::BountyKind::Submission };
+                let values = [pb::reward_value::Amount::Points(7), pb::reward_value::Amount::Cash(money(250, "USD")?)];
+                let rewards = values.map(|amount| pb::RewardValue { amount: Some(amount) });
+                self.read(pb::CreateBountyRequest {
+                    request_id,
+                    program_id: self.program(*program)?.0,
+                    kind: kind.into(),
+                    display_name: "Bounty".to_owned(),
+                    rewards: rewards[usize::from(!is_contest)..].to_vec(),
+                    end_time: days.and_then(|days| self.time_in(i32::from(days))),
+                    max_submissions: i32::from(*max_submissions),
+                    max_submissions_per_affiliate: i32::from(*each),
+                    ..pb::CreateBountyRequest::default()
+                })
+            }
+            Step::Submit { bounty, affiliate } => self.read(pb::SubmitToBountyRequest {
+                request_id,
+                bounty_id: self.book.bounty(*bounty)?.to_string(),
+                affiliate: Some(self.affiliate(affiliate)?),
+                note: "mine".to_owned(),
+                ..pb::SubmitToBountyRequest::default()
+            }),
+            Step::ApproveSubmission { submission } => {
+                self.read(pb::ApproveSubmissionRequest { request_id, submission_id: id_of(submission)? })
+            }
+            Step::RejectSubmission { submission } => self.read(pb::RejectSubmissionRequest {
+                request_id,
+                submission_id: id_of(submission)?,
+                reason: "no".to_owned(),
+            }),
+            Step::NameWinners { bounty, winners } => {
+                // Two numbers may be of one submission, and the wire takes no repeats.
+                let mut ids: Vec<String> = Vec::new();
+                for id in winners.iter().filter_map(id_of) {
+                    if !ids.contains(&id) {
+                        ids.push(id);
+                    }
+                }
+                self.read(pb::NameContestWinnersRequest {
+                    request_id,
+                    bounty_id: self.book.bounty(*bounty)?.to_string(),
+                    winner_submission_ids: ids,
+                })
+            }
             _ => self.events(step, request_id),
         }
     }

@@ -121,6 +121,27 @@ pub(super) enum Step {
         affiliate: AffiliateName,
         code: Option<u8>,
     },
+    CreateBounty {
+        program: Option<u8>,
+        is_contest: bool,
+        days: Option<u8>,
+        max_submissions: u8,
+        each: u8,
+    },
+    Submit {
+        bounty: u8,
+        affiliate: AffiliateName,
+    },
+    ApproveSubmission {
+        submission: u8,
+    },
+    RejectSubmission {
+        submission: u8,
+    },
+    NameWinners {
+        bounty: u8,
+        winners: Vec<u8>,
+    },
     Click {
         visitor: u8,
         code: u8,
@@ -317,6 +338,22 @@ fn owner_step() -> impl Strategy<Value = Step> {
         ),
         4 => (0..3_u8, prop_oneof![affiliate(), newcomer()], seldom(4))
             .prop_map(|(offer, affiliate, code)| Step::ClaimOffer { offer, affiliate, code }),
+        4 => bounty_step(),
+    ]
+}
+
+fn bounty_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (option::of(0..3_u8), any::<bool>(), option::of(1..30_u8), 0..4_u8, 0..3_u8).prop_map(
+            |(program, is_contest, days, max_submissions, each)| {
+                Step::CreateBounty { program, is_contest, days, max_submissions, each }
+            }
+        ),
+        5 => (0..4_u8, affiliate()).prop_map(|(bounty, affiliate)| Step::Submit { bounty, affiliate }),
+        3 => (0..8_u8).prop_map(|submission| Step::ApproveSubmission { submission }),
+        2 => (0..8_u8).prop_map(|submission| Step::RejectSubmission { submission }),
+        1 => (0..4_u8, prop::collection::btree_set(0..8_u8, 1..3))
+            .prop_map(|(bounty, winners)| Step::NameWinners { bounty, winners: winners.into_iter().collect() }),
     ]
 }
 

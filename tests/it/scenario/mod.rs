@@ -3,6 +3,7 @@
 //!
 //! `play.rs` turns each step into a request; the worlds differ in how they execute it.
 
+mod bounty;
 mod event;
 mod leads;
 mod line;

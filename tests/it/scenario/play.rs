@@ -23,6 +23,9 @@ pub(super) struct Player<'world, W> {
     /// The ids of the newest items by SKU.
     pub(super) items: HashMap<String, String>,
     pub(super) offers: HashMap<String, String>,
+    /// The ids of bounties and of submissions.
+    pub(super) bounties: HashMap<String, String>,
+    pub(super) submissions: HashMap<String, String>,
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
@@ -37,6 +40,7 @@ impl<'world, W: World> Player<'world, W> {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
         let (rules, levels, caps, ladder, promise, enrollment_bonus) = Default::default();
+        let (bounties, submissions) = Default::default();
         Self {
             world,
             programs,
@@ -44,6 +48,8 @@ impl<'world, W: World> Player<'world, W> {
             visitors,
             items,
             offers,
+            bounties,
+            submissions,
             rules,
             levels,
             caps,
@@ -79,6 +85,9 @@ impl<'world, W: World> Player<'world, W> {
             "override" | "ref" | "end" | "move" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "coupon-rate" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
+            "bounty" | "contest" | "submit" | "approve-submission" | "reject-submission" | "winners" => {
+                self.bounty_step(step).await
+            }
             "click" => self.click_step(step).await,
             "lead" => self.lead_step(step).await,
             "sale" => self.sale_step(step).await,

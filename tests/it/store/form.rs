@@ -9,6 +9,7 @@ use std::sync::Arc;
 use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::{Candidate, CandidateResult};
+use headwater::domain::bounty::{Bounty, Submission, SubmissionState};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
@@ -134,6 +135,7 @@ fn stored_forms_are_the_golden_ones() {
         },
     );
     golden.holds("reward_by_hand.v1", &rows::by_hand());
+    golden.holds("bounty_rewards.v1", &rows::bounty().rewards);
     holds_forms_that_say_little(&mut golden);
 
     let files = std::fs::read_dir(&golden.folder).unwrap();
@@ -197,6 +199,25 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             claim_count: 0,
             archived_at: None,
             ..rows::offer()
+        })),
+        Outcome::Bounty(Arc::new(Bounty {
+            about: String::new(),
+            rewards: Vec::new(),
+            starts_at: None,
+            ends_at: None,
+            max_submissions: 0,
+            max_submissions_per_affiliate: 0,
+            submission_count: 0,
+            archived_at: None,
+            decided_at: None,
+            ..rows::bounty()
+        })),
+        Outcome::Submission(Arc::new(Submission {
+            state: SubmissionState::Submitted,
+            place: 0,
+            reward_id: None,
+            decided_at: None,
+            ..rows::submission().without_personal_data()
         })),
         Outcome::Lead(LeadOutcome {
             lead_id: rows::lead().id,
@@ -352,6 +373,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden
         .holds("terms_rules.v1.with_enrollment_bonus", &TermsDraft { enrollment_bonus: bonus, ..rows::terms().rules });
     golden.holds("reward_by_hand.v1.of_enrollment", &ByHand { bonus_terms_version: 3, ..ByHand::default() });
+    let submission_id = Some(rows::submission().id);
+    golden.holds("reward_by_hand.v1.of_submission", &ByHand { submission_id, ..ByHand::default() });
     let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
     golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
     let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };

@@ -1,6 +1,7 @@
 //! One sample of every kind of row, with every optional field set. All belong to one account and refer to each other.
 
 mod affiliates;
+mod bounties;
 mod coupons;
 pub(crate) mod everything;
 pub(crate) mod ladders;
@@ -56,6 +57,7 @@ use smallvec::smallvec;
 use uuid::Uuid;
 
 pub(crate) use affiliates::{inactive_affiliate, past_uplines};
+pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 
@@ -632,7 +634,12 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
 }
 
 pub(crate) fn by_hand() -> ByHand {
-    ByHand { reason: "for the talk in May".to_owned(), lead_id: Some(lead().id), bonus_terms_version: 0 }
+    ByHand {
+        reason: "for the talk in May".to_owned(),
+        lead_id: Some(lead().id),
+        bonus_terms_version: 0,
+        submission_id: None,
+    }
 }
 
 /// A reward that a person created.

@@ -50,8 +50,7 @@ pub(crate) fn differences(
 ) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
     let has_caps = set.terms.iter().any(|terms| has_tallies(&terms.rules));
     // A program with a ladder is not simulated.
-    let has_ladder =
-        |id| set.terms.iter().any(|terms| terms.program_id == id && terms.rules.ladder.is_some());
+    let has_ladder = |id| set.terms.iter().any(|terms| terms.program_id == id && terms.rules.ladder.is_some());
     let programs = set.programs.iter().map(|program| program.id);
     let programs: Vec<ProgramId> = programs.filter(|id| !has_ladder(*id)).collect();
     let is_ordered = programs.iter().any(|id| {

@@ -538,7 +538,57 @@ impl Call for pb::ArchiveOfferRequest {
     }
 }
 
-/// Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
+impl Call for pb::CreateBountyRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetBountyRequest {}
+
+impl Call for pb::ListBountiesRequest {}
+
+impl Call for pb::UpdateBountyRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchiveBountyRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::NameContestWinnersRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::SubmitToBountyRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetSubmissionRequest {}
+
+impl Call for pb::ListSubmissionsRequest {}
+
+impl Call for pb::ApproveSubmissionRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RejectSubmissionRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+/// Programs, items, affiliates, enrollments, links, coupons, offers and bounties of the calling key's account.
 #[derive(Debug, Clone)]
 pub struct AffiliateCalls {
     caller: Caller,
@@ -791,11 +841,12 @@ impl AffiliateCalls {
     }
 
     /// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
-    /// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
-    /// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
-    /// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
-    /// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
-    /// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+    /// that waits, ref_ids, codes of links, their destinations, landing URLs, notes of coupons and what it submitted to bounties. It ends the
+    /// enrollments, revokes the links and removes the coupons. Rewards, ledger entries, balances, conversions and the states of submissions stay
+    /// as they are, under the affiliate's id, and pending rewards are approved in time: deactivate the affiliate first to deny them. This cannot
+    /// be undone. An event that is told later with a former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in
+    /// earlier events and of conversions, and texts that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an
+    /// ERASED affiliate changes nothing.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
@@ -1166,6 +1217,130 @@ impl AffiliateCalls {
     pub async fn archive_offer(&self, request: pb::ArchiveOfferRequest) -> Result<pb::ArchiveOfferResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_offer(request).await)
+            .await
+    }
+
+    /// Creates a bounty or a contest.
+    /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_bounty(&self, request: pb::CreateBountyRequest) -> Result<pb::CreateBountyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).create_bounty(request).await)
+            .await
+    }
+
+    /// Returns a bounty, active or archived.
+    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_bounty(&self, request: pb::GetBountyRequest) -> Result<pb::GetBountyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_bounty(request).await)
+            .await
+    }
+
+    /// Lists bounties, including archived ones and those whose window has not begun or has ended.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_bounties(&self, request: pb::ListBountiesRequest) -> Result<pb::ListBountiesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_bounties(request).await)
+            .await
+    }
+
+    /// Changes a bounty. Its kind and its rewards never change; create another one instead.
+    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_bounty(&self, request: pb::UpdateBountyRequest) -> Result<pb::UpdateBountyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).update_bounty(request).await)
+            .await
+    }
+
+    /// Archives a bounty. It takes no further submissions. Those that it has can still be decided. Archiving an archived bounty changes nothing.
+    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_bounty(&self, request: pb::ArchiveBountyRequest) -> Result<pb::ArchiveBountyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).archive_bounty(request).await)
+            .await
+    }
+
+    /// Names the winners of a contest and gives each of them the reward of its place, all or none. It takes no submissions from then on, and
+    /// the winners can be named only once. The rewards are PENDING for the hold period of the program's terms.
+    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND or SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason BOUNTY_KIND, CONTEST_DECIDED,
+    /// SUBMISSION_STATE, AFFILIATE_ERASED, ENROLLMENT_ENDED or AFFILIATE_NOT_ACTIVE.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn name_contest_winners(&self, request: pb::NameContestWinnersRequest) -> Result<pb::NameContestWinnersResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).name_contest_winners(request).await)
+            .await
+    }
+
+    /// Submits work to a bounty or a contest in the name of an affiliate. The limits are exact however many submit at once.
+    /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND, AFFILIATE_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason
+    /// BOUNTY_CLOSED, BOUNTY_LIMIT, SUBMITTER_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED, AFFILIATE_ERASED or AFFILIATE_NOT_ACTIVE.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn submit_to_bounty(&self, request: pb::SubmitToBountyRequest) -> Result<pb::SubmitToBountyResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).submit_to_bounty(request).await)
+            .await
+    }
+
+    /// Returns a submission.
+    /// Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_submission(&self, request: pb::GetSubmissionRequest) -> Result<pb::GetSubmissionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).get_submission(request).await)
+            .await
+    }
+
+    /// Lists submissions.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_submissions(&self, request: pb::ListSubmissionsRequest) -> Result<pb::ListSubmissionsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).list_submissions(request).await)
+            .await
+    }
+
+    /// Approves a submission and gives its affiliate the reward of the bounty, once. The reward is PENDING for the hold period of the program's
+    /// terms. Submissions to a contest are paid by NameContestWinners.
+    /// Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason SUBMISSION_STATE, BOUNTY_KIND, AFFILIATE_ERASED,
+    /// ENROLLMENT_ENDED or AFFILIATE_NOT_ACTIVE.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn approve_submission(&self, request: pb::ApproveSubmissionRequest) -> Result<pb::ApproveSubmissionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).approve_submission(request).await)
+            .await
+    }
+
+    /// Rejects a submission. It no longer counts, so the limits allow another one.
+    /// Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason SUBMISSION_STATE.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reject_submission(&self, request: pb::RejectSubmissionRequest) -> Result<pb::RejectSubmissionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::affiliate_service_client::AffiliateServiceClient::new(channel).reject_submission(request).await)
             .await
     }
 }

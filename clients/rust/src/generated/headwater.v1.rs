@@ -3238,6 +3238,9 @@ pub struct Reward {
     /// The id of the payout that paid it. Empty unless it is paid in cash.
     #[prost(string, tag = "19")]
     pub payout_id: ::prost::alloc::string::String,
+    /// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
+    #[prost(string, tag = "20")]
+    pub submission_id: ::prost::alloc::string::String,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
@@ -3793,7 +3796,8 @@ pub enum RewardOrigin {
     Unspecified = 0,
     /// From a conversion.
     Conversion = 1,
-    /// CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
+    /// CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
+    /// `Reward.submission_id`.
     ByHand = 2,
 }
 impl RewardOrigin {
@@ -6326,6 +6330,294 @@ impl AffiliateGroupState {
         }
     }
 }
+/// Work that the affiliates of a program are paid for, such as a video or a review: they submit it, and the owner approves it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Bounty {
+    /// The id, `bnt_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The id of the program whose affiliates may submit.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// How submissions are paid.
+    #[prost(enumeration = "BountyKind", tag = "3")]
+    pub kind: i32,
+    /// The name that people see, 1 to 200 characters.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Text for the affiliates: what to submit, and what it is judged by. May be empty.
+    #[prost(string, tag = "5")]
+    pub about: ::prost::alloc::string::String,
+    /// What an approved submission gets: one reward. Of a contest: the reward of each place, the first place first. They never change,
+    /// because they were promised.
+    #[prost(message, repeated, tag = "6")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
+    /// When the bounty first takes submissions. Not set: from its creation on.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment when the bounty no longer takes submissions. Not set: never.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of submissions in total. A rejected submission does not count. 0: no limit.
+    #[prost(int32, tag = "9")]
+    pub max_submissions: i32,
+    /// The limit of submissions of one affiliate. A rejected submission does not count. 0: no limit.
+    #[prost(int32, tag = "10")]
+    pub max_submissions_per_affiliate: i32,
+    /// How many submissions there are without those that were rejected.
+    #[prost(int64, tag = "11")]
+    pub submission_count: i64,
+    /// The state.
+    #[prost(enumeration = "BountyState", tag = "12")]
+    pub state: i32,
+    /// When the bounty was created.
+    #[prost(message, optional, tag = "13")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the bounty last changed, or the number of its submissions did.
+    #[prost(message, optional, tag = "14")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the bounty was archived. Not set while it is active.
+    #[prost(message, optional, tag = "15")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the winners of the contest were named. Not set before, and for a bounty that is no contest.
+    #[prost(message, optional, tag = "16")]
+    pub decide_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreateBounty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateBountyRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The program's id. Empty: the account's default program.
+    #[prost(string, tag = "2")]
+    pub program_id: ::prost::alloc::string::String,
+    /// How submissions are paid. Default `BOUNTY_KIND_SUBMISSION`.
+    #[prost(enumeration = "BountyKind", tag = "3")]
+    pub kind: i32,
+    /// The name that people see, 1 to 200 characters. Required.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub about: ::prost::alloc::string::String,
+    /// What an approved submission gets: exactly one reward. Of a contest: the reward of each place, the first place first, 1 to 100.
+    /// Each is more than zero, in any unit and currency. Required.
+    #[prost(message, repeated, tag = "6")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
+    /// When the bounty first takes submissions. Not set: now.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment when the bounty no longer takes submissions. It must be in the future and later than `start_time`. Not set: never.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The limit of submissions in total, 1 to 1,000,000,000. 0: no limit. With it, a bounty never costs more than that many rewards.
+    #[prost(int32, tag = "9")]
+    pub max_submissions: i32,
+    /// The limit of submissions of one affiliate, 1 to 10,000. 0: no limit.
+    #[prost(int32, tag = "10")]
+    pub max_submissions_per_affiliate: i32,
+}
+/// The answer of CreateBounty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateBountyResponse {
+    /// The new bounty.
+    #[prost(message, optional, tag = "1")]
+    pub bounty: ::core::option::Option<Bounty>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetBounty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBountyRequest {
+    /// The bounty's id. Required.
+    #[prost(string, tag = "1")]
+    pub bounty_id: ::prost::alloc::string::String,
+}
+/// The answer of GetBounty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBountyResponse {
+    /// The bounty.
+    #[prost(message, optional, tag = "1")]
+    pub bounty: ::core::option::Option<Bounty>,
+}
+/// The request of ListBounties.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBountiesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only bounties of this program. Optional.
+    #[prost(string, tag = "4")]
+    pub program_id: ::prost::alloc::string::String,
+    /// Only bounties in these states. Empty: all states.
+    #[prost(enumeration = "BountyState", repeated, tag = "5")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only bounties of these kinds. Empty: all kinds.
+    #[prost(enumeration = "BountyKind", repeated, tag = "6")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListBounties.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBountiesResponse {
+    /// One page of bounties.
+    #[prost(message, repeated, tag = "1")]
+    pub bounties: ::prost::alloc::vec::Vec<Bounty>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of UpdateBounty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateBountyRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the bounty. Otherwise only the fields that `update_mask` names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub bounty: ::core::option::Option<Bounty>,
+    /// The fields to change: any of `display_name`, `about`, `start_time`, `end_time`, `max_submissions` and `max_submissions_per_affiliate`.
+    /// A time that is named and not set is taken back. A new `end_time` must be in the future and later than `start_time`. A limit below the
+    /// number of submissions allows no further ones. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdateBounty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateBountyResponse {
+    /// The bounty after the change.
+    #[prost(message, optional, tag = "1")]
+    pub bounty: ::core::option::Option<Bounty>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ArchiveBounty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveBountyRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The bounty's id. Required.
+    #[prost(string, tag = "2")]
+    pub bounty_id: ::prost::alloc::string::String,
+}
+/// The answer of ArchiveBounty.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ArchiveBountyResponse {
+    /// The bounty after the change.
+    #[prost(message, optional, tag = "1")]
+    pub bounty: ::core::option::Option<Bounty>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of NameContestWinners.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NameContestWinnersRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The contest's id. Required.
+    #[prost(string, tag = "2")]
+    pub bounty_id: ::prost::alloc::string::String,
+    /// The submissions that win, the first place first. Each was submitted to the contest and is SUBMITTED. At least one, at most as many as
+    /// the contest has places, without repeats. Places that are not given stay unpaid. Required.
+    #[prost(string, repeated, tag = "3")]
+    pub winner_submission_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of NameContestWinners.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NameContestWinnersResponse {
+    /// The contest after the change. GetSubmission has the place and the reward of each winner.
+    #[prost(message, optional, tag = "1")]
+    pub bounty: ::core::option::Option<Bounty>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// How the submissions of a bounty are paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BountyKind {
+    /// Not set. Means `BOUNTY_KIND_SUBMISSION` in a request that creates; never returned.
+    Unspecified = 0,
+    /// Each submission that ApproveSubmission approves gets the same reward.
+    Submission = 1,
+    /// Submissions compete. NameContestWinners names the winners once, and each place has its reward.
+    Contest = 2,
+}
+impl BountyKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BOUNTY_KIND_UNSPECIFIED",
+            Self::Submission => "BOUNTY_KIND_SUBMISSION",
+            Self::Contest => "BOUNTY_KIND_CONTEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BOUNTY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "BOUNTY_KIND_SUBMISSION" => Some(Self::Submission),
+            "BOUNTY_KIND_CONTEST" => Some(Self::Contest),
+            _ => None,
+        }
+    }
+}
+/// The state of a bounty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BountyState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The bounty takes submissions inside its window.
+    Active = 1,
+    /// The bounty takes no submissions. Those that it has can still be approved, rejected and named winners.
+    Archived = 2,
+}
+impl BountyState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BOUNTY_STATE_UNSPECIFIED",
+            Self::Active => "BOUNTY_STATE_ACTIVE",
+            Self::Archived => "BOUNTY_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BOUNTY_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BOUNTY_STATE_ACTIVE" => Some(Self::Active),
+            "BOUNTY_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
 /// A product or service of the account. Coupons and offers may be tied to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Item {
@@ -6994,6 +7286,212 @@ impl OfferState {
         }
     }
 }
+/// What an affiliate submits to a bounty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Submission {
+    /// The id, `sbm_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The bounty's id.
+    #[prost(string, tag = "2")]
+    pub bounty_id: ::prost::alloc::string::String,
+    /// The id of the bounty's program.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "4")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The id of the enrollment that earns the reward.
+    #[prost(string, tag = "5")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What the affiliate says about it. May be empty if there is a `url`. Empty in the feed, and once the affiliate was erased.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Where the work is. May be empty if there is a `note`. Empty in the feed, and once the affiliate was erased.
+    #[prost(string, tag = "7")]
+    pub url: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "SubmissionState", tag = "8")]
+    pub state: i32,
+    /// Why it was rejected. Empty for other states. Empty in the feed, and once the affiliate was erased.
+    #[prost(string, tag = "9")]
+    pub reject_reason: ::prost::alloc::string::String,
+    /// The place in the contest, 1 for the first. 0: it won nothing, or the bounty is no contest.
+    #[prost(int32, tag = "10")]
+    pub place: i32,
+    /// The id of the reward that it was paid with. Empty unless it is APPROVED. The reward is PENDING at first. If it is denied later, the
+    /// submission stays APPROVED.
+    #[prost(string, tag = "11")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// When it was submitted.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was approved or rejected. Not set before.
+    #[prost(message, optional, tag = "13")]
+    pub decide_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of SubmitToBounty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubmitToBountyRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The bounty's id. Required.
+    #[prost(string, tag = "2")]
+    pub bounty_id: ::prost::alloc::string::String,
+    /// Who submits. The affiliate must be active in the bounty's program. Required.
+    #[prost(message, optional, tag = "3")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// What the affiliate says about it, up to 2,000 characters. Required if there is no `url`.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// Where the work is, an http or https URL of up to 2,048 bytes. The server does not open it. Required if there is no `note`.
+    #[prost(string, tag = "5")]
+    pub url: ::prost::alloc::string::String,
+}
+/// The answer of SubmitToBounty.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubmitToBountyResponse {
+    /// The new submission.
+    #[prost(message, optional, tag = "1")]
+    pub submission: ::core::option::Option<Submission>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetSubmission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSubmissionRequest {
+    /// The submission's id. Required.
+    #[prost(string, tag = "1")]
+    pub submission_id: ::prost::alloc::string::String,
+}
+/// The answer of GetSubmission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSubmissionResponse {
+    /// The submission.
+    #[prost(message, optional, tag = "1")]
+    pub submission: ::core::option::Option<Submission>,
+}
+/// The request of ListSubmissions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSubmissionsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only submissions to this bounty. Optional.
+    #[prost(string, tag = "4")]
+    pub bounty_id: ::prost::alloc::string::String,
+    /// Only submissions of this affiliate. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only submissions in these states. Empty: all states.
+    #[prost(enumeration = "SubmissionState", repeated, tag = "6")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListSubmissions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSubmissionsResponse {
+    /// One page of submissions.
+    #[prost(message, repeated, tag = "1")]
+    pub submissions: ::prost::alloc::vec::Vec<Submission>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of ApproveSubmission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveSubmissionRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The submission's id. Required.
+    #[prost(string, tag = "2")]
+    pub submission_id: ::prost::alloc::string::String,
+}
+/// The answer of ApproveSubmission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveSubmissionResponse {
+    /// The submission after the change, with the id of its reward.
+    #[prost(message, optional, tag = "1")]
+    pub submission: ::core::option::Option<Submission>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RejectSubmission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectSubmissionRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The submission's id. Required.
+    #[prost(string, tag = "2")]
+    pub submission_id: ::prost::alloc::string::String,
+    /// Why it is rejected, for the affiliate, 1 to 500 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The answer of RejectSubmission.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectSubmissionResponse {
+    /// The submission after the change.
+    #[prost(message, optional, tag = "1")]
+    pub submission: ::core::option::Option<Submission>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The state of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubmissionState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The submission waits for the owner. Those of a contest that win nothing stay in this state.
+    Submitted = 1,
+    /// The submission was approved or named a winner, and its affiliate got the reward. Final.
+    Approved = 2,
+    /// The submission was rejected. Final. The affiliate may submit again.
+    Rejected = 3,
+}
+impl SubmissionState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBMISSION_STATE_UNSPECIFIED",
+            Self::Submitted => "SUBMISSION_STATE_SUBMITTED",
+            Self::Approved => "SUBMISSION_STATE_APPROVED",
+            Self::Rejected => "SUBMISSION_STATE_REJECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBMISSION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBMISSION_STATE_SUBMITTED" => Some(Self::Submitted),
+            "SUBMISSION_STATE_APPROVED" => Some(Self::Approved),
+            "SUBMISSION_STATE_REJECTED" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod affiliate_service_client {
     #![allow(
@@ -7005,7 +7503,7 @@ pub mod affiliate_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
+    /// Programs, items, affiliates, enrollments, links, coupons, offers and bounties of the calling key's account.
     #[derive(Debug, Clone)]
     pub struct AffiliateServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -7682,11 +8180,12 @@ pub mod affiliate_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
-        /// that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
-        /// and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
-        /// rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
-        /// former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
-        /// that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        /// that waits, ref_ids, codes of links, their destinations, landing URLs, notes of coupons and what it submitted to bounties. It ends the
+        /// enrollments, revokes the links and removes the coupons. Rewards, ledger entries, balances, conversions and the states of submissions stay
+        /// as they are, under the affiliate's id, and pending rewards are approved in time: deactivate the affiliate first to deny them. This cannot
+        /// be undone. An event that is told later with a former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in
+        /// earlier events and of conversions, and texts that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an
+        /// ERASED affiliate changes nothing.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
         pub async fn erase_affiliate(
             &mut self,
@@ -8590,6 +9089,318 @@ pub mod affiliate_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveOffer"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a bounty or a contest.
+        /// Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED.
+        pub async fn create_bounty(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateBountyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateBountyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/CreateBounty",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "CreateBounty"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a bounty, active or archived.
+        /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+        pub async fn get_bounty(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBountyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBountyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetBounty",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.AffiliateService", "GetBounty"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists bounties, including archived ones and those whose window has not begun or has ended.
+        pub async fn list_bounties(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBountiesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBountiesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListBounties",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ListBounties"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a bounty. Its kind and its rewards never change; create another one instead.
+        /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+        pub async fn update_bounty(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateBountyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateBountyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/UpdateBounty",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "UpdateBounty"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives a bounty. It takes no further submissions. Those that it has can still be decided. Archiving an archived bounty changes nothing.
+        /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+        pub async fn archive_bounty(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveBountyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveBountyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ArchiveBounty",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ArchiveBounty"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Names the winners of a contest and gives each of them the reward of its place, all or none. It takes no submissions from then on, and
+        /// the winners can be named only once. The rewards are PENDING for the hold period of the program's terms.
+        /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND or SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason BOUNTY_KIND, CONTEST_DECIDED,
+        /// SUBMISSION_STATE, AFFILIATE_ERASED, ENROLLMENT_ENDED or AFFILIATE_NOT_ACTIVE.
+        pub async fn name_contest_winners(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NameContestWinnersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NameContestWinnersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/NameContestWinners",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.AffiliateService",
+                        "NameContestWinners",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Submits work to a bounty or a contest in the name of an affiliate. The limits are exact however many submit at once.
+        /// Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND, AFFILIATE_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason
+        /// BOUNTY_CLOSED, BOUNTY_LIMIT, SUBMITTER_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED, AFFILIATE_ERASED or AFFILIATE_NOT_ACTIVE.
+        pub async fn submit_to_bounty(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SubmitToBountyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitToBountyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/SubmitToBounty",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "SubmitToBounty"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a submission.
+        /// Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND.
+        pub async fn get_submission(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSubmissionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSubmissionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/GetSubmission",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "GetSubmission"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists submissions.
+        pub async fn list_submissions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSubmissionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubmissionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ListSubmissions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ListSubmissions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves a submission and gives its affiliate the reward of the bounty, once. The reward is PENDING for the hold period of the program's
+        /// terms. Submissions to a contest are paid by NameContestWinners.
+        /// Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason SUBMISSION_STATE, BOUNTY_KIND, AFFILIATE_ERASED,
+        /// ENROLLMENT_ENDED or AFFILIATE_NOT_ACTIVE.
+        pub async fn approve_submission(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveSubmissionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveSubmissionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/ApproveSubmission",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "ApproveSubmission"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Rejects a submission. It no longer counts, so the limits allow another one.
+        /// Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason SUBMISSION_STATE.
+        pub async fn reject_submission(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RejectSubmissionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RejectSubmissionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.AffiliateService/RejectSubmission",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.AffiliateService", "RejectSubmission"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -9969,6 +10780,27 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
     /// Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
     PayoutAboveOwed = 71,
+    /// \[NOT_FOUND\] The account has no such bounty.
+    BountyNotFound = 72,
+    /// \[NOT_FOUND\] The account has no such submission.
+    SubmissionNotFound = 73,
+    /// \[FAILED_PRECONDITION\] The bounty takes no submissions now. The state is not_started, over, decided or archived. Metadata: `bounty_id`,
+    /// `state`.
+    BountyClosed = 74,
+    /// \[FAILED_PRECONDITION\] The bounty has as many submissions as it allows. One more fits when one is rejected. Metadata: `bounty_id`, `limit`.
+    BountyLimit = 75,
+    /// \[FAILED_PRECONDITION\] The affiliate has as many submissions as the bounty allows each affiliate. Metadata: `bounty_id`, `limit`.
+    SubmitterLimit = 76,
+    /// \[FAILED_PRECONDITION\] The call is for bounties of the other kind: ApproveSubmission pays no contest, and NameContestWinners nothing else.
+    /// Metadata: `bounty_id`, `kind`.
+    BountyKind = 77,
+    /// \[FAILED_PRECONDITION\] The winners of the contest were named before. Metadata: `bounty_id`.
+    ContestDecided = 78,
+    /// \[FAILED_PRECONDITION\] The submission was approved or rejected before. Metadata: `submission_id`, `state`.
+    SubmissionState = 79,
+    /// \[FAILED_PRECONDITION\] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
+    /// accept an agreement. Metadata: `affiliate_id`, `program_id`.
+    AffiliateNotActive = 80,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -10049,6 +10881,15 @@ impl ErrorReason {
             Self::RewardsNotPayable => "ERROR_REASON_REWARDS_NOT_PAYABLE",
             Self::PayoutAmount => "ERROR_REASON_PAYOUT_AMOUNT",
             Self::PayoutAboveOwed => "ERROR_REASON_PAYOUT_ABOVE_OWED",
+            Self::BountyNotFound => "ERROR_REASON_BOUNTY_NOT_FOUND",
+            Self::SubmissionNotFound => "ERROR_REASON_SUBMISSION_NOT_FOUND",
+            Self::BountyClosed => "ERROR_REASON_BOUNTY_CLOSED",
+            Self::BountyLimit => "ERROR_REASON_BOUNTY_LIMIT",
+            Self::SubmitterLimit => "ERROR_REASON_SUBMITTER_LIMIT",
+            Self::BountyKind => "ERROR_REASON_BOUNTY_KIND",
+            Self::ContestDecided => "ERROR_REASON_CONTEST_DECIDED",
+            Self::SubmissionState => "ERROR_REASON_SUBMISSION_STATE",
+            Self::AffiliateNotActive => "ERROR_REASON_AFFILIATE_NOT_ACTIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -10132,6 +10973,15 @@ impl ErrorReason {
             "ERROR_REASON_REWARDS_NOT_PAYABLE" => Some(Self::RewardsNotPayable),
             "ERROR_REASON_PAYOUT_AMOUNT" => Some(Self::PayoutAmount),
             "ERROR_REASON_PAYOUT_ABOVE_OWED" => Some(Self::PayoutAboveOwed),
+            "ERROR_REASON_BOUNTY_NOT_FOUND" => Some(Self::BountyNotFound),
+            "ERROR_REASON_SUBMISSION_NOT_FOUND" => Some(Self::SubmissionNotFound),
+            "ERROR_REASON_BOUNTY_CLOSED" => Some(Self::BountyClosed),
+            "ERROR_REASON_BOUNTY_LIMIT" => Some(Self::BountyLimit),
+            "ERROR_REASON_SUBMITTER_LIMIT" => Some(Self::SubmitterLimit),
+            "ERROR_REASON_BOUNTY_KIND" => Some(Self::BountyKind),
+            "ERROR_REASON_CONTEST_DECIDED" => Some(Self::ContestDecided),
+            "ERROR_REASON_SUBMISSION_STATE" => Some(Self::SubmissionState),
+            "ERROR_REASON_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
             _ => None,
         }
     }
@@ -10365,7 +11215,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -10419,6 +11269,12 @@ pub mod event {
         /// A payout, without reference, note and message.
         #[prost(message, tag = "22")]
         Payout(super::Payout),
+        /// A bounty.
+        #[prost(message, tag = "23")]
+        Bounty(super::Bounty),
+        /// A submission to a bounty, without note, url and reject_reason.
+        #[prost(message, tag = "24")]
+        Submission(super::Submission),
     }
 }
 /// Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
@@ -10428,12 +11284,12 @@ pub struct EventFilter {
     /// Only events of these kinds.
     #[prost(enumeration = "EventKind", repeated, tag = "1")]
     pub kinds: ::prost::alloc::vec::Vec<i32>,
-    /// Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
-    /// rewards.
+    /// Only events about these programs, or about something in them: enrollments, links, coupons, offers, bounties, submissions,
+    /// leads, conversions and rewards.
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-    /// rewards. If a lead or conversion moves to another affiliate, both get the event.
+    /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
+    /// conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
     #[prost(string, repeated, tag = "3")]
     pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events whose subject has one of these ids.
@@ -10520,7 +11376,7 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
-    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
+    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission.
     RewardCreated = 30,
     /// \[reward\] A reward that is not in cash was fulfilled.
     RewardFulfilled = 31,
@@ -10591,10 +11447,24 @@ pub enum EventKind {
     AffiliateGroupUpdated = 62,
     /// \[affiliate_group\] A group of affiliates was archived.
     AffiliateGroupArchived = 63,
-    /// A payout paid a reward.
+    /// \[reward\] A payout paid a reward.
     RewardPaid = 64,
-    /// An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
+    /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
+    /// \[bounty\] A bounty or a contest was created.
+    BountyCreated = 66,
+    /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
+    BountyUpdated = 67,
+    /// \[bounty\] A bounty was archived.
+    BountyArchived = 68,
+    /// \[bounty\] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event.
+    ContestDecided = 69,
+    /// \[submission\] An affiliate submitted something to a bounty.
+    SubmissionCreated = 70,
+    /// \[submission\] A submission was approved or named a winner. REWARD_CREATED of its reward follows.
+    SubmissionApproved = 71,
+    /// \[submission\] A submission was rejected.
+    SubmissionRejected = 72,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -10669,6 +11539,13 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
+            Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
+            Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
+            Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
+            Self::ContestDecided => "EVENT_KIND_CONTEST_DECIDED",
+            Self::SubmissionCreated => "EVENT_KIND_SUBMISSION_CREATED",
+            Self::SubmissionApproved => "EVENT_KIND_SUBMISSION_APPROVED",
+            Self::SubmissionRejected => "EVENT_KIND_SUBMISSION_REJECTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -10740,6 +11617,13 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
+            "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
+            "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
+            "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
+            "EVENT_KIND_CONTEST_DECIDED" => Some(Self::ContestDecided),
+            "EVENT_KIND_SUBMISSION_CREATED" => Some(Self::SubmissionCreated),
+            "EVENT_KIND_SUBMISSION_APPROVED" => Some(Self::SubmissionApproved),
+            "EVENT_KIND_SUBMISSION_REJECTED" => Some(Self::SubmissionRejected),
             _ => None,
         }
     }
@@ -12464,6 +13348,9 @@ pub struct StatementLine {
     /// The id of the payout that the line is about. Empty for a line about a reward.
     #[prost(string, tag = "15")]
     pub payout_id: ::prost::alloc::string::String,
+    /// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
+    #[prost(string, tag = "16")]
+    pub submission_id: ::prost::alloc::string::String,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 /// `closing_balances`, exactly. Every page has the same balances.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{check_etag, put_changed};
 use crate::domain::affiliate::{Affiliate, AffiliateSelector, AffiliateState, Profile};
+use crate::domain::bounty::Submission;
 use crate::domain::coupon::{Coupon, CouponState};
 use crate::domain::enrollment::{Acceptance, Enrollment, EnrollmentState};
 use crate::domain::event::{EventImage, EventKind};
@@ -45,6 +46,9 @@ impl Rule for EraseAffiliate {
         for coupon in coupons {
             erase_coupon(context, &coupon)?;
         }
+        for submission in context.set.submissions_of(context.account_id, before.id)? {
+            erase_submission(context, &submission);
+        }
         let codes = links.iter().map(|link| Ok((link.code.clone(), erase_link(context, link)?)));
         let codes: BTreeMap<String, String> = codes.collect::<Result<_, Refusal>>()?;
         erase_enrollments(context, &before, &codes)?;
@@ -81,6 +85,14 @@ fn erase_coupon(context: &mut Context<'_>, coupon: &Arc<Coupon>) -> Result<(), R
         context.put(bare);
     }
     Ok(())
+}
+
+/// Takes what was submitted from a submission, and why it was rejected. One that waits can only be rejected from now on.
+fn erase_submission(context: &mut Context<'_>, submission: &Submission) {
+    let bare = submission.without_personal_data();
+    if bare != *submission {
+        context.put(bare);
+    }
 }
 
 /// Revokes a link and takes its code and its destination from it, because the code may be made of the affiliate's name. Clicks and

@@ -102,6 +102,16 @@ impl Shop {
             self.make("AffiliateService/CreateOffer", request, &[(name, "/offer/id")]).await;
         }
         self.make("AffiliateService/ArchiveOffer", json!({"offer_id": "${old_offer_id}"}), &[]).await;
+        let rewards = json!([{"points": 1}]);
+        let request = json!({"program_id": "${program_id}", "display_name": "Video", "rewards": rewards});
+        self.make("AffiliateService/CreateBounty", request, &[("bounty_id", "/bounty/id")]).await;
+        let request = json!({
+            "program_id": "${second_id}",
+            "display_name": "Best video",
+            "rewards": rewards,
+            "kind": "BOUNTY_KIND_CONTEST",
+        });
+        self.make("AffiliateService/CreateBounty", request, &[("old_bounty_id", "/bounty/id")]).await;
         // The audit log has an entry of another key.
         let kept = [("second_key_id", "/api_key/id"), ("key_text", "/api_key_text")];
         self.make("AccountService/CreateApiKey", json!({"kind": "API_KEY_KIND_ADMIN"}), &kept).await;
@@ -177,6 +187,12 @@ impl Shop {
         self.make("AffiliateService/RemoveCoupon", json!({"coupon_id": "${old_coupon_id}"}), &[]).await;
         let request = json!({"offer_id": "${offer_id}", "affiliate": {"id": "${bea_id}"}});
         self.make("AffiliateService/ClaimOffer", request, &[]).await;
+        for (affiliate, bounty) in [("${bea_id}", "${bounty_id}"), ("${affiliate_id}", "${bounty_id}")] {
+            let request = json!({"bounty_id": bounty, "affiliate": {"id": affiliate}, "note": "mine"});
+            self.make("AffiliateService/SubmitToBounty", request, &[("submission_id", "/submission/id")]).await;
+        }
+        let approve = json!({"submission_id": "${submission_id}"});
+        self.make("AffiliateService/ApproveSubmission", approve, &[]).await;
     }
 
     /// What happened on day 5: a visit, a lead and their sale, all of Ann's.

@@ -132,6 +132,7 @@ fn affiliates() -> Vec<Filter> {
 fn codes() -> Vec<Filter> {
     let (links, coupons) = ("AffiliateService/ListLinks", "AffiliateService/ListCoupons");
     let of_enrollment = json!({"enrollment_id": "${enrollment_id}"});
+    let (bounties, submissions) = ("AffiliateService/ListBounties", "AffiliateService/ListSubmissions");
     vec![
         filter(links, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
         filter(links, of_enrollment, At("/enrollment_id", json!("${enrollment_id}"))),
@@ -148,6 +149,12 @@ fn codes() -> Vec<Filter> {
             At("/program_id", json!("${second_id}")),
         ),
         state("AffiliateService/ListOffers", "OFFER_STATE_ARCHIVED"),
+        filter(bounties, json!({"program_id": "${second_id}"}), At("/program_id", json!("${second_id}"))),
+        filter(bounties, json!({"kinds": ["BOUNTY_KIND_CONTEST"]}), At("/kind", json!("BOUNTY_KIND_CONTEST"))),
+        state(bounties, "BOUNTY_STATE_ARCHIVED"),
+        filter(submissions, json!({"bounty_id": "${bounty_id}"}), At("/bounty_id", json!("${bounty_id}"))),
+        filter(submissions, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
+        state(submissions, "SUBMISSION_STATE_APPROVED"),
     ]
 }
 

@@ -28,6 +28,9 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(offer());
     set.put(payout());
     set.put(offer_claims());
+    set.put(bounty());
+    set.put(submission());
+    set.put(submission_count());
     set.put(click(1, ClickId::from_uuid(uuid(1))));
     set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
     set.put(lead());

@@ -17,8 +17,8 @@ use headwater::domain::program::ProgramWithTerms;
 use smallvec::smallvec;
 
 use super::{
-    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, coupon, credit, enrollment, inactive_affiliate, item,
-    lead, link, offer, payout, program, reward, reward_by_hand, sale, terms, tied_coupon, uuid,
+    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
+    item, lead, link, offer, payout, program, reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -78,6 +78,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Item(Arc::new(item())),
         Outcome::Offer(Arc::new(offer())),
         Outcome::from(Arc::new(ClaimOutcome { offer: Arc::new(offer()), coupon: Arc::new(tied_coupon(2)) })),
+        Outcome::Bounty(Arc::new(bounty())),
+        Outcome::Submission(Arc::new(submission().without_personal_data())),
         Outcome::Click(ClickOutcome {
             click_id: ClickId::from_uuid(uuid(1)),
             tid: ClickId::from_uuid(uuid(2)),
