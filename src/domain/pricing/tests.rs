@@ -120,7 +120,7 @@ fn other_events_earn_by_rules_only() {
     assert_eq!(value(&terms(vec![rule("sale", 110_000)]), &lead, own), None);
     let flat = Commission::Flat(Money::new(200, usd()));
     let rules = vec![CommissionRule { event_kind: CommissionEvent::Lead, commission: flat, ..rule("lead", 0) }];
-    let priced = price(&terms(rules), &lead, own, 500_000).unwrap().unwrap();
+    let priced = price(&terms(rules), &lead, OwnRates { enrollment: own, coupon: None }, 500_000).unwrap().unwrap();
     assert_eq!((priced.value.amount_minor, priced.calculation.base_amount), (100, Money::new(0, usd())));
     let custom = Facts { event_kind: CommissionEvent::CustomEvent, amount: None, ..facts("") };
     let rules = vec![CommissionRule { event_kind: CommissionEvent::CustomEvent, ..rule("custom", 500_000) }];
@@ -135,7 +135,7 @@ fn an_amount_per_unit_that_does_not_fit_is_an_overflow() {
         ..rule("unit", 0)
     };
     assert_eq!(value(&terms(vec![per_unit(5)]), &facts(""), None), Some(15));
-    assert_eq!(price(&terms(vec![per_unit(i64::MAX)]), &facts(""), None, 1_000_000), Err(Overflow));
+    assert_eq!(price(&terms(vec![per_unit(i64::MAX)]), &facts(""), OwnRates::default(), 1_000_000), Err(Overflow));
 }
 
 #[test]
