@@ -24,5 +24,7 @@ mod value;
 // The same invariants as in the tests of properties.
 #[path = "../../tests/it/properties/audit.rs"]
 mod audit;
+#[path = "../../tests/it/properties/tallies.rs"]
+mod tallies;
 
 pub use api::{method_names, recorded};
