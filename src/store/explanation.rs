@@ -223,7 +223,7 @@ impl Reader<'_> {
         let query = enrollment::Entity::find()
             .filter(enrollment::Column::AccountId.eq(self.account_id.uuid()))
             .filter(enrollment::Column::ProgramId.is_in(programs))
-            .filter(enrollment::Column::AffiliateId.is_in(affiliates.keys().map(|id| id.uuid())));
+            .filter(enrollment::Column::AffiliateId.is_in(affiliates.keys().copied().map(AffiliateId::uuid)));
         list::read::<Enrollment>(query, self.snapshot.connection()).await
     }
 
