@@ -405,6 +405,21 @@ db_test!(p29_bounties_are_seen_and_changed_and_have_a_window, |database: TestDat
     let shop = Shop::open(&server, "shop").await;
     let mut client = shop.client.clone();
     let at = |day: i32| server.clock.set(Time::from_micros(START_MICROS).plus_days(day));
+    use pb::reward_value::Amount::{Credits, DiscountPercentPpm, FreeMonths, Points};
+    let value = |amount| pb::RewardValue { amount: Some(amount) };
+    for (rewards, field) in [
+        (vec![], "rewards"),
+        (vec![cash(1), cash(2)], "rewards"),
+        (vec![pb::RewardValue::default()], "rewards[0]"),
+        (vec![cash(0)], "rewards[0].cash.amount_minor"),
+        (vec![value(Points(0))], "rewards[0].points"),
+        (vec![value(Credits(-1))], "rewards[0].credits"),
+        (vec![value(FreeMonths(0))], "rewards[0].free_months"),
+        (vec![value(DiscountPercentPpm(1_000_001))], "rewards[0].discount_percent_ppm"),
+    ] {
+        let wrong = client.affiliates.create_bounty(pb::CreateBountyRequest { rewards, ..bounty("Wrong") }).await;
+        assert_eq!(wrong.unwrap_err().get_details_bad_request().unwrap().field_violations[0].field, field);
+    }
     let window = pb::CreateBountyRequest { start_time: day(2), end_time: day(10), ..bounty("Window") };
     let made = create(&mut client, window).await;
     let by_ann = submitted(&made, Some(shop.affiliate()));

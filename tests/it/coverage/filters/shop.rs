@@ -191,8 +191,9 @@ impl Shop {
             let request = json!({"bounty_id": bounty, "affiliate": {"id": affiliate}, "note": "mine"});
             self.make("AffiliateService/SubmitToBounty", request, &[("submission_id", "/submission/id")]).await;
         }
-        let approve = json!({"submission_id": "${submission_id}"});
-        self.make("AffiliateService/ApproveSubmission", approve, &[]).await;
+        let reject = json!({"submission_id": "${submission_id}", "reason": "blurred"});
+        self.make("AffiliateService/RejectSubmission", reject, &[]).await;
+        self.make("AffiliateService/ArchiveBounty", json!({"bounty_id": "${old_bounty_id}"}), &[]).await;
     }
 
     /// What happened on day 5: a visit, a lead and their sale, all of Ann's.

@@ -154,7 +154,7 @@ fn codes() -> Vec<Filter> {
         state(bounties, "BOUNTY_STATE_ARCHIVED"),
         filter(submissions, json!({"bounty_id": "${bounty_id}"}), At("/bounty_id", json!("${bounty_id}"))),
         filter(submissions, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
-        state(submissions, "SUBMISSION_STATE_APPROVED"),
+        state(submissions, "SUBMISSION_STATE_REJECTED"),
     ]
 }
 

@@ -57,7 +57,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "update_mask": {"paths": ["display_name", "about", "start_time", "end_time", "about"]},
                 }),
             )],
-            &["bounty.id"],
+            &["bounty.id", "bounty.rewards"],
         ),
         ids_only("AffiliateService/ArchiveBounty", &["bounty_id"]),
         ids_only("AffiliateService/NameContestWinners", &["bounty_id", "winner_submission_ids"]),
