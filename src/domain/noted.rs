@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::id::EnrollmentId;
-use super::pricing::ConditionField;
 
 /// The values that are kept for one credit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +20,13 @@ impl NotedFacts {
         Self { enrollment_id, values: BTreeMap::new() }
     }
 
-    /// The value of a field. `None` if nobody has asked for it.
-    pub fn get(&self, field: ConditionField, key: &str) -> Option<&str> {
-        self.values.get(&name_of(field, key)).map(String::as_str)
+    /// The value of a field with this name. `None` if nobody has asked for it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
     }
 
     /// Keeps the value of a field.
-    pub fn keep(&mut self, field: ConditionField, key: &str, value: &str) {
-        self.values.insert(name_of(field, key), value.to_owned());
+    pub fn keep(&mut self, name: String, value: &str) {
+        self.values.insert(name, value.to_owned());
     }
-}
-
-fn name_of(field: ConditionField, key: &str) -> String {
-    if field.has_key() { format!("{field}.{key}") } else { field.to_string() }
 }

@@ -115,6 +115,11 @@ impl ConditionField {
         matches!(self, Self::Amount | Self::LineAmount)
     }
 
+    /// The name under which an event keeps the value of the field, with the key if it has one.
+    pub fn noted_as(self, key: &str) -> String {
+        if self.has_key() { format!("{self}.{key}") } else { self.to_string() }
+    }
+
     /// Whether the fact has a key.
     pub const fn has_key(self) -> bool {
         matches!(self, Self::EventMetadata | Self::LeadMetadata)
@@ -313,7 +318,7 @@ impl Compare {
             ConditionField::EventMetadata => Fact::Text(facts.metadata.get(&self.key).map_or("", String::as_str)),
             ConditionField::CustomerCountry if !facts.country_code.is_empty() => Fact::Text(facts.country_code),
             field if field.is_noted() => {
-                Fact::Text(facts.noted.and_then(|noted| noted.get(field, &self.key)).unwrap_or_default())
+                Fact::Text(facts.noted.and_then(|noted| noted.get(&field.noted_as(&self.key))).unwrap_or_default())
             }
             field => field.fact_of(facts),
         }

@@ -54,7 +54,7 @@ pub(super) fn earn_all(
 /// Prices a credited event, and writes its rewards and postings: the credited affiliate's, and those of its uplines. None when that
 /// affiliate's reward rounds to zero, and for an event that earns nothing.
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
-    let noted = noted::keep(context, event, claim)?;
+    let noted = noted::keep(context, event, (&claim.credit, &claim.terms))?;
     let event = noted.as_ref().unwrap_or(event);
     let Some(mut priced) = price_and_count(context, event, claim)? else { return Ok(Vec::new()) };
     if !claim.terms.rules.caps.is_empty() {

@@ -3,48 +3,48 @@
 
 use std::sync::Arc;
 
-use super::commission::Claim;
 use super::context::Context;
 use crate::domain::affiliate::Affiliate;
-use crate::domain::conversion::Conversion;
+use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::{AffiliateId, LeadId};
 use crate::domain::lead::Lead;
 use crate::domain::noted::NotedFacts;
 use crate::domain::pricing::{Compare, ConditionField};
+use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 
-/// An event with what the terms of a claim ask for. `None` if they ask for nothing that it does not have.
+/// An event with what the terms of a credit ask for. `None` if they ask for nothing that it does not have.
 pub(super) fn with_noted(
     context: &mut Context<'_>,
     event: &Conversion,
-    claim: &Claim,
+    (credit, terms): (&Credit, &Terms),
 ) -> Result<Option<Conversion>, Refusal> {
-    if !claim.terms.rules.looks_at_noted() {
+    if !terms.rules.looks_at_noted() {
         return Ok(None);
     }
-    // Another claim of the same event may have noted something since.
+    // Another credit of the same event may have noted something since.
     let stored = context.set.conversion(context.account_id, event.id)?.order.noted.clone();
     let mut event = event.clone();
     event.order.noted = stored;
-    let enrollment_id = claim.enrollment.id;
+    let enrollment_id = credit.enrollment_id;
     let mut noted = event.order.noted(enrollment_id).cloned().unwrap_or_else(|| NotedFacts::none(enrollment_id));
-    let mut asked = claim.terms.rules.noted_comparisons();
-    asked.retain(|compare| noted.get(compare.field, &compare.key).is_none());
+    let mut asked = terms.rules.noted_comparisons();
+    asked.retain(|compare| noted.get(&compare.field.noted_as(&compare.key)).is_none());
     for compare in asked {
-        let value = value_of(context, &event, claim, compare)?;
-        noted.keep(compare.field, &compare.key, &value);
+        let value = value_of(context, &event, credit, compare)?;
+        noted.keep(compare.field.noted_as(&compare.key), &value);
     }
     event.order.note(noted);
     Ok(Some(event))
 }
 
-/// An event with what the terms of a claim ask for, which it keeps. `None` if they ask for nothing.
+/// An event with what the terms of a credit ask for, which it keeps. `None` if they ask for nothing.
 pub(super) fn keep(
     context: &mut Context<'_>,
     event: &Conversion,
-    claim: &Claim,
+    (credit, terms): (&Credit, &Terms),
 ) -> Result<Option<Conversion>, Refusal> {
-    let Some(noted) = with_noted(context, event, claim)? else { return Ok(None) };
+    let Some(noted) = with_noted(context, event, (credit, terms))? else { return Ok(None) };
     let mut stored = context.set.conversion(context.account_id, event.id)?.as_ref().clone();
     if stored.order.noted != noted.order.noted {
         stored.order.noted.clone_from(&noted.order.noted);
@@ -56,15 +56,15 @@ pub(super) fn keep(
 fn value_of(
     context: &mut Context<'_>,
     event: &Conversion,
-    claim: &Claim,
+    credit: &Credit,
     compare: &Compare,
 ) -> Result<String, Refusal> {
     Ok(match compare.field {
         ConditionField::AffiliateCountry => {
-            affiliate(context, claim.credit.affiliate_id)?.profile.address.country_code.clone()
+            affiliate(context, credit.affiliate_id)?.profile.address.country_code.clone()
         }
         ConditionField::AffiliateGroup => {
-            affiliate(context, claim.credit.affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
+            affiliate(context, credit.affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
         }
         ConditionField::LeadMetadata => {
             let lead = lead(context, event.lead_id)?;

@@ -137,7 +137,7 @@ fn changes_earning(context: &mut Context<'_>, event: &Conversion, verdict: &Verd
         });
     let mut earns = false;
     for claim in claims.filter(|_| verdict.may_earn) {
-        let noted = noted::with_noted(context, event, claim)?;
+        let noted = noted::with_noted(context, event, (&claim.credit, &claim.terms))?;
         earns |= commission::is_paid(context, noted.as_ref().unwrap_or(event), claim)?;
     }
     Ok(has_reward != earns)

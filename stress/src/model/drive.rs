@@ -232,7 +232,9 @@ impl Player {
             Command::GetBalance(request) => answer(rewards.get_balance(request).await, Reply::FoundBalance),
             Command::GetAffiliate(request) => answer(affiliates.get_affiliate(request).await, Reply::FoundAffiliate),
             Command::GetProgram(request) => answer(affiliates.get_program(request).await, Reply::FoundProgram),
-            Command::GetReward(request) => answer(rewards.get_reward(request).await, Reply::FoundReward),
+            Command::GetReward(request) => {
+                answer(rewards.get_reward(request).await, |found| Reply::FoundReward(Box::new(found)))
+            }
         }
     }
 }

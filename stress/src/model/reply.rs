@@ -33,7 +33,7 @@ pub(super) enum Reply {
     FoundBalance(pb::GetBalanceResponse),
     FoundAffiliate(pb::GetAffiliateResponse),
     FoundProgram(pb::GetProgramResponse),
-    FoundReward(pb::GetRewardResponse),
+    FoundReward(Box<pb::GetRewardResponse>),
     Refused(Refused),
 }
 

@@ -12,7 +12,7 @@ use headwater::domain::conversion::CustomerSale;
 use headwater::domain::explanation::{self, Explanation};
 use headwater::domain::money::{Currency, Money};
 use headwater::domain::noted::NotedFacts;
-use headwater::domain::pricing::{self, CommissionEvent, Facts, OwnRates, StepResult};
+use headwater::domain::pricing::{self, CommissionEvent, ConditionField, Facts, OwnRates, StepResult};
 use headwater::domain::program::{Terms, TermsDraft};
 use headwater::domain::reward::RewardRule;
 use headwater::pb;
@@ -64,7 +64,7 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
     for (field, value) in &event.noted {
         let name = field.as_str_name().strip_prefix("CONDITION_FIELD_").unwrap().to_lowercase();
         let key = if *field == pb::ConditionField::LeadMetadata { "tier" } else { "" };
-        noted.keep(name.parse().unwrap(), key, value);
+        noted.keep(name.parse::<ConditionField>().unwrap().noted_as(key), value);
     }
     let facts = Facts {
         event_kind: kind.strip_prefix("commission_event_").unwrap().parse::<CommissionEvent>().unwrap(),

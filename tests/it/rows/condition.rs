@@ -166,7 +166,7 @@ db_test!(p7_conditions_on_metadata_and_the_customers_country, |database: TestDat
     // The sale's own country takes precedence, and the lead keeps it.
     let moved = pb::RecordSaleRequest { event_id: "moved".to_owned(), country_code: "us".to_owned(), ..again.clone() };
     assert_eq!(earned(&mut client, moved).await, [2_000]);
-    let request = pb::GetLeadRequest { lead: selector(&email), ..Default::default() };
+    let request = pb::GetLeadRequest { lead: selector(&email) };
     let lead = client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
     assert_eq!(lead.country_code, "US");
     let request = pb::GetConversionRequest { conversion: recorded("moved"), ..Default::default() };

@@ -324,8 +324,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let on_ladder = OrderDetails { laddered: vec![rows::ladders::laddered()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_laddered", &on_ladder);
     let mut noted = NotedFacts::none(rows::enrollment().id);
-    noted.keep(ConditionField::AffiliateCountry, "", "DE");
-    noted.keep(ConditionField::LeadMetadata, "tier", "");
+    noted.keep(ConditionField::AffiliateCountry.noted_as(""), "DE");
+    noted.keep(ConditionField::LeadMetadata.noted_as("tier"), "");
     let told = OrderDetails { country_code: "US".to_owned(), noted: vec![noted], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_noted", &told);
     golden.holds("terms_rules.v1.with_noted", &rows::rules::terms_with_noted());

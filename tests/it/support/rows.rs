@@ -7,6 +7,7 @@ pub(crate) mod everything;
 pub(crate) mod ladders;
 pub(crate) mod lines;
 mod outcomes;
+mod payouts;
 pub(crate) mod rules;
 pub(crate) mod tallies;
 
@@ -34,7 +35,7 @@ use headwater::domain::enrollment::{
 use headwater::domain::event::{EventImage, EventKind, NewEvent};
 use headwater::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, AuditEntryId, ClickId, ConversionId, EnrollmentId, EventId,
-    ItemId, LeadId, LinkId, MailId, OfferId, PayoutId, ProgramId, RewardId,
+    ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
 use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
@@ -44,7 +45,6 @@ use headwater::domain::mail::{Letter, Mail};
 use headwater::domain::money::{Currency, Money, Rounding};
 use headwater::domain::offer::{Offer, OfferState};
 use headwater::domain::outcome::Outcome;
-use headwater::domain::payout::{Payout, PayoutProvider, PayoutState};
 use headwater::domain::program::{
     Agreement, AttributionModel, Commission, Invitation, Program, ProgramState, Question, Terms, TermsDraft, TermsReach,
 };
@@ -60,6 +60,7 @@ pub(crate) use affiliates::{inactive_affiliate, past_uplines};
 pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
+pub(crate) use payouts::payout;
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 
@@ -392,24 +393,6 @@ pub(crate) fn offer() -> Offer {
         created_at: NOW,
         updated_at: NOW.plus_days(3),
         archived_at: Some(NOW.plus_days(3)),
-    }
-}
-
-pub(crate) fn payout() -> Payout {
-    Payout {
-        id: PayoutId::from_uuid(uuid(1)),
-        account_id: ACCOUNT,
-        affiliate_id: affiliate().id,
-        amount: Money::new(1_250, "USD".parse().unwrap()),
-        provider: PayoutProvider::Manual,
-        state: PayoutState::Paid,
-        reward_count: 2,
-        reference: "TRX 17".to_owned(),
-        note: "November".to_owned(),
-        message: "Thank you".to_owned(),
-        paid_at: NOW,
-        created_at: NOW.plus_days(1),
-        updated_at: NOW.plus_days(1),
     }
 }
 

@@ -162,7 +162,7 @@ impl World {
 
     pub(super) fn get_reward(&self, request: &pb::GetRewardRequest) -> Ruling {
         match self.rewards.iter().find(|reward| reward.id == request.reward_id).cloned() {
-            Some(reward) => Ok(Reply::FoundReward(pb::GetRewardResponse { reward: Some(reward) })),
+            Some(reward) => Ok(Reply::FoundReward(Box::new(pb::GetRewardResponse { reward: Some(reward) }))),
             None => missing("REWARD_NOT_FOUND"),
         }
     }

@@ -34,7 +34,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "commission": wrong_flat(),
                 "commission_end_time": no_time(),
             }))
-            .wrong(json!({"affiliate": null, "commission": {}, "commission_end_time": {"seconds": 1_900_000_000}}))
+            .wrong(json!({"affiliate": null, "commission": {}}))
+            .wrong(json!({"affiliate": null, "commission": {"percent_ppm": -1}}))
             .wrong(json!({"affiliate": null, "commission_end_time": {"seconds": 1_900_000_000}}))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"}))
