@@ -34,9 +34,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "commission": wrong_flat(),
                 "commission_end_time": no_time(),
             }))
-            .wrong(json!({"affiliate": null, "commission": {}}))
-            .wrong(json!({"affiliate": null, "commission": {"percent_ppm": -1}}))
-            .wrong(json!({"affiliate": null, "commission_end_time": {"seconds": 1_900_000_000}}))
+            .wrong(json!({"affiliate": null, "code": "", "commission": {}}))
+            .wrong(json!({"affiliate": null, "code": "", "commission": {"percent_ppm": -1}}))
+            .wrong(json!({"affiliate": null, "code": "", "commission_end_time": {"seconds": 1_900_000_000}}))
             .wrong(json!({"affiliate": null, "code": ""}))
             .wrong_affiliates(&json!({"code": "a"}))
             .wrong_items(&json!({"affiliate": null, "code": "a"})),
@@ -80,6 +80,7 @@ pub(super) fn cases() -> Vec<Case> {
                     "paths": ["note", "metadata", "max_uses", "max_uses_per_customer", "commission", "nope"],
                 },
             }))
+            .wrong(json!({"coupon": {"id": "", "commission": {"percent_ppm": -1}}, "update_mask": {"paths": ["commission", "nope"]}}))
             .wrong(json!({"coupon": {"id": ""}, "update_mask": {"paths": []}}))
             .wrong(json!({"coupon": null, "update_mask": {"paths": []}}))
             // Only the note, the metadata and the limits are read.

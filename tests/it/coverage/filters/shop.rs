@@ -187,7 +187,9 @@ impl Shop {
         self.make("AffiliateService/RemoveCoupon", json!({"coupon_id": "${old_coupon_id}"}), &[]).await;
         let request = json!({"offer_id": "${offer_id}", "affiliate": {"id": "${bea_id}"}});
         self.make("AffiliateService/ClaimOffer", request, &[]).await;
-        for (affiliate, bounty) in [("${bea_id}", "${bounty_id}"), ("${affiliate_id}", "${old_bounty_id}")] {
+        for (affiliate, bounty) in
+            [("${bea_id}", "${bounty_id}"), ("${affiliate_id}", "${bounty_id}"), ("${cid_id}", "${old_bounty_id}")]
+        {
             let request = json!({"bounty_id": bounty, "affiliate": {"id": affiliate}, "note": "mine"});
             self.make("AffiliateService/SubmitToBounty", request, &[("submission_id", "/submission/id")]).await;
         }
